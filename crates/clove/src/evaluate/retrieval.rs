@@ -1,0 +1,339 @@
+//! Retrieval between photos and captions, several captions a photo.
+//!
+//! Image to text: the share of photos with at least one own caption among the k most similar captions. Text to image: the
+//! share of captions whose photo is among the k most similar photos (LAION-AI/CLIP_benchmark
+//! clip_benchmark/metrics/zeroshot_retrieval.py). Called by the evaluation of caption sets.
+//!
+//! Nothing is sorted and the matrix of similarities is never kept: a query's rank is found by counting the wrong candidates
+//! above its best right one, block by block. Blocks of photos can be counted apart and merged, so a caller with threads may share the work.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::embeddings::dots;
+use super::zero_shot::share;
+use super::{Embeddings, EvaluateError};
+
+/// Captions of a block: with 512 values each they take 256 KiB, which stays in a second-level cache while all photos pass.
+const CAPTION_BLOCK: usize = 128;
+/// Rows of the tile that one kernel call multiplies; 2 x 3 x 8 partial sums fit SSE2's sixteen registers with room for the operands.
+const TILE_IMAGES: usize = 2;
+const TILE_CAPTIONS: usize = 3;
+
+/// Where a query's best right candidate stands among the wrong ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Rank {
+    /// Wrong candidates of strictly greater similarity.
+    pub greater: usize,
+    /// Wrong candidates of exactly the same similarity.
+    pub ties: usize,
+}
+
+/// The ranks of all queries, both ways.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ranks {
+    /// By photo; none for a photo without captions, or one outside the counted range.
+    pub image_to_text: Vec<Option<Rank>>,
+    /// By caption, among the photos of the counted range.
+    pub text_to_image: Vec<Rank>,
+}
+
+/// Recall of one direction, 0 to 1; null without queries.
+///
+/// `at_*` takes ties as lost (rank = greater + ties), so that a model that gives everything one similarity scores 0;
+/// `ties_won_at_*` takes them as won (rank = greater). A library that sorts falls between the two, as its sort happens to order equals.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recall {
+    /// Queries.
+    pub queries: usize,
+    /// R@1.
+    pub at_1: Option<f64>,
+    /// R@5.
+    pub at_5: Option<f64>,
+    /// R@10.
+    pub at_10: Option<f64>,
+    /// Queries that tie with at least one wrong candidate.
+    pub ties: usize,
+    /// R@1 if ties were won.
+    pub ties_won_at_1: Option<f64>,
+    /// R@5 if ties were won.
+    pub ties_won_at_5: Option<f64>,
+    /// R@10 if ties were won.
+    pub ties_won_at_10: Option<f64>,
+}
+
+/// Recall both ways.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RetrievalReport {
+    /// Photos that seek their captions.
+    pub image_to_text: Recall,
+    /// Captions that seek their photo.
+    pub text_to_image: Recall,
+    /// Photos without captions: no queries, but candidates for every caption.
+    pub images_without_captions: usize,
+}
+
+/// Recall both ways of photos `[photos, dim]` and captions `[captions, dim]`; `image_of[caption]` is the caption's photo.
+///
+/// # Errors
+/// Those of [`count_ranks`].
+pub fn retrieval(
+    images: &Embeddings,
+    captions: &Embeddings,
+    image_of: &[usize],
+) -> Result<RetrievalReport, EvaluateError> {
+    count_ranks(images, captions, image_of, 0..images.len()).map(|ranks| ranks.report())
+}
+
+/// Counts the ranks over the photos of `range` alone: the ranks of these photos, and for every caption the photos of the
+/// range above it. The [merge](Ranks::merge) over ranges that cover all photos once is the whole.
+///
+/// # Errors
+/// Different widths, not one photo a caption, or a photo number or range past the photos.
+pub fn count_ranks(
+    images: &Embeddings,
+    captions: &Embeddings,
+    image_of: &[usize],
+    range: Range<usize>,
+) -> Result<Ranks, EvaluateError> {
+    check(images, captions, image_of, &range)?;
+    // What each query has to beat: a caption its own photo's similarity, a photo its best caption's.
+    let own: Vec<f32> = image_of
+        .iter()
+        .enumerate()
+        .map(|(caption, &image)| images.dot(image, captions, caption))
+        .collect();
+    let mut best = vec![f32::NEG_INFINITY; images.len()];
+    let mut ranks = Ranks {
+        image_to_text: vec![None; images.len()],
+        text_to_image: vec![Rank::default(); captions.len()],
+    };
+    for (&image, &similarity) in image_of.iter().zip(&own) {
+        best[image] = best[image].max(similarity);
+        if range.contains(&image) {
+            ranks.image_to_text[image] = Some(Rank::default());
+        }
+    }
+    let mut first = 0;
+    while first < captions.len() {
+        let block = first..captions.len().min(first + CAPTION_BLOCK);
+        let mut counts = BlockCounts {
+            own: &own[block.clone()],
+            image_of: &image_of[block.clone()],
+            greater: vec![0; block.len()],
+            ties: vec![0; block.len()],
+        };
+        let mut image = range.start;
+        while image < range.end {
+            let tile = TILE_IMAGES.min(range.end - image);
+            let mut similarities = [[0f32; CAPTION_BLOCK]; TILE_IMAGES];
+            if tile == TILE_IMAGES {
+                let rows = std::array::from_fn(|offset| images.row(image + offset));
+                multiply(rows, captions, block.clone(), &mut similarities);
+            } else {
+                multiply_one(
+                    images.row(image),
+                    captions,
+                    block.clone(),
+                    &mut similarities[0],
+                );
+            }
+            for (offset, similarities) in similarities.iter().enumerate().take(tile) {
+                let photo = image + offset;
+                let rank = counts.add(photo, best[photo], &similarities[..block.len()]);
+                if let Some(sum) = &mut ranks.image_to_text[photo] {
+                    *sum = sum.plus(rank);
+                }
+            }
+            image += tile;
+        }
+        let found = counts.greater.iter().zip(&counts.ties);
+        for (rank, (&greater, &ties)) in ranks.text_to_image[block.clone()].iter_mut().zip(found) {
+            *rank = Rank {
+                greater: greater as usize,
+                ties: ties as usize,
+            };
+        }
+        first = block.end;
+    }
+    Ok(ranks)
+}
+
+fn check(
+    images: &Embeddings,
+    captions: &Embeddings,
+    image_of: &[usize],
+    range: &Range<usize>,
+) -> Result<(), EvaluateError> {
+    images.check_width(captions)?;
+    if image_of.len() != captions.len() {
+        return Err(EvaluateError::Count {
+            what: "photos of captions",
+            given: image_of.len(),
+            expected: captions.len(),
+        });
+    }
+    let past = |what, at: String, row| EvaluateError::Index {
+        what,
+        at,
+        row,
+        rows: images.len(),
+    };
+    if let Some((caption, &image)) = image_of
+        .iter()
+        .enumerate()
+        .find(|(_, image)| **image >= images.len())
+    {
+        return Err(past("photo of caption", caption.to_string(), image));
+    }
+    if range.end > images.len() {
+        return Err(past("range of photos", format!("{range:?}"), range.end));
+    }
+    Ok(())
+}
+
+/// Similarities of a tile of photos with the captions of `block`.
+fn multiply(
+    rows: [&[f32]; TILE_IMAGES],
+    captions: &Embeddings,
+    block: Range<usize>,
+    out: &mut [[f32; CAPTION_BLOCK]; TILE_IMAGES],
+) {
+    let whole = block.len() - block.len() % TILE_CAPTIONS;
+    for at in (0..whole).step_by(TILE_CAPTIONS) {
+        let texts: [&[f32]; TILE_CAPTIONS] =
+            std::array::from_fn(|offset| captions.row(block.start + at + offset));
+        let products = dots(rows, texts);
+        for (line, products) in out.iter_mut().zip(products) {
+            line[at..at + TILE_CAPTIONS].copy_from_slice(&products);
+        }
+    }
+    for at in whole..block.len() {
+        let products = dots(rows, [captions.row(block.start + at)]);
+        for (line, [product]) in out.iter_mut().zip(products) {
+            line[at] = product;
+        }
+    }
+}
+
+/// Similarities of one photo with the captions of `block`.
+fn multiply_one(
+    row: &[f32],
+    captions: &Embeddings,
+    block: Range<usize>,
+    out: &mut [f32; CAPTION_BLOCK],
+) {
+    for (value, caption) in out.iter_mut().zip(block) {
+        [[*value]] = dots([row], [captions.row(caption)]);
+    }
+}
+
+/// Counters of a block of captions.
+struct BlockCounts<'a> {
+    own: &'a [f32],
+    image_of: &'a [usize],
+    greater: Vec<u32>,
+    ties: Vec<u32>,
+}
+
+impl BlockCounts<'_> {
+    /// Counts one photo against the block: for each caption as a wrong photo, and returns the block's wrong captions above the photo's best.
+    fn add(&mut self, photo: usize, best: f32, similarities: &[f32]) -> Rank {
+        let (mut above, mut equal) = (0u32, 0u32);
+        let captions = self.own.iter().zip(self.image_of);
+        let counters = self.greater.iter_mut().zip(&mut self.ties);
+        for ((&similarity, (&own, &image)), (greater, ties)) in
+            similarities.iter().zip(captions).zip(counters)
+        {
+            // No branches, so that the loop vectorises.
+            let wrong = u32::from(image != photo);
+            *greater += u32::from(similarity > own) & wrong;
+            *ties += u32::from(similarity == own) & wrong;
+            above += u32::from(similarity > best) & wrong;
+            equal += u32::from(similarity == best) & wrong;
+        }
+        Rank {
+            greater: above as usize,
+            ties: equal as usize,
+        }
+    }
+}
+
+impl Rank {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            greater: self.greater + other.greater,
+            ties: self.ties + other.ties,
+        }
+    }
+}
+
+impl Ranks {
+    /// Adds the ranks of another range of the same photos and captions.
+    ///
+    /// # Errors
+    /// [`EvaluateError::Count`] if the numbers of photos or captions differ.
+    pub fn merge(&mut self, other: &Self) -> Result<(), EvaluateError> {
+        for (what, given, expected) in [
+            (
+                "photos to merge",
+                other.image_to_text.len(),
+                self.image_to_text.len(),
+            ),
+            (
+                "captions to merge",
+                other.text_to_image.len(),
+                self.text_to_image.len(),
+            ),
+        ] {
+            if given != expected {
+                return Err(EvaluateError::Count {
+                    what,
+                    given,
+                    expected,
+                });
+            }
+        }
+        for (sum, rank) in self.image_to_text.iter_mut().zip(&other.image_to_text) {
+            if let Some(rank) = rank {
+                *sum = Some(sum.unwrap_or_default().plus(*rank));
+            }
+        }
+        for (sum, rank) in self.text_to_image.iter_mut().zip(&other.text_to_image) {
+            *sum = sum.plus(*rank);
+        }
+        Ok(())
+    }
+
+    /// Recall both ways.
+    pub fn report(&self) -> RetrievalReport {
+        let of_images: Vec<Rank> = self.image_to_text.iter().flatten().copied().collect();
+        RetrievalReport {
+            images_without_captions: self.image_to_text.len() - of_images.len(),
+            image_to_text: Recall::of(&of_images),
+            text_to_image: Recall::of(&self.text_to_image),
+        }
+    }
+}
+
+impl Recall {
+    fn of(ranks: &[Rank]) -> Self {
+        let at = |k: usize, rank: fn(&Rank) -> usize| {
+            let found = ranks.iter().filter(|r| rank(r) < k).count();
+            share(found, ranks.len())
+        };
+        let lost = |k| at(k, |rank| rank.greater + rank.ties);
+        let won = |k| at(k, |rank| rank.greater);
+        Self {
+            queries: ranks.len(),
+            at_1: lost(1),
+            at_5: lost(5),
+            at_10: lost(10),
+            ties: ranks.iter().filter(|rank| rank.ties > 0).count(),
+            ties_won_at_1: won(1),
+            ties_won_at_5: won(5),
+            ties_won_at_10: won(10),
+        }
+    }
+}

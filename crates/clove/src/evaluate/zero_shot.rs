@@ -1,0 +1,187 @@
+//! Zero-shot classification: which class's prompts does a photo resemble most?
+//!
+//! A class's embedding is the mean of its prompts' L2-normalised embeddings, L2-normalised again; a photo's class is the one
+//! of highest cosine (openai/CLIP notebooks/Prompt_Engineering_for_ImageNet.ipynb; LAION-AI/CLIP_benchmark
+//! clip_benchmark/metrics/zeroshot_classification.py). Called by the evaluation of image-class sets and by the patching sweep.
+
+use serde::{Deserialize, Serialize};
+
+use super::embeddings::{dots, normalise};
+use super::{Embeddings, EvaluateError};
+
+/// The k of top-k accuracy beside top-1.
+const TOP_K: usize = 5;
+
+/// `template` with the class name in place of every `{c}`.
+///
+/// # Errors
+/// [`EvaluateError::Template`] if it holds no `{c}`: all classes would get the same prompt.
+pub fn fill_template(template: &str, class: &str) -> Result<String, EvaluateError> {
+    if !template.contains("{c}") {
+        return Err(EvaluateError::Template {
+            template: template.to_owned(),
+        });
+    }
+    Ok(template.replace("{c}", class))
+}
+
+/// All prompts, `[classes, templates]` in row-major order: what [`class_embeddings`] wants encoded.
+///
+/// # Errors
+/// [`EvaluateError::Empty`] without classes or templates, and [`EvaluateError::Template`].
+pub fn prompts<C: AsRef<str>, T: AsRef<str>>(
+    classes: &[C],
+    templates: &[T],
+) -> Result<Vec<String>, EvaluateError> {
+    for (what, empty) in [
+        ("class", classes.is_empty()),
+        ("prompt template", templates.is_empty()),
+    ] {
+        if empty {
+            return Err(EvaluateError::Empty { what });
+        }
+    }
+    classes
+        .iter()
+        .flat_map(|class| {
+            templates
+                .iter()
+                .map(|template| fill_template(template.as_ref(), class.as_ref()))
+        })
+        .collect()
+}
+
+/// Class embeddings `[classes, dim]` from prompt embeddings `[classes * templates, dim]` in the order of [`prompts`].
+///
+/// # Errors
+/// [`EvaluateError::Empty`] without classes, [`EvaluateError::Count`] if the prompts don't divide evenly among the classes,
+/// [`EvaluateError::ZeroClass`] if the prompts of a class cancel out.
+pub fn class_embeddings(prompts: &Embeddings, classes: usize) -> Result<Embeddings, EvaluateError> {
+    if classes == 0 {
+        return Err(EvaluateError::Empty { what: "class" });
+    }
+    let templates = prompts.len() / classes;
+    if templates == 0 || templates * classes != prompts.len() {
+        return Err(EvaluateError::Count {
+            what: "prompt embeddings (templates x classes)",
+            given: prompts.len(),
+            expected: templates.max(1) * classes,
+        });
+    }
+    let dim = prompts.dim();
+    let mut data = Vec::with_capacity(classes * dim);
+    for class in 0..classes {
+        let mut mean = vec![0f64; dim];
+        for template in 0..templates {
+            let row = prompts.row(class * templates + template);
+            for (sum, &value) in mean.iter_mut().zip(row) {
+                *sum += f64::from(value);
+            }
+        }
+        let mut row: Vec<f32> = mean
+            .iter()
+            .map(|sum| (sum / templates as f64) as f32)
+            .collect();
+        if !normalise(&mut row) {
+            return Err(EvaluateError::ZeroClass { class });
+        }
+        data.extend(row);
+    }
+    Embeddings::from_rows(dim, data)
+}
+
+/// Zero-shot accuracies, 0 to 1; null where nothing was scored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ZeroShotReport {
+    /// Share of photos whose own class is strictly the most similar.
+    pub top1: Option<f64>,
+    /// Share of photos whose own class is among the five most similar, ties going to the other classes; none with fewer than five classes.
+    pub top5: Option<f64>,
+    /// Mean of the classes' top-1 accuracies, over the classes that have photos.
+    pub mean_per_class: Option<f64>,
+    /// Photos.
+    pub rows: usize,
+    /// Photos whose own class ties with another for the highest similarity. They are not right.
+    pub ties: usize,
+    /// By class, in order.
+    pub classes: Vec<ClassReport>,
+}
+
+/// One class's line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassReport {
+    /// Top-1 accuracy, 0 to 1; none without photos.
+    pub accuracy: Option<f64>,
+    /// Photos of the class.
+    pub rows: usize,
+    /// Photos that are right.
+    pub correct: usize,
+}
+
+/// Classifies photos `[photos, dim]` by `classes` `[classes, dim]`; `labels[photo]` is the photo's own class.
+///
+/// # Errors
+/// Different widths, not one label a photo, or a label past the classes.
+pub fn classify(
+    images: &Embeddings,
+    classes: &Embeddings,
+    labels: &[usize],
+) -> Result<ZeroShotReport, EvaluateError> {
+    images.check_width(classes)?;
+    if labels.len() != images.len() {
+        return Err(EvaluateError::Count {
+            what: "labels of photos",
+            given: labels.len(),
+            expected: images.len(),
+        });
+    }
+    let mut by_class = vec![
+        ClassReport {
+            accuracy: None,
+            rows: 0,
+            correct: 0,
+        };
+        classes.len()
+    ];
+    let (mut correct, mut in_top_k, mut ties) = (0, 0, 0);
+    for (photo, &label) in labels.iter().enumerate() {
+        let Some(class) = by_class.get_mut(label) else {
+            return Err(EvaluateError::Index {
+                what: "label of photo",
+                at: photo.to_string(),
+                row: label,
+                rows: classes.len(),
+            });
+        };
+        let own = images.dot(photo, classes, label);
+        let (mut above, mut equal) = (0, 0);
+        for other in (0..classes.len()).filter(|&other| other != label) {
+            let [[similarity]] = dots([images.row(photo)], [classes.row(other)]);
+            above += usize::from(similarity > own);
+            equal += usize::from(similarity == own);
+        }
+        class.rows += 1;
+        if above + equal == 0 {
+            class.correct += 1;
+            correct += 1;
+        }
+        ties += usize::from(above == 0 && equal > 0);
+        in_top_k += usize::from(above + equal < TOP_K);
+    }
+    for class in &mut by_class {
+        class.accuracy = share(class.correct, class.rows);
+    }
+    Ok(ZeroShotReport {
+        top1: share(correct, images.len()),
+        top5: share(in_top_k, images.len()).filter(|_| classes.len() >= TOP_K),
+        mean_per_class: super::blind::macro_mean(by_class.iter().map(|class| class.accuracy)),
+        rows: images.len(),
+        ties,
+        classes: by_class,
+    })
+}
+
+/// `part` of `whole` from 0 to 1; none of nothing.
+pub(super) fn share(part: usize, whole: usize) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}

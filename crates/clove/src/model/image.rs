@@ -1,0 +1,105 @@
+//! The image tower: a Vision Transformer (Dosovitskiy et al., arXiv 2010.11929) with CLIP's extra layer norm before the blocks.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use super::transformer::TransformerShape;
+use super::{Block, Builder, ImageConfig, LayerNorm, Parameters};
+
+/// Embeds images by the hidden state of a class token.
+#[derive(Module, Debug)]
+pub struct ImageTower {
+    /// The convolution that embeds patches, `[width, 3, patch, patch]`; its stride is its size.
+    pub patch_embedding: Param<Tensor<4>>,
+    /// The token that is pooled, `[width]`.
+    pub class_embedding: Param<Tensor<1>>,
+    /// `[1 + patches, width]`
+    pub position_embedding: Param<Tensor<2>>,
+    /// Before the blocks.
+    pub pre_norm: LayerNorm,
+    /// The transformer.
+    pub blocks: Vec<Block>,
+    /// On the pooled token.
+    pub post_norm: LayerNorm,
+    /// Into the space that both towers share, `[embed, width]`.
+    pub projection: Param<Tensor<2>>,
+}
+
+impl ImageTower {
+    pub(crate) fn build<P: Parameters>(
+        config: &ImageConfig,
+        embed_dim: usize,
+        builder: &mut Builder<P>,
+    ) -> Result<Self, P::Error> {
+        let (width, patch) = (config.width, config.patch_size);
+        let norm = |b: &mut Builder<P>| LayerNorm::build(width, config.layer_norm_epsilon, b);
+        let transformer = TransformerShape {
+            width,
+            layers: config.layers,
+            heads: config.heads,
+            mlp_width: config.mlp_width,
+            epsilon: config.layer_norm_epsilon,
+            activation: config.activation,
+            causal: false,
+        };
+        Ok(Self {
+            patch_embedding: builder.param("patch_embedding", [width, 3, patch, patch])?,
+            class_embedding: builder.param("class_embedding", [width])?,
+            position_embedding: builder.param("position_embedding", [config.tokens(), width])?,
+            pre_norm: builder.within("pre_norm", norm)?,
+            blocks: transformer.build_blocks(builder)?,
+            post_norm: builder.within("post_norm", norm)?,
+            projection: builder.param("projection", [embed_dim, width])?,
+        })
+    }
+
+    /// `[images, 3, size, size]` normalised pixels to `[images, embed]` rows, not yet of length one.
+    ///
+    /// # Panics
+    /// If the images aren't of the size that the model was built for.
+    #[must_use]
+    pub fn forward(&self, pixels: Tensor<4>) -> Tensor<2> {
+        let tokens = self.tokens(pixels);
+        let [images, _, width] = tokens.dims();
+        let pooled = tokens.narrow(1, 0, 1).reshape([images, width]);
+        self.post_norm
+            .forward(pooled)
+            .matmul(self.projection.val().transpose())
+    }
+
+    /// The hidden states after the last block, `[images, 1 + patches, width]`: the class token, then the patches row by row.
+    fn tokens(&self, pixels: Tensor<4>) -> Tensor<3> {
+        let patches = self.embed_patches(pixels);
+        let [images, _, width] = patches.dims();
+        let class = self
+            .class_embedding
+            .val()
+            .reshape([1, 1, width])
+            .expand([images, 1, width]);
+        let tokens =
+            Tensor::cat(vec![class, patches], 1) + self.position_embedding.val().unsqueeze();
+        self.blocks
+            .iter()
+            .fold(self.pre_norm.forward(tokens), |hidden, block| {
+                block.forward(hidden)
+            })
+    }
+
+    /// The patch convolution as one matrix product: its stride equals its size, so patches don't overlap and each is a row.
+    fn embed_patches(&self, pixels: Tensor<4>) -> Tensor<3> {
+        let [width, channels, patch, _] = self.patch_embedding.dims();
+        let [images, _, height, length] = pixels.dims();
+        let (rows, columns) = (height / patch, length / patch);
+        let patches = pixels
+            .reshape([images, channels, rows, patch, columns, patch])
+            .permute([0, 2, 4, 1, 3, 5])
+            .reshape([images * rows * columns, channels * patch * patch]);
+        let kernel = self
+            .patch_embedding
+            .val()
+            .reshape([width, channels * patch * patch]);
+        patches
+            .matmul(kernel.transpose())
+            .reshape([images, rows * columns, width])
+    }
+}

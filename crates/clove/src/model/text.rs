@@ -1,0 +1,71 @@
+//! The text tower: a causal transformer, pooled at end-of-text.
+
+use burn::module::{Module, Param};
+use burn::tensor::module::embedding;
+use burn::tensor::{Int, Tensor};
+
+use super::transformer::TransformerShape;
+use super::{Block, Builder, LayerNorm, Parameters, TextConfig};
+
+/// Embeds texts by the hidden state at end-of-text.
+#[derive(Module, Debug)]
+pub struct TextTower {
+    /// `[vocabulary, width]`
+    pub token_embedding: Param<Tensor<2>>,
+    /// `[context, width]`
+    pub position_embedding: Param<Tensor<2>>,
+    /// The transformer.
+    pub blocks: Vec<Block>,
+    /// On the pooled token.
+    pub final_norm: LayerNorm,
+    /// Into the space that both towers share, `[embed, width]`.
+    pub projection: Param<Tensor<2>>,
+}
+
+impl TextTower {
+    pub(crate) fn build<P: Parameters>(
+        config: &TextConfig,
+        embed_dim: usize,
+        builder: &mut Builder<P>,
+    ) -> Result<Self, P::Error> {
+        let width = config.width;
+        let transformer = TransformerShape {
+            width,
+            layers: config.layers,
+            heads: config.heads,
+            mlp_width: config.mlp_width,
+            epsilon: config.layer_norm_epsilon,
+            activation: config.activation,
+            causal: true,
+        };
+        Ok(Self {
+            token_embedding: builder.param("token_embedding", [config.vocab_size, width])?,
+            position_embedding: builder
+                .param("position_embedding", [config.context_length, width])?,
+            blocks: transformer.build_blocks(builder)?,
+            final_norm: builder.within("final_norm", |b| {
+                LayerNorm::build(width, config.layer_norm_epsilon, b)
+            })?,
+            projection: builder.param("projection", [embed_dim, width])?,
+        })
+    }
+
+    /// `[texts, tokens]` ids to `[texts, embed]` rows, not yet of length one. `ends` gives for each text the row of the
+    /// flattened `[texts * tokens]` hidden states that is pooled (see [`super::TextBatch`]).
+    #[must_use]
+    pub fn forward(&self, ids: Tensor<2, Int>, ends: Tensor<1, Int>) -> Tensor<2> {
+        let [texts, tokens] = ids.dims();
+        let positions = self.position_embedding.val().narrow(0, 0, tokens);
+        let embedded = embedding(self.token_embedding.val(), ids) + positions.unsqueeze();
+        let hidden = self
+            .blocks
+            .iter()
+            .fold(embedded, |hidden, block| block.forward(hidden));
+        let width = hidden.dims()[2];
+        // The norm acts on each token alone, so pooling first gives the same result for a fraction of the work.
+        let pooled = hidden.reshape([texts * tokens, width]).select(0, ends);
+        self.final_norm
+            .forward(pooled)
+            .matmul(self.projection.val().transpose())
+    }
+}

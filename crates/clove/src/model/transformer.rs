@@ -1,0 +1,228 @@
+//! The transformer that both towers share: pre-norm residual blocks of attention and a two-layer perceptron.
+//!
+//! Source: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision" (arXiv 2103.00020), section
+//! 2.4; mlfoundations/open_clip: src/open_clip/transformer.py, `ResidualAttentionBlock`.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use burn::tensor::activation;
+use burn::tensor::module::{attention, layer_norm};
+use burn::tensor::ops::AttentionModuleOptions;
+
+use super::{Activation, Builder, Parameters};
+
+/// An affine map with the weight stored `[out, in]`, as PyTorch stores it.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `[out, in]`
+    pub weight: Param<Tensor<2>>,
+    /// `[out]`
+    pub bias: Param<Tensor<1>>,
+}
+
+impl Linear {
+    pub(crate) fn build<P: Parameters>(
+        width_in: usize,
+        width_out: usize,
+        builder: &mut Builder<P>,
+    ) -> Result<Self, P::Error> {
+        Ok(Self {
+            weight: builder.param("weight", [width_out, width_in])?,
+            bias: builder.param("bias", [width_out])?,
+        })
+    }
+
+    /// `[rows, in]` to `[rows, out]`.
+    #[must_use]
+    pub fn forward(&self, rows: Tensor<2>) -> Tensor<2> {
+        rows.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
+    }
+}
+
+/// Layer normalisation over the last dimension, with a learnt scale and shift.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// Scale, `[width]`.
+    pub weight: Param<Tensor<1>>,
+    /// Shift, `[width]`.
+    pub bias: Param<Tensor<1>>,
+    epsilon: f64,
+}
+
+impl LayerNorm {
+    pub(crate) fn build<P: Parameters>(
+        width: usize,
+        epsilon: f64,
+        builder: &mut Builder<P>,
+    ) -> Result<Self, P::Error> {
+        Ok(Self {
+            weight: builder.param("weight", [width])?,
+            bias: builder.param("bias", [width])?,
+            epsilon,
+        })
+    }
+
+    /// `[.., width]` to `[.., width]`.
+    #[must_use]
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        layer_norm(
+            input,
+            self.weight.val(),
+            Some(self.bias.val()),
+            self.epsilon,
+        )
+    }
+}
+
+/// Multi-head self-attention with queries, keys and values from one matrix.
+///
+/// burn-nn's `MultiHeadAttention` doesn't call burn's fused `attention` operation; this does.
+#[derive(Module, Debug)]
+pub struct Attention {
+    /// Queries, keys and values, one below the other: `[3 * width, width]`.
+    pub qkv: Linear,
+    /// `[width, width]`
+    pub out: Linear,
+    heads: usize,
+    causal: bool,
+}
+
+impl Attention {
+    fn build<P: Parameters>(
+        shape: &TransformerShape,
+        builder: &mut Builder<P>,
+    ) -> Result<Self, P::Error> {
+        let width = shape.width;
+        Ok(Self {
+            qkv: builder.within("qkv", |b| Linear::build(width, 3 * width, b))?,
+            out: builder.within("out", |b| Linear::build(width, width, b))?,
+            heads: shape.heads,
+            causal: shape.causal,
+        })
+    }
+
+    /// `[batch, tokens, width]` to `[batch, tokens, width]`.
+    #[must_use]
+    pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        let [batch, tokens, width] = input.dims();
+        let head_width = width / self.heads;
+        let qkv = self
+            .qkv
+            .forward(input.reshape([batch * tokens, width]))
+            .reshape([batch, tokens, 3, self.heads, head_width])
+            .permute([2, 0, 3, 1, 4]);
+        let part = |index: usize| {
+            qkv.clone()
+                .narrow(0, index, 1)
+                .reshape([batch, self.heads, tokens, head_width])
+        };
+        let options = AttentionModuleOptions {
+            // No scale: the default is 1 / sqrt(head width), which is CLIP's, and naming it forces the unfused path.
+            is_causal: self.causal,
+            ..AttentionModuleOptions::default()
+        };
+        let mixed = attention(part(0), part(1), part(2), None, None, options);
+        let rows = mixed.swap_dims(1, 2).reshape([batch * tokens, width]);
+        self.out.forward(rows).reshape([batch, tokens, width])
+    }
+}
+
+/// The two-layer perceptron of a block.
+#[derive(Module, Debug)]
+pub struct Mlp {
+    /// `[hidden, width]`
+    pub up: Linear,
+    /// `[width, hidden]`
+    pub down: Linear,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl Mlp {
+    fn build<P: Parameters>(
+        shape: &TransformerShape,
+        builder: &mut Builder<P>,
+    ) -> Result<Self, P::Error> {
+        Ok(Self {
+            up: builder.within("up", |b| Linear::build(shape.width, shape.mlp_width, b))?,
+            down: builder.within("down", |b| Linear::build(shape.mlp_width, shape.width, b))?,
+            activation: shape.activation,
+        })
+    }
+
+    /// `[rows, width]` to `[rows, width]`.
+    #[must_use]
+    pub fn forward(&self, rows: Tensor<2>) -> Tensor<2> {
+        let hidden = self.up.forward(rows);
+        let hidden = match self.activation {
+            Activation::Gelu => activation::gelu(hidden),
+            // Hendrycks and Gimpel's sigmoid approximation, which OpenAI's weights were trained with.
+            Activation::QuickGelu => hidden.clone() * activation::sigmoid(hidden * 1.702),
+        };
+        self.down.forward(hidden)
+    }
+}
+
+/// One residual block: `x + attention(norm_1(x))`, then `x + mlp(norm_2(x))`.
+#[derive(Module, Debug)]
+pub struct Block {
+    /// Before attention.
+    pub norm_1: LayerNorm,
+    /// Self-attention.
+    pub attention: Attention,
+    /// Before the perceptron.
+    pub norm_2: LayerNorm,
+    /// The perceptron.
+    pub mlp: Mlp,
+}
+
+/// What the blocks of one tower have in common.
+pub(crate) struct TransformerShape {
+    pub width: usize,
+    pub layers: usize,
+    pub heads: usize,
+    pub mlp_width: usize,
+    pub epsilon: f64,
+    pub activation: Activation,
+    pub causal: bool,
+}
+
+impl TransformerShape {
+    pub(crate) fn build_blocks<P: Parameters>(
+        &self,
+        builder: &mut Builder<P>,
+    ) -> Result<Vec<Block>, P::Error> {
+        builder.within("blocks", |b| {
+            (0..self.layers)
+                .map(|layer| b.within(&layer.to_string(), |b| Block::build(self, b)))
+                .collect()
+        })
+    }
+}
+
+impl Block {
+    fn build<P: Parameters>(
+        shape: &TransformerShape,
+        builder: &mut Builder<P>,
+    ) -> Result<Self, P::Error> {
+        let (width, epsilon) = (shape.width, shape.epsilon);
+        Ok(Self {
+            norm_1: builder.within("norm_1", |b| LayerNorm::build(width, epsilon, b))?,
+            attention: builder.within("attention", |b| Attention::build(shape, b))?,
+            norm_2: builder.within("norm_2", |b| LayerNorm::build(width, epsilon, b))?,
+            mlp: builder.within("mlp", |b| Mlp::build(shape, b))?,
+        })
+    }
+
+    /// `[batch, tokens, width]` to `[batch, tokens, width]`.
+    #[must_use]
+    pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        let [batch, tokens, width] = input.dims();
+        let mixed = input.clone() + self.attention.forward(self.norm_1.forward(input));
+        let rows = self
+            .norm_2
+            .forward(mixed.clone())
+            .reshape([batch * tokens, width]);
+        mixed + self.mlp.forward(rows).reshape([batch, tokens, width])
+    }
+}

@@ -1,0 +1,341 @@
+//! Patching: weights between the pretrained ones and the fine-tuned ones.
+//!
+//! `theta(alpha) = (1 - alpha) * pretrained + alpha * fine-tuned`, over every tensor of both towers, the logit scale included
+//! (CLoVe, arXiv 2402.15021, section 3.3; Netflix/clove: src/training/utils.py:102). Alpha 0 is the pretrained model and alpha 1
+//! the fine-tuned one, bit for bit.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use thiserror::Error;
+
+use crate::model::{ClipConfig, Parameters};
+use crate::weights::{
+    AtomicFile, Dtype, Layout, ModelSource, TensorFiles, TensorWriter, Weights, WeightsError,
+    copy_unchanged, decode_f32,
+};
+
+/// Why two models can't be patched.
+#[derive(Debug, Error)]
+pub enum PatchError {
+    /// A model can't be read or the patched one can't be written.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Alpha isn't between 0 and 1.
+    #[error("alpha is {0}; it must be between 0 (pretrained) and 1 (fine-tuned)")]
+    Alpha(f64),
+    /// The models have different layouts.
+    #[error(
+        "{pretrained} is a {} model and {finetuned} a {} one; bring one into the other's layout with `clove convert`",
+        layouts[0], layouts[1]
+    )]
+    Layouts {
+        /// The pretrained model's place.
+        pretrained: String,
+        /// The fine-tuned model's place.
+        finetuned: String,
+        /// Their layouts.
+        layouts: [Layout; 2],
+    },
+    /// The models have different shapes.
+    #[error("{pretrained} and {finetuned} are different models: {}", differences.join("; "))]
+    Configs {
+        /// The pretrained model's place.
+        pretrained: String,
+        /// The fine-tuned model's place.
+        finetuned: String,
+        /// `name: pretrained's value, fine-tuned's value`.
+        differences: Vec<String>,
+    },
+    /// One model has tensors that the other lacks.
+    #[error("the models hold different tensors: {}", tensors.join(", "))]
+    Tensors {
+        /// The tensors that only one of them has, sorted.
+        tensors: Vec<String>,
+    },
+    /// A constant that isn't interpolated differs.
+    #[error("tensor `{tensor}` isn't a weight and differs between the models")]
+    Constant {
+        /// The tensor.
+        tensor: String,
+    },
+    /// The output is one of the inputs.
+    #[error("{0} is one of the models to patch; write the patched one elsewhere")]
+    SamePlace(String),
+}
+
+/// Elements that are interpolated at a time: 256 Ki, so that memory stays at some megabytes whatever the model's size.
+const BLOCK: usize = 1 << 18;
+
+/// Interpolates in f32: `values = (1 - alpha) * pretrained + alpha * fine-tuned`, with 1 - alpha taken in f64 and each product
+/// rounded, as PyTorch computes it.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "weights are f32, and so are their factors"
+)]
+pub fn interpolate(pretrained: &mut [f32], finetuned: &[f32], alpha: f64) {
+    let (keep, take) = ((1.0 - alpha) as f32, alpha as f32);
+    for (value, tuned) in pretrained.iter_mut().zip(finetuned) {
+        *value = keep * *value + take * *tuned;
+    }
+}
+
+/// Two models that have been found to differ in nothing but their numbers.
+#[derive(Debug)]
+pub struct Pair {
+    pretrained: Weights,
+    finetuned: Weights,
+}
+
+impl Pair {
+    /// Opens both models' weights and compares what they hold.
+    ///
+    /// # Errors
+    /// When either can't be read, or when they differ in layout, configuration or tensors.
+    pub fn open(pretrained: &ModelSource, finetuned: &ModelSource) -> Result<Self, PatchError> {
+        let places = (pretrained.place(), finetuned.place());
+        let differences = compare(pretrained.config(), finetuned.config());
+        if !differences.is_empty() {
+            return Err(PatchError::Configs {
+                pretrained: places.0,
+                finetuned: places.1,
+                differences,
+            });
+        }
+        if pretrained.layout() != finetuned.layout() {
+            return Err(PatchError::Layouts {
+                pretrained: places.0,
+                finetuned: places.1,
+                layouts: [pretrained.layout(), finetuned.layout()],
+            });
+        }
+        let pair = Self {
+            pretrained: pretrained.weights()?,
+            finetuned: finetuned.weights()?,
+        };
+        let names = |weights: &Weights| -> BTreeSet<String> {
+            weights.tensors().names().map(str::to_owned).collect()
+        };
+        let (left, right) = (names(&pair.pretrained), names(&pair.finetuned));
+        let tensors: Vec<String> = left.symmetric_difference(&right).cloned().collect();
+        if tensors.is_empty() {
+            Ok(pair)
+        } else {
+            Err(PatchError::Tensors { tensors })
+        }
+    }
+
+    /// The patched parameters, to build a model from.
+    ///
+    /// # Errors
+    /// When alpha isn't between 0 and 1.
+    pub fn at(&mut self, alpha: f64) -> Result<Patched<'_>, PatchError> {
+        check(alpha)?;
+        Ok(Patched { pair: self, alpha })
+    }
+}
+
+/// The parameters between two models. See [`Pair::at`].
+#[derive(Debug)]
+pub struct Patched<'a> {
+    pair: &'a mut Pair,
+    alpha: f64,
+}
+
+impl Parameters for Patched<'_> {
+    type Error = WeightsError;
+
+    fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
+        if self.alpha == 1.0 {
+            return self.pair.finetuned.values(name, shape);
+        }
+        let mut values = self.pair.pretrained.values(name, shape)?;
+        if self.alpha != 0.0 {
+            interpolate(
+                &mut values,
+                &self.pair.finetuned.values(name, shape)?,
+                self.alpha,
+            );
+        }
+        Ok(values)
+    }
+}
+
+/// Writes the patched model to the directory `out`, in the pretrained model's layout and with its other files.
+///
+/// Both models are streamed in blocks from disk to disk. Where they have different element types the result has f32.
+/// `progress` is called with the bytes written so far and in all.
+///
+/// # Errors
+/// When the models can't be patched, read or written.
+pub fn patch_to(
+    pretrained: &ModelSource,
+    finetuned: &ModelSource,
+    alpha: f64,
+    out: &Path,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), PatchError> {
+    check(alpha)?;
+    if let Ok(out) = out.canonicalize() {
+        for source in [pretrained, finetuned] {
+            if Path::new(&source.place()).canonicalize().ok().as_ref() == Some(&out) {
+                return Err(PatchError::SamePlace(source.place()));
+            }
+        }
+    }
+    let pair = Pair::open(pretrained, finetuned)?;
+    let (mut left, mut right) = (
+        pair.pretrained.into_tensors(),
+        pair.finetuned.into_tensors(),
+    );
+    let names = left.names_in_file_order();
+    let entries: Vec<(String, Dtype, Vec<usize>)> = names
+        .iter()
+        .filter_map(|name| {
+            let (dtype, shape) = left.info(name)?;
+            let (other, _) = right.info(name)?;
+            let dtype = if dtype == other { dtype } else { Dtype::F32 };
+            Some((name.clone(), dtype, shape.to_vec()))
+        })
+        .collect();
+    let total = entries
+        .iter()
+        .map(|(_, dtype, shape)| (shape.iter().product::<usize>() * dtype.bitsize() / 8) as u64)
+        .sum();
+    let name = match pretrained.layout() {
+        Layout::HuggingFace => "model.safetensors",
+        Layout::OpenClip => "open_clip_model.safetensors",
+    };
+    let path = out.join(name);
+    let failed = |error| AtomicFile::failed(&path, error);
+    let file = AtomicFile::create(&path)?;
+    let mut writer =
+        TensorWriter::new(file, &entries, left.metadata().cloned()).map_err(failed)?;
+    let mut block = Block::default();
+    let mut written = 0;
+    for (name, dtype, shape) in &entries {
+        let elements = shape.iter().product::<usize>();
+        for start in (0..elements).step_by(BLOCK) {
+            let count = BLOCK.min(elements - start);
+            let bytes = block.patch(&mut left, &mut right, name, *dtype, start..start + count, alpha)?;
+            writer.write(bytes).map_err(failed)?;
+            written += bytes.len() as u64;
+            progress(written, total);
+        }
+    }
+    writer.finish().map_err(failed)?.commit()?;
+    copy_unchanged(pretrained, out)?;
+    Ok(())
+}
+
+/// The buffers of one block, reused.
+#[derive(Default)]
+struct Block {
+    left: Vec<u8>,
+    right: Vec<u8>,
+    left_values: Vec<f32>,
+    right_values: Vec<f32>,
+}
+
+impl Block {
+    /// The bytes of the patched elements `range` of a tensor.
+    fn patch(
+        &mut self,
+        left: &mut TensorFiles,
+        right: &mut TensorFiles,
+        name: &str,
+        dtype: Dtype,
+        range: std::ops::Range<usize>,
+        alpha: f64,
+    ) -> Result<&[u8], PatchError> {
+        let left_type = read(left, name, &range, &mut self.left)?;
+        let right_type = read(right, name, &range, &mut self.right)?;
+        let is_weight = |dtype| matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16);
+        if !is_weight(left_type) || !is_weight(right_type) {
+            return if left_type == right_type && self.left == self.right {
+                Ok(&self.left)
+            } else {
+                Err(PatchError::Constant {
+                    tensor: name.to_owned(),
+                })
+            };
+        }
+        // At the ends nothing is computed, so that even NaNs and negative zeros keep their bits.
+        if alpha == 0.0 && left_type == dtype {
+            return Ok(&self.left);
+        }
+        if alpha == 1.0 && right_type == dtype {
+            return Ok(&self.right);
+        }
+        self.left_values.resize(range.len(), 0.0);
+        self.right_values.resize(range.len(), 0.0);
+        decode_f32(left_type, &self.left, &mut self.left_values);
+        decode_f32(right_type, &self.right, &mut self.right_values);
+        if alpha == 1.0 {
+            self.left_values.copy_from_slice(&self.right_values);
+        } else if alpha != 0.0 {
+            interpolate(&mut self.left_values, &self.right_values, alpha);
+        }
+        crate::weights::encode_f32(dtype, &self.left_values, &mut self.left);
+        Ok(&self.left)
+    }
+}
+
+/// Reads a range of elements; gives their type.
+fn read(
+    tensors: &mut TensorFiles,
+    name: &str,
+    range: &std::ops::Range<usize>,
+    bytes: &mut Vec<u8>,
+) -> Result<Dtype, WeightsError> {
+    let Some((dtype, _)) = tensors.info(name) else {
+        return Err(WeightsError::Missing {
+            file: tensors.describe(),
+            tensors: vec![name.to_owned()],
+        });
+    };
+    let size = dtype.bitsize() / 8;
+    bytes.resize(range.len() * size, 0);
+    tensors.read_at(name, range.start * size, bytes)?;
+    Ok(dtype)
+}
+
+fn check(alpha: f64) -> Result<(), PatchError> {
+    if (0.0..=1.0).contains(&alpha) {
+        Ok(())
+    } else {
+        Err(PatchError::Alpha(alpha))
+    }
+}
+
+/// Where two configurations differ in what they compute.
+fn compare(left: &ClipConfig, right: &ClipConfig) -> Vec<String> {
+    let facts = |config: &ClipConfig| {
+        let (image, text) = (&config.image, &config.text);
+        vec![
+            ("embedding width", config.embed_dim.to_string()),
+            ("image size", image.image_size.to_string()),
+            ("patch size", image.patch_size.to_string()),
+            ("image width", image.width.to_string()),
+            ("image layers", image.layers.to_string()),
+            ("image heads", image.heads.to_string()),
+            ("image perceptron", image.mlp_width.to_string()),
+            ("image activation", image.activation.name().to_owned()),
+            ("image epsilon", image.layer_norm_epsilon.to_string()),
+            ("context length", text.context_length.to_string()),
+            ("vocabulary", text.vocab_size.to_string()),
+            ("text width", text.width.to_string()),
+            ("text layers", text.layers.to_string()),
+            ("text heads", text.heads.to_string()),
+            ("text perceptron", text.mlp_width.to_string()),
+            ("text activation", text.activation.name().to_owned()),
+            ("text epsilon", text.layer_norm_epsilon.to_string()),
+        ]
+    };
+    facts(left)
+        .into_iter()
+        .zip(facts(right))
+        .filter(|(left, right)| left.1 != right.1)
+        .map(|((name, left), (_, right))| format!("{name}: {left}, {right}"))
+        .collect()
+}

@@ -1,0 +1,350 @@
+//! From photo bytes to the numbers the image tower reads: decode, resize and crop exactly as Pillow does, normalise.
+//!
+//! [`decode()`] turns a file's bytes into RGB; [`Preprocess`] is a model's evaluation preprocessing, read from its
+//! configuration files; [`RandomResizedCrop`] and [`crop_resize`] are training's. Each function works on one image and
+//! holds no state, so callers (scoring, evaluation, training, the program's `preprocess`, the web page) spread images
+//! over threads as they like.
+
+mod config;
+mod decode;
+mod random_crop;
+mod resize;
+
+pub use clove_kernels::resample::Filter;
+pub use config::ConfigError;
+pub use decode::{DecodeError, DecodeLimits, decode};
+pub use image::RgbImage;
+pub use random_crop::RandomResizedCrop;
+
+use resize::resize_window;
+
+/// Channel means of CLIP's training images, on a scale of 0 to 1 (openai/CLIP clip/clip.py, `_transform`).
+pub const OPENAI_MEAN: [f32; 3] = [0.48145466, 0.4578275, 0.40821073];
+/// Channel standard deviations of CLIP's training images, on a scale of 0 to 1 (openai/CLIP clip/clip.py, `_transform`).
+pub const OPENAI_STD: [f32; 3] = [0.26862954, 0.26130258, 0.27577711];
+
+/// Largest side of an image tower's input that is accepted, in pixels: eight times the largest published CLIP (560) and
+/// more, and small enough that a slip in a configuration cannot ask for gigabytes.
+pub const MAX_SIZE: u32 = 4608;
+
+/// An upright rectangle of pixels; `x` and `y` are its left upper corner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CropBox {
+    /// Columns left of the rectangle.
+    pub x: u32,
+    /// Rows above the rectangle.
+    pub y: u32,
+    /// Columns in the rectangle.
+    pub width: u32,
+    /// Rows in the rectangle.
+    pub height: u32,
+}
+
+impl CropBox {
+    /// The whole of an image of `width` x `height`.
+    pub fn whole(width: u32, height: u32) -> Self {
+        Self {
+            x: 0,
+            y: 0,
+            width,
+            height,
+        }
+    }
+
+    /// True when the rectangle holds a pixel and lies inside an image of `width` x `height`.
+    pub fn fits(&self, width: u32, height: u32) -> bool {
+        let inside = |first: u32, count: u32, all| {
+            count > 0 && first.checked_add(count).is_some_and(|end| end <= all)
+        };
+        inside(self.x, self.width, width) && inside(self.y, self.height, height)
+    }
+}
+
+/// What happens to an image before the centre crop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resize {
+    /// Nothing: the crop takes the middle of the image as it is.
+    Keep,
+    /// The shorter side becomes this many pixels, the longer keeps the proportions, rounded down.
+    ShortestEdge(u32),
+    /// Both sides become this many pixels, whatever the proportions.
+    Square(u32),
+}
+
+/// An image, a crop or a setting that cannot be preprocessed.
+#[derive(Debug, thiserror::Error)]
+pub enum PreprocessError {
+    /// The image has no pixels.
+    #[error("the image is empty ({width} x {height} pixels)")]
+    EmptyImage {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+    /// The crop is empty or reaches outside the image.
+    #[error("the crop {crop:?} is empty or not inside the image ({width} x {height} pixels)")]
+    CropOutside {
+        /// The crop asked for.
+        crop: CropBox,
+        /// Width of the image in pixels.
+        width: u32,
+        /// Height of the image in pixels.
+        height: u32,
+    },
+    /// A side of the output is out of range.
+    #[error("an image size of {size} pixels is out of range: use 1 to {MAX_SIZE}")]
+    Size {
+        /// The size asked for.
+        size: u32,
+    },
+    /// A mean, standard deviation or rescale factor that gives no finite pixel values.
+    #[error("{name} is {value}: {wanted}")]
+    Normalisation {
+        /// Which of them.
+        name: &'static str,
+        /// Its value.
+        value: f64,
+        /// What it must be.
+        wanted: &'static str,
+    },
+}
+
+/// A model's evaluation preprocessing: resize, centre crop to a square, scale to 0..1, normalise by channel.
+///
+/// Pixels equal those of Pillow 13 and torchvision (`Resize`, `CenterCrop`) byte for byte, from the same decoded RGB.
+/// open_clip uses torchvision. Hugging Face's CLIPImageProcessor has the same resize and rounds one thing differently:
+/// where the margin to crop is odd, it rounds half of it down, torchvision to the even neighbour. (Its default back end
+/// also resizes with torchvision's own kernels, which are not Pillow's.) torchvision's rule is followed for both.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preprocess {
+    size: u32,
+    resize: Resize,
+    filter: Filter,
+    mean: [f32; 3],
+    std: [f32; 3],
+    rescale: f64,
+}
+
+impl Preprocess {
+    /// CLIP's own preprocessing for images of `size` x `size`: bicubic, OpenAI's mean and standard deviation.
+    ///
+    /// # Errors
+    /// `size` outside 1 to [`MAX_SIZE`].
+    pub fn clip(size: u32) -> Result<Self, PreprocessError> {
+        if !(1..=MAX_SIZE).contains(&size) {
+            return Err(PreprocessError::Size { size });
+        }
+        Ok(Self {
+            size,
+            resize: Resize::ShortestEdge(size),
+            filter: Filter::Bicubic,
+            mean: OPENAI_MEAN,
+            std: OPENAI_STD,
+            rescale: 1.0 / 255.0,
+        })
+    }
+
+    /// The same with another resize before the crop.
+    ///
+    /// # Errors
+    /// A side outside 1 to [`MAX_SIZE`].
+    pub fn with_resize(self, resize: Resize, filter: Filter) -> Result<Self, PreprocessError> {
+        match resize {
+            Resize::ShortestEdge(size) | Resize::Square(size)
+                if !(1..=MAX_SIZE).contains(&size) =>
+            {
+                Err(PreprocessError::Size { size })
+            }
+            _ => Ok(Self {
+                resize,
+                filter,
+                ..self
+            }),
+        }
+    }
+
+    /// The same with another normalisation: a value of 0 to 255 becomes `(value * rescale - mean) / std`.
+    ///
+    /// # Errors
+    /// A number that is not finite, or a standard deviation that is not above 0.
+    pub fn with_normalisation(
+        self,
+        mean: [f32; 3],
+        std: [f32; 3],
+        rescale: f64,
+    ) -> Result<Self, PreprocessError> {
+        let bad = |name, value: f32, wanted| {
+            let value = f64::from(value);
+            Err(PreprocessError::Normalisation {
+                name,
+                value,
+                wanted,
+            })
+        };
+        if let Some(&value) = mean.iter().find(|value| !value.is_finite()) {
+            return bad("mean", value, "use finite numbers");
+        }
+        let usable = |value: f32| value.is_normal() && value > 0.0;
+        if let Some(&value) = std.iter().find(|&&value| !usable(value)) {
+            return bad("standard deviation", value, "use finite numbers above 0");
+        }
+        if !(rescale as f32).is_normal() {
+            return bad("rescale factor", rescale as f32, "use 1/255 or the like");
+        }
+        Ok(Self {
+            mean,
+            std,
+            rescale,
+            ..self
+        })
+    }
+
+    /// Side of the square output, in pixels.
+    pub fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// The resize before the crop.
+    pub fn resize(&self) -> Resize {
+        self.resize
+    }
+
+    /// The kernel of the resize.
+    pub fn filter(&self) -> Filter {
+        self.filter
+    }
+
+    /// Channel means, red, green, blue.
+    pub fn mean(&self) -> [f32; 3] {
+        self.mean
+    }
+
+    /// Channel standard deviations, red, green, blue.
+    pub fn std(&self) -> [f32; 3] {
+        self.std
+    }
+
+    /// Factor on the pixels' 0 to 255 before the mean is taken off.
+    pub fn rescale(&self) -> f64 {
+        self.rescale
+    }
+
+    /// Resizes and crops an image to `[size, size]`; a side that is shorter than the crop is padded with black.
+    ///
+    /// # Errors
+    /// An image without pixels.
+    pub fn pixels(&self, image: &RgbImage) -> Result<RgbImage, PreprocessError> {
+        let (width, height) = image.dimensions();
+        let empty = PreprocessError::EmptyImage { width, height };
+        let (resized_width, resized_height) = match self.resize {
+            _ if width == 0 || height == 0 => return Err(empty),
+            Resize::Keep => (width, height),
+            Resize::ShortestEdge(edge) => shortest_edge(width, height, edge),
+            Resize::Square(side) => (side, side),
+        };
+        let across = Margin::new(resized_width, self.size);
+        let down = Margin::new(resized_height, self.size);
+        let window = CropBox {
+            x: across.skip,
+            y: down.skip,
+            width: across.kept,
+            height: down.kept,
+        };
+        let source = CropBox::whole(width, height);
+        let resized = (resized_width, resized_height);
+        let kept =
+            resize_window(image, source, self.filter, resized, window).ok_or(empty)?;
+        if (kept.width(), kept.height()) == (self.size, self.size) {
+            return Ok(kept);
+        }
+        let mut padded = RgbImage::new(self.size, self.size);
+        image::imageops::replace(
+            &mut padded,
+            &kept,
+            i64::from(across.pad),
+            i64::from(down.pad),
+        );
+        Ok(padded)
+    }
+
+    /// Pixel values of an 8-bit image `[height, width, 3]` as the image tower reads them: `[3, height, width]`, row by
+    /// row, channel by channel.
+    ///
+    /// For a rescale factor of 1/255 they equal PyTorch's `ToTensor` and `Normalize` bit for bit.
+    pub fn normalise(&self, image: &RgbImage) -> Vec<f32> {
+        // Dividing by 255 in f32, as ToTensor does, and multiplying by 1/255 in f64 round to the same f32 for each of the
+        // 256 values; multiplying by 1/255 in f32 would not.
+        let value = |byte: usize, channel: usize| {
+            let scaled = (byte as f64 * self.rescale) as f32;
+            (scaled - self.mean[channel]) / self.std[channel]
+        };
+        let pixels = image.as_raw().as_chunks::<3>().0;
+        let mut values = Vec::with_capacity(pixels.len() * 3);
+        for channel in 0..3 {
+            let table: [f32; 256] = std::array::from_fn(|byte| value(byte, channel));
+            values.extend(pixels.iter().map(|pixel| table[usize::from(pixel[channel])]));
+        }
+        values
+    }
+}
+
+/// Resizes the part `crop` of an image to `size` x `size`, as Pillow does with `crop` and then `resize`: the pixels
+/// around the crop have no part in it. Bicubic, as open_clip's training is whatever its evaluation uses
+/// (open_clip/transform.py, `image_transform`).
+///
+/// # Errors
+/// A crop that is empty or not inside the image; a size outside 1 to [`MAX_SIZE`].
+pub fn crop_resize(
+    image: &RgbImage,
+    crop: CropBox,
+    size: u32,
+) -> Result<RgbImage, PreprocessError> {
+    if !(1..=MAX_SIZE).contains(&size) {
+        return Err(PreprocessError::Size { size });
+    }
+    let whole = CropBox::whole(size, size);
+    let (width, height) = image.dimensions();
+    resize_window(image, crop, Filter::Bicubic, (size, size), whole).ok_or(
+        PreprocessError::CropOutside {
+            crop,
+            width,
+            height,
+        },
+    )
+}
+
+/// Width and height after the shorter side became `edge`.
+// Source: torchvision/transforms/functional.py (`_compute_resized_output_size`): division of floats, then truncation.
+// transformers/image_transforms.py (`get_resize_output_image_size`) computes the same.
+fn shortest_edge(width: u32, height: u32, edge: u32) -> (u32, u32) {
+    let (short, long) = (width.min(height), width.max(height));
+    let scaled = (f64::from(edge) * f64::from(long) / f64::from(short)) as u32;
+    if width <= height {
+        (edge, scaled)
+    } else {
+        (scaled, edge)
+    }
+}
+
+/// How a centre crop treats one axis.
+struct Margin {
+    /// Pixels cut off before the crop.
+    skip: u32,
+    /// Pixels of the image in the crop.
+    kept: u32,
+    /// Black pixels before the image.
+    pad: u32,
+}
+
+impl Margin {
+    // Source: torchvision/transforms/functional.py (`center_crop`), where Python's `round` takes halves to even.
+    fn new(length: u32, crop: u32) -> Self {
+        let skip = (f64::from(length.saturating_sub(crop)) / 2.0).round_ties_even() as u32;
+        Self {
+            skip,
+            kept: length.min(crop),
+            pad: crop.saturating_sub(length) / 2,
+        }
+    }
+}

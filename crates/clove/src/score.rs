@@ -1,0 +1,199 @@
+//! A model with its tokenizer and its preprocessing: photos and captions in, embeddings and scores out.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use thiserror::Error;
+
+use crate::evaluate::{Embeddings, EvaluateError};
+use crate::model::{Clip, ClipConfig, Parameters, TextBatch};
+use crate::preprocess::{Preprocess, PreprocessError, RgbImage};
+use crate::tokenizer::{Encoding, Tokenizer};
+use crate::weights::{ModelSource, WeightsError};
+
+/// Why something can't be scored.
+#[derive(Debug, Error)]
+pub enum ScoreError {
+    /// The model can't be read.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// An image can't be preprocessed.
+    #[error(transparent)]
+    Preprocess(#[from] PreprocessError),
+    /// The model gave embeddings that aren't numbers.
+    #[error("the model's embeddings are wrong: {0}")]
+    Embeddings(#[from] EvaluateError),
+    /// The device failed.
+    #[error("reading back from the device failed: {0}")]
+    Device(String),
+}
+
+/// A CLIP that is ready to embed photos and captions.
+#[derive(Debug)]
+pub struct Scorer {
+    clip: Clip,
+    config: ClipConfig,
+    tokenizer: Tokenizer,
+    preprocess: Preprocess,
+    device: Device,
+    logit_scale: f32,
+}
+
+/// How well captions fit one image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scores {
+    /// Cosine of the image's embedding with each caption's, from -1 to 1.
+    pub similarities: Vec<f32>,
+    /// Softmax over the captions of the similarities times the model's scale, from 0 to 1.
+    pub probabilities: Vec<f32>,
+}
+
+impl Scorer {
+    /// Loads a model with everything that belongs to it.
+    ///
+    /// # Errors
+    /// When any file of the model can't be used.
+    pub async fn load(source: &ModelSource, device: &Device) -> Result<Self, ScoreError> {
+        Self::build(source, &mut source.weights()?, device).await
+    }
+
+    /// Builds a model from `parameters` (patched ones, say) with the tokenizer and the preprocessing of `source`.
+    ///
+    /// # Errors
+    /// When any file of the model can't be used, or the parameters can't be read.
+    pub async fn build<P: Parameters<Error = WeightsError>>(
+        source: &ModelSource,
+        parameters: &mut P,
+        device: &Device,
+    ) -> Result<Self, ScoreError> {
+        // The small files first: a model that can't be used is refused before its weights are read.
+        let (tokenizer, preprocess) = (source.tokenizer()?, source.preprocess()?);
+        let clip = source.config().build(parameters, device)?;
+        let logit_scale = read_back(clip.logit_scale.val()).await?;
+        Ok(Self {
+            clip,
+            config: source.config().clone(),
+            tokenizer,
+            preprocess,
+            device: device.clone(),
+            logit_scale: logit_scale[0],
+        })
+    }
+
+    /// The two towers.
+    #[must_use]
+    pub fn clip(&self) -> &Clip {
+        &self.clip
+    }
+
+    /// The model's shape.
+    #[must_use]
+    pub fn config(&self) -> &ClipConfig {
+        &self.config
+    }
+
+    /// The model's tokenizer.
+    #[must_use]
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The model's preprocessing.
+    #[must_use]
+    pub fn preprocess(&self) -> &Preprocess {
+        &self.preprocess
+    }
+
+    /// Natural logarithm of the factor on similarities.
+    #[must_use]
+    pub fn logit_scale(&self) -> f32 {
+        self.logit_scale
+    }
+
+    /// An image's normalised pixels, `[3, size, size]`, row-major.
+    ///
+    /// # Errors
+    /// When the image is empty.
+    pub fn pixels(&self, image: &RgbImage) -> Result<Vec<f32>, ScoreError> {
+        Ok(self.preprocess.normalise(&self.preprocess.pixels(image)?))
+    }
+
+    /// Embeds one batch of images, given as [`Self::pixels`] one after the other.
+    ///
+    /// # Errors
+    /// When the device fails, or an embedding isn't finite.
+    pub async fn embed_pixels(&self, pixels: Vec<f32>) -> Result<Embeddings, ScoreError> {
+        let size = self.config.image.image_size;
+        let images = pixels.len() / (3 * size * size);
+        let data = TensorData::new(pixels, [images, 3, size, size]);
+        self.embeddings(
+            self.clip
+                .embed_images(Tensor::from_data(data, &self.device)),
+        )
+        .await
+    }
+
+    /// Embeds one batch of captions.
+    ///
+    /// # Errors
+    /// When the device fails, or an embedding isn't finite.
+    ///
+    /// # Panics
+    /// If there are no captions.
+    pub async fn embed_encodings(&self, encodings: &[Encoding]) -> Result<Embeddings, ScoreError> {
+        let batch = TextBatch::new(encodings, &self.config.text, &self.device);
+        self.embeddings(self.clip.embed_texts(batch)).await
+    }
+
+    /// Scores every caption against one image.
+    #[must_use]
+    pub fn scores(&self, images: &Embeddings, image: usize, texts: &Embeddings) -> Scores {
+        let similarities: Vec<f32> = (0..texts.len())
+            .map(|text| images.dot(image, texts, text))
+            .collect();
+        let probabilities = softmax(&similarities, self.logit_scale.exp());
+        Scores {
+            similarities,
+            probabilities,
+        }
+    }
+
+    async fn embeddings(&self, rows: Tensor<2>) -> Result<Embeddings, ScoreError> {
+        let values = read_back(rows).await?;
+        Ok(Embeddings::from_rows(self.config.embed_dim, values)?)
+    }
+}
+
+/// Softmax of `scale * values`, computed from the largest so that nothing overflows.
+fn softmax(values: &[f32], scale: f32) -> Vec<f32> {
+    let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f32> = values
+        .iter()
+        .map(|value| (scale * (value - largest)).exp())
+        .collect();
+    let sum: f32 = powers.iter().sum();
+    powers.iter().map(|power| power / sum).collect()
+}
+
+/// Reads a tensor back to the host, row-major. Asynchronous, because a browser has no other way.
+///
+/// # Errors
+/// When the device fails.
+pub async fn read_back<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, ScoreError> {
+    let data = tensor
+        .into_data_async()
+        .await
+        .map_err(|error| ScoreError::Device(error.to_string()))?;
+    data.into_vec()
+        .map_err(|error| ScoreError::Device(format!("{error:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::softmax;
+
+    #[test]
+    fn softmax_of_equal_values_is_even_and_large_scales_do_not_overflow() {
+        assert_eq!(softmax(&[0.3, 0.3], 100.0), vec![0.5, 0.5]);
+        let spread = softmax(&[1.0, -1.0], 1e30);
+        assert_eq!(spread, vec![1.0, 0.0]);
+    }
+}

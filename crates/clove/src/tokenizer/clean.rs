@@ -1,0 +1,172 @@
+//! Cleans a caption as open_clip 3.3 does before it is split into tokens: for `Tokenizer::encode`.
+//!
+//! open_clip/tokenizer.py, `_clean_lower`: ftfy's fixes, HTML unescaped twice, white space collapsed, lower case. The
+//! fixes and their order are those of Robyn Speer's ftfy 6.3 (ftfy/__init__.py, fix_text; Apache-2.0), all defaults.
+
+use super::entities::{unescape, unescape_careful};
+use super::mojibake::{fix_c1_controls, fix_encoding};
+use std::borrow::Cow;
+use unicode_normalization::UnicodeNormalization;
+
+/// ftfy looks for line ends first, then cuts longer segments; so many characters, to bound its time.
+const LONGEST_SEGMENT: usize = 1_000_000;
+
+/// Cleans `text` as open_clip's default tokenizer does (`clean='lower'`).
+///
+/// Mends text that was read with the wrong encoding, straightens quotes, replaces ligatures, full-width letters and
+/// HTML character references by what they stand for, drops control characters and terminal escapes, composes accents
+/// (NFC), turns each run of white space into one space, with none at either end, and lower-cases.
+pub fn clean_text(text: &str) -> String {
+    // Most captions are plain ASCII, on which ftfy and HTML change nothing.
+    let is_plain =
+        |byte: u8| matches!(byte, b'\t' | b'\n' | b'\x0C' | b'\r' | b' '..=b'~') && byte != b'&';
+    if text.bytes().all(is_plain) {
+        let mut text = collapse_space(text);
+        text.make_ascii_lowercase();
+        return text;
+    }
+    let fixed = fix_text(text);
+    collapse_space(&unescape(&unescape(&fixed))).to_lowercase()
+}
+
+/// What Python's `str.isspace` holds for white space: Unicode's, and the four separators of ASCII.
+pub(super) fn is_space(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\x1C'..='\x1F')
+}
+
+fn collapse_space(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for word in text.split(is_space).filter(|word| !word.is_empty()) {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    out
+}
+
+/// ftfy.fix_text: each line by itself.
+fn fix_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    // A `<` says that this is HTML, whose references are left alone from that line on.
+    let mut unescapes = true;
+    for line in text.split_inclusive('\n') {
+        let mut rest = line;
+        while !rest.is_empty() {
+            let end = rest
+                .char_indices()
+                .nth(LONGEST_SEGMENT)
+                .map_or(rest.len(), |(i, _)| i);
+            let (segment, after) = rest.split_at(end);
+            unescapes &= !segment.contains('<');
+            out.push_str(&fix_segment(segment, unescapes));
+            rest = after;
+        }
+    }
+    out
+}
+
+/// ftfy.fix_and_explain: the fixes in their order, until they change nothing.
+fn fix_segment(segment: &str, unescapes: bool) -> String {
+    let mut text = segment.to_owned();
+    loop {
+        let unescaped = if unescapes {
+            unescape_careful(&text)
+        } else {
+            Cow::Borrowed(text.as_str())
+        };
+        let decoded = fix_encoding(&unescaped);
+        let mapped = map_characters(&fix_c1_controls(&decoded));
+        let fixed: String = drop_terminal_escapes(&mapped)
+            .chars()
+            .filter(|&c| !is_unwanted(c))
+            .nfc()
+            .collect();
+        if fixed == text {
+            return fixed;
+        }
+        text = fixed;
+    }
+}
+
+/// The fixes of single characters: ligatures, width, quotes and line breaks, in this order, which never feed a later one
+/// anything but the apostrophe of U+0149.
+fn map_characters(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        match c {
+            'Ĳ' => out.push_str("IJ"),
+            'ĳ' => out.push_str("ij"),
+            'ŉ' => out.push_str("'n"),
+            'Ǳ' => out.push_str("DZ"),
+            'ǲ' => out.push_str("Dz"),
+            'ǳ' => out.push_str("dz"),
+            'Ǆ' => out.push_str("DŽ"),
+            'ǅ' => out.push_str("Dž"),
+            'ǆ' => out.push_str("dž"),
+            'Ǉ' => out.push_str("LJ"),
+            'ǈ' => out.push_str("Lj"),
+            'ǉ' => out.push_str("lj"),
+            'Ǌ' => out.push_str("NJ"),
+            'ǋ' => out.push_str("Nj"),
+            'ǌ' => out.push_str("nj"),
+            'ﬀ' => out.push_str("ff"),
+            'ﬁ' => out.push_str("fi"),
+            'ﬂ' => out.push_str("fl"),
+            'ﬃ' => out.push_str("ffi"),
+            'ﬄ' => out.push_str("ffl"),
+            'ﬅ' => out.push_str("ſt"),
+            'ﬆ' => out.push_str("st"),
+            '\u{3000}' => out.push(' '),
+            '\u{FF01}'..='\u{FFEF}' => out.extend(std::iter::once(c).nfkc()),
+            '\u{2BC}' | '\u{2018}'..='\u{201B}' => out.push('\''),
+            '\u{201C}'..='\u{201F}' => out.push('"'),
+            '\r' => {
+                characters.next_if_eq(&'\n');
+                out.push('\n');
+            }
+            '\u{85}' | '\u{2028}' | '\u{2029}' => out.push('\n'),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// Removes the sequences that colour a terminal's text, such as ESC `[36;44m`.
+fn drop_terminal_escapes(text: &str) -> Cow<'_, str> {
+    const START: &str = "\x1B[";
+    if !text.contains(START) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(START) {
+        let inside = &rest[at + START.len()..];
+        // Python's `\d` is the decimal digit of any script; this takes fractions and the like, too, which never occur.
+        let end = inside.trim_start_matches(|c: char| c == ';' || c.is_numeric());
+        if end.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            out.push_str(&rest[..at]);
+            rest = &end[1..];
+        } else {
+            out.push_str(&rest[..at + START.len()]);
+            rest = inside;
+        }
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// Control characters that nobody means to write (ftfy/chardata.py, CONTROL_CHARS).
+fn is_unwanted(c: char) -> bool {
+    matches!(
+        c,
+        '\0'..='\x08'
+            | '\x0B'
+            | '\x0E'..='\x1F'
+            | '\x7F'
+            | '\u{206A}'..='\u{206F}'
+            | '\u{FEFF}'
+            | '\u{FFF9}'..='\u{FFFC}'
+    )
+}

@@ -1,0 +1,290 @@
+//! safetensors files, read tensor by tensor and written as a stream, so that a model never stands in memory twice.
+//!
+//! The format: huggingface/safetensors: README.md. The crate `safetensors` checks the header (overlaps, holes, overflow);
+//! its reader wants the whole file in memory, so reading here is by seek.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{Read, Seek, SeekFrom, Write};
+
+use safetensors::tensor::{Metadata, TensorInfo};
+
+pub use safetensors::Dtype;
+
+use super::WeightsError;
+
+/// What a tensor file is read from.
+pub trait ReadSeek: Read + Seek + Send {}
+impl<T: Read + Seek + Send> ReadSeek for T {}
+
+/// One or more safetensors files that together hold a model.
+pub struct TensorFiles {
+    files: Vec<TensorFile>,
+    places: BTreeMap<String, Place>,
+}
+
+struct TensorFile {
+    name: String,
+    reader: Box<dyn ReadSeek>,
+    metadata: Option<HashMap<String, String>>,
+}
+
+/// Where a tensor lies.
+#[derive(Debug, Clone)]
+struct Place {
+    file: usize,
+    /// From the start of the file, in bytes.
+    start: u64,
+    bytes: usize,
+    dtype: Dtype,
+    shape: Vec<usize>,
+}
+
+impl std::fmt::Debug for TensorFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TensorFiles")
+            .field(
+                "files",
+                &self.files.iter().map(|f| &f.name).collect::<Vec<_>>(),
+            )
+            .field("tensors", &self.places.len())
+            .finish()
+    }
+}
+
+impl TensorFiles {
+    /// Reads the headers of `files`, each with the name that messages give it.
+    ///
+    /// # Errors
+    /// When a file can't be read, isn't safetensors, is shorter or longer than its header says, or when two files hold a
+    /// tensor of the same name.
+    pub fn open(files: Vec<(String, Box<dyn ReadSeek>)>) -> Result<Self, WeightsError> {
+        let mut opened = Self {
+            files: Vec::new(),
+            places: BTreeMap::new(),
+        };
+        for (index, (name, mut reader)) in files.into_iter().enumerate() {
+            let (data_start, metadata) = read_header(&name, reader.as_mut())?;
+            for (tensor, info) in metadata.tensors() {
+                let (start, end) = info.data_offsets;
+                let place = Place {
+                    file: index,
+                    start: data_start + start as u64,
+                    bytes: end - start,
+                    dtype: info.dtype,
+                    shape: info.shape.clone(),
+                };
+                if opened.places.insert(tensor.clone(), place).is_some() {
+                    return Err(WeightsError::Duplicate {
+                        file: name,
+                        tensor,
+                    });
+                }
+            }
+            opened.files.push(TensorFile {
+                name,
+                reader,
+                metadata: metadata.metadata().clone(),
+            });
+        }
+        Ok(opened)
+    }
+
+    /// The tensors' names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.places.keys().map(String::as_str)
+    }
+
+    /// The tensors' names in the order of the files and of the bytes in them, which is the fastest to read.
+    #[must_use]
+    pub fn names_in_file_order(&self) -> Vec<String> {
+        let mut places: Vec<_> = self.places.iter().collect();
+        places.sort_by_key(|(_, place)| (place.file, place.start));
+        places.into_iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The element type and the shape of a tensor.
+    #[must_use]
+    pub fn info(&self, tensor: &str) -> Option<(Dtype, &[usize])> {
+        let place = self.places.get(tensor)?;
+        Some((place.dtype, &place.shape))
+    }
+
+    /// The free-form metadata of the first file.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&HashMap<String, String>> {
+        self.files.first()?.metadata.as_ref()
+    }
+
+    /// The names of the files, for messages.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let names: Vec<_> = self.files.iter().map(|file| file.name.as_str()).collect();
+        names.join(", ")
+    }
+
+    /// The size of a tensor's data in bytes.
+    #[must_use]
+    pub fn bytes(&self, tensor: &str) -> Option<usize> {
+        self.places.get(tensor).map(|place| place.bytes)
+    }
+
+    /// Reads `buffer.len()` bytes of a tensor's data, from byte `offset` of it.
+    ///
+    /// # Errors
+    /// When the tensor is absent or the file can't be read.
+    ///
+    /// # Panics
+    /// If the range ends outside the tensor: callers take lengths from [`Self::bytes`].
+    pub fn read_at(
+        &mut self,
+        tensor: &str,
+        offset: usize,
+        buffer: &mut [u8],
+    ) -> Result<(), WeightsError> {
+        let Some(place) = self.places.get(tensor) else {
+            return Err(WeightsError::Missing {
+                file: self.describe(),
+                tensors: vec![tensor.to_owned()],
+            });
+        };
+        assert!(
+            offset + buffer.len() <= place.bytes,
+            "the range ends outside `{tensor}`"
+        );
+        let file = &mut self.files[place.file];
+        file.reader
+            .seek(SeekFrom::Start(place.start + offset as u64))
+            .and_then(|_| file.reader.read_exact(buffer))
+            .map_err(|source| WeightsError::Read {
+                file: file.name.clone(),
+                source,
+            })
+    }
+}
+
+/// Reads and checks a header; gives the place of the data's first byte.
+fn read_header(name: &str, reader: &mut dyn ReadSeek) -> Result<(u64, Metadata), WeightsError> {
+    /// The limit of the `safetensors` crate, which bounds the memory that a hostile file can claim.
+    const LARGEST_HEADER: u64 = 100_000_000;
+    let read = |source| WeightsError::Read {
+        file: name.to_owned(),
+        source,
+    };
+    let malformed = |reason: String| WeightsError::Malformed {
+        file: name.to_owned(),
+        reason,
+    };
+    let length = reader.seek(SeekFrom::End(0)).map_err(read)?;
+    reader.seek(SeekFrom::Start(0)).map_err(read)?;
+    if length < 8 {
+        return Err(malformed(format!(
+            "it has {length} bytes; the header's length alone takes 8"
+        )));
+    }
+    let mut word = [0; 8];
+    reader.read_exact(&mut word).map_err(read)?;
+    let header_length = u64::from_le_bytes(word);
+    if header_length > LARGEST_HEADER {
+        return Err(malformed(format!(
+            "its first 8 bytes announce a header of {header_length} bytes; at most {LARGEST_HEADER} are allowed. Is it a safetensors file?"
+        )));
+    }
+    let data_start = 8 + header_length;
+    if data_start > length {
+        return Err(malformed(format!(
+            "it announces a header of {header_length} bytes and ends after {length}: it is truncated or no safetensors file"
+        )));
+    }
+    let mut header =
+        vec![0; usize::try_from(header_length).expect("at most a hundred million, as checked")];
+    reader.read_exact(&mut header).map_err(read)?;
+    let metadata: Metadata = serde_json::from_slice(&header)
+        .map_err(|error| malformed(format!("its header is wrong: {error}")))?;
+    let data_end = metadata
+        .tensors()
+        .values()
+        .map(|info| info.data_offsets.1)
+        .max()
+        .unwrap_or(0) as u64;
+    let expected = data_start.saturating_add(data_end);
+    match expected.cmp(&length) {
+        std::cmp::Ordering::Equal => Ok((data_start, metadata)),
+        std::cmp::Ordering::Greater => Err(malformed(format!(
+            "it has {length} bytes and its header describes {}: it is truncated; download or copy it again",
+            expected
+        ))),
+        std::cmp::Ordering::Less => Err(malformed(format!(
+            "it has {} bytes more than its header describes",
+            length - expected
+        ))),
+    }
+}
+
+/// Writes a safetensors file as a stream: the header first, then each tensor's bytes in the order of the list.
+#[derive(Debug)]
+pub struct TensorWriter<W: Write> {
+    out: W,
+    left: u64,
+}
+
+impl<W: Write> TensorWriter<W> {
+    /// Writes the header for `tensors` (name, element type, shape), whose data will follow in this order.
+    ///
+    /// # Errors
+    /// When the output can't be written.
+    pub fn new(
+        mut out: W,
+        tensors: &[(String, Dtype, Vec<usize>)],
+        metadata: Option<HashMap<String, String>>,
+    ) -> std::io::Result<Self> {
+        let mut offset = 0;
+        let mut infos = Vec::with_capacity(tensors.len());
+        for (name, dtype, shape) in tensors {
+            let bytes = shape.iter().product::<usize>() * dtype.bitsize() / 8;
+            infos.push((
+                name.clone(),
+                TensorInfo {
+                    dtype: *dtype,
+                    shape: shape.clone(),
+                    data_offsets: (offset, offset + bytes),
+                },
+            ));
+            offset += bytes;
+        }
+        let metadata = Metadata::new(metadata, infos).map_err(std::io::Error::other)?;
+        let mut header = serde_json::to_vec(&metadata).map_err(std::io::Error::other)?;
+        // The format wants the data aligned to eight bytes; spaces are the padding.
+        header.resize(header.len().next_multiple_of(8), b' ');
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(&header)?;
+        Ok(Self {
+            out,
+            left: offset as u64,
+        })
+    }
+
+    /// Writes the next bytes of the data.
+    ///
+    /// # Errors
+    /// When the output can't be written.
+    ///
+    /// # Panics
+    /// If more bytes come than the header announced.
+    pub fn write(&mut self, data: &[u8]) -> std::io::Result<()> {
+        self.left = self
+            .left
+            .checked_sub(data.len() as u64)
+            .expect("the data is what the header announced");
+        self.out.write_all(data)
+    }
+
+    /// Gives the output back, complete.
+    ///
+    /// # Panics
+    /// If fewer bytes came than the header announced.
+    pub fn finish(mut self) -> std::io::Result<W> {
+        assert_eq!(self.left, 0, "the data is what the header announced");
+        self.out.flush()?;
+        Ok(self.out)
+    }
+}

@@ -1,0 +1,500 @@
+//! Guards decoding and preprocessing: byte equality with Pillow and torchvision, random crops equal to torchvision's,
+//! clear errors for bad files and configurations. Goldens: tests/golden/make_preprocess.py.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clove::preprocess::{
+    CropBox, DecodeError, DecodeLimits, Filter, Preprocess, RandomResizedCrop, Resize, RgbImage,
+    crop_resize, decode,
+};
+use proptest::prelude::*;
+use serde_json::Value;
+
+/// JPEG and lossy WebP decoders round their transforms differently: up to 4 levels between `image` and libjpeg-turbo on
+/// subsampled photos, so one more is allowed.
+const WORST_LOSSY: u8 = 5;
+/// The same on average over an image.
+const MEAN_LOSSY: f64 = 0.3;
+/// From the same RGB the pixel values must be PyTorch's to the bit; goldens that other software normalised (by a product
+/// with 1/255 in f32, say) may differ in the last bit of values up to 4.
+const LAST_BIT: f32 = 1e-6;
+/// The bad header tests must not touch pixels; a minute's decoding would show here, a slow machine would not.
+const QUICK: Duration = Duration::from_secs(1);
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("golden/preprocess")
+        .join(name)
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The folder of shared data, or `None` (said aloud) where it is absent and not promised.
+fn shared(folder: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("CLOVE_SHARED_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
+        PathBuf::from,
+    );
+    let path = root.join(folder);
+    if path.is_dir() {
+        return Some(path);
+    }
+    let required = std::env::var_os("CLOVE_REQUIRE_SHARED").is_some_and(|value| value == "1");
+    assert!(!required, "{} is absent but required", path.display());
+    println!("not tested: {} is absent", path.display());
+    None
+}
+
+/// Type, shape and data of a little-endian, C-ordered .npy file of version 1.
+fn npy(path: &Path) -> (String, Vec<usize>, Vec<u8>) {
+    let bytes = read(path);
+    assert!(bytes.starts_with(b"\x93NUMPY\x01"), "{}", path.display());
+    let data = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let header = String::from_utf8(bytes[10..data].to_vec()).unwrap();
+    assert!(header.contains("'fortran_order': False"), "{header}");
+    let between = |from: &str, to: &str| {
+        let rest = header.split_once(from).unwrap().1;
+        rest.split_once(to).unwrap().0.to_owned()
+    };
+    let shape = between("'shape': (", ")");
+    let shape = (shape.split(',').map(str::trim))
+        .filter(|size| !size.is_empty())
+        .map(|size| size.parse().unwrap())
+        .collect();
+    (between("'descr': '", "'"), shape, bytes[data..].to_vec())
+}
+
+fn npy_image(path: &Path) -> RgbImage {
+    let (kind, shape, data) = npy(path);
+    assert_eq!((kind.as_str(), shape.len(), shape[2]), ("|u1", 3, 3));
+    RgbImage::from_raw(shape[1] as u32, shape[0] as u32, data).unwrap()
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    let quads = bytes.as_chunks::<4>().0;
+    quads.iter().map(|&quad| f32::from_le_bytes(quad)).collect()
+}
+
+fn npy_floats(path: &Path) -> Vec<f32> {
+    let (kind, _, data) = npy(path);
+    assert_eq!(kind, "<f4");
+    floats(&data)
+}
+
+fn decode_file(path: &Path) -> RgbImage {
+    decode(&read(path), &DecodeLimits::default())
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn cases(kind: &str) -> Vec<Value> {
+    let all: Value = serde_json::from_slice(&read(&golden("cases.json"))).unwrap();
+    match &all[kind] {
+        Value::Array(list) => list.clone(),
+        one => vec![one.clone()],
+    }
+}
+
+fn text<'a>(case: &'a Value, key: &str) -> &'a str {
+    case[key].as_str().unwrap_or_else(|| panic!("{key}: {case}"))
+}
+
+fn numbers(case: &Value, key: &str) -> Vec<f64> {
+    let list = case[key].as_array().unwrap();
+    list.iter().map(|value| value.as_f64().unwrap()).collect()
+}
+
+/// Worst and mean difference of two images of one size.
+fn difference(a: &RgbImage, b: &RgbImage) -> (u8, f64) {
+    assert_eq!(a.dimensions(), b.dimensions());
+    let differences = a.iter().zip(b.iter()).map(|(&a, &b)| a.abs_diff(b));
+    let worst = differences.clone().max().unwrap();
+    let sum: f64 = differences.map(f64::from).sum();
+    (worst, sum / a.as_raw().len() as f64)
+}
+
+#[test]
+fn every_layout_decodes_as_pillow_converts_it() {
+    let cases = cases("decode");
+    assert!(cases.len() > 40);
+    for case in &cases {
+        let name = text(case, "input");
+        let expected = npy_image(&golden(text(case, "rgb")));
+        let (worst, mean) = difference(&decode_file(&golden(name)), &expected);
+        if case["exact"] == true {
+            assert_eq!(worst, 0, "{name}");
+        } else {
+            assert!(worst <= WORST_LOSSY && mean <= MEAN_LOSSY, "{name}: {worst}, {mean}");
+        }
+    }
+}
+
+#[test]
+fn pixels_equal_pillow_and_torchvision_byte_for_byte() {
+    let cases = cases("pixels");
+    assert!(cases.len() > 15);
+    let mut normalised = 0;
+    for case in &cases {
+        let size = case["size"].as_u64().unwrap() as u32;
+        let resize = match text(case, "resize") {
+            "shortest" => Resize::ShortestEdge(size),
+            "squash" => Resize::Square(size),
+            "keep" => Resize::Keep,
+            other => panic!("{other}"),
+        };
+        let filter = if case["bilinear"] == true { Filter::Bilinear } else { Filter::Bicubic };
+        let preprocess = Preprocess::clip(size).unwrap().with_resize(resize, filter).unwrap();
+        let image = decode_file(&golden(text(case, "input")));
+        let pixels = preprocess.pixels(&image).unwrap();
+        let expected = npy_image(&golden(text(case, "pixels")));
+        assert_eq!(difference(&pixels, &expected).0, 0, "{case}");
+        if let Some(values) = case["values"].as_str() {
+            assert_eq!(preprocess.normalise(&pixels), npy_floats(&golden(values)), "{case}");
+            normalised += 1;
+        }
+    }
+    assert!(normalised > 0);
+}
+
+#[test]
+fn a_training_crop_resizes_as_pillow_does() {
+    let case = &cases("crop_resize")[0];
+    let image = decode_file(&golden(text(case, "input")));
+    let crop = crop_box(&numbers(case, "box"));
+    let pixels = crop_resize(&image, crop, case["size"].as_u64().unwrap() as u32).unwrap();
+    assert_eq!(pixels, npy_image(&golden(text(case, "pixels"))));
+
+    let whole = CropBox::whole(image.width(), image.height());
+    let outside = CropBox { x: 1, ..whole };
+    let error = crop_resize(&image, outside, 8).unwrap_err().to_string();
+    assert!(error.contains("48 x 40"), "{error}");
+    assert!(crop_resize(&image, whole, 0).is_err());
+    assert!(crop_resize(&image, whole, u32::MAX).is_err());
+}
+
+fn crop_box(numbers: &[f64]) -> CropBox {
+    let [x, y, width, height] = [0, 1, 2, 3].map(|index| numbers[index] as u32);
+    CropBox { x, y, width, height }
+}
+
+#[test]
+fn random_crops_equal_torchvision_with_the_same_draws() {
+    let cases = cases("crops");
+    let mut central = 0;
+    for case in &cases {
+        let pair = |key| <(f64, f64)>::from(<[f64; 2]>::try_from(numbers(case, key)).unwrap());
+        let sampler = RandomResizedCrop { scale: pair("scale"), ratio: pair("ratio") };
+        let draws = numbers(case, "draws");
+        let mut next = draws.iter().copied();
+        let mut uniform = || next.next().expect("as many draws as torchvision's");
+        let width = case["width"].as_u64().unwrap() as u32;
+        let height = case["height"].as_u64().unwrap() as u32;
+        let crop = sampler.sample(width, height, &mut uniform);
+        assert_eq!(crop, crop_box(&numbers(case, "crop")), "{case}");
+        assert_eq!(next.next(), None, "{case}");
+        central += usize::from(draws.len() == 20);
+    }
+    assert!(central > 0 && central < cases.len());
+}
+
+#[test]
+fn real_photos_equal_clips_preprocessing_at_224() {
+    let Some(folder) = shared("golden/preprocess-224") else {
+        return;
+    };
+    let preprocess = Preprocess::clip(224).unwrap();
+    for name in ["123_456", "321_421", "416_264", "524_316"] {
+        let expected = npy_floats(&folder.join(format!("{name}.tensor.npy")));
+        let png = decode_file(&folder.join(format!("{name}.png")));
+        let pixels = preprocess.pixels(&png).unwrap();
+        assert_close(name, &preprocess.normalise(&pixels), &expected);
+        let jpeg = decode_file(&folder.join(format!("{name}.jpg")));
+        assert_lossy(name, &difference(&jpeg, &png));
+        assert_lossy(name, &difference(&preprocess.pixels(&jpeg).unwrap(), &pixels));
+    }
+}
+
+#[test]
+fn both_model_directories_preprocess_as_pytorch_did() {
+    let Some(folder) = shared("golden/quickgelu-p16-64") else {
+        return;
+    };
+    let config = |name: &str| String::from_utf8(read(&folder.join(name))).unwrap();
+    let hugging_face =
+        Preprocess::from_hugging_face(&config("hf/preprocessor_config.json")).unwrap();
+    let open_clip = Preprocess::from_open_clip(&config("open_clip/open_clip_config.json")).unwrap();
+
+    let bytes = read(&folder.join("expected.safetensors"));
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let expected = tensors.tensor("pixel_values").unwrap();
+    assert_eq!(expected.shape(), [6, 3, 64, 64]);
+    let expected = floats(expected.data());
+    let list: Value = serde_json::from_str(&config("expected.json")).unwrap();
+    for (name, expected) in list["images"].as_array().unwrap().iter().zip(expected.chunks(3 * 64 * 64)) {
+        let name = name.as_str().unwrap();
+        let image = decode_file(&folder.join("images").join(name));
+        for preprocess in [&hugging_face, &open_clip] {
+            let pixels = preprocess.pixels(&image).unwrap();
+            assert_close(name, &preprocess.normalise(&pixels), expected);
+        }
+    }
+}
+
+fn assert_close(name: &str, values: &[f32], expected: &[f32]) {
+    assert_eq!(values.len(), expected.len(), "{name}");
+    let worst = values.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst <= LAST_BIT, "{name}: {worst}");
+}
+
+fn assert_lossy(name: &str, &(worst, mean): &(u8, f64)) {
+    assert!(worst <= WORST_LOSSY && mean <= MEAN_LOSSY, "{name}: {worst}, {mean}");
+}
+
+fn decode_error(bytes: &[u8]) -> DecodeError {
+    decode(bytes, &DecodeLimits::default()).expect_err("bad bytes must not decode")
+}
+
+#[test]
+fn what_is_no_image_says_so() {
+    assert!(matches!(decode_error(b""), DecodeError::Empty));
+    let error = decode_error(b"a photo of\na cat\n").to_string();
+    assert!(error.contains(r#""a photo of\na cat""#), "{error}");
+    let error = decode_error(&[0xFF]).to_string();
+    assert!(error.contains(r"\xff"), "{error}");
+    // AVIF is recognised, but not read.
+    let avif = b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf";
+    assert!(matches!(decode_error(avif), DecodeError::Unsupported { .. }));
+}
+
+#[test]
+fn a_truncated_file_is_an_error_wherever_it_is_cut() {
+    for name in ["hard-48x40.png", "rgb-16.png", "subsampled.jpg", "progressive.jpg", "cmyk.jpg", "rgb.bmp", "palette.gif"] {
+        let bytes = read(&golden(name));
+        // PNG's last chunk and the checksums before it, and the end marks of GIF's data, hold no pixels.
+        let trailer = match name.rsplit_once('.') {
+            Some((_, "png")) => 24,
+            Some((_, "gif")) => 6,
+            _ => 0,
+        };
+        let needed = bytes.len() - trailer;
+        for end in 1..needed {
+            decode(&bytes[..end], &DecodeLimits::default())
+                .expect_err(&format!("{name} cut to {end} of {} bytes", bytes.len()));
+        }
+        let half = decode_error(&bytes[..bytes.len() * 3 / 4]);
+        assert!(matches!(half, DecodeError::Truncated { .. }), "{name}: {half:?}");
+    }
+}
+
+#[test]
+fn damaged_data_is_an_error_or_an_image_of_the_same_size() {
+    let bytes = read(&golden("hard-48x40.png"));
+    let mut damaged = bytes.clone();
+    let middle = bytes.len() / 2;
+    damaged[middle] ^= 0x55;
+    assert!(matches!(decode_error(&damaged), DecodeError::Corrupt { .. }));
+}
+
+/// A PNG that ends after the header.
+fn png_header(width: u32, height: u32) -> Vec<u8> {
+    let mut header = b"IHDR".to_vec();
+    header.extend(width.to_be_bytes());
+    header.extend(height.to_be_bytes());
+    header.extend([8, 2, 0, 0, 0]);
+    let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0d".to_vec();
+    png.extend(&header);
+    png.extend(crc(&header).to_be_bytes());
+    // An empty chunk of pixels, so that the decoder gets past the header.
+    png.extend(b"\0\0\0\0IDAT\x35\xaf\x06\x1e");
+    png
+}
+
+/// PNG's checksum (CRC-32).
+fn crc(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+    !bytes.iter().fold(u32::MAX, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
+}
+
+/// A JPEG with frame and scan headers, no tables and no data.
+fn jpeg_header(width: u16, height: u16) -> Vec<u8> {
+    let ([h, eight], [w, low]) = (height.to_be_bytes(), width.to_be_bytes());
+    let mut jpeg = vec![0xFF, 0xD8, 0xFF, 0xC0, 0, 17, 8, h, eight, w, low, 3];
+    jpeg.extend([1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0]);
+    jpeg.extend([0xFF, 0xDA, 0, 12, 3, 1, 0, 2, 0, 3, 0, 0, 63, 0, 0xFF, 0xD9]);
+    jpeg
+}
+
+fn gif_header(width: u16, height: u16) -> Vec<u8> {
+    let mut gif = b"GIF89a".to_vec();
+    gif.extend(width.to_le_bytes());
+    gif.extend(height.to_le_bytes());
+    gif.extend([0, 0, 0, b',', 0, 0, 0, 0]);
+    gif.extend(width.to_le_bytes());
+    gif.extend(height.to_le_bytes());
+    gif.extend([0, 2, 0, b';']);
+    gif
+}
+
+#[test]
+fn a_header_that_announces_too_much_is_refused_at_once() {
+    let start = Instant::now();
+    for header in [png_header(60_000, 60_000), jpeg_header(60_000, 60_000), gif_header(60_000, 60_000)] {
+        let error = decode_error(&header);
+        assert!(matches!(error, DecodeError::TooLarge { .. }), "{error:?}");
+        let message = error.to_string();
+        assert!(message.contains("60000 x 60000") && message.contains("134217728"), "{message}");
+    }
+    let wide = decode_error(&png_header(70_000, 1)).to_string();
+    assert!(wide.contains("65535 pixels a side"), "{wide}");
+    assert!(start.elapsed() < QUICK, "{:?}", start.elapsed());
+
+    let limits = DecodeLimits { max_bytes: 1000, ..DecodeLimits::default() };
+    let error = decode(&read(&golden("hard-48x40.png")), &limits).unwrap_err();
+    assert!(error.to_string().contains("1000 bytes"), "{error}");
+}
+
+#[test]
+fn an_image_without_pixels_is_an_error() {
+    for header in [png_header(0, 5), jpeg_header(0, 5), jpeg_header(5, 0), gif_header(0, 5)] {
+        let error = decode_error(&header);
+        assert!(!matches!(error, DecodeError::UnknownFormat { .. }), "{error:?}");
+    }
+    let error = decode_error(&gif_header(0, 5)).to_string();
+    assert!(error.contains("0 x 5"), "{error}");
+    let empty = Preprocess::clip(8).unwrap().pixels(&RgbImage::new(0, 5)).unwrap_err();
+    assert!(empty.to_string().contains("0 x 5"), "{empty}");
+}
+
+#[test]
+fn hugging_face_configurations_are_read_in_every_shape() {
+    let read = |json: &str| Preprocess::from_hugging_face(json).unwrap();
+    let clip = Preprocess::clip(224).unwrap();
+    let bicubic = |resize| clip.clone().with_resize(resize, Filter::Bicubic).unwrap();
+    assert_eq!(read("{}"), clip);
+    assert_eq!(read(r#"{"size": 224, "crop_size": 224, "resample": 3, "device": null, "do_pad": null}"#), clip);
+    assert_eq!(read(r#"{"size": {"shortest_edge": 336}, "crop_size": {"height": 336, "width": 336}}"#), Preprocess::clip(336).unwrap());
+    assert_eq!(read(r#"{"size": 256}"#), bicubic(Resize::ShortestEdge(256)));
+    assert_eq!(read(r#"{"size": 224, "default_to_square": true}"#), bicubic(Resize::Square(224)));
+    let square = r#""size": {"height": 224, "width": 224}"#;
+    assert_eq!(read(&format!("{{{square}}}")), bicubic(Resize::Square(224)));
+    assert_eq!(read(&format!(r#"{{{square}, "do_center_crop": false}}"#)), bicubic(Resize::Square(224)));
+    assert_eq!(read(r#"{"do_resize": false}"#), bicubic(Resize::Keep));
+    assert_eq!(read(r#"{"resample": 2}"#).filter(), Filter::Bilinear);
+    let raw = read(r#"{"do_rescale": false, "do_normalize": false}"#);
+    assert_eq!((raw.rescale(), raw.mean(), raw.std()), (1.0, [0.0; 3], [1.0; 3]));
+    let own = read(r#"{"image_mean": [0.5, 0.25, 0.5], "image_std": 0.5, "rescale_factor": 0.5}"#);
+    assert_eq!((own.rescale(), own.mean(), own.std()), (0.5, [0.5, 0.25, 0.5], [0.5; 3]));
+}
+
+#[test]
+fn open_clip_configurations_are_read_in_every_shape() {
+    let read = |json: &str| Preprocess::from_open_clip(json).unwrap();
+    let clip = Preprocess::clip(224).unwrap();
+    assert_eq!(read("{}"), clip);
+    let model = r#""model_cfg": {"vision_cfg": {"image_size": 96}}"#;
+    assert_eq!(read(&format!(r#"{{{model}, "preprocess_cfg": {{"size": [224, 224]}}}}"#)), Preprocess::clip(96).unwrap());
+    assert_eq!(read(r#"{"preprocess_cfg": {"size": [48, 48], "mean": null}}"#), Preprocess::clip(48).unwrap());
+    let other = read(r#"{"preprocess_cfg": {"mean": 0.5, "std": [0.5, 0.5, 0.5], "interpolation": "bilinear", "resize_mode": "squash"}}"#);
+    assert_eq!((other.mean(), other.std()), ([0.5; 3], [0.5; 3]));
+    assert_eq!((other.resize(), other.filter()), (Resize::Square(224), Filter::Bilinear));
+}
+
+#[test]
+fn a_configuration_that_cannot_be_followed_names_key_and_value() {
+    let hugging_face = [
+        (r#"{"resample": 1}"#, "resample is 1"),
+        (r#"{"size": {"height": 224, "width": 336}}"#, r#"size is {"height":224,"width":336}"#),
+        (r#"{"size": {"shortest_edge": 224, "longest_edge": 300}}"#, "longest_edge"),
+        (r#"{"size": "big"}"#, r#"size is "big""#),
+        (r#"{"size": 0}"#, "size of 0 pixels"),
+        (r#"{"size": 4000000000}"#, "size of 4000000000 pixels"),
+        (r#"{"size": -3}"#, "size is -3"),
+        (r#"{"crop_size": {"height": 224, "width": 336}}"#, "crop_size is"),
+        (r#"{"crop_size": 2.5}"#, "crop_size is 2.5"),
+        (r#"{"do_center_crop": false}"#, "do_center_crop is false"),
+        (r#"{"do_resize": "yes"}"#, r#"do_resize is "yes""#),
+        (r#"{"do_pad": true}"#, "do_pad is true"),
+        (r#"{"image_mean": [0.5, 0.5]}"#, "image_mean is [0.5,0.5]"),
+        (r#"{"image_std": [0.5, 0, 0.5]}"#, "standard deviation is 0"),
+        (r#"{"rescale_factor": 0}"#, "rescale factor is 0"),
+        (r#"{"image_processor_type": "SiglipImageProcessor"}"#, "SiglipImageProcessor"),
+        ("[]", "the file is []"),
+        ("{", "not valid JSON"),
+    ];
+    let open_clip = [
+        (r#"{"preprocess_cfg": {"resize_mode": "longest"}}"#, r#"preprocess_cfg.resize_mode is "longest""#),
+        (r#"{"preprocess_cfg": {"interpolation": "nearest"}}"#, r#"preprocess_cfg.interpolation is "nearest""#),
+        (r#"{"preprocess_cfg": {"mode": "L"}}"#, r#"preprocess_cfg.mode is "L""#),
+        (r#"{"preprocess_cfg": 7}"#, "preprocess_cfg is 7"),
+        (r#"{"model_cfg": {"vision_cfg": {"image_size": [224, 336]}}}"#, "model_cfg.vision_cfg.image_size is [224,336]"),
+    ];
+    let read = [
+        (Preprocess::from_hugging_face as fn(&str) -> _, &hugging_face[..]),
+        (Preprocess::from_open_clip, &open_clip[..]),
+    ];
+    for (read, cases) in read {
+        for (json, expected) in cases {
+            let error = read(json).expect_err(json);
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            let message = format!("{error}: {}", source.unwrap_or_default());
+            assert!(message.contains(expected), "{json}: {message}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn any_image_gives_a_square(width in 1u32..400, height in 1u32..400, size in 1u32..70, edge in 1u32..90, kind in 0..3) {
+        let resize = match kind {
+            0 => Resize::Keep,
+            1 => Resize::ShortestEdge(edge),
+            _ => Resize::Square(edge),
+        };
+        let preprocess = Preprocess::clip(size).unwrap().with_resize(resize, Filter::Bicubic).unwrap();
+        let pixels = preprocess.pixels(&RgbImage::from_pixel(width, height, [9, 99, 255].into())).unwrap();
+        prop_assert_eq!(pixels.dimensions(), (size, size));
+        // Weights sum to one, so a plain image stays plain, and the padding is black.
+        prop_assert!(pixels.pixels().all(|pixel| [[9, 99, 255], [0; 3]].contains(&pixel.0)));
+        let middle = (size - 1) / 2;
+        prop_assert_eq!(pixels[(middle, middle)].0, [9, 99, 255]);
+        prop_assert_eq!(preprocess.normalise(&pixels).len(), 3 * (size * size) as usize);
+    }
+
+    #[test]
+    fn a_line_of_pixels_is_no_danger(length in 1u32..65_536, upright: bool) {
+        let (width, height) = if upright { (1, length) } else { (length, 1) };
+        let pixels = Preprocess::clip(16).unwrap().pixels(&RgbImage::new(width, height)).unwrap();
+        prop_assert_eq!(pixels.dimensions(), (16, 16));
+    }
+
+    #[test]
+    fn random_crops_lie_inside(width in 1u32..3000, height in 1u32..3000, draws in proptest::collection::vec(0.0..1.0, 24)) {
+        let mut next = draws.into_iter().cycle();
+        let crop = RandomResizedCrop::default().sample(width, height, &mut || next.next().unwrap());
+        prop_assert!(crop.fits(width, height), "{:?}", crop);
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), magic in 0..6usize) {
+        let beginnings: [&[u8]; 6] = [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"BM", b"II*\0"];
+        let file = [beginnings[magic], &bytes].concat();
+        let limits = DecodeLimits { max_pixels: 1 << 16, ..DecodeLimits::default() };
+        let _ = decode(&file, &limits);
+    }
+
+    #[test]
+    fn damaged_files_never_panic(which in 0..6usize, at in any::<prop::sample::Index>(), value: u8) {
+        let names = ["progressive.jpg", "cmyk.jpg", "palette.gif", "rgb-lzw.tiff", "lossy.webp", "rgba-16.png"];
+        let mut bytes = read(&golden(names[which]));
+        let at = at.index(bytes.len());
+        bytes[at] = value;
+        let limits = DecodeLimits { max_pixels: 1 << 20, ..DecodeLimits::default() };
+        if let Ok(image) = decode(&bytes, &limits) {
+            prop_assert!(image.width() > 0 && image.height() > 0);
+        }
+    }
+}
