@@ -4,6 +4,8 @@ Written with Python 3.11, pillow 13.0.0, torch 2.15.0, torchvision 0.29.2, numpy
 
     python tests/golden/make_preprocess.py
 
+Pillow 13 or newer is needed: older ones resize tall images in another order of passes, which differs by a level.
+
 cases.json lists, for each input file, the decoded RGB (.npy, u8 [h, w, 3]) and preprocessed pixels; and random crops with
 the draws they came from. Everything follows from fixed seeds.
 """
@@ -88,21 +90,21 @@ def pixels_case(name, rgb, size, resize="shortest", bilinear=False, values=False
 
 
 def images():
-    gradient = np.stack(np.broadcast_arrays(*np.ogrid[0:256:4, 0:256:4], 99), -1).astype(np.uint8)
-    name = "gradient-64x64.png"
+    gradient = np.stack(np.broadcast_arrays(*np.ogrid[0:252:7, 0:252:7], 99), -1).astype(np.uint8)
+    name = "gradient-36x36.png"
     rgb = decode_case(name, saved(Image.fromarray(gradient), "PNG"))
     pixels_case(name, rgb, 32)
-    pixels_case(name, rgb, 64)
-    pixels_case(name, rgb, 40, values=True)
+    pixels_case(name, rgb, 36)
+    pixels_case(name, rgb, 20, values=True)
 
-    # Noise is the hardest content for a resize; the odd margins of a crop are 1/2, 3/2, 5/2 pixels a side.
-    for w, h, size in [(53, 37, 32), (3, 257, 16), (257, 3, 16), (1, 1, 8), (32, 33, 32), (35, 32, 32), (32, 37, 32), (91, 7, 24)]:
+    # The tall ones are resized vertically first (Pillow 13). Noise is the hardest content for a resize; the odd margins of a crop are 1/2, 3/2, 5/2 pixels a side.
+    for w, h, size in [(43, 27, 20), (3, 257, 16), (257, 3, 16), (1, 1, 8), (32, 33, 32), (35, 32, 32), (32, 37, 32), (91, 7, 24), (17, 41, 8), (20, 50, 16)]:
         name = f"noise-{w}x{h}.png"
         pixels_case(name, decode_case(name, saved(Image.fromarray(noise(h, w)), "PNG")), size)
     # Black and white noise drives the cubic's overshoot into the clipping.
     name = "hard-48x40.png"
     rgb = decode_case(name, saved(Image.fromarray(noise(40, 48, high=2) * 255), "PNG"))
-    for size in (17, 64):
+    for size in (17, 44):
         pixels_case(name, rgb, size)
         pixels_case(name, rgb, size, bilinear=True)
         pixels_case(name, rgb, size, resize="squash")
@@ -141,7 +143,7 @@ def layouts():
     decode_case("rgb-lzw.tiff", saved(Image.fromarray(noise(6, 9)), "TIFF", compression="tiff_lzw"))
     decode_case("grey-16.tiff", saved(Image.fromarray(wide.astype("<u2")), "TIFF"))
     decode_case("rgba-lossless.webp", saved(Image.fromarray(noise(6, 9, 4), "RGBA"), "WEBP", lossless=True, exact=True))
-    decode_case("lossy.webp", saved(Image.fromarray(smooth(40, 56)), "WEBP", quality=90), exact=False)
+    decode_case("lossy.webp", saved(Image.fromarray(smooth(28, 41)), "WEBP", quality=90), exact=False)
 
     for orientation in range(1, 9):
         exif = Image.Exif()
@@ -149,12 +151,12 @@ def layouts():
         decode_case(f"orientation-{orientation}.png", saved(Image.fromarray(noise(3, 5)), "PNG", exif=exif))
     exif = Image.Exif()
     exif[0x0112] = 6
-    photo = Image.fromarray(smooth(40, 56))
+    photo = Image.fromarray(smooth(28, 41))
     decode_case("orientation-6.jpg", saved(photo, "JPEG", quality=92, exif=exif), exact=False)
     decode_case("progressive.jpg", saved(photo, "JPEG", quality=92, progressive=True), exact=False)
     decode_case("subsampled.jpg", saved(photo, "JPEG", quality=92, subsampling="4:2:0"), exact=False)
     decode_case("grey.jpg", saved(photo.convert("L"), "JPEG", quality=92), exact=False)
-    cmyk = saved(Image.fromarray(smooth(40, 56, 4), "CMYK"), "JPEG", quality=92, subsampling="4:4:4")
+    cmyk = saved(Image.fromarray(smooth(28, 41, 4), "CMYK"), "JPEG", quality=92, subsampling="4:4:4")
     decode_case("cmyk.jpg", cmyk, exact=False)
     # Adobe's transform flag, the last byte of its segment, tells YCCK (2) from CMYK (0).
     flag = cmyk.index(b"Adobe") + 11
@@ -186,7 +188,7 @@ def draws_and_crop(width, height, scale, ratio, seed):
 
 def crops():
     sizes = [(640, 480), (427, 640), (224, 224), (96, 96), (1000, 90), (90, 1000), (5, 3), (1, 1), (3, 500)]
-    for seed in range(5):
+    for seed in range(4):
         for width, height in sizes:
             cases["crops"].append(draws_and_crop(width, height, (0.9, 1.0), (3 / 4, 4 / 3), seed))
         cases["crops"].append(draws_and_crop(640, 480, (0.08, 1.0), (3 / 4, 4 / 3), seed))

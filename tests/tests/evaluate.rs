@@ -246,7 +246,7 @@ fn bigram_model_by_hand_and_disjoint_from_the_test() {
     );
 }
 
-/// Blind figures of SugarCrepe in per cent, measured with separate code (Python) on the same files, ties counting 0.5: fewer
+/// Blind figures of SugarCrepe in per cent, measured by separate code on the same files, ties counting 0.5: fewer
 /// words, fewer characters, no final full stop, bigram sum, bigram mean.
 const BLIND: [(&str, usize, [f64; 5]); 7] = [
     ("add_att", 692, [99.1, 99.6, 56.9, 99.1, 91.2]),
@@ -508,8 +508,8 @@ proptest! {
                 prop_assert_eq!(rank.greater + rank.ties, sorted_position(row, false));
             }
         }
-        for j in 0..m {
-            let row: Vec<_> = (0..n).map(|i| (images.dot(i, &captions, j), image_of[j] == i)).collect();
+        for (j, &own) in image_of.iter().enumerate() {
+            let row: Vec<_> = (0..n).map(|i| (images.dot(i, &captions, j), own == i)).collect();
             let rank = whole.text_to_image[j];
             prop_assert_eq!(rank.greater, sorted_position(row.clone(), true));
             prop_assert_eq!(rank.greater + rank.ties, sorted_position(row, false));

@@ -269,8 +269,9 @@ impl Block {
         }
         self.left_values.resize(range.len(), 0.0);
         self.right_values.resize(range.len(), 0.0);
-        decode_f32(left_type, &self.left, &mut self.left_values);
-        decode_f32(right_type, &self.right, &mut self.right_values);
+        decode_f32(left_type, &self.left, &mut self.left_values)
+            .and_then(|()| decode_f32(right_type, &self.right, &mut self.right_values))
+            .expect("both types were found to be weights above");
         if alpha == 1.0 {
             self.left_values.copy_from_slice(&self.right_values);
         } else if alpha != 0.0 {

@@ -9,6 +9,12 @@ use crate::preprocess::{Preprocess, PreprocessError, RgbImage};
 use crate::tokenizer::{Encoding, Tokenizer};
 use crate::weights::{ModelSource, WeightsError};
 
+/// Images that a caller should give [`Scorer::embed_pixels`] at a time: enough to fill a GPU, few enough for a small one.
+pub const IMAGES_PER_BATCH: usize = 16;
+
+/// Captions that are embedded at a time.
+pub const TEXTS_PER_BATCH: usize = 64;
+
 /// Why something can't be scored.
 #[derive(Debug, Error)]
 pub enum ScoreError {
@@ -143,6 +149,33 @@ impl Scorer {
         self.embeddings(self.clip.embed_texts(batch)).await
     }
 
+    /// Embeds any number of captions, a batch at a time; row `i` is caption `i`. `progress` hears how many are done.
+    ///
+    /// # Errors
+    /// When the device fails, or an embedding isn't finite.
+    pub async fn embed_texts(
+        &self,
+        texts: &[impl AsRef<str>],
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Embeddings, ScoreError> {
+        let encodings = self.tokenizer.encode_batch(texts);
+        // Captions of like length share a batch, because a batch is as long as its longest.
+        let mut order: Vec<usize> = (0..encodings.len()).collect();
+        order.sort_by_key(|&text| encodings[text].end);
+        let width = self.config.embed_dim;
+        let mut rows = vec![0.0; texts.len() * width];
+        for batch in order.chunks(TEXTS_PER_BATCH) {
+            let encodings: Vec<Encoding> =
+                batch.iter().map(|&text| encodings[text].clone()).collect();
+            let embedded = self.embed_encodings(&encodings).await?;
+            for (row, &text) in batch.iter().enumerate() {
+                rows[text * width..(text + 1) * width].copy_from_slice(embedded.row(row));
+            }
+            progress(batch.len());
+        }
+        Ok(Embeddings::from_rows(width, rows)?)
+    }
+
     /// Scores every caption against one image.
     #[must_use]
     pub fn scores(&self, images: &Embeddings, image: usize, texts: &Embeddings) -> Scores {
@@ -182,7 +215,7 @@ pub async fn read_back<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Sc
         .into_data_async()
         .await
         .map_err(|error| ScoreError::Device(error.to_string()))?;
-    data.into_vec()
+    data.try_into_vec()
         .map_err(|error| ScoreError::Device(format!("{error:?}")))
 }
 

@@ -264,7 +264,10 @@ mod tests {
         assert_eq!(part.get(10), None);
         let range = part.to_fixed_point().source_range();
         let (last, weights) = part.get(9).unwrap();
-        assert_eq!(range, part.starts[0] as usize..last as usize + weights.len());
+        assert_eq!(
+            range,
+            part.starts[0] as usize..last as usize + weights.len()
+        );
     }
 
     #[test]
@@ -273,7 +276,11 @@ mod tests {
         for index in 0..9 {
             let (start, weights) = same.get(index).unwrap();
             for (offset, &weight) in weights.iter().enumerate() {
-                let expected = if start as usize + offset == index { 1.0 } else { 0.0 };
+                let expected = if start as usize + offset == index {
+                    1.0
+                } else {
+                    0.0
+                };
                 assert_eq!(weight, expected);
             }
         }

@@ -1,12 +1,10 @@
 //! Rows of L2-normalised embeddings and the one dot product that every score uses.
 //!
-//! Called by all of `evaluate`. The order of additions in a dot product depends on its width alone, never on the block it is
-//! computed in, so the similarity of two rows is the same number everywhere and comparing for equality (ties) is meaningful.
+//! Called by all of `evaluate`. Every dot product is added up from the first position to the last, alone or in a block, so the similarity of two rows is the same number everywhere and comparing for equality (ties) is meaningful.
+
+use std::ops::Range;
 
 use super::EvaluateError;
-
-/// Partial sums a dot product keeps: one AVX register or two SSE registers of f32.
-const LANES: usize = 8;
 
 /// Embeddings `[rows, dim]`, row-major, each row of L2 norm 1.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +69,7 @@ impl Embeddings {
     /// Like a slice, if a row doesn't exist or the widths differ. The scoring functions check and return errors.
     pub fn dot(&self, i: usize, other: &Self, j: usize) -> f32 {
         assert_eq!(self.dim, other.dim, "embeddings of different widths");
-        dots([self.row(i)], [other.row(j)])[0][0]
+        dot(self.row(i), other.row(j))
     }
 
     /// All values `[rows, dim]`, row-major.
@@ -105,39 +103,92 @@ pub fn normalise(row: &mut [f32]) -> bool {
     true
 }
 
-/// Dot products of each of `A` rows with each of `B` rows, `[A, B]`; all rows must be of one length.
+/// The dot product of two rows, added up from the first position to the last, as [`Panels`] does.
+fn dot(left: &[f32], right: &[f32]) -> f32 {
+    left.iter().zip(right).fold(0.0, |sum, (x, y)| sum + x * y)
+}
+
+/// Rows of a panel, whose sums a register or two hold side by side.
+const PANEL: usize = 8;
+/// Rows multiplied with a panel at once: each loaded value of the panel then serves four products, and the 4 x 8 sums fit
+/// SSE2's sixteen registers (WASM's simd128 has as many).
+const TILE: usize = 4;
+
+/// A block of embeddings laid out for multiplication: panels of [`PANEL`] rows, each `[dim, PANEL]`, the last filled up with zeros.
 ///
-/// Several rows at once, because every loaded value then serves several products.
-#[inline(always)]
-pub(super) fn dots<const A: usize, const B: usize>(
-    left: [&[f32]; A],
-    right: [&[f32]; B],
-) -> [[f32; B]; A] {
-    let left = left.map(|row| row.as_chunks::<LANES>());
-    let right = right.map(|row| row.as_chunks::<LANES>());
-    let blocks = left.first().map_or(0, |(chunks, _)| chunks.len());
-    // Cut to one length here, so that the loop below needs no bounds checks.
-    let left_blocks = left.map(|(chunks, _)| &chunks[..blocks]);
-    let right_blocks = right.map(|(chunks, _)| &chunks[..blocks]);
-    let mut sums = [[[0f32; LANES]; B]; A];
-    for block in 0..blocks {
-        for a in 0..A {
-            for b in 0..B {
-                let (x, y) = (&left_blocks[a][block], &right_blocks[b][block]);
-                for lane in 0..LANES {
-                    sums[a][b][lane] += x[lane] * y[lane];
+/// The sums of different rows lie side by side, so the inner loop vectorises although every sum keeps its order.
+pub(super) struct Panels {
+    dim: usize,
+    rows: usize,
+    values: Vec<[f32; PANEL]>,
+}
+
+impl Panels {
+    /// Lays out the rows of `range`, which must exist.
+    pub(super) fn new(embeddings: &Embeddings, range: Range<usize>) -> Self {
+        let (dim, rows) = (embeddings.dim, range.len());
+        let mut values = vec![[0.0; PANEL]; rows.div_ceil(PANEL) * dim];
+        for (at, row) in range.enumerate() {
+            let panel = &mut values[at / PANEL * dim..][..dim];
+            for (place, &value) in panel.iter_mut().zip(embeddings.row(row)) {
+                place[at % PANEL] = value;
+            }
+        }
+        Self { dim, rows, values }
+    }
+
+    /// Calls `visit(i, similarities)` for each row `i` of `range` of `embeddings`, which must exist and have the same width,
+    /// with its similarities to the rows of this block, in order.
+    pub(super) fn for_each_row(
+        &self,
+        embeddings: &Embeddings,
+        range: Range<usize>,
+        mut visit: impl FnMut(usize, &[f32]),
+    ) {
+        // At least one panel, because lines of no length can't be cut.
+        let stride = (self.values.len() / self.dim).max(1) * PANEL;
+        let mut lines = vec![0.0; TILE * stride];
+        let mut first = range.start;
+        while first < range.end {
+            let tile = TILE.min(range.end - first);
+            if tile == TILE {
+                let rows: [&[f32]; TILE] = std::array::from_fn(|at| embeddings.row(first + at));
+                self.multiply(rows, &mut lines);
+            } else {
+                for (at, line) in lines.chunks_exact_mut(stride).enumerate().take(tile) {
+                    self.multiply([embeddings.row(first + at)], line);
                 }
+            }
+            for (at, line) in lines.chunks_exact(stride).enumerate().take(tile) {
+                visit(first + at, &line[..self.rows]);
+            }
+            first += tile;
+        }
+    }
+
+    /// Similarities of `A` rows with the whole block, `[A, rows filled up to whole panels]`.
+    fn multiply<const A: usize>(&self, rows: [&[f32]; A], lines: &mut [f32]) {
+        let stride = lines.len() / A;
+        for (number, panel) in self.values.chunks_exact(self.dim).enumerate() {
+            let sums = multiply_panel(rows, panel);
+            for (line, sums) in lines.chunks_exact_mut(stride).zip(sums) {
+                line[number * PANEL..][..PANEL].copy_from_slice(&sums);
             }
         }
     }
-    let mut products = [[0f32; B]; A];
-    for a in 0..A {
-        for b in 0..B {
-            let s = &sums[a][b];
-            let whole = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
-            let tail = left[a].1.iter().zip(right[b].1);
-            products[a][b] = tail.fold(whole, |sum, (x, y)| sum + x * y);
+}
+
+fn multiply_panel<const A: usize>(rows: [&[f32]; A], panel: &[[f32; PANEL]]) -> [[f32; PANEL]; A] {
+    // Cut to one length here, so that the loop needs no bounds checks.
+    let rows = rows.map(|row| &row[..panel.len()]);
+    let mut sums = [[0f32; PANEL]; A];
+    for (position, values) in panel.iter().enumerate() {
+        for (sums, row) in sums.iter_mut().zip(rows) {
+            let x = row[position];
+            for (sum, y) in sums.iter_mut().zip(values) {
+                *sum += x * y;
+            }
         }
     }
-    products
+    sums
 }

@@ -11,15 +11,12 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::embeddings::dots;
+use super::embeddings::Panels;
 use super::zero_shot::share;
 use super::{Embeddings, EvaluateError};
 
 /// Captions of a block: with 512 values each they take 256 KiB, which stays in a second-level cache while all photos pass.
 const CAPTION_BLOCK: usize = 128;
-/// Rows of the tile that one kernel call multiplies; 2 x 3 x 8 partial sums fit SSE2's sixteen registers with room for the operands.
-const TILE_IMAGES: usize = 2;
-const TILE_CAPTIONS: usize = 3;
 
 /// Where a query's best right candidate stands among the wrong ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -124,30 +121,13 @@ pub fn count_ranks(
             greater: vec![0; block.len()],
             ties: vec![0; block.len()],
         };
-        let mut image = range.start;
-        while image < range.end {
-            let tile = TILE_IMAGES.min(range.end - image);
-            let mut similarities = [[0f32; CAPTION_BLOCK]; TILE_IMAGES];
-            if tile == TILE_IMAGES {
-                let rows = std::array::from_fn(|offset| images.row(image + offset));
-                multiply(rows, captions, block.clone(), &mut similarities);
-            } else {
-                multiply_one(
-                    images.row(image),
-                    captions,
-                    block.clone(),
-                    &mut similarities[0],
-                );
+        let panels = Panels::new(captions, block.clone());
+        panels.for_each_row(images, range.clone(), |photo, similarities| {
+            let rank = counts.add(photo, best[photo], similarities);
+            if let Some(sum) = &mut ranks.image_to_text[photo] {
+                *sum = sum.plus(rank);
             }
-            for (offset, similarities) in similarities.iter().enumerate().take(tile) {
-                let photo = image + offset;
-                let rank = counts.add(photo, best[photo], &similarities[..block.len()]);
-                if let Some(sum) = &mut ranks.image_to_text[photo] {
-                    *sum = sum.plus(rank);
-                }
-            }
-            image += tile;
-        }
+        });
         let found = counts.greater.iter().zip(&counts.ties);
         for (rank, (&greater, &ties)) in ranks.text_to_image[block.clone()].iter_mut().zip(found) {
             *rank = Rank {
@@ -191,42 +171,6 @@ fn check(
         return Err(past("range of photos", format!("{range:?}"), range.end));
     }
     Ok(())
-}
-
-/// Similarities of a tile of photos with the captions of `block`.
-fn multiply(
-    rows: [&[f32]; TILE_IMAGES],
-    captions: &Embeddings,
-    block: Range<usize>,
-    out: &mut [[f32; CAPTION_BLOCK]; TILE_IMAGES],
-) {
-    let whole = block.len() - block.len() % TILE_CAPTIONS;
-    for at in (0..whole).step_by(TILE_CAPTIONS) {
-        let texts: [&[f32]; TILE_CAPTIONS] =
-            std::array::from_fn(|offset| captions.row(block.start + at + offset));
-        let products = dots(rows, texts);
-        for (line, products) in out.iter_mut().zip(products) {
-            line[at..at + TILE_CAPTIONS].copy_from_slice(&products);
-        }
-    }
-    for at in whole..block.len() {
-        let products = dots(rows, [captions.row(block.start + at)]);
-        for (line, [product]) in out.iter_mut().zip(products) {
-            line[at] = product;
-        }
-    }
-}
-
-/// Similarities of one photo with the captions of `block`.
-fn multiply_one(
-    row: &[f32],
-    captions: &Embeddings,
-    block: Range<usize>,
-    out: &mut [f32; CAPTION_BLOCK],
-) {
-    for (value, caption) in out.iter_mut().zip(block) {
-        [[*value]] = dots([row], [captions.row(caption)]);
-    }
 }
 
 /// Counters of a block of captions.

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::embeddings::{dots, normalise};
+use super::embeddings::{Panels, normalise};
 use super::{Embeddings, EvaluateError};
 
 /// The k of top-k accuracy beside top-1.
@@ -145,21 +145,23 @@ pub fn classify(
     ];
     let (mut correct, mut in_top_k, mut ties) = (0, 0, 0);
     for (photo, &label) in labels.iter().enumerate() {
-        let Some(class) = by_class.get_mut(label) else {
+        if label >= classes.len() {
             return Err(EvaluateError::Index {
                 what: "label of photo",
                 at: photo.to_string(),
                 row: label,
                 rows: classes.len(),
             });
-        };
-        let own = images.dot(photo, classes, label);
-        let (mut above, mut equal) = (0, 0);
-        for other in (0..classes.len()).filter(|&other| other != label) {
-            let [[similarity]] = dots([images.row(photo)], [classes.row(other)]);
-            above += usize::from(similarity > own);
-            equal += usize::from(similarity == own);
         }
+    }
+    let panels = Panels::new(classes, 0..classes.len());
+    panels.for_each_row(images, 0..images.len(), |photo, similarities| {
+        let label = labels[photo];
+        let own = similarities[label];
+        let above = similarities.iter().filter(|other| **other > own).count();
+        // The class itself is one of the equals.
+        let equal = similarities.iter().filter(|other| **other == own).count() - 1;
+        let class = &mut by_class[label];
         class.rows += 1;
         if above + equal == 0 {
             class.correct += 1;
@@ -167,7 +169,7 @@ pub fn classify(
         }
         ties += usize::from(above == 0 && equal > 0);
         in_top_k += usize::from(above + equal < TOP_K);
-    }
+    });
     for class in &mut by_class {
         class.accuracy = share(class.correct, class.rows);
     }

@@ -41,7 +41,9 @@ pub enum DecodeError {
     #[error("the image file is empty (0 bytes)")]
     Empty,
     /// The beginning is that of no known image format.
-    #[error("not an image: the file begins with {beginning}; JPEG, PNG, WebP, GIF, BMP and TIFF are read")]
+    #[error(
+        "not an image: the file begins with {beginning}; JPEG, PNG, WebP, GIF, BMP and TIFF are read"
+    )]
     UnknownFormat {
         /// The first bytes, escaped.
         beginning: String,
@@ -55,7 +57,9 @@ pub enum DecodeError {
         source: ImageError,
     },
     /// The header announces more than the limits allow.
-    #[error("the {format:?} image is too large: {width} x {height} pixels; at most {limit} are decoded")]
+    #[error(
+        "the {format:?} image is too large: {width} x {height} pixels; at most {limit} are decoded"
+    )]
     TooLarge {
         /// The file's format.
         format: ImageFormat,
@@ -257,9 +261,7 @@ fn to_rgb(image: DynamicImage, is_grey: bool) -> RgbImage {
         DynamicImage::ImageLumaA16(grey) if is_grey => {
             grey.pixels().flat_map(|p| [clipped(p[0]); 3]).collect()
         }
-        DynamicImage::ImageLumaA16(grey) => {
-            grey.pixels().flat_map(|p| [high(p[0]); 3]).collect()
-        }
+        DynamicImage::ImageLumaA16(grey) => grey.pixels().flat_map(|p| [high(p[0]); 3]).collect(),
         DynamicImage::ImageRgb16(rgb) => rgb.iter().map(|&v| high(v)).collect(),
         DynamicImage::ImageRgba16(rgba) => (rgba.pixels())
             .flat_map(|p| [p[0], p[1], p[2]].map(high))

@@ -21,6 +21,10 @@ use resize::resize_window;
 /// Channel means of CLIP's training images, on a scale of 0 to 1 (openai/CLIP clip/clip.py, `_transform`).
 pub const OPENAI_MEAN: [f32; 3] = [0.48145466, 0.4578275, 0.40821073];
 /// Channel standard deviations of CLIP's training images, on a scale of 0 to 1 (openai/CLIP clip/clip.py, `_transform`).
+#[allow(
+    clippy::excessive_precision,
+    reason = "the published decimals, so that they can be searched for"
+)]
 pub const OPENAI_STD: [f32; 3] = [0.26862954, 0.26130258, 0.27577711];
 
 /// Largest side of an image tower's input that is accepted, in pixels: eight times the largest published CLIP (560) and
@@ -253,8 +257,7 @@ impl Preprocess {
         };
         let source = CropBox::whole(width, height);
         let resized = (resized_width, resized_height);
-        let kept =
-            resize_window(image, source, self.filter, resized, window).ok_or(empty)?;
+        let kept = resize_window(image, source, self.filter, resized, window).ok_or(empty)?;
         if (kept.width(), kept.height()) == (self.size, self.size) {
             return Ok(kept);
         }
@@ -283,7 +286,11 @@ impl Preprocess {
         let mut values = Vec::with_capacity(pixels.len() * 3);
         for channel in 0..3 {
             let table: [f32; 256] = std::array::from_fn(|byte| value(byte, channel));
-            values.extend(pixels.iter().map(|pixel| table[usize::from(pixel[channel])]));
+            values.extend(
+                pixels
+                    .iter()
+                    .map(|pixel| table[usize::from(pixel[channel])]),
+            );
         }
         values
     }

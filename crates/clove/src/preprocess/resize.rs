@@ -4,9 +4,7 @@
 
 use std::ops::Range;
 
-use clove_kernels::resample::{
-    Coefficients, Filter, FixedPoint, ROUNDING, clip, vertical_first,
-};
+use clove_kernels::resample::{Coefficients, Filter, FixedPoint, ROUNDING, clip, vertical_first};
 use image::RgbImage;
 
 use super::CropBox;

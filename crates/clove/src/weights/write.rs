@@ -10,7 +10,7 @@ use super::dtype::{decode_f32, encode_f32};
 use super::names::{Layout, Stored, parameters};
 use super::source::{ModelSource, transpose};
 use super::tensors::{Dtype, TensorWriter};
-use super::{ModelFiles as _, WeightsError};
+use super::WeightsError;
 use crate::preprocess::{Filter, Preprocess, Resize};
 
 /// The type of the elements that are written.

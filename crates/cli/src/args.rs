@@ -1,0 +1,246 @@
+//! The program's arguments.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args as ArgsDerive, Parser, Subcommand, ValueEnum};
+use clove::device::DeviceChoice;
+
+/// CLIP on any GPU: score captions against photos, patch fine-tuned models, measure compositionality.
+#[derive(Debug, Parser)]
+#[command(
+    name = "clove",
+    version,
+    arg_required_else_help = true,
+    after_help = "A model DIR is a Hugging Face CLIPModel directory (config.json, model.safetensors) or an open_clip one \
+                  (open_clip_config.json, open_clip_model.safetensors).\n\
+                  Exit codes: 0 success, 1 something in a file or on the device is wrong, 2 arguments don't parse."
+)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Score captions against a photo
+    Score(Score),
+    /// Embed photos and texts into a safetensors file
+    Embed(Embed),
+    /// Turn texts into token ids
+    Tokenize(Tokenize),
+    /// Turn photos into a model's pixels
+    Preprocess(Preprocess),
+    /// Interpolate a fine-tuned model with the pretrained one
+    Patch(Patch),
+    /// Measure a model on a benchmark
+    Eval(Eval),
+    /// Write a model in another layout or precision
+    Convert(Convert),
+    /// List the devices that a model can run on
+    Devices(Devices),
+}
+
+/// Where a model runs.
+#[derive(Debug, ArgsDerive)]
+pub struct Device {
+    /// auto (a real GPU if there is one, else the CPU), cpu, gpu (any GPU, a software one too) or gpu:N (see `clove devices`)
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    pub device: DeviceChoice,
+}
+
+#[derive(Debug, ArgsDerive)]
+#[command(
+    after_help = "Example:\n  clove score --model clip-vit-base-patch32 --image photo.jpg \\\n    --caption \"a man riding a horse\" --caption \"a horse riding a man\""
+)]
+pub struct Score {
+    /// The model's directory
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// The photo
+    #[arg(long, value_name = "FILE")]
+    pub image: PathBuf,
+    /// A caption; give it as often as you like
+    #[arg(long = "caption", value_name = "TEXT", required = true, num_args = 1..)]
+    pub captions: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub device: Device,
+}
+
+#[derive(Debug, ArgsDerive)]
+#[command(
+    group = ArgGroup::new("what").args(["images", "texts"]).required(true).multiple(true),
+    after_help = "Tensors: image_features [n, d] and text_features [m, d], rows of length one, and logit_scale [1].\n\n\
+                  Example:\n  clove embed --model clip-vit-base-patch32 --images *.jpg --texts captions.txt --out features.safetensors"
+)]
+pub struct Embed {
+    /// The model's directory
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// Photos, a row each
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub images: Vec<PathBuf>,
+    /// A UTF-8 file with a text a line; a blank line is a text too
+    #[arg(long, value_name = "FILE")]
+    pub texts: Option<PathBuf>,
+    /// The safetensors file to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub device: Device,
+}
+
+#[derive(Debug, ArgsDerive)]
+#[command(
+    after_help = "Reads no weights. Texts longer than the model's context are cut, keeping end-of-text; stderr says how many.\n\n\
+                  Example:\n  clove tokenize --model clip-vit-base-patch32 --texts captions.txt --out ids.safetensors"
+)]
+pub struct Tokenize {
+    /// The model's directory
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// A UTF-8 file with a text a line; a blank line is a text too
+    #[arg(long, value_name = "FILE")]
+    pub texts: PathBuf,
+    /// The safetensors file to write, tensor input_ids [m, context]; without it the tokens are printed
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print JSON, an object a line
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub device: Device,
+}
+
+#[derive(Debug, ArgsDerive)]
+#[command(
+    after_help = "Reads no weights: size, crop, mean and std come from preprocessor_config.json or open_clip's preprocess_cfg.\n\n\
+                  Example:\n  clove preprocess --model clip-vit-base-patch32 --images *.jpg --out pixels.safetensors"
+)]
+pub struct Preprocess {
+    /// The model's directory
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// Photos, in the order of the rows
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub images: Vec<PathBuf>,
+    /// The safetensors file to write, tensor pixel_values [n, 3, size, size]
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub device: Device,
+}
+
+#[derive(Debug, ArgsDerive)]
+#[command(
+    after_help = "theta = (1 - alpha) * pretrained + alpha * finetuned, over every tensor. The CLoVe paper uses 0.6; choose alpha on\n\
+                  held-out data, not on the benchmark that you report.\n\n\
+                  Example:\n  clove patch --pretrained clip-vit-base-patch32 --finetuned my-run --alpha 0.6 --out patched"
+)]
+pub struct Patch {
+    /// The pretrained model's directory
+    #[arg(long, value_name = "DIR")]
+    pub pretrained: PathBuf,
+    /// The fine-tuned model's directory
+    #[arg(long, value_name = "DIR")]
+    pub finetuned: PathBuf,
+    /// The share of the fine-tuned model, from 0 to 1
+    #[arg(long, value_name = "A", value_parser = alpha, allow_negative_numbers = true)]
+    pub alpha: f64,
+    /// The directory to write the patched model to
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub device: Device,
+}
+
+#[derive(Debug, ArgsDerive)]
+#[command(
+    after_help = "Example:\n  clove eval --model clip-vit-base-patch32 --suite sugar-crepe --data sugar-crepe/data --images val2017 --out report.json"
+)]
+pub struct Eval {
+    /// The model's directory
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// The benchmark
+    #[arg(long, value_enum)]
+    pub suite: Suite,
+    /// The directory of the benchmark's files
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// The directory of its photos; rows whose photo isn't there are counted, not scored
+    #[arg(long, value_name = "DIR")]
+    pub images: PathBuf,
+    /// Captions that train the blind n-gram model (.txt, .csv, .tsv, .json, .jsonl); those of the benchmark are left out
+    #[arg(long, value_name = "FILE")]
+    pub captions: Option<PathBuf>,
+    /// The report to write, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print the report as JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub device: Device,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Suite {
+    /// SugarCrepe (Hsieh et al. 2023): seven kinds of hard negatives on COCO val2017
+    SugarCrepe,
+}
+
+#[derive(Debug, ArgsDerive)]
+#[command(
+    after_help = "Without --dtype every number keeps its bits.\n\n\
+                  Example:\n  clove convert --model clip-vit-base-patch32 --to open-clip --out converted"
+)]
+pub struct Convert {
+    /// The model's directory
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// The layout to write
+    #[arg(long, value_enum)]
+    pub to: Target,
+    /// The type of the elements to write
+    #[arg(long, value_enum)]
+    pub dtype: Option<Dtype>,
+    /// The directory to write the model to
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub device: Device,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Target {
+    /// transformers' CLIPModel: config.json, model.safetensors
+    HuggingFace,
+    /// open_clip_config.json, open_clip_model.safetensors
+    OpenClip,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Dtype {
+    F32,
+    F16,
+}
+
+#[derive(Debug, ArgsDerive)]
+#[command(after_help = "Example:\n  clove devices --json")]
+pub struct Devices {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub device: Device,
+}
+
+fn alpha(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|alpha| (0.0..=1.0).contains(alpha))
+        .ok_or_else(|| "alpha is a number from 0 (pretrained) to 1 (fine-tuned)".to_owned())
+}

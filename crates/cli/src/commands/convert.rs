@@ -1,0 +1,28 @@
+//! `clove convert`: a model in another layout or precision.
+
+use anyhow::Result;
+use clove::weights::{Layout, Precision, write_model};
+
+use crate::args::{Convert, Dtype, Target};
+use crate::{model, output};
+
+pub fn run(args: &Convert) -> Result<()> {
+    let source = model::open(&args.model)?;
+    let layout = match args.to {
+        Target::HuggingFace => Layout::HuggingFace,
+        Target::OpenClip => Layout::OpenClip,
+    };
+    let precision = match args.dtype {
+        None => Precision::Unchanged,
+        Some(Dtype::F32) => Precision::F32,
+        Some(Dtype::F16) => Precision::F16,
+    };
+    write_model(&source, layout, precision, &args.out)?;
+    output::note(&format!(
+        "{}: {} model of {} parameters",
+        args.out.display(),
+        layout,
+        source.config().parameters()
+    ));
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! `clove embed`: photos and texts to rows of length one.
+
+use anyhow::Result;
+use clove_data::captions;
+
+use crate::args::Embed;
+use crate::tensors::{Data, Tensor};
+use crate::{model, output, photos, tensors};
+
+pub fn run(args: &Embed) -> Result<()> {
+    let texts = args
+        .texts
+        .as_deref()
+        .map(captions::read_lines)
+        .transpose()?;
+    let scorer = model::load(&args.model, args.device.device)?;
+    let width = scorer.config().embed_dim;
+    let images = if args.images.is_empty() {
+        None
+    } else {
+        Some(photos::embed(&args.images, &scorer)?)
+    };
+    let texts = texts
+        .map(|texts| photos::embed_texts(&texts, &scorer))
+        .transpose()?;
+    let logit_scale = [scorer.logit_scale()];
+    let mut entries = Vec::new();
+    for (name, features) in [("image_features", &images), ("text_features", &texts)] {
+        if let Some(features) = features {
+            entries.push(Tensor {
+                name,
+                shape: vec![features.len(), width],
+                data: Data::F32(features.as_slice()),
+            });
+        }
+    }
+    entries.push(Tensor {
+        name: "logit_scale",
+        shape: vec![1],
+        data: Data::F32(&logit_scale),
+    });
+    tensors::write(&args.out, &entries)?;
+    output::note(&format!(
+        "{}: {} images, {} texts, {width} wide",
+        args.out.display(),
+        images.map_or(0, |rows| rows.len()),
+        texts.map_or(0, |rows| rows.len()),
+    ));
+    Ok(())
+}

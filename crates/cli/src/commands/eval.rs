@@ -1,0 +1,153 @@
+//! `clove eval`: a model on a benchmark, with the blind baselines beside it.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clove::evaluate::{
+    PairEmbeddings, Report, Subset, distinct_images, distinct_texts, evaluate_pairs, row_index,
+};
+use clove_data::{Photos, benchmarks::sugar_crepe, captions};
+
+use crate::args::{Eval, Suite};
+use crate::{model, output, photos, tensors};
+
+pub fn run(args: &Eval) -> Result<()> {
+    let (suite, subsets) = match args.suite {
+        Suite::SugarCrepe => ("sugar-crepe", sugar_crepe::read(&args.data)?),
+    };
+    let training = args
+        .captions
+        .as_deref()
+        .map(captions::read_training_captions)
+        .transpose()?;
+    let folder = Photos::open(&args.images)?;
+    let (names, paths) = present(&folder, &subsets)?;
+    let scorer = model::load(&args.model, args.device.device)?;
+
+    let images = photos::embed(&paths, &scorer)?;
+    // Texts of rows without a photo aren't scored, so they aren't embedded.
+    let texts = distinct_texts(&with_photos(&subsets, &names));
+    let embedded = photos::embed_texts(&texts, &scorer)?;
+    let (report, _) = evaluate_pairs(
+        suite,
+        &subsets,
+        PairEmbeddings {
+            images: &images,
+            texts: &embedded,
+            image_rows: &row_index(&names),
+            text_rows: &row_index(&texts),
+        },
+        training.as_deref(),
+    )?;
+    if let Some(out) = &args.out {
+        let mut text = serde_json::to_string_pretty(&report)?;
+        text.push('\n');
+        tensors::write_text(out, &text)?;
+        output::note(&format!("{}: report", out.display()));
+    }
+    if args.json {
+        output::print_json(&report)
+    } else {
+        output::print(&table(&report))
+    }
+}
+
+/// The benchmark's photos that are in the folder: names and paths.
+fn present(folder: &Photos, subsets: &[Subset]) -> Result<(Vec<String>, Vec<PathBuf>)> {
+    let (mut names, mut paths) = (Vec::new(), Vec::new());
+    for name in distinct_images(subsets) {
+        if let Some(path) = folder.find(&name).context("looking for the photos")? {
+            paths.push(path.to_owned());
+            names.push(name);
+        }
+    }
+    Ok((names, paths))
+}
+
+/// The rows whose photo is among `names`.
+fn with_photos(subsets: &[Subset], names: &[String]) -> Vec<Subset> {
+    let rows = row_index(names);
+    subsets
+        .iter()
+        .map(|subset| Subset {
+            name: subset.name.clone(),
+            rows: subset
+                .rows
+                .iter()
+                .filter(|pair| rows.contains_key(&pair.image))
+                .cloned()
+                .collect(),
+        })
+        .collect()
+}
+
+/// The report as people read it: a line a subset, the means, and the blind baselines in columns beside the model.
+fn table(report: &Report) -> String {
+    let percent = |share: Option<f64>| {
+        share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}", 100.0 * share))
+    };
+    let mut header = vec![report.suite.clone()];
+    header.extend(["accuracy", "rows", "missing", "ties"].map(str::to_owned));
+    header.extend(report.blind.iter().map(|blind| blind.baseline.to_string()));
+    let mut rows = vec![header];
+    for (index, subset) in report.subsets.iter().enumerate() {
+        let mut row = vec![
+            subset.name.clone(),
+            percent(subset.accuracy),
+            subset.rows.to_string(),
+            subset.missing.to_string(),
+            subset.ties.to_string(),
+        ];
+        for blind in &report.blind {
+            row.push(percent(blind.scored_rows.subsets[index].accuracy));
+        }
+        rows.push(row);
+    }
+    let sum = |count: fn(&clove::evaluate::SubsetReport) -> usize| {
+        report.subsets.iter().map(count).sum::<usize>().to_string()
+    };
+    let mut mean = vec![
+        "mean of subsets".to_owned(),
+        percent(report.macro_mean),
+        sum(|subset| subset.rows),
+        sum(|subset| subset.missing),
+        sum(|subset| subset.ties),
+    ];
+    let mut weighted = vec!["mean of rows".to_owned(), percent(report.weighted_mean)];
+    weighted.extend([const { String::new() }; 3]);
+    for blind in &report.blind {
+        mean.push(percent(blind.scored_rows.macro_mean));
+        weighted.push(percent(blind.scored_rows.weighted_mean));
+    }
+    rows.extend([mean, weighted]);
+    let mut text = output::table(&rows);
+    for group in &report.groups {
+        text.push_str(&format!(
+            "{}: {} (mean of subsets), {} (mean of rows)\n",
+            group.name,
+            percent(group.macro_mean),
+            percent(group.weighted_mean)
+        ));
+    }
+    if let Some(lift) = &report.image_lift {
+        text.push_str(&format!(
+            "image lift: {:+.1} points over the best blind baseline, {}\n",
+            100.0 * lift.lift,
+            lift.baseline
+        ));
+    }
+    if report.missing_image_count > 0 {
+        text.push_str(&format!(
+            "{} photos of the benchmark aren't in the folder; their rows are counted as missing\n",
+            report.missing_image_count
+        ));
+    }
+    if !report.skipped_rows.is_empty() {
+        text.push_str(&format!(
+            "{} rows can't be scored, their negative equals their caption: {}\n",
+            report.skipped_rows.len(),
+            report.skipped_rows.join(", ")
+        ));
+    }
+    text
+}

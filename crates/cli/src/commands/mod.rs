@@ -1,0 +1,10 @@
+//! One file a command.
+
+pub mod convert;
+pub mod devices;
+pub mod embed;
+pub mod eval;
+pub mod patch;
+pub mod preprocess;
+pub mod score;
+pub mod tokenize;

@@ -1,0 +1,27 @@
+//! `clove preprocess`: photos to a model's pixels.
+
+use anyhow::Result;
+
+use crate::args::Preprocess;
+use crate::tensors::{Data, Tensor};
+use crate::{model, output, photos, tensors};
+
+pub fn run(args: &Preprocess) -> Result<()> {
+    let preprocess = model::open(&args.model)?.preprocess()?;
+    let pixels = photos::batch(&args.images, &preprocess)?;
+    let size = preprocess.size() as usize;
+    tensors::write(
+        &args.out,
+        &[Tensor {
+            name: "pixel_values",
+            shape: vec![args.images.len(), 3, size, size],
+            data: Data::F32(&pixels),
+        }],
+    )?;
+    output::note(&format!(
+        "{}: {} images of {size} x {size}",
+        args.out.display(),
+        args.images.len()
+    ));
+    Ok(())
+}

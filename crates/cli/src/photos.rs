@@ -1,0 +1,63 @@
+//! Photos from disk to pixels, on all cores, a batch at a time.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use clove::evaluate::Embeddings;
+use clove::preprocess::{DecodeLimits, Preprocess, RgbImage, decode};
+use clove::score::{IMAGES_PER_BATCH, Scorer};
+use rayon::prelude::*;
+
+use crate::output;
+
+/// Reads and decodes one photo.
+pub fn read(path: &Path) -> Result<RgbImage> {
+    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    decode(&bytes, &DecodeLimits::default()).with_context(|| path.display().to_string())
+}
+
+/// One photo as a model's normalised pixels, `[3, size, size]`.
+pub fn pixels(path: &Path, preprocess: &Preprocess) -> Result<Vec<f32>> {
+    let image = read(path)?;
+    let cropped = preprocess
+        .pixels(&image)
+        .with_context(|| path.display().to_string())?;
+    Ok(preprocess.normalise(&cropped))
+}
+
+/// Several photos' pixels, in order; the first in order that can't be read is the error.
+pub fn batch(paths: &[impl AsRef<Path> + Sync], preprocess: &Preprocess) -> Result<Vec<f32>> {
+    let photos: Vec<Result<Vec<f32>>> = paths
+        .par_iter()
+        .map(|path| pixels(path.as_ref(), preprocess))
+        .collect();
+    let mut batch = Vec::new();
+    for photo in photos {
+        batch.extend(photo?);
+    }
+    Ok(batch)
+}
+
+/// Embeds photos, a row each, in order.
+pub fn embed(paths: &[impl AsRef<Path> + Sync], scorer: &Scorer) -> Result<Embeddings> {
+    let bar = output::progress(paths.len(), "photos");
+    let mut rows = Vec::new();
+    for paths in paths.chunks(IMAGES_PER_BATCH) {
+        let pixels = batch(paths, scorer.preprocess())?;
+        let embedded = pollster::block_on(scorer.embed_pixels(pixels))
+            .with_context(|| format!("in the batch from {}", paths[0].as_ref().display()))?;
+        rows.extend_from_slice(embedded.as_slice());
+        bar.inc(paths.len() as u64);
+    }
+    bar.finish_and_clear();
+    Ok(Embeddings::from_rows(scorer.config().embed_dim, rows)?)
+}
+
+/// Embeds texts, a row each, in order.
+pub fn embed_texts(texts: &[impl AsRef<str>], scorer: &Scorer) -> Result<Embeddings> {
+    let bar = output::progress(texts.len(), "texts");
+    let embedded =
+        pollster::block_on(scorer.embed_texts(texts, &mut |count| bar.inc(count as u64)))?;
+    bar.finish_and_clear();
+    Ok(embedded)
+}

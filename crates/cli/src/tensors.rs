@@ -1,0 +1,54 @@
+//! Result tensors as a safetensors file.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Result;
+use clove::weights::{AtomicFile, Dtype, TensorWriter};
+
+/// A named tensor.
+pub struct Tensor<'a> {
+    pub name: &'a str,
+    pub shape: Vec<usize>,
+    pub data: Data<'a>,
+}
+
+/// Its elements, row-major.
+pub enum Data<'a> {
+    F32(&'a [f32]),
+    I32(&'a [i32]),
+}
+
+/// Writes tensors to `path`, atomically.
+pub fn write(path: &Path, tensors: &[Tensor]) -> Result<()> {
+    let entries: Vec<_> = tensors
+        .iter()
+        .map(|tensor| {
+            let dtype = match tensor.data {
+                Data::F32(_) => Dtype::F32,
+                Data::I32(_) => Dtype::I32,
+            };
+            (tensor.name.to_owned(), dtype, tensor.shape.clone())
+        })
+        .collect();
+    let failed = |error| AtomicFile::failed(path, error);
+    let mut writer =
+        TensorWriter::new(AtomicFile::create(path)?, &entries, None).map_err(failed)?;
+    for tensor in tensors {
+        let bytes: Vec<u8> = match tensor.data {
+            Data::F32(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Data::I32(values) => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        };
+        writer.write(&bytes).map_err(failed)?;
+    }
+    writer.finish().map_err(failed)?.commit()?;
+    Ok(())
+}
+
+/// Writes a text file, atomically.
+pub fn write_text(path: &Path, text: &str) -> Result<()> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(text.as_bytes())
+        .map_err(|error| AtomicFile::failed(path, error))?;
+    Ok(file.commit()?)
+}
