@@ -1,0 +1,100 @@
+//! What the project's tests share: where goldens lie, what a machine must offer, tensors to compare with.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use clove::device::{self, DeviceChoice};
+use clove::weights::{Directory, ModelSource};
+use safetensors::SafeTensors;
+
+/// A file or folder under `tests/golden`.
+#[must_use]
+pub fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("golden")
+        .join(name)
+}
+
+/// A file or folder of the shared data, which the project can do without: `None`, said aloud, where it's absent.
+///
+/// # Panics
+/// Where it's absent and `CLOVE_REQUIRE_SHARED` is 1, as CI sets it.
+#[must_use]
+pub fn shared(name: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("CLOVE_SHARED_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
+        PathBuf::from,
+    );
+    let path = root.join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    assert!(
+        !promised("CLOVE_REQUIRE_SHARED"),
+        "{} is absent but required",
+        path.display()
+    );
+    println!("not tested: {} is absent", path.display());
+    None
+}
+
+/// The CPU, and any GPU (a software one counts) where there is one; its absence is said aloud.
+///
+/// # Panics
+/// Where there's no GPU and `CLOVE_REQUIRE_GPU` is 1, as CI sets it.
+#[must_use]
+pub fn devices() -> Vec<(String, Device)> {
+    let mut devices = vec![("cpu".to_owned(), Device::flex())];
+    match device::open(DeviceChoice::Gpu(None)) {
+        Ok(gpu) => devices.push((gpu.description, gpu.device)),
+        Err(error) => {
+            assert!(!promised("CLOVE_REQUIRE_GPU"), "{error}");
+            println!("not tested on a GPU: {error}");
+        }
+    }
+    devices
+}
+
+fn promised(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| value == "1")
+}
+
+/// Opens a model directory.
+///
+/// # Panics
+/// If it can't be opened.
+#[must_use]
+pub fn model(dir: &Path) -> ModelSource {
+    ModelSource::open(Box::new(Directory(dir.to_owned()))).expect("a model to test with")
+}
+
+/// The f32 values of a tensor in a safetensors file, with its shape.
+///
+/// # Panics
+/// If there's no such tensor of f32.
+#[must_use]
+pub fn floats(file: &Path, tensor: &str) -> (Vec<f32>, Vec<usize>) {
+    let bytes = std::fs::read(file).expect("a golden file");
+    let tensors = SafeTensors::deserialize(&bytes).expect("a safetensors file");
+    let view = tensors.tensor(tensor).expect("a tensor of this name");
+    assert_eq!(view.dtype(), safetensors::Dtype::F32);
+    let values = bytemuck::pod_collect_to_vec(view.data());
+    (values, view.shape().to_vec())
+}
+
+/// The largest absolute difference, and where it is.
+///
+/// # Panics
+/// If the lengths differ.
+#[must_use]
+pub fn worst(left: &[f32], right: &[f32]) -> (f32, usize) {
+    assert_eq!(left.len(), right.len());
+    left.iter()
+        .zip(right)
+        .map(|(a, b)| (a - b).abs())
+        .enumerate()
+        .map(|(index, difference)| (difference, index))
+        // A NaN is worse than any number.
+        .max_by(|a, b| a.0.is_nan().cmp(&b.0.is_nan()).then(a.0.total_cmp(&b.0)))
+        .unwrap_or((0.0, 0))
+}

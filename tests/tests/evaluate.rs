@@ -6,20 +6,8 @@ use std::path::{Path, PathBuf};
 use clove::evaluate::*;
 use clove_data::benchmarks::{sugar_crepe, zero_shot};
 use clove_data::{Photos, captions};
+use clove_tests::shared;
 use proptest::prelude::*;
-
-/// The shared data; None, said aloud, where the machine lacks it and CI does not promise it.
-fn shared() -> Option<PathBuf> {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let path = std::env::var_os("CLOVE_SHARED_DATA").map_or_else(default, PathBuf::from);
-    if path.is_dir() {
-        return Some(path);
-    }
-    let required = std::env::var("CLOVE_REQUIRE_SHARED").is_ok_and(|value| value == "1");
-    assert!(!required, "shared data not found at {}", path.display());
-    println!("skipped: no shared data at {}", path.display());
-    None
-}
 
 fn embeddings(rows: &[&[f32]]) -> Embeddings {
     Embeddings::from_rows(rows[0].len(), rows.concat()).unwrap()
@@ -264,7 +252,7 @@ const BIGRAM_TOLERANCE: f64 = 2.0;
 
 #[test]
 fn sugar_crepes_blind_figures_are_reproduced() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("") else { return };
     let subsets = sugar_crepe::read(&shared.join("benchmarks/sugar-crepe")).unwrap();
     assert_eq!(subsets.iter().map(|s| s.rows.len()).sum::<usize>(), 7511);
     let swap_obj = &subsets[6].rows;
@@ -383,7 +371,7 @@ fn templates_are_filled() {
     let error = fill_template("a photo", "cat").unwrap_err();
     assert!(error.to_string().contains("\"a photo\""), "{error}");
     assert!(prompts(&["cat"], &[] as &[&str]).is_err());
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("") else { return };
     let folder = shared.join("benchmarks/zero-shot");
     let templates = folder.join("en_zeroshot_classification_templates.json");
     let templates = zero_shot::read(&templates, "imagenet1k").unwrap();

@@ -8,6 +8,7 @@ use clove::preprocess::{
     CropBox, DecodeError, DecodeLimits, Filter, Preprocess, RandomResizedCrop, Resize, RgbImage,
     crop_resize, decode,
 };
+use clove_tests::shared;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -34,22 +35,6 @@ fn golden(name: &str) -> PathBuf {
 
 fn read(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// The folder of shared data, or `None` (said aloud) where it is absent and not promised.
-fn shared(folder: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("CLOVE_SHARED_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-        PathBuf::from,
-    );
-    let path = root.join(folder);
-    if path.is_dir() {
-        return Some(path);
-    }
-    let required = std::env::var_os("CLOVE_REQUIRE_SHARED").is_some_and(|value| value == "1");
-    assert!(!required, "{} is absent but required", path.display());
-    println!("not tested: {} is absent", path.display());
-    None
 }
 
 /// Type, shape and data of a little-endian, C-ordered .npy file of version 1.

@@ -3,6 +3,7 @@
 //! Goldens: tests/golden/make_tokens.py.
 
 use clove::tokenizer::{EotRule, Tokenizer, TokenizerConfig, TokenizerError, clean_text};
+use clove_tests::shared;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -18,26 +19,6 @@ fn golden(name: &str) -> Value {
         .join(name);
     let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// The shared data, or `None` (said aloud) where it is absent and not promised.
-fn shared(file: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("CLOVE_SHARED_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-        PathBuf::from,
-    );
-    let path = root.join(file);
-    if path.exists() {
-        return Some(path);
-    }
-    let promised = std::env::var("CLOVE_REQUIRE_SHARED").is_ok_and(|value| value == "1");
-    assert!(
-        !promised,
-        "{} is absent, but CLOVE_REQUIRE_SHARED=1",
-        path.display()
-    );
-    println!("not checked: {} is absent", path.display());
-    None
 }
 
 /// The ids up to and with end of text.
