@@ -33,7 +33,8 @@ for requirement in sys.argv[1:]:
         found = "not installed"
     if found != wanted:
         wrong.append(f"{name}: {found}, wanted {wanted}")
-sys.exit("\n".join(wrong))
+if wrong:
+    sys.exit("\n".join(wrong))
 "#;
 
 /// What to run the scripts with.
@@ -70,23 +71,23 @@ impl Options {
 pub fn run(options: &Options) -> Result<()> {
     let scripts = scripts(Path::new(SCRIPTS))?;
     let Some(python) = &options.python else {
-        println!("The golden files are written by");
+        shell::say("The golden files are written by");
         for script in &scripts {
-            println!("  {}", script.display());
+            shell::say(format_args!("  {}", script.display()));
         }
-        println!(
+        shell::say(format_args!(
             "with these packages for Python 3.11:\n{REQUIREMENTS}\n\
              python3.11 -m venv VENV\n\
              VENV/bin/python -m pip install -r crates/xtask/fixtures-requirements.txt\n\
              cargo xtask fixtures --python VENV/bin/python"
-        );
+        ));
         return Ok(());
     };
     compare_versions(python)?;
     for script in &scripts {
         shell::run(Command::new(python).arg(script))?;
     }
-    println!("`git diff --stat` shows what changed.");
+    shell::say("`git diff --stat` shows what changed.");
     Ok(())
 }
 

@@ -4,9 +4,8 @@
 //! runs programs, [`toolchain`] finds Rust targets and components, [`vulkan`] finds or installs a driver.
 
 #![allow(
-    clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a program for the terminal: what it does and finds is its output"
+    reason = "a program for the terminal: its last word, if it failed, goes to stderr"
 )]
 
 mod cross;
@@ -83,7 +82,7 @@ fn parse(args: impl Iterator<Item = std::ffi::OsString>) -> Result<Command, Stri
 
 fn run(command: &Command) -> Result<()> {
     if matches!(command, Command::Help) {
-        print!("{USAGE}");
+        shell::say(USAGE.trim_end());
         return Ok(());
     }
     // Asked at run time: a target directory that several checkouts share may hold the program of another one.

@@ -2,6 +2,8 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::fmt::Display;
+use std::io::{self, Write as _};
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,6 +12,11 @@ use anyhow::{Context, Result, bail};
 
 /// How often a program with a time limit is looked after.
 const POLL: Duration = Duration::from_millis(100);
+
+/// Prints a line. Nobody may be reading any more (`cargo xtask test | head`), and that's no reason to end the checks.
+pub fn say(line: impl Display) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
 
 /// The cargo that runs this program.
 pub fn cargo() -> Command {
@@ -32,7 +39,7 @@ pub fn locked() -> &'static [&'static str] {
 /// When it can't be started or doesn't succeed.
 pub fn run(command: &mut Command) -> Result<()> {
     let shown = show(command);
-    println!("$ {shown}");
+    say(format_args!("$ {shown}"));
     let status = command
         .status()
         .with_context(|| format!("can't start `{shown}`"))?;
@@ -45,7 +52,7 @@ pub fn run(command: &mut Command) -> Result<()> {
 /// When it can't be started, doesn't succeed, or isn't done in time.
 pub fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
     let shown = show(command);
-    println!("$ {shown}");
+    say(format_args!("$ {shown}"));
     let deadline = Instant::now() + limit;
     let mut child = command
         .spawn()

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::shell;
+
 /// How a step ended, unless it failed.
 pub enum Outcome {
     /// It found nothing wrong.
@@ -29,7 +31,7 @@ pub struct Steps {
 impl Steps {
     /// Runs a step and reports it.
     pub fn run(&mut self, name: &'static str, step: impl FnOnce() -> Result<Outcome>) {
-        println!("\n==> {name}");
+        shell::say(format_args!("\n==> {name}"));
         let start = Instant::now();
         let end = match step() {
             Ok(Outcome::Passed) => End::Passed,
@@ -37,7 +39,7 @@ impl Steps {
             Err(error) => End::Failed(format!("{error:#}")),
         };
         let took = start.elapsed();
-        println!("{}", line(name, &end, took));
+        shell::say(line(name, &end, took));
         self.ended.push((name, end, took));
     }
 
@@ -46,9 +48,9 @@ impl Steps {
     /// # Errors
     /// When a step failed; names those that did.
     pub fn finish(self) -> Result<()> {
-        println!("\nsummary");
+        shell::say("\nsummary");
         for (name, end, took) in &self.ended {
-            println!("  {}", line(name, end, *took));
+            shell::say(format_args!("  {}", line(name, end, *took)));
         }
         let failed: Vec<_> = self
             .ended

@@ -34,8 +34,8 @@ pub fn ensure() -> Result<Outcome> {
     let fix = if shell::works("apt-get", &["--version"]) {
         match install_debian() {
             Ok(()) if present() => return Ok(Outcome::Passed),
-            Ok(()) => println!("apt-get succeeded, but no driver is to be found"),
-            Err(error) => println!("{error:#}"),
+            Ok(()) => shell::say("apt-get succeeded, but no driver is to be found"),
+            Err(error) => shell::say(format_args!("{error:#}")),
         }
         format!("`sudo apt-get install {}`", DEBIAN_PACKAGES.join(" "))
     } else {
@@ -70,7 +70,7 @@ fn install_debian() -> Result<()> {
     };
     // One broken source among many fails the update, and the packages may still be had.
     if let Err(error) = apt(&["update", "-qq"]) {
-        println!("{error:#}; trying to install all the same");
+        shell::say(format_args!("{error:#}; trying to install all the same"));
     }
     apt(&[
         &["install", "-y", "-qq", "--no-install-recommends"],

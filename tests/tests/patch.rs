@@ -1,0 +1,100 @@
+//! Guards patching: the ends are the models themselves, between them stands the formula, and what doesn't fit is refused.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clove::patch::{PatchError, patch_to};
+use clove::weights::{Layout, Precision, write_model};
+use clove_tests::{floats, golden, model};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Two models of f32 that differ in every number, in one layout.
+fn pair(layout: Layout) -> (TempDir, PathBuf, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let (left, right) = (dir.path().join("pretrained"), dir.path().join("finetuned"));
+    for place in [&left, &right] {
+        write_model(&model(&golden("tiny-clip/hf")), layout, Precision::F32, place).unwrap();
+    }
+    let file = weights(&right);
+    let mut bytes = fs::read(&file).unwrap();
+    let header = 8 + usize::try_from(u64::from_le_bytes(bytes[..8].try_into().unwrap())).unwrap();
+    for (index, word) in bytes[header..].as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        let noise = ((index * 2_654_435_761) % 1000) as f32 / 1000.0 + 0.001;
+        *word = (f32::from_le_bytes(*word) * 1.25 + noise).to_le_bytes();
+    }
+    fs::write(&file, bytes).unwrap();
+    (dir, left, right)
+}
+
+fn weights(dir: &Path) -> PathBuf {
+    ["model.safetensors", "open_clip_model.safetensors"]
+        .map(|name| dir.join(name))
+        .into_iter()
+        .find(|path| path.exists())
+        .unwrap()
+}
+
+fn patch(left: &Path, right: &Path, alpha: f64, out: &Path) -> Result<(), PatchError> {
+    patch_to(&model(left), &model(right), alpha, out, &mut |_, _| ())
+}
+
+#[test]
+fn the_ends_are_the_models_bit_for_bit() {
+    for layout in [Layout::HuggingFace, Layout::OpenClip] {
+        let (dir, left, right) = pair(layout);
+        let out = dir.path().join("patched");
+        patch(&left, &right, 0.0, &out).unwrap();
+        assert!(fs::read(weights(&out)).unwrap() == fs::read(weights(&left)).unwrap());
+        patch(&left, &right, 1.0, &out).unwrap();
+        assert!(fs::read(weights(&out)).unwrap() == fs::read(weights(&right)).unwrap());
+        assert_eq!(model(&out).preprocess().unwrap(), model(&left).preprocess().unwrap());
+    }
+}
+
+#[test]
+fn between_them_stands_the_formula_in_f32() {
+    let (dir, left, right) = pair(Layout::HuggingFace);
+    let out = dir.path().join("patched");
+    patch(&left, &right, 0.6, &out).unwrap();
+    for tensor in ["text_model.embeddings.token_embedding.weight", "logit_scale", "visual_projection.weight"] {
+        let (pretrained, _) = floats(&weights(&left), tensor);
+        let (finetuned, _) = floats(&weights(&right), tensor);
+        let (patched, _) = floats(&weights(&out), tensor);
+        for ((p, f), patched) in pretrained.iter().zip(&finetuned).zip(&patched) {
+            let expected = 0.4_f32 * p + 0.6_f32 * f;
+            assert!(p != f && *patched == expected, "{tensor}: {patched} instead of {expected}");
+        }
+    }
+}
+
+#[test]
+fn models_of_different_precision_meet_in_f32() {
+    let (dir, _, right) = pair(Layout::HuggingFace);
+    let out = dir.path().join("patched");
+    patch(&golden("tiny-clip/hf"), &right, 1.0, &out).unwrap();
+    let name = "text_projection.weight";
+    assert_eq!(floats(&weights(&out), name), floats(&weights(&right), name));
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let (dir, left, right) = pair(Layout::HuggingFace);
+    let out = dir.path().join("patched");
+    for alpha in [-0.1, 1.1, f64::NAN] {
+        assert!(matches!(patch(&left, &right, alpha, &out), Err(PatchError::Alpha(_))));
+    }
+    assert!(matches!(patch(&left, &right, 0.5, &right), Err(PatchError::SamePlace(_))));
+    let open_clip = dir.path().join("open_clip");
+    write_model(&model(&right), Layout::OpenClip, Precision::Unchanged, &open_clip).unwrap();
+    assert!(matches!(patch(&left, &open_clip, 0.5, &out), Err(PatchError::Layouts { .. })));
+
+    // The footgun of the field: weights trained with one activation, loaded with the other.
+    let config = right.join("config.json");
+    let mut json: Value = serde_json::from_str(&fs::read_to_string(&config).unwrap()).unwrap();
+    json["vision_config"]["hidden_act"] = json!("quick_gelu");
+    fs::write(&config, json.to_string()).unwrap();
+    let error = patch(&left, &right, 0.5, &out).unwrap_err();
+    assert!(error.to_string().contains("image activation: gelu, quick_gelu"), "{error}");
+    assert!(!out.exists());
+}

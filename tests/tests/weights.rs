@@ -1,0 +1,283 @@
+//! Guards loading and converting: what differs from the configuration is named, what is written is what was read.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use clove::model::ConfigError;
+use clove::weights::{
+    Dtype, Layout, Precision, TensorWriter, Weights, WeightsError, parameters, write_model,
+};
+use clove_tests::{golden, model, shared};
+use safetensors::SafeTensors;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+type Tensors = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
+
+/// Every tensor of a file.
+fn read(file: &Path) -> Tensors {
+    let bytes = fs::read(file).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    tensors
+        .tensors()
+        .into_iter()
+        .map(|(name, view)| {
+            let entry = (view.dtype(), view.shape().to_vec(), view.data().to_vec());
+            (name, entry)
+        })
+        .collect()
+}
+
+fn write(file: &Path, tensors: &Tensors) {
+    let entries: Vec<_> = tensors
+        .iter()
+        .map(|(name, (dtype, shape, _))| (name.clone(), *dtype, shape.clone()))
+        .collect();
+    let mut writer = TensorWriter::new(Vec::new(), &entries, None).unwrap();
+    for (_, _, data) in tensors.values() {
+        writer.write(data).unwrap();
+    }
+    fs::write(file, writer.finish().unwrap()).unwrap();
+}
+
+/// A copy of the golden Hugging Face directory to damage.
+fn copy() -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(golden("tiny-clip/hf")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let file = dir.path().join("model.safetensors");
+    (dir, file)
+}
+
+/// Damages the tensors, loads, and gives the error as people see it.
+fn refused(damage: impl FnOnce(&mut Tensors)) -> WeightsError {
+    let (dir, file) = copy();
+    let mut tensors = read(&file);
+    damage(&mut tensors);
+    write(&file, &tensors);
+    model(dir.path()).load(&Device::flex()).unwrap_err()
+}
+
+#[test]
+fn a_missing_an_unused_and_a_misshapen_tensor_are_named() {
+    let missing = refused(|tensors| {
+        tensors.remove("visual_projection.weight");
+        tensors.remove("logit_scale");
+    });
+    assert!(matches!(&missing, WeightsError::Missing { tensors, .. }
+        if *tensors == ["logit_scale", "visual_projection.weight"]));
+    assert!(missing.to_string().contains("model.safetensors: 2 tensors missing: logit_scale"));
+
+    let unused = refused(|tensors| {
+        let bias = tensors["vision_model.pre_layrnorm.bias"].clone();
+        tensors.insert("vision_model.surprise".into(), bias);
+    });
+    assert!(matches!(&unused, WeightsError::Unused { tensors, .. }
+        if *tensors == ["vision_model.surprise"]));
+
+    let misshapen = refused(|tensors| {
+        let (_, shape, _) = tensors.get_mut("text_projection.weight").unwrap();
+        shape.reverse();
+    });
+    assert!(
+        misshapen.to_string().contains("text_projection.weight [8, 12] instead of [12, 8]"),
+        "{misshapen}"
+    );
+
+    let dtype = refused(|tensors| {
+        let (dtype, _, _) = tensors.get_mut("text_projection.weight").unwrap();
+        *dtype = Dtype::I16;
+    });
+    assert!(matches!(&dtype, WeightsError::Dtype { tensor, .. } if tensor == "text_projection.weight"));
+}
+
+#[test]
+fn position_numbers_that_old_files_hold_are_no_surprise() {
+    let (dir, file) = copy();
+    let mut tensors = read(&file);
+    let ids: Vec<u8> = (0..77_i64).flat_map(i64::to_le_bytes).collect();
+    tensors.insert(
+        "text_model.embeddings.position_ids".into(),
+        (Dtype::I64, vec![1, 77], ids),
+    );
+    write(&file, &tensors);
+    assert!(model(dir.path()).load(&Device::flex()).is_ok());
+}
+
+#[test]
+fn damaged_files_are_named_with_what_is_wrong() {
+    let (dir, file) = copy();
+    let whole = fs::read(&file).unwrap();
+    let error = |bytes: &[u8]| {
+        fs::write(&file, bytes).unwrap();
+        let error = model(dir.path()).weights().unwrap_err();
+        assert!(matches!(error, WeightsError::Malformed { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("model.safetensors"), "{text}");
+        text
+    };
+    assert!(error(b"").contains("0 bytes"));
+    assert!(error(b"1234567").contains("7 bytes"));
+    assert!(error(&u64::MAX.to_le_bytes()).contains("announce a header of 18446744073709551615"));
+    assert!(error(&[9, 0, 0, 0, 0, 0, 0, 0, b'{']).contains("truncated"));
+    assert!(error(&whole[..whole.len() - 1]).contains("truncated"));
+    assert!(error(&whole[..whole.len() / 2]).contains("truncated"));
+    let mut longer = whole.clone();
+    longer.push(0);
+    assert!(error(&longer).contains("1 bytes more"));
+    let mut noise = whole.clone();
+    noise[8..40].fill(b'#');
+    assert!(error(&noise).contains("header is wrong"));
+    // A tensor that claims more elements than fit in memory.
+    let header = br#"{"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,4]}}"#;
+    let mut absurd = (header.len() as u64).to_le_bytes().to_vec();
+    absurd.extend_from_slice(header);
+    absurd.extend_from_slice(&[0; 4]);
+    assert!(error(&absurd).contains("header is wrong"));
+    let text = "this is a text, not weights, and long enough to have a header's length";
+    assert!(error(text.as_bytes()).contains("safetensors"));
+}
+
+#[test]
+fn shards_load_as_one_model_and_a_missing_one_is_named() {
+    let (dir, file) = copy();
+    let tensors = read(&file);
+    fs::remove_file(&file).unwrap();
+    let mut map = BTreeMap::new();
+    let mut shards = [Tensors::new(), Tensors::new()];
+    for (index, (name, tensor)) in tensors.into_iter().enumerate() {
+        let shard = index % 2;
+        map.insert(name.clone(), format!("model-{shard}.safetensors"));
+        shards[shard].insert(name, tensor);
+    }
+    for (shard, tensors) in shards.iter().enumerate() {
+        write(&dir.path().join(format!("model-{shard}.safetensors")), tensors);
+    }
+    let index = dir.path().join("model.safetensors.index.json");
+    fs::write(&index, json!({ "metadata": {}, "weight_map": map }).to_string()).unwrap();
+    let source = model(dir.path());
+    let mut sharded = source.weights().unwrap();
+    let mut whole = model(&golden("tiny-clip/hf")).weights().unwrap();
+    for (name, shape) in parameters(source.config()) {
+        assert_eq!(
+            sharded.bytes(&name, &shape).unwrap(),
+            whole.bytes(&name, &shape).unwrap()
+        );
+    }
+    fs::remove_file(dir.path().join("model-1.safetensors")).unwrap();
+    let error = source.weights().unwrap_err().to_string();
+    assert!(error.contains("model-1.safetensors"), "{error}");
+    fs::write(&index, r#"{"weight_map": {"a": "../../../etc/passwd"}}"#).unwrap();
+    let error = source.weights().unwrap_err().to_string();
+    assert!(error.contains("isn't a file name"), "{error}");
+}
+
+#[test]
+fn configurations_that_cannot_be_computed_are_refused_by_key() {
+    let (dir, _) = copy();
+    let path = dir.path().join("config.json");
+    let config: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let error = |pointer: &str, value: Value| {
+        let mut config = config.clone();
+        *config.pointer_mut(pointer).unwrap() = value;
+        fs::write(&path, config.to_string()).unwrap();
+        let files = Box::new(clove::weights::Directory(dir.path().to_owned()));
+        let error = clove::weights::ModelSource::open(files).unwrap_err();
+        assert!(matches!(error, WeightsError::Config { .. }), "{error}");
+        error.to_string()
+    };
+    let swish = error("/vision_config/hidden_act", json!("swish"));
+    assert!(swish.contains("config.json: `vision_config.hidden_act` is \"swish\""), "{swish}");
+    assert!(error("/model_type", json!("siglip")).contains("siglip"));
+    assert!(error("/text_config/hidden_size", json!(-3)).contains("text_config.hidden_size"));
+    assert!(error("/text_config/num_attention_heads", json!(3)).contains("multiple"));
+    assert!(error("/vision_config/patch_size", json!(7)).contains("patch size"));
+    assert!(error("/text_config/max_position_embeddings", json!(1)).contains("context length"));
+    fs::write(&path, "{").unwrap();
+    let files = Box::new(clove::weights::Directory(dir.path().to_owned()));
+    assert!(matches!(
+        clove::weights::ModelSource::open(files).unwrap_err(),
+        WeightsError::Config { source: ConfigError::Json(_), .. }
+    ));
+}
+
+#[test]
+fn an_open_clip_tower_of_another_kind_is_refused_by_key() {
+    let base = json!({ "embed_dim": 8, "vision_cfg": { "width": 64 }, "text_cfg": {} });
+    for (key, value) in [
+        ("/vision_cfg/timm_model_name", json!("convnext_base")),
+        ("/vision_cfg/layers", json!([3, 4, 6, 3])),
+        ("/text_cfg/hf_model_name", json!("xlm-roberta-base")),
+        ("/vision_cfg/pool_type", json!("avg")),
+        ("/custom_text", json!(true)),
+    ] {
+        let mut config = base.clone();
+        let (parent, leaf) = key.rsplit_once('/').unwrap();
+        config.pointer_mut(parent).unwrap()[leaf] = value;
+        let error = clove::model::ClipConfig::from_open_clip(&config.to_string()).unwrap_err();
+        assert!(error.to_string().contains(leaf), "{error}");
+    }
+}
+
+#[test]
+fn hugging_face_to_open_clip_and_back_keeps_every_bit() {
+    let mut models = vec![golden("tiny-clip")];
+    models.extend(shared("golden/quickgelu-p16-64"));
+    for folder in models {
+        for start in ["hf", "open_clip"] {
+            let source = model(&folder.join(start));
+            let (first, second) = match source.layout() {
+                Layout::HuggingFace => (Layout::OpenClip, Layout::HuggingFace),
+                Layout::OpenClip => (Layout::HuggingFace, Layout::OpenClip),
+            };
+            let dir = tempfile::tempdir().unwrap();
+            let (there, back) = (dir.path().join("there"), dir.path().join("back"));
+            write_model(&source, first, Precision::Unchanged, &there).unwrap();
+            write_model(&model(&there), second, Precision::Unchanged, &back).unwrap();
+            let name = match second {
+                Layout::HuggingFace => "model.safetensors",
+                Layout::OpenClip => "open_clip_model.safetensors",
+            };
+            assert_eq!(
+                read(&folder.join(start).join(name)),
+                read(&back.join(name)),
+                "{}",
+                folder.display()
+            );
+            assert_eq!(model(&back).config().image, source.config().image);
+            assert_eq!(model(&there).preprocess().unwrap(), source.preprocess().unwrap());
+        }
+    }
+}
+
+#[test]
+fn both_layouts_of_the_golden_model_hold_the_same_numbers() {
+    // PyTorch wrote the one in f16 and the other in bf16, from numbers that both hold exactly.
+    let (hf, oc) = (model(&golden("tiny-clip/hf")), model(&golden("tiny-clip/open_clip")));
+    let (mut left, mut right): (Weights, Weights) = (hf.weights().unwrap(), oc.weights().unwrap());
+    for (name, shape) in parameters(hf.config()) {
+        use clove::model::Parameters as _;
+        assert_eq!(
+            left.values(&name, &shape).unwrap(),
+            right.values(&name, &shape).unwrap(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn precision_is_what_was_asked_for() {
+    let source = model(&golden("tiny-clip/open_clip"));
+    let dir = tempfile::tempdir().unwrap();
+    for (precision, dtype) in [(Precision::F32, Dtype::F32), (Precision::F16, Dtype::F16)] {
+        write_model(&source, Layout::HuggingFace, precision, dir.path()).unwrap();
+        let tensors = read(&dir.path().join("model.safetensors"));
+        assert!(tensors.values().all(|(found, _, _)| *found == dtype));
+    }
+    let hf = read(&golden("tiny-clip/hf/model.safetensors"));
+    assert_eq!(read(&dir.path().join("model.safetensors")), hf);
+}
