@@ -5,7 +5,10 @@
 //! the fine-tuned one, bit for bit.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 
 use thiserror::Error;
 
@@ -64,8 +67,12 @@ pub enum PatchError {
     SamePlace(String),
 }
 
-/// Elements that are interpolated at a time: 256 Ki, so that memory stays at some megabytes whatever the model's size.
-const BLOCK: usize = 1 << 18;
+/// Elements that are interpolated at a time: few enough that a block of each model stays in a core's cache, whatever the
+/// models' size.
+const BLOCK: usize = 1 << 16;
+
+/// Patched blocks that may wait for the disk.
+const BLOCKS_AHEAD: usize = 4;
 
 /// Interpolates in f32: `values = (1 - alpha) * pretrained + alpha * fine-tuned`, with 1 - alpha taken in f64 and each product
 /// rounded, as PyTorch computes it.
@@ -209,26 +216,53 @@ pub fn patch_to(
     let path = out.join(name);
     let failed = |error| AtomicFile::failed(&path, error);
     let file = AtomicFile::create(&path)?;
-    let mut writer =
-        TensorWriter::new(file, &entries, left.metadata().cloned()).map_err(failed)?;
-    let mut block = Block::default();
-    let mut written = 0;
-    for (name, dtype, shape) in &entries {
-        let elements = shape.iter().product::<usize>();
-        for start in (0..elements).step_by(BLOCK) {
-            let count = BLOCK.min(elements - start);
-            let bytes = block.patch(&mut left, &mut right, name, *dtype, start..start + count, alpha)?;
-            writer.write(bytes).map_err(failed)?;
-            written += bytes.len() as u64;
-            progress(written, total);
+    let writer = TensorWriter::new(file, &entries, left.metadata().cloned()).map_err(failed)?;
+    let file = thread::scope(|scope| {
+        // Writing overlaps reading and computing, so that the disk is never idle.
+        let (blocks, incoming) = mpsc::sync_channel(BLOCKS_AHEAD);
+        let (empty, used) = mpsc::channel();
+        let writing = scope.spawn(move || write_blocks(writer, &incoming, &empty));
+        let mut block = Block::default();
+        let mut done = 0;
+        for (name, dtype, shape) in &entries {
+            let elements = shape.iter().product::<usize>();
+            for start in (0..elements).step_by(BLOCK) {
+                let range = start..elements.min(start + BLOCK);
+                block.patch(&mut left, &mut right, name, *dtype, range, alpha)?;
+                let bytes = std::mem::replace(&mut block.left, used.try_recv().unwrap_or_default());
+                done += bytes.len() as u64;
+                if blocks.send(bytes).is_err() {
+                    break; // The writer failed; its error comes from `join`.
+                }
+                progress(done, total);
+            }
         }
-    }
-    writer.finish().map_err(failed)?.commit()?;
+        drop(blocks);
+        match writing.join() {
+            Ok(written) => Ok::<_, PatchError>(written.map_err(failed)?),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })?;
+    file.commit()?;
     copy_unchanged(pretrained, out)?;
     Ok(())
 }
 
-/// The buffers of one block, reused.
+/// Writes blocks as they come, and hands their buffers back: fresh ones would cost more than the arithmetic.
+fn write_blocks(
+    mut writer: TensorWriter<AtomicFile>,
+    blocks: &mpsc::Receiver<Vec<u8>>,
+    empty: &mpsc::Sender<Vec<u8>>,
+) -> io::Result<AtomicFile> {
+    for block in blocks {
+        writer.write(&block)?;
+        // The reader may be done already.
+        let _ = empty.send(block);
+    }
+    writer.finish()
+}
+
+/// The buffers of one block.
 #[derive(Default)]
 struct Block {
     left: Vec<u8>,
@@ -238,7 +272,7 @@ struct Block {
 }
 
 impl Block {
-    /// The bytes of the patched elements `range` of a tensor.
+    /// Puts the bytes of the patched elements `range` of a tensor into `self.left`.
     fn patch(
         &mut self,
         left: &mut TensorFiles,
@@ -247,13 +281,13 @@ impl Block {
         dtype: Dtype,
         range: std::ops::Range<usize>,
         alpha: f64,
-    ) -> Result<&[u8], PatchError> {
+    ) -> Result<(), PatchError> {
         let left_type = read(left, name, &range, &mut self.left)?;
         let right_type = read(right, name, &range, &mut self.right)?;
         let is_weight = |dtype| matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16);
         if !is_weight(left_type) || !is_weight(right_type) {
             return if left_type == right_type && self.left == self.right {
-                Ok(&self.left)
+                Ok(())
             } else {
                 Err(PatchError::Constant {
                     tensor: name.to_owned(),
@@ -262,10 +296,11 @@ impl Block {
         }
         // At the ends nothing is computed, so that even NaNs and negative zeros keep their bits.
         if alpha == 0.0 && left_type == dtype {
-            return Ok(&self.left);
+            return Ok(());
         }
         if alpha == 1.0 && right_type == dtype {
-            return Ok(&self.right);
+            std::mem::swap(&mut self.left, &mut self.right);
+            return Ok(());
         }
         self.left_values.resize(range.len(), 0.0);
         self.right_values.resize(range.len(), 0.0);
@@ -277,8 +312,9 @@ impl Block {
         } else if alpha != 0.0 {
             interpolate(&mut self.left_values, &self.right_values, alpha);
         }
-        crate::weights::encode_f32(dtype, &self.left_values, &mut self.left);
-        Ok(&self.left)
+        crate::weights::encode_f32(dtype, &self.left_values, &mut self.left)
+            .expect("the type is one of the two, or f32");
+        Ok(())
     }
 }
 

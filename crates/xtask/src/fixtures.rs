@@ -1,7 +1,7 @@
 //! `cargo xtask fixtures`: rewrites the golden files by the Python scripts that first wrote them.
 //!
 //! Only needed when a golden file is to change; the tests read what is committed. The versions matter: another Pillow or
-//! `PyTorch` may compute other numbers, so an interpreter with other versions is refused.
+//! PyTorch may compute other numbers, so an interpreter with other versions is refused.
 
 use std::ffi::OsStr;
 use std::fs;

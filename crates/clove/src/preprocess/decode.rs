@@ -119,13 +119,20 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, DecodeErr
     })?;
     let explain = |error| explain(error, format, bytes.len());
 
+    // A PNG's decoder reads on to the first data before it tells the size, and a header alone is enough to refuse.
+    if format == ImageFormat::Png
+        && let Some((width, height)) = png_size(bytes)
+    {
+        check_size(width, height, 0, format, limits)?;
+    }
     // No limits here: `check_size` below judges with the sizes at hand, so that the error can name them.
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut allowed = Limits::no_limits();
     allowed.max_alloc = Some(limits.max_bytes);
     reader.limits(allowed);
     let mut decoder = reader.into_decoder().map_err(explain)?;
-    check_size(&decoder, format, limits)?;
+    let (width, height) = decoder.dimensions();
+    check_size(width, height, decoder.total_bytes(), format, limits)?;
     // The decoder of `image` fills what a cut JPEG lacks with grey and reports success; Pillow refuses such a file.
     if format == ImageFormat::Jpeg && !jpeg_has_end(bytes) {
         let bytes = bytes.len();
@@ -144,12 +151,20 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, DecodeErr
 /// Where a PNG's colour type stands: signature 8, chunk length and name 8, width and height 8, bit depth 1.
 const PNG_COLOR_TYPE: usize = 25;
 
+/// Width and height in a PNG's first chunk.
+fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let (width, rest) = bytes.get(16..24)?.split_first_chunk::<4>()?;
+    let height = rest.first_chunk::<4>()?;
+    Some((u32::from_be_bytes(*width), u32::from_be_bytes(*height)))
+}
+
 fn check_size(
-    decoder: &impl ImageDecoder,
+    width: u32,
+    height: u32,
+    decoded_bytes: u64,
     format: ImageFormat,
     limits: &DecodeLimits,
 ) -> Result<(), DecodeError> {
-    let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
         return Err(DecodeError::NoPixels {
             format,
@@ -162,7 +177,7 @@ fn check_size(
         format!("{} pixels a side", limits.max_side)
     } else if pixels > limits.max_pixels {
         format!("{} pixels", limits.max_pixels)
-    } else if decoder.total_bytes() > limits.max_bytes {
+    } else if decoded_bytes > limits.max_bytes {
         format!("{} bytes", limits.max_bytes)
     } else {
         return Ok(());

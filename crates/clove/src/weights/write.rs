@@ -34,7 +34,7 @@ impl Precision {
     }
 }
 
-/// A file that appears under its name only when it's complete: written beside it, synced, then renamed.
+/// A file that appears under its name only when it's complete: written beside it, then renamed.
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
@@ -61,7 +61,7 @@ impl AtomicFile {
         Ok(Self {
             path: path.to_owned(),
             temporary,
-            file: Some(BufWriter::with_capacity(1 << 20, file)),
+            file: Some(BufWriter::with_capacity(1 << 18, file)),
         })
     }
 
@@ -74,7 +74,7 @@ impl AtomicFile {
         }
     }
 
-    /// Puts the file under its name.
+    /// Puts the file under its name. Like `cp`, it leaves it to the system when the bytes reach the disk.
     ///
     /// # Errors
     /// When the last bytes can't be written, or the file can't be renamed.
@@ -85,8 +85,7 @@ impl AtomicFile {
         writer
             .into_inner()
             .map_err(io::IntoInnerError::into_error)
-            .and_then(|file| file.sync_all())
-            .and_then(|()| fs::rename(&self.temporary, &self.path))
+            .and_then(|_| fs::rename(&self.temporary, &self.path))
             .map_err(|source| Self::failed(&self.path, source))
     }
 }
