@@ -1,5 +1,12 @@
 //! What the project's tests share: where goldens lie, what a machine must offer, tensors to compare with.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "in a test a panic is how failure is reported"
+)]
+
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;

@@ -1,6 +1,13 @@
 //! Guards the towers: features equal PyTorch's from the same pixels and texts, on the CPU and on a GPU, from both layouts.
 //! Goldens: tests/golden/make_tiny_clip.py (exact GELU), and the shared model (QuickGELU).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "in a test a panic is how failure is reported"
+)]
+
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Tensor, TensorData};
@@ -66,16 +73,34 @@ fn features_equal_pytorch_from_both_layouts_on_every_device() {
                 let scorer = pollster::block_on(Scorer::load(&source, &device)).unwrap();
                 let (pixels, _) = floats(&expected, "pixel_values");
                 let images = pollster::block_on(scorer.embed_pixels(pixels)).unwrap();
-                assert_close(&what, images.as_slice(), &expected, "image_features", tolerance);
+                assert_close(
+                    &what,
+                    images.as_slice(),
+                    &expected,
+                    "image_features",
+                    tolerance,
+                );
                 let texts =
                     pollster::block_on(scorer.embed_texts(&golden.captions, &mut |_| ())).unwrap();
-                assert_close(&what, texts.as_slice(), &expected, "text_features", tolerance);
+                assert_close(
+                    &what,
+                    texts.as_slice(),
+                    &expected,
+                    "text_features",
+                    tolerance,
+                );
                 let scale = scorer.logit_scale().exp();
                 let logits: Vec<f32> = (0..images.len())
                     .flat_map(|image| scorer.scores(&images, image, &texts).similarities)
                     .map(|similarity| scale * similarity)
                     .collect();
-                assert_close(&what, &logits, &expected, "logits_per_image", LOGITS * tolerance);
+                assert_close(
+                    &what,
+                    &logits,
+                    &expected,
+                    "logits_per_image",
+                    LOGITS * tolerance,
+                );
             }
         }
     }

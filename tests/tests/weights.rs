@@ -1,5 +1,12 @@
 //! Guards loading and converting: what differs from the configuration is named, what is written is what was read.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "in a test a panic is how failure is reported"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -70,7 +77,11 @@ fn a_missing_an_unused_and_a_misshapen_tensor_are_named() {
     });
     assert!(matches!(&missing, WeightsError::Missing { tensors, .. }
         if *tensors == ["logit_scale", "visual_projection.weight"]));
-    assert!(missing.to_string().contains("model.safetensors: 2 tensors missing: logit_scale"));
+    assert!(
+        missing
+            .to_string()
+            .contains("model.safetensors: 2 tensors missing: logit_scale")
+    );
 
     let unused = refused(|tensors| {
         let bias = tensors["vision_model.pre_layrnorm.bias"].clone();
@@ -84,7 +95,9 @@ fn a_missing_an_unused_and_a_misshapen_tensor_are_named() {
         shape.reverse();
     });
     assert!(
-        misshapen.to_string().contains("text_projection.weight [8, 12] instead of [12, 8]"),
+        misshapen
+            .to_string()
+            .contains("text_projection.weight [8, 12] instead of [12, 8]"),
         "{misshapen}"
     );
 
@@ -92,7 +105,9 @@ fn a_missing_an_unused_and_a_misshapen_tensor_are_named() {
         let (dtype, _, _) = tensors.get_mut("text_projection.weight").unwrap();
         *dtype = Dtype::I16;
     });
-    assert!(matches!(&dtype, WeightsError::Dtype { tensor, .. } if tensor == "text_projection.weight"));
+    assert!(
+        matches!(&dtype, WeightsError::Dtype { tensor, .. } if tensor == "text_projection.weight")
+    );
 }
 
 #[test]
@@ -155,10 +170,17 @@ fn shards_load_as_one_model_and_a_missing_one_is_named() {
         shards[shard].insert(name, tensor);
     }
     for (shard, tensors) in shards.iter().enumerate() {
-        write(&dir.path().join(format!("model-{shard}.safetensors")), tensors);
+        write(
+            &dir.path().join(format!("model-{shard}.safetensors")),
+            tensors,
+        );
     }
     let index = dir.path().join("model.safetensors.index.json");
-    fs::write(&index, json!({ "metadata": {}, "weight_map": map }).to_string()).unwrap();
+    fs::write(
+        &index,
+        json!({ "metadata": {}, "weight_map": map }).to_string(),
+    )
+    .unwrap();
     let source = model(dir.path());
     let mut sharded = source.weights().unwrap();
     let mut whole = model(&golden("tiny-clip/hf")).weights().unwrap();
@@ -191,7 +213,10 @@ fn configurations_that_cannot_be_computed_are_refused_by_key() {
         error.to_string()
     };
     let swish = error("/vision_config/hidden_act", json!("swish"));
-    assert!(swish.contains("config.json: `vision_config.hidden_act` is \"swish\""), "{swish}");
+    assert!(
+        swish.contains("config.json: `vision_config.hidden_act` is \"swish\""),
+        "{swish}"
+    );
     assert!(error("/model_type", json!("siglip")).contains("siglip"));
     assert!(error("/text_config/hidden_size", json!(-3)).contains("text_config.hidden_size"));
     assert!(error("/text_config/num_attention_heads", json!(3)).contains("multiple"));
@@ -201,7 +226,10 @@ fn configurations_that_cannot_be_computed_are_refused_by_key() {
     let files = Box::new(clove::weights::Directory(dir.path().to_owned()));
     assert!(matches!(
         clove::weights::ModelSource::open(files).unwrap_err(),
-        WeightsError::Config { source: ConfigError::Json(_), .. }
+        WeightsError::Config {
+            source: ConfigError::Json(_),
+            ..
+        }
     ));
 }
 
@@ -249,7 +277,10 @@ fn hugging_face_to_open_clip_and_back_keeps_every_bit() {
                 folder.display()
             );
             assert_eq!(model(&back).config().image, source.config().image);
-            assert_eq!(model(&there).preprocess().unwrap(), source.preprocess().unwrap());
+            assert_eq!(
+                model(&there).preprocess().unwrap(),
+                source.preprocess().unwrap()
+            );
         }
     }
 }
@@ -257,7 +288,10 @@ fn hugging_face_to_open_clip_and_back_keeps_every_bit() {
 #[test]
 fn both_layouts_of_the_golden_model_hold_the_same_numbers() {
     // PyTorch wrote the one in f16 and the other in bf16, from numbers that both hold exactly.
-    let (hf, oc) = (model(&golden("tiny-clip/hf")), model(&golden("tiny-clip/open_clip")));
+    let (hf, oc) = (
+        model(&golden("tiny-clip/hf")),
+        model(&golden("tiny-clip/open_clip")),
+    );
     let (mut left, mut right): (Weights, Weights) = (hf.weights().unwrap(), oc.weights().unwrap());
     for (name, shape) in parameters(hf.config()) {
         use clove::model::Parameters as _;

@@ -193,10 +193,8 @@ pub enum Suite {
 }
 
 #[derive(Debug, ArgsDerive)]
-#[command(
-    after_help = "Without --dtype every number keeps its bits.\n\n\
-                  Example:\n  clove convert --model clip-vit-base-patch32 --to open-clip --out converted"
-)]
+#[command(after_help = "Without --dtype every number keeps its bits.\n\n\
+                  Example:\n  clove convert --model clip-vit-base-patch32 --to open-clip --out converted")]
 pub struct Convert {
     /// The model's directory
     #[arg(long, value_name = "DIR")]

@@ -202,15 +202,13 @@ mod native {
                 Some(adapter) => open_adapter(adapter),
                 None => Ok(cpu()),
             },
-            DeviceChoice::Gpu(None) => {
-                open_adapter(adapters.first().ok_or(DeviceError::NoGpu)?)
-            }
-            DeviceChoice::Gpu(Some(number)) => open_adapter(adapters.get(number).ok_or(
-                DeviceError::NoSuchGpu {
+            DeviceChoice::Gpu(None) => open_adapter(adapters.first().ok_or(DeviceError::NoGpu)?),
+            DeviceChoice::Gpu(Some(number)) => {
+                open_adapter(adapters.get(number).ok_or(DeviceError::NoSuchGpu {
                     number,
                     count: adapters.len(),
-                },
-            )?),
+                })?)
+            }
         }
     }
 

@@ -24,7 +24,7 @@ pub(crate) fn decode(bytes: Vec<u8>, path: &Path) -> Result<String, DataError> {
         let before = &error.as_bytes()[..source.valid_up_to()];
         DataError::Utf8 {
             path: path.to_owned(),
-            line: before.iter().filter(|byte| **byte == b'\n').count() + 1,
+            line: before.split(|byte| *byte == b'\n').count(),
             source,
         }
     })?;

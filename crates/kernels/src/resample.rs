@@ -107,7 +107,9 @@ impl Coefficients {
                 sum += *weight;
             }
             if sum != 0.0 {
-                row.iter_mut().for_each(|weight| *weight /= sum);
+                for weight in row.iter_mut() {
+                    *weight /= sum;
+                }
             }
             starts.push(start);
             lengths.push(row.len() as u32);
@@ -199,6 +201,10 @@ pub fn vertical_first(input: (u32, u32), output: (u32, u32)) -> bool {
 }
 
 /// Rounds a fixed-point sum that began at [`ROUNDING`] to 8 bits.
+#[expect(
+    clippy::inline_always,
+    reason = "the inner loop of every resize, called from another crate, which vectorises it only if it is inlined"
+)]
 #[inline(always)]
 pub fn clip(sum: i32) -> u8 {
     (sum >> PRECISION_BITS).clamp(0, 255) as u8

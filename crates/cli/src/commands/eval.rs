@@ -88,7 +88,7 @@ fn table(report: &Report) -> String {
     };
     let mut header = vec![report.suite.clone()];
     header.extend(["accuracy", "rows", "missing", "ties"].map(str::to_owned));
-    header.extend(report.blind.iter().map(|blind| blind.baseline.to_string()));
+    header.extend(report.blind.iter().map(|blind| short(&blind.baseline)));
     let mut rows = vec![header];
     for (index, subset) in report.subsets.iter().enumerate() {
         let mut row = vec![
@@ -120,34 +120,44 @@ fn table(report: &Report) -> String {
         weighted.push(percent(blind.scored_rows.weighted_mean));
     }
     rows.extend([mean, weighted]);
-    let mut text = output::table(&rows);
-    for group in &report.groups {
-        text.push_str(&format!(
-            "{}: {} (mean of subsets), {} (mean of rows)\n",
+    let mut lines = vec![output::table(&rows)];
+    lines.extend(report.groups.iter().map(|group| {
+        format!(
+            "{}: {} (mean of subsets), {} (mean of rows)",
             group.name,
             percent(group.macro_mean),
             percent(group.weighted_mean)
-        ));
-    }
+        )
+    }));
     if let Some(lift) = &report.image_lift {
-        text.push_str(&format!(
-            "image lift: {:+.1} points over the best blind baseline, {}\n",
+        lines.push(format!(
+            "image lift: {:+.1} points over the best blind baseline, {}",
             100.0 * lift.lift,
             lift.baseline
         ));
     }
     if report.missing_image_count > 0 {
-        text.push_str(&format!(
-            "{} photos of the benchmark aren't in the folder; their rows are counted as missing\n",
+        lines.push(format!(
+            "{} photos of the benchmark aren't in the folder; their rows are counted as missing",
             report.missing_image_count
         ));
     }
     if !report.skipped_rows.is_empty() {
-        text.push_str(&format!(
-            "{} rows can't be scored, their negative equals their caption: {}\n",
+        lines.push(format!(
+            "{} rows can't be scored, their negative equals their caption: {}",
             report.skipped_rows.len(),
             report.skipped_rows.join(", ")
         ));
     }
-    text
+    lines.join("\n")
+}
+
+/// A baseline's name as it fits over a column.
+fn short(baseline: &str) -> String {
+    baseline
+        .replace("shorter caption (words)", "fewer words")
+        .replace("shorter caption (characters)", "fewer letters")
+        .replace("no final full stop", "no stop")
+        .replace("bigram model (sum log p)", "bigram sum")
+        .replace("bigram model (mean log p)", "bigram mean")
 }

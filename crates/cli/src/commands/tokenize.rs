@@ -44,7 +44,9 @@ pub fn run(args: &Tokenize) -> Result<()> {
     for (text, encoding) in texts.iter().zip(&encodings) {
         let ids = &encoding.ids[..=encoding.end];
         if args.json {
-            output::print(&json!({ "text": text, "ids": ids, "dropped": encoding.dropped }).to_string())?;
+            output::print(
+                &json!({ "text": text, "ids": ids, "dropped": encoding.dropped }).to_string(),
+            )?;
         } else {
             output::print(&tokenizer.tokens(text).join(" "))?;
         }

@@ -504,7 +504,8 @@ impl ClipConfig {
     #[must_use]
     pub fn parameters(&self) -> usize {
         let blocks = |layers: usize, width: usize, hidden: usize| {
-            layers * (4 * width * width + 4 * width + 2 * width * hidden + hidden + width + 4 * width)
+            layers
+                * (4 * width * width + 4 * width + 2 * width * hidden + hidden + width + 4 * width)
         };
         let (image, text) = (&self.image, &self.text);
         image.width * 3 * image.patch_size.pow(2)

@@ -186,11 +186,6 @@ impl TextBatch {
 pub fn normalise_rows(rows: Tensor<2>) -> Tensor<2> {
     /// PyTorch's default: a zero row stays zero instead of becoming NaN.
     const EPSILON: f32 = 1e-12;
-    let length = rows
-        .clone()
-        .square()
-        .sum_dim(1)
-        .sqrt()
-        .clamp_min(EPSILON);
+    let length = rows.clone().square().sum_dim(1).sqrt().clamp_min(EPSILON);
     rows / length
 }

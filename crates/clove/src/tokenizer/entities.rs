@@ -98,10 +98,7 @@ pub(super) fn unescape_careful(text: &str) -> Cow<'_, str> {
 }
 
 /// Calls `read` at every `&`; it returns the length of the reference that starts there, and what it stands for.
-fn replace<'a>(
-    text: &'a str,
-    read: impl Fn(&str) -> Option<(usize, Cow<'static, str>)>,
-) -> Cow<'a, str> {
+fn replace(text: &str, read: impl Fn(&str) -> Option<(usize, Cow<'static, str>)>) -> Cow<'_, str> {
     if !text.contains('&') {
         return Cow::Borrowed(text);
     }
@@ -110,15 +107,12 @@ fn replace<'a>(
     while let Some(at) = rest.find('&') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        match read(rest) {
-            Some((length, value)) => {
-                out.push_str(&value);
-                rest = &rest[length..];
-            }
-            None => {
-                out.push('&');
-                rest = &rest[1..];
-            }
+        if let Some((length, value)) = read(rest) {
+            out.push_str(&value);
+            rest = &rest[length..];
+        } else {
+            out.push('&');
+            rest = &rest[1..];
         }
     }
     out.push_str(rest);

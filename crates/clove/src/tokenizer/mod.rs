@@ -253,7 +253,7 @@ impl Tokenizer {
     pub fn tokens(&self, text: &str) -> Vec<String> {
         let mut tokens = Vec::new();
         self.for_each_word(text, |word| {
-            tokens.extend(word.into_iter().map(|token| token.value))
+            tokens.extend(word.into_iter().map(|token| token.value));
         });
         tokens
     }

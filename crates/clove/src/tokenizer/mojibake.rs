@@ -44,7 +44,7 @@ fn fix_one_step(text: &str, depth: usize) -> Option<String> {
         if charmap.sloppy {
             bytes = replace(&bytes, LOSSY, |_, out| out.extend("\u{FFFD}".as_bytes()));
         }
-        if let Some(fixed) = decode_utf8(bytes) {
+        if let Some(fixed) = decode_utf8(&bytes) {
             return Some(fixed);
         }
     }
@@ -184,15 +184,13 @@ fn restore_byte_a0(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Decodes UTF-8, and where the byte 0xED or 0xC0 occurs also CESU-8 and Java's NUL, which its strict form forbids.
-fn decode_utf8(bytes: Vec<u8>) -> Option<String> {
+fn decode_utf8(bytes: &[u8]) -> Option<String> {
     let mut out = Vec::with_capacity(bytes.len());
-    let mut rest = &bytes[..];
+    let mut rest = bytes;
     loop {
         // The second form of each is an accident of ftfy's patterns, whose `$` also matches before a last newline.
         match *rest {
-            [0xC0, 0x80, ref after @ ..] | [0xC0, b'\n', ref after @ ..]
-                if rest[1] == 0x80 || after.is_empty() =>
-            {
+            [0xC0, 0x80 | b'\n', ref after @ ..] if rest[1] == 0x80 || after.is_empty() => {
                 out.push(0);
                 rest = after;
             }

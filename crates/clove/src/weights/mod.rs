@@ -20,7 +20,7 @@ pub(crate) use dtype::encode_f32;
 pub use files::{Directory, InMemory, ModelFiles};
 pub use names::{Layout, parameters};
 pub use source::{ModelSource, Weights};
-pub use tensors::{Dtype, ReadSeek, TensorFiles, TensorWriter};
+pub use tensors::{Dtype, NamedReader, ReadSeek, TensorFiles, TensorWriter};
 pub use write::{AtomicFile, Precision, copy_unchanged, write_model};
 
 use crate::model::ConfigError;
@@ -78,7 +78,11 @@ pub enum WeightsError {
         tensors: Vec<String>,
     },
     /// Tensors are there that the configuration has no use for.
-    #[error("{file}: {} that the configuration doesn't describe: {}", count(tensors, "tensor"), list(tensors))]
+    #[error(
+        "{file}: {} that the configuration doesn't describe: {}",
+        count(tensors, "tensor"),
+        list(tensors)
+    )]
     Unused {
         /// The file or files.
         file: String,
@@ -86,7 +90,11 @@ pub enum WeightsError {
         tensors: Vec<String>,
     },
     /// Tensors have another shape than the configuration says.
-    #[error("{file}: {} of another shape than the configuration says: {}", count(tensors, "tensor"), list(tensors))]
+    #[error(
+        "{file}: {} of another shape than the configuration says: {}",
+        count(tensors, "tensor"),
+        list(tensors)
+    )]
     Shape {
         /// The file or files.
         file: String,

@@ -92,18 +92,30 @@ pub fn parameters(config: &ClipConfig) -> Vec<(String, Vec<usize>)> {
     let mut list: Vec<(String, Vec<usize>)> = Vec::new();
     let mut add = |name: String, shape: &[usize]| list.push((name, shape.to_vec()));
 
-    add("image.patch_embedding".into(), &[image.width, 3, patch, patch]);
+    add(
+        "image.patch_embedding".into(),
+        &[image.width, 3, patch, patch],
+    );
     add("image.class_embedding".into(), &[image.width]);
     add(
         "image.position_embedding".into(),
         &[image.tokens(), image.width],
     );
     add_norm(&mut add, "image.pre_norm", image.width);
-    add_blocks(&mut add, "image", image.layers, image.width, image.mlp_width);
+    add_blocks(
+        &mut add,
+        "image",
+        image.layers,
+        image.width,
+        image.mlp_width,
+    );
     add_norm(&mut add, "image.post_norm", image.width);
     add("image.projection".into(), &[config.embed_dim, image.width]);
 
-    add("text.token_embedding".into(), &[text.vocab_size, text.width]);
+    add(
+        "text.token_embedding".into(),
+        &[text.vocab_size, text.width],
+    );
     add(
         "text.position_embedding".into(),
         &[text.context_length, text.width],

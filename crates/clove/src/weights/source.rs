@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::dtype::decode_f32;
 use super::names::{Layout, Stored, parameters};
 use super::tensors::{Dtype, TensorFiles};
-use super::{ModelFiles, WeightsError};
+use super::{ModelFiles, NamedReader, WeightsError};
 use crate::model::{Clip, ClipConfig, Parameters};
 use crate::preprocess::Preprocess;
 use crate::tokenizer::Tokenizer;
@@ -41,10 +41,11 @@ impl ModelSource {
     pub fn open(files: Box<dyn ModelFiles>) -> Result<Self, WeightsError> {
         let layout = find_layout(files.as_ref())?;
         let name = config_name(layout);
-        let config_text = read_text(files.as_ref(), name)?.ok_or_else(|| WeightsError::NotAModel {
-            place: files.place(),
-            reason: format!("{name} vanished while it was read"),
-        })?;
+        let config_text =
+            read_text(files.as_ref(), name)?.ok_or_else(|| WeightsError::NotAModel {
+                place: files.place(),
+                reason: format!("{name} vanished while it was read"),
+            })?;
         let config = match layout {
             Layout::HuggingFace => ClipConfig::from_hugging_face(&config_text),
             Layout::OpenClip => ClipConfig::from_open_clip(&config_text),
@@ -185,9 +186,7 @@ impl ModelSource {
         self.config.build(&mut self.weights()?, device)
     }
 
-    fn open_tensor_files(
-        &self,
-    ) -> Result<Vec<(String, Box<dyn super::ReadSeek>)>, WeightsError> {
+    fn open_tensor_files(&self) -> Result<Vec<NamedReader>, WeightsError> {
         let (single, index) = match self.layout {
             Layout::HuggingFace => (HF_WEIGHTS, HF_INDEX),
             Layout::OpenClip => (OC_WEIGHTS, OC_INDEX),
@@ -411,7 +410,11 @@ impl Weights {
     ///
     /// # Errors
     /// When the file can't be read.
-    pub fn bytes(&mut self, parameter: &str, shape: &[usize]) -> Result<(Dtype, Vec<u8>), WeightsError> {
+    pub fn bytes(
+        &mut self,
+        parameter: &str,
+        shape: &[usize],
+    ) -> Result<(Dtype, Vec<u8>), WeightsError> {
         let stored = self.layout.stored(parameter);
         let names = stored.names();
         let dtype = self.dtype(&names[0])?;

@@ -16,6 +16,9 @@ use super::WeightsError;
 pub trait ReadSeek: Read + Seek + Send {}
 impl<T: Read + Seek + Send> ReadSeek for T {}
 
+/// A file with the name that messages give it.
+pub type NamedReader = (String, Box<dyn ReadSeek>);
+
 /// One or more safetensors files that together hold a model.
 pub struct TensorFiles {
     files: Vec<TensorFile>,
@@ -57,7 +60,7 @@ impl TensorFiles {
     /// # Errors
     /// When a file can't be read, isn't safetensors, is shorter or longer than its header says, or when two files hold a
     /// tensor of the same name.
-    pub fn open(files: Vec<(String, Box<dyn ReadSeek>)>) -> Result<Self, WeightsError> {
+    pub fn open(files: Vec<NamedReader>) -> Result<Self, WeightsError> {
         let mut opened = Self {
             files: Vec::new(),
             places: BTreeMap::new(),
@@ -74,10 +77,7 @@ impl TensorFiles {
                     shape: info.shape.clone(),
                 };
                 if opened.places.insert(tensor.clone(), place).is_some() {
-                    return Err(WeightsError::Duplicate {
-                        file: name,
-                        tensor,
-                    });
+                    return Err(WeightsError::Duplicate { file: name, tensor });
                 }
             }
             opened.files.push(TensorFile {
@@ -210,8 +210,7 @@ fn read_header(name: &str, reader: &mut dyn ReadSeek) -> Result<(u64, Metadata),
     match expected.cmp(&length) {
         std::cmp::Ordering::Equal => Ok((data_start, metadata)),
         std::cmp::Ordering::Greater => Err(malformed(format!(
-            "it has {length} bytes and its header describes {}: it is truncated; download or copy it again",
-            expected
+            "it has {length} bytes and its header describes {expected}: it is truncated; download or copy it again"
         ))),
         std::cmp::Ordering::Less => Err(malformed(format!(
             "it has {} bytes more than its header describes",
@@ -279,6 +278,9 @@ impl<W: Write> TensorWriter<W> {
     }
 
     /// Gives the output back, complete.
+    ///
+    /// # Errors
+    /// When the last bytes can't be written.
     ///
     /// # Panics
     /// If fewer bytes came than the header announced.

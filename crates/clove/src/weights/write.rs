@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::WeightsError;
 use super::dtype::{decode_f32, encode_f32};
 use super::names::{Layout, Stored, parameters};
 use super::source::{ModelSource, transpose};
 use super::tensors::{Dtype, TensorWriter};
-use super::WeightsError;
 use crate::preprocess::{Filter, Preprocess, Resize};
 
 /// The type of the elements that are written.
