@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use clove::model::ConfigError;
+use clove::tokenizer::EotRule;
 use clove::weights::{
     Dtype, Layout, Precision, TensorWriter, Weights, WeightsError, parameters, write_model,
 };
@@ -231,6 +232,31 @@ fn configurations_that_cannot_be_computed_are_refused_by_key() {
             ..
         }
     ));
+}
+
+#[test]
+fn a_tokenizer_that_the_configuration_does_not_mean_is_refused() {
+    let (dir, _) = copy();
+    let path = dir.path().join("config.json");
+    let config: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    for (key, value) in [
+        ("vocab_size", 49_409),
+        ("vocab_size", 400),
+        ("eos_token_id", 49_406),
+    ] {
+        let mut config = config.clone();
+        config["text_config"][key] = json!(value);
+        fs::write(&path, config.to_string()).unwrap();
+        let error = model(dir.path()).tokenizer().unwrap_err().to_string();
+        assert!(error.contains(&format!("{key} {value}")), "{error}");
+    }
+    // What OpenAI's published files say: transformers takes the 2 as "the largest id" and doesn't read the 0.
+    let mut published = config;
+    published["text_config"]["bos_token_id"] = json!(0);
+    published["text_config"]["eos_token_id"] = json!(2);
+    fs::write(&path, published.to_string()).unwrap();
+    assert_eq!(model(dir.path()).config().text.eot, EotRule::Argmax);
+    assert!(model(dir.path()).tokenizer().is_ok());
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::tensors::{Dtype, TensorFiles};
 use super::{ModelFiles, NamedReader, WeightsError};
 use crate::model::{Clip, ClipConfig, Parameters};
 use crate::preprocess::Preprocess;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{EotRule, Tokenizer};
 
 /// The files of each layout.
 const HF_CONFIG: &str = "config.json";
@@ -114,18 +114,34 @@ impl ModelSource {
                 "CLIP's vocabulary (there is no tokenizer.json)".to_owned(),
             ),
         };
-        if tokenizer.vocab_size() > self.config.text.vocab_size {
-            return Err(WeightsError::Malformed {
-                file,
-                reason: format!(
-                    "it has {} entries, but {} says vocab_size {}",
-                    tokenizer.vocab_size(),
-                    self.files.describe(config_name(self.layout)),
-                    self.config.text.vocab_size
-                ),
-            });
-        }
+        self.check_tokenizer(&tokenizer)
+            .map_err(|reason| WeightsError::Malformed { file, reason })?;
         Ok(tokenizer)
+    }
+
+    /// Whether a tokenizer's ids are the ones that the configuration means. Where they aren't, every caption would be embedded,
+    /// wrongly and in silence.
+    fn check_tokenizer(&self, tokenizer: &Tokenizer) -> Result<(), String> {
+        let config = self.files.describe(config_name(self.layout));
+        let (entries, size) = (tokenizer.vocab_size(), self.config.text.vocab_size);
+        // Embedding matrices may be padded; CLIP's own vocabulary stands in for a missing file only where it fits.
+        if entries > size || (tokenizer.is_clip_vocabulary() && entries != size) {
+            return Err(format!(
+                "it has {entries} entries, but {config} says vocab_size {size}"
+            ));
+        }
+        let end = tokenizer.end_id();
+        match self.config.text.eot {
+            EotRule::FirstOf(id) if id != end => Err(format!(
+                "its end-of-text is {end}, but {config} says eos_token_id {id}"
+            )),
+            EotRule::Argmax if end as usize + 1 != entries => Err(format!(
+                "its end-of-text is {end}, but {config} pools at the largest id, which is {}",
+                entries - 1
+            )),
+            // `bos_token_id` isn't compared: OpenAI's own files say 0, and no code reads it.
+            _ => Ok(()),
+        }
     }
 
     /// The model's preprocessing. A Hugging Face model without preprocessor_config.json has CLIP's own, as transformers does.
