@@ -1,4 +1,4 @@
-//! CLIP on any GPU: score, patch, evaluate.
+//! CLIP on any GPU: train, patch, score, evaluate.
 //!
 //! The method is CLoVe (Castro et al., arXiv 2402.15021): fine-tune a CLIP on rich captions with hard negative texts, then patch,
 //! that is, interpolate with the pretrained weights. The modules in reading order:
@@ -10,6 +10,10 @@ pub mod preprocess;
 pub mod model;
 
 pub mod weights;
+
+pub mod loss;
+
+pub mod train;
 
 pub mod patch;
 

@@ -1,0 +1,322 @@
+//! Training: one step at a time, pushed by whoever owns the loop.
+//!
+//! [`Trainer::step`] takes a [`Batch`] and gives a [`StepReport`]. The trainer reads no files and knows no clock; the program
+//! and the page both drive it.
+
+mod adamw;
+mod schedule;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+
+pub use adamw::{AdamW, AdamWConfig};
+pub use schedule::Schedule;
+
+use crate::loss::contrastive;
+use crate::model::{Clip, ClipConfig, TextBatch};
+use crate::score::{ScoreError, read_back};
+use crate::tokenizer::Encoding;
+
+/// How a model is trained. The defaults are open_clip's and CLoVe's (Netflix/clove: scripts/example_multi_gpu.sh), but for the
+/// number of steps, which is the caller's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainConfig {
+    /// The learning rate at each step.
+    pub schedule: Schedule,
+    /// The optimiser.
+    pub optimizer: AdamWConfig,
+    /// Gradients whose joint Euclidean length is above this are shortened to it.
+    pub clip_norm: Option<f64>,
+    /// The most that the factor on similarities may be; its logarithm is kept between 0 and this one's.
+    pub largest_logit_scale: f64,
+}
+
+impl TrainConfig {
+    /// CLoVe's values for a run of `steps`.
+    #[must_use]
+    pub fn new(steps: usize) -> Self {
+        Self {
+            schedule: Schedule {
+                peak: 1e-6,
+                warmup: 2_000.min(steps / 10),
+                steps,
+            },
+            optimizer: AdamWConfig::default(),
+            clip_norm: None,
+            largest_logit_scale: 100.0,
+        }
+    }
+}
+
+/// What one step learns from.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Normalised pixels, `[images, 3, size, size]`, row-major.
+    pub pixels: Vec<f32>,
+    /// A caption for each image.
+    pub texts: Vec<Encoding>,
+    /// Hard negative captions, any number of them.
+    pub negatives: Vec<Encoding>,
+}
+
+/// What one step did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepReport {
+    /// Counted from 0.
+    pub step: usize,
+    /// Of the batch, before the step.
+    pub loss: f32,
+    /// The joint Euclidean length of all gradients, before clipping.
+    pub grad_norm: f32,
+    /// Natural logarithm of the factor on similarities, before the step.
+    pub logit_scale: f32,
+    /// What the step was taken with.
+    pub learning_rate: f64,
+}
+
+/// A model in training.
+#[derive(Debug)]
+pub struct Trainer {
+    clip: Clip,
+    model: ClipConfig,
+    config: TrainConfig,
+    optimizer: AdamW,
+    step: usize,
+    device: Device,
+}
+
+impl Trainer {
+    /// Starts training `clip`, a model of the shape `model` on `device`.
+    #[must_use]
+    pub fn new(clip: Clip, model: ClipConfig, config: TrainConfig, device: &Device) -> Self {
+        Self {
+            clip: clip.train(),
+            model,
+            optimizer: AdamW::new(config.optimizer),
+            config,
+            step: 0,
+            device: device.clone().autodiff(),
+        }
+    }
+
+    /// The model as it is now, without gradients.
+    #[must_use]
+    pub fn model(&self) -> Clip {
+        self.clip.valid()
+    }
+
+    /// The number of steps taken.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.step
+    }
+
+    /// The loss of a batch and every parameter's gradient by name, without taking a step.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn gradients(&self, batch: &Batch) -> Result<(f32, NamedGradients), ScoreError> {
+        let loss = self.loss(batch);
+        let gradients = NamedGradients::collect(&self.clip, loss.backward());
+        Ok((read_back(loss.inner()).await?[0], gradients))
+    }
+
+    /// Takes one step.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn step(&mut self, batch: &Batch) -> Result<StepReport, ScoreError> {
+        let learning_rate = self.config.schedule.at(self.step);
+        let logit_scale = self.clip.logit_scale.val().inner();
+        let loss = self.loss(batch);
+        let mut gradients = NamedGradients::collect(&self.clip, loss.backward());
+        let norm = gradients.norm(&self.device);
+        if let Some(largest) = self.config.clip_norm {
+            gradients.shorten(&norm, largest);
+        }
+        self.optimizer.advance();
+        let mut update = Update {
+            optimizer: &mut self.optimizer,
+            gradients,
+            learning_rate,
+            path: Vec::new(),
+        };
+        self.clip = self.clip.clone().map(&mut update);
+        self.clamp_logit_scale();
+        // One reading for all that a report says: each waits for the device.
+        let values = read_back(Tensor::cat(vec![loss.inner(), norm, logit_scale], 0)).await?;
+        let report = StepReport {
+            step: self.step,
+            loss: values[0],
+            grad_norm: values[1],
+            logit_scale: values[2],
+            learning_rate,
+        };
+        self.step += 1;
+        Ok(report)
+    }
+
+    fn loss(&self, batch: &Batch) -> Tensor<1> {
+        let size = self.model.image.image_size;
+        let images = batch.pixels.len() / (3 * size * size);
+        let data = TensorData::new(batch.pixels.clone(), [images, 3, size, size]);
+        let images = self
+            .clip
+            .embed_images(Tensor::from_data(data, &self.device));
+        // Positives and negatives go through the tower together, and are parted before the loss.
+        let all: Vec<Encoding> = batch
+            .texts
+            .iter()
+            .chain(&batch.negatives)
+            .cloned()
+            .collect();
+        let all = TextBatch::new(&all, &self.model.text, &self.device);
+        let all = self.clip.embed_texts(all);
+        let (positives, negatives) = (batch.texts.len(), batch.negatives.len());
+        let texts = all.clone().narrow(0, 0, positives);
+        let negatives = (negatives > 0).then(|| all.narrow(0, positives, negatives));
+        contrastive(images, texts, negatives, self.clip.logit_scale.val())
+    }
+
+    fn clamp_logit_scale(&mut self) {
+        let largest = self.config.largest_logit_scale.ln();
+        self.clip.logit_scale = self
+            .clip
+            .logit_scale
+            .clone()
+            .map(|scale| Tensor::from_inner(scale.inner().clamp(0.0, largest)).require_grad());
+    }
+}
+
+/// Gradients by their parameter's name, each flattened.
+#[derive(Debug)]
+pub struct NamedGradients(Vec<(String, Tensor<1>)>);
+
+impl NamedGradients {
+    fn collect(clip: &Clip, gradients: Gradients) -> Self {
+        struct Collector {
+            gradients: Gradients,
+            found: Vec<(String, Tensor<1>)>,
+            path: Vec<String>,
+        }
+        impl ModuleVisitor for Collector {
+            fn enter_module(&mut self, name: &str, _container: &str) {
+                self.path.push(name.to_owned());
+            }
+            fn exit_module(&mut self, _name: &str, _container: &str) {
+                self.path.pop();
+            }
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                if let Some(gradient) = param.val().grad_remove(&mut self.gradients) {
+                    let elements = gradient.shape().num_elements();
+                    self.found
+                        .push((self.path.join("."), gradient.reshape([elements])));
+                }
+            }
+        }
+        let mut collector = Collector {
+            gradients,
+            found: Vec::new(),
+            path: Vec::new(),
+        };
+        clip.visit(&mut collector);
+        Self(collector.found)
+    }
+
+    /// The names, in the model's order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// One parameter's gradient, flattened.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Tensor<1>> {
+        let found = self.0.iter().find(|(other, _)| other == name)?;
+        Some(found.1.clone())
+    }
+
+    fn take(&mut self, name: &str) -> Option<Tensor<1>> {
+        let place = self.0.iter().position(|(other, _)| other == name)?;
+        Some(self.0.swap_remove(place).1)
+    }
+
+    /// The joint Euclidean length, `[1]`.
+    fn norm(&self, device: &Device) -> Tensor<1> {
+        let zero = Tensor::zeros([1], &device.clone().without_autodiff());
+        self.0
+            .iter()
+            .map(|(_, gradient)| sum_of_squares(gradient.clone()))
+            .fold(zero, |sum, part| sum + part)
+            .sqrt()
+    }
+
+    /// Shortens all of them together, as `torch.nn.utils.clip_grad_norm_` does.
+    fn shorten(&mut self, norm: &Tensor<1>, largest: f64) {
+        /// PyTorch's.
+        const EPSILON: f64 = 1e-6;
+        let factor = (norm.clone() + EPSILON).recip() * largest;
+        let factor = factor.clamp_max(1.0);
+        for (_, gradient) in &mut self.0 {
+            *gradient = gradient.clone() * factor.clone();
+        }
+    }
+}
+
+/// In rows of bounded length: a single sum over millions is unordered on the CPU back end, and so differs from run to run.
+fn sum_of_squares(values: Tensor<1>) -> Tensor<1> {
+    const ROW: usize = 4096;
+    let [elements] = values.dims();
+    let squares = values.square();
+    let whole = elements - elements % ROW;
+    let mut sums = Vec::new();
+    if whole > 0 {
+        let rows = squares.clone().narrow(0, 0, whole);
+        sums.push(
+            rows.reshape([whole / ROW, ROW])
+                .sum_dim(1)
+                .reshape([whole / ROW]),
+        );
+    }
+    if whole < elements {
+        sums.push(squares.narrow(0, whole, elements - whole));
+    }
+    Tensor::cat(sums, 0).sum()
+}
+
+/// Applies the optimiser to every parameter that has a gradient.
+struct Update<'a> {
+    optimizer: &'a mut AdamW,
+    gradients: NamedGradients,
+    learning_rate: f64,
+    path: Vec<String>,
+}
+
+impl ModuleMapper for Update<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.path.join(".");
+        let Some(gradient) = self.gradients.take(&name) else {
+            return param;
+        };
+        param.map(|values| {
+            let values = values.inner();
+            let shape = values.shape();
+            let elements = shape.num_elements();
+            let updated = self.optimizer.update(
+                &name,
+                values.reshape([elements]),
+                gradient,
+                self.learning_rate,
+                D >= 2,
+            );
+            Tensor::from_inner(updated.reshape(shape)).require_grad()
+        })
+    }
+}
