@@ -4,8 +4,9 @@
 
 use std::io::Cursor;
 
-use image::error::ImageError;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use image::error::{DecodingError, ImageError, ImageFormatHint};
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use jpeg_decoder::PixelFormat;
 
 /// Bytes of an unknown file that its error shows.
 const SHOWN: usize = 16;
@@ -139,13 +140,49 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, DecodeErr
         return Err(DecodeError::Truncated { format, bytes });
     }
     let orientation = decoder.orientation().map_err(explain)?;
-    let decoded = DynamicImage::from_decoder(decoder).map_err(explain)?;
+    let decoded = match format {
+        ImageFormat::Jpeg => decode_jpeg(bytes, limits).map_err(explain)?,
+        _ => None,
+    };
+    let decoded = match decoded {
+        Some(decoded) => decoded,
+        None => DynamicImage::from_decoder(decoder).map_err(explain)?,
+    };
 
     // With a transparent colour the decoder turns a 16-bit grey PNG into grey and alpha, but Pillow still reads it as grey.
     let is_grey_png = format == ImageFormat::Png && bytes.get(PNG_COLOR_TYPE) == Some(&0);
     let mut upright = DynamicImage::ImageRgb8(to_rgb(decoded, is_grey_png));
     upright.apply_orientation(orientation);
     Ok(upright.into_rgb8())
+}
+
+/// Decodes a grey or colour JPEG; `None` for the rarer kinds, which are left to the decoder of `image`.
+///
+/// That one is the faster and further from libjpeg-turbo, by which published features were made: on ten photo files it was up
+/// to 4 levels away and 0.10 to 0.27 on average, this one 3 and 0.06 to 0.11.
+fn decode_jpeg(bytes: &[u8], limits: &DecodeLimits) -> Result<Option<DynamicImage>, ImageError> {
+    let mut decoder = jpeg_decoder::Decoder::new(bytes);
+    decoder.set_max_decoding_buffer_size(usize::try_from(limits.max_bytes).unwrap_or(usize::MAX));
+    let pixels = match decoder.decode() {
+        Ok(pixels) => pixels,
+        Err(jpeg_decoder::Error::Unsupported(_)) => return Ok(None),
+        Err(jpeg_decoder::Error::Io(error)) => return Err(ImageError::IoError(error)),
+        Err(error) => {
+            let hint = ImageFormatHint::Exact(ImageFormat::Jpeg);
+            return Err(ImageError::Decoding(DecodingError::new(hint, error)));
+        }
+    };
+    let Some(info) = decoder.info() else {
+        return Ok(None);
+    };
+    let (width, height) = (u32::from(info.width), u32::from(info.height));
+    Ok(match info.pixel_format {
+        PixelFormat::L8 => GrayImage::from_raw(width, height, pixels).map(DynamicImage::ImageLuma8),
+        PixelFormat::RGB24 => {
+            RgbImage::from_raw(width, height, pixels).map(DynamicImage::ImageRgb8)
+        }
+        PixelFormat::L16 | PixelFormat::CMYK32 => None,
+    })
 }
 
 /// Where a PNG's colour type stands: signature 8, chunk length and name 8, width and height 8, bit depth 1.
