@@ -220,6 +220,7 @@ fn configurations_that_cannot_be_computed_are_refused_by_key() {
     );
     assert!(error("/model_type", json!("siglip")).contains("siglip"));
     assert!(error("/text_config/hidden_size", json!(-3)).contains("text_config.hidden_size"));
+    assert!(error("/text_config/num_hidden_layers", json!(16_777_216)).contains("1024"));
     assert!(error("/text_config/num_attention_heads", json!(3)).contains("multiple"));
     assert!(error("/vision_config/patch_size", json!(7)).contains("patch size"));
     assert!(error("/text_config/max_position_embeddings", json!(1)).contains("context length"));

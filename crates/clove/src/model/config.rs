@@ -149,8 +149,22 @@ impl<'a> Section<'a> {
     }
 
     fn size(&self, name: &str, default: Option<usize>) -> Result<usize, ConfigError> {
-        /// Far above any CLIP, and low enough that no product of two sizes overflows.
-        const LARGEST: u64 = 1 << 24;
+        // Above any CLIP, and low enough that no tensor's number of elements overflows.
+        self.number(name, default, 1 << 20, "a whole number from 1 to 1048576")
+    }
+
+    fn layers(&self, name: &str) -> Result<usize, ConfigError> {
+        // Each layer has a dozen names, which are listed before any weight is read.
+        self.number(name, Some(12), 1 << 10, "a whole number from 1 to 1024")
+    }
+
+    fn number(
+        &self,
+        name: &str,
+        default: Option<usize>,
+        largest: u64,
+        expected: &'static str,
+    ) -> Result<usize, ConfigError> {
         let Some(value) = self.get(name) else {
             return default.ok_or_else(|| ConfigError::Missing {
                 key: self.key(name),
@@ -158,9 +172,9 @@ impl<'a> Section<'a> {
         };
         value
             .as_u64()
-            .filter(|size| (1..=LARGEST).contains(size))
+            .filter(|size| (1..=largest).contains(size))
             .and_then(|size| usize::try_from(size).ok())
-            .ok_or_else(|| self.wrong(name, value, "a whole number from 1 to 16777216"))
+            .ok_or_else(|| self.wrong(name, value, expected))
     }
 
     fn real(&self, name: &str, default: f64) -> Result<f64, ConfigError> {
@@ -274,7 +288,7 @@ impl ClipConfig {
                 image_size: vision.size("image_size", Some(224))?,
                 patch_size: vision.size("patch_size", Some(32))?,
                 width: vision.size("hidden_size", Some(768))?,
-                layers: vision.size("num_hidden_layers", Some(12))?,
+                layers: vision.layers("num_hidden_layers")?,
                 heads: vision.size("num_attention_heads", Some(12))?,
                 mlp_width: vision.size("intermediate_size", Some(3072))?,
                 activation: hidden_act(&vision)?,
@@ -284,7 +298,7 @@ impl ClipConfig {
                 context_length: text.size("max_position_embeddings", Some(77))?,
                 vocab_size: text.size("vocab_size", Some(49_408))?,
                 width: text.size("hidden_size", Some(512))?,
-                layers: text.size("num_hidden_layers", Some(12))?,
+                layers: text.layers("num_hidden_layers")?,
                 heads: text.size("num_attention_heads", Some(8))?,
                 mlp_width: text.size("intermediate_size", Some(2048))?,
                 activation: hidden_act(&text)?,
@@ -365,7 +379,7 @@ impl ClipConfig {
                 image_size: vision.size("image_size", Some(224))?,
                 patch_size: vision.size("patch_size", Some(16))?,
                 width,
-                layers: vision.size("layers", Some(12))?,
+                layers: vision.layers("layers")?,
                 heads: width / head_width,
                 mlp_width: mlp_width(&vision, width)?,
                 activation,
@@ -375,7 +389,7 @@ impl ClipConfig {
                 context_length: text.size("context_length", Some(77))?,
                 vocab_size: text.size("vocab_size", Some(49_408))?,
                 width: text_width,
-                layers: text.size("layers", Some(12))?,
+                layers: text.layers("layers")?,
                 heads: text.size("heads", Some(8))?,
                 mlp_width: mlp_width(&text, text_width)?,
                 activation,
