@@ -471,6 +471,123 @@ fn bad_input_is_one_clear_line_that_names_it() {
 }
 
 #[test]
+fn no_output_replaces_what_is_read() {
+    let place = Place::new();
+    let copy = place.out("model");
+    fs::create_dir(&copy).unwrap();
+    for name in [
+        "config.json",
+        "model.safetensors",
+        "preprocessor_config.json",
+    ] {
+        fs::copy(golden("tiny-clip/hf").join(name), copy.join(name)).unwrap();
+    }
+    let weights = fs::read(copy.join("model.safetensors")).unwrap();
+    let texts = place.file("texts.txt", b"a caption\n");
+    let model = path(&copy);
+    let inside = format!("{model}/model.safetensors");
+    fail(&[
+        "tokenize", "--model", model, "--texts", &texts, "--out", &texts,
+    ]);
+    fail(&[
+        "embed", "--model", model, "--texts", &texts, "--out", &inside,
+    ]);
+    fail(&[
+        "convert",
+        "--model",
+        model,
+        "--to",
+        "hugging-face",
+        "--dtype",
+        "f16",
+        "--out",
+        model,
+    ]);
+    fail(&[
+        "convert",
+        "--model",
+        model,
+        "--to",
+        "open-clip",
+        "--out",
+        model,
+    ]);
+    fail(&[
+        "patch",
+        "--pretrained",
+        model,
+        "--finetuned",
+        &place.model,
+        "--alpha",
+        "0.5",
+        "--out",
+        model,
+    ]);
+    assert_eq!(fs::read(&texts).unwrap(), b"a caption\n");
+    assert!(fs::read(&inside).unwrap() == weights);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_is_followed_and_a_pipe_is_no_model() {
+    let place = Place::new();
+    let texts = place.file("texts.txt", b"a caption\n");
+    let real = place.file("real.safetensors", b"old");
+    let link = place.out("link.safetensors");
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    succeed(&[
+        "tokenize",
+        "--model",
+        &place.model,
+        "--texts",
+        &texts,
+        "--out",
+        path(&link),
+    ]);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::read(&real).unwrap().len() > 3);
+
+    // Writing to a device goes to the device: this one is always full.
+    let error = fail(&[
+        "tokenize",
+        "--model",
+        &place.model,
+        "--texts",
+        &texts,
+        "--out",
+        "/dev/full",
+    ]);
+    assert!(
+        error.contains("/dev/full") && error.contains("space"),
+        "{error}"
+    );
+
+    let copy = place.out("model");
+    fs::create_dir(&copy).unwrap();
+    fs::copy(golden("tiny-clip/hf/config.json"), copy.join("config.json")).unwrap();
+    let pipe = copy.join("model.safetensors");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let error = fail(&[
+        "score",
+        "--model",
+        path(&copy),
+        "--image",
+        &place.picture,
+        "--caption",
+        "x",
+        "--device",
+        "cpu",
+    ]);
+    assert!(error.contains("isn't a regular file"), "{error}");
+}
+
+#[test]
 fn a_caption_of_ten_thousand_words_is_cut_aloud() {
     let place = Place::new();
     let long = "word ".repeat(10_000);

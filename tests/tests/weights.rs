@@ -191,6 +191,13 @@ fn shards_load_as_one_model_and_a_missing_one_is_named() {
             whole.bytes(&name, &shape).unwrap()
         );
     }
+    let name = map.keys().next().unwrap().clone();
+    let mut wrong = map.clone();
+    wrong.insert(name.clone(), "model-1.safetensors".into());
+    fs::write(&index, json!({ "weight_map": wrong }).to_string()).unwrap();
+    let error = source.weights().unwrap_err().to_string();
+    assert!(error.contains(&name), "{error}");
+    fs::write(&index, json!({ "weight_map": map }).to_string()).unwrap();
     fs::remove_file(dir.path().join("model-1.safetensors")).unwrap();
     let error = source.weights().unwrap_err().to_string();
     assert!(error.contains("model-1.safetensors"), "{error}");

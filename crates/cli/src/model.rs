@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use clove::device::{self, DeviceChoice, OpenDevice};
 use clove::score::Scorer;
-use clove::weights::{Directory, ModelSource};
+use clove::weights::{Directory, Layout, ModelSource};
 
 use crate::output;
 
@@ -31,5 +31,21 @@ pub fn open_device(choice: DeviceChoice) -> Result<OpenDevice> {
 pub fn load(dir: &Path, choice: DeviceChoice) -> Result<Scorer> {
     let source = open(dir)?;
     let device = open_device(choice)?;
-    Ok(pollster::block_on(Scorer::load(&source, &device.device))?)
+    let scorer = pollster::block_on(Scorer::load(&source, &device.device))?;
+    note_defaults(&source);
+    Ok(scorer)
+}
+
+/// Says where a model's directory leaves its preprocessing to the default.
+pub fn note_defaults(source: &ModelSource) {
+    let file = "preprocessor_config.json";
+    if source.layout() == Layout::HuggingFace
+        && !source.files().names().iter().any(|name| name == file)
+    {
+        output::note(&format!(
+            "{} has no {file}; CLIP's own preprocessing to {} pixels is used",
+            source.place(),
+            source.config().image.image_size
+        ));
+    }
 }

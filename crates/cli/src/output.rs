@@ -27,7 +27,7 @@ pub fn note(text: &str) {
 pub fn error(error: &Error) {
     let mut parts: Vec<String> = Vec::new();
     for cause in error.chain() {
-        let part = cause.to_string().replace('\n', " ");
+        let part = cause.to_string().replace(char::is_control, " ");
         // Some errors repeat their source in their own text.
         if !parts.last().is_some_and(|last| last.contains(&part)) {
             parts.push(part);

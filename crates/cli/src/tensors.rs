@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clove::weights::{AtomicFile, Dtype, TensorWriter};
 
 /// A named tensor.
@@ -17,6 +17,20 @@ pub struct Tensor<'a> {
 pub enum Data<'a> {
     F32(&'a [f32]),
     I32(&'a [i32]),
+}
+
+/// Refuses an output that is one of the files it's made from, or lies in a model's directory.
+pub fn refuse_input(out: &Path, model: &Path, inputs: &[&Path]) -> Result<()> {
+    let Ok(target) = out.canonicalize() else {
+        return Ok(());
+    };
+    let is_input = |input: &&Path| input.canonicalize().is_ok_and(|input| input == target);
+    ensure!(
+        !inputs.iter().any(is_input) && target.parent() != model.canonicalize().ok().as_deref(),
+        "{}: this is a file that is read; write the result elsewhere",
+        out.display()
+    );
+    Ok(())
 }
 
 /// Writes tensors to `path`, atomically.

@@ -15,7 +15,7 @@ use thiserror::Error;
 use crate::model::{ClipConfig, Parameters};
 use crate::weights::{
     AtomicFile, Dtype, Layout, ModelSource, TensorFiles, TensorWriter, Weights, WeightsError,
-    copy_unchanged, decode_f32,
+    copy_unchanged, decode_f32, is_same_place,
 };
 
 /// Why two models can't be patched.
@@ -183,11 +183,9 @@ pub fn patch_to(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), PatchError> {
     check(alpha)?;
-    if let Ok(out) = out.canonicalize() {
-        for source in [pretrained, finetuned] {
-            if Path::new(&source.place()).canonicalize().ok().as_ref() == Some(&out) {
-                return Err(PatchError::SamePlace(source.place()));
-            }
+    for source in [pretrained, finetuned] {
+        if is_same_place(source, out) {
+            return Err(PatchError::SamePlace(source.place()));
         }
     }
     let pair = Pair::open(pretrained, finetuned)?;

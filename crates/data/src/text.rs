@@ -1,12 +1,23 @@
 //! Reading text files: UTF-8 or an error that names the line.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use crate::DataError;
 
 pub(crate) fn read(path: &Path) -> Result<String, DataError> {
-    let bytes = fs::read(path).map_err(|source| io(path, source))?;
+    /// Above any list that is held in memory; a device that never ends is refused before memory does.
+    const LARGEST: u64 = 4 << 30;
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|source| io(path, source))?;
+    file.take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|source| io(path, source))?;
+    if bytes.len() as u64 > LARGEST {
+        let source = std::io::Error::other(format!("larger than {LARGEST} bytes"));
+        return Err(io(path, source));
+    }
     decode(bytes, path)
 }
 

@@ -1,5 +1,7 @@
 //! `clove embed`: photos and texts to rows of length one.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Result;
 use clove_data::captions;
 
@@ -8,6 +10,9 @@ use crate::tensors::{Data, Tensor};
 use crate::{model, output, photos, tensors};
 
 pub fn run(args: &Embed) -> Result<()> {
+    let mut inputs: Vec<&Path> = args.images.iter().map(PathBuf::as_path).collect();
+    inputs.extend(args.texts.as_deref());
+    tensors::refuse_input(&args.out, &args.model, &inputs)?;
     let texts = args
         .texts
         .as_deref()

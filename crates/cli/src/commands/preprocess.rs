@@ -1,5 +1,7 @@
 //! `clove preprocess`: photos to a model's pixels.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Result;
 
 use crate::args::Preprocess;
@@ -7,7 +9,11 @@ use crate::tensors::{Data, Tensor};
 use crate::{model, output, photos, tensors};
 
 pub fn run(args: &Preprocess) -> Result<()> {
-    let preprocess = model::open(&args.model)?.preprocess()?;
+    let inputs: Vec<&Path> = args.images.iter().map(PathBuf::as_path).collect();
+    tensors::refuse_input(&args.out, &args.model, &inputs)?;
+    let source = model::open(&args.model)?;
+    let preprocess = source.preprocess()?;
+    model::note_defaults(&source);
     let pixels = photos::batch(&args.images, &preprocess)?;
     let size = preprocess.size() as usize;
     tensors::write(

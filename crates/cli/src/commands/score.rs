@@ -75,6 +75,8 @@ pub fn run(args: &Score) -> Result<()> {
 fn one_line(text: &str) -> String {
     const WIDTH: usize = 72;
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    // Escape sequences in a caption are text, not orders to the terminal.
+    let line = line.replace(char::is_control, "\u{fffd}");
     if line.chars().count() <= WIDTH {
         line
     } else {

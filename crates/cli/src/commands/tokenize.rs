@@ -9,6 +9,9 @@ use crate::tensors::{Data, Tensor};
 use crate::{model, output, tensors};
 
 pub fn run(args: &Tokenize) -> Result<()> {
+    if let Some(out) = &args.out {
+        tensors::refuse_input(out, &args.model, &[&args.texts])?;
+    }
     let texts = captions::read_lines(&args.texts)?;
     let source = model::open(&args.model)?;
     let tokenizer = source.tokenizer()?;

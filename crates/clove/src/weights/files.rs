@@ -40,7 +40,12 @@ impl ModelFiles for Directory {
     }
 
     fn open(&self, name: &str) -> io::Result<Option<Box<dyn ReadSeek>>> {
-        match File::open(self.0.join(name)) {
+        let path = self.0.join(name);
+        // A pipe would be waited for, and can't be read from an offset.
+        if path.metadata().is_ok_and(|found| !found.is_file()) {
+            return Err(io::Error::other("this isn't a regular file"));
+        }
+        match File::open(path) {
             // Buffered for the headers; tensors are read in pieces larger than the buffer, which go past it.
             Ok(file) => Ok(Some(Box::new(BufReader::new(file)))),
             Err(error)

@@ -21,6 +21,7 @@ pub use files::{Directory, InMemory, ModelFiles};
 pub use names::{Layout, parameters};
 pub use source::{ModelSource, Weights};
 pub use tensors::{Dtype, NamedReader, ReadSeek, TensorFiles, TensorWriter};
+pub(crate) use write::is_same_place;
 pub use write::{AtomicFile, Precision, copy_unchanged, write_model};
 
 use crate::model::ConfigError;

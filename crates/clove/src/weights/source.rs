@@ -1,7 +1,9 @@
 //! A model's directory: which layout it has, what its configuration says, and its weights.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::io::Read as _;
+use std::path::Path;
 
 use burn::tensor::Device;
 use serde::Deserialize;
@@ -190,7 +192,9 @@ impl ModelSource {
     /// # Errors
     /// When files are absent or malformed, or when anything is missing, unused, misshapen or of an unknown type.
     pub fn weights(&self) -> Result<Weights, WeightsError> {
-        let tensors = TensorFiles::open(self.open_tensor_files()?)?;
+        let (files, index) = self.open_tensor_files()?;
+        let tensors = TensorFiles::open(files)?;
+        self.check_index(&tensors, &index)?;
         Weights::new(tensors, self.layout, &self.config)
     }
 
@@ -202,7 +206,22 @@ impl ModelSource {
         self.config.build(&mut self.weights()?, device)
     }
 
-    fn open_tensor_files(&self) -> Result<Vec<NamedReader>, WeightsError> {
+    /// Whether each tensor lies in the shard that the index says.
+    fn check_index(&self, tensors: &TensorFiles, index: &WeightMap) -> Result<(), WeightsError> {
+        let misplaced = index
+            .iter()
+            .find(|(tensor, shard)| tensors.file_of(tensor) != Some(&self.files.describe(shard)));
+        match misplaced {
+            None => Ok(()),
+            Some((tensor, shard)) => Err(WeightsError::Malformed {
+                file: self.files.describe(shard),
+                reason: format!("the index says that `{tensor}` is here, and it isn't"),
+            }),
+        }
+    }
+
+    /// The files that hold the weights, and which tensor each shard should hold.
+    fn open_tensor_files(&self) -> Result<(Vec<NamedReader>, WeightMap), WeightsError> {
         let (single, index) = match self.layout {
             Layout::HuggingFace => (HF_WEIGHTS, HF_INDEX),
             Layout::OpenClip => (OC_WEIGHTS, OC_INDEX),
@@ -215,7 +234,7 @@ impl ModelSource {
             }
         };
         if let Some(file) = open(single)? {
-            return Ok(vec![file]);
+            return Ok((vec![file], WeightMap::new()));
         }
         let Some(json) = read_bytes(self.files.as_ref(), index)? else {
             let names = self.files.names();
@@ -234,27 +253,39 @@ impl ModelSource {
                 reason: format!("there is neither {single} nor {index}{hint}"),
             });
         };
-        let shards = shards_of(&json).map_err(|error| WeightsError::Malformed {
-            file: self.files.describe(index),
-            reason: error.to_string(),
-        })?;
-        shards
-            .iter()
-            .map(|shard| {
-                // A shard is a file beside its index; anything else would let a model read the rest of the disk.
-                if shard.contains(['/', '\\']) {
-                    return Err(WeightsError::Malformed {
-                        file: self.files.describe(index),
-                        reason: format!("shard `{shard}` isn't a file name"),
-                    });
-                }
-                open(shard)?.ok_or_else(|| WeightsError::NotAModel {
-                    place: self.files.place(),
-                    reason: format!("{index} names {shard}, which isn't there"),
-                })
-            })
-            .collect()
+        let index_file: Index =
+            serde_json::from_slice(&json).map_err(|error| WeightsError::Malformed {
+                file: self.files.describe(index),
+                reason: format!("it's no index of shards: {error}"),
+            })?;
+        let shards: BTreeSet<&String> = index_file.weight_map.values().collect();
+        let mut files = Vec::new();
+        for shard in shards {
+            // A shard is a file beside its index; anything else would let a model read the rest of the disk.
+            if Path::new(shard).file_name() != Some(OsStr::new(shard))
+                || shard.contains(['/', '\\', '\0'])
+            {
+                return Err(WeightsError::Malformed {
+                    file: self.files.describe(index),
+                    reason: format!("shard `{shard}` isn't a file name"),
+                });
+            }
+            files.push(open(shard)?.ok_or_else(|| WeightsError::NotAModel {
+                place: self.files.place(),
+                reason: format!("{index} names {shard}, which isn't there"),
+            })?);
+        }
+        Ok((files, index_file.weight_map))
     }
+}
+
+/// The shard of each tensor.
+type WeightMap = BTreeMap<String, String>;
+
+/// What an index file says.
+#[derive(Deserialize)]
+struct Index {
+    weight_map: WeightMap,
 }
 
 fn config_name(layout: Layout) -> &'static str {
@@ -283,19 +314,6 @@ fn find_layout(files: &dyn ModelFiles) -> Result<Layout, WeightsError> {
             ),
         }),
     }
-}
-
-/// The shards that an index names, each once.
-fn shards_of(json: &[u8]) -> Result<Vec<String>, serde_json::Error> {
-    #[derive(Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
-    }
-    let index: Index = serde_json::from_slice(json)?;
-    let mut shards: Vec<String> = index.weight_map.into_values().collect();
-    shards.sort();
-    shards.dedup();
-    Ok(shards)
 }
 
 /// Configuration files are some kilobytes, tokenizers some megabytes.

@@ -122,6 +122,13 @@ impl TensorFiles {
         names.join(", ")
     }
 
+    /// The name of the file that holds a tensor.
+    #[must_use]
+    pub fn file_of(&self, tensor: &str) -> Option<&str> {
+        let place = self.places.get(tensor)?;
+        Some(&self.files[place.file].name)
+    }
+
     /// The size of a tensor's data in bytes.
     #[must_use]
     pub fn bytes(&self, tensor: &str) -> Option<usize> {

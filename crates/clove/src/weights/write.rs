@@ -35,10 +35,12 @@ impl Precision {
 }
 
 /// A file that appears under its name only when it's complete: written beside it, then renamed.
+///
+/// A link is followed, and what's no file (a device, a pipe) is written to as it stands: renaming over it would replace it.
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
-    temporary: PathBuf,
+    temporary: Option<PathBuf>,
     file: Option<BufWriter<File>>,
 }
 
@@ -52,14 +54,28 @@ impl AtomicFile {
             file: path.display().to_string(),
             source,
         };
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(failed)?;
-        }
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = path.with_file_name(format!(".{name}.{}.partial", std::process::id()));
-        let file = File::create(&temporary).map_err(failed)?;
+        let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let (temporary, file) = match fs::metadata(path) {
+            Ok(found) if found.is_dir() => {
+                return Err(failed(io::ErrorKind::IsADirectory.into()));
+            }
+            Ok(found) if !found.is_file() => {
+                let file = File::options().write(true).open(path).map_err(failed)?;
+                (None, file)
+            }
+            _ => {
+                if let Some(parent) = path.parent() {
+                    fs::create_dir_all(parent).map_err(failed)?;
+                }
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let temporary =
+                    path.with_file_name(format!(".{name}.{}.partial", std::process::id()));
+                let file = File::create(&temporary).map_err(failed)?;
+                (Some(temporary), file)
+            }
+        };
         Ok(Self {
-            path: path.to_owned(),
+            path: path.clone(),
             temporary,
             file: Some(BufWriter::with_capacity(1 << 18, file)),
         })
@@ -85,7 +101,10 @@ impl AtomicFile {
         writer
             .into_inner()
             .map_err(io::IntoInnerError::into_error)
-            .and_then(|_| fs::rename(&self.temporary, &self.path))
+            .and_then(|_| match self.temporary.take() {
+                Some(temporary) => fs::rename(temporary, &self.path),
+                None => Ok(()),
+            })
             .map_err(|source| Self::failed(&self.path, source))
     }
 }
@@ -108,8 +127,10 @@ impl Write for AtomicFile {
 
 impl Drop for AtomicFile {
     fn drop(&mut self) {
-        // Only what wasn't committed is still there. Nothing can be done about a failure here.
-        let _ = fs::remove_file(&self.temporary);
+        if let Some(temporary) = &self.temporary {
+            // It wasn't committed. Nothing can be done about a failure here.
+            let _ = fs::remove_file(temporary);
+        }
     }
 }
 
@@ -164,6 +185,7 @@ pub fn write_model(
     precision: Precision,
     out: &Path,
 ) -> Result<(), WeightsError> {
+    refuse_place(source, layout, out)?;
     let mut weights = source.weights()?;
     // Everything that can be refused is refused before the first byte is written.
     let configs = if layout == source.layout() {
@@ -210,6 +232,40 @@ pub fn write_model(
             }
             copy_file(source, "tokenizer.json", out)
         }
+    }
+}
+
+/// Refuses to write over the source, and beside a model of the other layout, where no reader could tell which is meant.
+fn refuse_place(source: &ModelSource, layout: Layout, out: &Path) -> Result<(), WeightsError> {
+    let refuse = |reason: &str| WeightsError::NotAModel {
+        place: out.display().to_string(),
+        reason: reason.to_owned(),
+    };
+    if is_same_place(source, out) {
+        return Err(refuse(
+            "this is the model that is read; write the new one elsewhere",
+        ));
+    }
+    let other = match layout {
+        Layout::HuggingFace => "open_clip_config.json",
+        Layout::OpenClip => "config.json",
+    };
+    if out.join(other).exists() {
+        return Err(refuse(
+            "a model of the other layout stands here; write the new one elsewhere",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether `out` is the directory that `source` is read from.
+pub(crate) fn is_same_place(source: &ModelSource, out: &Path) -> bool {
+    match (
+        out.canonicalize(),
+        Path::new(&source.place()).canonicalize(),
+    ) {
+        (Ok(out), Ok(place)) => out == place,
+        _ => false,
     }
 }
 
