@@ -11,6 +11,7 @@
 use std::path::Path;
 
 use clove::loss::contrastive;
+use clove::model::TextBatch;
 use clove::score::read_back;
 use clove::tokenizer::Encoding;
 use clove::train::{Batch, Schedule, TrainConfig, Trainer};
@@ -24,6 +25,8 @@ const RELATIVE: f32 = 1e-3;
 struct Recorded {
     expected: Value,
     batch: Batch,
+    /// Those of the batch, and two more.
+    captions: Vec<Encoding>,
 }
 
 fn recorded(folder: &Path) -> Recorded {
@@ -41,7 +44,11 @@ fn recorded(folder: &Path) -> Recorded {
         texts: encode("captions", 6),
         negatives: encode("negative_captions", 6),
     };
-    Recorded { expected, batch }
+    Recorded {
+        captions: encode("captions", 8),
+        expected,
+        batch,
+    }
 }
 
 fn config() -> TrainConfig {
@@ -148,7 +155,11 @@ fn five_recorded_steps_are_repeated() {
     let Some(folder) = shared("golden/quickgelu-p16-64") else {
         return;
     };
-    let Recorded { expected, batch } = recorded(&folder);
+    let Recorded {
+        expected,
+        batch,
+        captions,
+    } = recorded(&folder);
     let source = model(&folder.join("open_clip"));
     for (device_name, device) in devices() {
         let clip = source.load(&device).unwrap();
@@ -177,7 +188,12 @@ fn five_recorded_steps_are_repeated() {
         let images = clip.embed_images(burn::tensor::Tensor::from_data(data, &device));
         let images = pollster::block_on(read_back(images)).unwrap();
         let moved = difference(&images, &floats(&file, "image_features_after").0);
-        println!("{device_name}: features after five steps differ by {moved:e}");
+        println!("{device_name}: image features after five steps differ by {moved:e}");
+        assert!(moved <= f64::from(RELATIVE));
+        let texts = TextBatch::new(&captions, &source.config().text, &device);
+        let texts = pollster::block_on(read_back(clip.embed_texts(texts))).unwrap();
+        let moved = difference(&texts, &floats(&file, "text_features_after").0);
+        println!("{device_name}: text features after five steps differ by {moved:e}");
         assert!(moved <= f64::from(RELATIVE));
     }
 }
