@@ -22,6 +22,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the whole method on drawn scenes: fine-tune, break recognition, patch it back
+    Lab(Lab),
     /// Score captions against a photo
     Score(Score),
     /// Embed photos and texts into a safetensors file
@@ -38,6 +40,29 @@ pub enum Command {
     Convert(Convert),
     /// List the devices that a model can run on
     Devices(Devices),
+}
+
+#[derive(Debug, ArgsDerive)]
+#[command(
+    after_help = "Fine-tunes a small pretrained model on captions of drawn scenes with several kinds of hard negatives, patches it, and\n\
+                  measures composition and recognition. Ctrl-C stops it; the same command goes on from there.\n\n\
+                  Examples:\n  clove lab\n  clove lab --seeds 3 --out lab-3-seeds\n  clove lab --from-scratch --out lab-from-scratch"
+)]
+pub struct Lab {
+    /// The folder for the report, the models and the runs
+    #[arg(long, value_name = "DIR", default_value = "clove-lab")]
+    pub out: PathBuf,
+    /// Train the pretrained model too, instead of taking the one that comes with the program
+    #[arg(long)]
+    pub from_scratch: bool,
+    /// Fine-tune with so many seeds, and report mean and spread
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seeds)]
+    pub seeds: usize,
+    /// Print the report as JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub device: Device,
 }
 
 /// Where a model runs.
@@ -137,7 +162,8 @@ pub struct Preprocess {
 #[command(
     after_help = "theta = (1 - alpha) * pretrained + alpha * finetuned, over every tensor. The CLoVe paper uses 0.6; choose alpha on\n\
                   held-out data, not on the benchmark that you report.\n\n\
-                  Example:\n  clove patch --pretrained clip-vit-base-patch32 --finetuned my-run --alpha 0.6 --out patched"
+                  Examples:\n  clove patch --pretrained clip-vit-base-patch32 --finetuned my-run --alpha 0.6 --out patched\n  \
+                  clove patch --pretrained clove-lab/models/pretrained --finetuned clove-lab/models/clove \\\n    --sweep 0:1:0.1 --select scenes --out patched"
 )]
 pub struct Patch {
     /// The pretrained model's directory
@@ -147,9 +173,22 @@ pub struct Patch {
     #[arg(long, value_name = "DIR")]
     pub finetuned: PathBuf,
     /// The share of the fine-tuned model, from 0 to 1
-    #[arg(long, value_name = "A", value_parser = alpha, allow_negative_numbers = true)]
-    pub alpha: f64,
-    /// The directory to write the patched model to
+    #[arg(long, value_name = "A", value_parser = alpha, allow_negative_numbers = true, required_unless_present = "sweep")]
+    pub alpha: Option<f64>,
+    /// Try these alphas and take the best, for example 0:1:0.05
+    #[arg(long, value_name = "FROM:TO:STEP", value_parser = sweep, conflicts_with = "alpha", requires = "select")]
+    pub sweep: Option<Alphas>,
+    /// The suite that --sweep chooses by. scenes takes the best composition among the alphas that lose at most a point of
+    /// recognition; the others have no test of recognition, and take the best accuracy
+    #[arg(long, value_name = "SUITE", value_enum, requires = "sweep", requires_if("sugar-crepe", "data"), requires_if("sugar-crepe", "images"))]
+    pub select: Option<Suite>,
+    /// The directory of the suite's files; scenes have none
+    #[arg(long, value_name = "DIR", requires = "select")]
+    pub data: Option<PathBuf>,
+    /// The directory of the suite's photos; scenes have none
+    #[arg(long, value_name = "DIR", requires = "select")]
+    pub images: Option<PathBuf>,
+    /// The directory to write the patched model to; with --sweep also sweep.json, the figures of every alpha
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     #[command(flatten)]
@@ -158,7 +197,7 @@ pub struct Patch {
 
 #[derive(Debug, ArgsDerive)]
 #[command(
-    after_help = "Example:\n  clove eval --model clip-vit-base-patch32 --suite sugar-crepe --data sugar-crepe/data --images val2017 --out report.json"
+    after_help = "Examples:\n  clove eval --model clove-lab/models/clove-patched --suite scenes\n  clove eval --model clip-vit-base-patch32 --suite sugar-crepe --data sugar-crepe/data --images val2017 --out report.json"
 )]
 pub struct Eval {
     /// The model's directory
@@ -167,12 +206,12 @@ pub struct Eval {
     /// The benchmark
     #[arg(long, value_enum)]
     pub suite: Suite,
-    /// The directory of the benchmark's files
-    #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
-    /// The directory of its photos; rows whose photo isn't there are counted, not scored
-    #[arg(long, value_name = "DIR")]
-    pub images: PathBuf,
+    /// The directory of the benchmark's files; scenes have none
+    #[arg(long, value_name = "DIR", required_if_eq("suite", "sugar-crepe"))]
+    pub data: Option<PathBuf>,
+    /// The directory of its photos; rows whose photo isn't there are counted, not scored. Scenes have none
+    #[arg(long, value_name = "DIR", required_if_eq("suite", "sugar-crepe"))]
+    pub images: Option<PathBuf>,
     /// Captions that train the blind n-gram model (.txt, .csv, .tsv, .json, .jsonl); those of the benchmark are left out
     #[arg(long, value_name = "FILE")]
     pub captions: Option<PathBuf>,
@@ -188,6 +227,8 @@ pub struct Eval {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Suite {
+    /// Drawn scenes, which need no data: pairs that no rule on texts alone can win, and recognition
+    Scenes,
     /// SugarCrepe (Hsieh et al. 2023): seven kinds of hard negatives on COCO val2017
     SugarCrepe,
 }
@@ -234,6 +275,36 @@ pub struct Devices {
     pub json: bool,
     #[command(flatten)]
     pub device: Device,
+}
+
+/// The alphas of a sweep.
+#[derive(Debug, Clone)]
+pub struct Alphas(pub Vec<f64>);
+
+fn sweep(text: &str) -> Result<Alphas, String> {
+    const WRONG: &str = "a sweep is FROM:TO:STEP with 0 <= FROM <= TO <= 1 and a STEP of at least 0.001, for example 0:1:0.05";
+    let numbers: Vec<f64> = text.split(':').filter_map(|part| part.parse().ok()).collect();
+    let &[from, to, step] = &numbers[..] else {
+        return Err(WRONG.to_owned());
+    };
+    if !(0.0 <= from && from <= to && to <= 1.0 && step >= 0.001) || text.split(':').count() != 3 {
+        return Err(WRONG.to_owned());
+    }
+    // Decimals as they're written: 0.3, not 0.1 + 0.1 + 0.1.
+    let rounded = |alpha: f64| (alpha * 1e9).round() / 1e9;
+    let count = ((to - from) / step + 1e-9).floor() as u32;
+    let mut alphas: Vec<f64> = (0..=count).map(|place| rounded(from + f64::from(place) * step)).collect();
+    if alphas.last().is_some_and(|last| *last < to) {
+        alphas.push(to);
+    }
+    Ok(Alphas(alphas))
+}
+
+fn seeds(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|seeds| (1..=100).contains(seeds))
+        .ok_or_else(|| "a number of seeds is from 1 to 100".to_owned())
 }
 
 fn alpha(text: &str) -> Result<f64, String> {

@@ -2,10 +2,14 @@
 //! in `clove-data`.
 
 mod args;
+mod bench;
 mod commands;
+mod interrupt;
 mod model;
 mod output;
+mod parallel;
 mod photos;
+mod session;
 mod tensors;
 
 use std::process::ExitCode;
@@ -18,6 +22,7 @@ fn main() -> ExitCode {
     // clap ends with 2 on arguments that don't parse, and with 0 on --help and --version.
     let args = Args::parse();
     let result = match args.command {
+        Command::Lab(args) => commands::lab::run(&args),
         Command::Score(args) => commands::score::run(&args),
         Command::Embed(args) => commands::embed::run(&args),
         Command::Tokenize(args) => commands::tokenize::run(&args),

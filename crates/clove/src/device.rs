@@ -5,7 +5,8 @@
 use std::str::FromStr;
 
 use burn::tensor::wgpu::{WgpuBackend, wgpu};
-use burn::tensor::{Device, DeviceKind};
+use burn::tensor::DeviceKind;
+pub use burn::tensor::Device;
 use thiserror::Error;
 
 /// What a user asks for.

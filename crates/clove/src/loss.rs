@@ -1,4 +1,4 @@
-//! The contrastive loss: CLIP's symmetric InfoNCE, and CLoVe's with hard negative texts.
+//! The contrastive losses: CLIP's symmetric InfoNCE, CLoVe's with hard negative texts, and FSC's.
 //!
 //! For `B` images `X`, their texts `T` and `M` negative texts `N`, all rows of length one, and `s = exp(logit scale)`:
 //!
@@ -9,8 +9,43 @@
 //! Negatives widen image-to-text only, and each is a negative for every image of the batch. Source: Castro et al., arXiv
 //! 2402.15021, section 3.2; Netflix/clove: src/open_clip/loss.py:62-139. Positives and negatives are kept apart, so that a caption
 //! without a negative adds none and labels can't shift.
+//!
+//! FSC (Oh et al., arXiv 2410.05210; ytaek-oh/fsc-clip: src/training/losses/loss.py:77-105) leaves InfoNCE without negatives and
+//! adds [`own_negatives`], in which an image chooses between its caption and that caption's own negatives.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor, TensorData, activation};
+
+/// Which loss a model is trained with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Loss {
+    /// CLIP's symmetric InfoNCE; negatives aren't looked at.
+    Clip,
+    /// CLoVe's: every negative is one more candidate for every image.
+    Clove,
+    /// CLIP's, plus a choice between each caption and its own negatives.
+    Fsc(OwnNegatives),
+}
+
+/// The settings of [`own_negatives`]. The defaults are FSC's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OwnNegatives {
+    /// Its factor beside CLIP's loss.
+    pub weight: f64,
+    /// Focal loss's exponent: answers that are already right count less, by `(1 - p)^gamma`.
+    pub gamma: i32,
+    /// The share of the label that is spread evenly over all candidates.
+    pub smoothing: f64,
+}
+
+impl Default for OwnNegatives {
+    fn default() -> Self {
+        Self {
+            weight: 0.5,
+            gamma: 2,
+            smoothing: 0.02,
+        }
+    }
+}
 
 /// The loss of one batch, `[1]`. Without `negatives` it's CLIP's own.
 ///
@@ -41,6 +76,110 @@ pub fn contrastive(
     };
     let losses = log_sum_exp(wide) + to_images - right * 2.0;
     losses.reshape([batch]).mean() / 2.0
+}
+
+/// FSC's loss of one batch, `[1]`: the mean, over the images whose caption has negatives, of a choice between that caption and
+/// those negatives, with focal loss and label smoothing. None where no caption has any.
+///
+/// For an image whose caption has `n - 1` negatives, with `p = softmax(s x [t; negatives]^T)` and smoothing `b`:
+///
+/// ```text
+/// loss = sum over j of y_j (1 - p_j)^gamma (-log p_j),   y_0 = 1 - b + b / n,   y_j = b / n
+/// ```
+///
+/// `images` and `texts` are `[batch, embed]`; `negatives` is `[any number, embed]`, and `owners` says for each of its rows which
+/// image's caption it belongs to. Where the original fills missing negatives up with zero vectors, whose logit is 0, here they
+/// don't take part.
+///
+/// # Panics
+/// If there isn't one owner for each negative.
+#[must_use]
+pub fn own_negatives(
+    images: &Tensor<2>,
+    texts: &Tensor<2>,
+    negatives: Tensor<2>,
+    owners: &[usize],
+    logit_scale: Tensor<1>,
+    settings: OwnNegatives,
+) -> Option<Tensor<1>> {
+    assert_eq!(negatives.dims()[0], owners.len(), "one owner for each negative");
+    let table = OwnTable::new(owners, settings.smoothing)?;
+    let device = images.device();
+    let (rows, columns) = (table.rows.len(), table.columns);
+    let of_host = |values: Vec<f32>| Tensor::<2>::from_data(TensorData::new(values, [rows, columns]), &device);
+    let indices = |values: Vec<i32>| {
+        let count = values.len();
+        Tensor::<1, Int>::from_data(TensorData::new(values, [count]), &device)
+    };
+    let chosen = indices(table.rows);
+    let images = images.clone().select(0, chosen.clone());
+    let texts = texts.clone().select(0, chosen);
+    let scale = logit_scale.exp().reshape([1, 1]);
+    let [_, embed] = images.dims();
+    let right = (images.clone() * texts).sum_dim(1);
+    let wrong = negatives
+        .select(0, indices(table.negatives))
+        .reshape([rows, columns - 1, embed]);
+    let wrong = (images.reshape([rows, 1, embed]) * wrong)
+        .sum_dim(2)
+        .reshape([rows, columns - 1]);
+    let logits = Tensor::cat(vec![right, wrong], 1) * scale + of_host(table.absent);
+    let log_p = activation::log_softmax(logits, 1);
+    let focus = (log_p.clone().exp().neg() + 1.0).powi_scalar(settings.gamma);
+    let losses = (of_host(table.labels) * focus * log_p.neg()).sum_dim(1);
+    Some(losses.reshape([rows]).mean())
+}
+
+/// The negatives sorted into rows, one for each caption that has any.
+struct OwnTable {
+    /// The images of the rows.
+    rows: Vec<i32>,
+    /// The caption, and the most negatives that one has.
+    columns: usize,
+    /// The negative in each place, `[rows, columns - 1]`; any one where there's none.
+    negatives: Vec<i32>,
+    /// 0, and very low where there's no candidate, `[rows, columns]`.
+    absent: Vec<f32>,
+    /// Smoothed labels, 0 where there's no candidate, `[rows, columns]`.
+    labels: Vec<f32>,
+}
+
+impl OwnTable {
+    fn new(owners: &[usize], smoothing: f64) -> Option<Self> {
+        /// So low that its exponential is 0, and finite, so that its product with a label of 0 is 0.
+        const ABSENT: f32 = -1e9;
+        let mut of: std::collections::BTreeMap<usize, Vec<usize>> = std::collections::BTreeMap::new();
+        for (negative, owner) in owners.iter().enumerate() {
+            of.entry(*owner).or_default().push(negative);
+        }
+        let columns = 1 + of.values().map(Vec::len).max()?;
+        let mut table = Self {
+            rows: Vec::new(),
+            columns,
+            negatives: Vec::new(),
+            absent: Vec::new(),
+            labels: Vec::new(),
+        };
+        for (owner, negatives) in of {
+            let candidates = 1 + negatives.len();
+            let even = smoothing / candidates as f64;
+            table.rows.push(owner as i32);
+            for column in 0..columns {
+                let present = column < candidates;
+                if column > 0 {
+                    let negative = negatives.get(column - 1).copied().unwrap_or(0);
+                    table.negatives.push(negative as i32);
+                }
+                table.absent.push(if present { 0.0 } else { ABSENT });
+                table.labels.push(match column {
+                    0 => (1.0 - smoothing + even) as f32,
+                    _ if present => even as f32,
+                    _ => 0.0,
+                });
+            }
+        }
+        Some(table)
+    }
 }
 
 /// The logarithm of the sum of the exponentials of each row, `[rows, columns]` to `[rows, 1]`, from the largest, so that nothing

@@ -84,6 +84,28 @@ impl Scorer {
         })
     }
 
+    /// A scorer of parts that belong together.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn new(
+        clip: Clip,
+        config: ClipConfig,
+        tokenizer: Tokenizer,
+        preprocess: Preprocess,
+        device: &Device,
+    ) -> Result<Self, ScoreError> {
+        let logit_scale = read_back(clip.logit_scale.val()).await?;
+        Ok(Self {
+            clip,
+            config,
+            tokenizer,
+            preprocess,
+            device: device.clone(),
+            logit_scale: logit_scale[0],
+        })
+    }
+
     /// The two towers.
     #[must_use]
     pub fn clip(&self) -> &Clip {

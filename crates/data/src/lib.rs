@@ -8,6 +8,8 @@ pub mod captions;
 mod error;
 mod json;
 mod photos;
+pub mod run;
+pub mod sets;
 mod text;
 
 pub use error::DataError;

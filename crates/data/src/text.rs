@@ -1,4 +1,4 @@
-//! Reading text files: UTF-8 or an error that names the line.
+//! Reading files: bytes up to a cap, and text that is UTF-8 or an error that names the line.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -7,18 +7,23 @@ use std::path::Path;
 use crate::DataError;
 
 pub(crate) fn read(path: &Path) -> Result<String, DataError> {
-    /// Above any list that is held in memory; a device that never ends is refused before memory does.
+    /// Above any list that is held in memory.
     const LARGEST: u64 = 4 << 30;
+    decode(read_bytes(path, LARGEST)?, path)
+}
+
+/// The bytes of a file of at most `largest` bytes: a device that never ends is refused before memory does.
+pub(crate) fn read_bytes(path: &Path, largest: u64) -> Result<Vec<u8>, DataError> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|source| io(path, source))?;
-    file.take(LARGEST + 1)
+    file.take(largest + 1)
         .read_to_end(&mut bytes)
         .map_err(|source| io(path, source))?;
-    if bytes.len() as u64 > LARGEST {
-        let source = std::io::Error::other(format!("larger than {LARGEST} bytes"));
+    if bytes.len() as u64 > largest {
+        let source = std::io::Error::other(format!("larger than {largest} bytes"));
         return Err(io(path, source));
     }
-    decode(bytes, path)
+    Ok(bytes)
 }
 
 pub(crate) fn io(path: &Path, source: std::io::Error) -> DataError {

@@ -1,44 +1,23 @@
 //! `clove eval`: a model on a benchmark, with the blind baselines beside it.
 
-use std::path::PathBuf;
+use anyhow::Result;
+use clove::evaluate::Report;
+use clove_data::captions;
+use clove_scenes::Split;
 
-use anyhow::{Context as _, Result};
-use clove::evaluate::{
-    PairEmbeddings, Report, Subset, distinct_images, distinct_texts, evaluate_pairs, row_index,
-};
-use clove_data::{Photos, benchmarks::sugar_crepe, captions};
-
-use crate::args::{Eval, Suite};
-use crate::{model, output, photos, tensors};
+use crate::args::Eval;
+use crate::bench::Bench;
+use crate::{model, output, tensors};
 
 pub fn run(args: &Eval) -> Result<()> {
-    let (suite, subsets) = match args.suite {
-        Suite::SugarCrepe => ("sugar-crepe", sugar_crepe::read(&args.data)?),
-    };
-    let training = args
+    let mut bench = Bench::open(args.suite, args.data.as_deref(), args.images.as_deref(), Split::Test)?;
+    bench.captions = args
         .captions
         .as_deref()
         .map(captions::read_training_captions)
         .transpose()?;
-    let folder = Photos::open(&args.images)?;
-    let (names, paths) = present(&folder, &subsets)?;
     let scorer = model::load(&args.model, args.device.device)?;
-
-    let images = photos::embed(&paths, &scorer)?;
-    // Texts of rows without a photo aren't scored, so they aren't embedded.
-    let texts = distinct_texts(&with_photos(&subsets, &names));
-    let embedded = photos::embed_texts(&texts, &scorer)?;
-    let (report, _) = evaluate_pairs(
-        suite,
-        &subsets,
-        PairEmbeddings {
-            images: &images,
-            texts: &embedded,
-            image_rows: &row_index(&names),
-            text_rows: &row_index(&texts),
-        },
-        training.as_deref(),
-    )?;
+    let report = bench.score(&scorer)?;
     if let Some(out) = &args.out {
         let mut text = serde_json::to_string_pretty(&report)?;
         text.push('\n');
@@ -50,35 +29,6 @@ pub fn run(args: &Eval) -> Result<()> {
     } else {
         output::print(&table(&report))
     }
-}
-
-/// The benchmark's photos that are in the folder: names and paths.
-fn present(folder: &Photos, subsets: &[Subset]) -> Result<(Vec<String>, Vec<PathBuf>)> {
-    let (mut names, mut paths) = (Vec::new(), Vec::new());
-    for name in distinct_images(subsets) {
-        if let Some(path) = folder.find(&name).context("looking for the photos")? {
-            paths.push(path.to_owned());
-            names.push(name);
-        }
-    }
-    Ok((names, paths))
-}
-
-/// The rows whose photo is among `names`.
-fn with_photos(subsets: &[Subset], names: &[String]) -> Vec<Subset> {
-    let rows = row_index(names);
-    subsets
-        .iter()
-        .map(|subset| Subset {
-            name: subset.name.clone(),
-            rows: subset
-                .rows
-                .iter()
-                .filter(|pair| rows.contains_key(&pair.image))
-                .cloned()
-                .collect(),
-        })
-        .collect()
 }
 
 /// The report as people read it: a line a subset, the means, and the blind baselines in columns beside the model.
@@ -134,6 +84,14 @@ fn table(report: &Report) -> String {
             "image lift: {:+.1} points over the best blind baseline, {}",
             100.0 * lift.lift,
             lift.baseline
+        ));
+    }
+    if let Some(recognition) = &report.recognition {
+        lines.push(format!(
+            "recognition: {} % of {} pictures, among {} classes that fine-tuning on scenes never shows",
+            percent(recognition.top1),
+            recognition.rows,
+            recognition.classes.len()
         ));
     }
     if report.missing_image_count > 0 {

@@ -4,6 +4,7 @@ pub mod convert;
 pub mod devices;
 pub mod embed;
 pub mod eval;
+pub mod lab;
 pub mod patch;
 pub mod preprocess;
 pub mod score;

@@ -1,19 +1,34 @@
 //! `clove patch`: a model between two.
 
-use anyhow::Result;
-use clove::patch::patch_to;
+use anyhow::{Context as _, Result};
+use clove::evaluate::Report;
+use clove::lab::{self, RULE, SweepPoint};
+use clove::patch::{Pair, patch_to};
+use clove::score::Scorer;
+use clove::weights::ModelSource;
+use clove_scenes::Split;
+use serde::Serialize;
 
-use crate::args::Patch;
-use crate::{model, output};
+use crate::args::{Alphas, Patch, Suite};
+use crate::bench::Bench;
+use crate::{model, output, tensors};
 
 pub fn run(args: &Patch) -> Result<()> {
     let pretrained = model::open(&args.pretrained)?;
     let finetuned = model::open(&args.finetuned)?;
+    let (alpha, sweep) = match (args.alpha, &args.sweep, args.select) {
+        (Some(alpha), _, _) => (alpha, None),
+        (None, Some(alphas), Some(suite)) => {
+            let sweep = sweep(args, alphas, suite, &pretrained, &finetuned)?;
+            (sweep.chosen, Some(sweep))
+        }
+        (None, ..) => anyhow::bail!("give --alpha, or --sweep with --select"),
+    };
     let bar = output::byte_progress("patching");
     patch_to(
         &pretrained,
         &finetuned,
-        args.alpha,
+        alpha,
         &args.out,
         &mut |done, total| {
             bar.set_length(total);
@@ -21,12 +36,139 @@ pub fn run(args: &Patch) -> Result<()> {
         },
     )?;
     bar.finish_and_clear();
+    if let Some(sweep) = sweep {
+        let mut text = serde_json::to_string_pretty(&sweep)?;
+        text.push('\n');
+        tensors::write_text(&args.out.join("sweep.json"), &text)?;
+        output::print(&table(&sweep))?;
+    }
     output::note(&format!(
-        "{}: {} of the way from {} to {}",
+        "{}: {alpha} of the way from {} to {}",
         args.out.display(),
-        args.alpha,
         args.pretrained.display(),
         args.finetuned.display()
     ));
     Ok(())
+}
+
+/// `sweep.json`.
+#[derive(Serialize)]
+struct Sweep {
+    suite: String,
+    rule: &'static str,
+    chosen: f64,
+    points: Vec<Point>,
+}
+
+#[derive(Serialize)]
+struct Point {
+    alpha: f64,
+    /// Mean of the subsets, 0 to 1.
+    composition: Option<f64>,
+    /// Zero-shot, 0 to 1; none where the suite doesn't test it.
+    recognition: Option<f64>,
+}
+
+fn sweep(
+    args: &Patch,
+    alphas: &Alphas,
+    suite: Suite,
+    pretrained: &ModelSource,
+    finetuned: &ModelSource,
+) -> Result<Sweep> {
+    // Scenes have a split to choose on. The others have none: whoever chooses on a benchmark can't report it.
+    let bench = Bench::open(
+        suite,
+        args.data.as_deref(),
+        args.images.as_deref(),
+        Split::Validation,
+    )?;
+    let device = model::open_device(args.device.device)?;
+    model::note_defaults(pretrained);
+    let mut pair = Pair::open(pretrained, finetuned)?;
+    let mut score = |alpha: f64| -> Result<Report> {
+        let scorer = pollster::block_on(Scorer::build(
+            pretrained,
+            &mut pair.at(alpha)?,
+            &device.device,
+        ))?;
+        let report = bench
+            .score(&scorer)
+            .with_context(|| format!("at alpha {alpha}"))?;
+        let percent = |share: Option<f64>| share.map_or(f64::NAN, |share| 100.0 * share);
+        output::note(&format!(
+            "alpha {alpha}: {:.1} %{}",
+            percent(report.macro_mean),
+            report
+                .recognition
+                .as_ref()
+                .map_or_else(String::new, |found| format!(
+                    ", recognition {:.1} %",
+                    percent(found.top1)
+                ))
+        ));
+        Ok(report)
+    };
+    let mut reports = Vec::with_capacity(alphas.0.len());
+    for alpha in &alphas.0 {
+        reports.push((*alpha, score(*alpha)?));
+    }
+    let tests_recognition = reports
+        .iter()
+        .any(|(_, report)| report.recognition.is_some());
+    let (chosen, rule) = if tests_recognition {
+        // The rule compares with the pretrained model, whether it's in the sweep or not.
+        let mut points = vec![of(0.0, &score(0.0)?)];
+        points.extend(reports.iter().map(|(alpha, report)| of(*alpha, report)));
+        (lab::choose_alpha(&points), RULE)
+    } else {
+        let mut best = (alphas.0[0], f64::NEG_INFINITY);
+        for (alpha, report) in &reports {
+            let accuracy = report.macro_mean.unwrap_or(f64::NEG_INFINITY);
+            if accuracy > best.1 {
+                best = (*alpha, accuracy);
+            }
+        }
+        (best.0, "the alpha with the highest mean accuracy of the subsets")
+    };
+    Ok(Sweep {
+        suite: reports
+            .first()
+            .map_or_else(String::new, |(_, report)| report.suite.clone()),
+        rule,
+        chosen,
+        points: reports
+            .into_iter()
+            .map(|(alpha, report)| Point {
+                alpha,
+                composition: report.macro_mean,
+                recognition: report.recognition.and_then(|found| found.top1),
+            })
+            .collect(),
+    })
+}
+
+fn of(alpha: f64, report: &Report) -> SweepPoint {
+    let (composition, recognition) = lab::figures(report);
+    SweepPoint {
+        alpha,
+        composition,
+        recognition,
+    }
+}
+
+fn table(sweep: &Sweep) -> String {
+    let percent = |share: Option<f64>| {
+        share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}", 100.0 * share))
+    };
+    let mut rows = vec![["alpha", "composition", "recognition", ""].map(str::to_owned).to_vec()];
+    rows.extend(sweep.points.iter().map(|point| {
+        vec![
+            point.alpha.to_string(),
+            percent(point.composition),
+            percent(point.recognition),
+            if point.alpha == sweep.chosen { "chosen" } else { "" }.to_owned(),
+        ]
+    }));
+    format!("{}chosen: {}", output::table(&rows), sweep.rule)
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::blind::macro_mean;
 use super::{
     Baseline, BigramModel, BlindFigures, BlindReport, Embeddings, EvaluateError, RowIndex,
-    ScoredRow, Subset, SubsetReport, TrainingCaption, TrainingSummary, score_pairs,
+    ScoredRow, Subset, SubsetReport, TrainingCaption, TrainingSummary, ZeroShotReport, score_pairs,
 };
 
 /// Most missing photos that a report lists by name; it counts them all.
@@ -37,6 +37,9 @@ pub struct Report {
     pub image_lift: Option<ImageLift>,
     /// What the n-gram baselines were trained on; none if no captions were given.
     pub ngram_training: Option<TrainingSummary>,
+    /// Zero-shot recognition, where the suite tests it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recognition: Option<ZeroShotReport>,
     /// Distinct photos that were missing.
     pub missing_image_count: usize,
     /// The first [`MAX_LISTED_IMAGES`] of them.
@@ -141,6 +144,7 @@ pub fn evaluate_pairs(
         blind,
         subsets: reports,
         ngram_training: trained.map(|(_, summary)| summary),
+        recognition: None,
         missing_image_count: listed.len(),
         missing_images,
         skipped_rows,

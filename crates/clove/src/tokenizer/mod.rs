@@ -14,11 +14,13 @@ mod clean;
 mod entities;
 mod mojibake;
 mod pooling;
+mod pruned;
 mod vocabulary;
 mod words;
 
 pub use clean::clean_text;
 pub use pooling::EotRule;
+pub use pruned::pruned_tokenizer_json;
 
 use std::sync::Arc;
 use tokenizers::{Model, Token};

@@ -14,7 +14,7 @@ use tokenizers::models::bpe::BPE;
 const PACKED_MERGES: &[u8] = include_bytes!("clip_merges.deflate");
 
 /// Marks the last token of a word, and belongs to its spelling.
-const END_OF_WORD: &str = "</w>";
+pub(super) const END_OF_WORD: &str = "</w>";
 
 /// Both spellings of the special tokens: OpenAI's, which Hugging Face keeps, and open_clip's.
 const START: [&str; 2] = ["<|startoftext|>", "<start_of_text>"];
@@ -150,7 +150,7 @@ fn is_clip(vocab: &HashMap<String, u32>, merges: &[(String, String)]) -> bool {
 }
 
 /// CLIP's tokens by id, without the specials, and its merges by rank.
-fn clip_tokens_and_merges() -> (Vec<String>, Vec<(String, String)>) {
+pub(super) fn clip_tokens_and_merges() -> (Vec<String>, Vec<(String, String)>) {
     let mut planes = Vec::new();
     flate2::read::DeflateDecoder::new(PACKED_MERGES)
         .read_to_end(&mut planes)

@@ -58,6 +58,40 @@ impl AdamW {
         }
     }
 
+    /// An optimiser as [`Self::moments`] and [`Self::steps`] described it.
+    #[must_use]
+    pub fn restore(
+        config: AdamWConfig,
+        steps: i32,
+        moments: impl IntoIterator<Item = (String, [Tensor<1>; 2])>,
+    ) -> Self {
+        let moments = moments
+            .into_iter()
+            .map(|(name, [mean, square])| (name, Moments { mean, square }))
+            .collect();
+        Self {
+            config,
+            steps,
+            moments,
+        }
+    }
+
+    /// The steps taken, by which the means are corrected.
+    #[must_use]
+    pub fn steps(&self) -> i32 {
+        self.steps
+    }
+
+    /// The running means of the gradients and of their squares, by parameter, flattened.
+    pub fn moments(&self) -> impl Iterator<Item = (&str, [Tensor<1>; 2])> {
+        self.moments.iter().map(|(name, moments)| {
+            (
+                name.as_str(),
+                [moments.mean.clone(), moments.square.clone()],
+            )
+        })
+    }
+
     /// Begins a step. Every parameter's [`Self::update`] follows.
     pub fn advance(&mut self) {
         self.steps += 1;

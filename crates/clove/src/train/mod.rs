@@ -4,15 +4,19 @@
 //! and the page both drive it.
 
 mod adamw;
+mod order;
 mod schedule;
+mod state;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 
 pub use adamw::{AdamW, AdamWConfig};
+pub use order::Order;
 pub use schedule::Schedule;
+pub use state::{StateError, TrainerState};
 
-use crate::loss::contrastive;
+use crate::loss::{Loss, contrastive, own_negatives};
 use crate::model::{Clip, ClipConfig, TextBatch};
 use crate::score::{ScoreError, read_back};
 use crate::tokenizer::Encoding;
@@ -29,6 +33,26 @@ pub struct TrainConfig {
     pub clip_norm: Option<f64>,
     /// The most that the factor on similarities may be; its logarithm is kept between 0 and this one's.
     pub largest_logit_scale: f64,
+    /// What is minimised.
+    pub loss: Loss,
+    /// What stays as it is.
+    pub locked: Locked,
+}
+
+/// Towers that don't learn (Zhai et al., arXiv 2111.07991), their projections included. The logit scale always learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Locked {
+    /// The image tower.
+    pub image: bool,
+    /// The text tower.
+    pub text: bool,
+}
+
+impl Locked {
+    fn holds(self, parameter: &str) -> bool {
+        (self.image && parameter.starts_with("image."))
+            || (self.text && parameter.starts_with("text."))
+    }
 }
 
 impl TrainConfig {
@@ -44,6 +68,8 @@ impl TrainConfig {
             optimizer: AdamWConfig::default(),
             clip_norm: None,
             largest_logit_scale: 100.0,
+            loss: Loss::Clove,
+            locked: Locked::default(),
         }
     }
 }
@@ -55,8 +81,8 @@ pub struct Batch {
     pub pixels: Vec<f32>,
     /// A caption for each image.
     pub texts: Vec<Encoding>,
-    /// Hard negative captions, any number of them.
-    pub negatives: Vec<Encoding>,
+    /// Hard negatives of each caption, as many as it has; empty if no caption has any.
+    pub negatives: Vec<Vec<Encoding>>,
 }
 
 /// What one step did.
@@ -130,6 +156,9 @@ impl Trainer {
         let logit_scale = self.clip.logit_scale.val().inner();
         let loss = self.loss(batch);
         let mut gradients = NamedGradients::collect(&self.clip, loss.backward());
+        gradients
+            .0
+            .retain(|(name, _)| !self.config.locked.holds(name));
         let norm = gradients.norm(&self.device);
         if let Some(largest) = self.config.clip_norm {
             gradients.shorten(&norm, largest);
@@ -160,22 +189,61 @@ impl Trainer {
         let size = self.model.image.image_size;
         let images = batch.pixels.len() / (3 * size * size);
         let data = TensorData::new(batch.pixels.clone(), [images, 3, size, size]);
-        let images = self
-            .clip
-            .embed_images(Tensor::from_data(data, &self.device));
+        let Locked { image, text } = self.config.locked;
+        let images = if image {
+            // Without a graph there's nothing to go back through.
+            let inner = self.device.clone().without_autodiff();
+            Tensor::from_inner(
+                self.clip
+                    .valid()
+                    .embed_images(Tensor::from_data(data, &inner)),
+            )
+        } else {
+            self.clip
+                .embed_images(Tensor::from_data(data, &self.device))
+        };
+        let negatives: &[Vec<Encoding>] = match self.config.loss {
+            Loss::Clip => &[],
+            Loss::Clove | Loss::Fsc(_) => &batch.negatives,
+        };
+        let owners: Vec<usize> = negatives
+            .iter()
+            .enumerate()
+            .flat_map(|(owner, negatives)| negatives.iter().map(move |_| owner))
+            .collect();
         // Positives and negatives go through the tower together, and are parted before the loss.
         let all: Vec<Encoding> = batch
             .texts
             .iter()
-            .chain(&batch.negatives)
+            .chain(negatives.iter().flatten())
             .cloned()
             .collect();
-        let all = TextBatch::new(&all, &self.model.text, &self.device);
-        let all = self.clip.embed_texts(all);
-        let (positives, negatives) = (batch.texts.len(), batch.negatives.len());
+        let all = if text {
+            let inner = self.device.clone().without_autodiff();
+            let batch = TextBatch::new(&all, &self.model.text, &inner);
+            Tensor::from_inner(self.clip.valid().embed_texts(batch))
+        } else {
+            self.clip
+                .embed_texts(TextBatch::new(&all, &self.model.text, &self.device))
+        };
+        let positives = batch.texts.len();
         let texts = all.clone().narrow(0, 0, positives);
-        let negatives = (negatives > 0).then(|| all.narrow(0, positives, negatives));
-        contrastive(images, texts, negatives, self.clip.logit_scale.val())
+        let negatives =
+            (!owners.is_empty()).then(|| all.narrow(0, positives, owners.len()));
+        let scale = self.clip.logit_scale.val();
+        match (self.config.loss, negatives) {
+            (Loss::Fsc(settings), Some(negatives)) => {
+                let own = own_negatives(
+                    &images, &texts, negatives, &owners, scale.clone(), settings,
+                );
+                let loss = contrastive(images, texts, None, scale);
+                match own {
+                    Some(own) => loss + own * settings.weight,
+                    None => loss,
+                }
+            }
+            (_, negatives) => contrastive(images, texts, negatives, scale),
+        }
     }
 
     fn clamp_logit_scale(&mut self) {

@@ -7,6 +7,7 @@
 mod dtype;
 mod files;
 mod names;
+mod snapshot;
 mod source;
 mod tensors;
 mod write;
@@ -19,6 +20,7 @@ pub use dtype::decode_f32;
 pub(crate) use dtype::encode_f32;
 pub use files::{Directory, InMemory, ModelFiles};
 pub use names::{Layout, parameters};
+pub use snapshot::Snapshot;
 pub use source::{ModelSource, Weights};
 pub use tensors::{Dtype, NamedReader, ReadSeek, TensorFiles, TensorWriter};
 pub(crate) use write::is_same_place;

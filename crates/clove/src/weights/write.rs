@@ -25,7 +25,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    fn of(self, found: Dtype) -> Dtype {
+    pub(super) fn of(self, found: Dtype) -> Dtype {
         match self {
             Self::Unchanged => found,
             Self::F32 => Dtype::F32,
@@ -394,7 +394,7 @@ fn open_clip_preprocess(preprocess: &Preprocess) -> Result<Value, String> {
     }))
 }
 
-fn hugging_face_preprocess(preprocess: &Preprocess) -> Value {
+pub(super) fn hugging_face_preprocess(preprocess: &Preprocess) -> Value {
     let crop = preprocess.size();
     let (resize, size) = match preprocess.resize() {
         Resize::Keep => (false, json!({ "shortest_edge": crop })),

@@ -1,0 +1,77 @@
+//! How far the lab is: a bar with the time left on a terminal, a line now and then elsewhere.
+
+use std::io::IsTerminal as _;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::output;
+
+/// Progress of several threads.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+    /// Where there's no terminal: when the last line was printed.
+    plain: Option<Mutex<Instant>>,
+}
+
+impl Progress {
+    /// Between lines where there's no terminal.
+    const PAUSE: Duration = Duration::from_secs(20);
+
+    pub fn new() -> Self {
+        let style = ProgressStyle::with_template("{msg:<40} [{bar:30}] {percent}% {elapsed} gone, {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> ");
+        let bar = ProgressBar::new(0).with_style(style);
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self {
+            bar,
+            plain: (!std::io::stderr().is_terminal()).then(|| Mutex::new(Instant::now())),
+        }
+    }
+
+    /// Sets the work that there is, in units that take about the same time.
+    pub fn plan(&self, units: u64) {
+        self.bar.set_length(units);
+    }
+
+    /// Adds to it.
+    pub fn plan_more(&self, units: u64) {
+        self.bar.inc_length(units);
+    }
+
+    /// Says what is being done.
+    pub fn say(&self, what: &str) {
+        self.bar.set_message(what.to_owned());
+    }
+
+    /// Some of the work is done.
+    pub fn advance(&self, units: u64) {
+        self.bar.inc(units);
+        if let Some(Ok(mut last)) = self.plain.as_ref().map(Mutex::lock)
+            && last.elapsed() > Self::PAUSE
+        {
+            *last = Instant::now();
+            let all = self.bar.length().unwrap_or(0).max(1);
+            output::note(&format!(
+                "{}: {} %, {} s gone, {} s left",
+                self.bar.message(),
+                100 * self.bar.position() / all,
+                self.bar.elapsed().as_secs(),
+                self.bar.eta().as_secs(),
+            ));
+        }
+    }
+
+    /// Some of the work was done in an earlier sitting.
+    pub fn skip(&self, units: u64) {
+        self.bar.inc(units);
+        self.bar.reset_eta();
+    }
+
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

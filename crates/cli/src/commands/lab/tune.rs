@@ -1,0 +1,256 @@
+//! One training run of the lab in a folder of its own, so that it can be stopped and taken up again.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+use clove::device::Device;
+use clove::lab::{self, Curve, Recipe, SceneSuite, Texts, Tuning, Variant};
+use clove::weights::Snapshot;
+use clove_data::run::Position;
+use serde::{Deserialize, Serialize};
+
+use super::Context;
+use crate::session::{Session, Start};
+
+/// Steps between checkpoints: some ten seconds of work.
+const CHECKPOINT_EVERY: usize = 100;
+
+/// Points of a learning curve.
+const CURVE_POINTS: usize = 6;
+
+/// A training run.
+pub struct Job {
+    pub seed: u64,
+    name: &'static str,
+    slug: &'static str,
+    texts: Texts,
+    recipe: Recipe,
+}
+
+/// What came of it.
+pub struct Tuned {
+    pub model: Snapshot,
+    pub curve: Curve,
+}
+
+/// The run's configuration, by which it's known again.
+#[derive(Serialize)]
+struct Config {
+    model: &'static str,
+    seed: u64,
+    steps: usize,
+    batch: usize,
+    learning_rate: f64,
+    warmup: usize,
+    negatives: usize,
+    /// BLAKE3 of the weights that it starts from.
+    from: String,
+}
+
+/// The validation figures of a run so far, `curve.json`.
+#[derive(Default, Serialize, Deserialize)]
+struct Validated {
+    points: Vec<(usize, f64, f64)>,
+}
+
+/// The lines of metrics.jsonl that make the curve.
+#[derive(Deserialize)]
+struct Loss {
+    step: usize,
+    loss: Option<f64>,
+}
+
+impl Job {
+    pub fn tune(variant: Variant, seed: u64, recipe: Recipe) -> Self {
+        Self {
+            seed,
+            name: variant.name(),
+            slug: variant.slug(),
+            texts: variant.texts(&recipe),
+            recipe,
+        }
+    }
+
+    pub fn pretrain(seed: u64) -> Self {
+        Self {
+            seed,
+            name: "pretraining",
+            slug: "pretraining",
+            texts: Texts::AltTexts,
+            recipe: Recipe::PRETRAINING,
+        }
+    }
+
+    /// In units of the progress: a picture embedded is one, and a pair trained on about four.
+    pub fn work(&self) -> u64 {
+        4 * (self.recipe.steps * self.recipe.batch) as u64
+    }
+}
+
+/// A model with random weights.
+pub fn blank(seed: u64, device: &Device) -> Result<Snapshot> {
+    let config = lab::config(&lab::tokenizer()?);
+    let clip = config.init(seed, device);
+    Ok(pollster::block_on(Snapshot::of(&clip, &config))?)
+}
+
+/// What is said when the user stops the lab.
+pub fn interrupted(out: &Path) -> String {
+    format!(
+        "stopped; everything is kept in {}, and the same command goes on from there",
+        out.display()
+    )
+}
+
+/// Trains, or takes the training up again, or only reads its result. `watched` is measured along the way.
+pub fn run(
+    context: &Context<'_>,
+    job: &Job,
+    start: &Snapshot,
+    watched: Option<&SceneSuite>,
+) -> Result<Tuned> {
+    let dir = context
+        .out
+        .join("runs")
+        .join(format!("{}-seed-{}", job.slug, job.seed));
+    let config = config(job, start)?;
+    let (mut session, found) = Session::open(
+        &dir,
+        &config,
+        Start::Either,
+        context.companions.clone(),
+        1,
+    )?;
+    let (texts, recipe, device) = (job.texts, job.recipe, &context.device);
+    let mut tuning = match found {
+        Some((state, _)) => Tuning::resume(state, texts, recipe, job.seed, device)
+            .with_context(|| dir.display().to_string())?,
+        None => Tuning::new(start, texts, recipe, job.seed, device)?,
+    };
+    context.progress.skip(job.work() * tuning.steps() as u64 / recipe.steps as u64);
+    let mut validated = read_validated(&dir);
+    validated.points.retain(|point| point.0 <= tuning.steps());
+    let label = format!("{}, seed {}", job.name, job.seed);
+    while !tuning.is_done() {
+        context.progress.say(&label);
+        let began = Instant::now();
+        let report = pollster::block_on(tuning.step())
+            .with_context(|| format!("training {label}"))?;
+        let pairs_per_second = recipe.batch as f64 / began.elapsed().as_secs_f64();
+        session.record(&report, pairs_per_second)?;
+        context.progress.advance(4 * recipe.batch as u64);
+        let done = tuning.steps();
+        if let Some(suite) = watched
+            && is_curve_point(done, recipe.steps)
+        {
+            let point = validate(context, &tuning, suite)?;
+            validated.points.push((done, point.0, point.1));
+            write_validated(&dir, &validated)?;
+            session.scalars(
+                report.step,
+                &[
+                    ("validation/composition", point.0 as f32),
+                    ("validation/recognition", point.1 as f32),
+                ],
+            )?;
+        }
+        let stop = context.interrupt.asked();
+        if stop || done.is_multiple_of(CHECKPOINT_EVERY) || tuning.is_done() {
+            save(&mut session, &tuning, job)?;
+        }
+        if stop {
+            bail!(interrupted(context.out));
+        }
+    }
+    let model = pollster::block_on(tuning.state())?.model;
+    let curve = Curve {
+        name: job.name.to_owned(),
+        loss: losses(&dir)?,
+        composition: validated.points.iter().map(|point| (point.0, point.1)).collect(),
+        recognition: validated.points.iter().map(|point| (point.0, point.2)).collect(),
+    };
+    Ok(Tuned { model, curve })
+}
+
+fn config(job: &Job, start: &Snapshot) -> Result<String> {
+    let Recipe {
+        steps,
+        batch,
+        learning_rate,
+        warmup,
+        negatives,
+    } = job.recipe;
+    let weights = start.write_hugging_face(
+        Vec::new(),
+        clove::weights::Precision::F32,
+    )?;
+    Ok(toml::to_string(&Config {
+        model: job.name,
+        seed: job.seed,
+        steps,
+        batch,
+        learning_rate,
+        warmup,
+        negatives,
+        from: clove_data::run::hash(&weights),
+    })?)
+}
+
+fn is_curve_point(step: usize, steps: usize) -> bool {
+    (1..=CURVE_POINTS).any(|point| step == steps * point / CURVE_POINTS)
+}
+
+fn validate(context: &Context<'_>, tuning: &Tuning, suite: &SceneSuite) -> Result<(f64, f64)> {
+    pollster::block_on(async {
+        let model = tuning.state().await?.model;
+        let scorer = lab::scorer(&model, &context.device).await?;
+        let scores = suite.evaluate(&scorer, &mut |_| {}).await?;
+        Ok(lab::figures(&scores))
+    })
+}
+
+fn save(session: &mut Session, tuning: &Tuning, job: &Job) -> Result<()> {
+    let state = pollster::block_on(tuning.state())?;
+    let samples = (state.step * job.recipe.batch) as u64;
+    let position = Position {
+        step: state.step,
+        samples,
+        skipped: 0,
+        seed: job.seed,
+        config_hash: String::new(),
+    };
+    session.save(&state, position)
+}
+
+fn read_validated(dir: &Path) -> Validated {
+    // It's a convenience: without it the curve is shorter.
+    fs::read_to_string(dir.join("curve.json"))
+        .ok()
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default()
+}
+
+fn write_validated(dir: &Path, validated: &Validated) -> Result<()> {
+    crate::tensors::write_text(&dir.join("curve.json"), &serde_json::to_string(validated)?)
+}
+
+/// The mean loss of each thirtieth of the run.
+fn losses(dir: &Path) -> Result<Vec<(usize, f64)>> {
+    let path = dir.join("metrics.jsonl");
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let lines: Vec<Loss> = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let chunk = lines.len().div_ceil(30).max(1);
+    Ok(lines
+        .chunks(chunk)
+        .filter_map(|chunk| {
+            let losses: Vec<f64> = chunk.iter().filter_map(|line| line.loss).collect();
+            let mean = losses.iter().sum::<f64>() / losses.len() as f64;
+            Some((chunk.last()?.step + 1, mean))
+        })
+        .collect())
+}

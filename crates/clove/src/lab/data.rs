@@ -1,0 +1,81 @@
+//! Batches of scenes for the trainer.
+
+use clove_scenes::{Picture, Pool, Scene, Split, Style, Wording, alt_text, caption, draw, negative};
+
+use crate::preprocess::{Preprocess, RgbImage};
+use crate::tokenizer::Tokenizer;
+use crate::train::Batch;
+
+/// What the texts of a batch are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Texts {
+    /// Noisy alt texts of all shapes, as pretraining has them.
+    AltTexts,
+    /// Full captions of the common shapes, with this many hard negatives each.
+    Captions {
+        /// How negatives are made; none for plain fine-tuning.
+        style: Option<Style>,
+        /// Negatives of each caption.
+        negatives: usize,
+    },
+}
+
+impl Texts {
+    /// The scenes from `first` to `first + count` of the stream of `seed`.
+    ///
+    /// # Panics
+    /// Never: pictures have as many bytes as pixels ask for.
+    #[must_use]
+    pub fn batch(
+        self,
+        seed: u64,
+        first: u64,
+        count: usize,
+        tokenizer: &Tokenizer,
+        preprocess: &Preprocess,
+    ) -> Batch {
+        let mut batch = Batch {
+            pixels: Vec::new(),
+            texts: Vec::with_capacity(count),
+            negatives: Vec::new(),
+        };
+        for index in first..first + count as u64 {
+            match self {
+                Self::AltTexts => {
+                    let mut random = Split::Pretraining.random(seed, index);
+                    let scene = Scene::random(&mut random, Pool::All);
+                    let text = alt_text(&scene, &mut random);
+                    batch.texts.push(tokenizer.encode(&text));
+                    let picture = draw(&scene, preprocess.size(), &mut random);
+                    batch.pixels.extend(pixels(picture, preprocess));
+                }
+                Self::Captions { style, negatives } => {
+                    let mut random = Split::FineTuning.random(seed, index);
+                    let scene = Scene::random(&mut random, Pool::Common);
+                    let wording = Wording::random(&mut random);
+                    let picture = draw(&scene, preprocess.size(), &mut random);
+                    batch.pixels.extend(pixels(picture, preprocess));
+                    batch
+                        .texts
+                        .push(tokenizer.encode(&caption(&scene, wording)));
+                    if let Some(style) = style {
+                        batch.negatives.push(
+                            (0..negatives)
+                                .filter_map(|_| negative(&scene, wording, style, &mut random))
+                                .map(|(_, text)| tokenizer.encode(&text))
+                                .collect(),
+                        );
+                    }
+                }
+            }
+        }
+        batch
+    }
+}
+
+/// A picture's normalised pixels, `[3, size, size]`.
+pub(super) fn pixels(picture: Picture, preprocess: &Preprocess) -> Vec<f32> {
+    let image = RgbImage::from_raw(picture.size, picture.size, picture.rgb)
+        .expect("a picture has three bytes for each pixel");
+    preprocess.normalise(&image)
+}

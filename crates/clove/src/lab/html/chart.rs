@@ -1,0 +1,389 @@
+//! What the charts share: scales, marks, and labels that keep out of each other's way.
+
+use super::text::{fixed, usable};
+
+/// Colours of `chart.css`, and shapes of [`mark`].
+const SERIES: usize = 7;
+
+/// The style of every chart; part of the page's style and of the SVG that stands alone.
+pub(super) const CHART_CSS: &str = include_str!("chart.css");
+
+/// Width of a letter in parts of the font's size: above the mean of the system fonts, so that boxes are too large
+/// rather than too small.
+const LETTER: f64 = 0.56;
+
+/// Most ticks on an axis, whatever its range.
+const MOST_TICKS: usize = 24;
+
+/// Class of the series' colour.
+pub(super) fn colour(series: usize) -> String {
+    format!("s{}", series % SERIES)
+}
+
+/// Estimated width of a line of text.
+pub(super) fn text_width(text: &str, font: f64) -> f64 {
+    text.chars()
+        .map(|letter| if letter.is_ascii() { LETTER } else { 0.8 })
+        .sum::<f64>()
+        * font
+}
+
+/// An axis: values from `low` to `high` on pixels from `start` to `end`.
+#[derive(Debug, Clone)]
+pub(super) struct Scale {
+    low: f64,
+    high: f64,
+    start: f64,
+    end: f64,
+    step: f64,
+}
+
+/// What an axis may show.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Below this an axis never goes.
+    pub floor: f64,
+    /// Above this an axis never goes.
+    pub ceiling: f64,
+    /// It shows at least so much, however close the values are.
+    pub least_span: f64,
+}
+
+impl Scale {
+    /// Holds all the values with some room, if there are any; `ticks` is about how many it has.
+    pub(super) fn over(
+        values: impl IntoIterator<Item = f64>,
+        limits: Limits,
+        pixels: (f64, f64),
+        ticks: f64,
+    ) -> Option<Self> {
+        let mut values = values.into_iter().filter_map(usable);
+        let first = values.next()?;
+        let (low, high) = values.fold((first, first), |(low, high), value| {
+            (low.min(value), high.max(value))
+        });
+        // Rounding would merge the ticks of a span that is tiny beside its values.
+        let span = (high - low)
+            .max(limits.least_span)
+            .max(high.abs().max(low.abs()) * 1e-6);
+        let middle = (low + high) / 2.0;
+        let reach = span * 0.56;
+        let mut low = (middle - reach).max(limits.floor.min(low));
+        let mut high = (middle + reach).min(limits.ceiling.max(high));
+        if high - low < span {
+            if low <= limits.floor {
+                high = low + span;
+            } else {
+                low = high - span;
+            }
+        }
+        let rough = (high - low) / ticks;
+        let power = 10f64.powf(rough.log10().floor());
+        let step = [1.0, 2.0, 5.0, 10.0]
+            .into_iter()
+            .map(|factor| factor * power)
+            .find(|step| *step >= rough * 0.999)?;
+        Some(Self {
+            low,
+            high,
+            start: pixels.0,
+            end: pixels.1,
+            step,
+        })
+    }
+
+    /// The pixel of a value.
+    pub(super) fn at(&self, value: f64) -> f64 {
+        let share = (value - self.low) / (self.high - self.low);
+        self.start + share * (self.end - self.start)
+    }
+
+    /// The pixel of a value, or of the end of the axis that is nearest to it.
+    pub(super) fn at_clamped(&self, value: f64) -> f64 {
+        self.at(value.clamp(self.low, self.high))
+    }
+
+    /// Pixel and text of each tick.
+    pub(super) fn ticks(&self) -> Vec<(f64, String)> {
+        let decimals = (-self.step.log10().floor()).clamp(0.0, 6.0) as usize;
+        let first = (self.low / self.step - 1e-9).ceil();
+        (0..MOST_TICKS)
+            .map(|index| (first + index as f64) * self.step)
+            .take_while(|value| *value <= self.high + self.step * 1e-9)
+            .map(|value| (self.at(value), fixed(value, decimals)))
+            .collect()
+    }
+}
+
+/// How a mark is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fill {
+    Full,
+    Hollow,
+}
+
+/// A mark in the series' own colour and shape, so that colour is never the only difference.
+pub(super) fn mark(series: usize, fill: Fill, (x, y): (f64, f64), radius: f64) -> String {
+    let class = match fill {
+        Fill::Full => "full",
+        Fill::Hollow => "hollow",
+    };
+    // Past the last colour the shapes go on by one, so that no pair of the two comes back soon.
+    let shape = (series + series / SERIES) % SERIES;
+    // A square, and a triangle more, looks larger than a circle of its radius.
+    let polygon = |corners: usize, turn: f64, scale: f64| -> String {
+        let corner = |index: usize| {
+            let angle = (index as f64 / corners as f64 + turn) * std::f64::consts::TAU;
+            format!(
+                "{:.1} {:.1}",
+                x + angle.sin() * radius * scale,
+                y - angle.cos() * radius * scale
+            )
+        };
+        (0..corners).map(corner).collect::<Vec<_>>().join("L")
+    };
+    let path = match shape {
+        0 => {
+            return format!(r#"<circle class="{class}" cx="{x:.1}" cy="{y:.1}" r="{radius:.1}"/>"#);
+        }
+        1 => polygon(4, 0.125, 1.25),
+        2 => polygon(3, 0.0, 1.4),
+        3 => polygon(4, 0.0, 1.3),
+        4 => polygon(3, 0.5, 1.4),
+        5 => polygon(6, 0.0, 1.15),
+        _ => polygon(5, 0.5, 1.2),
+    };
+    format!(r#"<path class="{class}" d="M{path}Z"/>"#)
+}
+
+/// A line through points; a point that can't be plotted leaves a gap.
+pub(super) fn polyline(points: impl IntoIterator<Item = Option<(f64, f64)>>) -> String {
+    let mut path = String::new();
+    let mut pen_is_down = false;
+    for point in points {
+        if let Some((x, y)) = point {
+            path.push(if pen_is_down { 'L' } else { 'M' });
+            path.push_str(&format!("{x:.1} {y:.1}"));
+        }
+        pen_is_down = point.is_some();
+    }
+    if path.is_empty() {
+        path
+    } else {
+        format!(r#"<path class="line" d="{path}"/>"#)
+    }
+}
+
+/// Upright rectangle.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Area {
+    pub left: f64,
+    pub top: f64,
+    pub right: f64,
+    pub bottom: f64,
+}
+
+impl Area {
+    fn around(middle: (f64, f64), width: f64, height: f64) -> Self {
+        Self {
+            left: middle.0 - width / 2.0,
+            top: middle.1 - height / 2.0,
+            right: middle.0 + width / 2.0,
+            bottom: middle.1 + height / 2.0,
+        }
+    }
+
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        self.left < other.right
+            && other.left < self.right
+            && self.top < other.bottom
+            && other.top < self.bottom
+    }
+
+    fn holds(&self, other: &Self) -> bool {
+        self.left <= other.left
+            && self.top <= other.top
+            && self.right >= other.right
+            && self.bottom >= other.bottom
+    }
+
+    fn nearest(&self, (x, y): (f64, f64)) -> (f64, f64) {
+        (
+            x.clamp(self.left, self.right),
+            y.clamp(self.top, self.bottom),
+        )
+    }
+}
+
+/// Frame, grid and tick labels of a plot.
+pub(super) fn frame(plot: Area, across: &Scale, up: &Scale, font: f64) -> String {
+    let mut svg = String::new();
+    for (y, label) in up.ticks() {
+        svg.push_str(&format!(
+            r#"<path class="grid" d="M{:.1} {y:.1}H{:.1}"/><text class="tick" text-anchor="end" x="{:.1}" y="{:.1}">{label}</text>"#,
+            plot.left,
+            plot.right,
+            plot.left - 8.0,
+            y + font * 0.35
+        ));
+    }
+    // Long numbers on a narrow axis: every second tick, or every third, keeps its label.
+    let ticks = across.ticks();
+    let widest = ticks
+        .iter()
+        .map(|(_, label)| text_width(label, font))
+        .fold(0.0, f64::max);
+    let apart = match ticks.as_slice() {
+        [(first, _), (second, _), ..] => second - first,
+        _ => widest + font,
+    };
+    let every = ((widest + font * 0.6) / apart).ceil().max(1.0) as usize;
+    for (index, (x, label)) in ticks.iter().enumerate() {
+        svg.push_str(&format!(
+            r#"<path class="grid" d="M{x:.1} {:.1}V{:.1}"/>"#,
+            plot.top, plot.bottom
+        ));
+        if index % every == 0 {
+            svg.push_str(&format!(
+                r#"<text class="tick" text-anchor="middle" x="{x:.1}" y="{:.1}">{label}</text>"#,
+                plot.bottom + font * 1.3
+            ));
+        }
+    }
+    svg.push_str(&format!(
+        r#"<path class="axis" d="M{0:.1} {1:.1}V{2:.1}H{3:.1}"/>"#,
+        plot.left, plot.top, plot.bottom, plot.right
+    ));
+    svg
+}
+
+/// Places labels beside their points where they cover the least; no label ever covers another.
+#[derive(Debug)]
+pub(super) struct Labels {
+    plot: Area,
+    font: f64,
+    taken: Vec<Area>,
+    marks: Vec<Area>,
+    /// Places along the lines; close enough together that a label can't lie between two.
+    trail: Vec<(f64, f64)>,
+}
+
+impl Labels {
+    pub(super) fn new(plot: Area, font: f64) -> Self {
+        Self {
+            plot,
+            font,
+            taken: Vec::new(),
+            marks: Vec::new(),
+            trail: Vec::new(),
+        }
+    }
+
+    /// Keeps labels off a mark.
+    pub(super) fn keep_off(&mut self, at: (f64, f64), radius: f64) {
+        let side = 2.0 * radius + 4.0;
+        self.marks.push(Area::around(at, side, side));
+    }
+
+    /// Keeps labels off a line, as far as there is room elsewhere.
+    pub(super) fn keep_off_line(&mut self, from: (f64, f64), to: (f64, f64)) {
+        let length = (to.0 - from.0).hypot(to.1 - from.1);
+        let pieces = (length / self.font * 2.0).ceil().max(1.0) as usize;
+        for piece in 0..=pieces {
+            let share = piece as f64 / pieces as f64;
+            self.trail.push((
+                from.0 + (to.0 - from.0) * share,
+                from.1 + (to.1 - from.1) * share,
+            ));
+        }
+    }
+
+    /// The label as SVG, with a leader where it stands away from its point; empty if there is no room for it at all.
+    /// `text` must be escaped already.
+    pub(super) fn place(&mut self, at: (f64, f64), text: &str) -> String {
+        let (width, height) = (text_width(text, self.font), self.font * 1.25);
+        let best = [9.0, 16.0, 26.0, 40.0, 58.0, 80.0, 110.0, 150.0]
+            .into_iter()
+            .flat_map(|distance| (0..24).map(move |turn| (distance, turn)))
+            .filter_map(|(distance, turn)| {
+                let (y, x) = (f64::from(turn) / 24.0 * std::f64::consts::TAU).sin_cos();
+                let middle = (
+                    at.0 + x * (distance + width / 2.0),
+                    at.1 + y * (distance + height / 2.0),
+                );
+                let area = Area::around(middle, width, height);
+                let is_free = self.plot.holds(&area)
+                    && !self.taken.iter().any(|other| other.meets(&area));
+                is_free.then(|| (self.cost(&area, at), area))
+            })
+            .min_by(|one, other| one.0.total_cmp(&other.0));
+        let Some((_, area)) = best else {
+            return String::new();
+        };
+        self.taken.push(area);
+        let near = area.nearest(at);
+        let gap = (near.0 - at.0).hypot(near.1 - at.1);
+        let mut svg = String::new();
+        if gap > self.font * 1.3 {
+            svg.push_str(&format!(
+                r#"<path class="leader" d="M{:.1} {:.1}L{:.1} {:.1}"/>"#,
+                at.0, at.1, near.0, near.1
+            ));
+        }
+        svg.push_str(&format!(
+            r#"<text class="label" text-anchor="middle" x="{:.1}" y="{:.1}">{text}</text>"#,
+            (area.left + area.right) / 2.0,
+            (area.top + area.bottom) / 2.0 + self.font * 0.35
+        ));
+        svg
+    }
+
+    fn cost(&self, area: &Area, at: (f64, f64)) -> f64 {
+        let near = area.nearest(at);
+        let marks = self.marks.iter().filter(|mark| mark.meets(area)).count();
+        let trail = self
+            .trail
+            .iter()
+            .filter(|(x, y)| {
+                *x > area.left && *x < area.right && *y > area.top && *y < area.bottom
+            })
+            .count();
+        // In pixels of distance: a covered mark is worse than a far label, a piece of line less so.
+        (near.0 - at.0).hypot(near.1 - at.1) + 60.0 * marks as f64 + 12.0 * trail as f64
+    }
+}
+
+/// One entry of a legend: its drawing to the right of the origin, about the line's middle, and its words, escaped.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub drawing: String,
+    pub words: String,
+}
+
+/// Room for a key's drawing.
+pub(super) const KEY_WIDTH: f64 = 26.0;
+
+/// The legend in lines no longer than `width`, and its height.
+pub(super) fn legend(keys: &[Key], corner: (f64, f64), width: f64, font: f64) -> (String, f64) {
+    let line = font * 1.6;
+    let (mut x, mut y) = (0.0, line / 2.0);
+    let mut svg = String::new();
+    for key in keys {
+        let wide = KEY_WIDTH + 6.0 + text_width(&key.words, font);
+        if x > 0.0 && x + wide > width {
+            x = 0.0;
+            y += line;
+        }
+        svg.push_str(&format!(
+            r#"<g transform="translate({:.1} {:.1})">{}<text class="key" x="{:.1}" y="{:.1}">{}</text></g>"#,
+            corner.0 + x,
+            corner.1 + y,
+            key.drawing,
+            KEY_WIDTH + 6.0,
+            font * 0.35,
+            key.words
+        ));
+        x += wide + font * 1.2;
+    }
+    (svg, y + line / 2.0)
+}

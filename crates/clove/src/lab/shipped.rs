@@ -1,0 +1,141 @@
+//! The scene models that come with the program: the pretrained one in f16, and how the fine-tuned one differs from it.
+//!
+//! Both were made by `clove lab --from-scratch`; models/README.md beside them says with which settings.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read as _, Write as _};
+use std::sync::Arc;
+
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
+
+use super::model;
+use super::tuning::LabError;
+use crate::model::Parameters;
+use crate::weights::{InMemory, ModelSource, Precision, Snapshot, WeightsError, parameters};
+
+const PRETRAINED: &[u8] = include_bytes!("models/pretrained.safetensors");
+const DELTAS: &[u8] = include_bytes!("models/clove.deltas");
+
+/// The pretrained scene model.
+///
+/// # Errors
+/// Never, unless the program was built from damaged files.
+pub fn pretrained() -> Result<Snapshot, LabError> {
+    read_model(PRETRAINED)
+}
+
+/// The scene model that CLoVe made of [`pretrained`], unpatched, to the precision of [`write_deltas`].
+///
+/// # Errors
+/// Never, unless the program was built from damaged files.
+pub fn finetuned() -> Result<Snapshot, LabError> {
+    Ok(read_deltas(&pretrained()?, DELTAS)?)
+}
+
+/// A scene model from the bytes of its model.safetensors.
+///
+/// # Errors
+/// When they aren't those of a scene model.
+pub fn read_model(weights: &[u8]) -> Result<Snapshot, LabError> {
+    let config = model::config(&model::tokenizer()?);
+    let files = [
+        (
+            "config.json",
+            config.to_hugging_face().to_string().into_bytes(),
+        ),
+        ("model.safetensors", weights.to_vec()),
+    ];
+    let files = InMemory {
+        name: "the scene model".to_owned(),
+        files: files
+            .into_iter()
+            .map(|(name, bytes)| (name.to_owned(), Arc::from(bytes)))
+            .collect::<BTreeMap<_, _>>(),
+    };
+    let source = ModelSource::open(Box::new(files))?;
+    Ok(Snapshot::from_parameters(source.config(), &mut source.weights()?)?)
+}
+
+/// A scene model's weights as f16.
+///
+/// # Errors
+/// Never: memory doesn't fail.
+pub fn write_model(model: &Snapshot) -> io::Result<Vec<u8>> {
+    model.write_hugging_face(Vec::new(), Precision::F16)
+}
+
+/// Steps from zero to the largest difference of a tensor, either way.
+const LEVELS: f32 = 31.0;
+
+/// How `finetuned` differs from `pretrained`: for each parameter in the model's order the largest difference as an f32, then
+/// each difference in [`LEVELS`] steps of it as a signed byte; deflated.
+///
+/// # Errors
+/// When the models have different shapes.
+pub fn write_deltas(pretrained: &Snapshot, finetuned: &Snapshot) -> Result<Vec<u8>, WeightsError> {
+    let (mut base, mut tuned) = (pretrained.clone(), finetuned.clone());
+    let mut bytes = Vec::new();
+    for (name, shape) in parameters(pretrained.config()) {
+        let (base, tuned) = (base.values(&name, &shape)?, tuned.values(&name, &shape)?);
+        let differences: Vec<f32> = tuned.iter().zip(&base).map(|(tuned, base)| tuned - base).collect();
+        let largest = differences.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+        bytes.extend(largest.to_le_bytes());
+        let step = if largest > 0.0 { LEVELS / largest } else { 0.0 };
+        bytes.extend(differences.iter().map(|value| (value * step).round() as i8 as u8));
+    }
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+    encoder
+        .write_all(&bytes)
+        .and_then(|()| encoder.finish())
+        .map_err(|source| deltas_failed(source))
+}
+
+/// The model that [`write_deltas`] described, to half a step of each tensor's largest difference.
+///
+/// # Errors
+/// When `deltas` isn't as long as the model asks for.
+pub fn read_deltas(pretrained: &Snapshot, deltas: &[u8]) -> Result<Snapshot, WeightsError> {
+    struct Patched<'a> {
+        base: Snapshot,
+        deltas: &'a [u8],
+    }
+    impl Parameters for Patched<'_> {
+        type Error = WeightsError;
+
+        fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
+            let mut values = self.base.values(name, shape)?;
+            let short = || deltas_failed(io::ErrorKind::UnexpectedEof.into());
+            let (scale, rest) = self.deltas.split_first_chunk::<4>().ok_or_else(short)?;
+            let (steps, rest) = rest.split_at_checked(values.len()).ok_or_else(short)?;
+            self.deltas = rest;
+            let step = f32::from_le_bytes(*scale) / LEVELS;
+            for (value, delta) in values.iter_mut().zip(steps) {
+                *value += f32::from(*delta as i8) * step;
+            }
+            Ok(values)
+        }
+    }
+    let mut bytes = Vec::new();
+    DeflateDecoder::new(deltas)
+        .read_to_end(&mut bytes)
+        .map_err(deltas_failed)?;
+    let mut source = Patched {
+        base: pretrained.clone(),
+        deltas: &bytes,
+    };
+    let model = Snapshot::from_parameters(pretrained.config(), &mut source)?;
+    if source.deltas.is_empty() {
+        Ok(model)
+    } else {
+        Err(deltas_failed(io::ErrorKind::InvalidData.into()))
+    }
+}
+
+fn deltas_failed(source: io::Error) -> WeightsError {
+    WeightsError::Read {
+        file: "the scene model's deltas".to_owned(),
+        source,
+    }
+}

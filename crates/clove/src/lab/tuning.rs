@@ -1,0 +1,156 @@
+//! One training run on scenes, a step at a time.
+
+use thiserror::Error;
+
+use super::data::Texts;
+use super::model;
+use super::recipe::Recipe;
+use crate::device::Device;
+use crate::preprocess::{Preprocess, PreprocessError};
+use crate::score::{ScoreError, Scorer};
+use crate::tokenizer::{Tokenizer, TokenizerError};
+use crate::train::{StateError, StepReport, Trainer, TrainerState};
+use crate::weights::Snapshot;
+
+/// Why a lab run stops.
+#[derive(Debug, Error)]
+pub enum LabError {
+    /// The device fails, or the model gives no numbers.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    /// A saved run can't be taken up again.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The scene models' vocabulary can't be used.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The scene models' preprocessing can't be used.
+    #[error(transparent)]
+    Preprocess(#[from] PreprocessError),
+    /// A model's weights can't be used.
+    #[error(transparent)]
+    Weights(#[from] crate::weights::WeightsError),
+    /// The loss isn't a number any more.
+    #[error("the loss of step {step} is {loss}; lower the learning rate")]
+    Diverged {
+        /// Counted from 0.
+        step: usize,
+        /// What it is.
+        loss: f32,
+    },
+}
+
+/// A scene model in training. What it sees at a step depends on the seed and the step alone.
+#[derive(Debug)]
+pub struct Tuning {
+    trainer: Trainer,
+    texts: Texts,
+    recipe: Recipe,
+    seed: u64,
+    tokenizer: Tokenizer,
+    preprocess: Preprocess,
+}
+
+impl Tuning {
+    /// Starts from `model`.
+    ///
+    /// # Errors
+    /// When the model's parts don't fit together.
+    pub fn new(
+        model: &Snapshot,
+        texts: Texts,
+        recipe: Recipe,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, LabError> {
+        let state = TrainerState {
+            step: 0,
+            model: model.clone(),
+            moments: std::collections::BTreeMap::new(),
+        };
+        Self::resume(state, texts, recipe, seed, device)
+    }
+
+    /// Goes on from what [`Self::state`] gave, in a run of the same settings.
+    ///
+    /// # Errors
+    /// When the state isn't that of such a run.
+    pub fn resume(
+        state: TrainerState,
+        texts: Texts,
+        recipe: Recipe,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, LabError> {
+        let config = state.model.config().clone();
+        Ok(Self {
+            trainer: Trainer::resume(state, config, recipe.train_config(), device)?,
+            texts,
+            recipe,
+            seed,
+            tokenizer: model::tokenizer()?,
+            preprocess: model::preprocess()?,
+        })
+    }
+
+    /// Steps taken.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.trainer.steps()
+    }
+
+    /// Whether there's no step left.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.steps() >= self.recipe.steps
+    }
+
+    /// Takes a step.
+    ///
+    /// # Errors
+    /// When the device fails, or the loss isn't finite.
+    pub async fn step(&mut self) -> Result<StepReport, LabError> {
+        let first = (self.trainer.steps() * self.recipe.batch) as u64;
+        let batch = self.texts.batch(
+            self.seed,
+            first,
+            self.recipe.batch,
+            &self.tokenizer,
+            &self.preprocess,
+        );
+        let report = self.trainer.step(&batch).await?;
+        if report.loss.is_finite() {
+            Ok(report)
+        } else {
+            Err(LabError::Diverged {
+                step: report.step,
+                loss: report.loss,
+            })
+        }
+    }
+
+    /// Everything that the next step depends on.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn state(&self) -> Result<TrainerState, LabError> {
+        Ok(self.trainer.state().await?)
+    }
+}
+
+/// A scene model ready to embed.
+///
+/// # Errors
+/// When the device fails.
+pub async fn scorer(model: &Snapshot, device: &Device) -> Result<Scorer, LabError> {
+    let clip = model.config().build(&mut model.clone(), device)?;
+    let (tokenizer, preprocess) = (model::tokenizer()?, model::preprocess()?);
+    Ok(Scorer::new(
+        clip,
+        model.config().clone(),
+        tokenizer,
+        preprocess,
+        device,
+    )
+    .await?)
+}

@@ -1,0 +1,125 @@
+//! A part of CLIP's vocabulary as a tokenizer.json: for small models, in which 49,408 embeddings would outweigh the rest.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Map, Value, json};
+
+use super::vocabulary::{END_OF_WORD, clip_tokens_and_merges};
+use super::words;
+use super::clean_text;
+
+/// The tokenizer.json of the smallest vocabulary that spells each of `texts` as CLIP's does, and any other ASCII text in single
+/// letters.
+///
+/// Ids are the printable ASCII characters, the same with the mark that ends a word, the merges in CLIP's order, then start and
+/// end of text, so that end of text is the highest, as in CLIP's.
+#[must_use]
+pub fn pruned_tokenizer_json(texts: &[&str]) -> String {
+    let (_, merges) = clip_tokens_and_merges();
+    let ranks: HashMap<(&str, &str), usize> = merges
+        .iter()
+        .enumerate()
+        .map(|(rank, (left, right))| ((left.as_str(), right.as_str()), rank))
+        .collect();
+    // By rank, so that the pruned vocabulary merges in the same order.
+    let mut used: BTreeMap<usize, (&str, &str)> = BTreeMap::new();
+    let mut symbols = String::new();
+    for text in texts {
+        for word in words::split(&clean_text(text)) {
+            words::write_symbols(word, &mut symbols);
+            merge(&symbols, &ranks, |rank| {
+                let (left, right) = &merges[rank];
+                used.insert(rank, (left, right));
+            });
+        }
+    }
+    let letters = || (b'!'..=b'~').map(char::from);
+    let tokens = letters()
+        .map(String::from)
+        .chain(letters().map(|letter| format!("{letter}{END_OF_WORD}")))
+        .chain(used.values().map(|(left, right)| format!("{left}{right}")))
+        .chain([START.to_owned(), END.to_owned()]);
+    let vocab: Map<String, Value> = tokens
+        .zip(0_u32..)
+        .map(|(token, id)| (token, Value::from(id)))
+        .collect();
+    let merges: Vec<[&str; 2]> = used.values().map(|(left, right)| [*left, *right]).collect();
+    let file = json!({
+        "version": "1.0",
+        "truncation": null,
+        "padding": null,
+        "added_tokens": [special(START, &vocab), special(END, &vocab)],
+        "normalizer": { "type": "Sequence", "normalizers": [
+            { "type": "NFC" },
+            { "type": "Replace", "pattern": { "Regex": "\\s+" }, "content": " " },
+            { "type": "Lowercase" },
+        ] },
+        "pre_tokenizer": { "type": "Sequence", "pretokenizers": [
+            {
+                "type": "Split",
+                "pattern": { "Regex": "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+" },
+                "behavior": "Removed",
+                "invert": true,
+            },
+            { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true },
+        ] },
+        "post_processor": {
+            "type": "RobertaProcessing",
+            "sep": [END, vocab[END]],
+            "cls": [START, vocab[START]],
+            "trim_offsets": false,
+            "add_prefix_space": false,
+        },
+        "decoder": { "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true },
+        "model": {
+            "type": "BPE",
+            "dropout": null,
+            "unk_token": END,
+            "continuing_subword_prefix": "",
+            "end_of_word_suffix": END_OF_WORD,
+            "fuse_unk": false,
+            "byte_fallback": false,
+            "vocab": vocab,
+            "merges": merges,
+        },
+    });
+    let mut text = format!("{file:#}");
+    text.push('\n');
+    text
+}
+
+const START: &str = "<|startoftext|>";
+const END: &str = "<|endoftext|>";
+
+fn special(token: &str, vocab: &Map<String, Value>) -> Value {
+    json!({
+        "id": vocab[token],
+        "content": token,
+        "single_word": false,
+        "lstrip": false,
+        "rstrip": false,
+        "normalized": false,
+        "special": true,
+    })
+}
+
+/// Merges a word's symbols as byte-pair encoding does, the lowest rank first, and tells each rank.
+fn merge(symbols: &str, ranks: &HashMap<(&str, &str), usize>, mut tell: impl FnMut(usize)) {
+    let mut parts: Vec<String> = symbols.chars().map(String::from).collect();
+    if let Some(last) = parts.last_mut() {
+        last.push_str(END_OF_WORD);
+    }
+    loop {
+        let best = parts
+            .windows(2)
+            .enumerate()
+            .filter_map(|(place, pair)| Some((*ranks.get(&(&*pair[0], &*pair[1]))?, place)))
+            .min();
+        let Some((rank, place)) = best else {
+            return;
+        };
+        tell(rank);
+        let right = parts.remove(place + 1);
+        parts[place].push_str(&right);
+    }
+}

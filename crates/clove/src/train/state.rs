@@ -1,0 +1,112 @@
+//! A training run that is put aside and taken up again.
+
+use std::collections::BTreeMap;
+
+use burn::module::Module as _;
+use burn::tensor::{Device, Tensor, TensorData};
+use thiserror::Error;
+
+use super::{AdamW, TrainConfig, Trainer};
+use crate::model::ClipConfig;
+use crate::score::{ScoreError, read_back};
+use crate::weights::{Snapshot, parameters};
+
+/// Everything that the next step depends on, in the host's memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainerState {
+    /// Steps taken.
+    pub step: usize,
+    /// The model's parameters.
+    pub model: Snapshot,
+    /// The running mean of each parameter's gradient, and that of its square, flattened, by the parameter's name.
+    pub moments: BTreeMap<String, [Vec<f32>; 2]>,
+}
+
+/// Why a run can't be taken up again.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// The optimiser's state isn't that of this model and these settings.
+    #[error("the optimiser's state doesn't fit the model: {}", differences.join(", "))]
+    Moments {
+        /// What is missing, unused or of another length.
+        differences: Vec<String>,
+    },
+    /// The model's parameters can't be had.
+    #[error(transparent)]
+    Model(#[from] crate::weights::WeightsError),
+}
+
+impl Trainer {
+    /// Reads everything back that a later [`Trainer::resume`] needs.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn state(&self) -> Result<TrainerState, ScoreError> {
+        let mut moments = BTreeMap::new();
+        for (name, [mean, square]) in self.optimizer.moments() {
+            let pair = [read_back(mean).await?, read_back(square).await?];
+            moments.insert(name.to_owned(), pair);
+        }
+        Ok(TrainerState {
+            step: self.step,
+            model: Snapshot::of(&self.model(), &self.model).await?,
+            moments,
+        })
+    }
+
+    /// Goes on from a state, strictly: every moment of every parameter that learns, and nothing else.
+    ///
+    /// # Errors
+    /// When the state isn't one of this model with this configuration.
+    pub fn resume(
+        state: TrainerState,
+        model: ClipConfig,
+        config: TrainConfig,
+        device: &Device,
+    ) -> Result<Self, StateError> {
+        let TrainerState {
+            step,
+            model: mut snapshot,
+            mut moments,
+        } = state;
+        let mut differences = Vec::new();
+        let mut restored = Vec::new();
+        // Before the first step there are none.
+        let learning = parameters(&model)
+            .into_iter()
+            .filter(|(name, _)| step > 0 && !config.locked.holds(name));
+        for (name, shape) in learning {
+            let elements = shape.iter().product::<usize>();
+            match moments.remove(&name) {
+                None => differences.push(format!("{name} is missing")),
+                Some(pair) if pair.iter().any(|values| values.len() != elements) => {
+                    differences.push(format!(
+                        "{name} has {} and {} elements instead of {elements}",
+                        pair[0].len(),
+                        pair[1].len()
+                    ));
+                }
+                Some(pair) => {
+                    let tensors = pair.map(|values| {
+                        Tensor::from_data(TensorData::new(values, [elements]), device)
+                    });
+                    restored.push((name, tensors));
+                }
+            }
+        }
+        differences.extend(moments.into_keys().map(|name| format!("{name} isn't used")));
+        if !differences.is_empty() {
+            return Err(StateError::Moments { differences });
+        }
+        let clip = model.build(&mut snapshot, device)?;
+        let steps = i32::try_from(step).expect("a run has fewer than 2^31 steps");
+        Ok(Self {
+            clip: clip.train(),
+            model,
+            optimizer: AdamW::restore(config.optimizer, steps, restored),
+            config,
+            step,
+            device: device.clone().autodiff(),
+        })
+    }
+}

@@ -1,0 +1,364 @@
+//! Checkpoints: written whole or not at all, and verified before they're used. Called by [`super::RunFolder`].
+//!
+//! Names that begin with a dot are never checkpoints. `.step-N.PID.partial` is being written, `.step-N.replaced` is the
+//! checkpoint that a new one of the same step takes the place of, and `.deleted` is being removed.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::RunError;
+use super::files::{self, failed};
+
+/// The file that lists the others.
+const MANIFEST: &str = "manifest.json";
+
+/// A checkpoint whose files are those that were written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Steps taken when it was saved.
+    pub step: usize,
+    /// Its folder.
+    pub dir: PathBuf,
+}
+
+/// The newest checkpoint that can be used.
+#[derive(Debug, Default)]
+pub struct Latest {
+    /// `None` where no checkpoint can be used.
+    pub checkpoint: Option<Checkpoint>,
+    /// Newer ones that are damaged, the newest first: their folders and what is wrong with them.
+    pub damaged: Vec<(PathBuf, String)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    step: usize,
+    /// By path within the checkpoint, with `/` between folders.
+    files: BTreeMap<String, Entry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    bytes: u64,
+    blake3: String,
+}
+
+impl Manifest {
+    fn to_text(&self) -> String {
+        let text = serde_json::to_string_pretty(self).expect("numbers and strings are always JSON");
+        text + "\n"
+    }
+}
+
+impl Checkpoint {
+    /// Opens the folder `step-N` after comparing the length and the BLAKE3 hash of every file with its manifest.
+    ///
+    /// Files that the manifest doesn't list are not looked at.
+    ///
+    /// # Errors
+    /// [`RunError::Damaged`] names the file and what differs; [`RunError::Io`] when a file can't be read.
+    pub fn open(dir: &Path) -> Result<Self, RunError> {
+        let path = dir.join(MANIFEST);
+        let damaged = |path: &Path, reason: String| RunError::Damaged {
+            path: path.to_owned(),
+            reason,
+        };
+        let bytes = read_or_damaged(&path, || fs::read(&path))?;
+        let manifest: Manifest = serde_json::from_slice(&bytes)
+            .map_err(|error| damaged(&path, format!("not a manifest of a checkpoint ({error})")))?;
+        // Reading alone would let a repeated or an unknown key pass.
+        if manifest.to_text().as_bytes() != bytes {
+            return Err(damaged(&path, "not as it was written".to_owned()));
+        }
+        let absolute = std::path::absolute(dir).map_err(failed(dir))?;
+        if absolute.file_name() != Some(folder_name(manifest.step).as_ref()) {
+            let reason = format!(
+                "is of step {}, so its folder must have the name {}",
+                manifest.step,
+                folder_name(manifest.step)
+            );
+            return Err(damaged(&path, reason));
+        }
+        if manifest.files.is_empty() {
+            return Err(damaged(&path, "lists no files".to_owned()));
+        }
+        for (name, entry) in &manifest.files {
+            if !Path::new(name)
+                .components()
+                .all(|part| matches!(part, Component::Normal(_)))
+            {
+                return Err(damaged(
+                    &path,
+                    format!("lists {name:?}, which is no file within it"),
+                ));
+            }
+            let file = dir.join(name);
+            let found = read_or_damaged(&file, || Entry::of(File::open(&file)?))?;
+            if found.bytes != entry.bytes {
+                let reason = format!("has {} bytes, {} were written", found.bytes, entry.bytes);
+                return Err(damaged(&file, reason));
+            }
+            if found.blake3 != entry.blake3 {
+                let reason = format!(
+                    "its bytes are not those that were written (BLAKE3 {}, in {MANIFEST} {})",
+                    found.blake3, entry.blake3
+                );
+                return Err(damaged(&file, reason));
+            }
+        }
+        Ok(Self {
+            step: manifest.step,
+            dir: dir.to_owned(),
+        })
+    }
+}
+
+impl Entry {
+    fn of(file: File) -> io::Result<Self> {
+        if !file.metadata()?.is_file() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(file)?;
+        Ok(Self {
+            bytes: hasher.count(),
+            blake3: hasher.finalize().to_hex().to_string(),
+        })
+    }
+}
+
+/// What isn't there is damage. That something can't be read (permissions, a failing disk) says nothing of the checkpoint,
+/// and going back to an older one is not the program's to decide.
+fn read_or_damaged<T>(path: &Path, read: impl FnOnce() -> io::Result<T>) -> Result<T, RunError> {
+    read().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => RunError::Damaged {
+            path: path.to_owned(),
+            reason: "is missing".to_owned(),
+        },
+        io::ErrorKind::IsADirectory => RunError::Damaged {
+            path: path.to_owned(),
+            reason: "is not a file".to_owned(),
+        },
+        _ => failed(path)(error),
+    })
+}
+
+fn folder_name(step: usize) -> String {
+    format!("step-{step}")
+}
+
+/// The step of a folder that is named exactly as ours are.
+fn step_of(name: &str) -> Option<usize> {
+    let step = name.strip_prefix("step-")?.parse().ok()?;
+    (folder_name(step) == name).then_some(step)
+}
+
+fn names(root: &Path) -> Result<Vec<String>, RunError> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root).map_err(failed(root))? {
+        let name = entry.map_err(failed(root))?.file_name();
+        names.extend(name.into_string());
+    }
+    Ok(names)
+}
+
+/// Steps of the checkpoints in `root`, the latest first.
+fn steps(root: &Path) -> Result<Vec<usize>, RunError> {
+    let mut steps: Vec<_> = names(root)?
+        .iter()
+        .filter_map(|name| step_of(name))
+        .collect();
+    steps.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(steps)
+}
+
+pub(super) fn latest(root: &Path) -> Result<Latest, RunError> {
+    let mut damaged = Vec::new();
+    for step in steps(root)? {
+        let dir = root.join(folder_name(step));
+        match Checkpoint::open(&dir) {
+            Ok(checkpoint) => {
+                return Ok(Latest {
+                    checkpoint: Some(checkpoint),
+                    damaged,
+                });
+            }
+            Err(error @ RunError::Damaged { .. }) => damaged.push((dir, error.to_string())),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Latest {
+        checkpoint: None,
+        damaged,
+    })
+}
+
+pub(super) fn save<E: Into<Box<dyn Error + Send + Sync>>>(
+    root: &Path,
+    step: usize,
+    keep: usize,
+    write: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<Checkpoint, RunError> {
+    let partial = root.join(files::partial_name(&folder_name(step)));
+    files::remove(&partial)?;
+    let saved = fill(&partial, step, write).and_then(|()| publish(root, &partial, step));
+    if saved.is_err() {
+        // The first error is the one to report.
+        let _ = files::remove(&partial);
+    }
+    let checkpoint = saved?;
+    prune(root, step, keep)?;
+    Ok(checkpoint)
+}
+
+/// Lets the caller write its files, lists them, and returns when all of it is on the disk.
+fn fill<E: Into<Box<dyn Error + Send + Sync>>>(
+    partial: &Path,
+    step: usize,
+    write: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), RunError> {
+    fs::create_dir(partial).map_err(failed(partial))?;
+    write(partial).map_err(|source| RunError::NotSaved {
+        step,
+        source: source.into(),
+    })?;
+    let mut manifest = Manifest {
+        step,
+        files: BTreeMap::new(),
+    };
+    sync_all(partial, "", &mut manifest.files)?;
+    if manifest.files.is_empty() {
+        return Err(RunError::Content {
+            path: partial.to_owned(),
+            problem: "no file was written; a checkpoint holds at least one",
+        });
+    }
+    files::write_synced(&partial.join(MANIFEST), manifest.to_text().as_bytes())?;
+    files::sync_folder(partial)
+}
+
+/// Syncs and lists what lies in a folder and the folders below it.
+fn sync_all(
+    folder: &Path,
+    prefix: &str,
+    listed: &mut BTreeMap<String, Entry>,
+) -> Result<(), RunError> {
+    for entry in fs::read_dir(folder).map_err(failed(folder))? {
+        let entry = entry.map_err(failed(folder))?;
+        let path = entry.path();
+        let refused = |problem| {
+            let path = path.clone();
+            Err(RunError::Content { path, problem })
+        };
+        let Ok(name) = entry.file_name().into_string() else {
+            return refused("names in a checkpoint must be UTF-8");
+        };
+        let name = format!("{prefix}{name}");
+        let kind = entry.file_type().map_err(failed(&path))?;
+        if kind.is_dir() {
+            sync_all(&path, &format!("{name}/"), listed)?;
+            files::sync_folder(&path)?;
+        } else if !kind.is_file() {
+            // What a link leads to can change after it was listed.
+            return refused("a checkpoint holds files and folders only, no links");
+        } else if name == MANIFEST {
+            return refused("this name is kept for the list of files");
+        } else {
+            let listing = File::options()
+                .read(true)
+                // Windows syncs what is open for writing only; elsewhere a read-only file can be synced too.
+                .write(cfg!(windows))
+                .open(&path)
+                .and_then(|file| {
+                    file.sync_all()?;
+                    Entry::of(file)
+                });
+            listed.insert(name, listing.map_err(failed(&path))?);
+        }
+    }
+    Ok(())
+}
+
+/// Gives a filled folder its name. At any instant a whole checkpoint of the step is there, or an older one.
+fn publish(root: &Path, partial: &Path, step: usize) -> Result<Checkpoint, RunError> {
+    let target = root.join(folder_name(step));
+    if fs::symlink_metadata(&target).is_ok() {
+        // Folders can't be exchanged in one call on every system. A kill between the two renames leaves the old one as
+        // `replaced`, and `recover` puts it back.
+        let replaced = root.join(format!(".{}.replaced", folder_name(step)));
+        discard(root, &replaced)?;
+        files::rename(&target, &replaced)?;
+        if let Err(error) = files::sync_folder(root).and_then(|()| files::rename(partial, &target))
+        {
+            // Where this fails too, `recover` does it.
+            let _ = fs::rename(&replaced, &target);
+            return Err(error);
+        }
+        files::sync_folder(root)?;
+        discard(root, &replaced)?;
+    } else {
+        files::rename(partial, &target)?;
+        files::sync_folder(root)?;
+    }
+    Ok(Checkpoint { step, dir: target })
+}
+
+/// Removes a folder in such a way that a kill halfway leaves nothing that looks like a checkpoint.
+fn discard(root: &Path, path: &Path) -> Result<(), RunError> {
+    if fs::symlink_metadata(path).is_err() {
+        return Ok(());
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let deleted = root.join(format!(".{}.deleted", name.trim_start_matches('.')));
+    files::remove(&deleted)?;
+    files::rename(path, &deleted)?;
+    files::sync_folder(root)?;
+    files::remove(&deleted)
+}
+
+/// Keeps the checkpoint of `step`, which was just saved, and those before it, `keep` in all.
+///
+/// Later ones stay: a resumed run went back behind them because they're damaged, and replaces them when it gets there.
+fn prune(root: &Path, step: usize, keep: usize) -> Result<(), RunError> {
+    let before = steps(root)?.into_iter().filter(|found| *found < step);
+    for old in before.skip(keep.saturating_sub(1)) {
+        discard(root, &root.join(folder_name(old)))?;
+    }
+    Ok(())
+}
+
+/// Clears up after a process that was killed. Called under the run's lock.
+pub(super) fn recover(root: &Path) -> Result<(), RunError> {
+    for name in names(root)? {
+        let path = root.join(&name);
+        let Some(rest) = name
+            .strip_prefix('.')
+            .filter(|rest| rest.starts_with("step-"))
+        else {
+            continue;
+        };
+        if rest.ends_with(".partial") || rest.ends_with(".deleted") {
+            files::remove(&path)?;
+        } else if let Some(target) = rest.strip_suffix(".replaced") {
+            let target = root.join(target);
+            match Checkpoint::open(&target) {
+                Ok(_) => discard(root, &path)?,
+                Err(RunError::Damaged { .. }) => {
+                    discard(root, &target)?;
+                    files::rename(&path, &target)?;
+                    files::sync_folder(root)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

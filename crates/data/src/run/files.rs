@@ -1,0 +1,205 @@
+//! Files that are on the disk, not on their way to it, when a function returns.
+
+use std::fs::{self, File};
+use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::RunError;
+
+pub(super) fn failed(path: &Path) -> impl FnOnce(io::Error) -> RunError {
+    move |source| RunError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes the names in a folder durable. Windows has no such call: there the file system's journal orders them.
+pub(super) fn sync_folder(path: &Path) -> Result<(), RunError> {
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    match File::open(path).and_then(|folder| folder.sync_all()) {
+        // Some network file systems answer so, and no other call would do more there.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        other => other.map_err(failed(path)),
+    }
+}
+
+/// Makes a folder and those above it that aren't there.
+pub(super) fn make_folder(path: &Path) -> Result<(), RunError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = parent(path);
+    if above != Path::new(".") {
+        make_folder(above)?;
+    }
+    match fs::create_dir(path) {
+        Ok(()) => sync_folder(above),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(failed(path)(error)),
+    }
+}
+
+/// Removes a file, a link or a folder with all it holds; what isn't there is removed already.
+pub(super) fn remove(path: &Path) -> Result<(), RunError> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(failed(path)),
+    }
+}
+
+/// Renames within one folder; durable after [`sync_folder`].
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), RunError> {
+    fs::rename(from, to).map_err(failed(to))
+}
+
+/// Writes a file under its own name, where nobody looks for it yet.
+pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), RunError> {
+    File::create(path)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+        .map_err(failed(path))
+}
+
+/// The name a file has until it's complete.
+pub(super) fn partial_name(name: &str) -> String {
+    format!(".{name}.{}.partial", std::process::id())
+}
+
+/// Writes a file beside its place and renames it there: at any instant the place holds the old bytes or the new ones.
+pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), RunError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let partial = path.with_file_name(partial_name(&name));
+    let written = write_synced(&partial, bytes)
+        .and_then(|()| rename(&partial, path))
+        .and_then(|()| sync_folder(parent(path)));
+    if written.is_err() {
+        // The first error is the one to report.
+        let _ = fs::remove_file(&partial);
+    }
+    written
+}
+
+/// A file that grows by whole records.
+#[derive(Debug)]
+pub(super) struct Appender {
+    path: PathBuf,
+    file: File,
+    length: u64,
+}
+
+impl Appender {
+    /// Goes on at the end of a file, which is made if it isn't there.
+    pub(super) fn open(path: &Path) -> Result<Self, RunError> {
+        Self::open_with(path, File::options().write(true).create(true))
+    }
+
+    /// Makes a file that must not be there yet.
+    pub(super) fn create_new(path: &Path) -> Result<Self, RunError> {
+        Self::open_with(path, File::options().write(true).create_new(true))
+    }
+
+    // Not opened for appending: Windows would then refuse to take a half-written record back.
+    fn open_with(path: &Path, options: &fs::OpenOptions) -> Result<Self, RunError> {
+        let mut file = options.open(path).map_err(failed(path))?;
+        let length = file.seek(SeekFrom::End(0)).map_err(failed(path))?;
+        sync_folder(parent(path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            length,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Hands one record to the system in one piece: a kill of the process can't take it back.
+    pub(super) fn append(&mut self, record: &[u8]) -> Result<(), RunError> {
+        if let Err(source) = self.file.write_all(record) {
+            // On a full disk half of it may be there, and would spoil whatever follows.
+            let _ = self.file.set_len(self.length);
+            let _ = self.file.seek(SeekFrom::Start(self.length));
+            return Err(failed(&self.path)(source));
+        }
+        self.length += record.len() as u64;
+        Ok(())
+    }
+
+    pub(super) fn sync(&self) -> Result<(), RunError> {
+        self.file.sync_data().map_err(failed(&self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_atomic_write_replaces_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        write_atomically(&path, b"one").unwrap();
+        write_atomically(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_failed_atomic_write_names_the_file_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder with something in it can't be renamed over.
+        let path = folder.path().join("taken");
+        fs::create_dir_all(path.join("inside")).unwrap();
+        let error = write_atomically(&path, b"x").unwrap_err().to_string();
+        assert!(error.contains("taken"), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn folders_are_made_to_any_depth_and_a_file_in_the_way_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("a/b/c");
+        make_folder(&deep).unwrap();
+        assert!(deep.is_dir());
+        make_folder(&deep).unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        let error = make_folder(&folder.path().join("file/below")).unwrap_err();
+        assert!(error.to_string().contains("file"), "{error}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_an_error_that_names_the_file() {
+        let mut file = Appender::open(Path::new("/dev/full")).unwrap();
+        let error = file.append(b"record").unwrap_err();
+        assert!(error.to_string().starts_with("/dev/full: "), "{error}");
+        let RunError::Io { source, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+    }
+}

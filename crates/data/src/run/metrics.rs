@@ -1,0 +1,208 @@
+//! `metrics.jsonl`: one JSON object a line, in the order of the steps. Called by the training loop.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::RunError;
+use super::files::{self, Appender};
+
+#[derive(Deserialize)]
+struct Step {
+    step: usize,
+}
+
+/// A file of metrics that grows by a line at a time.
+///
+/// A line is with the system when [`append`](Self::append) returns, so a kill of the process doesn't lose it. A failing
+/// machine may, unless [`sync`](Self::sync) came after it: call that before each checkpoint is saved.
+#[derive(Debug)]
+pub struct Metrics {
+    file: Appender,
+}
+
+impl Metrics {
+    /// Opens `path` for a run that is about to take step `step`: lines of that step and later ones, which it will write
+    /// again, are dropped, and so is a last line that a kill cut short. A file that isn't there is made.
+    ///
+    /// # Errors
+    /// When the file can't be read or written, or a damaged line has lines after it that are kept.
+    pub fn open_at(path: &Path, step: usize) -> Result<Self, RunError> {
+        let bytes = match fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            other => other.map_err(files::failed(path))?,
+        };
+        let kept = lines_before(&bytes, step).map_err(|line| RunError::Line {
+            path: path.to_owned(),
+            line,
+        })?;
+        if kept.len() < bytes.len() {
+            files::write_atomically(path, &kept)?;
+        }
+        Ok(Self {
+            file: Appender::open(path)?,
+        })
+    }
+
+    /// Writes one record, a struct or map with a whole number `step`. JSON has no NaN and no infinities: they become
+    /// `null`.
+    ///
+    /// # Errors
+    /// When it has no such `step`, or can't be written; the file is then as it was.
+    pub fn append(&mut self, record: &impl Serialize) -> Result<(), RunError> {
+        let line = serde_json::to_string(record)
+            // A line that couldn't be read back would stop the run from being resumed.
+            .and_then(|line| serde_json::from_str::<Step>(&line).map(|_| line + "\n"))
+            .map_err(|source| RunError::Record {
+                path: self.file.path().to_owned(),
+                source,
+            })?;
+        self.file.append(line.as_bytes())
+    }
+
+    /// Returns when all lines are on the disk.
+    ///
+    /// # Errors
+    /// When they can't be written.
+    pub fn sync(&self) -> Result<(), RunError> {
+        self.file.sync()
+    }
+}
+
+/// The whole lines of steps before `step`, or the number of a line, from 1, that is damaged and has such a line after it.
+///
+/// Damage after all of them is what a kill or a failing machine leaves of lines not yet on the disk.
+fn lines_before(bytes: &[u8], step: usize) -> Result<Vec<u8>, usize> {
+    let mut kept = Vec::with_capacity(bytes.len());
+    let mut damaged = None;
+    for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        let found = line
+            .strip_suffix(b"\n")
+            .and_then(|line| serde_json::from_slice::<Step>(line).ok());
+        match (found, damaged) {
+            (None, _) => damaged = damaged.or(Some(index + 1)),
+            (Some(found), None) if found.step < step => kept.extend_from_slice(line),
+            (Some(found), Some(damaged)) if found.step < step => return Err(damaged),
+            (Some(_), _) => {}
+        }
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Diverged {
+        step: usize,
+        loss: f32,
+    }
+
+    /// Three lines of steps 0, 5 and 9.
+    fn written(path: &Path) -> String {
+        let mut metrics = Metrics::open_at(path, 0).unwrap();
+        for step in [0, 5, 9] {
+            metrics
+                .append(&json!({"step": step, "loss": 0.5, "note": "a\nb"}))
+                .unwrap();
+        }
+        metrics.sync().unwrap();
+        fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn a_resumed_run_keeps_the_lines_before_its_step_and_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let text = written(&path);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 3);
+
+        for (step, kept) in [(10, 3), (9, 2), (6, 2), (5, 1), (1, 1), (0, 0)] {
+            fs::write(&path, &text).unwrap();
+            let mut metrics = Metrics::open_at(&path, step).unwrap();
+            metrics.append(&json!({"step": step})).unwrap();
+            let now = fs::read_to_string(&path).unwrap();
+            let mut expected: Vec<_> = lines[..kept].to_vec();
+            let last = format!("{{\"step\":{step}}}");
+            expected.push(&last);
+            assert_eq!(now.lines().collect::<Vec<_>>(), expected, "step {step}");
+            assert!(now.ends_with('\n'));
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_keeps_its_whole_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let text = written(&path);
+        for cut in 0..=text.len() {
+            fs::write(&path, &text[..cut]).unwrap();
+            Metrics::open_at(&path, 100).unwrap();
+            let whole = text[..cut].rfind('\n').map_or(0, |end| end + 1);
+            assert_eq!(fs::read_to_string(&path).unwrap(), text[..whole], "{cut}");
+        }
+    }
+
+    #[test]
+    fn what_a_failing_machine_left_at_the_end_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let text = written(&path);
+        for tail in [
+            &b"\0\0\0\0"[..],
+            b"{\"step\":\0\0\n\0\0\n",
+            b"{\"st\n{\"step\":10}\n",
+            b"\n",
+        ] {
+            fs::write(&path, [text.as_bytes(), tail].concat()).unwrap();
+            Metrics::open_at(&path, 10).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text, "{tail:?}");
+        }
+    }
+
+    #[test]
+    fn damage_between_lines_that_are_kept_is_named_and_nothing_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let damaged = written(&path).replacen("\"step\":5", "\"stop\":5", 1);
+        fs::write(&path, &damaged).unwrap();
+        let error = Metrics::open_at(&path, 100).unwrap_err().to_string();
+        assert!(error.contains("metrics.jsonl:2: "), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), damaged);
+    }
+
+    #[test]
+    fn a_record_that_could_not_be_read_back_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let text = written(&path);
+        let mut metrics = Metrics::open_at(&path, 100).unwrap();
+        for record in [
+            json!({"loss": 1.0}),
+            json!({"step": -1}),
+            json!({"step": 1.5}),
+            json!(3),
+        ] {
+            let error = metrics.append(&record).unwrap_err().to_string();
+            assert!(error.contains("metrics.jsonl: a record must"), "{error}");
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        metrics
+            .append(&Diverged {
+                step: 10,
+                loss: f32::NAN,
+            })
+            .unwrap();
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            text + "{\"step\":10,\"loss\":null}\n"
+        );
+    }
+}

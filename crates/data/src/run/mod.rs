@@ -1,0 +1,221 @@
+//! A training run's folder: its configuration, metrics and checkpoints, such that a kill at any instant loses no more than
+//! what came after the last checkpoint. Called by the `clove` program's training loop.
+//!
+//! ```text
+//! run.toml                    the resolved configuration
+//! run.lock                    locked while a process works on the run
+//! metrics.jsonl               Metrics
+//! events.out.tfevents.*       EventFile
+//! checkpoints/step-N/         the caller's files, and manifest.json: {"step", "files": {name: {"bytes", "blake3"}}}
+//! ```
+//!
+//! A loop that resumes reads [`RunFolder::latest_checkpoint`], then opens [`Metrics`] and an [`EventFile`] at its step.
+//! One that saves syncs both, then calls [`RunFolder::save_checkpoint`]: then no checkpoint stands without the
+//! metrics of its steps.
+
+mod checkpoint;
+mod error;
+mod files;
+mod metrics;
+mod state;
+mod tensorboard;
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+pub use checkpoint::{Checkpoint, Latest};
+pub use error::RunError;
+pub use metrics::Metrics;
+pub use state::{Companions, Position, read_state, write_model_dir, write_state};
+pub use tensorboard::EventFile;
+
+const CONFIG: &str = "run.toml";
+const LOCK: &str = "run.lock";
+const METRICS: &str = "metrics.jsonl";
+const CHECKPOINTS: &str = "checkpoints";
+
+/// A run's folder, locked against other processes for as long as this value lives.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    config_hash: String,
+    /// The system unlocks it when the process ends, however it ends.
+    _lock: File,
+}
+
+impl RunFolder {
+    /// Makes the folder `dir`, and those above it, for a new run. What lies in it already stays, unless it's a run.
+    ///
+    /// `resolved_config_toml` is the configuration with every default filled in: it's all that a resumed run is compared by.
+    ///
+    /// # Errors
+    /// When `dir` holds a run or is locked, or something can't be written.
+    pub fn create(dir: &Path, resolved_config_toml: &str) -> Result<Self, RunError> {
+        files::make_folder(dir)?;
+        let lock = lock(dir)?;
+        // The last two without the first are a run that lost its configuration, not a place for another.
+        for found in [CONFIG, METRICS, CHECKPOINTS] {
+            if fs::symlink_metadata(dir.join(found)).is_ok() {
+                return Err(RunError::Exists {
+                    dir: dir.to_owned(),
+                    found,
+                });
+            }
+        }
+        files::write_atomically(&dir.join(CONFIG), resolved_config_toml.as_bytes())?;
+        Self::open(dir, resolved_config_toml, lock)
+    }
+
+    /// Opens the folder of a run that was started with this configuration, and clears up what a killed process left.
+    ///
+    /// # Errors
+    /// When `dir` holds no run, the run has another configuration (the error lists the lines) or is locked, or something
+    /// can't be read or written.
+    pub fn resume(dir: &Path, resolved_config_toml: &str) -> Result<Self, RunError> {
+        let path = dir.join(CONFIG);
+        if !path.is_file() {
+            return Err(RunError::NoRun {
+                dir: dir.to_owned(),
+            });
+        }
+        let lock = lock(dir)?;
+        let recorded = fs::read_to_string(&path).map_err(files::failed(&path))?;
+        if recorded != resolved_config_toml {
+            return Err(RunError::OtherConfiguration {
+                path,
+                recorded: lines_missing_from(resolved_config_toml, &recorded),
+                given: lines_missing_from(&recorded, resolved_config_toml),
+            });
+        }
+        Self::open(dir, resolved_config_toml, lock)
+    }
+
+    fn open(dir: &Path, config: &str, lock: File) -> Result<Self, RunError> {
+        let checkpoints = dir.join(CHECKPOINTS);
+        files::make_folder(&checkpoints)?;
+        remove_partial_files(dir)?;
+        checkpoint::recover(&checkpoints)?;
+        Ok(Self {
+            path: dir.to_owned(),
+            config_hash: blake3::hash(config.as_bytes()).to_hex().to_string(),
+            _lock: lock,
+        })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// BLAKE3 of `run.toml`, as 64 hexadecimal digits.
+    pub fn config_hash(&self) -> &str {
+        &self.config_hash
+    }
+
+    /// Where [`Metrics`] are.
+    pub fn metrics_path(&self) -> PathBuf {
+        self.path.join(METRICS)
+    }
+
+    /// Saves a checkpoint of `step` steps: `write` puts its files, and folders of them, into the empty folder it's given.
+    ///
+    /// When it returns, the checkpoint is on the disk under its name, and of those of earlier steps the last `keep - 1` are
+    /// left (0 is taken as 1). One of the same step is replaced. A kill before that leaves the checkpoints as they were.
+    ///
+    /// # Errors
+    /// When `write` fails or writes what can't be kept (no file, a link, a file `manifest.json` of its own), or the system
+    /// refuses; the checkpoints of other steps then stand. An error in removing an old checkpoint comes after the new one
+    /// is in place.
+    pub fn save_checkpoint<E: Into<Box<dyn Error + Send + Sync>>>(
+        &self,
+        step: usize,
+        keep: usize,
+        write: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<Checkpoint, RunError> {
+        checkpoint::save(&self.path.join(CHECKPOINTS), step, keep, write)
+    }
+
+    /// The newest checkpoint whose files are all as they were written, and the damaged ones that are newer.
+    ///
+    /// # Errors
+    /// When a file is there and can't be read: that is no reason to go back to an older checkpoint.
+    pub fn latest_checkpoint(&self) -> Result<Latest, RunError> {
+        checkpoint::latest(&self.path.join(CHECKPOINTS))
+    }
+}
+
+/// BLAKE3 as 64 hexadecimal digits: what tells two models apart.
+pub fn hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+fn lock(dir: &Path) -> Result<File, RunError> {
+    let path = dir.join(LOCK);
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(files::failed(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(RunError::InUse {
+            dir: dir.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(RunError::Lock { path, source }),
+    }
+}
+
+/// Removes what a killed process left of a file that it was replacing.
+fn remove_partial_files(dir: &Path) -> Result<(), RunError> {
+    for entry in fs::read_dir(dir).map_err(files::failed(dir))? {
+        let name = entry.map_err(files::failed(dir))?.file_name();
+        let is_ours = name.to_str().is_some_and(|name| {
+            name.ends_with(".partial")
+                && [CONFIG, METRICS]
+                    .iter()
+                    .any(|file| name.starts_with(&format!(".{file}.")))
+        });
+        if is_ours {
+            files::remove(&dir.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Lines of `text` that `other` lacks or has fewer times, each after its table's header: `lr = 1` can stand in several.
+fn lines_missing_from(other: &str, text: &str) -> Vec<String> {
+    let mut counts = HashMap::new();
+    for line in lines_with_tables(other) {
+        *counts.entry(line).or_insert(0) += 1;
+    }
+    let mut missing = lines_with_tables(text);
+    missing.retain(|line| match counts.get_mut(line) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            false
+        }
+        _ => true,
+    });
+    missing
+}
+
+fn lines_with_tables(text: &str) -> Vec<String> {
+    let mut table = "";
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines
+        .map(|line| {
+            if line.starts_with('[') && line.ends_with(']') {
+                table = line;
+                line.to_owned()
+            } else {
+                format!("{table} {line}").trim_start().to_owned()
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! A checkpoint's files: the model as a Hugging Face directory, the optimiser's moments, and the position.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use clove::preprocess::Preprocess;
+use clove::train::TrainerState;
+use clove::weights::{
+    Directory, Dtype, ModelSource, NamedReader, Precision, Snapshot, TensorFiles, TensorWriter,
+    WeightsError, decode_f32,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Checkpoint, RunError};
+
+const WEIGHTS: &str = "model.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const STATE: &str = "state.json";
+
+/// The two moments of each parameter, by which their tensors' names begin.
+const MOMENTS: [&str; 2] = ["mean.", "square."];
+
+/// What belongs to a model beside its weights.
+#[derive(Debug, Clone)]
+pub struct Companions {
+    /// How photos become pixels.
+    pub preprocess: Preprocess,
+    /// The tokenizer.json; none for CLIP's own vocabulary.
+    pub tokenizer: Option<String>,
+}
+
+/// `state.json`: all but the tensors. What a run draws at random follows from its configuration's seed and these positions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Steps taken.
+    pub step: usize,
+    /// The position in the order of training: samples seen, broken ones included.
+    pub samples: u64,
+    /// Samples that were left out because they couldn't be read.
+    pub skipped: u64,
+    /// The seed of order, crops and negatives.
+    pub seed: u64,
+    /// [`super::RunFolder::config_hash`] of the run.
+    pub config_hash: String,
+}
+
+/// Writes a model's directory in Hugging Face's layout.
+///
+/// # Errors
+/// When a file can't be written; names it.
+pub fn write_model_dir(
+    dir: &Path,
+    model: &Snapshot,
+    companions: &Companions,
+    precision: Precision,
+) -> Result<(), RunError> {
+    let failed = |path: PathBuf| move |source| RunError::Io { path, source };
+    fs::create_dir_all(dir).map_err(failed(dir.to_owned()))?;
+    for (name, text) in model.hugging_face_configs(&companions.preprocess) {
+        let path = dir.join(name);
+        fs::write(&path, text).map_err(failed(path.clone()))?;
+    }
+    if let Some(tokenizer) = &companions.tokenizer {
+        let path = dir.join("tokenizer.json");
+        fs::write(&path, tokenizer).map_err(failed(path.clone()))?;
+    }
+    let path = dir.join(WEIGHTS);
+    File::create(&path)
+        .and_then(|file| model.write_hugging_face(BufWriter::new(file), precision))
+        .and_then(|mut out| out.flush())
+        .map_err(failed(path.clone()))
+}
+
+/// Writes a checkpoint's files into `dir`.
+///
+/// # Errors
+/// When a file can't be written; names it.
+pub fn write_state(
+    dir: &Path,
+    state: &TrainerState,
+    position: &Position,
+    companions: &Companions,
+) -> Result<(), RunError> {
+    write_model_dir(dir, &state.model, companions, Precision::F32)?;
+    let path = dir.join(OPTIMIZER);
+    write_moments(&path, state).map_err(|source| RunError::Io { path, source })?;
+    let path = dir.join(STATE);
+    let mut text = serde_json::to_string_pretty(position).expect("numbers and strings are JSON");
+    text.push('\n');
+    fs::write(&path, text).map_err(|source| RunError::Io { path, source })
+}
+
+fn write_moments(path: &Path, state: &TrainerState) -> io::Result<()> {
+    let mut entries = Vec::new();
+    for (name, moments) in &state.moments {
+        for (prefix, values) in MOMENTS.iter().zip(moments) {
+            entries.push((format!("{prefix}{name}"), Dtype::F32, vec![values.len()]));
+        }
+    }
+    let metadata = HashMap::from([("step".to_owned(), state.step.to_string())]);
+    let file = BufWriter::new(File::create(path)?);
+    let mut writer = TensorWriter::new(file, &entries, Some(metadata))?;
+    for values in state.moments.values().flatten() {
+        let bytes: Vec<u8> = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        writer.write(&bytes)?;
+    }
+    writer.finish()?.flush()
+}
+
+/// Reads a checkpoint back.
+///
+/// # Errors
+/// When a file is missing or isn't what [`write_state`] writes.
+pub fn read_state(checkpoint: &Checkpoint) -> Result<(TrainerState, Position), RunError> {
+    let dir = &checkpoint.dir;
+    let path = dir.join(STATE);
+    let damaged = |path: &Path, reason: String| RunError::Damaged {
+        path: path.to_owned(),
+        reason,
+    };
+    let text = fs::read_to_string(&path).map_err(|source| RunError::Io {
+        path: path.clone(),
+        source,
+    })?;
+    let position: Position =
+        serde_json::from_str(&text).map_err(|error| damaged(&path, error.to_string()))?;
+    let of_model = |error: WeightsError| damaged(&dir.join(WEIGHTS), error.to_string());
+    let source = ModelSource::open(Box::new(Directory(dir.clone()))).map_err(of_model)?;
+    let mut weights = source.weights().map_err(of_model)?;
+    let model = Snapshot::from_parameters(source.config(), &mut weights).map_err(of_model)?;
+    let path = dir.join(OPTIMIZER);
+    let moments = read_moments(&path).map_err(|error| damaged(&path, error.to_string()))?;
+    let state = TrainerState {
+        step: position.step,
+        model,
+        moments,
+    };
+    Ok((state, position))
+}
+
+fn read_moments(
+    path: &Path,
+) -> Result<BTreeMap<String, [Vec<f32>; 2]>, Box<dyn std::error::Error>> {
+    let file: NamedReader = (path.display().to_string(), Box::new(File::open(path)?));
+    let mut tensors = TensorFiles::open(vec![file])?;
+    let names: Vec<String> = tensors.names().map(str::to_owned).collect();
+    let mut moments: BTreeMap<String, [Vec<f32>; 2]> = BTreeMap::new();
+    for name in names {
+        let found = MOMENTS
+            .iter()
+            .enumerate()
+            .find_map(|(which, prefix)| Some((which, name.strip_prefix(prefix)?)));
+        let Some((which, parameter)) = found else {
+            return Err(format!("the tensor `{name}` is no moment of a parameter").into());
+        };
+        let mut bytes = vec![0; tensors.bytes(&name).unwrap_or(0)];
+        tensors.read_at(&name, 0, &mut bytes)?;
+        let mut values = vec![0.0; bytes.len() / 4];
+        match tensors.info(&name) {
+            Some((Dtype::F32, _)) => decode_f32(Dtype::F32, &bytes, &mut values),
+            _ => None,
+        }
+        .ok_or_else(|| format!("the tensor `{name}` isn't f32"))?;
+        moments.entry(parameter.to_owned()).or_default()[which] = values;
+    }
+    Ok(moments)
+}

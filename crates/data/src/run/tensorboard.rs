@@ -1,0 +1,254 @@
+//! Scalars for TensorBoard, in its event files. Called by the training loop.
+//!
+//! The framing is TensorFlow's (tensorflow/core/lib/io/record_writer.h): the length as u64, its masked CRC-32C, the event,
+//! its masked CRC-32C, all little-endian. The events are the protobuf messages `Event`, `Summary` and `SessionLog`
+//! (tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto); of them this writes the few fields that
+//! scalars need.
+
+use std::fs;
+use std::path::Path;
+
+use super::RunError;
+use super::files::{self, Appender};
+
+/// What the name of an event file begins with; TensorBoard finds them by the part `tfevents` and reads them in the names' order.
+const PREFIX: &str = "events.out.tfevents.";
+/// `Event.file_version`: the version in which [`EventFile::create`]'s START event drops the steps that are written again.
+const FILE_VERSION: &[u8] = b"brain.Event:2";
+
+/// An event file that grows by one event at a time.
+#[derive(Debug)]
+pub struct EventFile {
+    file: Appender,
+}
+
+impl EventFile {
+    /// Starts a new event file in `dir`, read after those that are there, for a run that is about to take step `step`:
+    /// TensorBoard then forgets that step and later ones of the older files. `wall_time` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// When the folder can't be read, or the file can't be made or written.
+    pub fn create(dir: &Path, wall_time: f64, step: usize) -> Result<Self, RunError> {
+        let mut seconds = wall_time as u64;
+        for entry in fs::read_dir(dir).map_err(files::failed(dir))? {
+            let name = entry.map_err(files::failed(dir))?.file_name();
+            let found = name
+                .to_str()
+                .and_then(|name| name.strip_prefix(PREFIX))
+                .and_then(|rest| rest.split('.').next())
+                .and_then(|seconds| seconds.parse::<u64>().ok());
+            // Clocks are set back, and a run can be resumed within a second.
+            if let Some(found) = found {
+                seconds = seconds.max(found.saturating_add(1));
+            }
+        }
+        // TensorFlow's names end in the host's name, which the standard library can't tell; the digits make them sort.
+        let path = dir.join(format!("{PREFIX}{seconds:010}.clove"));
+        let mut file = Self {
+            file: Appender::create_new(&path)?,
+        };
+        let mut version = event(wall_time, None);
+        bytes_field(3, FILE_VERSION, &mut version);
+        file.append(&version)?;
+        if step > 0 {
+            // session_log { status: START }
+            let mut start = event(wall_time, Some(step));
+            bytes_field(7, &[1 << 3, 1], &mut start);
+            file.append(&start)?;
+        }
+        Ok(file)
+    }
+
+    /// Writes the values of one step under their names, such as `train/loss`. `wall_time` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// When they can't be written; the file is then as it was.
+    pub fn scalars(
+        &mut self,
+        wall_time: f64,
+        step: usize,
+        values: &[(&str, f32)],
+    ) -> Result<(), RunError> {
+        let mut summary = Vec::new();
+        for (tag, value) in values {
+            let mut scalar = Vec::new();
+            bytes_field(1, tag.as_bytes(), &mut scalar);
+            scalar.push(2 << 3 | FIXED_32);
+            scalar.extend_from_slice(&value.to_le_bytes());
+            bytes_field(1, &scalar, &mut summary);
+        }
+        let mut event = event(wall_time, Some(step));
+        bytes_field(5, &summary, &mut event);
+        self.append(&event)
+    }
+
+    /// Returns when all events are on the disk.
+    ///
+    /// # Errors
+    /// When they can't be written.
+    pub fn sync(&self) -> Result<(), RunError> {
+        self.file.sync()
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    fn append(&mut self, event: &[u8]) -> Result<(), RunError> {
+        let length = (event.len() as u64).to_le_bytes();
+        let mut record = Vec::with_capacity(event.len() + 16);
+        record.extend_from_slice(&length);
+        record.extend_from_slice(&masked(crc32c(&length)).to_le_bytes());
+        record.extend_from_slice(event);
+        record.extend_from_slice(&masked(crc32c(event)).to_le_bytes());
+        self.file.append(&record)
+    }
+}
+
+// Protobuf's wire types.
+const FIXED_64: u8 = 1;
+const LENGTH: u8 = 2;
+const FIXED_32: u8 = 5;
+
+/// An `Event` with its time and step, open for one more field.
+fn event(wall_time: f64, step: Option<usize>) -> Vec<u8> {
+    let mut event = vec![1 << 3 | FIXED_64];
+    event.extend_from_slice(&wall_time.to_le_bytes());
+    if let Some(step) = step {
+        event.push(2 << 3);
+        varint(step as u64, &mut event);
+    }
+    event
+}
+
+/// A string, bytes or an embedded message. `field` is at most 15: its key is one byte.
+fn bytes_field(field: u8, bytes: &[u8], out: &mut Vec<u8>) {
+    out.push(field << 3 | LENGTH);
+    varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
+}
+
+fn varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// CRC-32C (Castagnoli): reflected polynomial 0x82F63B78 (RFC 3720, section 12.1).
+fn crc32c(bytes: &[u8]) -> u32 {
+    const TABLE: [u32; 256] = {
+        let mut table = [0; 256];
+        let mut index = 0;
+        while index < 256 {
+            let mut crc = index as u32;
+            let mut bit = 0;
+            while bit < 8 {
+                crc = crc >> 1 ^ if crc & 1 == 1 { 0x82F63B78 } else { 0 };
+                bit += 1;
+            }
+            table[index] = crc;
+            index += 1;
+        }
+        table
+    };
+    !bytes.iter().fold(!0, |crc, byte| {
+        crc >> 8 ^ TABLE[((crc ^ u32::from(*byte)) & 0xFF) as usize]
+    })
+}
+
+/// TensorFlow masks checksums that are stored beside what they cover (tensorflow/core/lib/hash/crc32c.h).
+fn masked(crc: u32) -> u32 {
+    crc.rotate_right(15).wrapping_add(0xA282EAD8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The check value of CRC catalogues, and RFC 3720, appendix B.4.
+    #[test]
+    fn crc32c_is_that_of_the_published_vectors() {
+        let rising: Vec<u8> = (0..32).collect();
+        let falling: Vec<u8> = (0..32).rev().collect();
+        for (bytes, crc) in [
+            (&b"123456789"[..], 0xE3069283),
+            (&[0; 32], 0x8A9136AA),
+            (&[0xFF; 32], 0x62A8AB43),
+            (&rising, 0x46DD794E),
+            (&falling, 0x113FDB5C),
+            (&[], 0),
+        ] {
+            assert_eq!(crc32c(bytes), crc, "{bytes:?}");
+        }
+    }
+
+    /// What tensorboard 2.21.0 (its `RecordWriter`, with its own protobuf classes) writes for the same three events.
+    const TENSORBOARD: &str = concat!(
+        "1800000000000000a37f4b220900002040fc54d9411a0d627261696e2e4576656e743a322b353110",
+        "100000000000000095fbfe180900002040fc54d94110ac023a020801b94512a3",
+        "3700000000000000e7e8ca590900005040fc54d94110ac022a290a110a0a74",
+        "7261696e2f6c6f7373150000003f0a140a0d747261696e2f6772c3b6c39f6515000000c055ed8e0d",
+    );
+
+    #[test]
+    fn the_bytes_are_those_of_tensorboards_own_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = EventFile::create(folder.path(), 1_700_000_000.5, 300).unwrap();
+        file.scalars(
+            1_700_000_001.25,
+            300,
+            &[("train/loss", 0.5), ("train/größe", -2.0)],
+        )
+        .unwrap();
+        file.sync().unwrap();
+        let name = file.path().file_name().unwrap().to_str().unwrap();
+        assert_eq!(name, "events.out.tfevents.1700000000.clove");
+        let expected: Vec<u8> = (0..TENSORBOARD.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&TENSORBOARD[at..at + 2], 16).unwrap())
+            .collect();
+        assert_eq!(fs::read(file.path()).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_first_file_begins_with_its_version_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = EventFile::create(folder.path(), 1_700_000_000.5, 0).unwrap();
+        // 12 bytes before the event, 24 of it, 4 after it.
+        assert_eq!(fs::read(file.path()).unwrap().len(), 40);
+    }
+
+    #[test]
+    fn a_later_file_sorts_after_those_before_it_whatever_the_clock_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut names = Vec::new();
+        for wall_time in [
+            1_700_000_000.0,
+            1_700_000_000.9,
+            1_600_000_000.0,
+            -1.0,
+            f64::NAN,
+        ] {
+            let file = EventFile::create(folder.path(), wall_time, 1).unwrap();
+            names.push(file.path().to_owned());
+        }
+        assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
+    }
+
+    #[test]
+    fn varints_are_seven_bits_a_byte() {
+        for (value, bytes) in [
+            (0, &[0][..]),
+            (127, &[127]),
+            (128, &[0x80, 1]),
+            (300, &[0xAC, 2]),
+        ] {
+            let mut out = Vec::new();
+            varint(value, &mut out);
+            assert_eq!(out, bytes);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Image-text sets for training: which photos there are, with the captions and the hard negative captions of each.
+//!
+//! Called by `clove train`. Photos are found here and their bytes are read on demand; `clove::preprocess` decodes them. Unlike
+//! the readers of benchmarks these don't stop at a sample they can't use: sets gathered from the web have some, and a run says
+//! how many and why.
+
+mod folder;
+mod json_lines;
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+
+use crate::{DataError, text};
+
+/// Extensions of the formats that `clove::preprocess` decodes, in any case.
+const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
+/// Skipped samples that a message quotes.
+const QUOTED: usize = 3;
+
+/// A photo with its texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// The image file.
+    pub image: PathBuf,
+    /// Captions of the image: at least one, none blank, without white space at their ends.
+    pub captions: Vec<String>,
+    /// Hard negative captions that the set itself brings; often none.
+    pub negatives: Vec<String>,
+    /// Where the captions stand, for error messages: `captions.jsonl line 12`, `folder/a.txt`.
+    pub place: String,
+}
+
+impl Sample {
+    /// The bytes of the image file.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] for a file that can't be read, or is larger than 512 MiB.
+    pub fn read_image(&self) -> Result<Vec<u8>, DataError> {
+        /// Above any photo, and small enough to hold one a thread.
+        const LARGEST: u64 = 512 << 20;
+        text::read_bytes(&self.image, LARGEST)
+    }
+}
+
+/// The samples of a set, and what of it could not be used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImageTextSet {
+    /// What training draws from, in an order that is the same at every reading.
+    pub samples: Vec<Sample>,
+    /// What was left out: its place, and the reason. A reason begins with its kind, up to the first colon; by that
+    /// [`summary`](Self::summary) counts.
+    pub skipped: Vec<(String, String)>,
+}
+
+impl ImageTextSet {
+    /// The images under `dir` and the folders in it, each with a text file of the same stem beside it: `a.jpg` with `a.txt`,
+    /// one caption a line, blank lines ignored.
+    ///
+    /// Links are followed, each folder is read once, by its real path if it has one under `dir`. Samples stand in the order
+    /// of their images' paths. An image without a text, a text without an image, and a text that is empty, not UTF-8 or
+    /// unreadable are skipped; other files are not looked at.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] for a folder that can't be listed, and [`DataError::Format`] if no image has a text.
+    pub fn folder(dir: &Path) -> Result<Self, DataError> {
+        folder::read(dir)
+    }
+
+    /// The lines of a file of JSON objects, one a line, in their order.
+    ///
+    /// The image's path stands under `image`, `file_name`, `filename`, `filepath` or `path`, and is relative to `images_dir`,
+    /// or else to the file's folder; it may be absolute or lead out of there. Captions stand in a list `captions`, or one
+    /// under `caption`, `text` or `title`; of several keys the first in this order counts. Negatives, if any, stand in a list
+    /// `negatives` of strings or of objects with `text` (as `clove negatives` writes them), one under `negative`, or both.
+    /// Null, an empty list and a blank string count as absent. Other keys are not looked at.
+    ///
+    /// Blank lines are ignored. A line that is not such an object, or whose image is not there, is skipped.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] if the file can't be read or `images_dir` isn't there; [`DataError::Format`] for a line of more than
+    /// 16 MiB, and if more than half of the lines are skipped or none is left, with the first reasons.
+    pub fn json_lines(file: &Path, images_dir: Option<&Path>) -> Result<Self, DataError> {
+        json_lines::read(file, images_dir)
+    }
+
+    /// The set in words: `1,234 images with 2,345 captions, 100 negatives; 12 skipped: 10 without a text, 2 empty text`,
+    /// and the first places that were skipped.
+    pub fn summary(&self) -> String {
+        let images: HashSet<&Path> = self.samples.iter().map(|s| s.image.as_path()).collect();
+        let samples = self.samples.len();
+        let samples = if images.len() == samples {
+            String::new()
+        } else {
+            format!(" in {}", count(samples, "sample"))
+        };
+        let captions = self.samples.iter().map(|sample| sample.captions.len());
+        let negatives = self.samples.iter().map(|sample| sample.negatives.len());
+        let used = format!(
+            "{}{samples} with {}, {}",
+            count(images.len(), "image"),
+            count(captions.sum(), "caption"),
+            count(negatives.sum(), "negative")
+        );
+        if self.skipped.is_empty() {
+            return used;
+        }
+        let skipped = thousands(self.skipped.len());
+        format!("{used}; {skipped} skipped: {}", self.why_skipped())
+    }
+
+    /// How many were skipped for each kind of reason, most first, and the first of them with the reasons in full.
+    fn why_skipped(&self) -> String {
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for (_, reason) in &self.skipped {
+            let kind = reason.split_once(": ").map_or(&**reason, |(kind, _)| kind);
+            *counts.entry(kind).or_default() += 1;
+        }
+        let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+        counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+        let kinds: Vec<String> = counts
+            .iter()
+            .map(|(kind, count)| format!("{} {kind}", thousands(*count)))
+            .collect();
+        let quoted: Vec<String> = self
+            .skipped
+            .iter()
+            .take(QUOTED)
+            .map(|(place, reason)| format!("{place}: {reason}"))
+            .collect();
+        format!("{}. The first: {}", kinds.join(", "), quoted.join("; "))
+    }
+}
+
+/// A reason for skipping. Reasons are kept by the million, and what they quote can be of any length.
+fn reason(kind: &str, detail: impl Display) -> String {
+    const LONGEST: usize = 240;
+    let mut reason = format!("{kind}: {detail}");
+    if let Some((end, _)) = reason.char_indices().nth(LONGEST) {
+        reason.truncate(end);
+        reason.push('…');
+    }
+    reason
+}
+
+/// The captions among `texts`: without white space at their ends, and without blank ones.
+fn not_blank<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    texts
+        .into_iter()
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn count(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", thousands(number))
+}
+
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(image: &str, captions: usize, negatives: usize) -> Sample {
+        Sample {
+            image: image.into(),
+            captions: vec!["a cat".to_owned(); captions],
+            negatives: vec!["a dog".to_owned(); negatives],
+            place: format!("{image}.txt"),
+        }
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_three() {
+        let numbers = [0, 7, 999, 1_000, 12_345, 123_456, 1_000_000];
+        let words = ["0", "7", "999", "1,000", "12,345", "123,456", "1,000,000"];
+        assert_eq!(numbers.map(thousands), words);
+    }
+
+    #[test]
+    fn a_summary_counts_images_captions_and_negatives() {
+        let mut set = ImageTextSet::default();
+        set.samples.push(sample("a.jpg", 1, 1));
+        assert_eq!(set.summary(), "1 image with 1 caption, 1 negative");
+        let more = (0..1233).map(|at| sample(&format!("{at}.jpg"), 2, 0));
+        set.samples.extend(more);
+        assert_eq!(
+            set.summary(),
+            "1,234 images with 2,467 captions, 1 negative"
+        );
+    }
+
+    #[test]
+    fn a_summary_counts_an_image_of_two_samples_once() {
+        let samples = vec![sample("a.jpg", 1, 0), sample("a.jpg", 2, 3)];
+        let set = ImageTextSet {
+            samples,
+            skipped: Vec::new(),
+        };
+        assert_eq!(
+            set.summary(),
+            "1 image in 2 samples with 3 captions, 3 negatives"
+        );
+    }
+
+    #[test]
+    fn a_summary_counts_reasons_by_kind_and_quotes_the_first() {
+        let skip = |place: &str, reason: &str| (place.to_owned(), reason.to_owned());
+        let set = ImageTextSet {
+            samples: vec![sample("a.jpg", 1, 0)],
+            skipped: vec![
+                skip("b.txt", "empty text: b.txt"),
+                skip("c.jpg", "without a text: c.txt"),
+                skip("d.jpg", "without a text: d.txt"),
+                skip("e.jpg", "without a text: e.txt"),
+            ],
+        };
+        assert_eq!(
+            set.summary(),
+            "1 image with 1 caption, 0 negatives; 4 skipped: 3 without a text, 1 empty text. The first: \
+             b.txt: empty text: b.txt; c.jpg: without a text: c.txt; d.jpg: without a text: d.txt"
+        );
+    }
+
+    #[test]
+    fn a_reason_is_cut_between_characters() {
+        let long = reason("image not found", "é".repeat(100_000));
+        assert!(long.starts_with("image not found: éé"), "{long}");
+        assert_eq!(long.chars().count(), 241);
+    }
+
+    #[test]
+    fn image_bytes_are_read_on_demand() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.jpg");
+        let missing = sample(path.to_str().unwrap(), 1, 0);
+        let message = missing.read_image().unwrap_err().to_string();
+        assert!(message.contains("a.jpg"), "{message}");
+        std::fs::write(&path, b"\xff\xd8\x00").unwrap();
+        assert_eq!(missing.read_image().unwrap(), b"\xff\xd8\x00");
+    }
+}

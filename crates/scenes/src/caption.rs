@@ -1,0 +1,156 @@
+//! Texts about scenes: full captions, and the passing mentions of the web.
+
+use crate::{Object, Part, Random, Relation, Scene, Size, Texture};
+
+/// The choices that a caption leaves open: its grammar and its synonyms. A caption and its hard negative share one wording, so
+/// that they differ in nothing but what is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wording {
+    frame: usize,
+    synonym: usize,
+    joint: usize,
+}
+
+impl Wording {
+    /// Draws one.
+    #[must_use]
+    pub fn random(random: &mut Random) -> Self {
+        Self {
+            frame: random.below(8),
+            synonym: random.below(6),
+            joint: random.below(3),
+        }
+    }
+}
+
+pub(crate) const SMALL: [&str; 3] = ["small", "tiny", "little"];
+pub(crate) const LARGE: [&str; 3] = ["large", "big", "huge"];
+const JOINTS: [&str; 3] = [" and ", " with ", ", "];
+
+/// The full caption: it names everything that is drawn, with every attribute that has a word, and how the objects of each part
+/// stand to each other.
+#[must_use]
+pub fn caption(scene: &Scene, wording: Wording) -> String {
+    let parts: Vec<String> = scene
+        .parts
+        .iter()
+        .map(|part| describe(*part, wording, scene.parts.len() == 1))
+        .collect();
+    parts.join(JOINTS[wording.joint])
+}
+
+fn describe(part: Part, wording: Wording, alone: bool) -> String {
+    let (first, relation, second) = match part {
+        Part::One(object) => {
+            let noun = phrase(object, wording);
+            return match (wording.frame, alone) {
+                (0, true) => format!("a picture of {noun}"),
+                (1, true) => format!("there is {noun}"),
+                (2, true) => format!("a drawing of {noun}"),
+                _ => noun,
+            };
+        }
+        Part::Two(first, relation, second) => (first, relation, second),
+    };
+    let between = relation_words(relation, wording, alone);
+    let (first, second) = (phrase(first, wording), phrase(second, wording));
+    match (wording.frame, alone) {
+        (0, true) => format!("a picture of {first} {between} {second}"),
+        (1, true) => format!("there is {first} {between} {second}"),
+        (2 | 3, true) => format!("{first} is {between} {second}"),
+        (4, true) => format!("{between} {second} is {first}"),
+        (5, true) => format!("{between} {second} there is {first}"),
+        _ => format!("{first} {between} {second}"),
+    }
+}
+
+/// `a large red circle`, with the right article.
+pub(crate) fn phrase(object: Object, wording: Wording) -> String {
+    let words = attributes(object, wording.synonym % 3);
+    let first = words.first().copied().unwrap_or(object.shape.word());
+    let article = if first.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    };
+    let mut text = article.to_owned();
+    for word in words.iter().copied().chain([object.shape.word()]) {
+        text.push(' ');
+        text.push_str(word);
+    }
+    text
+}
+
+fn attributes(object: Object, synonym: usize) -> Vec<&'static str> {
+    let mut words = Vec::with_capacity(2);
+    match object.size {
+        Size::Small => words.push(SMALL[synonym]),
+        Size::Large => words.push(LARGE[synonym]),
+        Size::Ordinary => {}
+    }
+    match object.texture {
+        Texture::Striped => words.push("striped"),
+        Texture::Dotted => words.push("dotted"),
+        Texture::Plain => {}
+    }
+    words.push(object.colour.word());
+    words
+}
+
+/// Long forms only where there's room: a scene of four objects must fit in the context.
+fn relation_words(relation: Relation, wording: Wording, alone: bool) -> &'static str {
+    let long = alone && wording.synonym < 3;
+    match (relation, long) {
+        (Relation::LeftOf, true) => "to the left of",
+        (Relation::LeftOf, false) => "left of",
+        (Relation::RightOf, true) => "to the right of",
+        (Relation::RightOf, false) => "right of",
+        (Relation::Above, _) => "above",
+        (Relation::Below, true) => "below",
+        (Relation::Below, false) => "under",
+        (Relation::Inside, true) => "inside",
+        (Relation::Inside, false) => "in",
+        (Relation::OnTopOf, true) => "on top of",
+        (Relation::OnTopOf, false) => "on",
+    }
+}
+
+/// Words of pages that say nothing about the picture.
+pub(crate) const CLUTTER: [&str; 12] = [
+    "clipart", "vector", "free", "download", "icon", "image", "photo", "stock", "new", "sale", "logo", "sticker",
+];
+
+/// What a web page might have said: the names of most objects in any order, an attribute now and then and not always beside
+/// its noun, a relation hardly ever, and words that say nothing.
+#[must_use]
+pub fn alt_text(scene: &Scene, random: &mut Random) -> String {
+    let mut groups: Vec<Vec<&str>> = Vec::new();
+    for object in scene.objects() {
+        if !random.chance(0.9) {
+            continue;
+        }
+        let synonym = random.below(3);
+        let mut words = Vec::new();
+        for (index, word) in attributes(object, synonym).iter().rev().enumerate() {
+            // The colour comes last in a phrase, so it's the first here.
+            if random.chance(if index == 0 { 0.4 } else { 0.3 }) {
+                words.insert(0, *word);
+            }
+        }
+        words.push(object.shape.word());
+        groups.push(words);
+    }
+    random.shuffle(&mut groups);
+    let mut words: Vec<&str> = groups.into_iter().flatten().collect();
+    if random.chance(0.3) {
+        random.shuffle(&mut words);
+    }
+    for _ in 0..random.below(3) {
+        let place = random.below(words.len() + 1);
+        words.insert(place, random.pick(&CLUTTER));
+    }
+    if words.is_empty() {
+        words.push(random.pick(&CLUTTER));
+    }
+    words.join(" ")
+}

@@ -1,0 +1,53 @@
+//! Drawn scenes: the data set that comes with the program.
+//!
+//! A [`Scene`] is one to four flat shapes with colours, sizes, textures and relations. It can be drawn ([`draw`]), described in
+//! full ([`caption`]), named in passing as pages of the web do ([`alt_text`]), and altered into a hard negative
+//! ([`negative`], SugarCrepe's seven kinds). [`suite`] makes of these a test of composition that no rule on texts alone can
+//! win, and a test of recognition on classes that fine-tuning never shows.
+//!
+//! Everything is a function of (seed, index), the same on every platform: integers and IEEE arithmetic only, no library
+//! function whose last bit varies. Called by the lab, natively and in a browser.
+
+mod caption;
+mod draw;
+mod negative;
+mod random;
+mod scene;
+mod shapes;
+pub mod suite;
+mod words;
+
+pub use caption::{Wording, alt_text, caption};
+pub use draw::{Picture, draw};
+pub use negative::{Kind, Style, alter, negative};
+pub use random::Random;
+pub use scene::{Colour, Object, Part, Pool, Relation, Scene, Size, Texture};
+pub use shapes::Shape;
+pub use words::words;
+
+/// Streams of random numbers that never meet, whatever the seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Split {
+    /// Scenes with alt texts, all shapes.
+    Pretraining,
+    /// Scenes with full captions, common shapes only.
+    FineTuning,
+    /// Chooses alpha.
+    Validation,
+    /// Is reported.
+    Test,
+}
+
+impl Split {
+    /// The generator of item `index` of this split.
+    #[must_use]
+    pub fn random(self, seed: u64, index: u64) -> Random {
+        let stream = match self {
+            Self::Pretraining => 1,
+            Self::FineTuning => 2,
+            Self::Validation => 3,
+            Self::Test => 4,
+        };
+        Random::new(&[seed, stream, index])
+    }
+}

@@ -1,0 +1,255 @@
+//! Hard negatives: a scene with one thing altered, so that its caption is nearly the right one, and false.
+
+use crate::{Object, Part, Random, Relation, Scene, Size, Texture, Wording, caption};
+use crate::scene::{Colour, Pool};
+
+/// SugarCrepe's seven kinds (Hsieh et al. 2023, arXiv 2306.14610).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// Another shape.
+    ReplaceObject,
+    /// Another colour, texture or size.
+    ReplaceAttribute,
+    /// Another relation.
+    ReplaceRelation,
+    /// Two objects exchanged.
+    SwapObject,
+    /// The attributes of two objects exchanged.
+    SwapAttribute,
+    /// An object more, or one less.
+    AddObject,
+    /// An attribute more, or one less.
+    AddAttribute,
+}
+
+impl Kind {
+    /// All of them, in SugarCrepe's order.
+    pub const ALL: [Self; 7] = [
+        Self::ReplaceObject,
+        Self::ReplaceAttribute,
+        Self::ReplaceRelation,
+        Self::SwapObject,
+        Self::SwapAttribute,
+        Self::AddObject,
+        Self::AddAttribute,
+    ];
+
+    /// SugarCrepe's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ReplaceObject => "replace_obj",
+            Self::ReplaceAttribute => "replace_att",
+            Self::ReplaceRelation => "replace_rel",
+            Self::SwapObject => "swap_obj",
+            Self::SwapAttribute => "swap_att",
+            Self::AddObject => "add_obj",
+            Self::AddAttribute => "add_att",
+        }
+    }
+}
+
+/// How negatives are made for training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Words exchanged within the caption, as NegCLIP does (Yuksekgonul et al., arXiv 2210.01936).
+    NegClip,
+    /// One word or phrase replaced, as REPLACE does (Hsieh et al., arXiv 2306.14610).
+    Replace,
+    /// All kinds, as CLoVe's run does with words of the language at large.
+    Mixed,
+}
+
+impl Style {
+    /// The kinds it makes.
+    #[must_use]
+    pub fn kinds(self) -> &'static [Kind] {
+        match self {
+            Self::NegClip => &[Kind::SwapObject, Kind::SwapAttribute],
+            Self::Replace => &[
+                Kind::ReplaceObject,
+                Kind::ReplaceAttribute,
+                Kind::ReplaceRelation,
+            ],
+            Self::Mixed => &Kind::ALL,
+        }
+    }
+}
+
+/// A hard negative of the scene's caption in the same wording, with its kind; none where the style can make none, such as a
+/// swap with one object.
+#[must_use]
+pub fn negative(
+    scene: &Scene,
+    wording: Wording,
+    style: Style,
+    random: &mut Random,
+) -> Option<(Kind, String)> {
+    let mut kinds = style.kinds().to_vec();
+    random.shuffle(&mut kinds);
+    kinds.into_iter().find_map(|kind| {
+        alter(scene, kind, random).map(|other| (kind, caption(&other, wording)))
+    })
+}
+
+/// The scene with one alteration of this kind, so that the caption of each is false of the other; none where there's nothing to
+/// alter. Every alteration can be drawn.
+#[must_use]
+pub fn alter(scene: &Scene, kind: Kind, random: &mut Random) -> Option<Scene> {
+    let mut other = scene.clone();
+    let objects = scene.objects();
+    match kind {
+        Kind::ReplaceObject => {
+            let fresh: Vec<_> = Pool::Common
+                .shapes()
+                .iter()
+                .filter(|shape| objects.iter().all(|object| object.shape != **shape))
+                .filter(|shape| !scene.has_inside() || shape.holds())
+                .copied()
+                .collect();
+            let shape = random.pick(&fresh);
+            random_object(&mut other, random).shape = shape;
+        }
+        Kind::ReplaceAttribute => replace_attribute(&mut other, &objects, random),
+        Kind::ReplaceRelation => replace_relation(&mut other, random)?,
+        Kind::SwapObject => {
+            let (left, right) = two_of(objects.len(), random)?;
+            let mut places = other.objects_mut();
+            (*places[left], *places[right]) = (objects[right], objects[left]);
+        }
+        Kind::SwapAttribute => {
+            let (left, right) = two_of(objects.len(), random)?;
+            let mut places = other.objects_mut();
+            (places[left].shape, places[right].shape) =
+                (objects[right].shape, objects[left].shape);
+        }
+        Kind::AddObject => add_or_leave_out_object(&mut other, &objects, random)?,
+        Kind::AddAttribute => {
+            let inside = scene.has_inside();
+            let object = random_object(&mut other, random);
+            if object.is_unmarked() {
+                match random.below(if inside { 2 } else { 4 }) {
+                    0 => object.texture = Texture::Striped,
+                    1 => object.texture = Texture::Dotted,
+                    2 => object.size = Size::Small,
+                    _ => object.size = Size::Large,
+                }
+            } else {
+                (object.size, object.texture) = (Size::Ordinary, Texture::Plain);
+            }
+        }
+    }
+    Some(other)
+}
+
+fn random_object<'a>(scene: &'a mut Scene, random: &mut Random) -> &'a mut Object {
+    let mut objects = scene.objects_mut();
+    let chosen = random.below(objects.len());
+    objects.swap_remove(chosen)
+}
+
+/// Two different positions among `count`.
+fn two_of(count: usize, random: &mut Random) -> Option<(usize, usize)> {
+    if count < 2 {
+        return None;
+    }
+    let left = random.below(count);
+    let right = (left + 1 + random.below(count - 1)) % count;
+    Some((left, right))
+}
+
+fn replace_attribute(other: &mut Scene, objects: &[Object], random: &mut Random) {
+    let object = random_object(other, random);
+    if !object.is_unmarked() && random.chance(0.5) {
+        match (object.texture, object.size) {
+            (Texture::Striped, _) => object.texture = Texture::Dotted,
+            (Texture::Dotted, _) => object.texture = Texture::Striped,
+            (Texture::Plain, Size::Small) => object.size = Size::Large,
+            (Texture::Plain, _) => object.size = Size::Small,
+        }
+        return;
+    }
+    let fresh: Vec<Colour> = Colour::ALL
+        .into_iter()
+        .filter(|colour| objects.iter().all(|other| other.colour != *colour))
+        .collect();
+    object.colour = random.pick(&fresh);
+}
+
+fn replace_relation(other: &mut Scene, random: &mut Random) -> Option<()> {
+    let alone = other.parts.len() == 1;
+    let can_hold = other.objects().iter().all(|object| {
+        object.shape.holds() && object.size == Size::Ordinary
+    });
+    let related: Vec<usize> = (0..other.parts.len())
+        .filter(|part| matches!(other.parts[*part], Part::Two(..)))
+        .collect();
+    if related.is_empty() {
+        return None;
+    }
+    let Part::Two(_, relation, _) = &mut other.parts[random.pick(&related)] else {
+        return None;
+    };
+    let fresh: Vec<Relation> = Relation::ALL
+        .into_iter()
+        .filter(|new| !new.overlaps(*relation))
+        .filter(|new| {
+            if alone {
+                *new != Relation::Inside || can_hold
+            } else {
+                Scene::like(*relation).contains(new)
+            }
+        })
+        .collect();
+    *relation = random.pick(&fresh);
+    Some(())
+}
+
+/// Adds an object, or leaves one out, each as likely where both can be done.
+fn add_or_leave_out_object(
+    other: &mut Scene,
+    objects: &[Object],
+    random: &mut Random,
+) -> Option<()> {
+    let can_add = objects.len() < 4 && !other.has_inside();
+    let can_leave_out = objects.len() > 1;
+    if can_add && (!can_leave_out || random.chance(0.5)) {
+        // A scene that differs from this one in its colours and shapes lends an object.
+        let lender = loop {
+            let lender = Scene::with_objects(random, Pool::Common, 1).objects()[0];
+            if objects
+                .iter()
+                .all(|object| object.shape != lender.shape && object.colour != lender.colour)
+            {
+                break lender;
+            }
+        };
+        other.parts = match other.parts[..] {
+            [Part::One(first)] => {
+                let relation = Scene::with_objects(random, Pool::Common, 3).relation()?;
+                vec![Part::Two(first, relation, lender)]
+            }
+            [two] => vec![two, Part::One(lender)],
+            [Part::Two(a, relation, b), Part::One(first)] => vec![
+                Part::Two(a, relation, b),
+                Part::Two(first, random.pick(Scene::like(relation)), lender),
+            ],
+            _ => return None,
+        };
+        return Some(());
+    }
+    if !can_leave_out {
+        return None;
+    }
+    other.parts = match other.parts[..] {
+        [Part::Two(first, _, second)] => {
+            vec![Part::One(random.pick(&[first, second]))]
+        }
+        [two, Part::One(_)] => vec![two],
+        [two, Part::Two(first, _, second)] => {
+            vec![two, Part::One(random.pick(&[first, second]))]
+        }
+        _ => return None,
+    };
+    Some(())
+}
