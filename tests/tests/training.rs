@@ -42,7 +42,10 @@ fn recorded(folder: &Path) -> Recorded {
     let batch = Batch {
         pixels,
         texts: encode("captions", 6),
-        negatives: encode("negative_captions", 6).into_iter().map(|text| vec![text]).collect(),
+        negatives: encode("negative_captions", 6)
+            .into_iter()
+            .map(|text| vec![text])
+            .collect(),
     };
     Recorded {
         captions: encode("captions", 8),

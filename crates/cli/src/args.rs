@@ -180,7 +180,14 @@ pub struct Patch {
     pub sweep: Option<Alphas>,
     /// The suite that --sweep chooses by. scenes takes the best composition among the alphas that lose at most a point of
     /// recognition; the others have no test of recognition, and take the best accuracy
-    #[arg(long, value_name = "SUITE", value_enum, requires = "sweep", requires_if("sugar-crepe", "data"), requires_if("sugar-crepe", "images"))]
+    #[arg(
+        long,
+        value_name = "SUITE",
+        value_enum,
+        requires = "sweep",
+        requires_if("sugar-crepe", "data"),
+        requires_if("sugar-crepe", "images")
+    )]
     pub select: Option<Suite>,
     /// The directory of the suite's files; scenes have none
     #[arg(long, value_name = "DIR", requires = "select")]
@@ -283,7 +290,10 @@ pub struct Alphas(pub Vec<f64>);
 
 fn sweep(text: &str) -> Result<Alphas, String> {
     const WRONG: &str = "a sweep is FROM:TO:STEP with 0 <= FROM <= TO <= 1 and a STEP of at least 0.001, for example 0:1:0.05";
-    let numbers: Vec<f64> = text.split(':').filter_map(|part| part.parse().ok()).collect();
+    let numbers: Vec<f64> = text
+        .split(':')
+        .filter_map(|part| part.parse().ok())
+        .collect();
     let &[from, to, step] = &numbers[..] else {
         return Err(WRONG.to_owned());
     };
@@ -293,7 +303,9 @@ fn sweep(text: &str) -> Result<Alphas, String> {
     // Decimals as they're written: 0.3, not 0.1 + 0.1 + 0.1.
     let rounded = |alpha: f64| (alpha * 1e9).round() / 1e9;
     let count = ((to - from) / step + 1e-9).floor() as u32;
-    let mut alphas: Vec<f64> = (0..=count).map(|place| rounded(from + f64::from(place) * step)).collect();
+    let mut alphas: Vec<f64> = (0..=count)
+        .map(|place| rounded(from + f64::from(place) * step))
+        .collect();
     if alphas.last().is_some_and(|last| *last < to) {
         alphas.push(to);
     }

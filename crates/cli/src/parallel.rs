@@ -33,8 +33,7 @@ pub fn map<T: Sync, R: Send>(
     }
     let threads = (self::workers(false) / workers).max(1);
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
-    let results: Mutex<Vec<Option<Result<R>>>> =
-        Mutex::new(items.iter().map(|_| None).collect());
+    let results: Mutex<Vec<Option<Result<R>>>> = Mutex::new(items.iter().map(|_| None).collect());
     thread::scope(|scope| -> Result<()> {
         let mut running = Vec::new();
         for _ in 0..workers {
@@ -63,7 +62,9 @@ pub fn map<T: Sync, R: Send>(
             }));
         }
         for thread in running {
-            thread.join().map_err(|_| anyhow!("a worker thread failed"))?;
+            thread
+                .join()
+                .map_err(|_| anyhow!("a worker thread failed"))?;
         }
         Ok(())
     })?;
@@ -82,7 +83,10 @@ mod tests {
     fn results_keep_their_order_and_the_first_error_wins() {
         let items: Vec<u32> = (0..40).collect();
         let doubled = map(&items, 3, |item| Ok(item * 2)).unwrap();
-        assert_eq!(doubled, items.iter().map(|item| item * 2).collect::<Vec<_>>());
+        assert_eq!(
+            doubled,
+            items.iter().map(|item| item * 2).collect::<Vec<_>>()
+        );
         let failed = map(&items, 3, |item| {
             if *item >= 7 {
                 bail!("item {item}")

@@ -4,9 +4,9 @@
 
 use std::str::FromStr;
 
-use burn::tensor::wgpu::{WgpuBackend, wgpu};
-use burn::tensor::DeviceKind;
 pub use burn::tensor::Device;
+use burn::tensor::DeviceKind;
+use burn::tensor::wgpu::{WgpuBackend, wgpu};
 use thiserror::Error;
 
 /// What a user asks for.

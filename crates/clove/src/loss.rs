@@ -102,11 +102,17 @@ pub fn own_negatives(
     logit_scale: Tensor<1>,
     settings: OwnNegatives,
 ) -> Option<Tensor<1>> {
-    assert_eq!(negatives.dims()[0], owners.len(), "one owner for each negative");
+    assert_eq!(
+        negatives.dims()[0],
+        owners.len(),
+        "one owner for each negative"
+    );
     let table = OwnTable::new(owners, settings.smoothing)?;
     let device = images.device();
     let (rows, columns) = (table.rows.len(), table.columns);
-    let of_host = |values: Vec<f32>| Tensor::<2>::from_data(TensorData::new(values, [rows, columns]), &device);
+    let of_host = |values: Vec<f32>| {
+        Tensor::<2>::from_data(TensorData::new(values, [rows, columns]), &device)
+    };
     let indices = |values: Vec<i32>| {
         let count = values.len();
         Tensor::<1, Int>::from_data(TensorData::new(values, [count]), &device)
@@ -148,7 +154,8 @@ impl OwnTable {
     fn new(owners: &[usize], smoothing: f64) -> Option<Self> {
         /// So low that its exponential is 0, and finite, so that its product with a label of 0 is 0.
         const ABSENT: f32 = -1e9;
-        let mut of: std::collections::BTreeMap<usize, Vec<usize>> = std::collections::BTreeMap::new();
+        let mut of: std::collections::BTreeMap<usize, Vec<usize>> =
+            std::collections::BTreeMap::new();
         for (negative, owner) in owners.iter().enumerate() {
             of.entry(*owner).or_default().push(negative);
         }

@@ -117,7 +117,8 @@ fn relation_words(relation: Relation, wording: Wording, alone: bool) -> &'static
 
 /// Words of pages that say nothing about the picture.
 pub(crate) const CLUTTER: [&str; 12] = [
-    "clipart", "vector", "free", "download", "icon", "image", "photo", "stock", "new", "sale", "logo", "sticker",
+    "clipart", "vector", "free", "download", "icon", "image", "photo", "stock", "new", "sale",
+    "logo", "sticker",
 ];
 
 /// What a web page might have said: the names of most objects in any order, an attribute now and then and not always beside

@@ -148,9 +148,9 @@ fn place_part(part: Part, region: Region, random: &mut Random, placed: &mut Vec<
 
 fn radius(size: Size) -> f32 {
     match size {
-        Size::Small => 0.105,
-        Size::Ordinary => 0.16,
-        Size::Large => 0.215,
+        Size::Small => 0.12,
+        Size::Ordinary => 0.175,
+        Size::Large => 0.23,
     }
 }
 
@@ -287,7 +287,11 @@ fn texture(texture: Texture, x: f32, y: f32, phase: f32, size: f32) -> f32 {
             let (u, v) = (x * DOTS + phase, y * DOTS + phase);
             // Every second row is moved by half a distance.
             let row = v.floor();
-            let u = u + if row * 0.5 == (row * 0.5).floor() { 0.0 } else { 0.5 };
+            let u = u + if row * 0.5 == (row * 0.5).floor() {
+                0.0
+            } else {
+                0.5
+            };
             let (du, dv) = (u - u.floor() - 0.5, v - row - 0.5);
             let distance = (du * du + dv * dv).sqrt();
             ((DOT - distance) * size / DOTS + 0.5).clamp(0.0, 1.0)

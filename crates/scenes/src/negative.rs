@@ -1,7 +1,7 @@
 //! Hard negatives: a scene with one thing altered, so that its caption is nearly the right one, and false.
 
-use crate::{Object, Part, Random, Relation, Scene, Size, Texture, Wording, caption};
 use crate::scene::{Colour, Pool};
+use crate::{Object, Part, Random, Relation, Scene, Size, Texture, Wording, caption};
 
 /// SugarCrepe's seven kinds (Hsieh et al. 2023, arXiv 2306.14610).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -87,9 +87,9 @@ pub fn negative(
 ) -> Option<(Kind, String)> {
     let mut kinds = style.kinds().to_vec();
     random.shuffle(&mut kinds);
-    kinds.into_iter().find_map(|kind| {
-        alter(scene, kind, random).map(|other| (kind, caption(&other, wording)))
-    })
+    kinds
+        .into_iter()
+        .find_map(|kind| alter(scene, kind, random).map(|other| (kind, caption(&other, wording))))
 }
 
 /// The scene with one alteration of this kind, so that the caption of each is false of the other; none where there's nothing to
@@ -120,8 +120,7 @@ pub fn alter(scene: &Scene, kind: Kind, random: &mut Random) -> Option<Scene> {
         Kind::SwapAttribute => {
             let (left, right) = two_of(objects.len(), random)?;
             let mut places = other.objects_mut();
-            (places[left].shape, places[right].shape) =
-                (objects[right].shape, objects[left].shape);
+            (places[left].shape, places[right].shape) = (objects[right].shape, objects[left].shape);
         }
         Kind::AddObject => add_or_leave_out_object(&mut other, &objects, random)?,
         Kind::AddAttribute => {
@@ -178,9 +177,10 @@ fn replace_attribute(other: &mut Scene, objects: &[Object], random: &mut Random)
 
 fn replace_relation(other: &mut Scene, random: &mut Random) -> Option<()> {
     let alone = other.parts.len() == 1;
-    let can_hold = other.objects().iter().all(|object| {
-        object.shape.holds() && object.size == Size::Ordinary
-    });
+    let can_hold = other
+        .objects()
+        .iter()
+        .all(|object| object.shape.holds() && object.size == Size::Ordinary);
     let related: Vec<usize> = (0..other.parts.len())
         .filter(|part| matches!(other.parts[*part], Part::Two(..)))
         .collect();

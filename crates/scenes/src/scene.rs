@@ -323,11 +323,11 @@ impl Scene {
 
 /// Size and texture: at most one of them marked.
 fn marks(random: &mut Random) -> (Size, Texture) {
-    match random.below(10) {
+    match random.below(12) {
         0 => (Size::Small, Texture::Plain),
         1 => (Size::Large, Texture::Plain),
-        2 | 3 => (Size::Ordinary, Texture::Striped),
-        4 | 5 => (Size::Ordinary, Texture::Dotted),
+        2 => (Size::Ordinary, Texture::Striped),
+        3 => (Size::Ordinary, Texture::Dotted),
         _ => (Size::Ordinary, Texture::Plain),
     }
 }

@@ -107,7 +107,13 @@ impl Shape {
     pub fn holds(self) -> bool {
         matches!(
             self,
-            Self::Circle | Self::Square | Self::Diamond | Self::Heart | Self::Hexagon | Self::Drop | Self::Triangle
+            Self::Circle
+                | Self::Square
+                | Self::Diamond
+                | Self::Heart
+                | Self::Hexagon
+                | Self::Drop
+                | Self::Triangle
         )
     }
 
@@ -155,7 +161,11 @@ fn regular(corners: u16, distances: &[f32]) -> Contour {
     (0..corners)
         .map(|corner| {
             let angle = 2.0 * PI * f32::from(corner) / f32::from(corners) - PI / 2.0;
-            at((0.0, 0.0), distances[usize::from(corner) % distances.len()], angle)
+            at(
+                (0.0, 0.0),
+                distances[usize::from(corner) % distances.len()],
+                angle,
+            )
         })
         .collect()
 }
@@ -167,7 +177,8 @@ fn heart() -> Contour {
             let t = 2.0 * PI * f32::from(point) / f32::from(POINTS);
             let (sine, cosine) = (libm::sinf(t), libm::cosf);
             let x = 16.0 * sine * sine * sine;
-            let y = 13.0 * cosine(t) - 5.0 * cosine(2.0 * t) - 2.0 * cosine(3.0 * t) - cosine(4.0 * t);
+            let y =
+                13.0 * cosine(t) - 5.0 * cosine(2.0 * t) - 2.0 * cosine(3.0 * t) - cosine(4.0 * t);
             (x / 16.5, -(y + 2.5) / 15.5)
         })
         .collect()

@@ -1,7 +1,7 @@
 //! The tests: composition, which no rule on texts alone can win, and recognition of classes that fine-tuning never shows.
 
-use crate::{Kind, Object, Part, Pool, Random, Scene, Shape, Split, Wording, alter, caption};
 use crate::scene::{Colour, Size, Texture};
+use crate::{Kind, Object, Part, Pool, Random, Scene, Shape, Split, Wording, alter, caption};
 
 /// Two scenes that differ in one thing, with their captions. Each text is right for its own scene and wrong for the other, so a
 /// rule that looks at texts alone is right exactly half of the time, whatever it does.
@@ -62,8 +62,8 @@ pub fn specimen(split: Split, seed: u64, index: u64) -> Specimen {
     let object = Object {
         shape: Shape::rare()[class],
         colour: random.pick(&Colour::ALL),
-        size: random.pick(&[Size::Ordinary, Size::Ordinary, Size::Large, Size::Small]),
-        texture: random.pick(&[Texture::Plain, Texture::Plain, Texture::Striped, Texture::Dotted]),
+        size: random.pick(&[Size::Ordinary, Size::Ordinary, Size::Large]),
+        texture: Texture::Plain,
     };
     Specimen {
         class,

@@ -10,7 +10,12 @@ use crate::bench::Bench;
 use crate::{model, output, tensors};
 
 pub fn run(args: &Eval) -> Result<()> {
-    let mut bench = Bench::open(args.suite, args.data.as_deref(), args.images.as_deref(), Split::Test)?;
+    let mut bench = Bench::open(
+        args.suite,
+        args.data.as_deref(),
+        args.images.as_deref(),
+        Split::Test,
+    )?;
     bench.captions = args
         .captions
         .as_deref()

@@ -129,7 +129,10 @@ fn sweep(
                 best = (*alpha, accuracy);
             }
         }
-        (best.0, "the alpha with the highest mean accuracy of the subsets")
+        (
+            best.0,
+            "the alpha with the highest mean accuracy of the subsets",
+        )
     };
     Ok(Sweep {
         suite: reports
@@ -161,13 +164,22 @@ fn table(sweep: &Sweep) -> String {
     let percent = |share: Option<f64>| {
         share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}", 100.0 * share))
     };
-    let mut rows = vec![["alpha", "composition", "recognition", ""].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["alpha", "composition", "recognition", ""]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     rows.extend(sweep.points.iter().map(|point| {
         vec![
             point.alpha.to_string(),
             percent(point.composition),
             percent(point.recognition),
-            if point.alpha == sweep.chosen { "chosen" } else { "" }.to_owned(),
+            if point.alpha == sweep.chosen {
+                "chosen"
+            } else {
+                ""
+            }
+            .to_owned(),
         ]
     }));
     format!("{}chosen: {}", output::table(&rows), sweep.rule)

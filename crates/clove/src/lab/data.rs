@@ -1,6 +1,8 @@
 //! Batches of scenes for the trainer.
 
-use clove_scenes::{Picture, Pool, Scene, Split, Style, Wording, alt_text, caption, draw, negative};
+use clove_scenes::{
+    Picture, Pool, Scene, Split, Style, Wording, alt_text, caption, draw, negative,
+};
 
 use crate::preprocess::{Preprocess, RgbImage};
 use crate::tokenizer::Tokenizer;

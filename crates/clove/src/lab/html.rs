@@ -14,7 +14,7 @@ mod tests;
 mod text;
 
 use super::report::Report;
-use text::{escape, plural};
+use text::{escape, plural, put};
 
 /// What the page looks like, apart from the charts.
 const PAGE_CSS: &str = include_str!("html/report.css");
@@ -26,10 +26,13 @@ const PAGE_CSS: &str = include_str!("html/report.css");
 #[must_use]
 pub fn page(report: &Report) -> String {
     let mut main = String::new();
-    main.push_str(&format!(
-        r#"<header><h1>CLoVe lab</h1>{}</header>"#,
-        finding::paragraph(report)
-    ));
+    put(
+        &mut main,
+        format_args!(
+            "<header><h1>CLoVe lab</h1>{}</header>",
+            finding::paragraph(report)
+        ),
+    );
     main.push_str(&section("curve", "The alpha curve", &alpha_section(report)));
     main.push_str(&section("models", "The models", &models_section(report)));
     if let Some(figure) = curves::figure(report) {
@@ -51,11 +54,7 @@ pub fn page(report: &Report) -> String {
             ),
         ));
     }
-    main.push_str(&section(
-        "settings",
-        "Settings",
-        &tables::settings(report),
-    ));
+    main.push_str(&section("settings", "Settings", &tables::settings(report)));
     format!(
         r#"<!DOCTYPE html>
 <html lang="en">

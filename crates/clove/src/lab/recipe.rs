@@ -102,7 +102,9 @@ impl Variant {
     pub fn about(self) -> &'static str {
         match self {
             Self::Captions => "fine-tuned on full captions, without hard negatives",
-            Self::NegClip => "fine-tuned with hard negatives that exchange two words of the caption",
+            Self::NegClip => {
+                "fine-tuned with hard negatives that exchange two words of the caption"
+            }
             Self::Replace => "fine-tuned with hard negatives that replace a word of the caption",
             Self::Clove => "fine-tuned with hard negatives of all seven kinds",
         }

@@ -55,7 +55,10 @@ pub fn read_model(weights: &[u8]) -> Result<Snapshot, LabError> {
             .collect::<BTreeMap<_, _>>(),
     };
     let source = ModelSource::open(Box::new(files))?;
-    Ok(Snapshot::from_parameters(source.config(), &mut source.weights()?)?)
+    Ok(Snapshot::from_parameters(
+        source.config(),
+        &mut source.weights()?,
+    )?)
 }
 
 /// A scene model's weights as f16.
@@ -79,11 +82,21 @@ pub fn write_deltas(pretrained: &Snapshot, finetuned: &Snapshot) -> Result<Vec<u
     let mut bytes = Vec::new();
     for (name, shape) in parameters(pretrained.config()) {
         let (base, tuned) = (base.values(&name, &shape)?, tuned.values(&name, &shape)?);
-        let differences: Vec<f32> = tuned.iter().zip(&base).map(|(tuned, base)| tuned - base).collect();
-        let largest = differences.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+        let differences: Vec<f32> = tuned
+            .iter()
+            .zip(&base)
+            .map(|(tuned, base)| tuned - base)
+            .collect();
+        let largest = differences
+            .iter()
+            .fold(0.0_f32, |most, value| most.max(value.abs()));
         bytes.extend(largest.to_le_bytes());
         let step = if largest > 0.0 { LEVELS / largest } else { 0.0 };
-        bytes.extend(differences.iter().map(|value| (value * step).round() as i8 as u8));
+        bytes.extend(
+            differences
+                .iter()
+                .map(|value| (value * step).round() as i8 as u8),
+        );
     }
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
     encoder

@@ -15,7 +15,12 @@ use crate::score::{ScoreError, Scorer};
 #[must_use]
 pub fn model_row(name: &str, about: &str, scores: &[&Scores], alphas: Vec<f64>) -> ModelRow {
     let over = |value: &dyn Fn(&Scores) -> f64| {
-        Figure::over(&scores.iter().map(|scores| value(scores)).collect::<Vec<_>>())
+        Figure::over(
+            &scores
+                .iter()
+                .map(|scores| value(scores))
+                .collect::<Vec<_>>(),
+        )
     };
     ModelRow {
         name: name.to_owned(),
@@ -24,7 +29,8 @@ pub fn model_row(name: &str, about: &str, scores: &[&Scores], alphas: Vec<f64>) 
         kinds: Kind::ALL
             .iter()
             .map(|kind| {
-                let figure = over(&|scores| kinds(scores).get(kind.name()).copied().unwrap_or(f64::NAN));
+                let figure =
+                    over(&|scores| kinds(scores).get(kind.name()).copied().unwrap_or(f64::NAN));
                 (kind.name().to_owned(), figure)
             })
             .collect(),
@@ -39,18 +45,27 @@ pub fn blind_rows(scores: &Scores) -> Vec<BlindRow> {
     let mut rows = vec![BlindRow {
         name: "chance".to_owned(),
         composition: 0.5,
-        kinds: Kind::ALL.iter().map(|kind| (kind.name().to_owned(), 0.5)).collect(),
-    }];
-    rows.extend(scores.blind.iter().filter(|blind| blind.baseline != "chance").map(|blind| BlindRow {
-        name: blind.baseline.clone().into_owned(),
-        composition: blind.all_rows.macro_mean.unwrap_or(f64::NAN),
-        kinds: blind
-            .all_rows
-            .subsets
+        kinds: Kind::ALL
             .iter()
-            .map(|subset| (subset.name.clone(), subset.accuracy.unwrap_or(f64::NAN)))
+            .map(|kind| (kind.name().to_owned(), 0.5))
             .collect(),
-    }));
+    }];
+    rows.extend(
+        scores
+            .blind
+            .iter()
+            .filter(|blind| blind.baseline != "chance")
+            .map(|blind| BlindRow {
+                name: blind.baseline.clone().into_owned(),
+                composition: blind.all_rows.macro_mean.unwrap_or(f64::NAN),
+                kinds: blind
+                    .all_rows
+                    .subsets
+                    .iter()
+                    .map(|subset| (subset.name.clone(), subset.accuracy.unwrap_or(f64::NAN)))
+                    .collect(),
+            }),
+    );
     rows
 }
 
@@ -87,7 +102,9 @@ pub async fn examples(
             let images: Embeddings = scorer.embed_pixels(pixels(picture, preprocess)).await?;
             let texts = scorer.embed_texts(&twins.captions, &mut |_| {}).await?;
             let score = |text| images.dot(0, &texts, text);
-            example.scores.push(((*name).to_owned(), score(0), score(1)));
+            example
+                .scores
+                .push(((*name).to_owned(), score(0), score(1)));
         }
         examples.push(example);
     }
@@ -101,6 +118,11 @@ fn data_url(picture: &Picture) -> Result<String, LabError> {
     let mut png = std::io::Cursor::new(Vec::new());
     image
         .write_to(&mut png, image::ImageFormat::Png)
-        .map_err(|error| ScoreError::Device(format!("a picture can't be written as PNG: {error}")))?;
-    Ok(format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png.get_ref())))
+        .map_err(|error| {
+            ScoreError::Device(format!("a picture can't be written as PNG: {error}"))
+        })?;
+    Ok(format!(
+        "data:image/png;base64,{}",
+        BASE64_STANDARD.encode(png.get_ref())
+    ))
 }

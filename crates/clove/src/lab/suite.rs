@@ -137,7 +137,10 @@ impl SceneSuite {
             Some(&self.captions),
         )?;
 
-        let texts: Vec<String> = Shape::rare().iter().flat_map(|shape| prompts(*shape)).collect();
+        let texts: Vec<String> = Shape::rare()
+            .iter()
+            .flat_map(|shape| prompts(*shape))
+            .collect();
         let embedded = scorer.embed_texts(&texts, &mut |_| {}).await?;
         let classes = class_embeddings(&embedded, Shape::rare().len())?;
         let scenes: Vec<(&Scene, &clove_scenes::Random)> = self
@@ -145,7 +148,11 @@ impl SceneSuite {
             .iter()
             .map(|specimen| (&specimen.scene, &specimen.drawing))
             .collect();
-        let labels: Vec<usize> = self.specimens.iter().map(|specimen| specimen.class).collect();
+        let labels: Vec<usize> = self
+            .specimens
+            .iter()
+            .map(|specimen| specimen.class)
+            .collect();
         let images = embed_scenes(scorer, &scenes, progress).await?;
         report.recognition = Some(classify(&images, &classes, &labels)?);
         Ok(report)

@@ -145,12 +145,5 @@ impl Tuning {
 pub async fn scorer(model: &Snapshot, device: &Device) -> Result<Scorer, LabError> {
     let clip = model.config().build(&mut model.clone(), device)?;
     let (tokenizer, preprocess) = (model::tokenizer()?, model::preprocess()?);
-    Ok(Scorer::new(
-        clip,
-        model.config().clone(),
-        tokenizer,
-        preprocess,
-        device,
-    )
-    .await?)
+    Ok(Scorer::new(clip, model.config().clone(), tokenizer, preprocess, device).await?)
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value, json};
 
+use super::clean_text;
 use super::vocabulary::{END_OF_WORD, clip_tokens_and_merges};
 use super::words;
-use super::clean_text;
 
 /// The tokenizer.json of the smallest vocabulary that spells each of `texts` as CLIP's does, and any other ASCII text in single
 /// letters.

@@ -228,14 +228,12 @@ impl Trainer {
         };
         let positives = batch.texts.len();
         let texts = all.clone().narrow(0, 0, positives);
-        let negatives =
-            (!owners.is_empty()).then(|| all.narrow(0, positives, owners.len()));
+        let negatives = (!owners.is_empty()).then(|| all.narrow(0, positives, owners.len()));
         let scale = self.clip.logit_scale.val();
         match (self.config.loss, negatives) {
             (Loss::Fsc(settings), Some(negatives)) => {
-                let own = own_negatives(
-                    &images, &texts, negatives, &owners, scale.clone(), settings,
-                );
+                let own =
+                    own_negatives(&images, &texts, negatives, &owners, scale.clone(), settings);
                 let loss = contrastive(images, texts, None, scale);
                 match own {
                     Some(own) => loss + own * settings.weight,

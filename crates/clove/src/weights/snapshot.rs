@@ -158,13 +158,10 @@ impl Parameters for Snapshot {
 
     fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
         let file = || "the model in memory".to_owned();
-        let values = self
-            .values
-            .get(name)
-            .ok_or_else(|| WeightsError::Missing {
-                file: file(),
-                tensors: vec![name.to_owned()],
-            })?;
+        let values = self.values.get(name).ok_or_else(|| WeightsError::Missing {
+            file: file(),
+            tensors: vec![name.to_owned()],
+        })?;
         let elements = shape.iter().product::<usize>();
         if values.len() != elements {
             return Err(WeightsError::Shape {

@@ -200,7 +200,10 @@ fn work(context: &Context<'_>, seeds: &[u64], from_scratch: bool) -> Result<Repo
             negatives_per_caption: recipe.negatives,
             composition_rows: 2 * Sizes::TEST.twins_per_kind * Kind::ALL.len(),
             recognition_rows: Sizes::TEST.specimens,
-            classes: Shape::rare().iter().map(|shape| shape.word().to_owned()).collect(),
+            classes: Shape::rare()
+                .iter()
+                .map(|shape| shape.word().to_owned())
+                .collect(),
             from_scratch,
             seconds: 0.0,
         },
@@ -249,7 +252,9 @@ fn measure(
         pollster::block_on(async {
             let scorer = lab::scorer(model, &context.device).await?;
             let scores = suite
-                .evaluate(&scorer, &mut |pictures| context.progress.advance(pictures as u64))
+                .evaluate(&scorer, &mut |pictures| {
+                    context.progress.advance(pictures as u64)
+                })
                 .await?;
             Ok(scores)
         })
@@ -279,7 +284,11 @@ fn measure(
             test: Vec::new(),
         })
         .collect();
-    let chosen: Vec<(usize, f64)> = sweeps.iter().map(|sweep| sweep.chosen).enumerate().collect();
+    let chosen: Vec<(usize, f64)> = sweeps
+        .iter()
+        .map(|sweep| sweep.chosen)
+        .enumerate()
+        .collect();
     let patched = parallel::map(&chosen, context.workers, |(seed, alpha)| {
         score(test, &pretrained.patched(clove_of(tuned, *seed), *alpha))
     })?;
@@ -339,11 +348,20 @@ fn examples(
     let patched = pretrained.patched(clove, measured.sweeps[0].chosen);
     pollster::block_on(async {
         let scorers = [
-            ("pretrained", lab::scorer(pretrained, &context.device).await?),
-            (Variant::Clove.name(), lab::scorer(clove, &context.device).await?),
+            (
+                "pretrained",
+                lab::scorer(pretrained, &context.device).await?,
+            ),
+            (
+                Variant::Clove.name(),
+                lab::scorer(clove, &context.device).await?,
+            ),
             (PATCHED, lab::scorer(&patched, &context.device).await?),
         ];
-        let named: Vec<_> = scorers.iter().map(|(name, scorer)| (*name, scorer)).collect();
+        let named: Vec<_> = scorers
+            .iter()
+            .map(|(name, scorer)| (*name, scorer))
+            .collect();
         Ok(lab::examples(test, &named).await?)
     })
 }
@@ -360,12 +378,20 @@ fn table(report: &Report) -> String {
     header.extend(Kind::ALL.map(|kind| kind.name().to_owned()));
     let mut rows = vec![header];
     for model in &report.models {
-        let mut row = vec![model.name.clone(), figure(&model.composition), figure(&model.recognition)];
+        let mut row = vec![
+            model.name.clone(),
+            figure(&model.composition),
+            figure(&model.recognition),
+        ];
         row.extend(model.kinds.iter().map(|(_, kind)| figure(kind)));
         rows.push(row);
     }
     for blind in &report.blind {
-        let mut row = vec![format!("blind: {}", blind.name), percent(blind.composition), "-".to_owned()];
+        let mut row = vec![
+            format!("blind: {}", blind.name),
+            percent(blind.composition),
+            "-".to_owned(),
+        ];
         row.extend(blind.kinds.iter().map(|(_, kind)| percent(*kind)));
         rows.push(row);
     }

@@ -116,28 +116,25 @@ pub fn run(
         .join("runs")
         .join(format!("{}-seed-{}", job.slug, job.seed));
     let config = config(job, start)?;
-    let (mut session, found) = Session::open(
-        &dir,
-        &config,
-        Start::Either,
-        context.companions.clone(),
-        1,
-    )?;
+    let (mut session, found) =
+        Session::open(&dir, &config, Start::Either, context.companions.clone(), 1)?;
     let (texts, recipe, device) = (job.texts, job.recipe, &context.device);
     let mut tuning = match found {
         Some((state, _)) => Tuning::resume(state, texts, recipe, job.seed, device)
             .with_context(|| dir.display().to_string())?,
         None => Tuning::new(start, texts, recipe, job.seed, device)?,
     };
-    context.progress.skip(job.work() * tuning.steps() as u64 / recipe.steps as u64);
+    context
+        .progress
+        .skip(job.work() * tuning.steps() as u64 / recipe.steps as u64);
     let mut validated = read_validated(&dir);
     validated.points.retain(|point| point.0 <= tuning.steps());
     let label = format!("{}, seed {}", job.name, job.seed);
     while !tuning.is_done() {
         context.progress.say(&label);
         let began = Instant::now();
-        let report = pollster::block_on(tuning.step())
-            .with_context(|| format!("training {label}"))?;
+        let report =
+            pollster::block_on(tuning.step()).with_context(|| format!("training {label}"))?;
         let pairs_per_second = recipe.batch as f64 / began.elapsed().as_secs_f64();
         session.record(&report, pairs_per_second)?;
         context.progress.advance(4 * recipe.batch as u64);
@@ -168,8 +165,16 @@ pub fn run(
     let curve = Curve {
         name: job.name.to_owned(),
         loss: losses(&dir)?,
-        composition: validated.points.iter().map(|point| (point.0, point.1)).collect(),
-        recognition: validated.points.iter().map(|point| (point.0, point.2)).collect(),
+        composition: validated
+            .points
+            .iter()
+            .map(|point| (point.0, point.1))
+            .collect(),
+        recognition: validated
+            .points
+            .iter()
+            .map(|point| (point.0, point.2))
+            .collect(),
     };
     Ok(Tuned { model, curve })
 }
@@ -182,10 +187,7 @@ fn config(job: &Job, start: &Snapshot) -> Result<String> {
         warmup,
         negatives,
     } = job.recipe;
-    let weights = start.write_hugging_face(
-        Vec::new(),
-        clove::weights::Precision::F32,
-    )?;
+    let weights = start.write_hugging_face(Vec::new(), clove::weights::Precision::F32)?;
     Ok(toml::to_string(&Config {
         model: job.name,
         seed: job.seed,

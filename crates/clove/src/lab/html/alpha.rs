@@ -2,7 +2,7 @@
 
 use super::super::report::{Report, Sweep, SweepPoint};
 use super::chart::{self, Area, Fill, Key, Labels, Limits, Scale};
-use super::text::{escape, listed, percent, percent_sign, short, usable};
+use super::text::{escape, listed, percent, percent_sign, put, short, usable};
 
 /// How far below the pretrained model's recognition the shaded band reaches. A guide for the eye; the rule that chose
 /// alpha is [`Report::rule`].
@@ -42,8 +42,8 @@ pub(super) const WIDE: Size = Size {
 /// For a phone.
 pub(super) const NARROW: Size = Size {
     name: "narrow",
-    width: 380.0,
-    plot_height: 340.0,
+    width: 350.0,
+    plot_height: 320.0,
     font: 13.0,
 };
 
@@ -99,11 +99,14 @@ pub(super) fn svg(report: &Report, size: Size, alone: bool) -> String {
     let mut body = String::new();
     let mut top = margin;
     if alone {
-        body.push_str(&format!(
-            r#"<text class="heading" font-size="{:.1}" x="{margin:.1}" y="{:.1}">Composition against recognition along alpha</text>"#,
-            font * 1.25,
-            top + font
-        ));
+        put(
+            &mut body,
+            format_args!(
+                r#"<text class="heading" font-size="{:.1}" x="{margin:.1}" y="{:.1}">Composition against recognition along alpha</text>"#,
+                font * 1.25,
+                top + font
+            ),
+        );
         top += font * 2.2;
     }
     let (legend, legend_height) = chart::legend(
@@ -113,27 +116,33 @@ pub(super) fn svg(report: &Report, size: Size, alone: bool) -> String {
         font * 0.93,
     );
     body.push_str(&legend);
-    top += legend_height + font * 1.8;
+    top += legend_height + font * 2.4;
     let plot = Area {
         left: margin + font * 2.6,
         top,
-        right: width - margin - font * 0.6,
+        right: width - margin - font * 1.5,
         bottom: top + plot_height,
     };
     let height = plot.bottom + font * 3.2 + margin;
-    body.push_str(&format!(
-        r#"<text class="name" x="{margin:.1}" y="{:.1}">Composition, %</text><text class="name" text-anchor="end" x="{:.1}" y="{:.1}">Recognition, %</text>"#,
-        plot.top - font * 0.8,
-        plot.right,
-        plot.bottom + font * 2.8
-    ));
+    put(
+        &mut body,
+        format_args!(
+            r#"<text class="name" x="{margin:.1}" y="{:.1}">Composition, %</text><text class="name" text-anchor="end" x="{:.1}" y="{:.1}">Recognition, %</text>"#,
+            plot.top - font * 0.8,
+            plot.right,
+            plot.bottom + font * 2.8
+        ),
+    );
     match drawing(report, plot, font) {
         Some(drawn) => body.push_str(&drawn),
-        None => body.push_str(&format!(
-            r#"<text class="name" text-anchor="middle" x="{:.1}" y="{:.1}">No alpha curve in this run.</text>"#,
-            (plot.left + plot.right) / 2.0,
-            (plot.top + plot.bottom) / 2.0
-        )),
+        None => put(
+            &mut body,
+            format_args!(
+                r#"<text class="name" text-anchor="middle" x="{:.1}" y="{:.1}">No alpha curve in this run.</text>"#,
+                (plot.left + plot.right) / 2.0,
+                (plot.top + plot.bottom) / 2.0
+            ),
+        ),
     }
     let (space, style, ground) = if alone {
         (
@@ -228,7 +237,7 @@ fn drawing(report: &Report, plot: Area, font: f64) -> Option<String> {
             .chain(edge),
         PERCENT,
         (plot.left, plot.right),
-        (plot.right - plot.left) / (font * 6.0),
+        (plot.right - plot.left) / (font * 4.8),
     )?;
     let up = Scale::over(
         all_points(report).map(|(_, composition)| composition),
@@ -244,12 +253,15 @@ fn drawing(report: &Report, plot: Area, font: f64) -> Option<String> {
     let mut svg = String::new();
     if let Some(edge) = edge {
         let left = across.at_clamped(edge);
-        svg.push_str(&format!(
-            r#"<rect class="band" x="{left:.1}" y="{:.1}" width="{:.1}" height="{:.1}"/>"#,
-            plot.top,
-            plot.right - left,
-            plot.bottom - plot.top
-        ));
+        put(
+            &mut svg,
+            format_args!(
+                r#"<rect class="band" x="{left:.1}" y="{:.1}" width="{:.1}" height="{:.1}"/>"#,
+                plot.top,
+                plot.right - left,
+                plot.bottom - plot.top
+            ),
+        );
     }
     svg.push_str(&chart::frame(plot, &across, &up, font * 0.93));
 
@@ -263,14 +275,20 @@ fn drawing(report: &Report, plot: Area, font: f64) -> Option<String> {
                 labels.keep_off_line(*from, *to);
             }
         }
-        svg.push_str(&format!(
-            r#"<g class="{}">{}</g>"#,
-            chart::colour(series),
-            chart::polyline(line)
-        ));
+        put(
+            &mut svg,
+            format_args!(
+                r#"<g class="{}">{}</g>"#,
+                chart::colour(series),
+                chart::polyline(line)
+            ),
+        );
     }
     for (series, sweep) in report.sweeps.iter().enumerate() {
-        svg.push_str(&format!(r#"<g class="{}">"#, chart::colour(series)));
+        put(
+            &mut svg,
+            format_args!(r#"<g class="{}">"#, chart::colour(series)),
+        );
         for (split, points) in [("validation", &sweep.validation), ("test", &sweep.test)] {
             for point in points {
                 let Some(at) = pixel(point) else { continue };
@@ -279,14 +297,17 @@ fn drawing(report: &Report, plot: Area, font: f64) -> Option<String> {
                 } else {
                     (Fill::Full, 3.5)
                 };
-                svg.push_str(&format!(
-                    "<g><title>seed {}, alpha {}, {split}: composition {}, recognition {}</title>{}</g>",
-                    sweep.seed,
-                    short(point.alpha),
-                    percent_sign(point.composition),
-                    percent_sign(point.recognition),
-                    chart::mark(series, fill, at, radius)
-                ));
+                put(
+                    &mut svg,
+                    format_args!(
+                        "<g><title>seed {}, alpha {}, {split}: composition {}, recognition {}</title>{}</g>",
+                        sweep.seed,
+                        short(point.alpha),
+                        percent_sign(point.composition),
+                        percent_sign(point.recognition),
+                        chart::mark(series, fill, at, radius)
+                    ),
+                );
                 labels.keep_off(at, radius);
             }
         }
@@ -305,12 +326,19 @@ fn drawing(report: &Report, plot: Area, font: f64) -> Option<String> {
         }
         svg.push_str("</g>");
     }
+    svg.push_str(&labelled(&mut labels, &wanted, CLUSTER * font));
+    Some(svg)
+}
+
+/// Labels of the points, one for all of a role that lie within `reach` of each other.
+fn labelled(labels: &mut Labels, wanted: &[(Role, f64, (f64, f64))], reach: f64) -> String {
+    let mut svg = String::new();
     for role in [Role::Chosen, Role::Pretrained, Role::Unpatched] {
         let mut rest: Vec<_> = wanted.iter().filter(|(of, ..)| *of == role).collect();
         while let Some((_, _, (x, y))) = rest.first().copied() {
-            let (near, far): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(_, _, other)| {
-                (other.0 - x).hypot(other.1 - y) <= CLUSTER * font
-            });
+            let (near, far): (Vec<_>, Vec<_>) = rest
+                .into_iter()
+                .partition(|(_, _, other)| (other.0 - x).hypot(other.1 - y) <= reach);
             rest = far;
             let alphas: Vec<f64> = near.iter().map(|(_, alpha, _)| *alpha).collect();
             let mut heights: Vec<_> = near.iter().map(|(_, _, at)| *at).collect();
@@ -319,7 +347,7 @@ fn drawing(report: &Report, plot: Area, font: f64) -> Option<String> {
             svg.push_str(&labels.place(at, &label(role, &alphas)));
         }
     }
-    Some(svg)
+    svg
 }
 
 fn label(role: Role, alphas: &[f64]) -> String {
@@ -351,22 +379,26 @@ fn description(report: &Report) -> String {
             .to_owned(),
     ];
     for sweep in &report.sweeps {
-        let stops: Vec<String> = [("alpha 0", 0.0), ("the chosen alpha", sweep.chosen), ("alpha 1", 1.0)]
-            .into_iter()
-            .filter_map(|(name, alpha)| {
-                let point = point_at(sweep, alpha)?;
-                let value = if name.starts_with("the") {
-                    format!(" {}", short(alpha))
-                } else {
-                    String::new()
-                };
-                Some(format!(
-                    "composition {} and recognition {} at {name}{value}",
-                    percent_sign(point.composition),
-                    percent_sign(point.recognition)
-                ))
-            })
-            .collect();
+        let stops: Vec<String> = [
+            ("alpha 0", 0.0),
+            ("the chosen alpha", sweep.chosen),
+            ("alpha 1", 1.0),
+        ]
+        .into_iter()
+        .filter_map(|(name, alpha)| {
+            let point = point_at(sweep, alpha)?;
+            let value = if name.starts_with("the") {
+                format!(" {}", short(alpha))
+            } else {
+                String::new()
+            };
+            Some(format!(
+                "composition {} and recognition {} at {name}{value}",
+                percent_sign(point.composition),
+                percent_sign(point.recognition)
+            ))
+        })
+        .collect();
         if !stops.is_empty() {
             sentences.push(format!("Seed {}: {}.", sweep.seed, listed(&stops)));
         }
@@ -381,19 +413,22 @@ pub(super) fn table(report: &Report) -> String {
         for (split, points) in [("validation", &sweep.validation), ("test", &sweep.test)] {
             for point in points {
                 let is_chosen = (point.alpha - sweep.chosen).abs() < SAME_ALPHA;
-                rows.push_str(&format!(
-                    r#"<tr{}><td>{}</td><td>{split}</td><td class="n">{}{}</td><td class="n">{}</td><td class="n">{}</td></tr>"#,
-                    if is_chosen { r#" class="ours""# } else { "" },
-                    sweep.seed,
-                    short(point.alpha),
-                    if is_chosen { " (chosen)" } else { "" },
-                    percent(point.composition),
-                    percent(point.recognition)
-                ));
+                put(
+                    &mut rows,
+                    format_args!(
+                        r#"<tr{}><td>{}</td><td>{split}</td><td class="n">{}{}</td><td class="n">{}</td><td class="n">{}</td></tr>"#,
+                        if is_chosen { r#" class="ours""# } else { "" },
+                        sweep.seed,
+                        short(point.alpha),
+                        if is_chosen { " (chosen)" } else { "" },
+                        percent(point.composition),
+                        percent(point.recognition)
+                    ),
+                );
             }
         }
     }
     format!(
-        r#"<details><summary>The figures behind the curve</summary><div class="scroll" role="region" aria-label="The figures behind the curve" tabindex="0"><table class="plain"><caption>Accuracy in percent along alpha.</caption><thead><tr><th scope="col">Seed</th><th scope="col">Split</th><th scope="col" class="n">Alpha</th><th scope="col" class="n">Composition</th><th scope="col" class="n">Recognition</th></tr></thead><tbody>{rows}</tbody></table></div></details>"#
+        r#"<details><summary>The figures behind the curve</summary><div class="scroll" role="region" aria-label="The figures behind the curve" tabindex="0"><table class="plain"><caption><span>Accuracy in percent along alpha.</span></caption><thead><tr><th scope="col">Seed</th><th scope="col">Split</th><th scope="col" class="n">Alpha</th><th scope="col" class="n">Composition</th><th scope="col" class="n">Recognition</th></tr></thead><tbody>{rows}</tbody></table></div></details>"#
     )
 }

@@ -1,6 +1,6 @@
 //! What the charts share: scales, marks, and labels that keep out of each other's way.
 
-use super::text::{fixed, usable};
+use super::text::{fixed, put, usable};
 
 /// Colours of `chart.css`, and shapes of [`mark`].
 const SERIES: usize = 7;
@@ -163,7 +163,7 @@ pub(super) fn polyline(points: impl IntoIterator<Item = Option<(f64, f64)>>) -> 
     for point in points {
         if let Some((x, y)) = point {
             path.push(if pen_is_down { 'L' } else { 'M' });
-            path.push_str(&format!("{x:.1} {y:.1}"));
+            put(&mut path, format_args!("{x:.1} {y:.1}"));
         }
         pen_is_down = point.is_some();
     }
@@ -193,6 +193,13 @@ impl Area {
         }
     }
 
+    fn middle(&self) -> (f64, f64) {
+        (
+            (self.left + self.right) / 2.0,
+            (self.top + self.bottom) / 2.0,
+        )
+    }
+
     pub(super) fn meets(&self, other: &Self) -> bool {
         self.left < other.right
             && other.left < self.right
@@ -207,6 +214,10 @@ impl Area {
             && self.bottom >= other.bottom
     }
 
+    fn contains(&self, (x, y): (f64, f64)) -> bool {
+        x > self.left && x < self.right && y > self.top && y < self.bottom
+    }
+
     fn nearest(&self, (x, y): (f64, f64)) -> (f64, f64) {
         (
             x.clamp(self.left, self.right),
@@ -219,13 +230,16 @@ impl Area {
 pub(super) fn frame(plot: Area, across: &Scale, up: &Scale, font: f64) -> String {
     let mut svg = String::new();
     for (y, label) in up.ticks() {
-        svg.push_str(&format!(
-            r#"<path class="grid" d="M{:.1} {y:.1}H{:.1}"/><text class="tick" text-anchor="end" x="{:.1}" y="{:.1}">{label}</text>"#,
-            plot.left,
-            plot.right,
-            plot.left - 8.0,
-            y + font * 0.35
-        ));
+        put(
+            &mut svg,
+            format_args!(
+                r#"<path class="grid" d="M{:.1} {y:.1}H{:.1}"/><text class="tick" text-anchor="end" x="{:.1}" y="{:.1}">{label}</text>"#,
+                plot.left,
+                plot.right,
+                plot.left - 8.0,
+                y + font * 0.35
+            ),
+        );
     }
     // Long numbers on a narrow axis: every second tick, or every third, keeps its label.
     let ticks = across.ticks();
@@ -239,21 +253,30 @@ pub(super) fn frame(plot: Area, across: &Scale, up: &Scale, font: f64) -> String
     };
     let every = ((widest + font * 0.6) / apart).ceil().max(1.0) as usize;
     for (index, (x, label)) in ticks.iter().enumerate() {
-        svg.push_str(&format!(
-            r#"<path class="grid" d="M{x:.1} {:.1}V{:.1}"/>"#,
-            plot.top, plot.bottom
-        ));
+        put(
+            &mut svg,
+            format_args!(
+                r#"<path class="grid" d="M{x:.1} {:.1}V{:.1}"/>"#,
+                plot.top, plot.bottom
+            ),
+        );
         if index % every == 0 {
-            svg.push_str(&format!(
-                r#"<text class="tick" text-anchor="middle" x="{x:.1}" y="{:.1}">{label}</text>"#,
-                plot.bottom + font * 1.3
-            ));
+            put(
+                &mut svg,
+                format_args!(
+                    r#"<text class="tick" text-anchor="middle" x="{x:.1}" y="{:.1}">{label}</text>"#,
+                    plot.bottom + font * 1.3
+                ),
+            );
         }
     }
-    svg.push_str(&format!(
-        r#"<path class="axis" d="M{0:.1} {1:.1}V{2:.1}H{3:.1}"/>"#,
-        plot.left, plot.top, plot.bottom, plot.right
-    ));
+    put(
+        &mut svg,
+        format_args!(
+            r#"<path class="axis" d="M{0:.1} {1:.1}V{2:.1}H{3:.1}"/>"#,
+            plot.left, plot.top, plot.bottom, plot.right
+        ),
+    );
     svg
 }
 
@@ -266,6 +289,21 @@ pub(super) struct Labels {
     marks: Vec<Area>,
     /// Places along the lines; close enough together that a label can't lie between two.
     trail: Vec<(f64, f64)>,
+    /// Places along the leaders, which labels keep off too.
+    leaders: Vec<(f64, f64)>,
+}
+
+/// Places from one point to another, so close that nothing as high as half a letter lies between two.
+fn places(from: (f64, f64), to: (f64, f64), font: f64) -> impl Iterator<Item = (f64, f64)> {
+    let length = (to.0 - from.0).hypot(to.1 - from.1);
+    let pieces = (length / font * 2.0).ceil().max(1.0);
+    (0..=pieces as usize).map(move |piece| {
+        let share = piece as f64 / pieces;
+        (
+            from.0 + (to.0 - from.0) * share,
+            from.1 + (to.1 - from.1) * share,
+        )
+    })
 }
 
 impl Labels {
@@ -276,6 +314,7 @@ impl Labels {
             taken: Vec::new(),
             marks: Vec::new(),
             trail: Vec::new(),
+            leaders: Vec::new(),
         }
     }
 
@@ -287,15 +326,7 @@ impl Labels {
 
     /// Keeps labels off a line, as far as there is room elsewhere.
     pub(super) fn keep_off_line(&mut self, from: (f64, f64), to: (f64, f64)) {
-        let length = (to.0 - from.0).hypot(to.1 - from.1);
-        let pieces = (length / self.font * 2.0).ceil().max(1.0) as usize;
-        for piece in 0..=pieces {
-            let share = piece as f64 / pieces as f64;
-            self.trail.push((
-                from.0 + (to.0 - from.0) * share,
-                from.1 + (to.1 - from.1) * share,
-            ));
-        }
+        self.trail.extend(places(from, to, self.font));
     }
 
     /// The label as SVG, with a leader where it stands away from its point; empty if there is no room for it at all.
@@ -312,8 +343,8 @@ impl Labels {
                     at.1 + y * (distance + height / 2.0),
                 );
                 let area = Area::around(middle, width, height);
-                let is_free = self.plot.holds(&area)
-                    && !self.taken.iter().any(|other| other.meets(&area));
+                let is_free =
+                    self.plot.holds(&area) && !self.taken.iter().any(|other| other.meets(&area));
                 is_free.then(|| (self.cost(&area, at), area))
             })
             .min_by(|one, other| one.0.total_cmp(&other.0));
@@ -321,35 +352,70 @@ impl Labels {
             return String::new();
         };
         self.taken.push(area);
+        let leader: Vec<_> = self.leader(&area, at).collect();
         let near = area.nearest(at);
-        let gap = (near.0 - at.0).hypot(near.1 - at.1);
         let mut svg = String::new();
-        if gap > self.font * 1.3 {
-            svg.push_str(&format!(
-                r#"<path class="leader" d="M{:.1} {:.1}L{:.1} {:.1}"/>"#,
-                at.0, at.1, near.0, near.1
-            ));
+        if !leader.is_empty() {
+            put(
+                &mut svg,
+                format_args!(
+                    r#"<path class="leader" d="M{:.1} {:.1}L{:.1} {:.1}"/>"#,
+                    at.0, at.1, near.0, near.1
+                ),
+            );
         }
-        svg.push_str(&format!(
-            r#"<text class="label" text-anchor="middle" x="{:.1}" y="{:.1}">{text}</text>"#,
-            (area.left + area.right) / 2.0,
-            (area.top + area.bottom) / 2.0 + self.font * 0.35
-        ));
+        put(
+            &mut svg,
+            format_args!(
+                r#"<text class="label" text-anchor="middle" x="{:.1}" y="{:.1}">{text}</text>"#,
+                (area.left + area.right) / 2.0,
+                (area.top + area.bottom) / 2.0 + self.font * 0.35
+            ),
+        );
+        self.leaders.extend(leader);
         svg
+    }
+
+    /// Places along the line from a point to its label; none if they stand together.
+    fn leader(&self, area: &Area, at: (f64, f64)) -> impl Iterator<Item = (f64, f64)> + use<> {
+        let near = area.nearest(at);
+        let is_away = (near.0 - at.0).hypot(near.1 - at.1) > self.font * 1.3;
+        is_away
+            .then(|| places(at, near, self.font))
+            .into_iter()
+            .flatten()
     }
 
     fn cost(&self, area: &Area, at: (f64, f64)) -> f64 {
         let near = area.nearest(at);
         let marks = self.marks.iter().filter(|mark| mark.meets(area)).count();
+        // A label that almost touches the mark of another point would be read as that point's.
+        let gap = (near.0 - at.0).hypot(near.1 - at.1);
+        let strangers = self
+            .marks
+            .iter()
+            .map(Area::middle)
+            .filter(|middle| (middle.0 - at.0).hypot(middle.1 - at.1) > self.font / 2.0)
+            .filter(|middle| {
+                let near = area.nearest(*middle);
+                (near.0 - middle.0).hypot(near.1 - middle.1) < gap.max(self.font)
+            })
+            .count();
         let trail = self
             .trail
             .iter()
-            .filter(|(x, y)| {
-                *x > area.left && *x < area.right && *y > area.top && *y < area.bottom
-            })
+            .filter(|place| area.contains(**place))
             .count();
-        // In pixels of distance: a covered mark is worse than a far label, a piece of line less so.
-        (near.0 - at.0).hypot(near.1 - at.1) + 60.0 * marks as f64 + 12.0 * trail as f64
+        let is_crossed = self.leaders.iter().any(|place| area.contains(*place))
+            || self
+                .leader(area, at)
+                .any(|place| self.taken.iter().any(|other| other.contains(place)));
+        // In pixels of distance: a covered mark is worse than a far label, a piece of line less so. A leader through a
+        // label is only for where there is no other room.
+        gap + 60.0 * marks as f64
+            + 12.0 * trail as f64
+            + 14.0 * strangers as f64
+            + if is_crossed { 400.0 } else { 0.0 }
     }
 }
 
@@ -374,15 +440,18 @@ pub(super) fn legend(keys: &[Key], corner: (f64, f64), width: f64, font: f64) ->
             x = 0.0;
             y += line;
         }
-        svg.push_str(&format!(
-            r#"<g transform="translate({:.1} {:.1})">{}<text class="key" x="{:.1}" y="{:.1}">{}</text></g>"#,
-            corner.0 + x,
-            corner.1 + y,
-            key.drawing,
-            KEY_WIDTH + 6.0,
-            font * 0.35,
-            key.words
-        ));
+        put(
+            &mut svg,
+            format_args!(
+                r#"<g transform="translate({:.1} {:.1})">{}<text class="key" x="{:.1}" y="{:.1}">{}</text></g>"#,
+                corner.0 + x,
+                corner.1 + y,
+                key.drawing,
+                KEY_WIDTH + 6.0,
+                font * 0.35,
+                key.words
+            ),
+        );
         x += wide + font * 1.2;
     }
     (svg, y + line / 2.0)

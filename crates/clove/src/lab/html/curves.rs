@@ -3,7 +3,7 @@
 use super::super::report::{Curve, Report};
 use super::alpha::PERCENT;
 use super::chart::{self, Area, Fill, Limits, Scale};
-use super::text::{escape, fixed, listed, usable};
+use super::text::{escape, fixed, listed, put, usable};
 
 /// More points than this aren't told apart at the width of a panel.
 const MOST_POINTS: usize = 240;
@@ -71,7 +71,7 @@ pub(super) fn figure(report: &Report) -> Option<String> {
         return None;
     }
     let middle = chart::KEY_WIDTH / 2.0;
-    let keys: String = report
+    let keys = report
         .curves
         .iter()
         .enumerate()
@@ -85,7 +85,7 @@ pub(super) fn figure(report: &Report) -> Option<String> {
                 escape(&curve.name)
             )
         })
-        .collect();
+        .collect::<Vec<_>>().concat();
     Some(format!(
         r#"<figure><ul class="keys">{keys}</ul><div class="panels">{panels}</div></figure>"#
     ))
@@ -143,12 +143,15 @@ fn drawing(panel: &Panel, curves: &[Curve]) -> Option<String> {
             .filter_map(|(_, at)| *at)
             .map(|at| chart::mark(series, Fill::Full, at, 3.8))
             .collect();
-        svg.push_str(&format!(
-            r#"<g class="{}"><title>{}</title>{}{marks}</g>"#,
-            chart::colour(series),
-            escape(&curve.name),
-            chart::polyline(pixels)
-        ));
+        put(
+            &mut svg,
+            format_args!(
+                r#"<g class="{}"><title>{}</title>{}{marks}</g>"#,
+                chart::colour(series),
+                escape(&curve.name),
+                chart::polyline(pixels)
+            ),
+        );
         if let Some((step, Some(value))) = line.iter().rev().find(|(_, value)| value.is_some()) {
             let decimals = if panel.scale > 1.0 { 1 } else { 3 };
             ends.push(format!(

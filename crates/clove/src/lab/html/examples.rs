@@ -1,7 +1,7 @@
 //! Test pictures with their two texts, and what the models make of them.
 
 use super::super::report::Example;
-use super::text::{NO_FIGURE, escape, signed};
+use super::text::{NO_FIGURE, escape, put, signed};
 
 /// Texts whose words make a larger table than this are shown without marks: they're no captions.
 const LARGEST_COMPARISON: usize = 250_000;
@@ -124,7 +124,7 @@ fn with_marks(words: &[&str], differs: &[bool], class: &str) -> String {
             html.push(' ');
         }
         if *differs && !is_open {
-            html.push_str(&format!(r#"<mark class="{class}">"#));
+            put(&mut html, format_args!(r#"<mark class="{class}">"#));
         }
         is_open = *differs;
         html.push_str(&escape(word));

@@ -42,7 +42,7 @@ impl Change {
 }
 
 fn points(share: f64) -> String {
-    format!("<strong>{} points</strong>", fixed(share * 100.0, 1))
+    format!("<strong>{}\u{a0}points</strong>", fixed(share * 100.0, 1))
 }
 
 /// The paragraph's HTML.
@@ -110,8 +110,8 @@ pub(super) fn alphas(alphas: &[f64]) -> String {
     match texts.as_slice() {
         [] => "no alpha".to_owned(),
         [first, rest @ ..] if rest.iter().all(|text| text == first) => {
-            format!("<strong>α = {first}</strong>")
+            format!("α = {first}")
         }
-        _ => format!("<strong>α = {}</strong> by seed", texts.join(", ")),
+        _ => format!("α = {} by seed", texts.join(", ")),
     }
 }

@@ -3,7 +3,7 @@
 use super::super::report::{Figure, ModelRow, Report};
 use super::finding::alphas;
 use super::text::{
-    NO_FIGURE, count, duration, escape, fixed, percent, plural, points, short, usable,
+    NO_FIGURE, count, duration, escape, fixed, percent, plural, points, put, short, usable,
 };
 
 /// Names of the kinds over all rows, in the order in which they first stand.
@@ -63,10 +63,10 @@ pub(super) fn models(report: &Report) -> String {
         } else {
             r#" class="ours""#
         };
-        body.push_str(&format!(
-            r#"<tr{class}><th scope="row">{}</th>"#,
-            escape(&model.name)
-        ));
+        put(
+            &mut body,
+            format_args!(r#"<tr{class}><th scope="row">{}</th>"#, escape(&model.name)),
+        );
         for (column, figure) in row.iter().enumerate() {
             let reference = rows
                 .first()
@@ -78,22 +78,31 @@ pub(super) fn models(report: &Report) -> String {
     }
     body.push_str("</tbody>");
     if !report.blind.is_empty() {
-        body.push_str(&format!(
-            r#"<tbody><tr class="group"><th scope="rowgroup" colspan="{}"><span>Rules that see no picture</span></th></tr>"#,
-            width + 1
-        ));
+        put(
+            &mut body,
+            format_args!(
+                r#"<tbody><tr class="group"><th scope="rowgroup" colspan="{}"><span>Rules that see no picture</span></th></tr>"#,
+                width + 1
+            ),
+        );
         for rule in &report.blind {
-            body.push_str(&format!(
-                r#"<tr class="blind"><th scope="row">{}</th><td class="n">{}</td><td class="n">{NO_FIGURE}</td>"#,
-                escape(&rule.name),
-                percent(rule.composition)
-            ));
+            put(
+                &mut body,
+                format_args!(
+                    r#"<tr class="blind"><th scope="row">{}</th><td class="n">{}</td><td class="n">{NO_FIGURE}</td>"#,
+                    escape(&rule.name),
+                    percent(rule.composition)
+                ),
+            );
             for kind in &kinds {
                 let share = figure_of(&rule.kinds, kind).copied();
-                body.push_str(&format!(
-                    r#"<td class="n">{}</td>"#,
-                    share.map_or_else(|| NO_FIGURE.to_owned(), percent)
-                ));
+                put(
+                    &mut body,
+                    format_args!(
+                        r#"<td class="n">{}</td>"#,
+                        share.map_or_else(|| NO_FIGURE.to_owned(), percent)
+                    ),
+                );
             }
             body.push_str("</tr>");
         }
@@ -101,10 +110,7 @@ pub(super) fn models(report: &Report) -> String {
     }
     let seeds = report.settings.seeds.len();
     let spread = if seeds > 1 {
-        format!(
-            " Mean ± standard deviation over {}.",
-            plural(seeds, "seed")
-        )
+        format!(" Mean ± standard deviation over {}.", plural(seeds, "seed"))
     } else {
         String::new()
     };
@@ -116,7 +122,7 @@ pub(super) fn models(report: &Report) -> String {
         _ => String::new(),
     };
     format!(
-        r#"<div class="scroll" role="region" aria-label="Accuracy of the models" tabindex="0"><table class="figures"><caption>Accuracy on the test split, in percent: {} pairs of composition, {} pictures of recognition.{spread}{below}</caption>{}{body}</table></div>"#,
+        r#"<div class="scroll" role="region" aria-label="Accuracy of the models" tabindex="0"><table class="figures"><caption><span>Accuracy on the test split, in percent: {} pairs of composition, {} pictures of recognition.{spread}{below}</span></caption>{}{body}</table></div>"#,
         count(report.settings.composition_rows),
         count(report.settings.recognition_rows),
         head(&kinds)
@@ -130,10 +136,13 @@ fn head(kinds: &[&str]) -> String {
     let mut rest = kinds;
     while let Some(first) = rest.first() {
         let Some((act, _)) = first.split_once('_') else {
-            above.push_str(&format!(
-                r#"<th scope="col" rowspan="2" class="n">{}</th>"#,
-                escape(first)
-            ));
+            put(
+                &mut above,
+                format_args!(
+                    r#"<th scope="col" rowspan="2" class="n">{}</th>"#,
+                    escape(first)
+                ),
+            );
             rest = &rest[1..];
             continue;
         };
@@ -143,17 +152,20 @@ fn head(kinds: &[&str]) -> String {
             .take_while(|(of, _)| *of == act)
             .map(|(_, part)| part)
             .collect();
-        above.push_str(&format!(
-            r#"<th scope="colgroup" colspan="{}" class="over">{}</th>"#,
-            parts.len(),
-            escape(act)
-        ));
+        put(
+            &mut above,
+            format_args!(
+                r#"<th scope="colgroup" colspan="{}" class="over">{}</th>"#,
+                parts.len(),
+                escape(act)
+            ),
+        );
         for (index, part) in parts.iter().enumerate() {
             let class = if index == 0 { "n first" } else { "n" };
-            below.push_str(&format!(
-                r#"<th scope="col" class="{class}">{}</th>"#,
-                escape(part)
-            ));
+            put(
+                &mut below,
+                format_args!(r#"<th scope="col" class="{class}">{}</th>"#, escape(part)),
+            );
         }
         rest = &rest[parts.len()..];
     }
@@ -197,7 +209,7 @@ fn cell(figure: Option<&Figure>, reference: Option<&Figure>, best: Option<&str>)
 
 /// How each model was made.
 pub(super) fn abouts(report: &Report) -> String {
-    let entries: String = report
+    let entries = report
         .models
         .iter()
         .filter(|model| !model.about.is_empty() || !model.alphas.is_empty())
@@ -205,15 +217,16 @@ pub(super) fn abouts(report: &Report) -> String {
             let alpha = if model.alphas.is_empty() {
                 String::new()
             } else {
-                format!(" ({})", alphas(&model.alphas))
+                format!(" Here {}.", alphas(&model.alphas))
             };
             format!(
-                "<dt>{}{alpha}</dt><dd>{}</dd>",
+                "<dt>{}</dt><dd>{}{alpha}</dd>",
                 escape(&model.name),
                 escape(&model.about)
             )
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     if entries.is_empty() {
         entries
     } else {
@@ -262,23 +275,21 @@ pub(super) fn settings(report: &Report) -> String {
             "Classes of recognition",
             match settings.classes.len() {
                 0 => String::new(),
-                number => format!(
-                    "{number}: {}",
-                    escape(&settings.classes.join(", "))
-                ),
+                number => format!("{number}: {}", escape(&settings.classes.join(", "))),
             },
         ),
         ("Device", escape(&settings.device)),
         ("Time", duration(settings.seconds)),
         ("Program", format!("clove {}", escape(&report.version))),
     ];
-    let entries: String = rows
+    let entries = rows
         .iter()
         .map(|(name, value)| {
             let value = if value.is_empty() { NO_FIGURE } else { value };
             format!("<dt>{name}</dt><dd>{value}</dd>")
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let scratch = if settings.from_scratch {
         " --from-scratch"
     } else {

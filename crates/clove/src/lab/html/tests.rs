@@ -42,13 +42,20 @@ fn report() -> Report {
             negatives_per_caption: 3,
             composition_rows: 2800,
             recognition_rows: 1000,
-            classes: ["star", "moon", "heart", "cross"].map(str::to_owned).to_vec(),
+            classes: ["star", "moon", "heart", "cross"]
+                .map(str::to_owned)
+                .to_vec(),
             from_scratch: false,
             seconds: 754.2,
         },
         models: vec![
             model("Pretrained", [0.55; 3], [0.86; 3], &[]),
-            model("CLoVe, unpatched", [0.79, 0.80, 0.81], [0.79, 0.80, 0.81], &[]),
+            model(
+                "CLoVe, unpatched",
+                [0.79, 0.80, 0.81],
+                [0.79, 0.80, 0.81],
+                &[],
+            ),
             model(
                 "CLoVe, patched",
                 [0.74, 0.75, 0.76],
@@ -70,14 +77,18 @@ fn report() -> Report {
                         .map(|step| point(f64::from(step) / 10.0, shift))
                         .collect(),
                     chosen: 0.6,
-                    test: [0.0, 0.6, 1.0].map(|alpha| point(alpha, shift - 0.01)).to_vec(),
+                    test: [0.0, 0.6, 1.0]
+                        .map(|alpha| point(alpha, shift - 0.01))
+                        .to_vec(),
                 }
             })
             .collect(),
         rule: "The largest composition on validation that loses at most one point.".to_owned(),
         curves: vec![Curve {
             name: "CLoVe, unpatched".to_owned(),
-            loss: (1..=60).map(|step| (step * 10, 3.0 / step as f64)).collect(),
+            loss: (1..=60)
+                .map(|step| (step * 10, 3.0 / step as f64))
+                .collect(),
             composition: vec![(0, 0.55), (300, 0.7), (600, 0.8)],
             recognition: vec![(0, 0.86), (300, 0.82), (600, 0.8)],
         }],
@@ -121,10 +132,7 @@ fn assert_balanced(html: &str) {
         assert!(!tag.contains('<'), "a tag within a tag: {tag}");
         let name = tag.trim_start_matches('/');
         let name = &name[..name.find([' ', '/']).unwrap_or(name.len())];
-        if tag.starts_with('!')
-            || tag.ends_with('/')
-            || ["meta", "link", "img"].contains(&name)
-        {
+        if tag.starts_with('!') || tag.ends_with('/') || ["meta", "link", "img"].contains(&name) {
             continue;
         }
         if tag.starts_with('/') {
@@ -142,7 +150,9 @@ fn assert_sound(report: &Report) -> (String, String) {
         assert_balanced(text);
         for word in ["NaN", "inf", "null"] {
             assert!(
-                !text.split(|c: char| !c.is_alphanumeric()).any(|part| part == word),
+                !text
+                    .split(|c: char| !c.is_alphanumeric())
+                    .any(|part| part == word),
                 "{word} stands in the page"
             );
         }
@@ -155,10 +165,10 @@ fn states_the_finding_in_figures() {
     let (page, _) = assert_sound(&report());
     let text = text_of(&page);
     for part in [
-        "raised composition by 25.0 points (from 55.0\u{202f}% to 80.0\u{202f}%)",
-        "cost 6.0 points of recognition (from 86.0\u{202f}% to 80.0\u{202f}%)",
-        "with α = 0.6, gave back 5.7 points of recognition (to 85.7\u{202f}%)",
-        "20.0 points above the pretrained model (at 75.0\u{202f}%)",
+        "raised composition by 25.0\u{a0}points (from 55.0\u{202f}% to 80.0\u{202f}%)",
+        "cost 6.0\u{a0}points of recognition (from 86.0\u{202f}% to 80.0\u{202f}%)",
+        "with α = 0.6, gave back 5.7\u{a0}points of recognition (to 85.7\u{202f}%)",
+        "20.0\u{a0}points above the pretrained model (at 75.0\u{202f}%)",
         "means over 3 seeds",
         "clove lab --seeds 3",
         "1\u{202f}234\u{202f}567",
@@ -188,9 +198,9 @@ fn words_follow_the_signs() {
     turned.models[2].composition.mean = 0.55;
     turned.models[2].recognition.mean = 0.88;
     let text = text_of(&assert_sound(&turned).0);
-    assert!(text.contains("lowered composition by 5.0 points"));
-    assert!(text.contains("raised recognition by 4.0 points"));
-    assert!(text.contains("cost 2.0 points of recognition more"));
+    assert!(text.contains("lowered composition by 5.0\u{a0}points"));
+    assert!(text.contains("raised recognition by 4.0\u{a0}points"));
+    assert!(text.contains("cost 2.0\u{a0}points of recognition more"));
     assert!(text.contains("where the pretrained model has it"));
 }
 
@@ -200,7 +210,15 @@ fn fetches_nothing() {
     outside.examples[0].picture = "https://example.org/a.png".to_owned();
     for report in [&report(), &outside] {
         let (page, svg) = assert_sound(report);
-        for part in ["http:", "https:", "src=\"//", "url(", "@import", "<script", "<link rel=\"style"] {
+        for part in [
+            "http:",
+            "https:",
+            "src=\"//",
+            "url(",
+            "@import",
+            "<script",
+            "<link rel=\"style",
+        ] {
             assert!(!page.contains(part), "{part} stands in the page");
         }
         let svg = svg.replacen("http://www.w3.org/2000/svg", "", 1);

@@ -1,10 +1,19 @@
 //! Text of the page: escaping and numbers.
 
+use std::fmt;
+use std::fmt::Write as _;
+
 /// Stands where there is no figure.
 pub(super) const NO_FIGURE: &str = "–";
 
 /// Figures beyond this are treated as none: no accuracy or loss comes near, and coordinates stay exact.
 const LARGEST: f64 = 1e9;
+
+/// Adds formatted text.
+pub(super) fn put(text: &mut String, added: fmt::Arguments<'_>) {
+    // A String takes all there is memory for; the result is the trait's.
+    let _ = text.write_fmt(added);
+}
 
 /// The figure, if it is one that can be printed and plotted.
 pub(super) fn usable(value: f64) -> Option<f64> {
