@@ -7,6 +7,7 @@
 )]
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use clove::lab::{CONTEXT_LENGTH, tokenizer, tokenizer_json};
 use clove::tokenizer::Tokenizer;
@@ -45,12 +46,12 @@ fn pixels_and_texts_are_the_same_on_every_platform() {
     for index in 0..300 {
         let (_, full, alt, negatives, picture) = sample(index);
         pixels.extend(picture.rgb);
-        texts.push_str(&format!("{full}|{alt}|{}\n", negatives.join("|")));
+        writeln!(texts, "{full}|{alt}|{}", negatives.join("|")).unwrap();
     }
     for index in 0..50 {
         for kind in Kind::ALL {
             let pair = twins(kind, Split::Test, 0, index);
-            texts.push_str(&format!("{}|{}\n", pair.captions[0], pair.captions[1]));
+            writeln!(texts, "{}|{}", pair.captions[0], pair.captions[1]).unwrap();
         }
         let one = specimen(Split::Test, 0, index);
         pixels.extend(draw(&one.scene, 48, &mut one.drawing.clone()).rgb);
@@ -220,7 +221,9 @@ fn captions_name_everything_in_known_words_and_fit_the_context() {
         }
     }
     for shape in Shape::rare() {
-        prompts(*shape).iter().for_each(|text| known(text));
+        for text in prompts(*shape) {
+            known(&text);
+        }
     }
 }
 

@@ -12,17 +12,6 @@ use serde::Serialize;
 
 use crate::output;
 
-/// Whether a run is begun or gone on with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
-    /// The folder must not hold a run.
-    New,
-    /// The folder must hold this run.
-    Resume,
-    /// Whichever it is.
-    Either,
-}
-
 /// A run's folder, open for writing.
 #[derive(Debug)]
 pub struct Session {
@@ -45,20 +34,14 @@ struct Line {
 }
 
 impl Session {
-    /// Opens the folder `dir` of the run that `config` describes, and gives its last whole checkpoint, if it has one.
+    /// Opens the folder `dir` of the run that `config` describes, or makes it, and gives its last whole checkpoint, if it has one.
     pub fn open(
         dir: &Path,
         config: &str,
-        start: Start,
         companions: Companions,
         keep: usize,
     ) -> Result<(Self, Option<(TrainerState, Position)>)> {
-        let resume = match start {
-            Start::New => false,
-            Start::Resume => true,
-            Start::Either => dir.join("run.toml").exists(),
-        };
-        let folder = if resume {
+        let folder = if dir.join("run.toml").exists() {
             RunFolder::resume(dir, config)?
         } else {
             RunFolder::create(dir, config)?
@@ -112,22 +95,17 @@ impl Session {
     }
 
     /// Saves a checkpoint. When it returns, it's on the disk.
-    pub fn save(&mut self, state: &TrainerState, position: Position) -> Result<()> {
+    pub fn save(&mut self, state: &TrainerState, position: &Position) -> Result<()> {
         self.metrics.sync()?;
         self.events.sync()?;
         let position = Position {
             config_hash: self.folder.config_hash().to_owned(),
-            ..position
+            ..position.clone()
         };
         self.folder.save_checkpoint(state.step, self.keep, |dir| {
             write_state(dir, state, &position, &self.companions)
         })?;
         Ok(())
-    }
-
-    /// The run's folder.
-    pub fn path(&self) -> &Path {
-        self.folder.path()
     }
 }
 

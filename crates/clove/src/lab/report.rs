@@ -11,7 +11,8 @@ pub struct Report {
     pub version: String,
     /// What was run.
     pub settings: Settings,
-    /// The models, in the order of the story: pretrained, the fine-tuned ones, the patched one.
+    /// The models, in the order of the story: pretrained first, the fine-tuned ones, the patched one right after the one
+    /// that it was made of.
     pub models: Vec<ModelRow>,
     /// Rules that see no picture, over the same test pairs.
     pub blind: Vec<BlindRow>,

@@ -102,7 +102,7 @@ pub fn write_deltas(pretrained: &Snapshot, finetuned: &Snapshot) -> Result<Vec<u
     encoder
         .write_all(&bytes)
         .and_then(|()| encoder.finish())
-        .map_err(|source| deltas_failed(source))
+        .map_err(deltas_failed)
 }
 
 /// The model that [`write_deltas`] described, to half a step of each tensor's largest difference.

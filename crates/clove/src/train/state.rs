@@ -99,7 +99,8 @@ impl Trainer {
             return Err(StateError::Moments { differences });
         }
         let clip = model.build(&mut snapshot, device)?;
-        let steps = i32::try_from(step).expect("a run has fewer than 2^31 steps");
+        // AdamW's correction is 1 long before this many steps.
+        let steps = i32::try_from(step).unwrap_or(i32::MAX);
         Ok(Self {
             clip: clip.train(),
             model,

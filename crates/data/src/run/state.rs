@@ -22,6 +22,9 @@ const STATE: &str = "state.json";
 /// The two moments of each parameter, by which their tensors' names begin.
 const MOMENTS: [&str; 2] = ["mean.", "square."];
 
+/// As [`TrainerState`] has them.
+type Moments = BTreeMap<String, [Vec<f32>; 2]>;
+
 /// What belongs to a model beside its weights.
 #[derive(Debug, Clone)]
 pub struct Companions {
@@ -77,6 +80,9 @@ pub fn write_model_dir(
 ///
 /// # Errors
 /// When a file can't be written; names it.
+///
+/// # Panics
+/// Never: a position is always JSON.
 pub fn write_state(
     dir: &Path,
     state: &TrainerState,
@@ -143,13 +149,11 @@ pub fn read_state(checkpoint: &Checkpoint) -> Result<(TrainerState, Position), R
     Ok((state, position))
 }
 
-fn read_moments(
-    path: &Path,
-) -> Result<BTreeMap<String, [Vec<f32>; 2]>, Box<dyn std::error::Error>> {
+fn read_moments(path: &Path) -> Result<Moments, Box<dyn std::error::Error>> {
     let file: NamedReader = (path.display().to_string(), Box::new(File::open(path)?));
     let mut tensors = TensorFiles::open(vec![file])?;
     let names: Vec<String> = tensors.names().map(str::to_owned).collect();
-    let mut moments: BTreeMap<String, [Vec<f32>; 2]> = BTreeMap::new();
+    let mut moments = Moments::new();
     for name in names {
         let found = MOMENTS
             .iter()

@@ -253,7 +253,7 @@ fn measure(
             let scorer = lab::scorer(model, &context.device).await?;
             let scores = suite
                 .evaluate(&scorer, &mut |pictures| {
-                    context.progress.advance(pictures as u64)
+                    context.progress.advance(pictures as u64);
                 })
                 .await?;
             Ok(scores)

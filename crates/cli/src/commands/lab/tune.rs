@@ -12,7 +12,7 @@ use clove_data::run::Position;
 use serde::{Deserialize, Serialize};
 
 use super::Context;
-use crate::session::{Session, Start};
+use crate::session::Session;
 
 /// Steps between checkpoints: some ten seconds of work.
 const CHECKPOINT_EVERY: usize = 100;
@@ -223,7 +223,7 @@ fn save(session: &mut Session, tuning: &Tuning, job: &Job) -> Result<()> {
         seed: job.seed,
         config_hash: String::new(),
     };
-    session.save(&state, position)
+    session.save(&state, &position)
 }
 
 fn read_validated(dir: &Path) -> Validated {

@@ -291,7 +291,11 @@ pub(super) struct Labels {
     trail: Vec<(f64, f64)>,
     /// Places along the leaders, which labels keep off too.
     leaders: Vec<(f64, f64)>,
+    texts: Vec<String>,
 }
+
+/// Cost of a leader through a label, in pixels of distance: more than all that a free place can cost.
+const CROSSED: f64 = 10_000.0;
 
 /// Places from one point to another, so close that nothing as high as half a letter lies between two.
 fn places(from: (f64, f64), to: (f64, f64), font: f64) -> impl Iterator<Item = (f64, f64)> {
@@ -315,6 +319,7 @@ impl Labels {
             marks: Vec::new(),
             trail: Vec::new(),
             leaders: Vec::new(),
+            texts: Vec::new(),
         }
     }
 
@@ -329,7 +334,7 @@ impl Labels {
         self.trail.extend(places(from, to, self.font));
     }
 
-    /// The label as SVG, with a leader where it stands away from its point; empty if there is no room for it at all.
+    /// The label as SVG, with a leader where it stands away from its point; empty if there is no room for it.
     /// `text` must be escaped already.
     pub(super) fn place(&mut self, at: (f64, f64), text: &str) -> String {
         let (width, height) = (text_width(text, self.font), self.font * 1.25);
@@ -348,9 +353,12 @@ impl Labels {
                 is_free.then(|| (self.cost(&area, at), area))
             })
             .min_by(|one, other| one.0.total_cmp(&other.0));
-        let Some((_, area)) = best else {
+        // What a label near by says already is not worth a leader through another.
+        let is_said = self.texts.iter().any(|other| other == text);
+        let Some((_, area)) = best.filter(|(cost, _)| !is_said || *cost < CROSSED) else {
             return String::new();
         };
+        self.texts.push(text.to_owned());
         self.taken.push(area);
         let leader: Vec<_> = self.leader(&area, at).collect();
         let near = area.nearest(at);
@@ -415,7 +423,7 @@ impl Labels {
         gap + 60.0 * marks as f64
             + 12.0 * trail as f64
             + 14.0 * strangers as f64
-            + if is_crossed { 400.0 } else { 0.0 }
+            + if is_crossed { CROSSED } else { 0.0 }
     }
 }
 

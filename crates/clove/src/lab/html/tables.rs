@@ -217,12 +217,12 @@ pub(super) fn abouts(report: &Report) -> String {
             let alpha = if model.alphas.is_empty() {
                 String::new()
             } else {
-                format!(" Here {}.", alphas(&model.alphas))
+                format!("; here {}", alphas(&model.alphas))
             };
             format!(
                 "<dt>{}</dt><dd>{}{alpha}</dd>",
                 escape(&model.name),
-                escape(&model.about)
+                escape(model.about.trim_end_matches('.'))
             )
         })
         .collect::<Vec<_>>()
