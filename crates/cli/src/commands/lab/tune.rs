@@ -116,8 +116,7 @@ pub fn run(
         .join("runs")
         .join(format!("{}-seed-{}", job.slug, job.seed));
     let config = config(job, start)?;
-    let (mut session, found) =
-        Session::open(&dir, &config, Start::Either, context.companions.clone(), 1)?;
+    let (mut session, found) = Session::open(&dir, &config, context.companions.clone(), 1)?;
     let (texts, recipe, device) = (job.texts, job.recipe, &context.device);
     let mut tuning = match found {
         Some((state, _)) => Tuning::resume(state, texts, recipe, job.seed, device)
