@@ -61,8 +61,13 @@ pub fn write(path: &Path, tensors: &[Tensor]) -> Result<()> {
 
 /// Writes a text file, atomically.
 pub fn write_text(path: &Path, text: &str) -> Result<()> {
+    write_bytes(path, text.as_bytes())
+}
+
+/// Writes a file, atomically.
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = AtomicFile::create(path)?;
-    file.write_all(text.as_bytes())
+    file.write_all(bytes)
         .map_err(|error| AtomicFile::failed(path, error))?;
     Ok(file.commit()?)
 }

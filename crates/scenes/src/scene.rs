@@ -207,6 +207,18 @@ impl Scene {
         Self::with_objects(random, pool, objects)
     }
 
+    /// A random scene as pages of the web have them: any shape, and often one thing alone.
+    #[must_use]
+    pub fn of_the_web(random: &mut Random) -> Self {
+        let objects = match random.below(20) {
+            0..=9 => 1,
+            10..=16 => 2,
+            17 | 18 => 3,
+            _ => 4,
+        };
+        Self::with_objects(random, Pool::All, objects)
+    }
+
     /// A random scene of so many objects, 1 to 4.
     #[must_use]
     pub fn with_objects(random: &mut Random, pool: Pool, objects: usize) -> Self {

@@ -45,7 +45,7 @@ impl Texts {
             match self {
                 Self::AltTexts => {
                     let mut random = Split::Pretraining.random(seed, index);
-                    let scene = Scene::random(&mut random, Pool::All);
+                    let scene = Scene::of_the_web(&mut random);
                     let text = alt_text(&scene, &mut random);
                     batch.texts.push(tokenizer.encode(&text));
                     let picture = draw(&scene, preprocess.size(), &mut random);

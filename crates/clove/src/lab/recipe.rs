@@ -25,20 +25,20 @@ pub struct Recipe {
 impl Recipe {
     /// Of the model that comes with the program.
     pub const PRETRAINING: Self = Self {
-        steps: 5_000,
-        batch: 128,
+        steps: 4_500,
+        batch: 64,
         learning_rate: 1e-3,
-        warmup: 200,
+        warmup: 225,
         negatives: 0,
     };
 
     /// Of each fine-tuning.
     pub const FINE_TUNING: Self = Self {
-        steps: 600,
+        steps: 700,
         batch: 64,
-        learning_rate: 5e-4,
-        warmup: 30,
-        negatives: 1,
+        learning_rate: 2e-3,
+        warmup: 35,
+        negatives: 2,
     };
 
     /// The trainer's settings.

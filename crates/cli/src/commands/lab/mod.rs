@@ -148,7 +148,9 @@ fn work(context: &Context<'_>, seeds: &[u64], from_scratch: bool) -> Result<Repo
 
     let pretrained = if from_scratch {
         let blank = tune::blank(PRETRAINING_SEED, &context.device)?;
-        tune::run(context, &pretraining, &blank, None)?.model
+        let model = tune::run(context, &pretraining, &blank, None)?.model;
+        // As it comes with the program: in f16, so that both ways start from the same numbers.
+        lab::read_model(&lab::write_model(&model)?)?
     } else {
         lab::pretrained()?
     };
@@ -333,6 +335,18 @@ fn save_models(
     ] {
         let dir: PathBuf = context.out.join("models").join(name);
         write_model_dir(&dir, model, &context.companions, Precision::F32)?;
+    }
+    // The two files that the program is built with.
+    let shipped = context.out.join("models").join("shipped");
+    let (weights, deltas) = (
+        lab::write_model(pretrained)?,
+        lab::write_deltas(pretrained, clove)?,
+    );
+    for (name, bytes) in [
+        ("pretrained.safetensors", weights),
+        ("clove.deltas", deltas),
+    ] {
+        tensors::write_bytes(&shipped.join(name), &bytes)?;
     }
     Ok(())
 }
