@@ -14,12 +14,24 @@ use clove::device::{self, DeviceChoice};
 use clove::weights::{Directory, ModelSource};
 use safetensors::SafeTensors;
 
+/// This package's folder, asked for when it runs: two checkouts may share a folder of built programs, and what is compiled in
+/// would be the path of the one that built them.
+#[must_use]
+pub fn package() -> PathBuf {
+    // cargo sets it for what it runs; a program that is started by hand is where it was built.
+    let found = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    // The command line's tests belong to another package.
+    match found.file_name() {
+        Some(name) if name == "cli" => found.join("../../tests"),
+        _ => found,
+    }
+}
+
 /// A file or folder under `tests/golden`.
 #[must_use]
 pub fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("golden")
-        .join(name)
+    package().join("golden").join(name)
 }
 
 /// A file or folder of the shared data, which the project can do without: `None`, said aloud, where it's absent.
@@ -28,10 +40,8 @@ pub fn golden(name: &str) -> PathBuf {
 /// Where it's absent and `CLOVE_REQUIRE_SHARED` is 1, as CI sets it.
 #[must_use]
 pub fn shared(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("CLOVE_SHARED_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-        PathBuf::from,
-    );
+    let root = std::env::var_os("CLOVE_SHARED_DATA")
+        .map_or_else(|| package().join("../../shared/data"), PathBuf::from);
     let path = root.join(name);
     if path.exists() {
         return Some(path);

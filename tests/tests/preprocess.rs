@@ -35,9 +35,7 @@ const LAST_BIT: f32 = 1e-6;
 const QUICK: Duration = Duration::from_secs(1);
 
 fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("golden/preprocess")
-        .join(name)
+    clove_tests::package().join("golden/preprocess").join(name)
 }
 
 fn read(path: &Path) -> Vec<u8> {
