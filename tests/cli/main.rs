@@ -8,6 +8,8 @@
 )]
 
 mod bad_input;
+mod train;
+mod train_faults;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -24,6 +24,8 @@ pub struct Args {
 pub enum Command {
     /// Run the whole method on drawn scenes: fine-tune, break recognition, patch it back
     Lab(Lab),
+    /// Train a model on images, captions and hard negatives
+    Train(Train),
     /// Score captions against a photo
     Score(Score),
     /// Embed photos and texts into a safetensors file
@@ -63,6 +65,56 @@ pub struct Lab {
     pub json: bool,
     #[command(flatten)]
     pub device: Device,
+}
+
+#[derive(Debug, ArgsDerive)]
+#[command(
+    after_help = "The folder `out` of the configuration gets run.toml (every key, with its value), metrics.jsonl, TensorBoard events,\n\
+                  checkpoints, and at the end model/, which every other command takes. Ctrl-C saves and stops; --resume goes on.\n\n\
+                  Examples:\n  clove train train.toml --dry-run\n  clove train train.toml --set optimizer.learning_rate=1e-5 --set out=runs/low\n  \
+                  clove train train.toml --resume"
+)]
+pub struct Train {
+    /// The configuration; crates/cli/configs has one for each kind of data, with every key explained
+    #[arg(value_name = "CONFIG.toml")]
+    pub config: PathBuf,
+    /// Set a key of the configuration, such as optimizer.learning_rate=1e-5; give it as often as you like
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = Setting::parse)]
+    pub settings: Vec<Setting>,
+    /// Go on with the run in `out` from its last whole checkpoint
+    #[arg(long)]
+    pub resume: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub device: Device,
+}
+
+/// A key of a configuration with its value.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// With a dot after the table's name.
+    pub key: String,
+    pub value: toml::Value,
+}
+
+impl Setting {
+    /// Reads `key=value`. What is no TOML value is a string: quotes are the shell's.
+    fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || "a setting is KEY=VALUE, such as train.batch=32".to_owned();
+        let (key, value) = text.split_once('=').ok_or_else(wrong)?;
+        let (key, value) = (key.trim(), value.trim());
+        if key.split('.').any(str::is_empty) || value.is_empty() {
+            return Err(wrong());
+        }
+        Ok(Self {
+            key: key.to_owned(),
+            value: value
+                .parse()
+                .unwrap_or_else(|_| toml::Value::String(value.to_owned())),
+        })
+    }
 }
 
 /// Where a model runs.

@@ -9,6 +9,7 @@ mod model;
 mod output;
 mod parallel;
 mod photos;
+mod progress;
 mod session;
 mod tensors;
 
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let result = match args.command {
         Command::Lab(args) => commands::lab::run(&args),
+        Command::Train(args) => commands::train::run(&args),
         Command::Score(args) => commands::score::run(&args),
         Command::Embed(args) => commands::embed::run(&args),
         Command::Tokenize(args) => commands::tokenize::run(&args),

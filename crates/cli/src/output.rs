@@ -25,6 +25,11 @@ pub fn note(text: &str) {
 
 /// Says on one line why the program ends.
 pub fn error(error: &Error) {
+    note(&format!("clove: {}", one_line(error)));
+}
+
+/// An error and what caused it, on one line.
+pub fn one_line(error: &Error) -> String {
     let mut parts: Vec<String> = Vec::new();
     for cause in error.chain() {
         let part = cause.to_string().replace(char::is_control, " ");
@@ -33,7 +38,7 @@ pub fn error(error: &Error) {
             parts.push(part);
         }
     }
-    note(&format!("clove: {}", parts.join(": ")));
+    parts.join(": ")
 }
 
 /// Whether the reader of our stdout went away.

@@ -1,35 +1,20 @@
 //! Photos from disk to pixels, on all cores, a batch at a time.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use clove::evaluate::Embeddings;
 use clove::preprocess::{DecodeLimits, Preprocess, RgbImage, decode};
 use clove::score::{IMAGES_PER_BATCH, Scorer};
+use clove_data::read_image;
 use rayon::prelude::*;
 
 use crate::output;
 
 /// Reads and decodes one photo.
 pub fn read(path: &Path) -> Result<RgbImage> {
-    let bytes = read_bytes(path).with_context(|| path.display().to_string())?;
+    let bytes = read_image(path)?;
     decode(&bytes, &DecodeLimits::default()).with_context(|| path.display().to_string())
-}
-
-fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-    /// Above any photo that is decoded; a device that never ends is refused before memory does.
-    const LARGEST: u64 = 1 << 30;
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(LARGEST + 1)
-        .read_to_end(&mut bytes)?;
-    ensure!(
-        bytes.len() as u64 <= LARGEST,
-        "larger than {LARGEST} bytes, which no photo is"
-    );
-    Ok(bytes)
 }
 
 /// One photo as a model's normalised pixels, `[3, size, size]`.

@@ -17,6 +17,7 @@ use crate::output;
 pub struct Session {
     folder: RunFolder,
     metrics: Metrics,
+    skipped: Option<Metrics>,
     events: EventFile,
     companions: Companions,
     keep: usize,
@@ -33,19 +34,33 @@ struct Line {
     pairs_per_second: f64,
 }
 
+/// A line of skipped.jsonl: a sample that couldn't be read.
+#[derive(Debug, Serialize)]
+pub struct Skipped {
+    /// The step that it was for.
+    pub step: usize,
+    /// In the order of training.
+    pub position: u64,
+    pub image: String,
+    pub reason: String,
+}
+
+/// The folder of the run that `config` describes, whether it's there or has to be made.
+pub fn open_or_make(dir: &Path, config: &str) -> Result<RunFolder> {
+    Ok(if dir.join("run.toml").exists() {
+        RunFolder::resume(dir, config)?
+    } else {
+        RunFolder::create(dir, config)?
+    })
+}
+
 impl Session {
-    /// Opens the folder `dir` of the run that `config` describes, or makes it, and gives its last whole checkpoint, if it has one.
+    /// Goes to work in a run's folder, and gives its last whole checkpoint, if it has one.
     pub fn open(
-        dir: &Path,
-        config: &str,
+        folder: RunFolder,
         companions: Companions,
         keep: usize,
     ) -> Result<(Self, Option<(TrainerState, Position)>)> {
-        let folder = if dir.join("run.toml").exists() {
-            RunFolder::resume(dir, config)?
-        } else {
-            RunFolder::create(dir, config)?
-        };
         let latest = folder.latest_checkpoint()?;
         for (path, reason) in &latest.damaged {
             output::note(&format!(
@@ -55,9 +70,14 @@ impl Session {
         }
         let found = latest.checkpoint.as_ref().map(read_state).transpose()?;
         let step = found.as_ref().map_or(0, |(state, _)| state.step);
+        let skipped = folder.skipped_path();
         let session = Self {
             metrics: Metrics::open_at(&folder.metrics_path(), step)?,
-            events: EventFile::create(dir, now(), step)?,
+            skipped: skipped
+                .exists()
+                .then(|| Metrics::open_at(&skipped, step))
+                .transpose()?,
+            events: EventFile::create(folder.path(), now(), step)?,
             folder,
             companions,
             keep,
@@ -89,6 +109,15 @@ impl Session {
         Ok(())
     }
 
+    /// Names a sample that was left out.
+    pub fn skip(&mut self, sample: &Skipped) -> Result<()> {
+        let list = match &mut self.skipped {
+            Some(list) => list,
+            none => none.insert(Metrics::open_at(&self.folder.skipped_path(), sample.step)?),
+        };
+        Ok(list.append(sample)?)
+    }
+
     /// Writes further figures of a step, such as `validation/composition`.
     pub fn scalars(&mut self, step: usize, values: &[(&str, f32)]) -> Result<()> {
         Ok(self.events.scalars(now(), step, values)?)
@@ -97,6 +126,9 @@ impl Session {
     /// Saves a checkpoint. When it returns, it's on the disk.
     pub fn save(&mut self, state: &TrainerState, position: &Position) -> Result<()> {
         self.metrics.sync()?;
+        if let Some(skipped) = &self.skipped {
+            skipped.sync()?;
+        }
         self.events.sync()?;
         let position = Position {
             config_hash: self.folder.config_hash().to_owned(),

@@ -13,4 +13,4 @@ pub mod sets;
 mod text;
 
 pub use error::DataError;
-pub use photos::Photos;
+pub use photos::{Photos, read_image};

@@ -1,4 +1,5 @@
-//! A folder of photos, looked up by the file names that benchmarks give. Called by `clove eval --images`.
+//! Photos: one file's bytes, and a folder looked up by the file names that benchmarks give. Called by every command that reads
+//! photos, and by `clove eval --images`.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -6,8 +7,19 @@ use std::path::{Path, PathBuf};
 
 use crate::{DataError, text};
 
-/// Extensions of the formats that `clove::preprocess` decodes.
-const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
+/// Extensions of the formats that `clove::preprocess` decodes, in any case.
+pub(crate) const EXTENSIONS: [&str; 8] =
+    ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
+
+/// The bytes of an image file.
+///
+/// # Errors
+/// [`DataError::Io`] for a file that can't be read, or is larger than 512 MiB.
+pub fn read_image(path: &Path) -> Result<Vec<u8>, DataError> {
+    /// Above any photo, and small enough to hold one a thread.
+    const LARGEST: u64 = 512 << 20;
+    text::read_bytes(path, LARGEST)
+}
 
 /// The photos of a folder and of the folders in it.
 #[derive(Debug, Clone)]
@@ -106,4 +118,19 @@ fn photo_name(path: &Path) -> Option<String> {
     is_photo
         .then(|| path.file_name()?.to_str().map(str::to_owned))
         .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn image_bytes_are_read_and_a_missing_file_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.jpg");
+        let message = read_image(&path).unwrap_err().to_string();
+        assert!(message.contains("a.jpg"), "{message}");
+        fs::write(&path, b"\xff\xd8\x00").unwrap();
+        assert_eq!(read_image(&path).unwrap(), b"\xff\xd8\x00");
+    }
 }

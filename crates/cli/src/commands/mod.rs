@@ -9,3 +9,4 @@ pub mod patch;
 pub mod preprocess;
 pub mod score;
 pub mod tokenize;
+pub mod train;

@@ -22,7 +22,53 @@ pub enum Texts {
     },
 }
 
+/// A scene as training takes it.
+#[derive(Debug, Clone)]
+pub struct SceneSample {
+    /// What is seen.
+    pub picture: Picture,
+    /// Its text.
+    pub text: String,
+    /// Hard negatives of the text.
+    pub negatives: Vec<String>,
+}
+
 impl Texts {
+    /// The scene `index` of the stream of `seed`, drawn at `size` pixels a side.
+    #[must_use]
+    pub fn sample(self, seed: u64, index: u64, size: u32) -> SceneSample {
+        match self {
+            Self::AltTexts => {
+                let mut random = Split::Pretraining.random(seed, index);
+                let scene = Scene::of_the_web(&mut random);
+                let text = alt_text(&scene, &mut random);
+                SceneSample {
+                    picture: draw(&scene, size, &mut random),
+                    text,
+                    negatives: Vec::new(),
+                }
+            }
+            Self::Captions { style, negatives } => {
+                let mut random = Split::FineTuning.random(seed, index);
+                let scene = Scene::random(&mut random, Pool::Common);
+                let wording = Wording::random(&mut random);
+                let picture = draw(&scene, size, &mut random);
+                let made = style.into_iter().flat_map(|style| {
+                    let random = &mut random;
+                    (0..negatives)
+                        .filter_map(|_| negative(&scene, wording, style, random))
+                        .map(|(_, text)| text)
+                        .collect::<Vec<_>>()
+                });
+                SceneSample {
+                    picture,
+                    negatives: made.collect(),
+                    text: caption(&scene, wording),
+                }
+            }
+        }
+    }
+
     /// The scenes from `first` to `first + count` of the stream of `seed`.
     ///
     /// # Panics
@@ -42,41 +88,23 @@ impl Texts {
             negatives: Vec::new(),
         };
         for index in first..first + count as u64 {
-            match self {
-                Self::AltTexts => {
-                    let mut random = Split::Pretraining.random(seed, index);
-                    let scene = Scene::of_the_web(&mut random);
-                    let text = alt_text(&scene, &mut random);
-                    batch.texts.push(tokenizer.encode(&text));
-                    let picture = draw(&scene, preprocess.size(), &mut random);
-                    batch.pixels.extend(pixels(picture, preprocess));
-                }
-                Self::Captions { style, negatives } => {
-                    let mut random = Split::FineTuning.random(seed, index);
-                    let scene = Scene::random(&mut random, Pool::Common);
-                    let wording = Wording::random(&mut random);
-                    let picture = draw(&scene, preprocess.size(), &mut random);
-                    batch.pixels.extend(pixels(picture, preprocess));
-                    batch
-                        .texts
-                        .push(tokenizer.encode(&caption(&scene, wording)));
-                    if let Some(style) = style {
-                        batch.negatives.push(
-                            (0..negatives)
-                                .filter_map(|_| negative(&scene, wording, style, &mut random))
-                                .map(|(_, text)| tokenizer.encode(&text))
-                                .collect(),
-                        );
-                    }
-                }
-            }
+            let sample = self.sample(seed, index, preprocess.size());
+            batch.pixels.extend(pixels(sample.picture, preprocess));
+            batch.texts.push(tokenizer.encode(&sample.text));
+            batch
+                .negatives
+                .push(tokenizer.encode_batch(&sample.negatives));
         }
         batch
     }
 }
 
 /// A picture's normalised pixels, `[3, size, size]`.
-pub(super) fn pixels(picture: Picture, preprocess: &Preprocess) -> Vec<f32> {
+///
+/// # Panics
+/// Never: a picture has as many bytes as its pixels ask for.
+#[must_use]
+pub fn pixels(picture: Picture, preprocess: &Preprocess) -> Vec<f32> {
     let image = RgbImage::from_raw(picture.size, picture.size, picture.rgb)
         .expect("a picture has three bytes for each pixel");
     preprocess.normalise(&image)

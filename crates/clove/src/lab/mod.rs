@@ -10,7 +10,7 @@ mod story;
 mod suite;
 mod tuning;
 
-pub use data::Texts;
+pub use data::{SceneSample, Texts, pixels};
 pub use model::{CONTEXT_LENGTH, IMAGE_SIZE, config, preprocess, tokenizer, tokenizer_json};
 pub use recipe::{ALLOWED_LOSS, RULE, Recipe, Variant, alphas, choose_alpha};
 pub use report::*;

@@ -49,7 +49,9 @@ pub struct Locked {
 }
 
 impl Locked {
-    fn holds(self, parameter: &str) -> bool {
+    /// Whether this parameter stays as it is.
+    #[must_use]
+    pub fn holds(self, parameter: &str) -> bool {
         (self.image && parameter.starts_with("image."))
             || (self.text && parameter.starts_with("text."))
     }

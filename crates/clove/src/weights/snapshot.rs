@@ -90,6 +90,13 @@ impl Snapshot {
         self.values.values().map(Vec::len).sum()
     }
 
+    /// Whether each of them is a number, and finite.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        let mut values = self.values.values().flatten();
+        values.all(|value| value.is_finite())
+    }
+
     /// The weights between this model, the pretrained one, and a fine-tuned one of the same shape; see [`crate::patch`].
     ///
     /// # Panics

@@ -20,7 +20,7 @@ pub enum RunError {
     },
     /// The folder is locked.
     #[error(
-        "{}: another process is at work on this run; wait for it or stop it, or choose another --out",
+        "{}: another process is at work on this run; wait for it or stop it, or choose another folder",
         dir.display()
     )]
     InUse {
@@ -29,7 +29,7 @@ pub enum RunError {
     },
     /// The file system has no locks, or refuses this one.
     #[error(
-        "{}: can't be locked: {source}; choose an --out on a file system that has file locks",
+        "{}: can't be locked: {source}; choose a folder on a file system that has file locks",
         path.display()
     )]
     Lock {
@@ -40,7 +40,7 @@ pub enum RunError {
     },
     /// A new run was to start where one is.
     #[error(
-        "{} already holds a run ({found}); go on with it by --resume, or choose another --out",
+        "{} already holds a run ({found}); go on with it by --resume, or choose another folder",
         dir.display()
     )]
     Exists {
@@ -51,7 +51,7 @@ pub enum RunError {
     },
     /// There is nothing to resume.
     #[error(
-        "{} holds no run to resume (it has no run.toml); leave --resume out to start one, or correct --out",
+        "{} holds no run to resume (it has no run.toml); leave --resume out to start one, or correct the folder",
         dir.display()
     )]
     NoRun {
@@ -138,6 +138,6 @@ fn describe_difference(recorded: &[String], given: &[String]) -> String {
         };
         parts.push(format!("only in {place}: {}{more}", shown.join(", ")));
     }
-    parts.push("undo the change, or start another run with another --out".to_owned());
+    parts.push("undo the change, or start another run in another folder".to_owned());
     parts.join("; ")
 }

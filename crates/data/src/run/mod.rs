@@ -5,6 +5,7 @@
 //! run.toml                    the resolved configuration
 //! run.lock                    locked while a process works on the run
 //! metrics.jsonl               Metrics
+//! skipped.jsonl               Metrics too: samples that couldn't be read; absent where there are none
 //! events.out.tfevents.*       EventFile
 //! checkpoints/step-N/         the caller's files, and manifest.json: {"step", "files": {name: {"bytes", "blake3"}}}
 //! ```
@@ -34,6 +35,7 @@ pub use tensorboard::EventFile;
 const CONFIG: &str = "run.toml";
 const LOCK: &str = "run.lock";
 const METRICS: &str = "metrics.jsonl";
+const SKIPPED: &str = "skipped.jsonl";
 const CHECKPOINTS: &str = "checkpoints";
 
 /// A run's folder, locked against other processes for as long as this value lives.
@@ -119,6 +121,11 @@ impl RunFolder {
         self.path.join(METRICS)
     }
 
+    /// Where the samples are listed that couldn't be read.
+    pub fn skipped_path(&self) -> PathBuf {
+        self.path.join(SKIPPED)
+    }
+
     /// Saves a checkpoint of `step` steps: `write` puts its files, and folders of them, into the empty folder it's given.
     ///
     /// When it returns, the checkpoint is on the disk under its name, and of those of earlier steps the last `keep - 1` are
@@ -174,7 +181,7 @@ fn remove_partial_files(dir: &Path) -> Result<(), RunError> {
         let name = entry.map_err(files::failed(dir))?.file_name();
         let is_ours = name.to_str().is_some_and(|name| {
             name.ends_with(".partial")
-                && [CONFIG, METRICS]
+                && [CONFIG, METRICS, SKIPPED]
                     .iter()
                     .any(|file| name.starts_with(&format!(".{file}.")))
         });

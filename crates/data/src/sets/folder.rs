@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::fs::{self, DirEntry};
 use std::path::{Path, PathBuf};
 
-use super::{EXTENSIONS, ImageTextSet, Sample, count, not_blank, reason};
+use super::{ImageTextSet, Sample, count, not_blank, reason};
+use crate::photos::EXTENSIONS;
 use crate::{DataError, text};
 
 const TEXT_EXTENSION: &str = "txt";

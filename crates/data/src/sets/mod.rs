@@ -11,10 +11,8 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-use crate::{DataError, text};
+use crate::DataError;
 
-/// Extensions of the formats that `clove::preprocess` decodes, in any case.
-const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
 /// Skipped samples that a message quotes.
 const QUOTED: usize = 3;
 
@@ -29,18 +27,6 @@ pub struct Sample {
     pub negatives: Vec<String>,
     /// Where the captions stand, for error messages: `captions.jsonl line 12`, `folder/a.txt`.
     pub place: String,
-}
-
-impl Sample {
-    /// The bytes of the image file.
-    ///
-    /// # Errors
-    /// [`DataError::Io`] for a file that can't be read, or is larger than 512 MiB.
-    pub fn read_image(&self) -> Result<Vec<u8>, DataError> {
-        /// Above any photo, and small enough to hold one a thread.
-        const LARGEST: u64 = 512 << 20;
-        text::read_bytes(&self.image, LARGEST)
-    }
 }
 
 /// The samples of a set, and what of it could not be used.
@@ -82,6 +68,26 @@ impl ImageTextSet {
     /// 16 MiB, and if more than half of the lines are skipped or none is left, with the first reasons.
     pub fn json_lines(file: &Path, images_dir: Option<&Path>) -> Result<Self, DataError> {
         json_lines::read(file, images_dir)
+    }
+
+    /// BLAKE3 of the samples in their order, as 64 hexadecimal digits: a run that resumes finds the same set, or knows.
+    pub fn digest(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        let mut add = |bytes: &[u8]| {
+            // The length before the bytes: else two texts could exchange their ends.
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        for sample in &self.samples {
+            add(sample.image.as_os_str().as_encoded_bytes());
+            for texts in [&sample.captions, &sample.negatives] {
+                add(&(texts.len() as u64).to_le_bytes());
+                for text in texts {
+                    add(text.as_bytes());
+                }
+            }
+        }
+        hasher.finalize().to_hex().to_string()
     }
 
     /// The set in words: `1,234 images with 2,345 captions, 100 negatives; 12 skipped: 10 without a text, 2 empty text`,
@@ -191,6 +197,26 @@ mod tests {
     }
 
     #[test]
+    fn a_digest_tells_sets_apart() {
+        let of = |samples: Vec<Sample>| {
+            let skipped = Vec::new();
+            ImageTextSet { samples, skipped }.digest()
+        };
+        let (a, b) = (sample("a.jpg", 1, 1), sample("b.jpg", 1, 1));
+        let digest = of(vec![a.clone(), b.clone()]);
+        assert_eq!(digest, of(vec![a.clone(), b.clone()]));
+        for other in [
+            vec![b.clone(), a.clone()],
+            vec![a.clone()],
+            vec![a.clone(), sample("c.jpg", 1, 1)],
+            vec![a.clone(), sample("b.jpg", 2, 1)],
+            vec![a, sample("b.jpg", 1, 0)],
+        ] {
+            assert_ne!(digest, of(other));
+        }
+    }
+
+    #[test]
     fn a_summary_counts_images_captions_and_negatives() {
         let mut set = ImageTextSet::default();
         set.samples.push(sample("a.jpg", 1, 1));
@@ -240,16 +266,5 @@ mod tests {
         let long = reason("image not found", "é".repeat(100_000));
         assert!(long.starts_with("image not found: éé"), "{long}");
         assert_eq!(long.chars().count(), 241);
-    }
-
-    #[test]
-    fn image_bytes_are_read_on_demand() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.jpg");
-        let missing = sample(path.to_str().unwrap(), 1, 0);
-        let message = missing.read_image().unwrap_err().to_string();
-        assert!(message.contains("a.jpg"), "{message}");
-        std::fs::write(&path, b"\xff\xd8\x00").unwrap();
-        assert_eq!(missing.read_image().unwrap(), b"\xff\xd8\x00");
     }
 }

@@ -1,7 +1,6 @@
 //! `clove lab`: the whole method on drawn scenes. What is trained, measured and chosen stands in `clove::lab`; here are the
 //! folders, the threads, the progress and the interruptions.
 
-mod progress;
 mod tune;
 
 use std::path::{Path, PathBuf};
@@ -18,10 +17,10 @@ use clove_data::run::{Companions, RunFolder, write_model_dir};
 use clove_scenes::{Kind, Shape, Split};
 use serde::{Deserialize, Serialize};
 
-use self::progress::Progress;
 use self::tune::{Job, Tuned};
 use crate::args::Lab;
 use crate::interrupt::Interrupt;
+use crate::progress::Progress;
 use crate::{model, output, parallel, tensors};
 
 /// The seed of the pretrained model that comes with the program, and of `--from-scratch`.

@@ -12,7 +12,7 @@ use clove_data::run::Position;
 use serde::{Deserialize, Serialize};
 
 use super::Context;
-use crate::session::Session;
+use crate::session::{self, Session};
 
 /// Steps between checkpoints: some ten seconds of work.
 const CHECKPOINT_EVERY: usize = 100;
@@ -116,7 +116,8 @@ pub fn run(
         .join("runs")
         .join(format!("{}-seed-{}", job.slug, job.seed));
     let config = config(job, start)?;
-    let (mut session, found) = Session::open(&dir, &config, context.companions.clone(), 1)?;
+    let folder = session::open_or_make(&dir, &config)?;
+    let (mut session, found) = Session::open(folder, context.companions.clone(), 1)?;
     let (texts, recipe, device) = (job.texts, job.recipe, &context.device);
     let mut tuning = match found {
         Some((state, _)) => Tuning::resume(state, texts, recipe, job.seed, device)

@@ -1,4 +1,4 @@
-//! How far the lab is: a bar with the time left on a terminal, a line now and then elsewhere.
+//! How far the lab or a training run is: a bar with the time left on a terminal, a line now and then elsewhere.
 
 use std::io::IsTerminal as _;
 use std::sync::Mutex;
@@ -71,6 +71,11 @@ impl Progress {
     pub fn skip(&self, units: u64) {
         self.bar.inc(units);
         self.bar.reset_eta();
+    }
+
+    /// Says something that stays to be read, above the bar.
+    pub fn note(&self, text: &str) {
+        self.bar.suspend(|| output::note(text));
     }
 
     pub fn finish(&self) {

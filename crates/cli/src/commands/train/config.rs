@@ -1,0 +1,218 @@
+//! What a training run's configuration says. Called by `clove train`; crates/cli/configs explains every key.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clove::loss::{Loss, OwnNegatives};
+use clove::preprocess::RandomResizedCrop;
+use clove::train::{AdamWConfig, Locked, Schedule, TrainConfig};
+use serde::{Deserialize, Serialize};
+
+/// Every key with its value: what run.toml holds, and what a resumed run must have again.
+#[derive(Debug, Clone, Serialize)]
+pub struct Config {
+    /// Left out of run.toml, which lies in it: a run's folder can be moved.
+    #[serde(skip)]
+    pub out: PathBuf,
+    pub seed: u64,
+    pub model: Model,
+    pub data: Data,
+    pub negatives: Negatives,
+    pub loss: LossSettings,
+    pub optimizer: Optimizer,
+    pub train: Training,
+}
+
+/// What training starts from: one of the two.
+#[derive(Debug, Clone, Serialize)]
+pub struct Model {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Shape>,
+}
+
+/// Shapes that can be trained from random weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    Scenes,
+}
+
+/// [`Model`], sorted out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start<'a> {
+    Directory(&'a Path),
+    /// The scene model that comes with the program.
+    Pretrained,
+    /// A scene model with random weights.
+    Blank,
+}
+
+impl Model {
+    pub fn start(&self) -> Start<'_> {
+        match &self.init {
+            None => Start::Blank,
+            Some(init) if init.as_os_str() == "scenes" => Start::Pretrained,
+            Some(init) => Start::Directory(init),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Data {
+    pub kind: Kind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scenes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub texts: Option<TextKind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crop_scale: Option<[f64; 2]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crop_ratio: Option<[f64; 2]>,
+    /// Of the set, [`clove_data::sets::ImageTextSet::digest`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    Scenes,
+    Folder,
+    JsonLines,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TextKind {
+    Captions,
+    Alt,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Negatives {
+    pub style: Style,
+    pub per_caption: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Style {
+    None,
+    Negclip,
+    Replace,
+    Mixed,
+    /// Those that the set brings.
+    File,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct LossSettings {
+    pub kind: LossKind,
+    pub weight: f64,
+    pub gamma: i32,
+    pub smoothing: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossKind {
+    Clip,
+    Clove,
+    Fsc,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Optimizer {
+    pub learning_rate: f64,
+    pub warmup: usize,
+    pub beta_1: f64,
+    pub beta_2: f64,
+    pub epsilon: f64,
+    pub weight_decay: f64,
+    /// Infinite for none: TOML has `inf`, and no null.
+    pub clip_norm: f64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Training {
+    pub steps: usize,
+    pub batch: usize,
+    pub locked: Vec<Tower>,
+    pub checkpoint_every: usize,
+    pub keep: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tower {
+    Image,
+    Text,
+}
+
+impl Config {
+    /// As run.toml has it.
+    pub fn to_toml(&self) -> Result<String> {
+        Ok(toml::to_string(self)?)
+    }
+
+    /// The trainer's settings.
+    pub fn train_config(&self) -> TrainConfig {
+        let Optimizer {
+            learning_rate,
+            warmup,
+            beta_1,
+            beta_2,
+            epsilon,
+            weight_decay,
+            clip_norm,
+        } = self.optimizer;
+        TrainConfig {
+            schedule: Schedule {
+                peak: learning_rate,
+                warmup,
+                steps: self.train.steps,
+            },
+            optimizer: AdamWConfig {
+                beta_1,
+                beta_2,
+                epsilon,
+                weight_decay,
+            },
+            clip_norm: clip_norm.is_finite().then_some(clip_norm),
+            loss: match self.loss.kind {
+                LossKind::Clip => Loss::Clip,
+                LossKind::Clove => Loss::Clove,
+                LossKind::Fsc => Loss::Fsc(OwnNegatives {
+                    weight: self.loss.weight,
+                    gamma: self.loss.gamma,
+                    smoothing: self.loss.smoothing,
+                }),
+            },
+            locked: self.locked(),
+            ..TrainConfig::new(self.train.steps)
+        }
+    }
+
+    /// What stays as it is.
+    pub fn locked(&self) -> Locked {
+        Locked {
+            image: self.train.locked.contains(&Tower::Image),
+            text: self.train.locked.contains(&Tower::Text),
+        }
+    }
+
+    /// How images of a set are cropped.
+    pub fn crop(&self) -> RandomResizedCrop {
+        let usual = RandomResizedCrop::default();
+        RandomResizedCrop {
+            scale: self.data.crop_scale.map_or(usual.scale, Into::into),
+            ratio: self.data.crop_ratio.map_or(usual.ratio, Into::into),
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! From a configuration's keys to a [`Config`]: the defaults, and what makes no sense.
+
+use anyhow::{Result, bail};
+use clove::lab::Recipe;
+use clove::loss::OwnNegatives;
+use clove::preprocess::RandomResizedCrop;
+use clove::train::{AdamWConfig, TrainConfig};
+
+use super::config::{
+    Config, Data, Kind, LossKind, LossSettings, Model, Negatives, Optimizer, Start, Style,
+    TextKind, Training,
+};
+use super::document::Document;
+
+/// A configuration that doesn't know yet how large the data is.
+#[derive(Debug)]
+pub struct Draft {
+    pub config: Config,
+    /// Where the number of steps isn't given.
+    epochs: Option<f64>,
+    warmup: Option<usize>,
+}
+
+/// A slip of the keyboard shouldn't ask for centuries.
+const MOST_STEPS: usize = 1_000_000_000;
+
+impl Draft {
+    /// Reads a configuration and refuses what doesn't make sense.
+    pub fn read(mut document: Document) -> Result<Self> {
+        let keys = &mut document;
+        let out = keys.take("out")?.unwrap_or_else(|| "clove-train".into());
+        // TOML's integers have a sign.
+        let seed = keys.get("seed", 0, |_: u64| true, "")?;
+        let model = model(keys)?;
+        let (base, recipe) = match model.start() {
+            // The scene models' own recipes.
+            Start::Blank => (Recipe::PRETRAINING.train_config(), Recipe::PRETRAINING),
+            Start::Pretrained => (Recipe::FINE_TUNING.train_config(), Recipe::FINE_TUNING),
+            Start::Directory(_) => (TrainConfig::new(1), Recipe::FINE_TUNING),
+        };
+        let data = data(keys, &recipe)?;
+        let negatives = negatives(keys, &data)?;
+        let loss = loss(keys)?;
+        let warmup = keys.take("optimizer.warmup")?;
+        let optimizer = optimizer(keys, &base)?;
+        let length = ["train.steps", "train.epochs"];
+        let (steps, epochs) =
+            keys.take_either::<usize, f64>(length, "give either steps or epochs")?;
+        match (steps, epochs) {
+            (Some(steps), None) if !(1..=MOST_STEPS).contains(&steps) => {
+                return Err(keys.wrong("train.steps", format!("must be from 1 to {MOST_STEPS}")));
+            }
+            (None, Some(epochs)) if !(epochs > 0.0 && epochs.is_finite()) => {
+                return Err(keys.wrong("train.epochs", "must be above 0"));
+            }
+            _ => {}
+        }
+        let any = |count| count >= 1;
+        let training = Training {
+            steps: steps.unwrap_or(0),
+            batch: keys.get(
+                "train.batch",
+                recipe.batch,
+                |batch| (1..=65_536).contains(&batch),
+                "must be from 1 to 65536",
+            )?,
+            locked: keys.take("train.locked")?.unwrap_or_default(),
+            checkpoint_every: keys.get("train.checkpoint_every", 500, any, "must be at least 1")?,
+            keep: keys.get("train.keep", 2, any, "must be at least 1")?,
+        };
+        document.finish()?;
+        Ok(Self {
+            config: Config {
+                out,
+                seed,
+                model,
+                data,
+                negatives,
+                loss,
+                optimizer,
+                train: training,
+            },
+            epochs: steps.is_none().then(|| epochs.unwrap_or(1.0)),
+            warmup,
+        })
+    }
+
+    /// Fills in what depends on the data: `samples` make an epoch, `digest` is the set's.
+    pub fn resolve(self, samples: u64, digest: Option<String>) -> Result<Config> {
+        let mut config = self.config;
+        if let Some(epochs) = self.epochs {
+            let steps = (epochs * samples as f64 / config.train.batch as f64).ceil();
+            if steps > MOST_STEPS as f64 {
+                bail!(
+                    "train.epochs: {epochs} epochs are {steps} steps; at most {MOST_STEPS} are taken"
+                );
+            }
+            config.train.steps = (steps as usize).max(1);
+        }
+        let usual = TrainConfig::new(config.train.steps).schedule.warmup;
+        config.optimizer.warmup = self.warmup.unwrap_or(usual);
+        match (&config.data.digest, &digest) {
+            (Some(wanted), Some(found)) if wanted != found => bail!(
+                "data.digest: the set isn't the one that was meant: its digest is {found}, not {wanted}"
+            ),
+            _ => config.data.digest = digest,
+        }
+        Ok(config)
+    }
+}
+
+fn model(keys: &mut Document) -> Result<Model> {
+    let (init, shape) = keys.take_either(
+        ["model.init", "model.shape"],
+        "a model starts from init or, with random weights, from a shape; give one of them",
+    )?;
+    if init.is_none() && shape.is_none() {
+        return Err(keys.wrong(
+            "model.init",
+            "is missing; give a model's directory, or \"scenes\" for the scene model that comes with the program",
+        ));
+    }
+    Ok(Model { init, shape })
+}
+
+fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
+    let Some(kind) = keys.take("data.kind")? else {
+        return Err(keys.wrong(
+            "data.kind",
+            "is missing; give \"scenes\", \"folder\" or \"json-lines\"",
+        ));
+    };
+    let mut data = Data {
+        kind,
+        path: None,
+        images: None,
+        scenes: None,
+        texts: None,
+        crop_scale: None,
+        crop_ratio: None,
+        digest: None,
+    };
+    if kind == Kind::Scenes {
+        let files = [
+            "data.path",
+            "data.images",
+            "data.crop_scale",
+            "data.crop_ratio",
+            "data.digest",
+        ];
+        keys.refuse(&files, "scenes have none: they're drawn, and drawn to size")?;
+        let epoch = (recipe.steps * recipe.batch) as u64;
+        let some = |count| count >= 1;
+        data.scenes = Some(keys.get("data.scenes", epoch, some, "must be at least 1")?);
+        data.texts = Some(keys.take("data.texts")?.unwrap_or(TextKind::Captions));
+        return Ok(data);
+    }
+    keys.refuse(
+        &["data.scenes", "data.texts"],
+        "only the kind \"scenes\" has it",
+    )?;
+    data.path = keys.take("data.path")?;
+    if data.path.is_none() {
+        let what = match kind {
+            Kind::JsonLines => "a file of JSON objects, one a line",
+            _ => "a folder of images with a text beside each",
+        };
+        return Err(keys.wrong("data.path", format!("is missing; give {what}")));
+    }
+    if kind == Kind::JsonLines {
+        data.images = keys.take("data.images")?;
+    } else {
+        keys.refuse(&["data.images"], "only the kind \"json-lines\" has it")?;
+    }
+    let usual = RandomResizedCrop::default();
+    data.crop_scale = Some(keys.get(
+        "data.crop_scale",
+        usual.scale.into(),
+        |[from, to]: [f64; 2]| 0.0 < from && from <= to && to <= 1.0,
+        "must be the smallest and the largest part of the image's area, above 0 and at most 1",
+    )?);
+    data.crop_ratio = Some(keys.get(
+        "data.crop_ratio",
+        usual.ratio.into(),
+        |[from, to]: [f64; 2]| 0.01 <= from && from <= to && to <= 100.0,
+        "must be the smallest and the largest ratio of width to height, from 0.01 to 100",
+    )?);
+    data.digest = keys.take("data.digest")?;
+    Ok(data)
+}
+
+fn negatives(keys: &mut Document, data: &Data) -> Result<Negatives> {
+    let usual = match (data.kind, data.texts) {
+        (Kind::Scenes, Some(TextKind::Alt)) | (Kind::Folder, _) => Style::None,
+        (Kind::Scenes, _) => Style::Mixed,
+        (Kind::JsonLines, _) => Style::File,
+    };
+    let style = keys.take("negatives.style")?.unwrap_or(usual);
+    let problem = match (data.kind, style) {
+        (_, Style::None) => None,
+        (Kind::Scenes, Style::File) => {
+            Some("scenes bring no file; use \"none\", \"negclip\", \"replace\" or \"mixed\"")
+        }
+        (Kind::Scenes, _) if data.texts == Some(TextKind::Alt) => {
+            Some("hard negatives are made of full captions; with texts = \"alt\" use \"none\"")
+        }
+        (Kind::Scenes, _) | (Kind::JsonLines, Style::File) => None,
+        (Kind::Folder, Style::File) => {
+            Some("a folder of texts brings no negatives; use \"none\", or the kind \"json-lines\"")
+        }
+        _ => Some(
+            "this style is made of scenes alone; use \"none\", or \"file\" for those that JSON lines bring",
+        ),
+    };
+    if let Some(problem) = problem {
+        return Err(keys.wrong("negatives.style", problem));
+    }
+    Ok(Negatives {
+        style,
+        per_caption: keys.get(
+            "negatives.per_caption",
+            1,
+            |count| (1..=64).contains(&count),
+            "must be from 1 to 64; for none, set negatives.style to \"none\"",
+        )?,
+    })
+}
+
+fn loss(keys: &mut Document) -> Result<LossSettings> {
+    let usual = OwnNegatives::default();
+    Ok(LossSettings {
+        kind: keys.take("loss.kind")?.unwrap_or(LossKind::Clove),
+        weight: keys.get("loss.weight", usual.weight, not_negative, NOT_NEGATIVE)?,
+        gamma: keys.get(
+            "loss.gamma",
+            usual.gamma,
+            |gamma| (0..=32).contains(&gamma),
+            "must be from 0 to 32",
+        )?,
+        smoothing: keys.get("loss.smoothing", usual.smoothing, below_one, BELOW_ONE)?,
+    })
+}
+
+fn optimizer(keys: &mut Document, base: &TrainConfig) -> Result<Optimizer> {
+    let positive = |value: f64| value > 0.0 && value.is_finite();
+    let AdamWConfig {
+        beta_1,
+        beta_2,
+        epsilon,
+        weight_decay,
+    } = base.optimizer;
+    let above = "must be a number above 0";
+    Ok(Optimizer {
+        learning_rate: keys.get(
+            "optimizer.learning_rate",
+            base.schedule.peak,
+            positive,
+            above,
+        )?,
+        warmup: 0,
+        beta_1: keys.get("optimizer.beta_1", beta_1, below_one, BELOW_ONE)?,
+        beta_2: keys.get("optimizer.beta_2", beta_2, below_one, BELOW_ONE)?,
+        epsilon: keys.get("optimizer.epsilon", epsilon, positive, above)?,
+        weight_decay: keys.get(
+            "optimizer.weight_decay",
+            weight_decay,
+            not_negative,
+            NOT_NEGATIVE,
+        )?,
+        clip_norm: keys.get(
+            "optimizer.clip_norm",
+            base.clip_norm.unwrap_or(f64::INFINITY),
+            |norm| norm > 0.0,
+            "must be a number above 0, or inf for no clipping",
+        )?,
+    })
+}
+
+const NOT_NEGATIVE: &str = "must be a number that isn't negative";
+
+fn not_negative(value: f64) -> bool {
+    value >= 0.0 && value.is_finite()
+}
+
+const BELOW_ONE: &str = "must be at least 0 and below 1";
+
+fn below_one(value: f64) -> bool {
+    (0.0..1.0).contains(&value)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::{Config, Document, Draft};
+
+    fn folder() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("configs")
+    }
+
+    fn read(path: &Path) -> anyhow::Result<Config> {
+        Draft::read(Document::read(path, &[])?)?.resolve(100, None)
+    }
+
+    /// The keys of a TOML text, those behind `#` included where they look like one: `# key = value`.
+    fn keys(text: &str) -> Vec<String> {
+        let mut table = String::new();
+        let mut keys = Vec::new();
+        for line in text.lines() {
+            let line = line.trim_start_matches("# ");
+            if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+                table = format!("{name}.");
+            } else if let Some((key, _)) = line.split_once(" = ")
+                && !key.contains(' ')
+            {
+                keys.push(format!("{table}{key}"));
+            }
+        }
+        keys
+    }
+
+    #[test]
+    fn every_sample_is_read_and_names_every_key_of_its_resolved_form() {
+        for name in ["scenes", "folder", "json-lines"] {
+            let path = folder().join(name).with_extension("toml");
+            let config = read(&path).unwrap();
+            let sample = keys(&std::fs::read_to_string(&path).unwrap());
+            for key in keys(&config.to_toml().unwrap()) {
+                assert!(sample.contains(&key), "{name}: {key} isn't explained");
+            }
+        }
+    }
+
+    #[test]
+    fn a_resolved_configuration_can_be_given_again() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["scenes", "folder", "json-lines"] {
+            let first = read(&folder().join(name).with_extension("toml")).unwrap();
+            let path = dir.path().join(name);
+            let text = first.to_toml().unwrap();
+            std::fs::write(&path, &text).unwrap();
+            assert_eq!(read(&path).unwrap().to_toml().unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn epochs_become_steps_and_the_last_batch_runs_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("train.toml");
+        for (epochs, samples, steps) in [("1", 100, 4), ("2", 100, 7), ("0.5", 64, 1), ("3", 1, 1)]
+        {
+            let text = format!(
+                "[model]\nshape = \"scenes\"\n[data]\nkind = \"scenes\"\n[train]\nepochs = {epochs}\nbatch = 32\n"
+            );
+            std::fs::write(&path, text).unwrap();
+            let draft = Draft::read(Document::read(&path, &[]).unwrap()).unwrap();
+            assert_eq!(draft.resolve(samples, None).unwrap().train.steps, steps);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Batches made ahead of the trainer: a thread of its own, images on all cores, a few batches in stock.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow};
+use clove::train::Batch;
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::samples::{Broken, Samples};
+use crate::parallel;
+
+/// Batches that wait for the trainer at most, beside the one that is being made.
+const STOCK: usize = 2;
+
+/// So many broken samples are borne with, whatever their share.
+const BORNE: u64 = 20;
+
+/// A batch, and where it left the order of training.
+#[derive(Debug)]
+pub struct Loaded {
+    pub batch: Batch,
+    /// The position after the batch's last sample.
+    pub position: u64,
+    /// Samples that were left out since training began.
+    pub broken: u64,
+    /// Those among them that were met for this batch.
+    pub skipped: Vec<Broken>,
+}
+
+impl Loaded {
+    /// Whether more than a tenth of all samples tried can't be read. Then the batch isn't full, and none follows.
+    pub fn is_hopeless(&self) -> bool {
+        self.broken >= BORNE && self.broken * 10 > self.position
+    }
+}
+
+/// The stock.
+#[derive(Debug)]
+pub struct Loader {
+    batches: Receiver<Loaded>,
+    waited: Duration,
+}
+
+impl Loader {
+    /// Begins to load `count` batches of `size` samples from `position` on, where `broken` were left out before.
+    pub fn start(
+        samples: Arc<Samples>,
+        size: usize,
+        position: u64,
+        broken: u64,
+        count: usize,
+    ) -> Result<Self> {
+        // Not the pool that the CPU back end computes on: a step would wait behind photos.
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(parallel::workers(false))
+            .thread_name(|number| format!("load-{number}"))
+            .build()
+            .context("can't start threads")?;
+        let (sender, batches) = sync_channel(STOCK);
+        thread::Builder::new()
+            .name("load".to_owned())
+            .spawn(move || {
+                let mut place = (position, broken);
+                for _ in 0..count {
+                    let loaded = load(&samples, &pool, size, place);
+                    place = (loaded.position, loaded.broken);
+                    let is_last = loaded.is_hopeless();
+                    // The trainer is gone when it stops early.
+                    if sender.send(loaded).is_err() || is_last {
+                        return;
+                    }
+                }
+            })
+            .context("can't start a thread")?;
+        Ok(Self {
+            batches,
+            waited: Duration::ZERO,
+        })
+    }
+
+    /// The next batch.
+    pub fn next(&mut self) -> Result<Loaded> {
+        let began = Instant::now();
+        let loaded = self.batches.recv();
+        self.waited += began.elapsed();
+        loaded.map_err(|_| anyhow!("the thread that loads images failed"))
+    }
+
+    /// How long the trainer has waited for batches.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+}
+
+/// Makes one batch. The next positions take the place of samples that can't be read, so that it depends on nothing but where it
+/// begins.
+fn load(
+    samples: &Samples,
+    pool: &ThreadPool,
+    size: usize,
+    (position, broken): (u64, u64),
+) -> Loaded {
+    let mut loaded = Loaded {
+        batch: Batch {
+            pixels: Vec::new(),
+            texts: Vec::with_capacity(size),
+            negatives: Vec::with_capacity(size),
+        },
+        position,
+        broken,
+        skipped: Vec::new(),
+    };
+    while loaded.batch.texts.len() < size && !loaded.is_hopeless() {
+        let missing = (size - loaded.batch.texts.len()) as u64;
+        let first = loaded.position;
+        let found: Vec<_> = pool.install(|| {
+            (first..first + missing)
+                .into_par_iter()
+                .map(|position| samples.at(position))
+                .collect()
+        });
+        loaded.position += missing;
+        for sample in found {
+            match sample {
+                Ok(example) => {
+                    loaded.batch.pixels.extend(example.pixels);
+                    loaded.batch.texts.push(example.text);
+                    loaded.batch.negatives.push(example.negatives);
+                }
+                Err(broken) => {
+                    loaded.broken += 1;
+                    loaded.skipped.push(broken);
+                }
+            }
+        }
+    }
+    loaded
+}

@@ -1,0 +1,366 @@
+//! `clove train`: a model, a set of images with captions, and hard negatives. What a step does stands in `clove::train`; here are
+//! the configuration, the data, the run's folder and the interruptions.
+
+mod config;
+mod document;
+mod draft;
+mod loader;
+mod samples;
+mod start;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+use clove::device::Device;
+use clove::train::{StepReport, Trainer, TrainerState};
+use clove::weights::Precision;
+use clove_data::run::{Position, RunFolder, write_model_dir};
+use indicatif::HumanCount;
+
+use self::config::{Config, Start};
+use self::document::Document;
+use self::draft::Draft;
+use self::loader::{Loaded, Loader};
+use self::samples::{Samples, Source};
+use self::start::Parts;
+use crate::args::Train;
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+use crate::session::{Session, Skipped};
+use crate::{model, output};
+
+/// Captions that `--dry-run` shows.
+const SHOWN: u64 = 5;
+
+pub fn run(args: &Train) -> Result<()> {
+    let interrupt = Interrupt::listen()?;
+    let draft = Draft::read(Document::read(&args.config, &args.settings)?)?;
+    let parts = Parts::open(&draft.config.model, draft.config.seed)?;
+    let source = Source::open(&draft.config.data)
+        .with_context(|| format!("the data of {}", args.config.display()))?;
+    let config = source.resolve(draft)?;
+    let plan = plan(&config, &parts, &source);
+    let samples = Samples::new(
+        source,
+        &config,
+        parts.tokenizer.clone(),
+        parts.preprocess.clone(),
+    );
+    if args.dry_run {
+        let plan = plan.into_iter().chain(cut(&samples, &parts));
+        return dry_run(&config, plan, &samples);
+    }
+    // Before the folder is made: without its device no run begins.
+    let device = model::open_device(args.device.device)?.device;
+    let resolved = config.to_toml()?;
+    let folder = if args.resume {
+        RunFolder::resume(&config.out, &resolved)?
+    } else {
+        RunFolder::create(&config.out, &resolved)?
+    };
+    for line in plan.into_iter().chain(cut(&samples, &parts)) {
+        output::note(&line);
+    }
+    if let Some(source) = parts.directory() {
+        model::note_defaults(source);
+    }
+    let (session, found) = Session::open(folder, parts.companions(), config.train.keep)?;
+    let mut run = Run::new(&config, &parts, samples, session, found, &device)?;
+    run.train(&interrupt)?;
+    finish(&config, &parts, &run)
+}
+
+/// What is about to be done, a line each.
+fn plan(config: &Config, parts: &Parts, source: &Source) -> Vec<String> {
+    let (steps, batch) = (config.train.steps, config.train.batch);
+    let epochs = (steps * batch) as f64 / source.len() as f64;
+    let mut lines = vec![
+        format!("model: {}", parts.summary(config.locked())),
+        format!("data: {}", source.summary()),
+        format!(
+            "steps: {} of {} pairs each, which are {epochs:.2} epochs",
+            HumanCount(steps as u64),
+            HumanCount(batch as u64)
+        ),
+    ];
+    if batch as u64 > source.len() {
+        lines.push(format!(
+            "warning: train.batch: a batch of {batch} has some of the {} samples twice, and each is then wrong for the other",
+            source.len()
+        ));
+    }
+    lines
+}
+
+/// A warning where texts don't fit the model.
+fn cut(samples: &Samples, parts: &Parts) -> Option<String> {
+    let (cut, all) = samples.count_cut();
+    (cut > 0).then(|| {
+        format!(
+            "warning: {} of {} texts are longer than the context of {} tokens; they're cut",
+            HumanCount(cut as u64),
+            HumanCount(all as u64),
+            parts.tokenizer.context_length()
+        )
+    })
+}
+
+fn dry_run(config: &Config, plan: impl Iterator<Item = String>, samples: &Samples) -> Result<()> {
+    let remark = if config.out.join("run.toml").exists() {
+        ", which holds a run: only --resume goes on there"
+    } else {
+        ""
+    };
+    let mut lines = vec![
+        config.to_toml()?,
+        format!("out: {}{remark}", config.out.display()),
+    ];
+    lines.extend(plan);
+    lines.push("the first captions, with their negatives:".to_owned());
+    for position in 0..SHOWN.min(config.train.batch as u64) {
+        let words = samples.words_at(position);
+        lines.push(format!("  {}: {:?}", words.place, words.caption));
+        let negatives = words.negatives.iter();
+        lines.extend(negatives.map(|negative| format!("    not {negative:?}")));
+    }
+    output::print(&lines.join("\n"))
+}
+
+/// Training at work.
+struct Run<'a> {
+    config: &'a Config,
+    trainer: Trainer,
+    session: Session,
+    loader: Loader,
+    position: Position,
+    /// The step of the last checkpoint.
+    saved: Option<usize>,
+    /// Pairs learned from in this sitting, and since when.
+    pairs: usize,
+    began: Instant,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        config: &'a Config,
+        parts: &Parts,
+        samples: Samples,
+        session: Session,
+        found: Option<(TrainerState, Position)>,
+        device: &Device,
+    ) -> Result<Self> {
+        let start = Position {
+            step: 0,
+            samples: 0,
+            skipped: 0,
+            seed: config.seed,
+            config_hash: String::new(),
+        };
+        let (shape, settings) = (parts.config.clone(), config.train_config());
+        let (trainer, position, saved) = if let Some((state, position)) = found {
+            output::note(&format!("going on after step {}", state.step));
+            let step = state.step;
+            let trainer = Trainer::resume(state, shape, settings, device)
+                .with_context(|| config.out.display().to_string())?;
+            (trainer, position, Some(step))
+        } else {
+            let trainer = Trainer::new(parts.load(device)?, shape, settings, device);
+            (trainer, start, None)
+        };
+        let loader = Loader::start(
+            Arc::new(samples),
+            config.train.batch,
+            position.samples,
+            position.skipped,
+            config.train.steps.saturating_sub(trainer.steps()),
+        )?;
+        Ok(Self {
+            config,
+            trainer,
+            session,
+            loader,
+            position,
+            saved,
+            pairs: 0,
+            began: Instant::now(),
+        })
+    }
+
+    /// Trains to the end, or until the user wants it to stop.
+    fn train(&mut self, interrupt: &Interrupt) -> Result<()> {
+        let steps = self.config.train.steps;
+        let progress = Progress::new();
+        progress.plan(steps as u64);
+        progress.skip(self.trainer.steps() as u64);
+        let result = self.steps(interrupt, &progress);
+        progress.finish();
+        result
+    }
+
+    fn steps(&mut self, interrupt: &Interrupt, progress: &Progress) -> Result<()> {
+        let steps = self.config.train.steps;
+        while self.trainer.steps() < steps {
+            let began = Instant::now();
+            let loaded = self.loader.next()?;
+            self.skip(&loaded, progress)?;
+            let report = pollster::block_on(self.trainer.step(&loaded.batch))
+                .with_context(|| format!("in step {}", self.trainer.steps()))?;
+            // The weights are spoilt by now, and aren't saved.
+            if !(report.loss.is_finite() && report.grad_norm.is_finite()) {
+                return self.diverged(&report);
+            }
+            self.position = Position {
+                step: self.trainer.steps(),
+                samples: loaded.position,
+                skipped: loaded.broken,
+                ..self.position.clone()
+            };
+            let pairs = loaded.batch.texts.len();
+            self.pairs += pairs;
+            self.session
+                .record(&report, pairs as f64 / began.elapsed().as_secs_f64())?;
+            progress.say(&format!(
+                "step {}, loss {:.3}, {:.1} pairs/s",
+                self.trainer.steps(),
+                report.loss,
+                self.speed()
+            ));
+            progress.advance(1);
+            let done = self.trainer.steps();
+            let stop = interrupt.asked() && done < steps;
+            if stop || done == steps || done.is_multiple_of(self.config.train.checkpoint_every) {
+                self.save(&report)?;
+            }
+            if stop {
+                bail!(
+                    "stopped after step {done} of {steps}; everything is kept in {}: the same command with --resume goes on",
+                    self.config.out.display()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Pairs a second in this sitting.
+    fn speed(&self) -> f64 {
+        self.pairs as f64 / self.began.elapsed().as_secs_f64()
+    }
+
+    /// Names what couldn't be read, and stops where it's too much.
+    fn skip(&mut self, loaded: &Loaded, progress: &Progress) -> Result<()> {
+        for broken in &loaded.skipped {
+            self.session.skip(&Skipped {
+                step: self.trainer.steps(),
+                position: broken.position,
+                image: broken.image.clone(),
+                reason: broken.reason.clone(),
+            })?;
+        }
+        let list = self.config.out.join("skipped.jsonl");
+        let Some(last) = loaded.skipped.last() else {
+            return Ok(());
+        };
+        if loaded.is_hopeless() {
+            bail!(
+                "{} of the {} samples tried can't be read, more than a tenth; {} names them, the last is {}",
+                loaded.broken,
+                loaded.position,
+                list.display(),
+                last.reason
+            );
+        }
+        if self.position.skipped == 0 {
+            progress.note(&format!(
+                "warning: {}; left out, as others that can't be read will be: {} names them",
+                last.reason,
+                list.display()
+            ));
+        }
+        Ok(())
+    }
+
+    fn save(&mut self, report: &StepReport) -> Result<()> {
+        let state = pollster::block_on(self.trainer.state())?;
+        if !state.model.is_finite() {
+            return self.diverged(report);
+        }
+        self.session.save(&state, &self.position)?;
+        self.saved = Some(state.step);
+        Ok(())
+    }
+
+    fn diverged(&self, report: &StepReport) -> Result<()> {
+        let kept = match self.saved {
+            Some(step) => format!("the checkpoint of step {step} stands"),
+            None => "there is no checkpoint yet".to_owned(),
+        };
+        bail!(
+            "step {}: training diverged (loss {}, gradient {}, learning rate {:e}); {kept}; train anew with a lower \
+             optimizer.learning_rate, a longer warmup or a lower clip_norm, in another `out`",
+            report.step,
+            report.loss,
+            report.grad_norm,
+            report.learning_rate
+        )
+    }
+}
+
+/// Writes the model's directory and says what can be done with it.
+fn finish(config: &Config, parts: &Parts, run: &Run<'_>) -> Result<()> {
+    let dir = config.out.join("model");
+    let model = pollster::block_on(run.trainer.state())?.model;
+    // Whole or not at all: a kill leaves no model that lacks half of its files.
+    let partial = config.out.join(".model.partial");
+    remove_folder(&partial)?;
+    write_model_dir(&partial, &model, &parts.companions(), Precision::F32)?;
+    remove_folder(&dir)?;
+    fs::rename(&partial, &dir).with_context(|| dir.display().to_string())?;
+    output::note(&format!(
+        "{}: trained for {} steps; {:.1} pairs/s in this sitting, {:.1} s of its {:.1} s were spent waiting for data",
+        dir.display(),
+        HumanCount(config.train.steps as u64),
+        run.speed(),
+        run.loader.waited().as_secs_f64(),
+        run.began.elapsed().as_secs_f64()
+    ));
+    if run.position.skipped > 0 {
+        output::note(&format!(
+            "{} samples couldn't be read; {} names them",
+            HumanCount(run.position.skipped),
+            config.out.join("skipped.jsonl").display()
+        ));
+    }
+    output::note(&next(config, &dir));
+    Ok(())
+}
+
+/// What to do with the model.
+fn next(config: &Config, dir: &Path) -> String {
+    let patch = |pretrained: &Path| {
+        format!(
+            "next: clove patch --pretrained {} --finetuned {} --alpha 0.6 --out patched",
+            pretrained.display(),
+            dir.display()
+        )
+    };
+    match config.model.start() {
+        Start::Directory(pretrained) => patch(pretrained),
+        Start::Pretrained => {
+            let written: PathBuf = ["clove-lab", "models", "pretrained"].iter().collect();
+            format!("{} (`clove lab` writes that model)", patch(&written))
+        }
+        Start::Blank => format!("next: clove eval --model {} --suite scenes", dir.display()),
+    }
+}
+
+fn remove_folder(dir: &Path) -> Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| dir.display().to_string())
+        }
+        _ => Ok(()),
+    }
+}

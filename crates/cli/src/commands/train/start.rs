@@ -1,0 +1,121 @@
+//! What a run starts from: a model's directory, or a scene model.
+
+use std::io::Read as _;
+
+use anyhow::{Context as _, Result};
+use clove::device::Device;
+use clove::lab;
+use clove::model::{Clip, ClipConfig};
+use clove::preprocess::Preprocess;
+use clove::tokenizer::Tokenizer;
+use clove::train::Locked;
+use clove::weights::{ModelSource, parameters};
+use clove_data::run::Companions;
+use indicatif::HumanCount;
+
+use super::config::{self, Start};
+use crate::model;
+
+/// A model's parts but for its weights.
+#[derive(Debug)]
+pub struct Parts {
+    pub config: ClipConfig,
+    pub tokenizer: Tokenizer,
+    pub preprocess: Preprocess,
+    /// The tokenizer.json, where the model has one.
+    tokenizer_json: Option<String>,
+    /// In words.
+    what: String,
+    weights: Weights,
+}
+
+#[derive(Debug)]
+enum Weights {
+    Files(ModelSource),
+    Pretrained,
+    Random(u64),
+}
+
+impl Parts {
+    /// Opens the model; no weights are read yet, but those of a directory are seen to be there and of the right shapes.
+    pub fn open(model: &config::Model, seed: u64) -> Result<Self> {
+        let (what, weights) = match model.start() {
+            Start::Directory(dir) => {
+                let source = model::open(dir)?;
+                drop(source.weights()?);
+                return Ok(Self {
+                    config: source.config().clone(),
+                    tokenizer: source.tokenizer()?,
+                    preprocess: source.preprocess()?,
+                    tokenizer_json: tokenizer_json(&source)?,
+                    what: dir.display().to_string(),
+                    weights: Weights::Files(source),
+                });
+            }
+            Start::Pretrained => ("the pretrained scene model", Weights::Pretrained),
+            Start::Blank => ("a scene model with random weights", Weights::Random(seed)),
+        };
+        let tokenizer = lab::tokenizer()?;
+        Ok(Self {
+            config: lab::config(&tokenizer),
+            tokenizer,
+            preprocess: lab::preprocess()?,
+            tokenizer_json: Some(lab::tokenizer_json()),
+            what: what.to_owned(),
+            weights,
+        })
+    }
+
+    /// The model on a device.
+    pub fn load(&self, device: &Device) -> Result<Clip> {
+        Ok(match &self.weights {
+            Weights::Files(source) => source.load(device)?,
+            Weights::Pretrained => self.config.build(&mut lab::pretrained()?, device)?,
+            Weights::Random(seed) => self.config.init(*seed, device),
+        })
+    }
+
+    /// What lies beside the weights in a model's directory.
+    pub fn companions(&self) -> Companions {
+        Companions {
+            preprocess: self.preprocess.clone(),
+            tokenizer: self.tokenizer_json.clone(),
+        }
+    }
+
+    /// In words, with the parameters that learn and those that don't.
+    pub fn summary(&self, locked: Locked) -> String {
+        let (mut all, mut held) = (0, 0);
+        for (name, shape) in parameters(&self.config) {
+            let elements = shape.iter().product::<usize>() as u64;
+            all += elements;
+            held += if locked.holds(&name) { elements } else { 0 };
+        }
+        format!(
+            "{}: {} parameters, {} of them learn and {} are locked",
+            self.what,
+            HumanCount(all),
+            HumanCount(all - held),
+            HumanCount(held)
+        )
+    }
+
+    /// The source, where it's a directory.
+    pub fn directory(&self) -> Option<&ModelSource> {
+        match &self.weights {
+            Weights::Files(source) => Some(source),
+            Weights::Pretrained | Weights::Random(_) => None,
+        }
+    }
+}
+
+fn tokenizer_json(source: &ModelSource) -> Result<Option<String>> {
+    const NAME: &str = "tokenizer.json";
+    let failed = || source.files().describe(NAME);
+    let Some(mut file) = source.files().open(NAME).with_context(failed)? else {
+        return Ok(None);
+    };
+    let mut text = String::new();
+    file.read_to_string(&mut text).with_context(failed)?;
+    Ok(Some(text))
+}

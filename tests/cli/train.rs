@@ -1,0 +1,403 @@
+//! Guards `clove train`: every kind of data trains, a run that was killed ends as one that wasn't, and faults are named.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use clove::preprocess::RgbImage;
+use clove_scenes::Random;
+use serde_json::{Value, json};
+
+use super::{Place, clove, fail, path, succeed, text};
+
+pub const BLANK: &str = "[model]\nshape = \"scenes\"\n";
+pub const SCENES: &str = "[data]\nkind = \"scenes\"\nscenes = 20\n";
+
+/// A run's configuration and its folder.
+pub struct Job {
+    pub config: String,
+    pub out: PathBuf,
+}
+
+impl Job {
+    pub fn new(place: &Place, name: &str, body: &str) -> Self {
+        let out = place.out(name);
+        let head = format!("out = {:?}\n", path(&out));
+        let config = place.file(&format!("{name}.toml"), (head + body).as_bytes());
+        Self { config, out }
+    }
+
+    pub fn args<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
+        [&["train", &self.config, "--device", "cpu"], more].concat()
+    }
+
+    pub fn train(&self, more: &[&str]) -> String {
+        let output = clove(&self.args(more));
+        let stderr = text(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        stderr
+    }
+
+    pub fn fail(&self, more: &[&str]) -> String {
+        fail(&self.args(more))
+    }
+
+    pub fn start(&self, more: &[&str]) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_clove"))
+            .args(self.args(more))
+            .env("XDG_RUNTIME_DIR", std::env::temp_dir())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    pub fn lines(&self, name: &str) -> Vec<Value> {
+        let text = fs::read_to_string(self.out.join(name)).unwrap();
+        let lines = text.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    pub fn bytes(&self, name: &str) -> Vec<u8> {
+        fs::read(self.out.join(name)).unwrap()
+    }
+
+    /// The model can be used, and the steps are written down, each once.
+    pub fn check(&self, steps: usize) {
+        let model = self.out.join("model");
+        let table = succeed(&[
+            "score",
+            "--model",
+            path(&model),
+            "--image",
+            path(&clove_tests::golden("tiny-clip/images/square-circle.png")),
+            "--caption",
+            "a red square",
+            "--device",
+            "cpu",
+        ]);
+        assert!(table.contains("a red square"), "{table}");
+        let metrics = self.lines("metrics.jsonl");
+        let found: Vec<u64> = metrics
+            .iter()
+            .map(|line| line["step"].as_u64().unwrap())
+            .collect();
+        assert_eq!(found, (0..steps as u64).collect::<Vec<_>>());
+        assert!(metrics.iter().all(|line| line["loss"].is_f64()));
+    }
+}
+
+/// Different pictures of odd sizes.
+fn picture(file: &Path, seed: u64) {
+    let mut random = Random::new(&[seed]);
+    let (width, height) = (50 + random.below(30), 50 + random.below(30));
+    let bytes = (0..width * height * 3).map(|_| random.bits() as u8);
+    let image = RgbImage::from_raw(width as u32, height as u32, bytes.collect()).unwrap();
+    image.save(file).unwrap();
+}
+
+/// A folder of pictures, each with two captions; the last `broken` are none.
+pub fn pictures(place: &Place, count: usize, broken: usize) -> PathBuf {
+    let dir = place.out("pictures");
+    fs::create_dir(&dir).unwrap();
+    for number in 0..count {
+        let file = dir.join(format!("{number:02}.png"));
+        if number + broken < count {
+            picture(&file, number as u64);
+        } else {
+            fs::write(&file, "these are words").unwrap();
+        }
+        let captions = format!("a red square {number}\na blue circle {number}\n");
+        fs::write(file.with_extension("txt"), captions).unwrap();
+    }
+    dir
+}
+
+pub fn folder(dir: &Path) -> String {
+    format!("[data]\nkind = \"folder\"\npath = {:?}\n", path(dir))
+}
+
+#[test]
+fn scenes_train_from_random_and_from_pretrained_weights() {
+    let place = Place::new();
+    let tail = format!("{SCENES}[negatives]\nper_caption = 2\n[train]\nsteps = 6\nbatch = 4\n");
+    let job = Job::new(&place, "blank", &format!("{BLANK}{tail}"));
+    let log = job.train(&[]);
+    assert!(log.contains("20 scenes an epoch"), "{log}");
+    assert!(log.contains("6 of 4 pairs"), "{log}");
+    assert!(log.contains("waiting for data"), "{log}");
+    job.check(6);
+    let resolved = fs::read_to_string(job.out.join("run.toml")).unwrap();
+    for part in [
+        "seed = 0",
+        "learning_rate = ",
+        "kind = \"clove\"",
+        "keep = 2",
+    ] {
+        assert!(resolved.contains(part), "{part}: {resolved}");
+    }
+
+    for (name, settings) in [
+        ("fsc", &["--set", "loss.kind=fsc"][..]),
+        ("locked", &["--set", "train.locked=[\"image\"]"]),
+        (
+            "clip",
+            &["--set", "loss.kind=clip", "--set", "negatives.style=none"],
+        ),
+        // On the command line one of two that exclude each other takes the other's place.
+        (
+            "alt",
+            &["--set", "data.texts=alt", "--set", "train.epochs=1.2"],
+        ),
+    ] {
+        let body = format!("[model]\ninit = \"scenes\"\n{tail}");
+        let job = Job::new(&place, name, &body);
+        let log = job.train(settings);
+        let says_locked = log.contains("of them learn and 0 are locked");
+        assert_eq!(says_locked, name != "locked", "{log}");
+        assert!(log.contains("next: clove patch"), "{log}");
+        job.check(6);
+    }
+    let tower = |job: &str| {
+        let file = place.out(job).join("model/model.safetensors");
+        clove_tests::floats(&file, "visual_projection.weight").0
+    };
+    let pretrained = clove::lab::pretrained().unwrap();
+    let file = place.out("pretrained.safetensors");
+    let precision = clove::weights::Precision::F32;
+    let bytes = pretrained
+        .write_hugging_face(Vec::new(), precision)
+        .unwrap();
+    fs::write(&file, bytes).unwrap();
+    let before = clove_tests::floats(&file, "visual_projection.weight").0;
+    assert_eq!(tower("locked"), before);
+    assert_ne!(tower("fsc"), before);
+    // Each setting has an effect of its own.
+    assert_ne!(tower("fsc"), tower("clip"));
+}
+
+#[test]
+fn a_folder_and_json_lines_train_a_models_directory() {
+    let place = Place::new();
+    let dir = pictures(&place, 6, 0);
+    let tail = "[train]\nsteps = 6\nbatch = 4\n";
+    let model = format!("[model]\ninit = {:?}\n", place.model);
+    let job = Job::new(&place, "folder", &format!("{model}{}{tail}", folder(&dir)));
+    let log = job.train(&[]);
+    assert!(
+        log.contains("6 images with 12 captions, 0 negatives"),
+        "{log}"
+    );
+    job.check(6);
+
+    let lines: Vec<String> = (0..6)
+        .map(|number| {
+            let line = json!({
+                "image": format!("{number:02}.png"),
+                "caption": format!("a red square {number}"),
+                "negatives": [format!("a blue square {number}"), {"text": "a red circle"}],
+            });
+            line.to_string()
+        })
+        .chain(["{\"image\": \"nowhere.png\", \"caption\": \"x\"}".to_owned()])
+        .collect();
+    let list = place.file("set.jsonl", lines.join("\n").as_bytes());
+    let data = format!(
+        "[data]\nkind = \"json-lines\"\npath = {list:?}\nimages = {:?}\n",
+        path(&dir)
+    );
+    let job = Job::new(&place, "lines", &format!("{model}{data}{tail}"));
+    let log = job.train(&[]);
+    assert!(
+        log.contains("6 images with 6 captions, 12 negatives"),
+        "{log}"
+    );
+    assert!(log.contains("set.jsonl line 7: image not found"), "{log}");
+    assert!(
+        log.contains(&format!("clove patch --pretrained {}", place.model)),
+        "{log}"
+    );
+    job.check(6);
+    // The same seed gives the same run, and negatives count.
+    let again = Job::new(&place, "again", &format!("{model}{data}{tail}"));
+    again.train(&[]);
+    let none = Job::new(&place, "none", &format!("{model}{data}{tail}"));
+    none.train(&["--set", "negatives.style=none"]);
+    let weights = "model/model.safetensors";
+    assert!(again.bytes(weights) == job.bytes(weights));
+    assert!(none.bytes(weights) != job.bytes(weights));
+    // A long text is announced.
+    let long = place.file(
+        "long.jsonl",
+        json!({"image": "00.png", "caption": "word ".repeat(200)})
+            .to_string()
+            .as_bytes(),
+    );
+    let log = Job::new(&place, "long", &format!("{model}{data}{tail}"))
+        .train(&["--set", &format!("data.path={long}")]);
+    assert!(
+        log.contains("1 of 1 texts are longer than the context of 77"),
+        "{log}"
+    );
+    assert!(log.contains("has some of the 1 samples twice"), "{log}");
+}
+
+/// The steps are many and quick, so that a kill meets every part of the work.
+fn long(place: &Place, name: &str, dir: &Path) -> Job {
+    let train = "[train]\nsteps = 60\nbatch = 4\ncheckpoint_every = 3\nkeep = 2\n";
+    Job::new(place, name, &format!("{BLANK}{}{train}", folder(dir)))
+}
+
+/// What a run leaves for others: all but times.
+fn same(whole: &Job, killed: &Job) {
+    for file in [
+        "checkpoints/step-60/model.safetensors",
+        "checkpoints/step-60/optimizer.safetensors",
+        "checkpoints/step-60/state.json",
+        "model/model.safetensors",
+        "skipped.jsonl",
+    ] {
+        assert!(whole.bytes(file) == killed.bytes(file), "{file}");
+    }
+    killed.check(60);
+    // A kill leaves nothing behind but what belongs there.
+    let names = |job: &Job| {
+        let mut names: Vec<String> = fs::read_dir(&job.out)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .filter(|name| !name.starts_with("events.out"))
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(whole), names(killed));
+}
+
+#[test]
+fn runs_that_are_killed_twenty_times_end_as_one_that_is_not() {
+    let place = Place::new();
+    let dir = pictures(&place, 30, 1);
+    let whole = long(&place, "whole", &dir);
+    let began = Instant::now();
+    whole.train(&[]);
+    let took = began.elapsed();
+    assert_eq!(whole.lines("skipped.jsonl").len(), 8);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let mut random = Random::new(&[now.as_nanos() as u64]);
+    let go_on = |job: &Job| -> &[&str] {
+        if job.out.join("run.toml").exists() {
+            &["--resume"]
+        } else {
+            &[]
+        }
+    };
+    let (mut kills, mut runs) = (0, 1);
+    let mut killed = long(&place, "killed-1", &dir);
+    while kills < 20 {
+        // From before the folder is there to some checkpoints later.
+        let delay = took.mul_f32(random.between(0.0, 0.4));
+        let mut child = killed.start(go_on(&killed));
+        std::thread::sleep(delay);
+        child.kill().unwrap();
+        let output = child.wait_with_output().unwrap();
+        println!("run {runs} after {delay:?}: {}", output.status);
+        // It's killed or done, but never fails.
+        assert_ne!(output.status.code(), Some(1), "{}", text(&output.stderr));
+        if output.status.success() {
+            same(&whole, &killed);
+            runs += 1;
+            killed = long(&place, &format!("killed-{runs}"), &dir);
+        } else {
+            kills += 1;
+        }
+    }
+    killed.train(go_on(&killed));
+    same(&whole, &killed);
+    // What is done stays done.
+    let log = killed.train(&["--resume"]);
+    assert!(log.contains("going on after step 60"), "{log}");
+    same(&whole, &killed);
+}
+
+#[cfg(unix)]
+fn interrupt(job: &Job, more: &[&str], signal: &str, steps: usize) -> Output {
+    let mut child = job.start(more);
+    let began = Instant::now();
+    let count =
+        || fs::read_to_string(job.out.join("metrics.jsonl")).map_or(0, |t| t.lines().count());
+    while count() < steps {
+        assert!(began.elapsed() < Duration::from_mins(1));
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args([signal, &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    child.wait_with_output().unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_is_saved_and_goes_on() {
+    let place = Place::new();
+    let body = format!("{BLANK}{SCENES}[train]\nsteps = 100000\nbatch = 2\n");
+    let job = Job::new(&place, "run", &body);
+    let mut last = 0;
+    for (signal, more) in [("-INT", &[][..]), ("-TERM", &["--resume"])] {
+        let output = interrupt(&job, more, signal, last + 3);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("--resume"), "{stderr}");
+        let end = stderr.lines().last().unwrap();
+        assert!(end.starts_with("clove: stopped after step "), "{stderr}");
+        last = job.lines("metrics.jsonl").len();
+        assert!(end.contains(&format!("step {last} of 100000")), "{stderr}");
+        assert!(
+            job.out
+                .join(format!("checkpoints/step-{last}/state.json"))
+                .exists()
+        );
+    }
+}
+
+#[test]
+fn a_dry_run_tells_everything_and_touches_nothing() {
+    let place = Place::new();
+    let body = format!("{BLANK}{SCENES}[train]\nepochs = 3\nbatch = 8\nlocked = [\"text\"]\n");
+    let job = Job::new(&place, "run", &body);
+    let output = clove(&job.args(&["--dry-run"]));
+    assert!(output.status.success() && output.stderr.is_empty());
+    let told = text(&output.stdout);
+    for part in [
+        "learning_rate = ",
+        "steps: 8 of 8 pairs each, which are 3.20 epochs",
+        "20 scenes an epoch",
+        " are locked",
+        "    not \"",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!job.out.exists());
+
+    let dir = pictures(&place, 6, 0);
+    fs::write(dir.join("alone.png"), "").unwrap();
+    let job = Job::new(&place, "folder", &format!("{BLANK}{}", folder(&dir)));
+    let told = succeed(&job.args(&["--dry-run", "--set", "train.batch=3"]));
+    for part in [
+        "6 images with 12 captions",
+        "1 skipped: 1 without a text",
+        "alone.png",
+        "digest = ",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(told.matches(".png: \"a ").count(), 3, "{told}");
+}

@@ -1,0 +1,186 @@
+//! Guards how `clove train` meets what's wrong with configurations, sets, folders and images, and a loss that leaves the numbers.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::train::{BLANK, Job, SCENES, folder, pictures};
+use super::{Place, clove, fail, text};
+
+#[test]
+fn what_is_wrong_with_a_configuration_is_named() {
+    let place = Place::new();
+    let good = format!("{BLANK}{SCENES}[train]\nsteps = 2\nbatch = 2\n");
+    let nowhere = "[data]\nkind = \"folder\"\npath = \"no/such/folder\"\n";
+    let empty = place.out("empty");
+    fs::create_dir(&empty).unwrap();
+    for (body, parts) in [
+        (
+            format!("{good}[optimizer]\nlerning_rate = 1e-3\n"),
+            &[
+                "bad.toml",
+                "optimizer.lerning_rate",
+                "nearest is optimizer.learning_rate",
+            ][..],
+        ),
+        (
+            format!("{good}[optimizer]\nlearning_rate = \"fast\"\n"),
+            &["bad.toml: optimizer.learning_rate: ", "string \"fast\""],
+        ),
+        (
+            format!("{good}[optimizer]\nlearning_rate = -1\n"),
+            &["optimizer.learning_rate: must be"],
+        ),
+        (
+            format!("{good}[loss]\nkind = \"clovee\"\n"),
+            &["loss.kind", "`clove`"],
+        ),
+        (format!("{good}[loss\n"), &["bad.toml:10: "]),
+        (SCENES.to_owned(), &["model.init", "missing"]),
+        (BLANK.to_owned(), &["data.kind", "missing"]),
+        (format!("{BLANK}{nowhere}"), &["no/such/folder"]),
+        (
+            format!("{BLANK}{}", folder(&empty)),
+            &["empty: no image with a caption"],
+        ),
+        (
+            format!("{BLANK}[data]\nkind = \"json-lines\"\n"),
+            &["data.path", "missing"],
+        ),
+        (
+            format!("{BLANK}{SCENES}path = \"x\"\n"),
+            &["data.path", "scenes have none"],
+        ),
+        (
+            format!("[model]\ninit = \"no/such/model\"\n{SCENES}"),
+            &["no/such/model: no such directory"],
+        ),
+        (format!("{good}epochs = 2\n"), &["train.epochs", "either"]),
+        (
+            format!("{good}[negatives]\nstyle = \"file\"\n"),
+            &["negatives.style", "scenes bring no file"],
+        ),
+    ] {
+        let job = Job::new(&place, "bad", &body);
+        let error = job.fail(&[]);
+        for part in parts {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+        assert!(!job.out.exists(), "{body}");
+    }
+
+    let job = Job::new(&place, "good", &good);
+    for (setting, parts) in [
+        (
+            "train.batch=many",
+            ["--set train.batch: ", "string \"many\""],
+        ),
+        (
+            "train.batsh=4",
+            ["--set train.batsh: ", "nearest is train.batch"],
+        ),
+    ] {
+        let error = job.fail(&["--set", setting]);
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+    }
+    let error = job.fail(&["--resume"]);
+    assert!(error.contains("holds no run to resume"), "{error}");
+    assert!(!job.out.exists());
+    job.train(&[]);
+    let error = job.fail(&[]);
+    assert!(
+        error.contains("already holds a run") && error.contains("--resume"),
+        "{error}"
+    );
+    let error = job.fail(&["--resume", "--set", "optimizer.learning_rate=0.5"]);
+    let lines = ["run.toml: ", "`[optimizer] learning_rate = 0.5`"];
+    assert!(lines.iter().all(|line| error.contains(line)), "{error}");
+    job.check(2);
+    let error = fail(&["train", "no-such.toml", "--device", "cpu"]);
+    assert!(error.contains("no-such.toml"), "{error}");
+
+    for args in [
+        &["train"][..],
+        &["train", &job.config, "--set", "seed"],
+        &["train", &job.config, "--set", "=3"],
+        &["train", &job.config, "--no-such-flag"],
+    ] {
+        assert_eq!(clove(args).status.code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn another_set_on_resume_is_refused() {
+    let place = Place::new();
+    let dir = pictures(&place, 6, 0);
+    let body = format!("{BLANK}{}[train]\nsteps = 2\nbatch = 2\n", folder(&dir));
+    let job = Job::new(&place, "run", &body);
+    job.train(&[]);
+    fs::write(dir.join("00.txt"), "another caption\n").unwrap();
+    let error = job.fail(&["--resume"]);
+    assert!(error.contains("[data] digest = "), "{error}");
+}
+
+#[test]
+fn a_broken_image_is_counted_and_named_and_many_end_the_run() {
+    let place = Place::new();
+    let dir = pictures(&place, 20, 1);
+    let body = |dir: &Path| format!("{BLANK}{}[train]\nsteps = 10\nbatch = 8\n", folder(dir));
+    let job = Job::new(&place, "one", &body(&dir));
+    let log = job.train(&[]);
+    assert!(log.contains("19.png: not an image"), "{log}");
+    assert!(log.contains("4 samples couldn't be read"), "{log}");
+    let skipped = job.lines("skipped.jsonl");
+    assert_eq!(skipped.len(), 4);
+    for (epoch, line) in (0..).zip(&skipped) {
+        assert!(line["image"].as_str().unwrap().ends_with("19.png"));
+        assert!(line["reason"].as_str().unwrap().contains("not an image"));
+        let position = line["position"].as_u64().unwrap();
+        assert_eq!(position / 20, epoch, "once an epoch");
+    }
+    let state: Value =
+        serde_json::from_slice(&job.bytes("checkpoints/step-10/state.json")).unwrap();
+    assert_eq!(state["samples"], 84);
+    assert_eq!(state["skipped"], 4);
+    job.check(10);
+
+    let place = Place::new();
+    let dir = pictures(&place, 20, 10);
+    let job = Job::new(&place, "many", &body(&dir));
+    let output = clove(&job.args(&[]));
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let end = stderr.lines().last().unwrap();
+    assert!(
+        end.contains("more than a tenth") && end.contains(".png"),
+        "{stderr}"
+    );
+    assert!(job.lines("skipped.jsonl").len() >= 20);
+    assert!(!job.out.join("model").exists());
+}
+
+#[test]
+fn training_that_diverges_names_the_step_and_keeps_what_was_good() {
+    let place = Place::new();
+    // Steps of 1e30 in every weight, once the rate has risen to it.
+    let body = format!(
+        "{BLANK}{SCENES}[optimizer]\nlearning_rate = 1e30\nwarmup = 1\n[train]\nsteps = 50\nbatch = 4\ncheckpoint_every = 1\n"
+    );
+    let job = Job::new(&place, "run", &body);
+    let output = clove(&job.args(&[]));
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let end = stderr.lines().last().unwrap();
+    assert!(
+        end.starts_with("clove: step ") && end.contains("diverged"),
+        "{stderr}"
+    );
+    assert!(end.contains("checkpoint"), "{stderr}");
+    assert!(!job.out.join("model").exists());
+    for checkpoint in fs::read_dir(job.out.join("checkpoints")).unwrap() {
+        let file = checkpoint.unwrap().path().join("model.safetensors");
+        let values = clove_tests::floats(&file, "visual_projection.weight").0;
+        assert!(values.iter().all(|value| value.is_finite()));
+    }
+}
