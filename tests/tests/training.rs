@@ -10,6 +10,9 @@
 
 use std::path::Path;
 
+use burn::tensor::{Tensor, TensorData};
+use clove::device::DeviceChoice;
+use clove::lab;
 use clove::loss::contrastive;
 use clove::model::TextBatch;
 use clove::score::read_back;
@@ -187,8 +190,8 @@ fn five_recorded_steps_are_repeated() {
         }
         let clip = trainer.model();
         let file = folder.join("training.safetensors");
-        let data = burn::tensor::TensorData::new(batch.pixels.clone(), [6, 3, 64, 64]);
-        let images = clip.embed_images(burn::tensor::Tensor::from_data(data, &device));
+        let data = TensorData::new(batch.pixels.clone(), [6, 3, 64, 64]);
+        let images = clip.embed_images(Tensor::from_data(data, &device));
         let images = pollster::block_on(read_back(images)).unwrap();
         let moved = difference(&images, &floats(&file, "image_features_after").0);
         println!("{device_name}: image features after five steps differ by {moved:e}");
@@ -204,11 +207,11 @@ fn five_recorded_steps_are_repeated() {
 #[test]
 fn without_negatives_the_loss_is_clips_and_by_hand_it_is_the_formula() {
     let (_, device) = devices().remove(0);
-    let tensor = |rows: [[f32; 2]; 2]| burn::tensor::Tensor::<2>::from_data(rows, &device);
+    let tensor = |rows: [[f32; 2]; 2]| Tensor::<2>::from_data(rows, &device);
     let images = tensor([[1.0, 0.0], [0.0, 1.0]]);
     let texts = tensor([[0.6, 0.8], [0.0, 1.0]]);
     let negatives = tensor([[0.8, 0.6], [1.0, 0.0]]);
-    let scale = burn::tensor::Tensor::<1>::from_data([2.0_f32.ln()], &device);
+    let scale = Tensor::<1>::from_data([2.0_f32.ln()], &device);
     let value = |loss| pollster::block_on(read_back(loss)).unwrap()[0];
     let cross_entropy = |logits: &[f32], label: usize| {
         let sum: f32 = logits.iter().map(|logit| (2.0 * logit).exp()).sum();
@@ -227,4 +230,55 @@ fn without_negatives_the_loss_is_clips_and_by_hand_it_is_the_formula() {
     assert!((got - (plain + to_images) / 2.0).abs() < 1e-6, "{got}");
     let got = value(contrastive(images, texts, Some(negatives), scale));
     assert!((got - (wide + to_images) / 2.0).abs() < 1e-6, "{got}");
+}
+
+#[test]
+fn texts_of_mixed_length_give_the_loss_of_one_batch() {
+    let device = clove::device::open(DeviceChoice::Cpu).unwrap().device;
+    let tokenizer = lab::tokenizer().unwrap();
+    let config = lab::config(&tokenizer);
+    let clip = config.init(1, &device);
+    let short = ["circle", "square", "star", "a blue ring", "cross"];
+    let long = "a large striped red circle is to the left of a small dotted green square, which is above a plain blue \
+                star, and there is a yellow ring inside a large purple cross at the bottom of the picture";
+    let texts: Vec<&str> = short.iter().copied().chain([long]).collect();
+    let encodings = tokenizer.encode_batch(&texts);
+    assert!(
+        TextBatch::tokens(&encodings[5], &config.text)
+            >= 2 * TextBatch::tokens(&encodings[0], &config.text),
+        "the batch is worth splitting"
+    );
+    let side = config.image.image_size;
+    let pixels: Vec<f32> = (0..4 * 3 * side * side)
+        .map(|place| (place % 251) as f32 / 125.0 - 1.0)
+        .collect();
+    let batch = Batch {
+        pixels: pixels.clone(),
+        texts: encodings[..4].to_vec(),
+        negatives: vec![
+            vec![encodings[5].clone()],
+            vec![],
+            vec![encodings[4].clone()],
+            vec![],
+        ],
+    };
+    let trainer = Trainer::new(clip.clone(), config.clone(), TrainConfig::new(1), &device);
+    let (found, _) = pollster::block_on(trainer.gradients(&batch)).unwrap();
+
+    let all: Vec<Encoding> = [0, 1, 2, 3, 5, 4]
+        .map(|text| encodings[text].clone())
+        .to_vec();
+    let embedded = clip.embed_texts(TextBatch::new(&all, &config.text, &device));
+    let images = clip.embed_images(Tensor::from_data(
+        TensorData::new(pixels, [4, 3, side, side]),
+        &device,
+    ));
+    let whole = contrastive(
+        images,
+        embedded.clone().narrow(0, 0, 4),
+        Some(embedded.narrow(0, 4, 2)),
+        clip.logit_scale.val(),
+    );
+    let whole = pollster::block_on(read_back(whole)).unwrap()[0];
+    assert!((found - whole).abs() < 1e-5, "{found} {whole}");
 }

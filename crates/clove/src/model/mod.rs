@@ -144,7 +144,15 @@ impl TextBatch {
     /// Tokens are cut to a multiple of this.
     const ROUND: usize = 8;
 
-    /// Puts encoded captions on a device. `position` is the model's rule for the pooled token ([`TextConfig::eot`]).
+    /// How many tokens a batch with this text alone has.
+    #[must_use]
+    pub fn tokens(encoding: &Encoding, config: &TextConfig) -> usize {
+        (config.eot.position(&encoding.ids) + 1)
+            .next_multiple_of(Self::ROUND)
+            .min(config.context_length)
+    }
+
+    /// Puts encoded captions on a device.
     ///
     /// # Panics
     /// If `encodings` is empty: a batch has at least one text.
@@ -158,10 +166,11 @@ impl TextBatch {
             .iter()
             .map(|encoding| config.eot.position(&encoding.ids))
             .collect();
-        let longest = ends.iter().max().map_or(1, |end| end + 1);
-        let tokens = longest
-            .next_multiple_of(Self::ROUND)
-            .min(config.context_length);
+        let tokens = encodings
+            .iter()
+            .map(|encoding| Self::tokens(encoding, config))
+            .max()
+            .unwrap_or(config.context_length);
         let ids: Vec<i32> = encodings
             .iter()
             .flat_map(|encoding| encoding.ids[..tokens].iter())

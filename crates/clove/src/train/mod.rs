@@ -7,6 +7,7 @@ mod adamw;
 mod order;
 mod schedule;
 mod state;
+mod texts;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
@@ -17,7 +18,7 @@ pub use schedule::Schedule;
 pub use state::{StateError, TrainerState};
 
 use crate::loss::{Loss, contrastive, own_negatives};
-use crate::model::{Clip, ClipConfig, TextBatch};
+use crate::model::{Clip, ClipConfig};
 use crate::score::{ScoreError, read_back};
 use crate::tokenizer::Encoding;
 
@@ -222,11 +223,14 @@ impl Trainer {
             .collect();
         let all = if text {
             let inner = self.device.clone().without_autodiff();
-            let batch = TextBatch::new(&all, &self.model.text, &inner);
-            Tensor::from_inner(self.clip.valid().embed_texts(batch))
+            Tensor::from_inner(texts::embed(
+                &self.clip.valid(),
+                &all,
+                &self.model.text,
+                &inner,
+            ))
         } else {
-            self.clip
-                .embed_texts(TextBatch::new(&all, &self.model.text, &self.device))
+            texts::embed(&self.clip, &all, &self.model.text, &self.device)
         };
         let positives = batch.texts.len();
         let texts = all.clone().narrow(0, 0, positives);
