@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod scenes;
 mod train;
 mod train_faults;
 

@@ -19,6 +19,7 @@ const RECIPE: Recipe = Recipe {
     learning_rate: 1e-3,
     warmup: 2,
     negatives: 2,
+    image_rate: 0.5,
 };
 
 const TEXTS: Texts = Texts::Captions {

@@ -269,7 +269,7 @@ fn objects_stand_where_the_caption_says() {
                 Relation::Above => dy > 18.0 && dx.abs() < 6.0,
                 Relation::Below => dy < -18.0 && dx.abs() < 6.0,
                 Relation::Inside => dx.abs() < 4.0 && dy.abs() < 4.0,
-                Relation::OnTopOf => (8.0..18.0).contains(&dy) && dx.abs() < 6.0,
+                Relation::OnTopOf => (12.0..22.0).contains(&dy) && dx.abs() < 6.0,
             };
             assert!(right, "{relation:?} {seed}: {dx} {dy}");
         }

@@ -134,7 +134,7 @@ pub fn alt_text(scene: &Scene, random: &mut Random) -> String {
         let mut words = Vec::new();
         for (index, word) in attributes(object, synonym).iter().rev().enumerate() {
             // The colour comes last in a phrase, so it's the first here.
-            if random.chance(if index == 0 { 0.15 } else { 0.1 }) {
+            if random.chance(if index == 0 { 0.08 } else { 0.06 }) {
                 words.insert(0, *word);
             }
         }

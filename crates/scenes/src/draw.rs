@@ -85,9 +85,11 @@ fn place(scene: &Scene, random: &mut Random) -> Vec<Placed> {
 
 fn place_part(part: Part, region: Region, random: &mut Random, placed: &mut Vec<Placed>) {
     /// Of the width, from the middle to the centre of each of two objects.
-    const APART: f32 = 0.23;
+    const APART: f32 = 0.25;
     /// What two touching objects hide of each other, as a share of the sum of their radii.
     const TOUCHING: f32 = 0.84;
+    /// How much larger a thing is drawn that is alone in its picture.
+    const ALONE: f32 = 1.4;
     let mut jitter = |spread: f32| random.between(-spread, spread);
     let (x, y) = (
         region.x + region.width / 2.0,
@@ -95,20 +97,24 @@ fn place_part(part: Part, region: Region, random: &mut Random, placed: &mut Vec<
     );
     match part {
         Part::One(object) => {
+            // A thing that has the picture for itself fills more of it.
+            let alone = region.width.min(region.height) == 1.0;
+            let larger = if alone { ALONE } else { 1.0 };
+            let room = 2.2 * radius(Size::Ordinary) * larger;
             let (dx, dy) = (
-                jitter((region.width - 0.4) / 2.4),
-                jitter((region.height - 0.4) / 2.4),
+                jitter((region.width - room).max(0.0) / 2.4),
+                jitter((region.height - room).max(0.0) / 2.4),
             );
             placed.push(Placed {
                 object,
                 x: x + dx,
                 y: y + dy,
-                radius: radius(object.size) * (1.0 + jitter(0.08)),
+                radius: radius(object.size) * larger * (1.0 + jitter(0.08)),
             });
         }
         Part::Two(first, relation, second) => {
             let radii = match relation {
-                Relation::Inside => (0.14, 0.38),
+                Relation::Inside => (0.16, 0.42),
                 _ => (radius(first.size), radius(second.size)),
             };
             let radii = (
@@ -121,8 +127,8 @@ fn place_part(part: Part, region: Region, random: &mut Random, placed: &mut Vec<
             let (dx, dy) = match relation {
                 Relation::LeftOf => (-apart, jitter(0.03)),
                 Relation::RightOf => (apart, jitter(0.03)),
-                Relation::Above => (jitter(0.03), -apart - 0.02),
-                Relation::Below => (jitter(0.03), apart + 0.02),
+                Relation::Above => (jitter(0.03), -apart),
+                Relation::Below => (jitter(0.03), apart),
                 Relation::OnTopOf => (jitter(0.02), -touching),
                 Relation::Inside => (jitter(0.01), jitter(0.01)),
             };
@@ -148,22 +154,20 @@ fn place_part(part: Part, region: Region, random: &mut Random, placed: &mut Vec<
 
 fn radius(size: Size) -> f32 {
     match size {
-        Size::Small => 0.12,
-        Size::Ordinary => 0.175,
-        Size::Large => 0.23,
+        Size::Small => 0.14,
+        Size::Ordinary => 0.21,
+        Size::Large => 0.27,
     }
 }
 
 fn background(size: u32, random: &mut Random) -> Picture {
-    const TINTS: [[f32; 3]; 8] = [
-        [238.0, 238.0, 234.0],
-        [206.0, 209.0, 213.0],
-        [152.0, 157.0, 162.0],
-        [92.0, 96.0, 104.0],
-        [46.0, 48.0, 56.0],
-        [222.0, 211.0, 192.0],
-        [192.0, 206.0, 192.0],
-        [180.0, 197.0, 216.0],
+    const TINTS: [[f32; 3]; 6] = [
+        [246.0, 246.0, 242.0],
+        [220.0, 223.0, 226.0],
+        [196.0, 200.0, 204.0],
+        [232.0, 223.0, 206.0],
+        [210.0, 222.0, 210.0],
+        [202.0, 216.0, 232.0],
     ];
     let tint = random.pick(&TINTS);
     let slope = random.between(-14.0, 14.0);

@@ -76,6 +76,18 @@ impl Style {
     }
 }
 
+/// The kinds that alt texts teach nothing of: their words hardly ever stand there, or stand there in any order.
+const HARDEST: [Kind; 4] = [
+    Kind::ReplaceRelation,
+    Kind::SwapObject,
+    Kind::SwapAttribute,
+    Kind::AddAttribute,
+];
+
+/// How often mixed negatives are of these before all others. Drawn evenly, half of them would be easy, and be learnt long before
+/// the rest.
+const HARDEST_FIRST: f32 = 0.5;
+
 /// A hard negative of the scene's caption in the same wording, with its kind; none where the style can make none, such as a
 /// swap with one object.
 #[must_use]
@@ -87,6 +99,9 @@ pub fn negative(
 ) -> Option<(Kind, String)> {
     let mut kinds = style.kinds().to_vec();
     random.shuffle(&mut kinds);
+    if style == Style::Mixed && random.chance(HARDEST_FIRST) {
+        kinds.sort_by_key(|kind| !HARDEST.contains(kind));
+    }
     kinds
         .into_iter()
         .find_map(|kind| alter(scene, kind, random).map(|other| (kind, caption(&other, wording))))

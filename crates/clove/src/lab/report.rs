@@ -41,6 +41,8 @@ pub struct Settings {
     pub batch: usize,
     /// The highest learning rate.
     pub learning_rate: f64,
+    /// The image tower's learning rate, as a share of that.
+    pub image_rate: f64,
     /// Hard negatives of a caption in the runs that have them.
     pub negatives_per_caption: usize,
     /// Test pairs of composition, all kinds together.

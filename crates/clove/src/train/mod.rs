@@ -38,6 +38,9 @@ pub struct TrainConfig {
     pub loss: Loss,
     /// What stays as it is.
     pub locked: Locked,
+    /// What the image tower's learning rate is, as a share of the schedule's. 1 trains both towers alike; less spares what
+    /// the image tower knows of classes that fine-tuning doesn't show.
+    pub image_rate: f64,
 }
 
 /// Towers that don't learn (Zhai et al., arXiv 2111.07991), their projections included. The logit scale always learns.
@@ -73,6 +76,7 @@ impl TrainConfig {
             largest_logit_scale: 100.0,
             loss: Loss::Clove,
             locked: Locked::default(),
+            image_rate: 1.0,
         }
     }
 }
@@ -171,6 +175,7 @@ impl Trainer {
             optimizer: &mut self.optimizer,
             gradients,
             learning_rate,
+            image_rate: self.config.image_rate,
             path: Vec::new(),
         };
         self.clip = self.clip.clone().map(&mut update);
@@ -360,6 +365,7 @@ struct Update<'a> {
     optimizer: &'a mut AdamW,
     gradients: NamedGradients,
     learning_rate: f64,
+    image_rate: f64,
     path: Vec<String>,
 }
 
@@ -377,6 +383,11 @@ impl ModuleMapper for Update<'_> {
         let Some(gradient) = self.gradients.take(&name) else {
             return param;
         };
+        let learning_rate = if name.starts_with("image.") {
+            self.learning_rate * self.image_rate
+        } else {
+            self.learning_rate
+        };
         param.map(|values| {
             let values = values.inner();
             let shape = values.shape();
@@ -385,7 +396,7 @@ impl ModuleMapper for Update<'_> {
                 &name,
                 values.reshape([elements]),
                 gradient,
-                self.learning_rate,
+                learning_rate,
                 D >= 2,
             );
             Tensor::from_inner(updated.reshape(shape)).require_grad()

@@ -198,6 +198,7 @@ fn work(context: &Context<'_>, seeds: &[u64], from_scratch: bool) -> Result<Repo
             steps: recipe.steps,
             batch: recipe.batch,
             learning_rate: recipe.learning_rate,
+            image_rate: recipe.image_rate,
             negatives_per_caption: recipe.negatives,
             composition_rows: 2 * Sizes::TEST.twins_per_kind * Kind::ALL.len(),
             recognition_rows: Sizes::TEST.specimens,

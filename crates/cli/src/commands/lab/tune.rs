@@ -18,7 +18,7 @@ use crate::session::{self, Session};
 const CHECKPOINT_EVERY: usize = 100;
 
 /// Points of a learning curve.
-const CURVE_POINTS: usize = 6;
+const CURVE_POINTS: usize = 5;
 
 /// A training run.
 pub struct Job {
@@ -45,6 +45,7 @@ struct Config {
     learning_rate: f64,
     warmup: usize,
     negatives: usize,
+    image_rate: f64,
     /// BLAKE3 of the weights that it starts from.
     from: String,
 }
@@ -186,6 +187,7 @@ fn config(job: &Job, start: &Snapshot) -> Result<String> {
         learning_rate,
         warmup,
         negatives,
+        image_rate,
     } = job.recipe;
     let weights = start.write_hugging_face(Vec::new(), clove::weights::Precision::F32)?;
     Ok(toml::to_string(&Config {
@@ -196,6 +198,7 @@ fn config(job: &Job, start: &Snapshot) -> Result<String> {
         learning_rate,
         warmup,
         negatives,
+        image_rate,
         from: clove_data::run::hash(&weights),
     })?)
 }

@@ -135,6 +135,7 @@ pub struct Optimizer {
     pub beta_2: f64,
     pub epsilon: f64,
     pub weight_decay: f64,
+    pub image_rate: f64,
     /// Infinite for none: TOML has `inf`, and no null.
     pub clip_norm: f64,
 }
@@ -170,6 +171,7 @@ impl Config {
             beta_2,
             epsilon,
             weight_decay,
+            image_rate,
             clip_norm,
         } = self.optimizer;
         TrainConfig {
@@ -195,6 +197,7 @@ impl Config {
                 }),
             },
             locked: self.locked(),
+            image_rate,
             ..TrainConfig::new(self.train.steps)
         }
     }

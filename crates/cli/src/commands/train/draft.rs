@@ -267,6 +267,7 @@ fn optimizer(keys: &mut Document, base: &TrainConfig) -> Result<Optimizer> {
             not_negative,
             NOT_NEGATIVE,
         )?,
+        image_rate: keys.get("optimizer.image_rate", base.image_rate, positive, above)?,
         clip_norm: keys.get(
             "optimizer.clip_norm",
             base.clip_norm.unwrap_or(f64::INFINITY),

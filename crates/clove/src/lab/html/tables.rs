@@ -253,10 +253,15 @@ pub(super) fn settings(report: &Report) -> String {
         (
             "Fine-tuning",
             format!(
-                "{} of {}, learning rate up to {}",
+                "{} of {}, learning rate up to {}, the image tower's {} of it",
                 plural(settings.steps, "step"),
                 plural(settings.batch, "scene"),
-                rate(settings.learning_rate)
+                rate(settings.learning_rate),
+                match settings.image_rate {
+                    all if all == 1.0 => "all".to_owned(),
+                    share if share.is_finite() => format!("{} %", (100.0 * share).round()),
+                    _ => NO_FIGURE.to_owned(),
+                }
             ),
         ),
         (

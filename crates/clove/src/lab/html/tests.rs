@@ -39,6 +39,7 @@ fn report() -> Report {
             steps: 600,
             batch: 128,
             learning_rate: 3e-4,
+            image_rate: 0.5,
             negatives_per_caption: 3,
             composition_rows: 2800,
             recognition_rows: 1000,
