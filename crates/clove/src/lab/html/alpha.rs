@@ -1,12 +1,13 @@
 //! The headline: composition against recognition along alpha.
 
+use super::super::recipe::ALLOWED_LOSS;
 use super::super::report::{Report, Sweep, SweepPoint};
 use super::chart::{self, Area, Fill, Key, Labels, Limits, Scale};
 use super::text::{escape, listed, percent, percent_sign, put, short, usable};
 
 /// How far below the pretrained model's recognition the shaded band reaches. A guide for the eye; the rule that chose
 /// alpha is [`Report::rule`].
-pub(super) const BAND: f64 = 0.01;
+pub(super) const BAND: f64 = ALLOWED_LOSS;
 
 /// Alphas closer than this are the same step of the sweep: JSON keeps them exactly, sums of steps don't.
 const SAME_ALPHA: f64 = 1e-6;
