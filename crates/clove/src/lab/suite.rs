@@ -32,6 +32,12 @@ impl Sizes {
         twins_per_kind: 100,
         specimens: 5_000,
     };
+    /// Of the part of the validation split that learning curves are drawn from: the test is taken many times, and decides
+    /// nothing.
+    pub const WATCHED: Self = Self {
+        twins_per_kind: 100,
+        specimens: 1_000,
+    };
 }
 
 /// Where the splits of the tests begin. One number for every run, so that all are measured on the same pictures.

@@ -155,9 +155,10 @@ fn work(context: &Context<'_>, seeds: &[u64], from_scratch: bool) -> Result<Repo
     };
     let validation = SceneSuite::new(Split::Validation, Sizes::VALIDATION);
     let test = SceneSuite::new(Split::Test, Sizes::TEST);
+    let watched_suite = SceneSuite::new(Split::Validation, Sizes::WATCHED);
     let tuned = parallel::map(&jobs, context.workers, |job| {
         // Learning curves of the first seed only: they cost evaluations.
-        let watched = (job.seed == seeds[0]).then_some(&validation);
+        let watched = (job.seed == seeds[0]).then_some(&watched_suite);
         tune::run(context, job, &pretrained, watched)
     })?;
     let measured = measure(context, seeds, &pretrained, &tuned, &validation, &test)?;
