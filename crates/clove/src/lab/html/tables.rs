@@ -258,7 +258,7 @@ pub(super) fn settings(report: &Report) -> String {
                 plural(settings.batch, "scene"),
                 rate(settings.learning_rate),
                 match settings.image_rate {
-                    all if all == 1.0 => "all".to_owned(),
+                    1.0 => "all".to_owned(),
                     share if share.is_finite() => format!("{} %", (100.0 * share).round()),
                     _ => NO_FIGURE.to_owned(),
                 }
