@@ -11,16 +11,16 @@
 mod caption;
 mod draw;
 mod negative;
-mod random;
 mod scene;
 mod shapes;
 pub mod suite;
 mod words;
 
+pub use clove_random::Random;
+
 pub use caption::{Wording, alt_text, caption};
 pub use draw::{Picture, draw};
 pub use negative::{Kind, Style, alter, negative};
-pub use random::Random;
 pub use scene::{Colour, Object, Part, Pool, Relation, Scene, Size, Texture};
 pub use shapes::Shape;
 pub use words::words;

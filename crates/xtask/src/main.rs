@@ -1,6 +1,6 @@
 //! `cargo xtask COMMAND`: the habits of the house as commands, the same at a desk and in continuous integration.
 //!
-//! One file a command: [`test`], [`cross`], [`fixtures`]. What they share: [`steps`] runs and reports named steps, [`shell`]
+//! One file a command: [`test`], [`cross`], [`bench`], [`fixtures`], [`lexicon`]. What they share: [`steps`] runs and reports named steps, [`shell`]
 //! runs programs, [`toolchain`] finds Rust targets and components, [`vulkan`] finds or installs a driver.
 
 #![allow(
@@ -8,8 +8,10 @@
     reason = "a program for the terminal: its last word, if it failed, goes to stderr"
 )]
 
+mod bench;
 mod cross;
 mod fixtures;
+mod lexicon;
 mod shell;
 mod steps;
 mod test;
@@ -30,6 +32,10 @@ usage: cargo xtask COMMAND
       advisories; --no-wasm the check for wasm32. What follows `--` goes to `cargo test`, for example a filter.
   cross
       Checks that the program compiles for macOS and Windows, where rustup can add those targets.
+  bench model|negatives [ARGS...]
+      Runs a benchmark; ARGS go to it, for example --help.
+  lexicon [ARGS...]
+      Builds the lexicon of hard negatives from its sources; without arguments, says what it needs.
   fixtures [--python PATH]
       Rewrites the golden files with the reference libraries of the given interpreter; without one, says what it needs.
 
@@ -39,6 +45,8 @@ Exit code: 0 on success, 1 when a step failed, 2 when the arguments don't parse.
 enum Command {
     Test(test::Options),
     Cross,
+    Bench(bench::Options),
+    Lexicon(Vec<String>),
     Fixtures(fixtures::Options),
     Help,
 }
@@ -70,6 +78,8 @@ fn parse(args: impl Iterator<Item = std::ffi::OsString>) -> Result<Command, Stri
     let (name, rest) = args.split_first().ok_or("no command")?;
     match name.as_str() {
         "test" => test::Options::parse(rest).map(Command::Test),
+        "bench" => bench::Options::parse(rest).map(Command::Bench),
+        "lexicon" => Ok(Command::Lexicon(rest.to_vec())),
         "fixtures" => fixtures::Options::parse(rest).map(Command::Fixtures),
         "cross" => match rest.first() {
             None => Ok(Command::Cross),
@@ -95,6 +105,8 @@ fn run(command: &Command) -> Result<()> {
     match command {
         Command::Test(options) => test::run(options),
         Command::Cross => cross::run(),
+        Command::Bench(options) => bench::run(options),
+        Command::Lexicon(args) => lexicon::run(args),
         Command::Fixtures(options) => fixtures::run(options),
         Command::Help => Ok(()),
     }

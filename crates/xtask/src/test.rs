@@ -1,8 +1,10 @@
 //! `cargo xtask test`: every check and test of the project, on a fresh machine as well as on one where all is built.
 
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use crate::shell;
 use crate::steps::{Outcome, Steps};
@@ -11,7 +13,7 @@ use crate::{toolchain, vulkan};
 const WASM: &str = "wasm32-unknown-unknown";
 
 /// The packages that must compile for the browser; those that they depend on come with them.
-const WASM_PACKAGES: [&str; 1] = ["clove"];
+const WASM_PACKAGES: [&str; 2] = ["clove", "clove-negatives"];
 
 /// Longest wait for the advisory database, a git repository of a few megabytes.
 const ADVISORY_LIMIT: Duration = Duration::from_mins(1);
@@ -72,6 +74,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
     if options.wasm {
         steps.run("wasm32", wasm);
+        steps.run("negatives in wasm", negatives_in_wasm);
     }
     steps.run("tests", || tests(&options.cargo_test));
     steps.finish()
@@ -120,6 +123,42 @@ fn wasm() -> Result<Outcome> {
     // The flags of this target stand in .cargo/config.toml, and cargo ignores those where RUSTFLAGS is set.
     check.args(shell::locked()).env_remove("RUSTFLAGS");
     shell::run(&mut check)?;
+    Ok(Outcome::Passed)
+}
+
+/// Builds the wasm file of tests/wasm, and lets Node compare what it makes with what the native tests hold.
+fn negatives_in_wasm() -> Result<Outcome> {
+    let toolchain = match toolchain::with_target(WASM, Some(toolchain::WASM_TOOLCHAIN)) {
+        Ok(toolchain) => toolchain,
+        Err(why) => return unavailable(&why),
+    };
+    if shell::output(Command::new("node").arg("--version")).is_none() {
+        return unavailable(&anyhow!(
+            "Node.js isn't installed; get it from https://nodejs.org"
+        ));
+    }
+    let mut build = toolchain.cargo();
+    build
+        .args([
+            "build",
+            "--release",
+            "--target",
+            WASM,
+            "--package",
+            "clove-tests-wasm",
+        ])
+        .args(shell::locked())
+        .env_remove("RUSTFLAGS");
+    shell::run(&mut build)?;
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    let file = target.join(WASM).join("release/clove_tests_wasm.wasm");
+    shell::run(
+        Command::new("node")
+            .arg("tests/wasm/negatives.mjs")
+            .arg(file)
+            .arg("tests/golden/negatives.json"),
+    )?;
     Ok(Outcome::Passed)
 }
 

@@ -1,4 +1,6 @@
-//! Random numbers that are the same everywhere.
+//! Random numbers that are a function of their keys, the same on every platform.
+//!
+//! Called wherever something is drawn by (seed, epoch, index): scenes, negatives, the order of training.
 
 /// SplitMix64 (Steele, Lea and Flood 2014): a counter through a mixing function, so that a stream can be begun at any key.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,216 @@
+//! Prepositions, of one word to four, in groups that say about the same.
+//!
+//! A replaced preposition must make the caption false, so none is replaced by one of its own group, or of a group that can hold
+//! of the same picture (who sits at a table sits near it).
+
+use crate::words::Token;
+
+/// A group of prepositions that say about the same.
+#[derive(Debug)]
+pub struct Group {
+    /// The commonest first.
+    pub words: &'static [&'static str],
+    /// Groups that can hold beside it, by their place in [`GROUPS`].
+    near: &'static [usize],
+    /// Whether exchanging the two sides changes nothing: a man beside a dog, a dog beside a man.
+    pub symmetric: bool,
+    /// Whether it says where something goes rather than where it is.
+    path: bool,
+}
+
+const fn group(words: &'static [&'static str], near: &'static [usize], symmetric: bool) -> Group {
+    Group {
+        words,
+        near,
+        symmetric,
+        path: false,
+    }
+}
+
+const fn path(words: &'static [&'static str], near: &'static [usize]) -> Group {
+    Group {
+        words,
+        near,
+        symmetric: false,
+        path: true,
+    }
+}
+
+/// The groups that are replaced and that replace.
+pub const GROUPS: [Group; 25] = [
+    /* 0 */
+    group(
+        &["on", "on top of", "upon", "atop", "onto", "on the top of"],
+        &[1, 2, 4, 5, 15, 16],
+        false,
+    ),
+    /* 1 */
+    group(
+        &[
+            "in",
+            "inside",
+            "inside of",
+            "into",
+            "within",
+            "in the middle of",
+        ],
+        &[0, 2, 5, 10, 12, 14, 15],
+        false,
+    ),
+    /* 2 */ group(&["at"], &[0, 1, 3, 4, 5, 6, 15], false),
+    /* 3 */
+    group(
+        &["near", "close to", "by", "around"],
+        &[
+            0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 24,
+        ],
+        true,
+    ),
+    /* 4 */
+    group(
+        &[
+            "next to",
+            "beside",
+            "alongside",
+            "at the side of",
+            "to the side of",
+        ],
+        &[0, 2, 3, 5, 10, 16, 17, 18, 24],
+        true,
+    ),
+    /* 5 */
+    group(
+        &["with", "along with", "together with"],
+        &[0, 1, 2, 3, 4, 10, 16],
+        true,
+    ),
+    /* 6 */ group(&["in front of", "before", "ahead of"], &[2, 3, 9], false),
+    /* 7 */ group(&["behind", "in back of", "at the back of"], &[2, 3], false),
+    /* 8 */ group(&["under", "underneath", "beneath", "below"], &[3], false),
+    /* 9 */ group(&["facing", "across from", "opposite"], &[3, 6], true),
+    /* 10 */
+    group(
+        &[
+            "among",
+            "amongst",
+            "amid",
+            "between",
+            "in between",
+            "surrounded by",
+        ],
+        &[1, 3, 4, 5],
+        false,
+    ),
+    /* 11 */ group(&["over", "above"], &[3, 12, 14], false),
+    /* 12 */ path(&["across"], &[14]),
+    /* 13 */ path(&["along"], &[14, 19, 20]),
+    /* 14 */ path(&["through", "throughout"], &[12, 13]),
+    /* 15 */ group(&["against"], &[0, 2, 3, 4, 16], false),
+    /* 16 */ group(&["attached to", "leaning on"], &[0, 3, 4, 5, 15], false),
+    /* 17 */
+    group(
+        &["to the left of", "on the left side of", "left of"],
+        &[3, 4],
+        false,
+    ),
+    /* 18 */
+    group(
+        &["to the right of", "on the right side of", "right of"],
+        &[3, 4],
+        false,
+    ),
+    /* 19 */ path(&["down"], &[13]),
+    /* 20 */ path(&["up"], &[13]),
+    /* 21 */ path(&["toward", "towards"], &[]),
+    /* 22 */
+    group(
+        &[
+            "away from",
+            "far from",
+            "out of",
+            "off",
+            "off of",
+            "outside",
+            "outside of",
+        ],
+        &[],
+        false,
+    ),
+    /* 23 */ group(&["without"], &[], false),
+    /* 24 */ group(&["beyond", "past"], &[3, 7], false),
+];
+
+/// The group that says both where something is and where it goes.
+const AWAY: usize = 22;
+
+/// A preposition of a caption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// Tokens that it takes.
+    pub len: usize,
+    /// Its place in [`GROUPS`].
+    pub group: usize,
+}
+
+/// The longest preposition that begins at a token.
+pub fn find(tokens: &[Token], at: usize) -> Option<Found> {
+    let mut best: Option<Found> = None;
+    for (place, group) in GROUPS.iter().enumerate() {
+        for words in group.words {
+            let mut len = 0;
+            let fits = words.split(' ').all(|word| {
+                let token = tokens.get(at + len);
+                len += 1;
+                token.is_some_and(|token| token.lower == word)
+            });
+            if fits && best.is_none_or(|found| len > found.len) {
+                best = Some(Found { len, group: place });
+            }
+        }
+    }
+    best
+}
+
+/// What can replace a preposition of a group so that the caption becomes false.
+pub fn others(group: usize) -> impl Iterator<Item = &'static str> {
+    GROUPS
+        .iter()
+        .enumerate()
+        .filter(move |(place, other)| {
+            *place != group
+                && (other.path == GROUPS[group].path || *place == AWAY)
+                && !GROUPS[group].near.contains(place)
+                && !other.near.contains(&group)
+        })
+        // The rare ones of a group are read, not written.
+        .flat_map(|(_, other)| other.words.iter().take(2).copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GROUPS, find, others};
+    use crate::words::tokens;
+
+    #[test]
+    fn the_longest_one_is_found() {
+        let tokens = tokens("a cat on top of a box in front of me");
+        assert_eq!(
+            find(&tokens, 2).map(|found| (found.len, found.group)),
+            Some((3, 0))
+        );
+        assert_eq!(
+            find(&tokens, 7).map(|found| (found.len, found.group)),
+            Some((3, 6))
+        );
+        assert_eq!(find(&tokens, 0), None);
+    }
+
+    #[test]
+    fn every_group_has_something_else_to_be_replaced_by() {
+        for (place, group) in GROUPS.iter().enumerate() {
+            let others: Vec<_> = others(place).collect();
+            assert!(others.len() >= 3, "{:?}: {others:?}", group.words);
+            assert!(group.words.iter().all(|word| !others.contains(word)));
+        }
+    }
+}

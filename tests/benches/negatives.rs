@@ -1,0 +1,422 @@
+//! How good hard negatives are and how fast they're made: a page in Markdown.
+//!
+//! `cargo xtask bench negatives [--data DIR] [--out FILE.md]`
+//!
+//! DIR holds `benchmarks/sugar-crepe` (SugarCrepe's files), `benchmarks/aro/valid_neg_clip.tsv` (NegCLIP's captions with its
+//! own negatives), `photos/coco-val2017/captions.json` (COCO's format) and `photos/flickr8k-96` (shards of image-text pairs).
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a benchmark talks to its terminal"
+)]
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clove::evaluate::{Baseline, BigramModel, Pair, Subset, TrainingCaption};
+use clove_negatives::{Generator, Negative, Request, Style};
+use clove_random::Random;
+use clove_tests::package;
+use serde_json::Value;
+
+/// Examples of each style.
+const EXAMPLES: usize = 40;
+
+fn main() {
+    let mut args = std::env::args().skip(1);
+    let mut data = package().join("../../shared/data");
+    let mut out = None;
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--data" => data = args.next().map(PathBuf::from).unwrap(),
+            "--out" => out = args.next().map(PathBuf::from),
+            // cargo adds `--bench`.
+            "--bench" => {}
+            _ => panic!("usage: cargo xtask bench negatives [--data DIR] [--out FILE.md]"),
+        }
+    }
+    let began = Instant::now();
+    let generator = Generator::new(clove_data::lexicon()).unwrap();
+    let start_up = began.elapsed();
+
+    let crepe = sugar_crepe(&data.join("benchmarks/sugar-crepe"));
+    let (negclip, their_pairs) = negclip(&data.join("benchmarks/aro/valid_neg_clip.tsv"));
+    let coco = coco(&data.join("photos/coco-val2017/captions.json"));
+    let flickr = flickr(&data.join("photos/flickr8k-96"));
+    let crepe_captions = distinct(
+        crepe
+            .iter()
+            .flat_map(|subset| &subset.rows)
+            .map(|pair| pair.caption.clone()),
+    );
+
+    let mut page = String::from(
+        "# Hard negatives: how good, how fast\n\nWritten by `cargo xtask bench negatives`.\n\n",
+    );
+    let all = distinct(
+        crepe_captions
+            .iter()
+            .chain(&negclip)
+            .chain(&flickr)
+            .cloned(),
+    );
+    page += &speed(&generator, &all, start_up);
+    page += &yields(
+        &generator,
+        &[("COCO val2017", &coco), ("SugarCrepe", &crepe_captions)],
+    );
+    page += &told(
+        &generator,
+        &crepe,
+        &crepe_captions,
+        &their_pairs,
+        &flickr,
+        &negclip,
+    );
+    page += &examples(&generator, &coco);
+    match out {
+        Some(out) => fs::write(out, page).unwrap(),
+        None => println!("{page}"),
+    }
+}
+
+fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    texts.filter(|text| seen.insert(text.clone())).collect()
+}
+
+fn make(
+    generator: &Generator,
+    caption: &str,
+    style: Style,
+    count: usize,
+    index: usize,
+) -> Vec<Negative> {
+    generator
+        .negatives(&Request {
+            caption,
+            others: &[],
+            style,
+            count,
+            seed: 0,
+            epoch: 0,
+            index: index as u64,
+        })
+        .negatives
+}
+
+fn speed(generator: &Generator, captions: &[String], start_up: std::time::Duration) -> String {
+    let mut text = format!(
+        "## Speed\n\n{} distinct captions (SugarCrepe, NegCLIP's validation file, Flickr8k), each once; median of five.\n\n\
+         | Style | One thread | Two threads |\n|---|---|---|\n",
+        captions.len()
+    );
+    for style in Style::ALL {
+        let rate = |threads: usize| {
+            let mut times: Vec<f64> = (0..5)
+                .map(|_| {
+                    let began = Instant::now();
+                    std::thread::scope(|scope| {
+                        for part in captions.chunks(captions.len().div_ceil(threads)) {
+                            scope.spawn(move || {
+                                for (index, caption) in part.iter().enumerate() {
+                                    std::hint::black_box(make(generator, caption, style, 1, index));
+                                }
+                            });
+                        }
+                    });
+                    began.elapsed().as_secs_f64()
+                })
+                .collect();
+            times.sort_by(f64::total_cmp);
+            captions.len() as f64 / times[2]
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {:.0} a second | {:.0} a second |",
+            style.name(),
+            rate(1),
+            rate(2)
+        );
+    }
+    let memory = fs::read_to_string("/proc/self/status")
+        .ok()
+        .and_then(|status| {
+            let line = status
+                .lines()
+                .find(|line| line.starts_with("VmHWM"))?
+                .to_owned();
+            line.split_whitespace().nth(1)?.parse::<f64>().ok()
+        });
+    let _ = write!(text, "\nStart-up: {:.1} ms.", start_up.as_secs_f64() * 1e3);
+    if let Some(memory) = memory {
+        let _ = write!(
+            text,
+            " Most memory, with all captions held: {:.0} MB.",
+            memory / 1024.0
+        );
+    }
+    text + "\n\n"
+}
+
+fn yields(generator: &Generator, sets: &[(&str, &[String])]) -> String {
+    let mut text = String::from(
+        "## Yield\n\nCaptions that have a negative, and the kinds of these (one negative asked for).\n\n\
+         | Style | Captions | With a negative | Kinds |\n|---|---|---|---|\n",
+    );
+    for style in Style::ALL {
+        for (name, captions) in sets {
+            let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+            let mut with = 0;
+            for (index, caption) in captions.iter().enumerate() {
+                for negative in make(generator, caption, style, 1, index) {
+                    with += 1;
+                    *kinds.entry(negative.kind.name()).or_default() += 1;
+                }
+            }
+            let kinds: Vec<String> = kinds
+                .iter()
+                .map(|(kind, count)| format!("{kind} {:.1} %", 100.0 * *count as f64 / with as f64))
+                .collect();
+            let _ = writeln!(
+                text,
+                "| {} | {name}, {} | {:.1} % | {} |",
+                style.name(),
+                captions.len(),
+                100.0 * with as f64 / captions.len() as f64,
+                kinds.join(", ")
+            );
+        }
+    }
+    text + "\n"
+}
+
+/// How often a bigram model tells the caption from its negative.
+fn told(
+    generator: &Generator,
+    crepe: &[Subset],
+    crepe_captions: &[String],
+    their_pairs: &[Pair],
+    flickr: &[String],
+    negclip: &[String],
+) -> String {
+    let training = |captions: &[String]| -> Vec<TrainingCaption> {
+        captions
+            .iter()
+            .map(|text| TrainingCaption::from(text.as_str()))
+            .collect()
+    };
+    // What is judged isn't learnt: the model drops captions that occur in the subsets given to it.
+    let ours: Vec<Subset> = Style::ALL
+        .iter()
+        .flat_map(|style| {
+            let mut kinds: BTreeMap<&str, Vec<Pair>> = BTreeMap::new();
+            for (index, caption) in crepe_captions.iter().enumerate() {
+                for negative in make(generator, caption, *style, 1, index) {
+                    kinds.entry(negative.kind.name()).or_default().push(Pair {
+                        id: index.to_string(),
+                        image: String::new(),
+                        caption: caption.clone(),
+                        negative: negative.text,
+                    });
+                }
+            }
+            let all = kinds.values().flatten().cloned().collect();
+            let named = |name: String, rows| Subset { name, rows };
+            std::iter::once(named(format!("**ours, {}**", style.name()), all)).chain(
+                kinds.into_iter().map(move |(kind, rows)| {
+                    named(format!("ours, {}: {kind}", style.name()), rows)
+                }),
+            )
+        })
+        .collect();
+    let theirs = Subset {
+        name: "NegCLIP's own".to_owned(),
+        rows: their_pairs.to_vec(),
+    };
+    let halves = |odd: usize| -> Subset {
+        Subset {
+            name: String::new(),
+            rows: their_pairs.iter().skip(odd).step_by(2).cloned().collect(),
+        }
+    };
+    let mut judged = crepe.to_vec();
+    judged.extend(ours);
+    let (model, summary) = BigramModel::train(&training(flickr), &judged).unwrap();
+    let (same, same_summary) = BigramModel::train(&training(negclip), &judged).unwrap();
+    // NegCLIP's negatives by a model that has seen the other half of its captions.
+    let crossed: Vec<(BigramModel, Subset)> = [0, 1]
+        .map(|odd| {
+            let half = halves(odd);
+            let (model, _) =
+                BigramModel::train(&training(negclip), std::slice::from_ref(&half)).unwrap();
+            (model, half)
+        })
+        .into();
+    let share = |model: &BigramModel, subset: &Subset| {
+        let sum: f64 = subset
+            .rows
+            .iter()
+            .map(|pair| Baseline::BigramSum(model).credit(pair))
+            .sum();
+        (sum, subset.rows.len())
+    };
+    let percent = |(sum, rows): (f64, usize)| 100.0 * sum / rows as f64;
+    let mut text = format!(
+        "## Told by reading alone\n\nHow often a bigram model (sum of log-probabilities, a tie counts half) prefers the caption, \
+         without any picture; 50 % is best. The first model has learnt from {} captions of Flickr8k, which nothing here was made \
+         with; the second from {} captions of NegCLIP's validation file, of whose words and pairs of words the lexicon holds \
+         counts, so that it flatters ours. Neither has seen a caption of SugarCrepe. Ours are made of SugarCrepe's captions.\n\n\
+         | Negatives | Rows | Model of Flickr8k | Model of NegCLIP's captions |\n|---|---|---|---|\n",
+        summary.captions, same_summary.captions
+    );
+    for subset in &judged {
+        let _ = writeln!(
+            text,
+            "| {} | {} | {:.1} % | {:.1} % |",
+            subset
+                .name
+                .replace("replace_", "SugarCrepe, replace_")
+                .replace("swap_", "SugarCrepe, swap_")
+                .replace("add_", "SugarCrepe, add_")
+                .replace(": SugarCrepe, ", ": "),
+            subset.rows.len(),
+            percent(share(&model, subset)),
+            percent(share(&same, subset))
+        );
+    }
+    let both = crossed.iter().fold((0.0, 0), |(sum, rows), (model, half)| {
+        let (more, count) = share(model, half);
+        (sum + more, rows + count)
+    });
+    let _ = writeln!(
+        text,
+        "| NegCLIP's own | {} | {:.1} % | {:.1} % (by the other half of its captions) |",
+        theirs.rows.len(),
+        percent(share(&model, &theirs)),
+        percent(both)
+    );
+    text + "\n"
+}
+
+fn examples(generator: &Generator, captions: &[String]) -> String {
+    let mut text = String::from("## Examples\n\nOf captions of COCO val2017, drawn at random.\n\n");
+    for style in Style::ALL {
+        let mut order: Vec<usize> = (0..captions.len()).collect();
+        Random::new(&[style as u64]).shuffle(&mut order);
+        let _ = write!(
+            text,
+            "### {}\n\n| Caption | Negative | Kind |\n|---|---|---|\n",
+            style.name()
+        );
+        let cell = |text: &str| text.trim().replace('|', "\\|").replace('\n', " ");
+        for &index in order.iter().take(EXAMPLES) {
+            let negatives = make(generator, &captions[index], style, 1, index);
+            let (negative, kind) = negatives.first().map_or(("none", ""), |negative| {
+                (&negative.text, negative.kind.name())
+            });
+            let _ = writeln!(
+                text,
+                "| {} | {} | {kind} |",
+                cell(&captions[index]),
+                cell(negative)
+            );
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn sugar_crepe(dir: &Path) -> Vec<Subset> {
+    clove_data::benchmarks::sugar_crepe::read(dir).unwrap()
+}
+
+/// NegCLIP's captions, and pairs of them with the negatives that came with them.
+fn negclip(path: &Path) -> (Vec<String>, Vec<Pair>) {
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(b'\t')
+        .from_path(path)
+        .unwrap();
+    let header = reader.headers().unwrap().clone();
+    let column = |name: &str| header.iter().position(|column| column == name).unwrap();
+    let (title, negatives) = (column("title"), column("neg_caption"));
+    let (mut captions, mut pairs) = (Vec::new(), Vec::new());
+    for (row, record) in reader.records().enumerate() {
+        let record = record.unwrap();
+        captions.push(record[title].to_owned());
+        // A list as Python writes it.
+        for negative in python_strings(&record[negatives]) {
+            pairs.push(Pair {
+                id: row.to_string(),
+                image: String::new(),
+                caption: record[title].to_owned(),
+                negative,
+            });
+        }
+    }
+    (captions, pairs)
+}
+
+/// The strings of a list as Python prints it: `['a', "b's"]`.
+fn python_strings(list: &str) -> Vec<String> {
+    let mut strings = Vec::new();
+    let mut chars = list.chars();
+    while let Some(quote) = chars.find(|c| matches!(c, '\'' | '"')) {
+        let mut string = String::new();
+        while let Some(c) = chars.next() {
+            match c {
+                '\\' => string.extend(chars.next()),
+                c if c == quote => break,
+                c => string.push(c),
+            }
+        }
+        strings.push(string);
+    }
+    strings
+}
+
+fn coco(path: &Path) -> Vec<String> {
+    let json: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let annotations = json["annotations"].as_array().unwrap();
+    annotations
+        .iter()
+        .map(|row| row["caption"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// The captions of image-text shards.
+fn flickr(dir: &Path) -> Vec<String> {
+    let mut shards: Vec<PathBuf> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    shards.sort();
+    let mut captions = Vec::new();
+    for shard in shards
+        .iter()
+        .filter(|path| path.extension().is_some_and(|end| end == "tar"))
+    {
+        for member in tar::Archive::new(File::open(shard).unwrap())
+            .entries()
+            .unwrap()
+        {
+            let member = member.unwrap();
+            if member
+                .path()
+                .unwrap()
+                .extension()
+                .is_some_and(|end| end == "json")
+            {
+                let json: Value = serde_json::from_reader(member).unwrap();
+                let list = json["captions"].as_array().unwrap().iter();
+                captions.extend(list.map(|caption| caption.as_str().unwrap().to_owned()));
+            }
+        }
+    }
+    captions
+}
