@@ -2,8 +2,8 @@
 
 use crate::words::{Token, tokens};
 
-/// Mends articles before words that they didn't stand before in the caption.
-pub fn mend(caption: &str, of: &[Token], text: String) -> String {
+/// Mends articles before words that they didn't stand before in the caption, whose tokens are `of`.
+pub fn mend(of: &[Token], text: String) -> String {
     if !text.contains(['a', 'A']) {
         return text;
     }
@@ -39,7 +39,6 @@ pub fn mend(caption: &str, of: &[Token], text: String) -> String {
             .get_or_insert_with(|| text.clone())
             .replace_range(article.start..article.end, &new);
     }
-    debug_assert!(caption.is_empty() || !of.is_empty());
     mended.unwrap_or(text)
 }
 

@@ -35,7 +35,7 @@ pub fn splice(caption: &str, of: &[Token], edits: &[Edit]) -> Option<String> {
         at = to;
     }
     text.push_str(&caption[at..]);
-    let text = article::mend(caption, of, text);
+    let text = article::mend(of, text);
     let after = tokens(&text);
     let doubled = |tokens: &[Token]| {
         tokens
