@@ -8,6 +8,8 @@
 )]
 
 mod bad_input;
+mod made_negatives;
+mod negatives;
 mod scenes;
 mod train;
 mod train_faults;

@@ -252,7 +252,7 @@ fn long(place: &Place, name: &str, dir: &Path) -> Job {
 }
 
 /// What a run leaves for others: all but times.
-fn same(whole: &Job, killed: &Job) {
+pub fn same(whole: &Job, killed: &Job) {
     for file in [
         "checkpoints/step-60/model.safetensors",
         "checkpoints/step-60/optimizer.safetensors",
@@ -323,7 +323,7 @@ fn runs_that_are_killed_twenty_times_end_as_one_that_is_not() {
 }
 
 #[cfg(unix)]
-fn interrupt(job: &Job, more: &[&str], signal: &str, steps: usize) -> Output {
+pub fn interrupt(job: &Job, more: &[&str], signal: &str, steps: usize) -> Output {
     let mut child = job.start(more);
     let began = Instant::now();
     let count =

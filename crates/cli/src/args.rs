@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args as ArgsDerive, Parser, Subcommand, ValueEnum};
 use clove::device::DeviceChoice;
+use clove_negatives::Style;
 
 /// CLIP on any GPU: score captions against photos, patch fine-tuned models, measure compositionality.
 #[derive(Debug, Parser)]
@@ -34,6 +35,8 @@ pub enum Command {
     Tokenize(Tokenize),
     /// Turn photos into a model's pixels
     Preprocess(Preprocess),
+    /// Make hard negatives of captions
+    Negatives(Negatives),
     /// Interpolate a fine-tuned model with the pretrained one
     Patch(Patch),
     /// Measure a model on a benchmark
@@ -127,7 +130,9 @@ pub struct Device {
 
 #[derive(Debug, ArgsDerive)]
 #[command(
-    after_help = "Example:\n  clove score --model clip-vit-base-patch32 --image photo.jpg \\\n    --caption \"a man riding a horse\" --caption \"a horse riding a man\""
+    after_help = "Probabilities are over the given captions. With --negatives there's a second column of them, over negatives too.\n\n\
+                  Examples:\n  clove score --model clip-vit-base-patch32 --image photo.jpg \\\n    --caption \"a man riding a horse\" --caption \"a horse riding a man\"\n  \
+                  clove score --model clip-vit-base-patch32 --image photo.jpg --caption \"a man riding a horse\" --negatives 5 --style mixed"
 )]
 pub struct Score {
     /// The model's directory
@@ -139,6 +144,15 @@ pub struct Score {
     /// A caption; give it as often as you like
     #[arg(long = "caption", value_name = "TEXT", required = true, num_args = 1..)]
     pub captions: Vec<String>,
+    /// Make up to so many hard negatives of each caption, and score them too
+    #[arg(long, value_name = "K", value_parser = per_caption)]
+    pub negatives: Option<usize>,
+    /// How the negatives are made
+    #[arg(long, value_enum, default_value_t, requires = "negatives")]
+    pub style: NegativeStyle,
+    /// Another seed makes other negatives
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "negatives")]
+    pub seed: u64,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -208,6 +222,88 @@ pub struct Preprocess {
     pub out: PathBuf,
     #[command(flatten)]
     pub device: Device,
+}
+
+#[derive(Debug, ArgsDerive)]
+#[command(
+    after_help = "Writes a JSON object a line, as `clove train` reads them where each has its image too:\n  \
+                  {\"caption\": \"a man riding a horse\", \"negatives\": [{\"text\": \"a man riding a cow\", \"kind\": \"replace_obj\", \"from\": \"horse\", \"to\": \"cow\"}]}\n\n\
+                  There's a line for each caption, in their order; without negatives where none can be made: of a blank line, of a\n\
+                  caption of more than 16,384 bytes, whose end isn't written either, and of a row that can't be read. How many there\n\
+                  are, and why not more, is told on stderr.\n\n\
+                  text: a caption a line. csv, tsv: the column caption or title. json-lines: the field captions, caption, text or title.\n\
+                  webdataset: a tar file; of each .json file in it the field top_caption, caption or captions. A field holds one caption\n\
+                  or a list of them; those of a list are captions of one image, and none becomes another's negative.\n\n\
+                  Examples:\n  clove negatives --input captions.txt --out negatives.jsonl\n  \
+                  clove negatives --style mixed --per-caption 4 --input captions.csv --field alt_text > negatives.jsonl\n  \
+                  echo \"a black dog and a white cat\" | clove negatives --style swap --seed 7\n  \
+                  clove negatives --input shard-000.tar --field top_caption --out shard-000.jsonl"
+)]
+pub struct Negatives {
+    /// How they're made
+    #[arg(long, value_enum, default_value_t)]
+    pub style: NegativeStyle,
+    /// Most negatives of a caption
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = per_caption)]
+    pub per_caption: usize,
+    /// Another seed makes other negatives
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+    /// As the seed: the negatives of another epoch of training
+    #[arg(long, value_name = "E", default_value_t = 0)]
+    pub epoch: u64,
+    /// The captions; standard input if it's absent or -
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// How the captions lie in it; auto goes by the extension (.txt, .csv, .tsv, .jsonl, .tar), and takes standard input for text
+    #[arg(long, value_enum, default_value_t)]
+    pub format: CaptionFormat,
+    /// The column or field that holds the captions
+    #[arg(long, value_name = "NAME")]
+    pub field: Option<String>,
+    /// The file to write; standard output without it
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub device: Device,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub enum NegativeStyle {
+    /// A word gives way to another of its kind (CLoVe's own, after REPLACE)
+    #[default]
+    Replace,
+    /// Two phrases, nouns, adjectives, adverbs or verbs change places (NegCLIP)
+    Negclip,
+    /// Objects, or their attributes, change places (SugarCrepe)
+    Swap,
+    /// Words lose their order (ARO)
+    Shuffle,
+    /// Of all these kinds
+    Mixed,
+}
+
+impl From<NegativeStyle> for Style {
+    fn from(style: NegativeStyle) -> Self {
+        match style {
+            NegativeStyle::Replace => Self::Replace,
+            NegativeStyle::Negclip => Self::Negclip,
+            NegativeStyle::Swap => Self::Swap,
+            NegativeStyle::Shuffle => Self::Shuffle,
+            NegativeStyle::Mixed => Self::Mixed,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum CaptionFormat {
+    #[default]
+    Auto,
+    Text,
+    Csv,
+    Tsv,
+    JsonLines,
+    Webdataset,
 }
 
 #[derive(Debug, ArgsDerive)]
@@ -369,6 +465,13 @@ fn seeds(text: &str) -> Result<usize, String> {
         .ok()
         .filter(|seeds| (1..=100).contains(seeds))
         .ok_or_else(|| "a number of seeds is from 1 to 100".to_owned())
+}
+
+fn per_caption(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|count| (1..=64).contains(count))
+        .ok_or_else(|| "a number of negatives is from 1 to 64".to_owned())
 }
 
 fn alpha(text: &str) -> Result<f64, String> {

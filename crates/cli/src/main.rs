@@ -6,6 +6,7 @@ mod bench;
 mod commands;
 mod interrupt;
 mod model;
+mod negatives;
 mod output;
 mod parallel;
 mod photos;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::Embed(args) => commands::embed::run(&args),
         Command::Tokenize(args) => commands::tokenize::run(&args),
         Command::Preprocess(args) => commands::preprocess::run(&args),
+        Command::Negatives(args) => commands::negatives::run(&args),
         Command::Patch(args) => commands::patch::run(&args),
         Command::Eval(args) => commands::eval::run(&args),
         Command::Convert(args) => commands::convert::run(&args),

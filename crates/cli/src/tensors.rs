@@ -24,9 +24,22 @@ pub fn refuse_input(out: &Path, model: &Path, inputs: &[&Path]) -> Result<()> {
     let Ok(target) = out.canonicalize() else {
         return Ok(());
     };
-    let is_input = |input: &&Path| input.canonicalize().is_ok_and(|input| input == target);
     ensure!(
-        !inputs.iter().any(is_input) && target.parent() != model.canonicalize().ok().as_deref(),
+        target.parent() != model.canonicalize().ok().as_deref(),
+        "{}: this is a file that is read; write the result elsewhere",
+        out.display()
+    );
+    refuse_same(out, inputs)
+}
+
+/// Refuses an output that is one of the files it's made from.
+pub fn refuse_same(out: &Path, inputs: &[&Path]) -> Result<()> {
+    let Ok(target) = out.canonicalize() else {
+        return Ok(());
+    };
+    let is_target = |input: &&Path| input.canonicalize().is_ok_and(|input| input == target);
+    ensure!(
+        !inputs.iter().any(is_target),
         "{}: this is a file that is read; write the result elsewhere",
         out.display()
     );

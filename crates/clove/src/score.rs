@@ -204,11 +204,17 @@ impl Scorer {
         let similarities: Vec<f32> = (0..texts.len())
             .map(|text| images.dot(image, texts, text))
             .collect();
-        let probabilities = softmax(&similarities, self.logit_scale.exp());
+        let probabilities = self.probabilities(&similarities);
         Scores {
             similarities,
             probabilities,
         }
+    }
+
+    /// Softmax of similarities times the model's scale: as [`Self::scores`] gives it, for some of its captions say.
+    #[must_use]
+    pub fn probabilities(&self, similarities: &[f32]) -> Vec<f32> {
+        softmax(similarities, self.logit_scale.exp())
     }
 
     async fn embeddings(&self, rows: Tensor<2>) -> Result<Embeddings, ScoreError> {

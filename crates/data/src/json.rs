@@ -8,7 +8,8 @@ use serde::de::{DeserializeOwned, Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::{DataError, text};
+use crate::DataError;
+use crate::text::{self, reason};
 
 /// A JSON object in the file's order, every key once.
 #[derive(Debug)]
@@ -60,6 +61,31 @@ impl UniqueMap<Value> {
             problem,
         })
     }
+}
+
+/// The object that `bytes` are; else a reason to leave them out.
+pub(crate) fn object(bytes: &[u8]) -> Result<UniqueMap<Value>, String> {
+    let line = std::str::from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to() + 1;
+        reason(
+            "not UTF-8",
+            format_args!("at byte {at}; save the file as UTF-8"),
+        )
+    })?;
+    serde_json::from_str(line).map_err(|error| {
+        let (message, at) = (error.to_string(), error.column());
+        // Where the object is one line, its number says nothing.
+        let message = match message.strip_suffix(&format!(" at line 1 column {at}")) {
+            Some(message) => format!("{message}, at column {at}"),
+            None => message,
+        };
+        let kind = if error.is_data() {
+            "not a plain JSON object"
+        } else {
+            "not JSON"
+        };
+        reason(kind, message)
+    })
 }
 
 /// Reads a JSON file.

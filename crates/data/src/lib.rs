@@ -1,16 +1,20 @@
-//! What lies on disk: benchmark files, lists of texts and folders of photos, read into the rows that `clove` evaluates.
+//! What lies on disk: benchmark files, lists of texts and folders of photos, read into the rows that `clove` evaluates,
+//! streams of captions, image-text sets, and the lexicon of hard negatives.
 //!
 //! Native only. Called by the `clove` program. Readers are strict: what they can't read exactly they refuse, naming the file,
-//! the row and the field.
+//! the row and the field. Those of captions and of sets to train on, which can be gathered from the web, name such rows and go on.
 
 pub mod benchmarks;
+pub mod caption_stream;
 pub mod captions;
 mod error;
 mod json;
+mod lexicon;
 mod photos;
 pub mod run;
 pub mod sets;
 mod text;
 
 pub use error::DataError;
+pub use lexicon::lexicon;
 pub use photos::{Photos, read_image};

@@ -5,6 +5,7 @@ pub mod devices;
 pub mod embed;
 pub mod eval;
 pub mod lab;
+pub mod negatives;
 pub mod patch;
 pub mod preprocess;
 pub mod score;

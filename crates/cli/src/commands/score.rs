@@ -1,27 +1,40 @@
-//! `clove score`: captions against a photo.
+//! `clove score`: captions against a photo, with hard negatives of them if they're asked for.
 
 use anyhow::Result;
-use serde_json::json;
+use clove::score::{Scorer, Scores};
+use clove_negatives::{Made, Negative, Request, WhyNone};
+use serde_json::{Value, json};
 
 use crate::args::Score;
-use crate::{model, output, photos};
+use crate::{model, negatives, output, photos};
 
 /// Shown beside the best caption.
 const BAR: usize = 24;
+/// Characters of a caption in the table.
+const WIDTH: usize = 72;
 
 pub fn run(args: &Score) -> Result<()> {
     // The photo first: it's read in milliseconds, a model in seconds.
     let image = photos::read(&args.image)?;
+    let made = make(args)?;
     let scorer = model::load(&args.model, args.device.device)?;
+    let (texts, hard) = arrange(args, made, &scorer);
     let pixels = scorer.pixels(&image)?;
-    let (images, texts) = pollster::block_on(async {
+    let (images, embedded) = pollster::block_on(async {
         let images = scorer.embed_pixels(pixels).await?;
-        let texts = scorer.embed_texts(&args.captions, &mut |_| ()).await?;
+        let texts = scorer.embed_texts(&texts, &mut |_| ()).await?;
         Ok::<_, clove::score::ScoreError>((images, texts))
     })?;
-    let scores = scorer.scores(&images, 0, &texts);
+    let among_all = scorer.scores(&images, 0, &embedded);
+    let given = &among_all.similarities[..args.captions.len()];
+    let scored = Scored {
+        probabilities: scorer.probabilities(given),
+        among_all,
+        hard,
+    };
     let mut order: Vec<usize> = (0..args.captions.len()).collect();
-    order.sort_by(|&a, &b| scores.similarities[b].total_cmp(&scores.similarities[a]));
+    let similarities = &scored.among_all.similarities;
+    order.sort_by(|&a, &b| similarities[b].total_cmp(&similarities[a]));
     for encoding in scorer.tokenizer().encode_batch(&args.captions) {
         if encoding.is_truncated() {
             output::note(&format!(
@@ -32,13 +45,8 @@ pub fn run(args: &Score) -> Result<()> {
         }
     }
     if args.json {
-        let captions: Vec<_> = args
-            .captions
-            .iter()
-            .zip(scores.similarities.iter().zip(&scores.probabilities))
-            .map(|(text, (similarity, probability))| {
-                json!({ "text": text, "similarity": similarity, "probability": probability })
-            })
+        let captions: Vec<Value> = (0..args.captions.len())
+            .map(|caption| scored.json(args, caption))
             .collect();
         return output::print_json(&json!({
             "image": args.image,
@@ -48,38 +56,220 @@ pub fn run(args: &Score) -> Result<()> {
             "best": order[0],
         }));
     }
-    let mut rows = vec![vec![
-        "caption".to_owned(),
-        "similarity".to_owned(),
-        "probability".to_owned(),
-    ]];
-    for &caption in &order {
-        let probability = scores.probabilities[caption];
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a probability times the bar's length"
-        )]
-        let filled = (probability * BAR as f32).round() as usize;
-        rows.push(vec![
-            one_line(&args.captions[caption]),
-            format!("{:.4}", scores.similarities[caption]),
-            format!("{:5.1} %", 100.0 * probability),
-            format!("{:<BAR$}", "█".repeat(filled.min(BAR))),
-        ]);
+    output::print(&scored.table(args, &order))?;
+    if scored.hard.is_empty() {
+        return Ok(());
     }
-    output::print(&output::table(&rows))
+    let verdicts: Vec<String> = order
+        .iter()
+        .map(|&caption| {
+            let text = one_line(&args.captions[caption], WIDTH);
+            format!("{text}: {}", scored.verdict(caption))
+        })
+        .collect();
+    output::print(&format!("\n{}", verdicts.join("\n")))
+}
+
+/// Negatives of each caption, if they're asked for. No other given caption is one: it's scored as it is.
+fn make(args: &Score) -> Result<Vec<Made>> {
+    let Some(count) = args.negatives else {
+        return Ok(Vec::new());
+    };
+    let generator = negatives::generator()?;
+    let made = args.captions.iter().enumerate().map(|(place, caption)| {
+        let (before, after) = (&args.captions[..place], &args.captions[place + 1..]);
+        let others: Vec<&str> = before.iter().chain(after).map(String::as_str).collect();
+        generator.negatives(&Request {
+            caption,
+            others: &others,
+            style: args.style.into(),
+            count,
+            seed: args.seed,
+            epoch: 0,
+            index: place as u64,
+        })
+    });
+    Ok(made.collect())
+}
+
+/// Negatives of one caption.
+struct Hard {
+    made: Vec<Negative>,
+    /// The place of the first among all texts.
+    first: usize,
+    /// Those that were left out: the change lies beyond the model's context, or between words that it doesn't know.
+    unseen: usize,
+    why_none: Option<WhyNone>,
+}
+
+/// All texts, captions first, and where the negatives of each are.
+fn arrange(args: &Score, made: Vec<Made>, scorer: &Scorer) -> (Vec<String>, Vec<Hard>) {
+    let tokenizer = scorer.tokenizer();
+    let mut texts = args.captions.clone();
+    let mut hard = Vec::new();
+    for (caption, made) in args.captions.iter().zip(made) {
+        let first = texts.len();
+        let (ids, all) = (tokenizer.encode(caption).ids, made.negatives.len());
+        let mut kept = made.negatives;
+        kept.retain(|negative| tokenizer.encode(&negative.text).ids != ids);
+        texts.extend(kept.iter().map(|negative| negative.text.clone()));
+        hard.push(Hard {
+            unseen: all - kept.len(),
+            made: kept,
+            first,
+            why_none: made.why_none,
+        });
+    }
+    (texts, hard)
+}
+
+/// Captions and their negatives with what the model makes of them.
+struct Scored {
+    /// Captions first, then the negatives.
+    among_all: Scores,
+    /// Softmax over the captions alone.
+    probabilities: Vec<f32>,
+    /// A caption's each; empty where no negatives are asked for.
+    hard: Vec<Hard>,
+}
+
+impl Scored {
+    /// A caption's similarity less that of one of the texts.
+    fn margin(&self, caption: usize, text: usize) -> f32 {
+        self.among_all.similarities[caption] - self.among_all.similarities[text]
+    }
+
+    fn json(&self, args: &Score, caption: usize) -> Value {
+        let among_all = &self.among_all;
+        let mut entry = json!({
+            "text": args.captions[caption],
+            "similarity": among_all.similarities[caption],
+            "probability": self.probabilities[caption],
+        });
+        let Some(hard) = self.hard.get(caption) else {
+            return entry;
+        };
+        let negatives: Vec<Value> = (hard.first..)
+            .zip(&hard.made)
+            .map(|(text, negative)| {
+                json!({
+                    "text": negative.text,
+                    "kind": negative.kind,
+                    "from": negative.from,
+                    "to": negative.to,
+                    "similarity": among_all.similarities[text],
+                    "margin": self.margin(caption, text),
+                    "probability_with_negatives": among_all.probabilities[text],
+                })
+            })
+            .collect();
+        entry["probability_with_negatives"] = json!(among_all.probabilities[caption]);
+        entry["negatives"] = negatives.into();
+        entry
+    }
+
+    fn table(&self, args: &Score, order: &[usize]) -> String {
+        let has_negatives = !self.hard.is_empty();
+        let mut header = vec!["caption", "similarity", "probability"];
+        if has_negatives {
+            header.push("with negatives");
+        }
+        let mut rows = vec![header.into_iter().map(str::to_owned).collect()];
+        // The last column is to the left, unlike the table's others.
+        let mut remarks = vec![String::new()];
+        let percent = |probability: f32| format!("{:5.1} %", 100.0 * probability);
+        let among_all = &self.among_all;
+        for &caption in order {
+            let probability = self.probabilities[caption];
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a probability times the bar's length"
+            )]
+            let filled = (probability * BAR as f32).round() as usize;
+            let mut row = vec![
+                one_line(&args.captions[caption], WIDTH),
+                format!("{:.4}", among_all.similarities[caption]),
+                percent(probability),
+            ];
+            if has_negatives {
+                row.push(percent(among_all.probabilities[caption]));
+            }
+            rows.push(row);
+            remarks.push("█".repeat(filled.min(BAR)));
+            let Some(hard) = self.hard.get(caption) else {
+                continue;
+            };
+            for (text, negative) in (hard.first..).zip(&hard.made) {
+                rows.push(vec![
+                    format!("  not: {}", one_line(&negative.text, WIDTH)),
+                    format!("{:.4}", among_all.similarities[text]),
+                    String::new(),
+                    percent(among_all.probabilities[text]),
+                ]);
+                remarks.push(change(negative));
+            }
+        }
+        let width = remarks
+            .iter()
+            .map(|remark| remark.chars().count())
+            .max()
+            .unwrap_or(0);
+        for (row, remark) in rows.iter_mut().zip(remarks).skip(1) {
+            row.push(format!("{remark:<width$}"));
+        }
+        output::table(&rows)
+    }
+
+    /// Whether the model prefers a caption over its negatives.
+    fn verdict(&self, caption: usize) -> String {
+        let hard = &self.hard[caption];
+        let unseen = match hard.unseen {
+            0 => String::new(),
+            unseen => format!("; {unseen} left out, which the model reads as the caption itself"),
+        };
+        let margins = (hard.first..)
+            .zip(&hard.made)
+            .map(|(text, negative)| (self.margin(caption, text), negative));
+        let Some((smallest, nearest)) = margins.clone().min_by(|a, b| a.0.total_cmp(&b.0)) else {
+            let why = hard
+                .why_none
+                .map_or_else(String::new, |why| format!(": {}", why.words()));
+            return format!("gives no negative{why}{unseen}");
+        };
+        let preferred = margins.filter(|(margin, _)| *margin > 0.0).count();
+        format!(
+            "prefers the caption over {preferred} of {} {}; smallest margin {smallest:+.3} ({}){unseen}",
+            hard.made.len(),
+            if hard.made.len() == 1 {
+                "negative"
+            } else {
+                "negatives"
+            },
+            change(nearest)
+        )
+    }
+}
+
+/// What a negative changes: `replace_obj: horse -> cow`.
+fn change(negative: &Negative) -> String {
+    const PART: usize = 32;
+    format!(
+        "{}: {} -> {}",
+        negative.kind.name(),
+        one_line(&negative.from, PART),
+        one_line(&negative.to, PART)
+    )
 }
 
 /// A caption as it fits on a line of the table.
-fn one_line(text: &str) -> String {
-    const WIDTH: usize = 72;
+fn one_line(text: &str, width: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     // Escape sequences in a caption are text, not orders to the terminal.
     let line = line.replace(char::is_control, "\u{fffd}");
-    if line.chars().count() <= WIDTH {
+    if line.chars().count() <= width {
         line
     } else {
-        format!("{}…", line.chars().take(WIDTH - 1).collect::<String>())
+        format!("{}…", line.chars().take(width - 1).collect::<String>())
     }
 }

@@ -99,7 +99,7 @@ fn check(file: &Path, set: &ImageTextSet) -> Result<(), DataError> {
 /// The sample of a line; else its place and why it is skipped.
 fn read_line(bytes: &[u8], images_dir: &Path, place: String) -> Result<Sample, (String, String)> {
     let read = || {
-        let fields = parse(bytes)?;
+        let fields = Fields(json::object(bytes)?);
         let captions = fields.captions()?;
         let negatives = fields.negatives()?;
         Ok((fields.image(images_dir)?, captions, negatives))
@@ -113,28 +113,6 @@ fn read_line(bytes: &[u8], images_dir: &Path, place: String) -> Result<Sample, (
         }),
         Err(reason) => Err((place, reason)),
     }
-}
-
-fn parse(bytes: &[u8]) -> Result<Fields, String> {
-    let line = std::str::from_utf8(bytes).map_err(|error| {
-        let at = error.valid_up_to() + 1;
-        reason(
-            "not UTF-8",
-            format_args!("at byte {at}; save the file as UTF-8"),
-        )
-    })?;
-    serde_json::from_str(line).map(Fields).map_err(|error| {
-        // serde_json counts lines from the start of this one.
-        let (message, at) = (error.to_string(), error.column());
-        let end = format!(" at line {} column {at}", error.line());
-        let message = message.strip_suffix(&end).unwrap_or(&message);
-        let kind = if error.is_data() {
-            "not a plain JSON object"
-        } else {
-            "not JSON"
-        };
-        reason(kind, format_args!("{message}, at column {at}"))
-    })
 }
 
 /// The object of a line. Its errors are reasons to skip it.

@@ -8,10 +8,10 @@ mod folder;
 mod json_lines;
 
 use std::collections::{HashMap, HashSet};
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use crate::DataError;
+use crate::text::reason;
 
 /// Skipped samples that a message quotes.
 const QUOTED: usize = 3;
@@ -138,17 +138,6 @@ impl ImageTextSet {
     }
 }
 
-/// A reason for skipping. Reasons are kept by the million, and what they quote can be of any length.
-fn reason(kind: &str, detail: impl Display) -> String {
-    const LONGEST: usize = 240;
-    let mut reason = format!("{kind}: {detail}");
-    if let Some((end, _)) = reason.char_indices().nth(LONGEST) {
-        reason.truncate(end);
-        reason.push('…');
-    }
-    reason
-}
-
 /// The captions among `texts`: without white space at their ends, and without blank ones.
 fn not_blank<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     texts
@@ -259,12 +248,5 @@ mod tests {
             "1 image with 1 caption, 0 negatives; 4 skipped: 3 without a text, 1 empty text. The first: \
              b.txt: empty text: b.txt; c.jpg: without a text: c.txt; d.jpg: without a text: d.txt"
         );
-    }
-
-    #[test]
-    fn a_reason_is_cut_between_characters() {
-        let long = reason("image not found", "é".repeat(100_000));
-        assert!(long.starts_with("image not found: éé"), "{long}");
-        assert_eq!(long.chars().count(), 241);
     }
 }

@@ -107,8 +107,26 @@ pub enum Style {
     Negclip,
     Replace,
     Mixed,
+    /// Not of scenes.
+    Swap,
+    /// Not of scenes.
+    Shuffle,
     /// Those that the set brings.
     File,
+}
+
+impl Style {
+    /// How negatives are made of a set's captions; `None` where they aren't.
+    pub fn of_captions(self) -> Option<clove_negatives::Style> {
+        match self {
+            Self::None | Self::File => None,
+            Self::Negclip => Some(clove_negatives::Style::Negclip),
+            Self::Replace => Some(clove_negatives::Style::Replace),
+            Self::Mixed => Some(clove_negatives::Style::Mixed),
+            Self::Swap => Some(clove_negatives::Style::Swap),
+            Self::Shuffle => Some(clove_negatives::Style::Shuffle),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]

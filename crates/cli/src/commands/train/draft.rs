@@ -204,13 +204,14 @@ fn negatives(keys: &mut Document, data: &Data) -> Result<Negatives> {
         (Kind::Scenes, _) if data.texts == Some(TextKind::Alt) => {
             Some("hard negatives are made of full captions; with texts = \"alt\" use \"none\"")
         }
-        (Kind::Scenes, _) | (Kind::JsonLines, Style::File) => None,
-        (Kind::Folder, Style::File) => {
-            Some("a folder of texts brings no negatives; use \"none\", or the kind \"json-lines\"")
-        }
-        _ => Some(
-            "this style is made of scenes alone; use \"none\", or \"file\" for those that JSON lines bring",
+        (Kind::Scenes, Style::Swap | Style::Shuffle) => Some(
+            "scenes have negatives of their own, and none of this style; use \"none\", \"negclip\", \"replace\" or \"mixed\"",
         ),
+        (Kind::Folder, Style::File) => Some(
+            "a folder of texts brings no negatives; use \"none\", one that is made of captions (\"replace\", \"negclip\", \"swap\", \
+             \"shuffle\" or \"mixed\"), or the kind \"json-lines\"",
+        ),
+        _ => None,
     };
     if let Some(problem) = problem {
         return Err(keys.wrong("negatives.style", problem));

@@ -20,7 +20,7 @@ use clove::weights::Precision;
 use clove_data::run::{Position, RunFolder, write_model_dir};
 use indicatif::HumanCount;
 
-use self::config::{Config, Start};
+use self::config::{Config, Start, Style};
 use self::document::Document;
 use self::draft::Draft;
 use self::loader::{Loaded, Loader};
@@ -48,7 +48,7 @@ pub fn run(args: &Train) -> Result<()> {
         &config,
         parts.tokenizer.clone(),
         parts.preprocess.clone(),
-    );
+    )?;
     if args.dry_run {
         let plan = plan.into_iter().chain(cut(&samples, &parts));
         return dry_run(&config, plan, &samples);
@@ -119,6 +119,11 @@ fn dry_run(config: &Config, plan: impl Iterator<Item = String>, samples: &Sample
         format!("out: {}{remark}", config.out.display()),
     ];
     lines.extend(plan);
+    if let Some(estimate) = samples.estimate() {
+        lines.push(format!("negatives of the first: {}", estimate.summary()));
+        lines.push(estimate.kinds().trim_end().to_owned());
+        lines.extend(estimate.why_none().map(|why| format!("  {why}")));
+    }
     lines.push("the first captions, with their negatives:".to_owned());
     for position in 0..SHOWN.min(config.train.batch as u64) {
         let words = samples.words_at(position);
@@ -141,6 +146,8 @@ struct Run<'a> {
     /// Pairs learned from in this sitting, and since when.
     pairs: usize,
     began: Instant,
+    /// Those of the pairs whose caption had no negative.
+    without: usize,
 }
 
 impl<'a> Run<'a> {
@@ -186,6 +193,7 @@ impl<'a> Run<'a> {
             saved,
             pairs: 0,
             began: Instant::now(),
+            without: 0,
         })
     }
 
@@ -220,6 +228,8 @@ impl<'a> Run<'a> {
             };
             let pairs = loaded.batch.texts.len();
             self.pairs += pairs;
+            let negatives = loaded.batch.negatives.iter();
+            self.without += negatives.filter(|negatives| negatives.is_empty()).count();
             self.session
                 .record(&report, pairs as f64 / began.elapsed().as_secs_f64())?;
             progress.say(&format!(
@@ -326,6 +336,13 @@ fn finish(config: &Config, parts: &Parts, run: &Run<'_>) -> Result<()> {
         run.loader.waited().as_secs_f64(),
         run.began.elapsed().as_secs_f64()
     ));
+    if run.without > 0 && config.negatives.style != Style::None {
+        output::note(&format!(
+            "{} of the {} captions of this sitting had no negative",
+            HumanCount(run.without as u64),
+            HumanCount(run.pairs as u64)
+        ));
+    }
     if run.position.skipped > 0 {
         output::note(&format!(
             "{} samples couldn't be read; {} names them",

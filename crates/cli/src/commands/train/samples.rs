@@ -7,12 +7,14 @@ use clove::preprocess::{Preprocess, RandomResizedCrop, crop_resize};
 use clove::tokenizer::{Encoding, Tokenizer};
 use clove::train::Order;
 use clove_data::sets::{ImageTextSet, Sample};
+use clove_negatives::{Generator, Made, Request};
 use clove_scenes::Random;
 use indicatif::HumanCount;
 use rayon::prelude::*;
 
 use super::config::{Config, Data, Kind, Style, TextKind};
 use super::draft::Draft;
+use crate::negatives::{self, Yield};
 use crate::{output, photos};
 
 /// What there is to learn from.
@@ -68,10 +70,21 @@ pub struct Samples {
     seed: u64,
     texts: Texts,
     crop: RandomResizedCrop,
+    negatives: Negatives,
     /// Most negatives that a set's sample gives.
-    negatives: usize,
+    per_caption: usize,
     tokenizer: Tokenizer,
     preprocess: Preprocess,
+}
+
+/// Where the negatives of a set's sample come from.
+#[derive(Debug)]
+enum Negatives {
+    None,
+    /// The set brings them.
+    File,
+    /// They're made of the caption.
+    Made(Box<Generator>, clove_negatives::Style),
 }
 
 /// A sample as the trainer takes it.
@@ -112,33 +125,40 @@ impl Samples {
         config: &Config,
         tokenizer: Tokenizer,
         preprocess: Preprocess,
-    ) -> Self {
-        let negatives = config.negatives.per_caption;
+    ) -> Result<Self> {
+        let per_caption = config.negatives.per_caption;
+        let style = config.negatives.style;
         let texts = match config.data.texts {
             Some(TextKind::Alt) => Texts::AltTexts,
             _ => Texts::Captions {
-                style: match config.negatives.style {
-                    Style::None | Style::File => None,
+                style: match style {
                     Style::Negclip => Some(clove_scenes::Style::NegClip),
                     Style::Replace => Some(clove_scenes::Style::Replace),
                     Style::Mixed => Some(clove_scenes::Style::Mixed),
+                    Style::None | Style::File | Style::Swap | Style::Shuffle => None,
                 },
-                negatives,
+                negatives: per_caption,
             },
         };
-        Self {
+        let negatives = match (&source, style.of_captions()) {
+            (Source::Set(_), Some(style)) => {
+                Negatives::Made(Box::new(negatives::generator()?), style)
+            }
+            (Source::Set(_), None) if style == Style::File => Negatives::File,
+            // Scenes bring their own, by `texts`.
+            _ => Negatives::None,
+        };
+        Ok(Self {
             order: Order::new(config.seed, source.len()),
             source,
             seed: config.seed,
             texts,
             crop: config.crop(),
-            negatives: match config.negatives.style {
-                Style::File => negatives,
-                _ => 0,
-            },
+            negatives,
+            per_caption,
             tokenizer,
             preprocess,
-        }
+        })
     }
 
     /// The sample at a position.
@@ -164,10 +184,15 @@ impl Samples {
                 (pixels, self.choose(sample, epoch, index))
             }
         };
+        let text = self.tokenizer.encode(&words.caption);
+        let mut negatives = self.tokenizer.encode_batch(&words.negatives);
+        // A change may lie beyond the model's context, or between words that it doesn't know: such a negative would push the image
+        // away from its own caption.
+        negatives.retain(|negative| negative.ids != text.ids);
         Ok(Example {
             pixels,
-            text: self.tokenizer.encode(&words.caption),
-            negatives: self.tokenizer.encode_batch(&words.negatives),
+            text,
+            negatives,
         })
     }
 
@@ -200,8 +225,32 @@ impl Samples {
 
     /// The caption of this epoch, and its negatives.
     fn choose(&self, sample: &Sample, epoch: u64, index: u64) -> Words {
+        let place = self.caption(sample, epoch, index);
+        let caption = &sample.captions[place];
+        let negatives = match &self.negatives {
+            Negatives::None => Vec::new(),
+            Negatives::File => self.brought(sample, caption, epoch, index),
+            Negatives::Made(generator, style) => {
+                let made = self.make(generator, *style, sample, epoch, index);
+                let texts = made.negatives.into_iter();
+                texts.map(|negative| negative.text).collect()
+            }
+        };
+        Words {
+            place: sample.image.display().to_string(),
+            caption: caption.clone(),
+            negatives,
+        }
+    }
+
+    /// The place of the caption of this epoch.
+    fn caption(&self, sample: &Sample, epoch: u64, index: u64) -> usize {
         let mut random = self.random(epoch, index, purpose::CAPTION);
-        let caption = &sample.captions[random.below(sample.captions.len())];
+        random.below(sample.captions.len())
+    }
+
+    /// Negatives that the set brings.
+    fn brought(&self, sample: &Sample, caption: &str, epoch: u64, index: u64) -> Vec<String> {
         let mut negatives: Vec<&String> = sample
             .negatives
             .iter()
@@ -210,12 +259,53 @@ impl Samples {
             .collect();
         self.random(epoch, index, purpose::NEGATIVES)
             .shuffle(&mut negatives);
-        negatives.truncate(self.negatives);
-        Words {
-            place: sample.image.display().to_string(),
-            caption: caption.clone(),
-            negatives: negatives.into_iter().cloned().collect(),
-        }
+        negatives.truncate(self.per_caption);
+        negatives.into_iter().cloned().collect()
+    }
+
+    /// Negatives made of the caption of this epoch. They're others in each.
+    fn make(
+        &self,
+        generator: &Generator,
+        style: clove_negatives::Style,
+        sample: &Sample,
+        epoch: u64,
+        index: u64,
+    ) -> Made {
+        let place = self.caption(sample, epoch, index);
+        let (before, after) = (&sample.captions[..place], &sample.captions[place + 1..]);
+        let others: Vec<&str> = before.iter().chain(after).map(String::as_str).collect();
+        generator.negatives(&Request {
+            caption: &sample.captions[place],
+            others: &others,
+            style,
+            count: self.per_caption,
+            seed: self.seed,
+            epoch,
+            index,
+        })
+    }
+
+    /// What the first captions in the order of training give, where negatives are made of them.
+    pub fn estimate(&self) -> Option<Yield> {
+        const TRIED: u64 = 1_024;
+        let (Source::Set(set), Negatives::Made(generator, style)) = (&self.source, &self.negatives)
+        else {
+            return None;
+        };
+        let found = (0..TRIED.min(self.source.len()))
+            .into_par_iter()
+            .map(|position| {
+                let (epoch, index) = self.order.at(position);
+                let sample = &set.samples[index as usize];
+                let mut found = Yield::default();
+                found.add(&self.make(generator, *style, sample, epoch, index));
+                found
+            });
+        Some(found.reduce(Yield::default, |mut all, found| {
+            all.absorb(found);
+            all
+        }))
     }
 
     /// A photo's normalised pixels, cropped at random.
@@ -255,7 +345,8 @@ impl Samples {
                 .samples
                 .par_iter()
                 .map(|sample| {
-                    let negatives = sample.negatives.iter().filter(|_| self.negatives > 0);
+                    let is_brought = matches!(self.negatives, Negatives::File);
+                    let negatives = sample.negatives.iter().filter(|_| is_brought);
                     count(sample.captions.iter().chain(negatives).collect())
                 })
                 .reduce(|| (0, 0), add),
