@@ -33,8 +33,9 @@ fn main() {
     let mut out = None;
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "--data" => data = args.next().map(PathBuf::from).unwrap(),
-            "--out" => out = args.next().map(PathBuf::from),
+            "--data" => data = package().join("..").join(args.next().unwrap()),
+            // cargo runs a benchmark in its package's folder; paths are meant from the root.
+            "--out" => out = args.next().map(|out| package().join("..").join(out)),
             // cargo adds `--bench`.
             "--bench" => {}
             _ => panic!("usage: cargo xtask bench negatives [--data DIR] [--out FILE.md]"),
@@ -172,7 +173,7 @@ fn yields(generator: &Generator, sets: &[(&str, &[String])]) -> String {
     for style in Style::ALL {
         for (name, captions) in sets {
             let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-            let mut with = 0;
+            let mut with = 0_usize;
             for (index, caption) in captions.iter().enumerate() {
                 for negative in make(generator, caption, style, 1, index) {
                     with += 1;

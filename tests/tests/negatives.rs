@@ -172,6 +172,11 @@ fn exchanges_that_change_nothing_are_not_made() {
         texts(&swapped).contains(&"A horse is riding a man"),
         "{swapped:?}"
     );
+    let swapped = many("a red ball on a cube", Style::Swap);
+    assert!(
+        texts(&swapped).contains(&"a ball on a red cube"),
+        "{swapped:?}"
+    );
     let swapped = many("a red ball and a blue cube", Style::Swap);
     for negative in &swapped {
         assert!(

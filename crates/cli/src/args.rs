@@ -49,7 +49,7 @@ pub enum Command {
 
 #[derive(Debug, ArgsDerive)]
 #[command(
-    after_help = "Fine-tunes a small pretrained model on captions of drawn scenes with several kinds of hard negatives, patches it, and\n\
+    after_help = "Fine-tunes a small pretrained model on captions of drawn scenes with several kinds of hard negatives, patches it, and \
                   measures composition and recognition. Ctrl-C stops it; the same command goes on from there.\n\n\
                   Examples:\n  clove lab\n  clove lab --seeds 3 --out lab-3-seeds\n  clove lab --from-scratch --out lab-from-scratch"
 )]
@@ -72,7 +72,7 @@ pub struct Lab {
 
 #[derive(Debug, ArgsDerive)]
 #[command(
-    after_help = "The folder `out` of the configuration gets run.toml (every key, with its value), metrics.jsonl, TensorBoard events,\n\
+    after_help = "The folder `out` of the configuration gets run.toml (every key, with its value), metrics.jsonl, TensorBoard events, \
                   checkpoints, and at the end model/, which every other command takes. Ctrl-C saves and stops; --resume goes on.\n\n\
                   Examples:\n  clove train train.toml --dry-run\n  clove train train.toml --set optimizer.learning_rate=1e-5 --set out=runs/low\n  \
                   clove train train.toml --resume"
@@ -228,11 +228,11 @@ pub struct Preprocess {
 #[command(
     after_help = "Writes a JSON object a line, as `clove train` reads them where each has its image too:\n  \
                   {\"caption\": \"a man riding a horse\", \"negatives\": [{\"text\": \"a man riding a cow\", \"kind\": \"replace_obj\", \"from\": \"horse\", \"to\": \"cow\"}]}\n\n\
-                  There's a line for each caption, in their order; without negatives where none can be made: of a blank line, of a\n\
-                  caption of more than 16,384 bytes, whose end isn't written either, and of a row that can't be read. How many there\n\
+                  There's a line for each caption, in their order; without negatives where none can be made: of a blank line, of a \
+                  caption of more than 16,384 bytes, whose end isn't written either, and of a row that can't be read. How many there \
                   are, and why not more, is told on stderr.\n\n\
                   text: a caption a line. csv, tsv: the column caption or title. json-lines: the field captions, caption, text or title.\n\
-                  webdataset: a tar file; of each .json file in it the field top_caption, caption or captions. A field holds one caption\n\
+                  webdataset: a tar file; of each .json file in it the field top_caption, caption or captions. A field holds one caption \
                   or a list of them; those of a list are captions of one image, and none becomes another's negative.\n\n\
                   Examples:\n  clove negatives --input captions.txt --out negatives.jsonl\n  \
                   clove negatives --style mixed --per-caption 4 --input captions.csv --field alt_text > negatives.jsonl\n  \
@@ -308,7 +308,7 @@ pub enum CaptionFormat {
 
 #[derive(Debug, ArgsDerive)]
 #[command(
-    after_help = "theta = (1 - alpha) * pretrained + alpha * finetuned, over every tensor. The CLoVe paper uses 0.6; choose alpha on\n\
+    after_help = "theta = (1 - alpha) * pretrained + alpha * finetuned, over every tensor. The CLoVe paper uses 0.6; choose alpha on \
                   held-out data, not on the benchmark that you report.\n\n\
                   Examples:\n  clove patch --pretrained clip-vit-base-patch32 --finetuned my-run --alpha 0.6 --out patched\n  \
                   clove patch --pretrained clove-lab/models/pretrained --finetuned clove-lab/models/clove \\\n    --sweep 0:1:0.1 --select scenes --out patched"

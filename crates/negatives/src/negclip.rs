@@ -11,7 +11,7 @@ use clove_random::Random;
 
 use crate::lexicon::Lexicon;
 use crate::phrases::{Analysis, Chunk};
-use crate::swap::{Exchange, exchanged, is_symmetric};
+use crate::swap::{Change, changed, is_symmetric};
 use crate::tagger::Tag;
 use crate::{Kind, Negative};
 
@@ -25,25 +25,20 @@ pub fn offers(
     random: &mut Random,
     count: usize,
 ) -> Vec<Negative> {
-    let mut exchanges = Vec::new();
+    let mut changes = Vec::new();
     let mut pool =
         |parts: Vec<Range<usize>>, kind, fits: &dyn Fn(&Range<usize>, &Range<usize>) -> bool| {
-            let from = exchanges.len();
             let parts = &parts[..parts.len().min(MOST_PARTS)];
-            for (at, first) in parts.iter().enumerate() {
-                for second in parts[at + 1..].iter().filter(|second| fits(first, second)) {
-                    exchanges.push(Exchange {
-                        first: first.clone(),
-                        second: second.clone(),
-                        kind,
-                        share: 1,
-                    });
-                }
-            }
-            let share = (exchanges.len() - from) as u64;
-            for exchange in &mut exchanges[from..] {
-                exchange.share = share;
-            }
+            let pairs: Vec<_> = parts
+                .iter()
+                .enumerate()
+                .flat_map(|(at, first)| parts[at + 1..].iter().map(move |second| (first, second)))
+                .filter(|(first, second)| fits(first, second))
+                .collect();
+            let share = pairs.len() as u64;
+            changes.extend(pairs.into_iter().map(|(first, second)| {
+                Change::exchange(first.clone(), second.clone(), kind, share)
+            }));
         };
     let chunk_of = |range: &Range<usize>| {
         analysis
@@ -93,7 +88,7 @@ pub fn offers(
     };
     pool(tagged(Tag::is_adverb), Kind::SwapAttribute, &apart);
     pool(tagged(Tag::is_adjective), Kind::SwapAttribute, &apart);
-    exchanged(lexicon, analysis, exchanges, random, count)
+    changed(lexicon, analysis, changes, random, count)
 }
 
 /// Runs of verbs, with the adverbs among them, outside of chunks.

@@ -28,10 +28,20 @@ pub fn key(text: &str) -> String {
 pub fn splice(caption: &str, of: &[Token], edits: &[Edit]) -> Option<String> {
     let mut text = String::with_capacity(caption.len() + 16);
     let mut at = 0;
+    let words = of.iter().filter(|token| token.word).count();
+    let titled = of
+        .iter()
+        .filter(|token| token.word && token.capital)
+        .count()
+        * 4
+        > words * 3;
     for edit in edits {
         let (from, to) = (of[edit.start].start, of[edit.end - 1].end);
         text.push_str(&caption[at..from]);
-        text.push_str(&cased(&caption[from..to], &edit.text));
+        // Within a sentence a capital belongs to a name, which goes with it.
+        let begins =
+            edit.start == 0 || matches!(of[edit.start - 1].lower.as_str(), "." | "!" | "?");
+        text.push_str(&cased(&caption[from..to], &edit.text, begins || titled));
         at = to;
     }
     text.push_str(&caption[at..]);
@@ -59,13 +69,13 @@ fn is_determiner(word: &str) -> bool {
     )
 }
 
-/// A text in the case of what it replaces: A CAT, A dog; a word moved from a sentence's beginning loses its capital.
-fn cased(original: &str, text: &str) -> String {
+/// A text in the case of what it replaces: all capitals, or where it `begins` something its first letter.
+fn cased(original: &str, text: &str, begins: bool) -> String {
     let letters = || original.chars().filter(|letter| letter.is_alphabetic());
     if letters().count() > 1 && letters().all(char::is_uppercase) {
         return text.to_uppercase();
     }
-    if letters().next().is_some_and(char::is_uppercase) {
+    if begins && letters().next().is_some_and(char::is_uppercase) {
         let mut chars = text.chars();
         return match chars.next() {
             Some(first) => first.to_uppercase().chain(chars).collect(),
@@ -115,6 +125,13 @@ mod tests {
             ("An old man", &[(1, 2, "young")], Some("A young man")),
             ("DOGS RUN", &[(0, 1, "cats")], Some("CATS RUN")),
             ("Dogs  run", &[(0, 1, "cats")], Some("Cats  run")),
+            ("an African dog", &[(1, 3, "cat")], Some("a cat")),
+            ("A Red Dog Runs", &[(2, 3, "cat")], Some("A Red Cat Runs")),
+            (
+                "Dogs run. Cats sit.",
+                &[(3, 4, "birds")],
+                Some("Dogs run. Birds sit."),
+            ),
             ("He saw a hour", &[(0, 1, "she")], Some("She saw a hour")),
             ("on a bus", &[(2, 3, "hour")], Some("on an hour")),
             ("a big big dog", &[(3, 4, "cat")], Some("a big big cat")),

@@ -23,14 +23,86 @@ const PATIENCE: i32 = BIT;
 /// Parts that are looked at in each caption: pairs grow with their square.
 const MOST_PARTS: usize = 8;
 
-/// Two parts of a caption that could change places, the first before the second.
+/// A change of two parts of a caption, the first before the second: tokens, and the tokens that come in their place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exchange {
-    pub first: Range<usize>,
-    pub second: Range<usize>,
-    pub kind: Kind,
-    /// How welcome it is beside those of other pools.
-    pub share: u64,
+pub struct Change {
+    first: (Range<usize>, Vec<Range<usize>>),
+    second: (Range<usize>, Vec<Range<usize>>),
+    kind: Kind,
+    /// How many of its pool there are: a pool with many is no likelier than one with few.
+    share: u64,
+}
+
+impl Change {
+    /// Two parts change places.
+    pub fn exchange(first: Range<usize>, second: Range<usize>, kind: Kind, share: u64) -> Self {
+        Self {
+            first: (first.clone(), vec![second.clone()]),
+            second: (second, vec![first]),
+            kind,
+            share,
+        }
+    }
+
+    /// One's modifier comes before the other's head.
+    fn hand_over(modifier: usize, giver: &Range<usize>, taker: &Range<usize>) -> Self {
+        let given = (modifier..giver.end, vec![giver.clone()]);
+        let taken = (taker.clone(), vec![modifier..modifier + 1, taker.clone()]);
+        let (first, second) = if giver.start < taker.start {
+            (given, taken)
+        } else {
+            (taken, given)
+        };
+        Self {
+            first,
+            second,
+            kind: Kind::SwapAttribute,
+            share: 1,
+        }
+    }
+
+    /// What the caption costs more after it.
+    fn extra_cost(&self, lexicon: &Lexicon, analysis: &Analysis<'_>) -> i32 {
+        let between = self.first.0.end..self.second.0.start;
+        let (before, after) = (
+            analysis.before(self.first.0.start),
+            analysis.after(self.second.0.end),
+        );
+        let mut places: Vec<Place> = Vec::with_capacity(16);
+        let mut run = |parts: &mut dyn Iterator<Item = &Range<usize>>| {
+            places.clear();
+            for part in parts {
+                places.extend(analysis.words(part));
+            }
+            lexicon.fluency.run(before, &places, after)
+        };
+        let (first, second) = (&self.first, &self.second);
+        run(&mut first.1.iter().chain([&between]).chain(&second.1))
+            - run(&mut [&first.0, &between, &second.0].into_iter())
+    }
+
+    /// The caption with the change made; none if grammar forbids it.
+    fn make(&self, analysis: &Analysis<'_>) -> Option<Negative> {
+        let edit = |(tokens, parts): &(Range<usize>, Vec<Range<usize>>)| {
+            let words: Vec<String> = parts
+                .iter()
+                .map(|part| moved(analysis.caption, &analysis.tokens, part.start, part.end))
+                .collect();
+            Edit {
+                start: tokens.start,
+                end: tokens.end,
+                text: words.join(" "),
+            }
+        };
+        let edits = [edit(&self.first), edit(&self.second)];
+        let text = splice(analysis.caption, &analysis.tokens, &edits)?;
+        Some(Negative {
+            text,
+            kind: self.kind,
+            from: analysis.slice(&self.first.0).to_owned(),
+            to: analysis.slice(&self.second.0).to_owned(),
+        })
+    }
 }
 
 /// Negatives in a random order, the more fluent the sooner.
@@ -40,161 +112,88 @@ pub fn offers(
     random: &mut Random,
     count: usize,
 ) -> Vec<Negative> {
-    let mut exchanges = Vec::new();
+    let mut changes = Vec::new();
     let chunks = &analysis.chunks[..analysis.chunks.len().min(MOST_PARTS)];
     for (at, one) in chunks.iter().enumerate() {
         for other in &chunks[at + 1..] {
-            let mut add = |first: &Range<usize>, second: &Range<usize>, kind| {
-                exchanges.push(Exchange {
-                    first: first.clone(),
-                    second: second.clone(),
-                    kind,
-                    share: 1,
-                });
-            };
             if heads_differ(analysis, one, other) {
-                if same_number(analysis, one, other)
-                    && !(is_symmetric(analysis, one, other) && bare(one) && bare(other))
-                {
-                    add(&one.head, &other.head, Kind::SwapObject);
-                }
-                if !is_symmetric(analysis, one, other) && !agreement_breaks(analysis, one, other) {
-                    add(&one.tokens, &other.tokens, Kind::SwapObject);
-                }
-                for first in &one.modifiers {
-                    for second in &other.modifiers {
-                        if numbers_alike(analysis, *first, *second) {
-                            add(
-                                &(*first..first + 1),
-                                &(*second..second + 1),
-                                Kind::SwapAttribute,
-                            );
-                        }
-                    }
-                }
+                objects(analysis, one, other, &mut changes);
+                attributes(analysis, one, other, &mut changes);
             }
         }
     }
-    let mut offers = exchanged(lexicon, analysis, exchanges, random, count);
-    if offers.len() < count {
-        offers.extend(handed_over(analysis, chunks, random));
-    }
-    offers
+    changed(lexicon, analysis, changes, random, count)
 }
 
-/// Does the exchanges, the welcome ones sooner; a few more than `count`, since some may turn out to say the same.
-pub fn exchanged(
+fn objects(analysis: &Analysis<'_>, one: &Chunk, other: &Chunk, into: &mut Vec<Change>) {
+    let symmetric = is_symmetric(analysis, one, other);
+    let mut add = |first: &Range<usize>, second: &Range<usize>| {
+        into.push(Change::exchange(
+            first.clone(),
+            second.clone(),
+            Kind::SwapObject,
+            1,
+        ));
+    };
+    if same_number(analysis, one, other) && !(symmetric && bare(one) && bare(other)) {
+        add(&one.head, &other.head);
+    }
+    if !symmetric && !agreement_breaks(analysis, one, other) {
+        add(&one.tokens, &other.tokens);
+    }
+}
+
+fn attributes(analysis: &Analysis<'_>, one: &Chunk, other: &Chunk, into: &mut Vec<Change>) {
+    for &first in &one.modifiers {
+        for &second in &other.modifiers {
+            if numbers_alike(analysis, first, second) {
+                let (first, second) = (first..first + 1, second..second + 1);
+                into.push(Change::exchange(first, second, Kind::SwapAttribute, 1));
+            }
+        }
+    }
+    // Where only one has an adjective, right before its head, the other can have it.
+    for (giver, taker) in [(one, other), (other, one)] {
+        if let [modifier] = giver.modifiers[..]
+            && taker.modifiers.is_empty()
+            && analysis.tags[modifier] != Tag::CD
+            && modifier + 1 == giver.head.start
+        {
+            into.push(Change::hand_over(modifier, &giver.head, &taker.head));
+        }
+    }
+}
+
+/// Makes changes, the welcome ones sooner; a few more than `count`, since some may turn out to say the same.
+pub fn changed(
     lexicon: &Lexicon,
     analysis: &Analysis<'_>,
-    exchanges: Vec<Exchange>,
+    changes: Vec<Change>,
     random: &mut Random,
     count: usize,
 ) -> Vec<Negative> {
-    let mut weighted: Vec<(Exchange, u64)> = exchanges
+    let mut weighted: Vec<(Change, u64)> = changes
         .into_iter()
-        .filter(|exchange| {
-            exchange.first.end <= exchange.second.start
+        .filter(|change| {
+            let (first, second) = (&change.first.0, &change.second.0);
+            first.end <= second.start
                 && !analysis
-                    .slice(&exchange.first)
-                    .eq_ignore_ascii_case(analysis.slice(&exchange.second))
+                    .slice(first)
+                    .eq_ignore_ascii_case(analysis.slice(second))
         })
-        .map(|exchange| {
-            let extra = extra_cost(lexicon, analysis, &exchange);
-            let weight = (willingness(extra, PATIENCE) * 16 / exchange.share.max(1)).max(1);
-            (exchange, weight)
+        .map(|change| {
+            let extra = change.extra_cost(lexicon, analysis);
+            let weight = (willingness(extra, PATIENCE) * 16 / change.share.max(1)).max(1);
+            (change, weight)
         })
         .collect();
     let mut offers = Vec::new();
     while offers.len() < count.saturating_add(2) && !weighted.is_empty() {
         let total = weighted.iter().map(|(_, weight)| weight).sum();
         let at = draw(random, total, weighted.iter().map(|(_, weight)| *weight));
-        let (exchange, _) = weighted.swap_remove(at);
-        let place = |range: &Range<usize>, other: &Range<usize>| Edit {
-            start: range.start,
-            end: range.end,
-            text: moved(analysis.caption, &analysis.tokens, other.start, other.end),
-        };
-        let edits = [
-            place(&exchange.first, &exchange.second),
-            place(&exchange.second, &exchange.first),
-        ];
-        if let Some(text) = splice(analysis.caption, &analysis.tokens, &edits) {
-            offers.push(Negative {
-                text,
-                kind: exchange.kind,
-                from: analysis.slice(&exchange.first).to_owned(),
-                to: analysis.slice(&exchange.second).to_owned(),
-            });
-        }
+        let (change, _) = weighted.swap_remove(at);
+        offers.extend(change.make(analysis));
     }
-    offers
-}
-
-/// What the caption costs more after an exchange.
-fn extra_cost(lexicon: &Lexicon, analysis: &Analysis<'_>, exchange: &Exchange) -> i32 {
-    let Exchange { first, second, .. } = exchange;
-    let between = first.end..second.start;
-    let (before, after) = (analysis.before(first.start), analysis.after(second.end));
-    let words = |ranges: [&Range<usize>; 3]| -> Vec<Place> {
-        ranges
-            .into_iter()
-            .flat_map(|range| analysis.words(range))
-            .collect()
-    };
-    let run = |places: &[Place]| lexicon.fluency.run(before, places, after);
-    run(&words([second, &between, first])) - run(&words([first, &between, second]))
-}
-
-/// Of chunks of which only one has a modifier, that modifier before the other's head.
-fn handed_over(analysis: &Analysis<'_>, chunks: &[Chunk], random: &mut Random) -> Vec<Negative> {
-    let mut offers = Vec::new();
-    for (at, giver) in chunks.iter().enumerate() {
-        for (place, taker) in chunks.iter().enumerate() {
-            let [modifier] = giver.modifiers[..] else {
-                continue;
-            };
-            if at == place
-                || !taker.modifiers.is_empty()
-                || analysis.tags[modifier] == Tag::CD
-                || modifier + 1 != giver.head.start
-                || !heads_differ(analysis, giver, taker)
-            {
-                continue;
-            }
-            let text = |range: &Range<usize>| {
-                moved(analysis.caption, &analysis.tokens, range.start, range.end)
-            };
-            let word = text(&(modifier..modifier + 1));
-            let given = Edit {
-                start: modifier,
-                end: giver.head.end,
-                text: text(&giver.head),
-            };
-            let taken = Edit {
-                start: taker.head.start,
-                end: taker.head.end,
-                text: format!("{word} {}", text(&taker.head)),
-            };
-            let (from, to) = (
-                analysis.slice(&(modifier..giver.head.end)).to_owned(),
-                taken.text.clone(),
-            );
-            let edits = if at < place {
-                [given, taken]
-            } else {
-                [taken, given]
-            };
-            if let Some(text) = splice(analysis.caption, &analysis.tokens, &edits) {
-                offers.push(Negative {
-                    text,
-                    kind: Kind::SwapAttribute,
-                    from,
-                    to,
-                });
-            }
-        }
-    }
-    random.shuffle(&mut offers);
     offers
 }
 

@@ -17,14 +17,16 @@ pub(super) fn read(
     let mut archive = tar::Archive::new(input);
     let entries = archive.entries().map_err(|source| text::io(name, source))?;
     let (mut rows, mut others) = (0_u64, 0_u64);
-    let mut place = "the beginning".to_owned();
+    // The member at hand; none as long as nothing looks like one.
+    let mut member = None;
     for entry in entries {
         let read = entry.and_then(|mut entry| {
-            place = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let extension = Path::new(&path).extension();
             let is_row = entry.header().entry_type().is_file()
-                && Path::new(&place)
-                    .extension()
-                    .is_some_and(|extension| extension == "json");
+                && extension.is_some_and(|extension| extension == "json");
+            // Escaped: a name out of a file may hold what a terminal would obey.
+            member = Some(format!("{path:?}"));
             is_row.then(|| read_member(&mut entry)).transpose()
         });
         match read {
@@ -35,24 +37,22 @@ pub(super) fn read(
                 } else {
                     captions(&bytes, fields)
                 };
-                // Escaped: a name out of a file may hold what a terminal would obey.
-                if take(Row::new(captions, || format!("{place:?}"))).is_break() {
+                if take(Row::new(captions, || member.clone().unwrap_or_default())).is_break() {
                     return Ok(());
                 }
             }
             Ok(None) => others += 1,
             // Without its lengths a tar file has no places to go on from.
             Err(error) => {
-                let kind = if rows + others == 0 {
-                    "no tar file"
-                } else {
-                    "damaged"
+                let (kind, place) = match &member {
+                    Some(member) => ("damaged", format!("in or after {member}")),
+                    None => ("no tar file", "the beginning".to_owned()),
                 };
                 let error = error.to_string();
                 // What tar adds quotes whole headers.
                 let error = error.split(" when ").next().unwrap_or_default();
                 let _ = take(Row::Unreadable(Unreadable {
-                    place: format!("after {place:?}"),
+                    place,
                     reason: reason(kind, format_args!("{error}; what follows is lost")),
                     shown: None,
                 }));
@@ -108,7 +108,7 @@ mod tests {
             ("0.jpg", "no image"),
             ("0.txt", "a"),
             ("1.json", "{\n  \"captions\": [\"c\", \"d\"]\n}\n"),
-            ("2.json", "{\n  \"caption\"\n}\n"),
+            ("2.json", "{\n  \"caption\": 1,\n  x\n}\n"),
             (&long, "{\"caption\": \"e\"}"),
         ]);
         let found = rows(&shard, Format::Webdataset, None).unwrap();
@@ -155,6 +155,6 @@ mod tests {
             assert!(last.shown.is_none() && last.reason.ends_with("; what follows is lost"));
         }
         let words = rows(&[b'x'; 2_000], Format::Webdataset, None).unwrap();
-        assert!(short(&words)[0].starts_with("! after \"the beginning\": no tar file: "));
+        assert!(short(&words)[0].starts_with("! the beginning: no tar file: "));
     }
 }
