@@ -5,8 +5,8 @@
 use std::str::FromStr;
 
 pub use burn::tensor::Device;
-use burn::tensor::DeviceKind;
-use burn::tensor::wgpu::{WgpuBackend, wgpu};
+#[cfg(not(target_family = "wasm"))]
+use burn::tensor::wgpu::wgpu;
 use thiserror::Error;
 
 /// What a user asks for.
@@ -75,6 +75,7 @@ fn found(count: usize) -> String {
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
 /// A GPU as the graphics driver describes it.
 #[derive(Debug, Clone)]
 pub struct Adapter {
@@ -94,6 +95,7 @@ pub struct Adapter {
     index: usize,
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl Adapter {
     /// Whether it's a program that plays a GPU, such as llvmpipe.
     #[must_use]
@@ -125,7 +127,10 @@ pub struct OpenDevice {
     pub is_gpu: bool,
 }
 
-fn cpu() -> OpenDevice {
+/// The CPU, by burn's own back end.
+#[cfg(feature = "cpu")]
+#[must_use]
+pub fn cpu() -> OpenDevice {
     OpenDevice {
         device: Device::flex(),
         description: "cpu".to_owned(),
@@ -137,9 +142,10 @@ fn cpu() -> OpenDevice {
 mod native {
     use std::sync::{Mutex, PoisonError};
 
-    use super::{
-        Adapter, Device, DeviceChoice, DeviceError, DeviceKind, OpenDevice, WgpuBackend, cpu, wgpu,
-    };
+    use burn::tensor::DeviceKind;
+    use burn::tensor::wgpu::{WgpuBackend, wgpu};
+
+    use super::{Adapter, Device, DeviceChoice, DeviceError, OpenDevice, cpu};
 
     /// The GPUs of this machine: those of the system's own API (Vulkan, Metal, DirectX 12), or where it has none those of
     /// OpenGL. Real ones come first, so that `gpu:0` is the best.
@@ -264,3 +270,22 @@ mod native {
 
 #[cfg(not(target_family = "wasm"))]
 pub use native::{adapters, open};
+
+/// The GPU of this tab, which the caller has looked at and names. Once a tab: a second time is an error.
+///
+/// # Errors
+/// When the browser gives no device.
+#[cfg(all(target_family = "wasm", feature = "gpu"))]
+pub async fn webgpu(name: String) -> Result<OpenDevice, DeviceError> {
+    match Device::wgpu_options().init_async().await {
+        Ok(device) => Ok(OpenDevice {
+            device,
+            description: name,
+            is_gpu: true,
+        }),
+        Err(error) => Err(DeviceError::Open {
+            name,
+            reason: error.to_string(),
+        }),
+    }
+}

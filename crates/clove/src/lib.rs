@@ -13,6 +13,7 @@ pub mod weights;
 
 pub mod loss;
 
+#[cfg(feature = "train")]
 pub mod train;
 
 pub mod patch;

@@ -1,7 +1,7 @@
 //! `cargo xtask COMMAND`: the habits of the house as commands, the same at a desk and in continuous integration.
 //!
-//! One file a command: [`test`], [`cross`], [`bench`], [`fixtures`], [`lexicon`]. What they share: [`steps`] runs and reports named steps, [`shell`]
-//! runs programs, [`toolchain`] finds Rust targets and components, [`vulkan`] finds or installs a driver.
+//! One file a command: [`test`], [`cross`], [`web`], [`bench`], [`fixtures`], [`lexicon`]. What they share: [`steps`] runs and reports named steps, [`shell`]
+//! runs programs, [`toolchain`] finds Rust targets and components, [`vulkan`] finds or installs a driver, [`debian`] packages.
 
 #![allow(
     clippy::print_stderr,
@@ -10,6 +10,7 @@
 
 mod bench;
 mod cross;
+mod debian;
 mod fixtures;
 mod lexicon;
 mod shell;
@@ -17,6 +18,7 @@ mod steps;
 mod test;
 mod toolchain;
 mod vulkan;
+mod web;
 
 use std::env;
 use std::path::PathBuf;
@@ -27,11 +29,13 @@ use anyhow::{Context, Result};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  test [--no-lint] [--no-wasm] [-- CARGO_TEST_ARGS...]
+  test [--no-lint] [--no-wasm] [--no-web] [-- CARGO_TEST_ARGS...]
       Installs what is missing, then runs every check and test. --no-lint leaves out format, clippy, licences and
-      advisories; --no-wasm the check for wasm32. What follows `--` goes to `cargo test`, for example a filter.
+      advisories; --no-wasm the checks for wasm32, --no-web the browser's engines and their tests. What follows `--` goes to `cargo test`, for example a filter.
   cross
       Checks that the program compiles for macOS and Windows, where rustup can add those targets.
+  web [--sizes]
+      Builds the engines of the browser program into web/dist, tools included; --sizes prints what a visitor fetches.
   bench model|negatives [ARGS...]
       Runs a benchmark; ARGS go to it, for example --help.
   lexicon [ARGS...]
@@ -45,6 +49,7 @@ Exit code: 0 on success, 1 when a step failed, 2 when the arguments don't parse.
 enum Command {
     Test(test::Options),
     Cross,
+    Web(web::Options),
     Bench(bench::Options),
     Lexicon(Vec<String>),
     Fixtures(fixtures::Options),
@@ -78,6 +83,7 @@ fn parse(args: impl Iterator<Item = std::ffi::OsString>) -> Result<Command, Stri
     let (name, rest) = args.split_first().ok_or("no command")?;
     match name.as_str() {
         "test" => test::Options::parse(rest).map(Command::Test),
+        "web" => web::Options::parse(rest).map(Command::Web),
         "bench" => bench::Options::parse(rest).map(Command::Bench),
         "lexicon" => Ok(Command::Lexicon(rest.to_vec())),
         "fixtures" => fixtures::Options::parse(rest).map(Command::Fixtures),
@@ -105,6 +111,7 @@ fn run(command: &Command) -> Result<()> {
     match command {
         Command::Test(options) => test::run(options),
         Command::Cross => cross::run(),
+        Command::Web(options) => web::run(options),
         Command::Bench(options) => bench::run(options),
         Command::Lexicon(args) => lexicon::run(args),
         Command::Fixtures(options) => fixtures::run(options),

@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow, bail};
 
 use crate::shell;
 use crate::steps::{Outcome, Steps};
-use crate::{toolchain, vulkan};
+use crate::{toolchain, vulkan, web};
 
 const WASM: &str = "wasm32-unknown-unknown";
 
@@ -25,6 +25,8 @@ pub struct Options {
     pub lint: bool,
     /// The check for wasm32 too.
     pub wasm: bool,
+    /// The browser's engines and their tests too.
+    pub web: bool,
     /// Arguments for `cargo test`.
     pub cargo_test: Vec<String>,
 }
@@ -38,12 +40,14 @@ impl Options {
         let mut options = Self {
             lint: true,
             wasm: true,
+            web: true,
             cargo_test: Vec::new(),
         };
         for (index, arg) in args.iter().enumerate() {
             match arg.as_str() {
                 "--no-lint" => options.lint = false,
                 "--no-wasm" => options.wasm = false,
+                "--no-web" => options.web = false,
                 "--" => {
                     options.cargo_test = args[index + 1..].to_vec();
                     break;
@@ -76,6 +80,10 @@ pub fn run(options: &Options) -> Result<()> {
         steps.run("wasm32", wasm);
         steps.run("negatives in wasm", negatives_in_wasm);
     }
+    if options.web {
+        steps.run("browser engines", || available(web::build()));
+        steps.run("browser tests", || available(web::tests()));
+    }
     steps.run("tests", || tests(&options.cargo_test));
     steps.finish()
 }
@@ -86,6 +94,14 @@ fn unavailable(why: &anyhow::Error) -> Result<Outcome> {
         bail!("{why:#} (CI=true: nothing may be left out)");
     }
     Ok(Outcome::Skipped(format!("{why:#}")))
+}
+
+/// What [`web`] could do, or why not.
+fn available(done: Result<web::Done>) -> Result<Outcome> {
+    match done? {
+        web::Done::Passed => Ok(Outcome::Passed),
+        web::Done::Unavailable(why) => unavailable(&why),
+    }
 }
 
 fn format() -> Result<Outcome> {

@@ -10,8 +10,8 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::shell;
 use crate::steps::Outcome;
+use crate::{debian, shell};
 
 /// Mesa's drivers, llvmpipe among them, and the loader that finds them.
 const DEBIAN_PACKAGES: [&str; 2] = ["mesa-vulkan-drivers", "libvulkan1"];
@@ -32,7 +32,7 @@ pub fn ensure() -> Result<Outcome> {
         return Ok(Outcome::Passed);
     }
     let fix = if shell::works("apt-get", &["--version"]) {
-        match install_debian() {
+        match debian::install(&DEBIAN_PACKAGES) {
             Ok(()) if present() => return Ok(Outcome::Passed),
             Ok(()) => shell::say("apt-get succeeded, but no driver is to be found"),
             Err(error) => shell::say(format_args!("{error:#}")),
@@ -46,37 +46,6 @@ pub fn ensure() -> Result<Outcome> {
         bail!("{missing} ({REQUIRE_GPU}=1 asks for them)");
     }
     Ok(Outcome::Skipped(missing))
-}
-
-fn install_debian() -> Result<()> {
-    let root = shell::output(Command::new("id").arg("-u")).is_some_and(|id| id.trim() == "0");
-    let prefix: &[&str] = if root {
-        &[]
-    } else if shell::works("sudo", &["-n", "true"]) {
-        &["sudo", "-n"]
-    } else {
-        bail!("neither root nor sudo without a password: nothing can be installed from here");
-    };
-    let apt = |args: &[&str]| {
-        // Through `env`, since sudo drops the caller's variables.
-        let words = [
-            prefix,
-            &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"],
-        ]
-        .concat();
-        let mut command = Command::new(words[0]);
-        command.args(&words[1..]).args(args);
-        shell::run(&mut command)
-    };
-    // One broken source among many fails the update, and the packages may still be had.
-    if let Err(error) = apt(&["update", "-qq"]) {
-        shell::say(format_args!("{error:#}; trying to install all the same"));
-    }
-    apt(&[
-        &["install", "-y", "-qq", "--no-install-recommends"],
-        &DEBIAN_PACKAGES[..],
-    ]
-    .concat())
 }
 
 fn present() -> bool {

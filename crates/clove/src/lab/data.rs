@@ -5,8 +5,8 @@ use clove_scenes::{
 };
 
 use crate::preprocess::{Preprocess, RgbImage};
-use crate::tokenizer::Tokenizer;
-use crate::train::Batch;
+#[cfg(feature = "train")]
+use crate::{tokenizer::Tokenizer, train::Batch};
 
 /// What the texts of a batch are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +69,7 @@ impl Texts {
         }
     }
 
+    #[cfg(feature = "train")]
     /// The scenes from `first` to `first + count` of the stream of `seed`.
     ///
     /// # Panics

@@ -10,8 +10,8 @@ use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 
+use super::error::LabError;
 use super::model;
-use super::tuning::LabError;
 use crate::model::Parameters;
 use crate::weights::{InMemory, ModelSource, Precision, Snapshot, WeightsError, parameters};
 

@@ -4,9 +4,9 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use clove_scenes::{Kind, Picture, draw};
 
 use super::data::pixels;
+use super::error::LabError;
 use super::report::{BlindRow, Example, Figure, ModelRow};
 use super::suite::{SceneSuite, figures, kinds};
-use super::tuning::LabError;
 use crate::evaluate::{Embeddings, Report as Scores};
 use crate::preprocess::RgbImage;
 use crate::score::{ScoreError, Scorer};

@@ -1,44 +1,15 @@
 //! One training run on scenes, a step at a time.
 
-use thiserror::Error;
-
 use super::data::Texts;
+use super::error::LabError;
 use super::model;
 use super::recipe::Recipe;
 use crate::device::Device;
-use crate::preprocess::{Preprocess, PreprocessError};
-use crate::score::{ScoreError, Scorer};
-use crate::tokenizer::{Tokenizer, TokenizerError};
-use crate::train::{StateError, StepReport, Trainer, TrainerState};
+use crate::preprocess::Preprocess;
+use crate::score::Scorer;
+use crate::tokenizer::Tokenizer;
+use crate::train::{StepReport, Trainer, TrainerState};
 use crate::weights::Snapshot;
-
-/// Why a lab run stops.
-#[derive(Debug, Error)]
-pub enum LabError {
-    /// The device fails, or the model gives no numbers.
-    #[error(transparent)]
-    Score(#[from] ScoreError),
-    /// A saved run can't be taken up again.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// The scene models' vocabulary can't be used.
-    #[error(transparent)]
-    Tokenizer(#[from] TokenizerError),
-    /// The scene models' preprocessing can't be used.
-    #[error(transparent)]
-    Preprocess(#[from] PreprocessError),
-    /// A model's weights can't be used.
-    #[error(transparent)]
-    Weights(#[from] crate::weights::WeightsError),
-    /// The loss isn't a number any more.
-    #[error("the loss of step {step} is {loss}; lower the learning rate")]
-    Diverged {
-        /// Counted from 0.
-        step: usize,
-        /// What it is.
-        loss: f32,
-    },
-}
 
 /// A scene model in training. What it sees at a step depends on the seed and the step alone.
 #[derive(Debug)]

@@ -1,0 +1,36 @@
+//! Why the lab stops.
+
+use thiserror::Error;
+
+use crate::preprocess::PreprocessError;
+use crate::score::ScoreError;
+use crate::tokenizer::TokenizerError;
+
+/// Why a lab run stops.
+#[derive(Debug, Error)]
+pub enum LabError {
+    /// The device fails, or the model gives no numbers.
+    #[error(transparent)]
+    Score(#[from] ScoreError),
+    /// A saved run can't be taken up again.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    State(#[from] crate::train::StateError),
+    /// The scene models' vocabulary can't be used.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The scene models' preprocessing can't be used.
+    #[error(transparent)]
+    Preprocess(#[from] PreprocessError),
+    /// A model's weights can't be used.
+    #[error(transparent)]
+    Weights(#[from] crate::weights::WeightsError),
+    /// The loss isn't a number any more.
+    #[error("the loss of step {step} is {loss}; lower the learning rate")]
+    Diverged {
+        /// Counted from 0.
+        step: usize,
+        /// What it is.
+        loss: f32,
+    },
+}

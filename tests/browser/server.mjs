@@ -1,0 +1,42 @@
+// A static server as any host is: files of a folder under a path, no special headers.
+import { createReadStream, statSync } from "node:fs";
+import { createServer } from "node:http";
+import { extname, join, normalize } from "node:path";
+
+const TYPES = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript",
+  ".mjs": "text/javascript",
+  ".css": "text/css",
+  ".wasm": "application/wasm",
+  ".svg": "image/svg+xml",
+  ".json": "application/json",
+};
+
+/// Serves `folder` under `/some/path/`; resolves to { url, close }.
+export function serve(folder, prefix = "/some/path/") {
+  const server = createServer((request, response) => {
+    const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
+    // Browsers ask for it unasked.
+    if (path === "/favicon.ico") return response.writeHead(204).end();
+    if (!path.startsWith(prefix)) return response.writeHead(404).end();
+    let file = join(folder, normalize(path.slice(prefix.length)) || ".");
+    try {
+      if (statSync(file).isDirectory()) file = join(file, "index.html");
+      const { size } = statSync(file);
+      response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream", "content-length": size });
+      createReadStream(file).pipe(response);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  return new Promise((resolve) => {
+    server.listen(0, "127.0.0.1", () => {
+      const close = () => {
+        server.closeAllConnections();
+        return new Promise((done) => server.close(done));
+      };
+      resolve({ url: `http://127.0.0.1:${server.address().port}${prefix}`, close });
+    });
+  });
+}

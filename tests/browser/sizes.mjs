@@ -1,0 +1,52 @@
+// What a visitor fetches: every file of a built page, as it is and as a server sends it compressed.
+//
+//     node tests/browser/sizes.mjs web/dist
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { brotliCompressSync, constants } from "node:zlib";
+
+/// Before the first score with the bundled models on the CPU; the rest comes on demand.
+const FIRST = /^(engine-cpu.*)$/;
+/// In bytes, compressed: everything of a first visit, and its wasm.
+export const LIMITS = { all: 4e6, wasm: 3e6 };
+
+export function sizes(dist) {
+  const list = [];
+  const walk = (folder, prefix) => {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      const path = join(folder, entry.name);
+      const name = prefix + entry.name;
+      if (entry.isDirectory()) {
+        walk(path, `${name}/`);
+        continue;
+      }
+      const bytes = readFileSync(path);
+      // As a host compresses what it keeps: once, as well as it can.
+      const params = {
+        [constants.BROTLI_PARAM_QUALITY]: 11,
+        [constants.BROTLI_PARAM_LGWIN]: 24,
+        [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+      };
+      const compressed = brotliCompressSync(bytes, { params }).length;
+      list.push({ name, bytes: bytes.length, compressed, first: FIRST.test(name) });
+    }
+  };
+  walk(dist, "");
+  return list.sort((a, b) => b.compressed - a.compressed);
+}
+
+export function firstVisit(list) {
+  const sum = (of) => of.reduce((total, file) => total + file.compressed, 0);
+  const first = list.filter((file) => file.first);
+  return { all: sum(first), wasm: sum(first.filter((file) => file.name.endsWith(".wasm"))) };
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const list = sizes(process.argv[2] ?? "web/dist");
+  const row = (...cells) => console.log(cells.map((cell, at) => (at ? String(cell).padStart(12) : cell.padEnd(44))).join(""));
+  row("file", "bytes", "brotli", "first visit");
+  for (const file of list) row(file.name, file.bytes, file.compressed, file.first ? "yes" : "");
+  const total = firstVisit(list);
+  row("first visit", "", total.all, `of ${LIMITS.all}`);
+  row("its wasm", "", total.wasm, `of ${LIMITS.wasm}`);
+}

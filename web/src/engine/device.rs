@@ -1,0 +1,120 @@
+//! The device that this engine computes on.
+
+use clove::device::OpenDevice;
+
+use super::Failure;
+
+/// The CPU: one core, with SIMD.
+#[cfg(not(feature = "engine-gpu"))]
+pub async fn open() -> Result<OpenDevice, Failure> {
+    Ok(clove::device::cpu())
+}
+
+/// The tab's GPU.
+///
+/// burn writes `enable subgroups;` into its shaders where the adapter has them, and opens the device without asking for them,
+/// which Chrome refuses; so they're asked for on the way.
+#[cfg(feature = "engine-gpu")]
+pub async fn open() -> Result<OpenDevice, Failure> {
+    gpu::ask_for_subgroups().map_err(gpu::words)?;
+    let adapter = gpu::adapter().await.map_err(gpu::words)?;
+    clove::device::webgpu(adapter).await.map_err(super::failure)
+}
+
+#[cfg(feature = "engine-gpu")]
+mod gpu {
+    use js_sys::{Array, Function, Object, Promise, Reflect};
+    use wasm_bindgen::prelude::*;
+    use wasm_bindgen_futures::JsFuture;
+
+    pub fn words(error: JsValue) -> String {
+        error.dyn_ref::<js_sys::Error>().map_or_else(
+            || format!("{error:?}"),
+            |error| String::from(error.message()),
+        )
+    }
+
+    /// The adapter's name, for people.
+    pub async fn adapter() -> Result<String, JsValue> {
+        let navigator = Reflect::get(&js_sys::global(), &"navigator".into())?;
+        let gpu = Reflect::get(&navigator, &"gpu".into())?;
+        if gpu.is_undefined() {
+            return Err(js_sys::Error::new("this browser has no WebGPU").into());
+        }
+        let request: Function = Reflect::get(&gpu, &"requestAdapter".into())?.dyn_into()?;
+        let adapter = JsFuture::from(Promise::from(request.call0(&gpu)?)).await?;
+        if adapter.is_null() {
+            return Err(js_sys::Error::new("WebGPU has no adapter here").into());
+        }
+        let info = Reflect::get(&adapter, &"info".into())?;
+        let part = |name: &str| {
+            Reflect::get(&info, &name.into())
+                .ok()
+                .and_then(|value| value.as_string())
+                .filter(|text| !text.is_empty())
+        };
+        let parts: Vec<String> = ["description", "vendor", "architecture"]
+            .into_iter()
+            .filter_map(part)
+            .collect();
+        Ok(if parts.is_empty() {
+            "an adapter without a name".to_owned()
+        } else {
+            parts.join(", ")
+        })
+    }
+
+    /// Wraps `GPUAdapter.requestDevice`, so that `subgroups` is among what is asked for where the adapter has it.
+    pub fn ask_for_subgroups() -> Result<(), JsValue> {
+        let class = Reflect::get(&js_sys::global(), &"GPUAdapter".into())?;
+        if class.is_undefined() {
+            return Err(js_sys::Error::new("this browser has no WebGPU").into());
+        }
+        let prototype = Reflect::get(&class, &"prototype".into())?;
+        let original: Function = Reflect::get(&prototype, &"requestDevice".into())?.dyn_into()?;
+        if Reflect::has(&original, &"clove".into())? {
+            return Ok(());
+        }
+        let wrapped = Closure::wrap(Box::new(move |adapter: JsValue, descriptor: JsValue| {
+            let descriptor = if descriptor.is_undefined() {
+                Object::new().into()
+            } else {
+                descriptor
+            };
+            with_subgroups(&adapter, &descriptor)?;
+            original.call1(&adapter, &descriptor)
+        })
+            as Box<dyn FnMut(JsValue, JsValue) -> Result<JsValue, JsValue>>);
+        // A method that hands its `this` on. Made of bind alone: a strict policy forbids code in strings.
+        let method = this_first(wrapped.as_ref().unchecked_ref());
+        wrapped.forget();
+        Reflect::set(&method, &"clove".into(), &true.into())?;
+        Reflect::set(&prototype, &"requestDevice".into(), &method)?;
+        Ok(())
+    }
+
+    fn with_subgroups(adapter: &JsValue, descriptor: &JsValue) -> Result<(), JsValue> {
+        let features = Reflect::get(adapter, &"features".into())?;
+        let has: Function = Reflect::get(&features, &"has".into())?.dyn_into()?;
+        if has.call1(&features, &"subgroups".into())?.is_falsy() {
+            return Ok(());
+        }
+        let asked = Reflect::get(descriptor, &"requiredFeatures".into())?;
+        let list = if asked.is_undefined() {
+            Array::new()
+        } else {
+            Array::from(&asked)
+        };
+        if !list.includes(&"subgroups".into(), 0) {
+            list.push(&"subgroups".into());
+            Reflect::set(descriptor, &"requiredFeatures".into(), &list)?;
+        }
+        Ok(())
+    }
+
+    #[wasm_bindgen(module = "/src/engine/this-first.js")]
+    extern "C" {
+        #[wasm_bindgen(js_name = thisFirst)]
+        fn this_first(function: &Function) -> Function;
+    }
+}
