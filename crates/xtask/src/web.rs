@@ -164,10 +164,12 @@ fn chromium() -> Option<OsString> {
     if let Some(named) = env::var_os(CHROMIUM).filter(|name| !name.is_empty()) {
         return Some(named);
     }
+    // Playwright starts a file, not a name.
+    let path = env::var_os("PATH").unwrap_or_default();
     let found = || {
-        NAMES
-            .into_iter()
-            .find(|name| shell::works(name, &["--version"]))
+        let all = env::split_paths(&path).flat_map(|dir| NAMES.map(|name| dir.join(name)));
+        all.into_iter()
+            .find(|file| file.is_file())
             .map(OsString::from)
     };
     found().or_else(|| {
