@@ -62,7 +62,7 @@ impl Engine {
                 plain(answer)
             }
             Ask::Sample { image, number } => {
-                let (taken, caption, picture) = Image::sample(number, self.models()?.preprocess())?;
+                let (taken, caption, picture) = Image::sample(number, self.models()?.preprocess());
                 self.images.insert(image, taken);
                 let answer = Answer::Image {
                     width: picture.size,
