@@ -36,8 +36,12 @@ impl Image {
         })
     }
 
-    /// A drawn scene of the test split, its caption, and the picture to show: the model sees one of its own size, drawn alike.
-    pub fn sample(number: u32, preprocess: &Preprocess) -> (Self, String, Picture) {
+    /// A drawn scene of the test split, its caption and its twin's, and the picture to show: the model sees one of its own size,
+    /// drawn alike.
+    pub fn sample(
+        number: u32,
+        preprocess: &Preprocess,
+    ) -> Result<(Self, [String; 2], Picture), Failure> {
         let kinds = [
             Kind::ReplaceRelation,
             Kind::SwapAttribute,
@@ -55,7 +59,7 @@ impl Image {
             pixels: lab::pixels(small, preprocess),
             embedding: None,
         };
-        (image, pair.captions[0].clone(), shown)
+        Ok((image, pair.captions.clone(), shown))
     }
 
     /// What the page is told of it.
@@ -64,6 +68,7 @@ impl Image {
             width: self.width,
             height: self.height,
             caption: None,
+            wrong: None,
             pixels: false,
         }
     }
