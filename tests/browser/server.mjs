@@ -17,6 +17,8 @@ const TYPES = {
 export function serve(folder, prefix = "/some/path/") {
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
+    // Browsers ask for it unasked.
+    if (path === "/favicon.ico") return response.writeHead(204).end();
     if (!path.startsWith(prefix)) return response.writeHead(404).end();
     let file = join(folder, normalize(path.slice(prefix.length)) || ".");
     try {

@@ -1,15 +1,9 @@
 //! CLoVe in a browser tab.
 //!
-//! Two programs talk in the messages of [`protocol`]: the page, which people see, and an engine, a worker that holds the model.
+//! A page, which is still to be written, and an engine, a worker that holds the model, talk in the messages of [`protocol`].
 //! There are two engines of one source, for WebGPU and for the CPU, each with no more code than it needs.
-//! What the page works out without a browser stands in [`verdict`], [`marks`] and [`address`].
 
-pub mod address;
-pub mod marks;
 pub mod protocol;
-pub mod verdict;
 
 #[cfg(all(target_family = "wasm", feature = "engine"))]
 pub mod engine;
-#[cfg(all(target_family = "wasm", feature = "page"))]
-pub mod page;

@@ -108,9 +108,6 @@ pub enum Answer {
         height: u32,
         /// A sample's caption.
         caption: Option<String>,
-        /// A wrong caption of the sample, a hard one.
-        #[serde(default)]
-        wrong: Option<String>,
         /// A sample's pixels, three bytes each: they come along as bytes.
         pixels: bool,
     },

@@ -31,12 +31,11 @@ usage: cargo xtask COMMAND
 
   test [--no-lint] [--no-wasm] [--no-web] [-- CARGO_TEST_ARGS...]
       Installs what is missing, then runs every check and test. --no-lint leaves out format, clippy, licences and
-      advisories; --no-wasm the checks for wasm32, --no-web the browser program and its tests. What follows `--` goes to `cargo test`, for example a filter.
+      advisories; --no-wasm the checks for wasm32, --no-web the browser's engines and their tests. What follows `--` goes to `cargo test`, for example a filter.
   cross
       Checks that the program compiles for macOS and Windows, where rustup can add those targets.
-  web [--sizes] [--serve]
-      Builds the browser program into web/dist, tools included; --sizes prints what a visitor fetches, --serve serves it
-      at http://localhost:8080 and builds it anew on changes.
+  web [--sizes]
+      Builds the engines of the browser program into web/dist, tools included; --sizes prints what a visitor fetches.
   bench model|negatives [ARGS...]
       Runs a benchmark; ARGS go to it, for example --help.
   lexicon [ARGS...]

@@ -6,6 +6,7 @@ use super::Failure;
 
 /// The CPU: one core, with SIMD.
 #[cfg(not(feature = "engine-gpu"))]
+#[expect(clippy::unused_async, reason = "the GPU takes its time to open")]
 pub async fn open() -> Result<OpenDevice, Failure> {
     Ok(clove::device::cpu())
 }

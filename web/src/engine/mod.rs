@@ -62,14 +62,12 @@ impl Engine {
                 plain(answer)
             }
             Ask::Sample { image, number } => {
-                let (taken, [caption, wrong], picture) =
-                    Image::sample(number, self.models()?.preprocess())?;
+                let (taken, caption, picture) = Image::sample(number, self.models()?.preprocess());
                 self.images.insert(image, taken);
                 let answer = Answer::Image {
                     width: picture.size,
                     height: picture.size,
                     caption: Some(caption),
-                    wrong: Some(wrong),
                     pixels: true,
                 };
                 Ok((answer, Some(picture.rgb)))

@@ -1,6 +1,0 @@
-//! The page.
-
-fn main() {
-    #[cfg(target_family = "wasm")]
-    clove_web::page::start();
-}
