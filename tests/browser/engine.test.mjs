@@ -1,15 +1,22 @@
 // The engines in a real Chromium: on the CPU, and on WebGPU through a software adapter.
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
 import { serve } from "./server.mjs";
-import { LIMITS, sizes } from "./sizes.mjs";
+import { firstVisit, LIMITS, sizes } from "./sizes.mjs";
 
 const DIST = new URL("../../web/dist", import.meta.url).pathname;
 const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
 /// Embeddings are unit vectors: another order of summation moves them by 1e-6, a wrong kernel by far more.
 const CPU_TOLERANCE = 1e-4;
 const GPU_TOLERANCE = 1e-3;
+
+const file = (end) => readdirSync(DIST).find((name) => end.test(name));
+/// The scene models' files, which the page hands to an engine.
+const MODELS = [/^pretrained-.*\.safetensors$/, /\.deltas$/].map(file);
+/// The script that starts a worker, in its folder.
+const script = (engine) => `${readdirSync(DIST).find((name) => name.startsWith(`${engine}-`))}/${engine}_loader.js`;
 
 let site;
 before(async () => (site = await serve(DIST)));
@@ -27,10 +34,10 @@ async function converse(engine, flags, asks) {
     page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
     page.on("pageerror", (error) => problems.push(String(error)));
     // Any file of the site will do: a worker needs the origin.
-    await page.goto(`${site.url}${engine}_loader.js`);
+    await page.goto(`${site.url}service-worker.js`);
     const answers = await page.evaluate(
-      async ([engine, asks, site]) => {
-        const worker = new Worker(`${site}${engine}_loader.js`, { type: "module" });
+      async ([script, asks, site]) => {
+        const worker = new Worker(site + script, { type: "module" });
         let settle, fail;
         const next = () => new Promise((resolve, reject) => ([settle, fail] = [resolve, reject]));
         worker.onerror = (event) => fail(new Error(event.message));
@@ -38,16 +45,22 @@ async function converse(engine, flags, asks) {
         await next();
         const answers = [];
         for (const [id, [ask, file]] of asks.entries()) {
-          const bytes = Array.isArray(file) ? new Uint8Array(file) : file && new Uint8Array(await (await fetch(site + file)).arrayBuffer());
+          const fetched = async (name) => new Uint8Array(await (await fetch(site + name)).arrayBuffer());
+          let bytes = null;
+          if (ask.Open) {
+            const both = await Promise.all(file.map(fetched));
+            ask.Open.pretrained = both[0].length;
+            bytes = new Uint8Array(await new Blob(both).arrayBuffer());
+          } else if (file) bytes = Array.isArray(file) ? new Uint8Array(file) : await fetched(file);
           const answered = next();
-          worker.postMessage([JSON.stringify({ id, ask }), bytes ?? null]);
+          worker.postMessage([JSON.stringify({ id, ask }), bytes]);
           const [reply, length] = await answered;
           if (reply.id !== id) throw new Error(`asked ${id}, answered ${reply.id}`);
           answers.push([reply.answer, length]);
         }
         return answers;
       },
-      [engine, asks, site.url],
+      [script(engine), asks, site.url],
     );
     assert.deepEqual(problems, []);
     return answers;
@@ -57,8 +70,9 @@ async function converse(engine, flags, asks) {
 }
 
 const CAPTIONS = ["an orange heart right of a huge pink cross", "a red ball"];
+const OPEN = [{ Open: { pretrained: 0 } }, MODELS];
 const ASKS = [
-  ["Open"],
+  OPEN,
   [{ Sample: { image: 1, number: 0 } }],
   [{ Score: { image: 1, captions: CAPTIONS, alpha: 0.6 } }],
   [{ Curve: { image: 1, captions: CAPTIONS, alphas: [0, 0.5, 1] } }],
@@ -72,7 +86,7 @@ test("on the CPU it scores, patches, explains and makes negatives", async () => 
     ...ASKS,
     [{ Words: { image: 1, caption: CAPTIONS[0], alpha: 1 } }],
     [{ Negatives: negatives }],
-    ["Lexicon", "english.lexicon"],
+    ["Lexicon", file(/\.lexicon$/)],
     [{ Negatives: negatives }],
     [{ Image: { image: 2 } }, [1, 2, 3]],
     [{ Score: { image: 3, captions: CAPTIONS, alpha: 0.6 } }],
@@ -112,12 +126,16 @@ test("on WebGPU it computes what the CPU does", async () => {
 });
 
 test("without WebGPU the engine for it says so", async () => {
-  const [[opened]] = await converse("engine-gpu", [], [["Open"]]);
+  const [[opened]] = await converse("engine-gpu", [], [OPEN]);
   assert.match(opened.Failed.reason, /WebGPU/);
 });
 
-test("an engine is no larger than its limit", () => {
-  const list = sizes(DIST).filter(({ name }) => name.endsWith(".wasm"));
-  assert.equal(list.length, 2);
-  for (const { name, compressed } of list) assert.ok(compressed < LIMITS.wasm, `${name}: ${compressed}`);
+test("a first visit is no larger than its limits, on either engine", () => {
+  const list = sizes(DIST);
+  assert.equal(list.filter(({ name }) => name.endsWith(".wasm")).length, 3);
+  for (const engine of ["engine-cpu", "engine-gpu"]) {
+    const { all, wasm } = firstVisit(list, engine);
+    assert.ok(wasm > 0 && wasm < LIMITS.wasm, `${engine}: ${wasm} bytes of wasm`);
+    assert.ok(all < LIMITS.all, `${engine}: ${all} bytes`);
+  }
 });

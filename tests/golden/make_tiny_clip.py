@@ -194,12 +194,18 @@ def main():
         # The same numbers through the other library, before either is written down.
         torch.testing.assert_close(theirs.image_embeds, image_features, rtol=0, atol=2e-6)
         torch.testing.assert_close(theirs.text_embeds, text_features, rtol=0, atol=2e-6)
+        # What the class token goes through, for every patch.
+        vision = transformers_clip.vision_model
+        patches = vision.post_layernorm(theirs.vision_model_output.last_hidden_state[:, 1:])
+        patches = transformers_clip.visual_projection(patches)
+        patch_features = patches / patches.norm(dim=-1, keepdim=True)
         logits = clip.logit_scale.exp() * image_features @ text_features.T
     save_file(
         {
             "pixel_values": pixels,
             "input_ids": ids.to(torch.int32),
             "image_features": image_features,
+            "patch_features": patch_features,
             "text_features": text_features,
             "logits_per_image": logits,
         },

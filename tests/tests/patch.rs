@@ -10,9 +10,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clove::patch::{PatchError, patch_to};
-use clove::weights::{Layout, Precision, write_model};
-use clove_tests::{floats, golden, model};
+use clove::model::Parameters as _;
+use clove::patch::{PatchError, blend, patch_to};
+use clove::weights::{Layout, Precision, Snapshot, parameters, write_model};
+use clove_tests::{devices, floats, golden, model, worst};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -103,6 +104,37 @@ fn models_of_different_precision_meet_in_f32() {
     patch(&golden("tiny-clip/hf"), &right, 1.0, &out).unwrap();
     let name = "text_projection.weight";
     assert_eq!(floats(&weights(&out), name), floats(&weights(&right), name));
+}
+
+#[test]
+fn a_device_patches_as_the_host_does() {
+    /// A product and a sum may be rounded once together: half a unit in the last place of the larger.
+    const ROUNDED_ONCE: f32 = 1e-6;
+    let (_dir, left, right) = pair(Layout::HuggingFace);
+    let config = model(&left).config().clone();
+    for (name, device) in devices() {
+        let [pretrained, finetuned] = [&left, &right].map(|dir| model(dir).load(&device).unwrap());
+        let snapshot = |clip| pollster::block_on(Snapshot::of(clip, &config)).unwrap();
+        let (before, after) = (snapshot(&pretrained), snapshot(&finetuned));
+        for alpha in [0.0, 0.6, 1.0] {
+            let mut blended = snapshot(&blend(&pretrained, &finetuned, alpha));
+            let mut expected = before.patched(&after, alpha);
+            for (parameter, shape) in parameters(&config) {
+                let got = blended.values(&parameter, &shape).unwrap();
+                let wanted = expected.values(&parameter, &shape).unwrap();
+                let largest = wanted.iter().fold(1.0_f32, |all, one| all.max(one.abs()));
+                let (difference, _) = worst(&got, &wanted);
+                assert!(
+                    difference <= ROUNDED_ONCE * largest,
+                    "{name}, alpha {alpha}, {parameter}: {difference:e}"
+                );
+            }
+            assert!(
+                alpha == 0.6 || blended == expected,
+                "{name}: the ends are the models"
+            );
+        }
+    }
 }
 
 #[test]

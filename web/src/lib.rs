@@ -1,9 +1,17 @@
 //! CLoVe in a browser tab.
 //!
-//! A page, which is still to be written, and an engine, a worker that holds the model, talk in the messages of [`protocol`].
+//! Two programs talk in the messages of [`protocol`]: the page, which people see, and an engine, a worker that holds the model.
 //! There are two engines of one source, for WebGPU and for the CPU, each with no more code than it needs.
+//! What the page works out without a browser stands in [`verdict`], [`marks`] and [`address`], what an engine
+//! works out without one in [`hub`].
 
+pub mod address;
+pub mod hub;
+pub mod marks;
 pub mod protocol;
+pub mod verdict;
 
 #[cfg(all(target_family = "wasm", feature = "engine"))]
 pub mod engine;
+#[cfg(all(target_family = "wasm", feature = "page"))]
+pub mod page;

@@ -112,6 +112,17 @@ impl Scorer {
         &self.clip
     }
 
+    /// Puts other weights of the same shape in use.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn set_clip(&mut self, clip: Clip) -> Result<(), ScoreError> {
+        let logit_scale = read_back(clip.logit_scale.val()).await?;
+        self.logit_scale = logit_scale[0];
+        self.clip = clip;
+        Ok(())
+    }
+
     /// The model's shape.
     #[must_use]
     pub fn config(&self) -> &ClipConfig {
@@ -155,6 +166,21 @@ impl Scorer {
         self.embeddings(
             self.clip
                 .embed_images(Tensor::from_data(data, &self.device)),
+        )
+        .await
+    }
+
+    /// Embeds each patch of one image, given as [`Self::pixels`]: row by row from the top left. See
+    /// [`crate::model::ImageTower::patches`] for what they are worth.
+    ///
+    /// # Errors
+    /// When the device fails, or an embedding isn't finite.
+    pub async fn embed_patches(&self, pixels: Vec<f32>) -> Result<Embeddings, ScoreError> {
+        let size = self.config.image.image_size;
+        let data = TensorData::new(pixels, [1, 3, size, size]);
+        self.embeddings(
+            self.clip
+                .embed_patches(Tensor::from_data(data, &self.device)),
         )
         .await
     }
@@ -214,13 +240,19 @@ impl Scorer {
     /// Softmax of similarities times the model's scale: as [`Self::scores`] gives it, for some of its captions say.
     #[must_use]
     pub fn probabilities(&self, similarities: &[f32]) -> Vec<f32> {
-        softmax(similarities, self.logit_scale.exp())
+        probabilities(similarities, self.logit_scale)
     }
 
     async fn embeddings(&self, rows: Tensor<2>) -> Result<Embeddings, ScoreError> {
         let values = read_back(rows).await?;
         Ok(Embeddings::from_rows(self.config.embed_dim, values)?)
     }
+}
+
+/// Softmax of similarities times a model's factor, whose natural logarithm is `logit_scale`.
+#[must_use]
+pub fn probabilities(similarities: &[f32], logit_scale: f32) -> Vec<f32> {
+    softmax(similarities, logit_scale.exp())
 }
 
 /// Softmax of `scale * values`, computed from the largest so that nothing overflows.

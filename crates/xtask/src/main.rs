@@ -1,7 +1,8 @@
 //! `cargo xtask COMMAND`: the habits of the house as commands, the same at a desk and in continuous integration.
 //!
 //! One file a command: [`test`], [`cross`], [`web`], [`bench`], [`fixtures`], [`lexicon`]. What they share: [`steps`] runs and reports named steps, [`shell`]
-//! runs programs, [`toolchain`] finds Rust targets and components, [`vulkan`] finds or installs a driver, [`debian`] packages.
+//! runs programs, [`toolchain`] finds Rust targets and components, [`vulkan`] finds or installs a driver, [`debian`] packages,
+//! [`dist`] finishes what trunk built.
 
 #![allow(
     clippy::print_stderr,
@@ -11,6 +12,7 @@
 mod bench;
 mod cross;
 mod debian;
+mod dist;
 mod fixtures;
 mod lexicon;
 mod shell;
@@ -31,11 +33,12 @@ usage: cargo xtask COMMAND
 
   test [--no-lint] [--no-wasm] [--no-web] [-- CARGO_TEST_ARGS...]
       Installs what is missing, then runs every check and test. --no-lint leaves out format, clippy, licences and
-      advisories; --no-wasm the checks for wasm32, --no-web the browser's engines and their tests. What follows `--` goes to `cargo test`, for example a filter.
+      advisories; --no-wasm the checks for wasm32, --no-web the browser program and its tests. What follows `--` goes to `cargo test`, for example a filter.
   cross
       Checks that the program compiles for macOS and Windows, where rustup can add those targets.
-  web [--sizes]
-      Builds the engines of the browser program into web/dist, tools included; --sizes prints what a visitor fetches.
+  web [--sizes] [--serve]
+      Builds the browser program into web/dist, tools included; --sizes prints what a visitor fetches, --serve serves it
+      at http://localhost:8080 and builds it anew on changes.
   bench model|negatives [ARGS...]
       Runs a benchmark; ARGS go to it, for example --help.
   lexicon [ARGS...]

@@ -25,7 +25,7 @@ pub struct Options {
     pub lint: bool,
     /// The check for wasm32 too.
     pub wasm: bool,
-    /// The browser's engines and their tests too.
+    /// The browser program and its tests too.
     pub web: bool,
     /// Arguments for `cargo test`.
     pub cargo_test: Vec<String>,
@@ -81,7 +81,7 @@ pub fn run(options: &Options) -> Result<()> {
         steps.run("negatives in wasm", negatives_in_wasm);
     }
     if options.web {
-        steps.run("browser engines", || available(web::build()));
+        steps.run("browser program", || available(web::build()));
         steps.run("browser tests", || available(web::tests()));
     }
     steps.run("tests", || tests(&options.cargo_test));

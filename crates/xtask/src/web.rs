@@ -1,26 +1,22 @@
-//! `cargo xtask web`: builds the engines of the browser program into `web/dist`, and tests them in a real browser.
+//! `cargo xtask web`: builds the browser program into `web/dist`, and its tests in a real browser.
 //!
-//! The wasm-bindgen that Cargo.lock asks for is installed where it's missing, into the target folder.
+//! Its tools are installed where they're missing, into the target folder: trunk, and the wasm-bindgen that Cargo.lock asks for.
 
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Error, Result, anyhow};
 
 use crate::toolchain::{self, Toolchain};
-use crate::{debian, shell};
+use crate::{debian, dist, shell};
 
 const WASM: &str = "wasm32-unknown-unknown";
 
-/// The programs, each with the features that it's named after.
-const ENGINES: [&str; 2] = ["engine-cpu", "engine-gpu"];
-
-/// Where they're put.
-const DIST: &str = "web/dist";
+/// The newest that the pinned compiler builds.
+const TRUNK: &str = "0.21.14";
 
 /// Where Playwright finds a browser: Debian's, or one that is named.
 const CHROMIUM: &str = "CLOVE_CHROMIUM";
@@ -29,6 +25,8 @@ const CHROMIUM: &str = "CLOVE_CHROMIUM";
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Options {
     sizes: bool,
+    serve: bool,
+    finish: bool,
 }
 
 impl Options {
@@ -41,6 +39,8 @@ impl Options {
         for arg in args {
             match arg.as_str() {
                 "--sizes" => options.sizes = true,
+                "--serve" => options.serve = true,
+                "--finish" => options.finish = true,
                 _ => return Err(format!("`web` doesn't take {arg:?}")),
             }
         }
@@ -56,16 +56,24 @@ pub enum Done {
     Unavailable(Error),
 }
 
-/// Builds, and measures.
+/// Builds, and serves or measures.
 ///
 /// # Errors
 /// When a tool can't be had, or the build fails.
 pub fn run(options: &Options) -> Result<()> {
+    if options.finish {
+        let staging = env::var_os("TRUNK_STAGING_DIR")
+            .context("TRUNK_STAGING_DIR isn't set: trunk calls this while it builds")?;
+        return dist::finish(Path::new(&staging));
+    }
+    if options.serve {
+        return shell::run(tools()?.trunk().args(["serve", "--release"]));
+    }
     if let Done::Unavailable(why) = build()? {
         return Err(why);
     }
     if options.sizes {
-        shell::run(Command::new("node").args(["tests/browser/sizes.mjs", DIST]))?;
+        shell::run(Command::new("node").args(["tests/browser/sizes.mjs", "web/dist"]))?;
     }
     Ok(())
 }
@@ -79,51 +87,7 @@ pub fn build() -> Result<Done> {
         Ok(tools) => tools,
         Err(why) => return Ok(Done::Unavailable(why)),
     };
-    let dist = Path::new(DIST);
-    // What an earlier build left would be served too.
-    match fs::remove_dir_all(dist) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(error).with_context(|| DIST.to_owned());
-        }
-        _ => fs::create_dir_all(dist).with_context(|| DIST.to_owned())?,
-    }
-    for engine in ENGINES {
-        let mut build = tools.toolchain.cargo();
-        build
-            .args(["build", "--profile", "web", "--target", WASM])
-            .args([
-                "--package",
-                "clove-web",
-                "--features",
-                engine,
-                "--bin",
-                engine,
-            ])
-            .args(shell::locked())
-            // The flags of this target stand in .cargo/config.toml, and cargo ignores those where RUSTFLAGS is set.
-            .env_remove("RUSTFLAGS");
-        shell::run(&mut build)?;
-        let wasm = tools
-            .target
-            .join(WASM)
-            .join("web")
-            .join(format!("{engine}.wasm"));
-        shell::run(
-            Command::new(&tools.bindgen)
-                .args(["--target", "web", "--no-typescript", "--out-name", engine])
-                .args(["--out-dir", DIST])
-                .arg(wasm),
-        )?;
-        let loader = format!("import init from \"./{engine}.js\";\ninit();\n");
-        let file = dist.join(format!("{engine}_loader.js"));
-        fs::write(&file, loader).with_context(|| file.display().to_string())?;
-    }
-    let lexicon = "english.lexicon";
-    fs::copy(
-        Path::new("crates/negatives").join(lexicon),
-        dist.join(lexicon),
-    )
-    .with_context(|| lexicon.to_owned())?;
+    shell::run(tools.trunk().args(["build", "--release"]))?;
     Ok(Done::Passed)
 }
 
@@ -182,54 +146,71 @@ fn chromium() -> Option<OsString> {
     })
 }
 
-/// What builds the engines.
+/// What builds the browser program.
 struct Tools {
     toolchain: Toolchain,
-    /// wasm-bindgen's program.
-    bindgen: PathBuf,
-    /// cargo's target folder.
-    target: PathBuf,
+    /// Where trunk and wasm-bindgen were installed.
+    bin: PathBuf,
+}
+
+impl Tools {
+    fn trunk(&self) -> Command {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let all = std::iter::once(self.bin.clone()).chain(env::split_paths(&path));
+        let mut trunk = Command::new(self.bin.join("trunk"));
+        trunk
+            .current_dir("web")
+            .env("PATH", env::join_paths(all).unwrap_or(path))
+            // The flags of this target stand in .cargo/config.toml, and cargo ignores those where RUSTFLAGS is set.
+            .env_remove("RUSTFLAGS")
+            // trunk takes NO_COLOR for a truth value, and refuses the 1 that others set.
+            .env_remove("NO_COLOR");
+        if let Toolchain::Named(name) = &self.toolchain {
+            trunk.env("RUSTUP_TOOLCHAIN", name).env_remove("CARGO");
+        }
+        trunk
+    }
 }
 
 /// Finds or installs them.
 fn tools() -> Result<Tools> {
     let toolchain = toolchain::with_target(WASM, Some(toolchain::WASM_TOOLCHAIN))?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    let target = env::current_dir()?.join(target);
-    let root = target.join("tools");
-    let bindgen = root.join("bin/wasm-bindgen");
-    let version = locked_version("wasm-bindgen")?;
-    let there = shell::output(Command::new(&bindgen).arg("--version"));
-    if there.is_none_or(|found| found.split_whitespace().nth(1) != Some(version.as_str())) {
-        shell::say(format_args!(
-            "installing wasm-bindgen-cli {version}: some minutes"
-        ));
-        let build = root.join("build");
-        shell::run(
-            shell::cargo()
-                .args([
-                    "install",
-                    "--quiet",
-                    "--force",
-                    "--version",
-                    &version,
-                    "--root",
-                ])
-                .arg(&root)
-                .arg("wasm-bindgen-cli")
-                // Unoptimised it builds in half the time, and it runs for seconds.
-                .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
-                .env("CARGO_PROFILE_RELEASE_LTO", "off")
-                .env("CARGO_TARGET_DIR", &build),
-        )?;
-        // It only takes room.
-        let _ = fs::remove_dir_all(build);
+    let root = env::current_dir()?.join(target).join("tools");
+    let bin = root.join("bin");
+    let bindgen = locked_version("wasm-bindgen")?;
+    for (package, program, version, locked) in [
+        ("trunk", "trunk", TRUNK, true),
+        ("wasm-bindgen-cli", "wasm-bindgen", bindgen.as_str(), false),
+    ] {
+        let there = shell::output(Command::new(bin.join(program)).arg("--version"));
+        if there.is_some_and(|found| found.split_whitespace().nth(1) == Some(version)) {
+            continue;
+        }
+        shell::say(format_args!("installing {package} {version}: some minutes"));
+        let mut install = shell::cargo();
+        install
+            .args([
+                "install",
+                "--quiet",
+                "--force",
+                "--version",
+                version,
+                "--root",
+            ])
+            .arg(&root)
+            .arg(package)
+            // Unoptimised they build in half the time, and they run for seconds.
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_TARGET_DIR", root.join("build"));
+        if locked {
+            install.arg("--locked");
+        }
+        shell::run(&mut install)?;
+        let _ = fs::remove_dir_all(root.join("build"));
     }
-    Ok(Tools {
-        toolchain,
-        bindgen,
-        target,
-    })
+    Ok(Tools { toolchain, bin })
 }
 
 /// The version of a package in Cargo.lock.

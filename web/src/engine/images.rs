@@ -1,13 +1,13 @@
-//! Images that the page gave: their pixels as the model takes them, and what was embedded of them.
+//! Images that the page gave: their pixels as the model takes them.
 
-use clove::evaluate::Embeddings;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use clove::lab;
-use clove::preprocess::{DecodeLimits, Preprocess, decode};
+use clove::preprocess::{DecodeLimits, Preprocess, Resize, RgbImage, decode};
 use clove_scenes::suite::twins;
 use clove_scenes::{Kind, Picture, Split, draw};
 
 use super::{Failure, failure};
-use crate::protocol::Answer;
 
 /// Width and height at which samples are shown.
 const SHOWN: u32 = 288;
@@ -15,29 +15,56 @@ const SHOWN: u32 = 288;
 /// An image.
 #[derive(Debug)]
 pub struct Image {
-    width: u32,
-    height: u32,
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// The part that the model sees, as fractions of width and height: left, top, width, height.
+    pub seen: [f64; 4],
     /// Normalised, `[3, size, size]`.
     pub pixels: Vec<f32>,
-    /// Its embedding, and the bits of the alpha that it's of.
-    pub embedding: Option<(u64, Embeddings)>,
+    /// Of the pixels: what was embedded of the same ones is not embedded again.
+    pub hash: u64,
 }
 
 impl Image {
     /// Reads an image's file.
     pub fn decode(bytes: &[u8], preprocess: &Preprocess) -> Result<Self, Failure> {
         let image = decode(bytes, &DecodeLimits::default()).map_err(failure)?;
-        let pixels = preprocess.pixels(&image).map_err(failure)?;
-        Ok(Self {
-            width: image.width(),
-            height: image.height(),
-            pixels: preprocess.normalise(&pixels),
-            embedding: None,
-        })
+        Self::of(&image, preprocess)
     }
 
-    /// A drawn scene of the test split, its caption, and the picture to show: the model sees one of its own size, drawn alike.
-    pub fn sample(number: u32, preprocess: &Preprocess) -> (Self, String, Picture) {
+    fn of(image: &RgbImage, preprocess: &Preprocess) -> Result<Self, Failure> {
+        let pixels = preprocess.pixels(image).map_err(failure)?;
+        let (width, height) = image.dimensions();
+        Ok(Self::new(
+            [width, height],
+            seen(width, height, preprocess),
+            preprocess.normalise(&pixels),
+        ))
+    }
+
+    fn new([width, height]: [u32; 2], seen: [f64; 4], pixels: Vec<f32>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        for pixel in &pixels {
+            pixel.to_bits().hash(&mut hasher);
+        }
+        Self {
+            width,
+            height,
+            seen,
+            hash: hasher.finish(),
+            pixels,
+        }
+    }
+
+    /// A drawn scene of the test split, its caption and its twin's, and the picture to show. A scene model sees one of its own
+    /// size, drawn alike; any other sees the picture.
+    pub fn sample(
+        number: u32,
+        preprocess: &Preprocess,
+        by_scene_model: bool,
+    ) -> Result<(Self, [String; 2], Picture), Failure> {
         let kinds = [
             Kind::ReplaceRelation,
             Kind::SwapAttribute,
@@ -46,25 +73,32 @@ impl Image {
         let kind = kinds[number as usize % kinds.len()];
         let pair = twins(kind, Split::Test, 0, u64::from(number));
         let scene = &pair.scenes[0];
-        let small = draw(scene, preprocess.size(), &mut pair.drawing[0].clone());
         let shown = draw(scene, SHOWN, &mut pair.drawing[0].clone());
         let size = shown.size;
-        let image = Self {
-            width: size,
-            height: size,
-            pixels: lab::pixels(small, preprocess),
-            embedding: None,
+        let image = if by_scene_model {
+            let small = draw(scene, preprocess.size(), &mut pair.drawing[0].clone());
+            let pixels = lab::pixels(small, preprocess);
+            Self::new([size, size], [0.0, 0.0, 1.0, 1.0], pixels)
+        } else {
+            let picture = RgbImage::from_raw(size, size, shown.rgb.clone());
+            Self::of(&picture.ok_or("a sample without pixels")?, preprocess)?
         };
-        (image, pair.captions[0].clone(), shown)
+        Ok((image, pair.captions, shown))
     }
+}
 
-    /// What the page is told of it.
-    pub fn answer(&self) -> Answer {
-        Answer::Image {
-            width: self.width,
-            height: self.height,
-            caption: None,
-            pixels: false,
+/// The part of an image that is left of it after resizing and cropping.
+fn seen(width: u32, height: u32, preprocess: &Preprocess) -> [f64; 4] {
+    let (width, height) = (f64::from(width), f64::from(height));
+    let size = f64::from(preprocess.size());
+    let across = match preprocess.resize() {
+        Resize::Square(side) => [size / f64::from(side); 2],
+        Resize::Keep => [size / width, size / height],
+        Resize::ShortestEdge(edge) => {
+            let scale = f64::from(edge) / width.min(height);
+            [size / (width * scale), size / (height * scale)]
         }
-    }
+    };
+    let [wide, high] = across;
+    [(1.0 - wide) / 2.0, (1.0 - high) / 2.0, wide, high]
 }

@@ -1,27 +1,41 @@
-//! An engine: a worker that holds the models, and answers the page's requests one after the other.
+//! An engine: a worker that holds the models, and answers the page's requests.
 //!
-//! What it computes is `clove`'s; here are only the messages, what is kept between them, and the check that the device can be
-//! trusted.
+//! What it computes is `clove`'s; here are only the messages, what is kept between them, the models' files, and the check that
+//! the device can be trusted.
 
 mod device;
+mod files;
 mod images;
+mod library;
 mod models;
+mod trust;
 mod worker;
 
 pub use worker::start;
 
 use std::collections::HashMap;
 
+use clove::device::OpenDevice;
 use clove_negatives::{Generator, Style};
 
+use self::files::BrowserFiles;
 use self::images::Image;
 use self::models::Models;
-use crate::protocol::{Answer, Ask, Negative};
+use self::worker::Enclosed;
+use crate::protocol::{Answer, Ask, Negative, Shape, Where};
+
+/// A caption of usual length, for measurements.
+const CAPTION: &str = "a brown dog runs over the wet grass beside an old man";
 
 /// What an engine keeps.
 #[derive(Debug, Default)]
 struct Engine {
+    device: Option<OpenDevice>,
     models: Option<Models>,
+    /// The scene models' files, as they came.
+    scenes: (Vec<u8>, Vec<u8>),
+    /// Models that the user chose, by the names of their folders.
+    disk: HashMap<String, BrowserFiles>,
     images: HashMap<u32, Image>,
     generator: Option<Generator>,
 }
@@ -33,45 +47,41 @@ fn failure(error: impl std::fmt::Display) -> Failure {
     error.to_string()
 }
 
+/// An answer, and bytes that go with it.
+type Answered = Result<(Answer, Option<Vec<u8>>), Failure>;
+
 impl Engine {
-    /// Answers a request; `bytes` came with it, and those of the result go with the answer.
-    async fn answer(&mut self, ask: Ask, bytes: Option<Vec<u8>>) -> (Answer, Option<Vec<u8>>) {
-        match self.try_answer(ask, bytes).await {
+    /// Answers a request.
+    async fn answer(&mut self, ask: Ask, enclosed: Enclosed) -> (Answer, Option<Vec<u8>>) {
+        match self.try_answer(ask, enclosed).await {
             Ok(answered) => answered,
             Err(reason) => (Answer::Failed { reason }, None),
         }
     }
 
-    async fn try_answer(
-        &mut self,
-        ask: Ask,
-        bytes: Option<Vec<u8>>,
-    ) -> Result<(Answer, Option<Vec<u8>>), Failure> {
-        let plain = |answer| Ok((answer, None));
-        match ask {
-            Ask::Open => {
-                let (models, opened) = Models::open().await?;
-                self.models = Some(models);
-                plain(opened)
+    async fn try_answer(&mut self, ask: Ask, enclosed: Enclosed) -> Answered {
+        let Enclosed { bytes, files } = enclosed;
+        let answer = match ask {
+            Ask::Open { pretrained } => {
+                let mut before = bytes.ok_or("the scene models are missing")?;
+                let after = before.split_off(before.len().min(pretrained as usize));
+                self.scenes = (before, after);
+                self.open().await?
             }
             Ask::Image { image } => {
                 let bytes = bytes.ok_or("the image's bytes are missing")?;
                 let taken = Image::decode(&bytes, self.models()?.preprocess())?;
-                let answer = taken.answer();
+                let (width, height) = (taken.width, taken.height);
                 self.images.insert(image, taken);
-                plain(answer)
+                Answer::Image {
+                    width,
+                    height,
+                    caption: None,
+                    wrong: None,
+                    pixels: false,
+                }
             }
-            Ask::Sample { image, number } => {
-                let (taken, caption, picture) = Image::sample(number, self.models()?.preprocess());
-                self.images.insert(image, taken);
-                let answer = Answer::Image {
-                    width: picture.size,
-                    height: picture.size,
-                    caption: Some(caption),
-                    pixels: true,
-                };
-                Ok((answer, Some(picture.rgb)))
-            }
+            Ask::Sample { image, number } => return self.sample(image, number),
             Ask::Score {
                 image,
                 captions,
@@ -80,11 +90,11 @@ impl Engine {
                 let began = worker::now();
                 let (models, image) = self.models_and(image)?;
                 let scores = models.scores(image, &captions, alpha).await?;
-                plain(Answer::Scores {
+                Answer::Scores {
                     similarities: scores.similarities,
                     probabilities: scores.probabilities,
                     milliseconds: worker::now() - began,
-                })
+                }
             }
             Ask::Curve {
                 image,
@@ -96,23 +106,16 @@ impl Engine {
                 for alpha in &alphas {
                     similarities.push(models.scores(image, &captions, *alpha).await?.similarities);
                 }
-                plain(Answer::Curve {
+                Answer::Curve {
                     alphas,
                     similarities,
-                })
+                }
             }
-            Ask::Lexicon => {
-                let bytes = bytes.ok_or("the lexicon's bytes are missing")?;
-                self.generator = Some(Generator::new(&bytes).map_err(failure)?);
-                plain(Answer::Lexicon)
-            }
-            Ask::Negatives {
-                caption,
-                others,
-                style,
-                count,
-                seed,
-            } => plain(self.negatives(&caption, &others, &style, count, seed)?),
+            Ask::Embed {
+                image,
+                captions,
+                alpha,
+            } => return self.embed(image, &captions, alpha).await,
             Ask::Words {
                 image,
                 caption,
@@ -120,9 +123,53 @@ impl Engine {
             } => {
                 let (models, image) = self.models_and(image)?;
                 let words = models.words(image, &caption, alpha).await?;
-                plain(Answer::Words { words })
+                Answer::Words { words }
             }
-        }
+            Ask::Heat {
+                image,
+                caption,
+                alpha,
+            } => {
+                let (models, image) = self.models_and(image)?;
+                let (side, similarities) = models.heat(image, &caption, alpha).await?;
+                Answer::Heat {
+                    side,
+                    similarities,
+                    seen: image.seen,
+                }
+            }
+            Ask::Lexicon => {
+                let bytes = bytes.ok_or("the lexicon's bytes are missing")?;
+                self.generator = Some(Generator::new(&bytes).map_err(failure)?);
+                Answer::Lexicon
+            }
+            Ask::Negatives {
+                caption,
+                others,
+                style,
+                count,
+                seed,
+            } => self.negatives(&caption, &others, &style, count, seed)?,
+            Ask::Files { place } => {
+                self.disk
+                    .insert(place.clone(), BrowserFiles::new(&place, files));
+                Answer::Done
+            }
+            Ask::Load {
+                pretrained,
+                finetuned,
+            } => self.load(pretrained, finetuned).await?,
+            Ask::Time { shape, runs } => self.time(shape, runs).await?,
+            Ask::Memory => Answer::Memory {
+                bytes: worker::memory(),
+            },
+            Ask::Look { .. }
+            | Ask::Fetch { .. }
+            | Ask::Stop { .. }
+            | Ask::Kept
+            | Ask::Forget { .. } => return Err("asked beside the queue".to_owned()),
+        };
+        Ok((answer, None))
     }
 
     fn models(&mut self) -> Result<&mut Models, Failure> {
@@ -131,13 +178,127 @@ impl Engine {
             .ok_or_else(|| "no model is open".to_owned())
     }
 
-    fn models_and(&mut self, image: u32) -> Result<(&mut Models, &mut Image), Failure> {
+    fn models_and(&mut self, image: u32) -> Result<(&mut Models, &Image), Failure> {
         let models = self.models.as_mut().ok_or("no model is open")?;
         let image = self
             .images
-            .get_mut(&image)
+            .get(&image)
             .ok_or("there is no such image any more")?;
         Ok((models, image))
+    }
+
+    /// Opens the device and the scene models, and compares what the device computes with what is known.
+    async fn open(&mut self) -> Result<Answer, Failure> {
+        let began = worker::now();
+        let device = device::open().await?;
+        let mut models = Models::scenes(&device, &self.scenes.0, &self.scenes.1).await?;
+        let difference = trust::check(&mut models, &device.description).await?;
+        let answer = Answer::Opened {
+            backend: if device.is_gpu { "WebGPU" } else { "CPU" }.to_owned(),
+            adapter: device.description.clone(),
+            model: models.about(),
+            difference,
+            milliseconds: worker::now() - began,
+        };
+        self.models = Some(models);
+        self.device = Some(device);
+        Ok(answer)
+    }
+
+    /// Puts other models in use; the old ones go first, so that there is room.
+    async fn load(
+        &mut self,
+        pretrained: Where,
+        finetuned: Option<Where>,
+    ) -> Result<Answer, Failure> {
+        let device = self.device.clone().ok_or("no device is open")?;
+        if pretrained == Where::Scenes {
+            if !matches!(finetuned, None | Some(Where::Scenes)) {
+                return Err("the scene model has its own fine-tuned sister".to_owned());
+            }
+            self.images.clear();
+            self.models = None;
+            self.models = Some(Models::scenes(&device, &self.scenes.0, &self.scenes.1).await?);
+        } else {
+            let before = self.files(pretrained).await?;
+            let after = match finetuned {
+                Some(place) => Some(self.files(place).await?),
+                None => None,
+            };
+            let loaded = Models::load(&device, &before, after).await?;
+            self.images.clear();
+            self.models = Some(loaded);
+        }
+        Ok(Answer::Loaded(self.models()?.about()))
+    }
+
+    /// Where the files of a model are.
+    async fn files(&self, place: Where) -> Result<BrowserFiles, Failure> {
+        match place {
+            Where::Scenes => Err("the scene model goes with itself only".to_owned()),
+            Where::Kept(place) => library::files(&place).await,
+            Where::Disk(place) => self
+                .disk
+                .get(&place)
+                .cloned()
+                .ok_or_else(|| format!("{place} was not chosen since this engine started")),
+        }
+    }
+
+    fn sample(&mut self, image: u32, number: u32) -> Answered {
+        let models = self.models()?;
+        let (taken, [caption, wrong], picture) =
+            Image::sample(number, models.preprocess(), models.are_scenes())?;
+        self.images.insert(image, taken);
+        let answer = Answer::Image {
+            width: picture.size,
+            height: picture.size,
+            caption: Some(caption),
+            wrong: Some(wrong),
+            pixels: true,
+        };
+        Ok((answer, Some(picture.rgb)))
+    }
+
+    async fn embed(&mut self, image: u32, captions: &[String], alpha: f64) -> Answered {
+        let (models, image) = self.models_and(image)?;
+        let (image, texts) = models.embeddings(image, captions, alpha).await?;
+        let rows = image.as_slice().iter().chain(texts.as_slice());
+        let bytes = rows.flat_map(|value| value.to_le_bytes()).collect();
+        let width = image.dim() as u32;
+        Ok((Answer::Embeddings { width }, Some(bytes)))
+    }
+
+    /// Runs a model on one image and on one caption, with nothing kept from run to run.
+    async fn time(&mut self, shape: Shape, runs: u32) -> Result<Answer, Failure> {
+        let made;
+        let scorer = match shape {
+            Shape::InUse => self.models()?.scorer(),
+            Shape::VitB32 => {
+                let device = self.device.as_ref().ok_or("no device is open")?;
+                made = models::vit_b32(device).await?;
+                &made
+            }
+        };
+        let size = scorer.config().image.image_size;
+        let pixels = vec![0.5; 3 * size * size];
+        let (mut image, mut caption) = (Vec::new(), Vec::new());
+        // The first run compiles shaders and fills caches.
+        for _ in 0..=runs {
+            let began = worker::now();
+            scorer.embed_pixels(pixels.clone()).await.map_err(failure)?;
+            let between = worker::now();
+            scorer
+                .embed_texts(&[CAPTION], &mut |_| ())
+                .await
+                .map_err(failure)?;
+            image.push(between - began);
+            caption.push(worker::now() - between);
+        }
+        Ok(Answer::Times {
+            image: image.split_off(1),
+            caption: caption.split_off(1),
+        })
     }
 
     fn negatives(

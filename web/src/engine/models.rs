@@ -1,132 +1,244 @@
-//! The bundled scene models: pretrained, fine-tuned, and any patch between the two.
+//! The models in use: a pretrained one, a fine-tuned one where there is one, and any patch between the two.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use clove::device::OpenDevice;
 use clove::evaluate::Embeddings;
 use clove::lab;
+use clove::model::{Clip, ClipConfig, RandomInit};
+use clove::patch::{blend, differences};
 use clove::preprocess::Preprocess;
-use clove::score::{Scorer, Scores};
-use clove::weights::Snapshot;
-use serde::Deserialize;
+use clove::score::{Scorer, Scores, probabilities};
+use clove::weights::{Layout, ModelSource};
 
+use super::files::BrowserFiles;
 use super::images::Image;
-use super::{Failure, device, failure, worker};
-use crate::protocol::{Answer, Model};
+use super::{Failure, failure};
+use crate::protocol::Model;
 
-/// What the pretrained model makes of sample 0 on a CPU natively; `cargo test` holds it, CLOVE_WRITE_GOLDEN=1 writes it.
-const KNOWN: &str = include_str!("known.json");
+/// Embeddings of captions that are kept, at all alphas.
+const TEXTS: usize = 4_000;
+/// Those of images.
+const IMAGES: usize = 1_000;
 
-/// Largest difference from [`KNOWN`] with which a device is trusted: a thousandth of a unit vector's length, far above what
-/// orders of summation differ by (1e-6), far below what a wrong kernel does.
-const TRUSTED: f32 = 1e-3;
+/// OpenAI's ViT-B/32 in open_clip's terms (mlfoundations/open_clip: src/open_clip/model_configs/ViT-B-32-quickgelu.json).
+const VIT_B32: &str = r#"{"model_cfg": {
+    "embed_dim": 512, "quick_gelu": true,
+    "vision_cfg": {"image_size": 224, "layers": 12, "width": 768, "patch_size": 32},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 12}
+}}"#;
 
-/// Captions whose embeddings are kept.
-const KEPT: usize = 2_000;
-
-#[derive(Debug, Deserialize)]
-struct Known {
-    image: Vec<f32>,
-    text: Vec<f32>,
+/// A set of weights and what's known of it.
+#[derive(Debug)]
+struct Loaded {
+    name: String,
+    clip: Clip,
 }
 
-/// Two models on a device, and the patched one that is in use.
+/// Models on a device, and what they have embedded.
 #[derive(Debug)]
 pub struct Models {
-    device: OpenDevice,
-    pretrained: Snapshot,
-    finetuned: Snapshot,
-    preprocess: Preprocess,
-    /// Bits of its alpha, and the model.
-    patched: Option<(u64, Scorer)>,
-    /// Embeddings of texts by the model in use.
-    texts: HashMap<String, Vec<f32>>,
+    pretrained: Loaded,
+    finetuned: Option<Loaded>,
+    /// Whether they are the scene models.
+    scenes: bool,
+    parameters: u64,
+    /// Holds the weights of `alpha`.
+    scorer: Scorer,
+    /// Bits of the alpha that is in use.
+    alpha: u64,
+    /// Embeddings by alpha's bits, and caption or image.
+    texts: HashMap<(u64, String), Vec<f32>>,
+    images: HashMap<(u64, u64), Embeddings>,
+    /// Logit scales by alpha's bits.
+    scales: HashMap<u64, f32>,
 }
 
 impl Models {
-    /// Opens the device and the models, and compares what the device computes with what is known.
-    pub async fn open() -> Result<(Self, Answer), Failure> {
-        let began = worker::now();
-        let device = device::open().await?;
-        let mut models = Self {
-            pretrained: lab::pretrained().map_err(failure)?,
-            finetuned: lab::finetuned().map_err(failure)?,
-            preprocess: lab::preprocess().map_err(failure)?,
-            patched: None,
-            texts: HashMap::new(),
-            device,
+    /// The scene models, from their files.
+    pub async fn scenes(
+        device: &OpenDevice,
+        pretrained: &[u8],
+        deltas: &[u8],
+    ) -> Result<Self, Failure> {
+        let mut before = lab::read_model(pretrained).map_err(failure)?;
+        let mut after = lab::read_deltas(&before, deltas).map_err(failure)?;
+        let config = before.config().clone();
+        let parameters = before.elements() as u64;
+        let clip = config.build(&mut before, &device.device).map_err(failure)?;
+        let tuned = config.build(&mut after, &device.device).map_err(failure)?;
+        let scorer = Scorer::new(
+            clip.clone(),
+            config,
+            lab::tokenizer().map_err(failure)?,
+            lab::preprocess().map_err(failure)?,
+            &device.device,
+        );
+        let loaded = |clip| Loaded {
+            name: "scenes".to_owned(),
+            clip,
         };
-        let difference = models.difference().await?;
-        if difference.is_nan() || difference > TRUSTED {
-            return Err(format!(
-                "{} computes wrong numbers: an embedding differs by {difference} from what it should be",
-                models.device.description
-            ));
-        }
-        let config = models.pretrained.config();
-        let answer = Answer::Opened {
-            backend: if models.device.is_gpu {
-                "WebGPU"
-            } else {
-                "CPU"
-            }
-            .to_owned(),
-            adapter: models.device.description.clone(),
-            model: Model {
-                name: "scenes".to_owned(),
-                parameters: models.pretrained.elements() as u64,
-                image_size: config.image.image_size as u32,
-                context: config.text.context_length as u32,
-            },
-            difference,
-            milliseconds: worker::now() - began,
-        };
-        Ok((models, answer))
+        let models = Self::new(
+            loaded(clip),
+            Some(loaded(tuned)),
+            scorer.await.map_err(failure)?,
+        );
+        Ok(Self {
+            scenes: true,
+            parameters,
+            ..models
+        })
     }
 
-    /// The models' preprocessing.
+    /// Models of a user's.
+    pub async fn load(
+        device: &OpenDevice,
+        pretrained: &BrowserFiles,
+        finetuned: Option<BrowserFiles>,
+    ) -> Result<Self, Failure> {
+        let source = ModelSource::open(Box::new(pretrained.clone())).map_err(failure)?;
+        // Before the weights are read: what doesn't fit is told at once.
+        let other = finetuned
+            .map(|files| fitting(&source, pretrained, files))
+            .transpose()?;
+        let scorer = Scorer::load(&source, &device.device)
+            .await
+            .map_err(failure)?;
+        let loaded = |source: &ModelSource, clip| Loaded {
+            name: source.place(),
+            clip,
+        };
+        let before = loaded(&source, scorer.clip().clone());
+        let after = match other {
+            Some(other) => {
+                let clip = other.load(&device.device).map_err(failure)?;
+                Some(loaded(&other, clip))
+            }
+            None => None,
+        };
+        let parameters = source.config().parameters() as u64;
+        Ok(Self {
+            parameters,
+            ..Self::new(before, after, scorer)
+        })
+    }
+
+    fn new(pretrained: Loaded, finetuned: Option<Loaded>, scorer: Scorer) -> Self {
+        Self {
+            pretrained,
+            finetuned,
+            scenes: false,
+            parameters: 0,
+            scorer,
+            alpha: 0.0_f64.to_bits(),
+            texts: HashMap::new(),
+            images: HashMap::new(),
+            scales: HashMap::new(),
+        }
+    }
+
+    /// What they are.
+    pub fn about(&self) -> Model {
+        let config = self.scorer.config();
+        Model {
+            name: self.pretrained.name.clone(),
+            finetuned: self.finetuned.as_ref().map(|one| one.name.clone()),
+            parameters: self.parameters,
+            image_size: config.image.image_size as u32,
+            context: config.text.context_length as u32,
+        }
+    }
+
+    /// Whether they are the scene models.
+    pub fn are_scenes(&self) -> bool {
+        self.scenes
+    }
+
+    /// Their preprocessing.
     pub fn preprocess(&self) -> &Preprocess {
-        &self.preprocess
+        self.scorer.preprocess()
+    }
+
+    /// The model in use.
+    pub fn scorer(&self) -> &Scorer {
+        &self.scorer
     }
 
     /// Captions against an image, by the model patched to `alpha`.
     pub async fn scores(
         &mut self,
-        image: &mut Image,
+        image: &Image,
         captions: &[String],
         alpha: f64,
     ) -> Result<Scores, Failure> {
-        self.patch(alpha).await?;
-        self.embed_texts(captions).await?;
-        let scorer = self.scorer()?;
-        if image
-            .embedding
-            .as_ref()
-            .is_none_or(|(of, _)| *of != alpha.to_bits())
-        {
-            let embedded = scorer
-                .embed_pixels(image.pixels.clone())
-                .await
-                .map_err(failure)?;
-            image.embedding = Some((alpha.to_bits(), embedded));
+        let (embedded, texts) = self.embeddings(image, captions, alpha).await?;
+        let similarities: Vec<f32> = (0..texts.len())
+            .map(|text| embedded.dot(0, &texts, text))
+            .collect();
+        let scale = self.scales.get(&alpha.to_bits()).copied();
+        let scale = scale.unwrap_or_else(|| self.scorer.logit_scale());
+        Ok(Scores {
+            probabilities: probabilities(&similarities, scale),
+            similarities,
+        })
+    }
+
+    /// An image's and captions' embeddings by the model patched to `alpha`; known ones are not computed again, and where all
+    /// are known nothing is patched.
+    pub async fn embeddings(
+        &mut self,
+        image: &Image,
+        captions: &[String],
+        alpha: f64,
+    ) -> Result<(Embeddings, Embeddings), Failure> {
+        if !(0.0..=1.0).contains(&alpha) {
+            return Err(format!("alpha is {alpha}, not between 0 and 1"));
+        }
+        // Without a fine-tuned model there is nothing between.
+        let alpha = if self.finetuned.is_some() { alpha } else { 0.0 };
+        let bits = alpha.to_bits();
+        if self.texts.len() > TEXTS {
+            self.texts.clear();
+        }
+        if self.images.len() > IMAGES {
+            self.images.clear();
+        }
+        let new: HashSet<&String> = captions
+            .iter()
+            .filter(|caption| !self.texts.contains_key(&(bits, (*caption).clone())))
+            .collect();
+        let mut new: Vec<&String> = new.into_iter().collect();
+        new.sort();
+        let image_key = (bits, image.hash);
+        if !new.is_empty() || !self.images.contains_key(&image_key) {
+            self.patch(alpha).await?;
+        }
+        if !self.images.contains_key(&image_key) {
+            let embedded = self.scorer.embed_pixels(image.pixels.clone()).await;
+            self.images.insert(image_key, embedded.map_err(failure)?);
+        }
+        if !new.is_empty() {
+            let embedded = self.scorer.embed_texts(&new, &mut |_| ()).await;
+            let embedded = embedded.map_err(failure)?;
+            for (row, text) in new.into_iter().enumerate() {
+                let known = (bits, text.clone());
+                self.texts.insert(known, embedded.row(row).to_vec());
+            }
         }
         let rows: Vec<f32> = captions
             .iter()
-            .flat_map(|caption| &self.texts[caption])
+            .flat_map(|caption| &self.texts[&(bits, caption.clone())])
             .copied()
             .collect();
-        let texts = Embeddings::from_rows(scorer.config().embed_dim, rows).map_err(failure)?;
-        let (_, embedded) = image
-            .embedding
-            .as_ref()
-            .ok_or("the image has no embedding")?;
-        Ok(scorer.scores(embedded, 0, &texts))
+        let width = self.scorer.config().embed_dim;
+        let texts = Embeddings::from_rows(width, rows).map_err(failure)?;
+        Ok((self.images[&image_key].clone(), texts))
     }
 
     /// Each word of a caption with what it adds: the similarity less that of the caption without it.
     pub async fn words(
         &mut self,
-        image: &mut Image,
+        image: &Image,
         caption: &str,
         alpha: f64,
     ) -> Result<Vec<(String, f32)>, Failure> {
@@ -145,91 +257,84 @@ impl Models {
             .collect())
     }
 
-    /// Puts the model of an alpha in use.
-    async fn patch(&mut self, alpha: f64) -> Result<(), Failure> {
-        if !(0.0..=1.0).contains(&alpha) {
-            return Err(format!("alpha is {alpha}, not between 0 and 1"));
-        }
-        if self
-            .patched
-            .as_ref()
-            .is_some_and(|(of, _)| *of == alpha.to_bits())
-        {
-            return Ok(());
-        }
-        self.texts.clear();
-        let mut weights = self.pretrained.patched(&self.finetuned, alpha);
-        let config = self.pretrained.config().clone();
-        let clip = config
-            .build(&mut weights, &self.device.device)
-            .map_err(failure)?;
-        let scorer = Scorer::new(
-            clip,
-            config,
-            lab::tokenizer().map_err(failure)?,
-            self.preprocess.clone(),
-            &self.device.device,
-        );
-        self.patched = Some((alpha.to_bits(), scorer.await.map_err(failure)?));
-        Ok(())
-    }
-
-    fn scorer(&self) -> Result<&Scorer, Failure> {
-        let (_, scorer) = self.patched.as_ref().ok_or("no model is open")?;
-        Ok(scorer)
-    }
-
-    /// Embeds the captions that aren't known yet.
-    async fn embed_texts(&mut self, captions: &[String]) -> Result<(), Failure> {
-        if self.texts.len() > KEPT {
-            self.texts.clear();
-        }
-        let mut new: Vec<&String> = captions
-            .iter()
-            .filter(|caption| !self.texts.contains_key(*caption))
-            .collect();
-        new.sort();
-        new.dedup();
-        let embedded = self
-            .scorer()?
-            .embed_texts(&new, &mut |_| ())
-            .await
-            .map_err(failure)?;
-        let rows: Vec<(String, Vec<f32>)> = new
-            .iter()
-            .enumerate()
-            .map(|(row, text)| ((*text).clone(), embedded.row(row).to_vec()))
-            .collect();
-        self.texts.extend(rows);
-        Ok(())
-    }
-
-    /// How far the pretrained model's embeddings of sample 0 are from the known ones.
-    async fn difference(&mut self) -> Result<f32, Failure> {
-        let known: Known = serde_json::from_str(KNOWN).map_err(failure)?;
-        let (mut image, caption, _) = Image::sample(0, &self.preprocess);
-        self.scores(&mut image, std::slice::from_ref(&caption), 0.0)
+    /// A caption's similarity with each patch of an image, and how many patches stand in a row.
+    pub async fn heat(
+        &mut self,
+        image: &Image,
+        caption: &str,
+        alpha: f64,
+    ) -> Result<(u32, Vec<f32>), Failure> {
+        let (_, text) = self
+            .embeddings(image, std::slice::from_ref(&caption.to_owned()), alpha)
             .await?;
-        let (_, embedded) = image
-            .embedding
-            .as_ref()
-            .ok_or("the image has no embedding")?;
-        let text = &self.texts[&caption];
-        if known.image.len() != embedded.dim() || known.text.len() != text.len() {
-            return Ok(f32::NAN);
-        }
-        let differences = known
-            .image
-            .iter()
-            .zip(embedded.row(0))
-            .chain(known.text.iter().zip(text))
-            .map(|(one, other)| (one - other).abs());
-        Ok(differences.fold(0.0, |worst: f32, one| {
-            if one > worst || one.is_nan() {
-                one
-            } else {
-                worst
-            }
-        }))
+        self.patch(if self.finetuned.is_some() { alpha } else { 0.0 })
+            .await?;
+        let patches = self.scorer.embed_patches(image.pixels.clone()).await;
+        let patches = patches.map_err(failure)?;
+        let config = &self.scorer.config().image;
+        let side = config.image_size / config.patch_size;
+        let similarities = (0..patches.len())
+            .map(|patch| patches.dot(patch, &text, 0))
+            .collect();
+        Ok((side as u32, similarities))
     }
+
+    /// Puts the weights of an alpha in use, computed on the device.
+    async fn patch(&mut self, alpha: f64) -> Result<(), Failure> {
+        let bits = alpha.to_bits();
+        if self.alpha != bits {
+            let before = &self.pretrained.clip;
+            let clip = match &self.finetuned {
+                Some(after) => blend(before, &after.clip, alpha),
+                None => before.clone(),
+            };
+            self.scorer.set_clip(clip).await.map_err(failure)?;
+            self.alpha = bits;
+        }
+        self.scales.insert(bits, self.scorer.logit_scale());
+        Ok(())
+    }
+}
+
+/// A fine-tuned model, if it's one of the pretrained one's shape. Weights alone are taken as such.
+fn fitting(
+    pretrained: &ModelSource,
+    rest: &BrowserFiles,
+    files: BrowserFiles,
+) -> Result<ModelSource, Failure> {
+    let files = if files.is_weights_alone() {
+        let weights = match pretrained.layout() {
+            Layout::HuggingFace => "model.safetensors",
+            Layout::OpenClip => "open_clip_model.safetensors",
+        };
+        files.with_rest_of(rest, weights)
+    } else {
+        files
+    };
+    let source = ModelSource::open(Box::new(files)).map_err(failure)?;
+    let differ = differences(pretrained.config(), source.config());
+    if differ.is_empty() {
+        return Ok(source);
+    }
+    Err(format!(
+        "{} and {} are different models, and can't be patched: {}",
+        pretrained.place(),
+        source.place(),
+        differ.join("; ")
+    ))
+}
+
+/// A model of OpenAI's ViT-B/32's shape with random weights, for measurements.
+pub async fn vit_b32(device: &OpenDevice) -> Result<Scorer, Failure> {
+    let config = ClipConfig::from_open_clip(VIT_B32).map_err(failure)?;
+    let Ok(clip) = config.build(&mut RandomInit::new(&config, 0), &device.device);
+    let size = config.image.image_size as u32;
+    let scorer = Scorer::new(
+        clip,
+        config.clone(),
+        clove::tokenizer::Tokenizer::clip(config.text.context_length),
+        Preprocess::clip(size).map_err(failure)?,
+        &device.device,
+    );
+    scorer.await.map_err(failure)
 }

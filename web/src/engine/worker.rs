@@ -7,20 +7,37 @@ use std::rc::Rc;
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{DedicatedWorkerGlobalScope, MessageEvent};
+use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 
-use super::Engine;
-use crate::protocol::{Reply, Request};
+use super::{Engine, library};
+use crate::protocol::{Answer, Reply, Request};
 
-type Waiting = Rc<RefCell<VecDeque<(Request, Option<Vec<u8>>)>>>;
+/// What comes with a request.
+#[derive(Debug, Default)]
+pub struct Enclosed {
+    /// Bytes.
+    pub bytes: Option<Vec<u8>>,
+    /// Files with their names in their folder.
+    pub files: Vec<(String, File)>,
+}
 
-fn scope() -> DedicatedWorkerGlobalScope {
+type Waiting = Rc<RefCell<VecDeque<(Request, Enclosed)>>>;
+
+/// The worker itself.
+pub fn scope() -> DedicatedWorkerGlobalScope {
     js_sys::global().unchecked_into()
 }
 
 /// Milliseconds since the worker began.
 pub fn now() -> f64 {
     scope().performance().map_or(0.0, |clock| clock.now())
+}
+
+/// Bytes of this program's memory.
+pub fn memory() -> f64 {
+    let memory: js_sys::WebAssembly::Memory = wasm_bindgen::memory().unchecked_into();
+    let buffer: js_sys::ArrayBuffer = memory.buffer().unchecked_into();
+    f64::from(buffer.byte_length())
 }
 
 /// Listens for requests, and says that it does.
@@ -32,7 +49,14 @@ pub fn start() {
         let Some(request) = received(&event.data()) else {
             return;
         };
-        waiting.borrow_mut().push_back(request);
+        let (Request { id, ask }, enclosed) = request;
+        if library::answers(&ask) {
+            spawn_local(async move { tell(id, library::answer(id, ask).await) });
+            return;
+        }
+        waiting
+            .borrow_mut()
+            .push_back((Request { id, ask }, enclosed));
         if let Some(idle) = engine.borrow_mut().take() {
             spawn_local(work(idle, engine.clone(), waiting.clone()));
         }
@@ -46,24 +70,37 @@ pub fn start() {
 async fn work(mut engine: Engine, back: Rc<RefCell<Option<Engine>>>, waiting: Waiting) {
     loop {
         let next = waiting.borrow_mut().pop_front();
-        let Some((request, bytes)) = next else { break };
-        let (answer, bytes) = engine.answer(request.ask, bytes).await;
-        let reply = Reply {
-            id: request.id,
-            answer,
+        let Some((request, enclosed)) = next else {
+            break;
         };
-        if let Ok(text) = serde_json::to_string(&reply) {
-            send(&text, bytes);
-        }
+        let (answer, bytes) = engine.answer(request.ask, enclosed).await;
+        reply(request.id, answer, bytes);
     }
     *back.borrow_mut() = Some(engine);
 }
 
-fn received(data: &JsValue) -> Option<(Request, Option<Vec<u8>>)> {
+/// Answers a request, or tells how far it is.
+pub fn tell(id: u32, answer: Answer) {
+    reply(id, answer, None);
+}
+
+fn reply(id: u32, answer: Answer, bytes: Option<Vec<u8>>) {
+    if let Ok(text) = serde_json::to_string(&Reply { id, answer }) {
+        send(&text, bytes);
+    }
+}
+
+fn received(data: &JsValue) -> Option<(Request, Enclosed)> {
     let parts = data.dyn_ref::<Array>()?;
     let request = serde_json::from_str(&parts.get(0).as_string()?).ok()?;
     let bytes = parts.get(1).dyn_ref::<Uint8Array>().map(Uint8Array::to_vec);
-    Some((request, bytes))
+    let files = parts.get(2).dyn_into::<Array>().unwrap_or_default();
+    let files = files.iter().filter_map(|file| {
+        let file: File = file.dyn_into().ok()?;
+        Some((file.name(), file))
+    });
+    let files = files.collect();
+    Some((request, Enclosed { bytes, files }))
 }
 
 fn send(text: &str, bytes: Option<Vec<u8>>) {

@@ -15,13 +15,16 @@ use super::model;
 use crate::model::Parameters;
 use crate::weights::{InMemory, ModelSource, Precision, Snapshot, WeightsError, parameters};
 
+#[cfg(feature = "models")]
 const PRETRAINED: &[u8] = include_bytes!("models/pretrained.safetensors");
+#[cfg(feature = "models")]
 const DELTAS: &[u8] = include_bytes!("models/clove.deltas");
 
 /// The pretrained scene model.
 ///
 /// # Errors
 /// Never, unless the program was built from damaged files.
+#[cfg(feature = "models")]
 pub fn pretrained() -> Result<Snapshot, LabError> {
     read_model(PRETRAINED)
 }
@@ -30,6 +33,7 @@ pub fn pretrained() -> Result<Snapshot, LabError> {
 ///
 /// # Errors
 /// Never, unless the program was built from damaged files.
+#[cfg(feature = "models")]
 pub fn finetuned() -> Result<Snapshot, LabError> {
     Ok(read_deltas(&pretrained()?, DELTAS)?)
 }

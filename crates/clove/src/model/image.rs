@@ -67,6 +67,28 @@ impl ImageTower {
             .matmul(self.projection.val().transpose())
     }
 
+    /// `[images, 3, size, size]` normalised pixels to `[images, patches, embed]`: what [`Self::forward`] makes of the class token,
+    /// made of each patch's token instead, row by row; not yet of length one.
+    ///
+    /// Training never asks these for anything, so they are no more than a hint at where a text is seen.
+    ///
+    /// # Panics
+    /// If the images aren't of the size that the model was built for.
+    #[must_use]
+    pub fn patches(&self, pixels: Tensor<4>) -> Tensor<3> {
+        let tokens = self.tokens(pixels);
+        let [images, tokens_each, width] = tokens.dims();
+        let patches = tokens_each - 1;
+        let [embed, _] = self.projection.dims();
+        let rows = tokens
+            .narrow(1, 1, patches)
+            .reshape([images * patches, width]);
+        self.post_norm
+            .forward(rows)
+            .matmul(self.projection.val().transpose())
+            .reshape([images, patches, embed])
+    }
+
     /// The hidden states after the last block, `[images, 1 + patches, width]`: the class token, then the patches row by row.
     fn tokens(&self, pixels: Tensor<4>) -> Tensor<3> {
         let patches = self.embed_patches(pixels);

@@ -121,6 +121,15 @@ impl Clip {
         normalise_rows(self.image.forward(pixels))
     }
 
+    /// Embeds the patches of images: `[images, 3, size, size]` normalised pixels to `[images * patches, embed]` rows of length
+    /// one, an image's patches row by row. See [`ImageTower::patches`].
+    #[must_use]
+    pub fn embed_patches(&self, pixels: Tensor<4>) -> Tensor<2> {
+        let patches = self.image.patches(pixels);
+        let [images, patches_each, embed] = patches.dims();
+        normalise_rows(patches.reshape([images * patches_each, embed]))
+    }
+
     /// Embeds texts: a [`TextBatch`] of `texts` captions to `[texts, embed]` rows of length one.
     #[must_use]
     pub fn embed_texts(&self, texts: TextBatch) -> Tensor<2> {

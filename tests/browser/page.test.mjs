@@ -1,0 +1,174 @@
+// The page in a real Chromium, on the CPU: what people do with it, and what it does when things fail.
+import assert from "node:assert/strict";
+import { readFileSync, rmSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+import { serve } from "./server.mjs";
+
+const DIST = process.env.CLOVE_DIST ?? new URL("../../web/dist", import.meta.url).pathname;
+/// Chromium says that by itself where there's no GPU.
+const NO_GPU = /No available adapters/;
+
+let browser, site;
+before(async () => {
+  site = await serve(DIST);
+  browser = await chromium.launch({
+    executablePath: process.env.CLOVE_CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--headless=new", "--no-sandbox", "--disable-background-networking"],
+  });
+});
+after(async () => {
+  await browser.close();
+  await site.close();
+});
+
+/// A page with an engine that runs, in a profile of its own.
+async function open({ query = "", hash = "", url = site.url, ...options } = {}) {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  const problems = [];
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type()) && !NO_GPU.test(message.text())) problems.push(message.text());
+  });
+  page.on("pageerror", (error) => problems.push(String(error)));
+  page.on("request", (request) => {
+    if (!request.url().startsWith(url) && !/^(data|blob):/.test(request.url())) problems.push(`fetched ${request.url()}`);
+  });
+  await page.goto(url + query + hash);
+  await page.waitForSelector(".lamp.runs", { timeout: 60_000 });
+  return { context, page, problems };
+}
+
+const judged = (page) => page.waitForSelector(".verdict.right, .verdict.wrong", { timeout: 30_000 });
+const verdict = (page) => page.textContent("#verdict");
+const captions = (page) => page.$$eval(".row textarea", (rows) => rows.map((row) => row.value));
+const waitForVerdict = (page, words) => page.waitForFunction((words) => document.querySelector("#verdict").textContent.includes(words), words);
+
+test("the built page has no code of its own and nothing left to fill in", () => {
+  const html = readFileSync(`${DIST}/index.html`, "utf8");
+  assert.doesNotMatch(html, /\{\{__trunk|\[\[|<script(?![^>]*\ssrc=)|\sstyle=|unsafe-inline/);
+});
+
+test("a visit: a sample, hard negatives, words, the chart, alpha, and back from the address", async () => {
+  const { context, page, problems } = await open();
+  await judged(page);
+  assert.match(await page.textContent("#engine"), /CPU/);
+  assert.equal((await captions(page)).length, 2);
+
+  await page.click(".make");
+  await page.waitForFunction(() => document.querySelectorAll(".made").length === 3);
+  assert.ok((await page.$$(".behind mark")).length >= 3);
+
+  await page.getByRole("button", { name: "Which words matter" }).first().click();
+  await page.waitForSelector(".word");
+  const words = (await captions(page))[0].split(" ");
+  assert.deepEqual(await page.$$eval(".word span", (list) => list.map((word) => word.textContent)), words);
+
+  await page.click("summary");
+  await page.waitForFunction(() => document.querySelectorAll(".chart circle").length === 11);
+
+  const similarity = () => page.textContent(".similarity .value");
+  const before = await similarity();
+  await page.focus("#alpha");
+  await page.keyboard.press("Home");
+  await page.waitForFunction((old) => document.querySelector(".similarity .value").textContent !== old, before);
+  assert.match(page.url(), /[#&]a=0&/);
+
+  const kept = [await captions(page), await similarity()];
+  const again = await open({ hash: new URL(page.url()).hash });
+  await judged(again.page);
+  assert.deepEqual([await captions(again.page), await again.page.textContent(".similarity .value")], kept);
+  assert.deepEqual([...problems, ...again.problems], []);
+  await context.close();
+  await again.context.close();
+});
+
+test("captions by keyboard, and in the order of their scores", async () => {
+  const { context, page, problems } = await open({ hash: "#s=0&c=a+red+ball" });
+  await page.focus(".row textarea");
+  await page.keyboard.press("Enter");
+  await page.keyboard.type("an orange heart right of a huge pink cross");
+  await waitForVerdict(page, "Likes best “an orange heart");
+  await page.keyboard.press("Enter");
+  assert.equal((await captions(page)).length, 3);
+  await page.keyboard.press("Backspace");
+  await page.waitForFunction(() => document.querySelectorAll(".row").length === 2);
+  await page.getByLabel("Best first").check();
+  await page.waitForFunction(() => document.querySelector(".row textarea").value.startsWith("an orange"));
+  await page.getByRole("button", { name: "Mark as wrong" }).last().click();
+  await waitForVerdict(page, "Prefers the right caption");
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test("own pictures, and what isn't one", async () => {
+  const { context, page, problems } = await open();
+  await judged(page);
+  await page.setInputFiles("#files", { name: "broken.png", mimeType: "image/png", buffer: Buffer.from("no picture") });
+  await page.waitForSelector(".notice");
+  assert.match(await page.textContent(".notice"), /broken\.png: not an image/);
+  const sample = await page.getAttribute(".shown", "src");
+  const buffer = Buffer.from(sample.split(",")[1], "base64");
+  await page.setInputFiles("#files", ["one.png", "two.png"].map((name) => ({ name, mimeType: "image/png", buffer })));
+  await page.waitForFunction(() => document.querySelectorAll(".thumb").length === 3);
+  await page.waitForFunction(() => document.querySelector("figcaption").textContent.includes("one.png288"));
+  for (const kind of ["JSON", "PNG"]) {
+    const [download] = await Promise.all([page.waitForEvent("download"), page.click(`.export button:has-text("${kind}")`)]);
+    const file = await download.path();
+    const bytes = readFileSync(file);
+    if (kind === "JSON") assert.equal(JSON.parse(bytes).picture, "one.png");
+    else assert.equal(bytes.subarray(1, 4).toString(), "PNG");
+    rmSync(file);
+  }
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test("an engine that stops is started again, and at last the page says that none runs", async () => {
+  const { context, page } = await open({ query: "?engine=cpu" });
+  await judged(page);
+  const crash = () => page.workers().at(-1).evaluate(() => void setTimeout(() => { throw new Error("out of order"); }));
+  await crash();
+  await page.waitForFunction(() => document.querySelector("#engine").textContent.includes("started again"));
+  await crash();
+  await page.waitForSelector(".lamp.failed");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.waitForSelector(".lamp.runs");
+  await page.fill(".row textarea", "a blue sheep");
+  await waitForVerdict(page, "Prefers the wrong caption");
+  await context.close();
+});
+
+test("where WebGPU is asked for and there's none, the CPU computes, and the page says why", async () => {
+  const { context, page } = await open({ query: "?engine=gpu" });
+  assert.match(await page.textContent("#engine"), /CPU.*WebGPU failed/);
+  await judged(page);
+  await context.close();
+});
+
+for (const width of [360, 1400]) {
+  test(`at ${width} pixels nothing is cut off`, async () => {
+    const { context, page } = await open({ viewport: { width, height: 800 }, colorScheme: "dark" });
+    await judged(page);
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth), 0);
+    await context.close();
+  });
+}
+
+test("a second visit works offline", async () => {
+  const own = await serve(DIST);
+  const { context, page } = await open({ url: own.url });
+  await judged(page);
+  await page.waitForFunction(async () => {
+    const names = await caches.keys();
+    if (names.length !== 1) return false;
+    const kept = (await (await caches.open(names[0])).keys()).map((request) => request.url);
+    return [/_bg\.wasm$/, /\.css$/, /start-\w+\.js$/, /\/some\/path\/$/].every((end) => kept.some((url) => end.test(url))) && kept.filter((url) => url.endsWith("_bg.wasm")).length === 2;
+  });
+  await own.close();
+  await context.setOffline(true);
+  await page.reload();
+  await judged(page);
+  assert.match(await verdict(page), /Prefers/);
+  await context.close();
+});

@@ -1,0 +1,76 @@
+// Makes a second visit work offline.
+//
+// Files whose names, or whose folders' names, hold their content's hash never change, so the cached one is as good. The rest,
+// index.html, comes from the network while there is one.
+// The page asks for this file with its build's hash, so a new build has a new cache, and the old one goes.
+const CACHE = `clove-${new URL(self.location.href).search.slice(1)}`;
+const HASHED = /-[0-9a-f]{16}(_bg)?(\.\w+$|\/)/;
+
+self.addEventListener("install", () => self.skipWaiting());
+
+self.addEventListener("activate", (event) => {
+  event.waitUntil(
+    (async () => {
+      const names = await caches.keys();
+      const old = names.filter((name) => name.startsWith("clove-") && name !== CACHE);
+      await Promise.all(old.map((name) => caches.delete(name)));
+      await self.clients.claim();
+    })(),
+  );
+});
+
+self.addEventListener("message", (event) => {
+  // What the first visit fetched before this worker was there.
+  if (Array.isArray(event.data)) event.waitUntil(keepAll(event.data));
+});
+
+self.addEventListener("fetch", (event) => {
+  const { request } = event;
+  const url = new URL(request.url);
+  if (request.method !== "GET" || url.origin !== self.location.origin) return;
+  event.respondWith(HASHED.test(url.pathname) ? cacheFirst(request) : networkFirst(request));
+});
+
+/// The page is the same whatever its query says.
+const key = (request) => {
+  const url = new URL(typeof request === "string" ? request : request.url);
+  url.search = "";
+  url.hash = "";
+  if (url.pathname.endsWith("/index.html")) url.pathname = url.pathname.slice(0, -"index.html".length);
+  return url.href;
+};
+
+async function keep(request, response) {
+  if (!response.ok || response.status === 206) return;
+  const cache = await caches.open(CACHE);
+  // A full disk is no reason not to answer.
+  await cache.put(key(request), response.clone()).catch(() => {});
+}
+
+async function keepAll(urls) {
+  const cache = await caches.open(CACHE);
+  for (const url of urls) {
+    if (new URL(url).origin !== self.location.origin || (await cache.match(key(url)))) continue;
+    await fetch(url).then((response) => keep(url, response), () => {});
+  }
+}
+
+async function cacheFirst(request) {
+  const cached = await (await caches.open(CACHE)).match(key(request));
+  if (cached) return cached;
+  const response = await fetch(request);
+  await keep(request, response);
+  return response;
+}
+
+async function networkFirst(request) {
+  try {
+    const response = await fetch(request);
+    await keep(request, response);
+    return response;
+  } catch (error) {
+    const cached = await (await caches.open(CACHE)).match(key(request));
+    if (cached) return cached;
+    throw error;
+  }
+}

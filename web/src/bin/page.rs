@@ -1,0 +1,6 @@
+//! The page.
+
+fn main() {
+    #[cfg(target_family = "wasm")]
+    clove_web::page::start();
+}

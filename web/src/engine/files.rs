@@ -1,0 +1,121 @@
+//! A model's files as the browser has them: chosen from a disk, or kept in its storage.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+use clove::weights::{ModelFiles, ReadSeek};
+use js_sys::Uint8Array;
+use send_wrapper::SendWrapper;
+use web_sys::{Blob, File, FileReaderSync};
+
+/// Read at a time where little is asked for: headers, small tensors.
+const BUFFER: usize = 1 << 18;
+
+/// Files by name. Their bytes stay where they are until they are read.
+#[derive(Debug, Clone, Default)]
+pub struct BrowserFiles {
+    place: String,
+    files: BTreeMap<String, SendWrapper<File>>,
+}
+
+impl BrowserFiles {
+    /// Files of a place, as messages name it.
+    pub fn new(place: &str, files: impl IntoIterator<Item = (String, File)>) -> Self {
+        Self {
+            place: place.to_owned(),
+            files: files
+                .into_iter()
+                .map(|(name, file)| (name, SendWrapper::new(file)))
+                .collect(),
+        }
+    }
+
+    /// Whether these are weights alone: a lone safetensors file.
+    pub fn is_weights_alone(&self) -> bool {
+        self.files.len() == 1
+            && self
+                .files
+                .keys()
+                .all(|name| name.to_lowercase().ends_with(".safetensors"))
+    }
+
+    /// Weights alone as the model whose other files are `rest`'s.
+    pub fn with_rest_of(mut self, rest: &Self, weights: &str) -> Self {
+        if let Some((_, file)) = self.files.pop_first() {
+            self.files = rest.files.clone();
+            self.files.retain(|name, _| !name.ends_with(".safetensors"));
+            self.files.insert(weights.to_owned(), file);
+        }
+        self
+    }
+}
+
+impl ModelFiles for BrowserFiles {
+    fn place(&self) -> String {
+        self.place.clone()
+    }
+
+    fn describe(&self, name: &str) -> String {
+        format!("{}: {name}", self.place)
+    }
+
+    fn open(&self, name: &str) -> io::Result<Option<Box<dyn ReadSeek>>> {
+        let Some(file) = self.files.get(name) else {
+            return Ok(None);
+        };
+        let reader =
+            FileReaderSync::new().map_err(|_| io::Error::other("no files can be read here"))?;
+        let size = file.size() as u64;
+        let pieces = Pieces {
+            file: file.clone(),
+            reader: SendWrapper::new(reader),
+            at: 0,
+            size,
+        };
+        Ok(Some(Box::new(BufReader::with_capacity(BUFFER, pieces))))
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.files.keys().cloned().collect()
+    }
+}
+
+/// A file that is read piece by piece.
+struct Pieces {
+    file: SendWrapper<File>,
+    reader: SendWrapper<FileReaderSync>,
+    at: u64,
+    size: u64,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let end = self.size.min(self.at.saturating_add(buffer.len() as u64));
+        if self.at >= end {
+            return Ok(0);
+        }
+        let gone = |_| io::Error::other("the file has changed or gone since it was chosen");
+        let blob: &Blob = &self.file;
+        let piece = blob
+            .slice_with_f64_and_f64(self.at as f64, end as f64)
+            .map_err(gone)?;
+        let bytes = self.reader.read_as_array_buffer(&piece).map_err(gone)?;
+        let bytes = Uint8Array::new(&bytes);
+        let length = bytes.length() as usize;
+        bytes.copy_to(&mut buffer[..length]);
+        self.at += length as u64;
+        Ok(length)
+    }
+}
+
+impl Seek for Pieces {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.size.checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = at.ok_or_else(|| io::Error::other("before the file's beginning"))?;
+        Ok(self.at)
+    }
+}

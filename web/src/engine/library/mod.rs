@@ -1,0 +1,99 @@
+//! Models that are fetched from the web and kept in the browser: answered beside the queue, so that a download holds up no
+//! score.
+
+mod download;
+mod store;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+use web_sys::AbortController;
+
+use super::files::BrowserFiles;
+use super::{Failure, worker};
+use crate::hub::{HUB, Place};
+use crate::protocol::{Answer, Ask};
+
+/// Milliseconds between two reports of progress.
+const PACE: f64 = 100.0;
+
+thread_local! {
+    /// Downloads that run, by their requests.
+    static RUNNING: RefCell<HashMap<u32, AbortController>> = RefCell::default();
+}
+
+/// Whether a request is answered here.
+pub fn answers(ask: &Ask) -> bool {
+    matches!(
+        ask,
+        Ask::Look { .. } | Ask::Fetch { .. } | Ask::Stop { .. } | Ask::Kept | Ask::Forget { .. }
+    )
+}
+
+/// Answers a request; says meanwhile how far it is.
+pub async fn answer(id: u32, ask: Ask) -> Answer {
+    let answered = match ask {
+        Ask::Look { place, hub } => look(&place, hub.as_deref()).await,
+        Ask::Fetch { place, hub } => fetch(id, &place, hub.as_deref()).await,
+        Ask::Stop { fetch } => {
+            RUNNING.with_borrow(|running| {
+                if let Some(fetch) = running.get(&fetch) {
+                    fetch.abort();
+                }
+            });
+            Ok(Answer::Done)
+        }
+        Ask::Forget { place } => match store::forget(&place).await {
+            Ok(()) => store::kept().await.map(Answer::Kept),
+            Err(why) => Err(format!("{place}: {why}")),
+        },
+        _ => store::kept().await.map(Answer::Kept),
+    };
+    answered.unwrap_or_else(|reason| Answer::Failed { reason })
+}
+
+/// A hub's address without a slash at its end.
+fn hub(named: Option<&str>) -> &str {
+    named.unwrap_or(HUB).trim_end_matches('/')
+}
+
+async fn look(place: &str, named: Option<&str>) -> Result<Answer, Failure> {
+    let place = Place::parse(place)?;
+    let files = download::look(&place, hub(named)).await?;
+    Ok(Answer::Found {
+        place: place.name(),
+        bytes: files.iter().map(|file| file.size).sum(),
+        files: files.into_iter().map(|file| file.name).collect(),
+    })
+}
+
+async fn fetch(id: u32, place: &str, named: Option<&str>) -> Result<Answer, Failure> {
+    let place = Place::parse(place)?;
+    let stop = AbortController::new().map_err(|error| store::words(&error))?;
+    let signal = stop.signal();
+    RUNNING.with_borrow_mut(|running| running.insert(id, stop));
+    let last = Cell::new(f64::NEG_INFINITY);
+    let progress = |done: u64, total: Option<u64>| {
+        let now = worker::now();
+        if now - last.get() >= PACE {
+            last.set(now);
+            worker::tell(id, Answer::Progress { done, total });
+        }
+    };
+    let fetched = download::fetch(&place, hub(named), &signal, &progress).await;
+    RUNNING.with_borrow_mut(|running| running.remove(&id));
+    fetched?;
+    store::kept().await.map(Answer::Kept)
+}
+
+/// The files of a place that is kept.
+pub async fn files(place: &str) -> Result<BrowserFiles, Failure> {
+    let shelf = store::Shelf::open(place, false)
+        .await
+        .map_err(|why| format!("{place} isn't kept here: {why}"))?;
+    let record = shelf.record().await;
+    if !record.is_complete() {
+        return Err(format!("{place} isn't complete; let its download go on"));
+    }
+    Ok(BrowserFiles::new(place, shelf.files(&record).await?))
+}

@@ -1,0 +1,120 @@
+//! Which words of a wrong caption differ from its caption.
+
+/// Longest texts that are compared, in words; of longer ones nothing is marked.
+const MOST: usize = 300;
+
+/// The text in pieces that join to it again, each with whether its word isn't where the caption has it.
+pub fn marks(caption: &str, text: &str) -> Vec<(String, bool)> {
+    let pieces = pieces(text);
+    let words: Vec<usize> = (0..pieces.len())
+        .filter(|at| is_word(&pieces[*at]))
+        .collect();
+    let theirs: Vec<String> = self::pieces(caption)
+        .into_iter()
+        .filter(|piece| is_word(piece))
+        .map(|word| word.to_lowercase())
+        .collect();
+    if words.len() > MOST || theirs.len() > MOST {
+        return vec![(text.to_owned(), false)];
+    }
+    let ours: Vec<String> = words.iter().map(|at| pieces[*at].to_lowercase()).collect();
+    let kept = common(&ours, &theirs);
+    let mut marked = vec![false; pieces.len()];
+    for (at, kept) in words.iter().zip(kept) {
+        marked[*at] = !kept;
+    }
+    pieces.into_iter().zip(marked).collect()
+}
+
+fn is_word(piece: &str) -> bool {
+    piece.chars().next().is_some_and(char::is_alphanumeric)
+}
+
+/// Runs of word characters and runs of others.
+fn pieces(text: &str) -> Vec<String> {
+    let mut pieces: Vec<String> = Vec::new();
+    let mut last = None;
+    for character in text.chars() {
+        let word = character.is_alphanumeric() || (last == Some(true) && "'’-".contains(character));
+        if last == Some(word)
+            && let Some(piece) = pieces.last_mut()
+        {
+            piece.push(character);
+        } else {
+            pieces.push(character.to_string());
+        }
+        last = Some(word);
+    }
+    pieces
+}
+
+/// Which of `ours` are in the longest common subsequence with `theirs`.
+fn common(ours: &[String], theirs: &[String]) -> Vec<bool> {
+    let width = theirs.len() + 1;
+    let mut lengths = vec![0usize; (ours.len() + 1) * width];
+    for one in (0..ours.len()).rev() {
+        for other in (0..theirs.len()).rev() {
+            lengths[one * width + other] = if ours[one] == theirs[other] {
+                lengths[(one + 1) * width + other + 1] + 1
+            } else {
+                lengths[(one + 1) * width + other].max(lengths[one * width + other + 1])
+            };
+        }
+    }
+    let mut kept = vec![false; ours.len()];
+    let (mut one, mut other) = (0, 0);
+    while one < ours.len() && other < theirs.len() {
+        if ours[one] == theirs[other] {
+            kept[one] = true;
+            (one, other) = (one + 1, other + 1);
+        } else if lengths[(one + 1) * width + other] >= lengths[one * width + other + 1] {
+            one += 1;
+        } else {
+            other += 1;
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::marks;
+
+    fn marked(caption: &str, text: &str) -> Vec<String> {
+        let marks = marks(caption, text);
+        let whole: String = marks.iter().map(|(piece, _)| piece.as_str()).collect();
+        assert_eq!(whole, text);
+        marks
+            .into_iter()
+            .filter_map(|(piece, marked)| marked.then_some(piece))
+            .collect()
+    }
+
+    #[test]
+    fn exchanged_words_are_marked() {
+        let caption = "The man is riding a horse.";
+        assert_eq!(marked(caption, "The man is riding a camel."), ["camel"]);
+        assert_eq!(
+            marked(caption, "the man is riding an old-ish horse!"),
+            ["an", "old-ish"]
+        );
+        assert_eq!(marked(caption, caption), [""; 0]);
+        assert_eq!(marked(caption, "  "), [""; 0]);
+    }
+
+    #[test]
+    fn of_swapped_words_at_least_one_is_marked() {
+        let words = marked(
+            "a red ball left of a blue box",
+            "a blue ball left of a red box",
+        );
+        assert_eq!(words, ["blue", "red"]);
+        assert!(!marked("the dog chases the cat", "the cat chases the dog").is_empty());
+    }
+
+    #[test]
+    fn long_texts_are_left_alone() {
+        let long = "word ".repeat(1_000);
+        assert_eq!(marks("word", &long), [(long.clone(), false)]);
+    }
+}

@@ -1,0 +1,53 @@
+//! The page that people see.
+//!
+//! [`state`] is what it knows, [`view`] shows it, [`work`] has the engine compute what's shown, and [`text`] is every word of it.
+
+mod assets;
+mod bench;
+mod choice;
+mod dom;
+mod engine;
+mod export;
+mod library;
+mod negatives;
+mod pictures;
+mod state;
+mod text;
+mod view;
+mod work;
+
+use leptos::mount::mount_to;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wasm_bindgen::JsCast as _;
+
+use self::state::State;
+use crate::address::Kept;
+
+/// Mounts the page and starts an engine.
+pub fn start() {
+    let Some(root) = document().get_element_by_id("page") else {
+        return;
+    };
+    let hash = window().location().hash().unwrap_or_default();
+    let kept = Kept::from_hash(&hash);
+    root.set_inner_html("");
+    if bench::is_asked_for() {
+        mount_to(root.unchecked_into(), view::bench).forget();
+        return;
+    }
+    let handle = mount_to(root.unchecked_into(), move || {
+        let state = State::new(&kept);
+        if kept.sample.is_some() || kept.captions.is_empty() {
+            pictures::add_sample(state, kept.sample.unwrap_or_default());
+        }
+        Effect::new(move || dom::keep_hash(&state.kept().to_hash()));
+        work::keep_up(state);
+        spawn_local(async move {
+            dom::service_worker().await;
+            work::run(state).await;
+        });
+        view::app(state)
+    });
+    handle.forget();
+}

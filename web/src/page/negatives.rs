@@ -1,0 +1,91 @@
+//! Hard negatives of a row.
+
+use leptos::prelude::*;
+
+use super::engine::{Engine, Failure};
+use super::state::{Made, Row, State};
+use super::{assets, text};
+use crate::protocol::{Answer, Ask};
+
+/// Hard negatives of a caption at once.
+const COUNT: usize = 3;
+
+/// Makes hard negatives of a caption; they replace those that were made of it before.
+pub async fn make(state: State, id: u32) {
+    let Some(engine) = state.engine.get_value() else {
+        return;
+    };
+    let rows = state.rows.get_untracked();
+    let Some(row) = rows.iter().find(|row| row.id == id) else {
+        return;
+    };
+    state.change(id, |row| row.note = Some(text::MAKING.to_owned()));
+    let others = rows
+        .iter()
+        .filter(|other| !other.wrong && other.id != id && !other.text.trim().is_empty());
+    let request = Ask::Negatives {
+        caption: row.text.trim().to_owned(),
+        others: others.map(|other| other.text.trim().to_owned()).collect(),
+        style: state.style.get_untracked(),
+        count: COUNT,
+        seed: row.made_of,
+    };
+    let note = match answer(state, &engine, request).await {
+        Ok(Answer::Negatives {
+            negatives,
+            why_none,
+        }) => {
+            let none = negatives.is_empty();
+            let made = negatives.into_iter().map(|negative| Row {
+                made: Some(Made {
+                    kind: negative.kind,
+                    from: negative.from,
+                    to: negative.to,
+                }),
+                ..state.row(&negative.text, true)
+            });
+            let made: Vec<Row> = made.collect();
+            if !none {
+                insert(state, id, made);
+            }
+            none.then(|| text::none_made(why_none.as_deref().unwrap_or_default()))
+        }
+        Ok(_) => Some(text::ODD_ANSWER.to_owned()),
+        Err(Failure::Refused(reason)) => Some(reason),
+        Err(Failure::Ended) => None,
+    };
+    state.change(id, |row| {
+        row.note = note;
+        row.made_of += 1;
+    });
+}
+
+async fn answer(state: State, engine: &Engine, ask: Ask) -> Result<Answer, Failure> {
+    let started = state.started.get_value();
+    if state.lexicon_in.get_value() != Some(started) {
+        let bytes = assets::bytes("lexicon").await.map_err(Failure::Refused)?;
+        engine.ask(Ask::Lexicon, Some(bytes)).await?;
+        state.lexicon_in.set_value(Some(started));
+    }
+    engine.ask(ask, None).await.map(|(answer, _)| answer)
+}
+
+/// After the caption and the wrong ones that people wrote.
+fn insert(state: State, id: u32, made: Vec<Row>) {
+    state.rows.update(|rows| {
+        let Some(at) = rows.iter().position(|row| row.id == id) else {
+            return;
+        };
+        let after = rows.split_off(at + 1);
+        let group = after.iter().take_while(|row| row.wrong).count();
+        let mut after = after.into_iter();
+        let written: Vec<Row> = after
+            .by_ref()
+            .take(group)
+            .filter(|row| row.made.is_none())
+            .collect();
+        rows.extend(written);
+        rows.extend(made);
+        rows.extend(after);
+    });
+}

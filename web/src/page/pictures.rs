@@ -1,0 +1,225 @@
+//! Pictures on their way to the engine.
+
+use js_sys::Uint8Array;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wasm_bindgen::{Clamped, JsCast as _};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{
+    Blob, CanvasRenderingContext2d, DataTransfer, File, FileList, HtmlCanvasElement, ImageData, Url,
+};
+
+use super::engine::{Engine, Failure};
+use super::state::{Picture, State};
+use super::text;
+use crate::protocol::{Answer, Ask};
+
+/// Takes files; the first of them is selected.
+pub fn add_files(state: State, files: &FileList) {
+    let files: Vec<File> = (0..files.length()).filter_map(|at| files.get(at)).collect();
+    let mut first = true;
+    for file in files {
+        let named = file.name();
+        let name = if named.is_empty() {
+            text::PASTED.to_owned()
+        } else {
+            named
+        };
+        let url = Url::create_object_url_with_blob(&file).ok();
+        add(state, name, None, url, Some(file.into()), first);
+        first = false;
+    }
+}
+
+/// Takes a photo.
+pub fn add_photo(state: State, photo: Blob) {
+    let url = Url::create_object_url_with_blob(&photo).ok();
+    add(state, text::PHOTO.to_owned(), None, url, Some(photo), true);
+}
+
+/// Takes what was dropped or pasted; says whether there were files.
+pub fn add_transfer(state: State, data: Option<DataTransfer>) -> bool {
+    let files = data.and_then(|data| data.files());
+    let Some(files) = files.filter(|files| files.length() > 0) else {
+        return false;
+    };
+    if super::library::are_models(&files) {
+        super::library::take(state, &files);
+    } else {
+        add_files(state, &files);
+    }
+    true
+}
+
+/// Shows a sample; once it's there it's only selected.
+pub fn add_sample(state: State, number: u32) {
+    let there = state.pictures.with_untracked(|pictures| {
+        let mut samples = pictures.iter();
+        samples.find(|one| one.sample == Some(number)).cloned()
+    });
+    if let Some(picture) = there {
+        select(state, picture.id);
+        return;
+    }
+    add(state, text::sample(number), Some(number), None, None, true);
+}
+
+fn add(
+    state: State,
+    name: String,
+    sample: Option<u32>,
+    url: Option<String>,
+    file: Option<Blob>,
+    select: bool,
+) {
+    let id = state.name();
+    if let Some(file) = file {
+        state.files.update_value(|files| {
+            files.insert(id, file);
+        });
+    }
+    state.pictures.update(|pictures| {
+        pictures.push(Picture {
+            id,
+            name,
+            sample,
+            url,
+            size: None,
+            captions: Vec::new(),
+            taken_by: None,
+        });
+    });
+    if select {
+        self::select(state, id);
+    }
+    spawn_local(hand(state, id));
+}
+
+/// Selects a picture; a sample brings its captions where nobody wrote any.
+pub fn select(state: State, id: u32) {
+    state.selected.set(Some(id));
+    let captions = state.pictures.with_untracked(|pictures| {
+        let picture = pictures.iter().find(|one| one.id == id);
+        picture.map(|one| one.captions.clone()).unwrap_or_default()
+    });
+    if state.pristine.get_untracked() && !captions.is_empty() {
+        state.set_captions(&captions);
+    }
+}
+
+/// Forgets a picture; its neighbour is selected.
+pub fn remove(state: State, id: u32) {
+    let mut neighbour = None;
+    state.pictures.update(|pictures| {
+        let Some(at) = pictures.iter().position(|one| one.id == id) else {
+            return;
+        };
+        let gone = pictures.remove(at);
+        if let (None, Some(url)) = (gone.sample, gone.url) {
+            let _ = Url::revoke_object_url(&url);
+        }
+        let last = pictures.len().saturating_sub(1);
+        neighbour = pictures.get(at.min(last)).map(|one| one.id);
+    });
+    state.files.update_value(|files| {
+        files.remove(&id);
+    });
+    if state.selected.get_untracked() == Some(id) {
+        match neighbour {
+            Some(next) => select(state, next),
+            None => state.selected.set(None),
+        }
+    }
+}
+
+/// Gives a new engine all pictures.
+pub async fn hand_over(state: State) {
+    let ids: Vec<u32> = state
+        .pictures
+        .with_untracked(|pictures| pictures.iter().map(|one| one.id).collect());
+    for id in ids {
+        hand(state, id).await;
+    }
+}
+
+async fn hand(state: State, id: u32) {
+    let (Some(engine), epoch) = (state.engine.get_value(), state.epoch.get_untracked()) else {
+        return;
+    };
+    let picture = state
+        .pictures
+        .with_untracked(|pictures| pictures.iter().find(|one| one.id == id).cloned());
+    let Some(picture) = picture.filter(|picture| picture.taken_by != Some(epoch)) else {
+        return;
+    };
+    match ask(state, &engine, &picture).await {
+        Ok((
+            Answer::Image {
+                width,
+                height,
+                caption,
+                wrong,
+                ..
+            },
+            pixels,
+        )) => {
+            let drawn = pixels.and_then(|rgb| draw(&rgb.to_vec(), width, height));
+            state.change_picture(id, |picture| {
+                picture.size = Some((width, height));
+                picture.taken_by = Some(epoch);
+                picture.url = drawn.or(picture.url.take());
+                picture.captions = caption
+                    .into_iter()
+                    .map(|text| (text, false))
+                    .chain(wrong.into_iter().map(|text| (text, true)))
+                    .collect();
+            });
+            if state.selected.get_untracked() == Some(id) {
+                select(state, id);
+            }
+        }
+        Ok(_) => refuse(state, &picture, text::ODD_ANSWER),
+        Err(Failure::Refused(reason)) => refuse(state, &picture, &reason),
+        Err(Failure::Ended) => (),
+    }
+}
+
+fn refuse(state: State, picture: &Picture, reason: &str) {
+    state.notice(format!("{}: {reason}", picture.name));
+    remove(state, picture.id);
+}
+
+async fn ask(
+    state: State,
+    engine: &Engine,
+    picture: &Picture,
+) -> Result<(Answer, Option<Uint8Array>), Failure> {
+    let image = picture.id;
+    if let Some(number) = picture.sample {
+        return engine.ask(Ask::Sample { image, number }, None).await;
+    }
+    let file = state.files.with_value(|files| files.get(&image).cloned());
+    let file = file.ok_or(Failure::Ended)?;
+    let words = |error: wasm_bindgen::JsValue| {
+        let error = error.dyn_ref::<js_sys::Error>().map(js_sys::Error::message);
+        Failure::Refused(error.map_or_else(|| text::ODD_ANSWER.to_owned(), String::from))
+    };
+    let buffer = JsFuture::from(file.array_buffer()).await.map_err(words)?;
+    let bytes = Uint8Array::new(&buffer);
+    engine.ask(Ask::Image { image }, Some(bytes)).await
+}
+
+/// A picture's address from its pixels, three bytes each.
+fn draw(rgb: &[u8], width: u32, height: u32) -> Option<String> {
+    let rgba: Vec<u8> = rgb
+        .chunks_exact(3)
+        .flat_map(|pixel| [pixel[0], pixel[1], pixel[2], u8::MAX])
+        .collect();
+    let data = ImageData::new_with_u8_clamped_array_and_sh(Clamped(&rgba), width, height).ok()?;
+    let canvas: HtmlCanvasElement = document().create_element("canvas").ok()?.dyn_into().ok()?;
+    canvas.set_width(width);
+    canvas.set_height(height);
+    let context: CanvasRenderingContext2d = canvas.get_context("2d").ok()??.dyn_into().ok()?;
+    context.put_image_data(&data, 0.0, 0.0).ok()?;
+    canvas.to_data_url().ok()
+}

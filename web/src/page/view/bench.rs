@@ -1,0 +1,89 @@
+//! The page `?bench`.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use super::super::bench::{self, Measured};
+use super::super::text;
+
+/// The whole page.
+pub fn bench() -> impl IntoView {
+    let rows = RwSignal::new(Vec::<Measured>::new());
+    let busy = RwSignal::new(false);
+    let done = RwSignal::new(false);
+    let begin = move |_| {
+        rows.set(Vec::new());
+        busy.set(true);
+        done.set(false);
+        spawn_local(async move {
+            let report = move |at: usize, measured: Measured| {
+                rows.update(|rows| {
+                    rows.truncate(at);
+                    rows.push(measured);
+                });
+            };
+            bench::run(report).await;
+            busy.set(false);
+            done.set(true);
+        });
+    };
+    let number = |time: Option<f64>| time.map_or_else(|| "–".to_owned(), text::milliseconds);
+    let row = move |measured: Measured| {
+        let (scenes, large) = (measured.scenes, measured.large);
+        view! {
+            <tr>
+                <th scope="row">
+                    {measured.backend}
+                    <span class="quiet">{measured.adapter}</span>
+                </th>
+                <td>{number(measured.first_score)}</td>
+                <td>{number(scenes.map(|both| both.0))}</td>
+                <td>{number(scenes.map(|both| both.1))}</td>
+                <td>{number(large.map(|both| both.0))}</td>
+                <td>{number(large.map(|both| both.1))}</td>
+            </tr>
+            {measured
+                .note
+                .map(|note| view! { <tr><td colspan="6" class="quiet">{note}</td></tr> })}
+        }
+    };
+    let none = move || rows.with(Vec::is_empty);
+    view! {
+        <div class="page">
+            <header class="top">
+                <h1>{text::BENCH}</h1>
+                <p class="what">{text::BENCH_WHAT}</p>
+            </header>
+            <main class="card">
+                <div class="buttons">
+                    <button type="button" id="measure" disabled=move || busy.get() on:click=begin>
+                        {move || if busy.get() { text::MEASURING } else { text::MEASURE }}
+                    </button>
+                    <a href="./">{text::BACK}</a>
+                </div>
+                <Show when=move || !none()>
+                    <div class="table">
+                        <table id="measured" data-done=move || done.get().to_string()>
+                            <thead>
+                                <tr>
+                                    <th rowspan="2" scope="col">{text::ENGINE}</th>
+                                    <th rowspan="2" scope="col">{text::FIRST_SCORE}</th>
+                                    <th colspan="2" scope="colgroup">{text::SCENE_MODEL}</th>
+                                    <th colspan="2" scope="colgroup">{text::LARGE_MODEL}</th>
+                                </tr>
+                                <tr>
+                                    <th scope="col">{text::AN_IMAGE}</th>
+                                    <th scope="col">{text::A_CAPTION}</th>
+                                    <th scope="col">{text::AN_IMAGE}</th>
+                                    <th scope="col">{text::A_CAPTION}</th>
+                                </tr>
+                            </thead>
+                            <tbody>{move || rows.get().into_iter().map(row).collect_view()}</tbody>
+                        </table>
+                    </div>
+                </Show>
+                <p class="quiet">{text::BENCH_NOTE}</p>
+            </main>
+        </div>
+    }
+}

@@ -1,0 +1,158 @@
+//! Alpha, and the chart of margins against it.
+
+use leptos::prelude::*;
+
+use super::super::state::{Point, State};
+use super::super::text;
+
+/// The chart's size in its own units, and the margins around what's drawn.
+const WIDTH: f64 = 560.0;
+const HEIGHT: f64 = 240.0;
+const LEFT: f64 = 76.0;
+const RIGHT: f64 = 14.0;
+const TOP: f64 = 14.0;
+const BOTTOM: f64 = 30.0;
+/// Lines that are told apart.
+const LOOKS: usize = 4;
+
+/// The slider.
+pub fn alpha(state: State) -> impl IntoView {
+    let slide = move |event| {
+        if let Ok(alpha) = event_target_value(&event).parse::<f64>() {
+            state.alpha.set(alpha.clamp(0.0, 1.0));
+        }
+    };
+    view! {
+            <div class="alpha">
+                <label for="alpha" class="label">{text::ALPHA}</label>
+                <input
+                    id="alpha"
+                    type="range"
+                    min="0"
+                    max="1"
+                    step="0.05"
+                    aria-describedby="alpha-note"
+                    disabled=move || !state.is_pair()
+                    prop:value=move || state.alpha.get().to_string()
+                    on:input=slide
+                />
+                <output for="alpha">{move || format!("{:.2}", state.alpha.get())}</output>
+            </div>
+    }
+}
+
+/// The card with the chart.
+pub fn patching(state: State) -> impl IntoView {
+    let open = move |event: web_sys::Event| {
+        let details: web_sys::Element = event_target(&event);
+        state.charted.set(details.has_attribute("open"));
+    };
+    view! {
+        <section class="card">
+            <details on:toggle=open>
+                <summary>{text::CHART}</summary>
+                <p class="quiet">{text::CHART_NOTE}</p>
+                {chart(state)}
+            </details>
+        </section>
+    }
+}
+
+fn x(alpha: f64) -> f64 {
+    LEFT + alpha * (WIDTH - LEFT - RIGHT)
+}
+
+/// A scale that holds all margins and zero, and its place for a margin.
+fn scale(curve: &[Point]) -> (f64, f64) {
+    let all = curve.iter().flat_map(|point| &point.margins);
+    let (low, high) = all.fold((0.0f64, 0.0f64), |(low, high), (_, by)| {
+        (low.min(f64::from(*by)), high.max(f64::from(*by)))
+    });
+    let air = ((high - low) * 0.1).max(0.01);
+    (low - air, high + air)
+}
+
+fn chart(state: State) -> impl IntoView {
+    move || {
+        let curve = state.curve.get();
+        if curve.is_empty() {
+            return view! { <p class="empty">{text::CHART_EMPTY}</p> }.into_any();
+        }
+        let (low, high) = scale(&curve);
+        let y = move |by: f64| TOP + (high - by) / (high - low) * (HEIGHT - TOP - BOTTOM);
+        let mut rows: Vec<u32> = Vec::new();
+        for (row, _) in curve.iter().flat_map(|point| &point.margins) {
+            if !rows.contains(row) {
+                rows.push(*row);
+            }
+        }
+        let lines = rows.iter().enumerate().map(|(at, row)| {
+            let of_row = |point: &Point| {
+                let by = point.margins.iter().find(|(one, _)| one == row)?.1;
+                Some((point.alpha, by))
+            };
+            let points: Vec<(f64, f32)> = curve.iter().filter_map(of_row).collect();
+            let coordinates = points
+                .iter()
+                .map(|(alpha, by)| format!("{:.1},{:.1}", x(*alpha), y(f64::from(*by))));
+            let path: Vec<String> = coordinates.collect();
+            let caption = state.rows.with_untracked(|rows| {
+                let found = rows.iter().find(|one| one.id == *row);
+                found.map(|row| row.text.clone()).unwrap_or_default()
+            });
+            let dots = points.iter().map(|(alpha, by)| {
+                view! {
+                    <circle cx=x(*alpha) cy=y(f64::from(*by)) r="3.5">
+                        <title>{text::chart(*alpha, *by)}</title>
+                    </circle>
+                }
+            });
+            view! {
+                <g class=format!("line look-{}", at % LOOKS)>
+                    <title>{text::curve_of(&caption)}</title>
+                    <polyline points=path.join(" ") />
+                    {dots.collect_view()}
+                </g>
+            }
+        });
+        let lines = lines.collect_view();
+        let legend = rows.iter().enumerate().map(|(at, row)| {
+            let caption = state.rows.with_untracked(|rows| {
+                let found = rows.iter().find(|one| one.id == *row);
+                found.map(|row| row.text.clone()).unwrap_or_default()
+            });
+            view! { <li class=format!("look-{}", at % LOOKS)>{caption}</li> }
+        });
+        let legend =
+            (rows.len() > 1).then(|| view! { <ul class="legend">{legend.collect_view()}</ul> });
+        let ticks = [0.0, 0.25, 0.5, 0.75, 1.0].map(|alpha: f64| {
+            view! { <text class="tick" x=x(alpha) y=HEIGHT - 10.0 text-anchor="middle">{alpha.to_string()}</text> }
+        });
+        let marks = [low, 0.0, high]
+            .into_iter()
+            // Labels that would stand in each other are left out.
+            .filter(|by| *by == 0.0 || (y(*by) - y(0.0)).abs() > 16.0)
+            .map(|by| {
+                view! {
+                    <text class="tick" x=LEFT - 8.0 y=y(by) + 4.0 text-anchor="end">{text::signed(by as f32)}</text>
+                }
+            });
+        let marks = marks.collect_view();
+        let told: Vec<String> = curve
+            .iter()
+            .filter_map(|point| Some(text::chart(point.alpha, point.margins.first()?.1)))
+            .collect();
+        let now = move || x(state.alpha.get());
+        view! {
+            <svg class="chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=told.join("; ")>
+                <line class="zero" x1=LEFT x2=WIDTH - RIGHT y1=y(0.0) y2=y(0.0) />
+                <line class="now" x1=now x2=now y1=TOP y2=HEIGHT - BOTTOM />
+                {ticks}
+                {marks}
+                {lines}
+            </svg>
+            {legend}
+        }
+        .into_any()
+    }
+}
