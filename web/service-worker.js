@@ -28,7 +28,9 @@ self.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== self.location.origin) return;
-  event.respondWith(HASHED.test(url.pathname) ? cacheFirst(request) : networkFirst(request));
+  // Models have a storage of their own; whatever else there is goes its own way.
+  if (HASHED.test(url.pathname)) event.respondWith(cacheFirst(request));
+  else if (request.mode === "navigate") event.respondWith(networkFirst(request));
 });
 
 /// The page is the same whatever its query says.

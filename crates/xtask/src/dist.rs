@@ -9,6 +9,7 @@
 //! script and of the one that it imports.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -143,7 +144,11 @@ fn short(bytes: &[u8]) -> String {
 
 /// Enough of a hash for a name.
 fn hex(hash: &[u8]) -> String {
-    hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::new();
+    for byte in &hash[..8] {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

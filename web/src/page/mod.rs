@@ -39,7 +39,7 @@ pub fn start() {
     let handle = mount_to(root.unchecked_into(), move || {
         let state = State::new(&kept);
         if kept.sample.is_some() || kept.captions.is_empty() {
-            pictures::add_sample(state, kept.sample.unwrap_or_default());
+            pictures::add_sample(state, kept.sample.unwrap_or(state::SAMPLES[0]));
         }
         Effect::new(move || dom::keep_hash(&state.kept().to_hash()));
         work::keep_up(state);

@@ -1,5 +1,6 @@
 //! Every English text of the page.
 
+use super::state::SAMPLES as SAMPLE_NUMBERS;
 use crate::protocol::Model;
 use crate::verdict::Verdict;
 
@@ -48,7 +49,7 @@ pub const WHICH_WORDS: &str = "Which words matter";
 pub const HIDE_WORDS: &str = "Hide words";
 pub const WHERE: &str = "Where it looks";
 pub const HIDE_WHERE: &str = "Hide where";
-pub const HEAT_NOTE: &str = "An approximation: how similar each patch of the picture is to the caption, from least (clear) to most (marked). CLIP was never trained to tell this.";
+pub const HEAT_NOTE: &str = "An approximation: how similar each patch of the picture is to the caption, from least (veiled) to most (clear). CLIP was never trained to tell this.";
 pub const NOT_PAIR: &str = "Alpha needs a fine-tuned model beside the pretrained one.";
 pub const WORDS_NOTE: &str = "What each word adds to the similarity";
 
@@ -215,8 +216,12 @@ pub fn failed(reason: &str) -> String {
     format!("No engine runs: {reason}")
 }
 
+/// One of those that are offered, or any other that an address names.
 pub fn sample(number: u32) -> String {
-    format!("Sample {}", number + 1)
+    match SAMPLE_NUMBERS.iter().position(|known| *known == number) {
+        Some(place) => format!("Sample {}", place + 1),
+        None => format!("Scene {number}"),
+    }
 }
 
 pub fn size(width: u32, height: u32) -> String {

@@ -8,7 +8,7 @@ use super::super::{dom, pictures, text};
 use super::camera;
 
 /// The strongest veil: what's under it is still seen.
-const HEAT: f64 = 0.7;
+const VEIL: f64 = 0.85;
 
 /// The column of pictures.
 pub fn pictures(state: State) -> impl IntoView {
@@ -110,7 +110,7 @@ fn heat_of(state: State) -> Option<(Heat, (u32, u32))> {
     Some((heat, picture.size?))
 }
 
-/// A veil over the picture: a square a patch.
+/// A veil over the picture, thinnest where the caption fits best: a square a patch.
 fn heat(state: State) -> impl IntoView {
     move || {
         let (heat, (width, height)) = heat_of(state)?;
@@ -131,14 +131,14 @@ fn heat(state: State) -> impl IntoView {
             .enumerate()
             .map(|(at, similarity)| {
                 let (row, column) = (at as u32 / heat.side, at as u32 % heat.side);
-                let strength = f64::from((similarity - low) / spread);
+                let strength = f64::from((high - similarity) / spread);
                 view! {
                     <rect
                         x=left * width + f64::from(column) * across
                         y=top * height + f64::from(row) * down
                         width=across
                         height=down
-                        fill-opacity=format!("{:.2}", strength * HEAT)
+                        fill-opacity=format!("{:.2}", strength * VEIL)
                     >
                         <title>{text::similarity(*similarity)}</title>
                     </rect>
@@ -195,7 +195,7 @@ fn sources(state: State) -> impl IntoView {
         // So that the same file can be chosen again.
         input.set_value("");
     };
-    let sample = move |number: u32| {
+    let sample = move |(place, number): (usize, u32)| {
         let current = move || {
             let shown = state.picture().and_then(|picture| picture.sample);
             (shown == Some(number)).to_string()
@@ -208,7 +208,7 @@ fn sources(state: State) -> impl IntoView {
                 aria-pressed=current
                 on:click=move |_| pictures::add_sample(state, number)
             >
-                {number + 1}
+                {place + 1}
             </button>
         }
     };
@@ -221,7 +221,7 @@ fn sources(state: State) -> impl IntoView {
         </div>
         <div class="samples" role="group" aria-labelledby="samples-title">
             <span id="samples-title" class="label">{text::SAMPLES}</span>
-            {(0..SAMPLES).map(sample).collect_view()}
+            {SAMPLES.into_iter().enumerate().map(sample).collect_view()}
         </div>
     }
 }
