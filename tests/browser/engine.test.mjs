@@ -1,141 +1,220 @@
 // The engines in a real Chromium: on the CPU, and on WebGPU through a software adapter.
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { chromium } from "playwright-core";
+import { DIST, engine, file, GOLDEN, launch, TOLERANCE, WEBGPU } from "./lib.mjs";
 import { serve } from "./server.mjs";
 import { firstVisit, LIMITS, sizes } from "./sizes.mjs";
 
-const DIST = new URL("../../web/dist", import.meta.url).pathname;
-const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
-/// Embeddings are unit vectors: another order of summation moves them by 1e-6, a wrong kernel by far more.
-const CPU_TOLERANCE = 1e-4;
-const GPU_TOLERANCE = 1e-3;
-
-const file = (end) => readdirSync(DIST).find((name) => end.test(name));
-/// The scene models' files, which the page hands to an engine.
-const MODELS = [/^pretrained-.*\.safetensors$/, /\.deltas$/].map(file);
-/// The script that starts a worker, in its folder.
-const script = (engine) => `${readdirSync(DIST).find((name) => name.startsWith(`${engine}-`))}/${engine}_loader.js`;
+const ENGINES = { "engine-cpu": [], "engine-gpu": WEBGPU };
+const CAPTIONS = ["an orange heart right of a huge pink cross", "a red ball"];
+const ALPHAS = [0, 0.5, 1];
 
 let site;
-before(async () => (site = await serve(DIST)));
-after(() => site.close());
+const browsers = {};
+before(async () => {
+  site = await serve(DIST);
+  for (const [name, flags] of Object.entries(ENGINES)) browsers[name] = await launch(...flags);
+});
+after(async () => {
+  for (const browser of Object.values(browsers)) await browser.close();
+  await site.close();
+});
 
-/// Opens a page on the site's origin, starts an engine there, and asks it one thing after another.
-async function converse(engine, flags, asks) {
-  const browser = await chromium.launch({
-    executablePath: process.env.CLOVE_CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--headless=new", "--no-sandbox", "--disable-background-networking", ...flags],
-  });
-  try {
-    const page = await browser.newPage();
-    const problems = [];
-    page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
-    page.on("pageerror", (error) => problems.push(String(error)));
-    // Any file of the site will do: a worker needs the origin.
-    await page.goto(`${site.url}service-worker.js`);
-    const answers = await page.evaluate(
-      async ([script, asks, site]) => {
-        const worker = new Worker(site + script, { type: "module" });
-        let settle, fail;
-        const next = () => new Promise((resolve, reject) => ([settle, fail] = [resolve, reject]));
-        worker.onerror = (event) => fail(new Error(event.message));
-        worker.onmessage = ({ data: [text, bytes] }) => settle(text === "ready" ? text : [JSON.parse(text), bytes?.length]);
-        await next();
-        const answers = [];
-        for (const [id, [ask, file]] of asks.entries()) {
-          const fetched = async (name) => new Uint8Array(await (await fetch(site + name)).arrayBuffer());
-          let bytes = null;
-          if (ask.Open) {
-            const both = await Promise.all(file.map(fetched));
-            ask.Open.pretrained = both[0].length;
-            bytes = new Uint8Array(await new Blob(both).arrayBuffer());
-          } else if (file) bytes = Array.isArray(file) ? new Uint8Array(file) : await fetched(file);
-          const answered = next();
-          worker.postMessage([JSON.stringify({ id, ask }), bytes]);
-          const [reply, length] = await answered;
-          if (reply.id !== id) throw new Error(`asked ${id}, answered ${reply.id}`);
-          answers.push([reply.answer, length]);
-        }
-        return answers;
-      },
-      [script(engine), asks, site.url],
-    );
+/// A safetensors file's tensors.
+function tensors(bytes) {
+  const length = Number(bytes.readBigUInt64LE(0));
+  const header = JSON.parse(bytes.subarray(8, 8 + length));
+  const read = ({ data_offsets: [start, end] }) => {
+    const data = bytes.subarray(8 + length + start, 8 + length + end);
+    return Array.from({ length: data.length / 4 }, (_, at) => data.readFloatLE(4 * at));
+  };
+  return Object.fromEntries(Object.entries(header).filter(([name]) => name !== "__metadata__").map(([name, entry]) => [name, read(entry)]));
+}
+
+const floats = (bytes) => Array.from(new Float32Array(Uint8Array.from(bytes).buffer));
+
+function assertClose(what, got, expected, tolerance) {
+  assert.equal(got.length, expected.length, what);
+  const worst = Math.max(...got.map((value, at) => Math.abs(value - expected[at])));
+  assert.ok(worst <= tolerance, `${what}: ${worst}`);
+}
+
+const scores = {};
+for (const name of Object.keys(ENGINES)) {
+  test(`${name} scores and patches the scene models`, async () => {
+    const { ask, open, close, problems } = await engine(browsers[name], site, name);
+    const opened = await open();
+    assert.equal(opened.Opened?.backend, name === "engine-cpu" ? "CPU" : "WebGPU", JSON.stringify(opened));
+    assert.ok(opened.Opened.difference < TOLERANCE[name], `${opened.Opened.difference}`);
+    const [sample, pixels] = await ask({ Sample: { image: 1, number: 0 } });
+    assert.equal(sample.Image.caption, CAPTIONS[0]);
+    assert.equal(pixels.length, sample.Image.width * sample.Image.height * 3);
+    const [{ Scores }] = await ask({ Score: { image: 1, captions: CAPTIONS, alpha: 0.6 } });
+    assert.ok(Math.abs(Scores.probabilities.reduce((a, b) => a + b) - 1) < 1e-5);
+    const [{ Curve }] = await ask({ Curve: { image: 1, captions: CAPTIONS, alphas: ALPHAS } });
+    // Fine-tuning on whole captions tells this one from another more clearly than alt texts did.
+    const margin = ([right, wrong]) => right - wrong;
+    assert.ok(margin(Curve.similarities[2]) > margin(Curve.similarities[0]));
+    scores[name] = [Scores.similarities, ...Curve.similarities].flat();
+    // Back at an alpha that was there before, nothing has changed.
+    const [again] = await ask({ Score: { image: 1, captions: CAPTIONS, alpha: 0.6 } });
+    assert.deepEqual(again.Scores.similarities, Scores.similarities);
     assert.deepEqual(problems, []);
-    return answers;
-  } finally {
-    await browser.close();
+    await close();
+  });
+
+  for (const layout of ["hf", "open_clip"]) {
+    test(`${name} gives the golden model's embeddings (${layout})`, async () => {
+      const { ask, open, close, problems } = await engine(browsers[name], site, name);
+      await open();
+      const weights = layout === "hf" ? "model.safetensors" : "open_clip_model.safetensors";
+      const names = layout === "hf" ? ["config.json", "preprocessor_config.json", weights] : ["open_clip_config.json", weights];
+      const files = names.map((one) => [one, readFileSync(`${GOLDEN}/${layout}/${one}`)]);
+      await ask({ Files: { place: "tiny" } }, { files });
+      const [loaded] = await ask({ Load: { pretrained: { Disk: "tiny" }, finetuned: null } });
+      assert.equal(loaded.Loaded?.name, "tiny", JSON.stringify(loaded));
+      const expected = tensors(readFileSync(`${GOLDEN}/expected.safetensors`));
+      const { images, captions } = JSON.parse(readFileSync(`${GOLDEN}/expected.json`));
+      const rows = { image: [], text: [], patch: [] };
+      for (const [image, one] of images.entries()) {
+        await ask({ Image: { image } }, { bytes: readFileSync(`${GOLDEN}/images/${one}`) });
+        const [{ Embeddings }, bytes] = await ask({ Embed: { image, captions, alpha: 0 } });
+        const all = floats(bytes);
+        rows.image.push(...all.slice(0, Embeddings.width));
+        rows.text = all.slice(Embeddings.width);
+      }
+      assertClose("images", rows.image, expected.image_features, TOLERANCE[name]);
+      assertClose("texts", rows.text, expected.text_features, TOLERANCE[name]);
+      // Patch by patch: the cosine with the first caption.
+      const [{ Heat }] = await ask({ Heat: { image: 0, caption: captions[0], alpha: 0 } });
+      const width = expected.text_features.length / captions.length;
+      const text = expected.text_features.slice(0, width);
+      const cosines = Heat.similarities.map((_, patch) => text.reduce((sum, value, at) => sum + value * expected.patch_features[patch * width + at], 0));
+      assert.equal(Heat.side ** 2, Heat.similarities.length);
+      assertClose("patches", Heat.similarities, cosines, TOLERANCE[name]);
+      // 96 by 64 pixels: of the width two thirds are seen.
+      assertClose("seen", Heat.seen, [1 / 6, 0, 2 / 3, 1], 1e-9);
+      assert.deepEqual(problems, []);
+      await close();
+    });
   }
 }
 
-const CAPTIONS = ["an orange heart right of a huge pink cross", "a red ball"];
-const OPEN = [{ Open: { pretrained: 0 } }, MODELS];
-const ASKS = [
-  OPEN,
-  [{ Sample: { image: 1, number: 0 } }],
-  [{ Score: { image: 1, captions: CAPTIONS, alpha: 0.6 } }],
-  [{ Curve: { image: 1, captions: CAPTIONS, alphas: [0, 0.5, 1] } }],
-];
-
-let cpu;
-
-test("on the CPU it scores, patches, explains and makes negatives", async () => {
-  const negatives = { caption: CAPTIONS[0], others: [], style: "mixed", count: 3, seed: 1 };
-  const answers = await converse("engine-cpu", [], [
-    ...ASKS,
-    [{ Words: { image: 1, caption: CAPTIONS[0], alpha: 1 } }],
-    [{ Negatives: negatives }],
-    ["Lexicon", file(/\.lexicon$/)],
-    [{ Negatives: negatives }],
-    [{ Image: { image: 2 } }, [1, 2, 3]],
-    [{ Score: { image: 3, captions: CAPTIONS, alpha: 0.6 } }],
-    [{ Score: { image: 1, captions: CAPTIONS, alpha: 2 } }],
-  ]);
-  const [opened, sample, scores, curve, words, early, lexicon, made, broken, missing, outside] = answers.map(([answer]) => answer);
-  cpu = answers;
-  assert.equal(opened.Opened.backend, "CPU");
-  assert.ok(opened.Opened.difference < CPU_TOLERANCE, `${opened.Opened.difference}`);
-  assert.equal(sample.Image.caption, CAPTIONS[0]);
-  assert.equal(answers[1][1], sample.Image.width * sample.Image.height * 3);
-  assert.equal(scores.Scores.similarities.length, 2);
-  assert.ok(Math.abs(scores.Scores.probabilities.reduce((a, b) => a + b) - 1) < 1e-5);
-  assert.equal(curve.Curve.similarities.length, 3);
-  // Fine-tuning on whole captions tells this one from another more clearly than alt texts did.
-  const margin = ([right, wrong]) => right - wrong;
-  assert.ok(margin(curve.Curve.similarities[2]) > margin(curve.Curve.similarities[0]));
-  assert.deepEqual(words.Words.words.map(([word]) => word), CAPTIONS[0].split(" "));
-  assert.match(early.Failed.reason, /lexicon/);
-  assert.equal(lexicon, "Lexicon");
-  assert.equal(new Set(made.Negatives.negatives.map(({ kind }) => kind)).size, 3);
-  assert.match(broken.Failed.reason, /not an image/);
-  assert.match(missing.Failed.reason, /no such image/);
-  assert.match(outside.Failed.reason, /alpha is 2/);
+test("WebGPU computes what the CPU does", () => {
+  assertClose("similarities", scores["engine-gpu"], scores["engine-cpu"], TOLERANCE["engine-gpu"]);
 });
 
-test("on WebGPU it computes what the CPU does", async () => {
-  const answers = await converse("engine-gpu", WEBGPU, ASKS);
-  const [opened, , scores, curve] = answers.map(([answer]) => answer);
-  assert.equal(opened.Opened?.backend, "WebGPU", JSON.stringify(opened));
-  assert.ok(opened.Opened.difference < GPU_TOLERANCE, `${opened.Opened.difference}`);
-  const values = (scores, curve) => [scores.Scores.similarities, ...curve.Curve.similarities].flat();
-  const here = values(scores, curve);
-  for (const [at, there] of values(cpu[2][0], cpu[3][0]).entries()) {
-    assert.ok(Math.abs(here[at] - there) < GPU_TOLERANCE, `${here[at]} ${there}`);
-  }
+test("an engine explains, makes negatives, and says what is wrong", async () => {
+  const { ask, open, close } = await engine(browsers["engine-cpu"], site, "engine-cpu");
+  await open();
+  await ask({ Sample: { image: 1, number: 0 } });
+  const refused = async (...asked) => (await ask(...asked))[0].Failed.reason;
+  const [{ Words }] = await ask({ Words: { image: 1, caption: CAPTIONS[0], alpha: 1 } });
+  assert.deepEqual(Words.words.map(([word]) => word), CAPTIONS[0].split(" "));
+  const negatives = { Negatives: { caption: CAPTIONS[0], others: [], style: "mixed", count: 3, seed: 1 } };
+  assert.match(await refused(negatives), /lexicon/);
+  const [lexicon] = await ask("Lexicon", { bytes: readFileSync(`${DIST}/${file(/\.lexicon$/)}`) });
+  assert.equal(lexicon, "Lexicon");
+  const [made] = await ask(negatives);
+  assert.equal(new Set(made.Negatives.negatives.map(({ kind }) => kind)).size, 3);
+  assert.match(await refused({ Image: { image: 2 } }, { bytes: Buffer.from([1, 2, 3]) }), /not an image/);
+  assert.match(await refused({ Score: { image: 3, captions: CAPTIONS, alpha: 0.6 } }), /no such image/);
+  assert.match(await refused({ Score: { image: 1, captions: CAPTIONS, alpha: 2 } }), /alpha is 2/);
+  await close();
+});
+
+test("models that can't be used are refused, and those in use stay", async () => {
+  const { ask, open, close } = await engine(browsers["engine-cpu"], site, "engine-cpu");
+  await open();
+  await ask({ Sample: { image: 1, number: 0 } });
+  const hf = (name) => readFileSync(`${GOLDEN}/hf/${name}`);
+  const weights = hf("model.safetensors");
+  const config = JSON.parse(hf("config.json"));
+  config.vision_config.hidden_act = "quick_gelu";
+  const place = async (name, files) => ask({ Files: { place: name } }, { files });
+  await place("truncated", [["config.json", hf("config.json")], ["model.safetensors", weights.subarray(0, 500_000)]]);
+  await place("empty", [["notes.json", Buffer.from("{}")]]);
+  await place("tiny", [["config.json", hf("config.json")], ["model.safetensors", weights]]);
+  await place("other", [["config.json", Buffer.from(JSON.stringify(config))], ["model.safetensors", weights]]);
+  await place("tuned.safetensors", [["tuned.safetensors", weights]]);
+  const load = async (pretrained, finetuned = null) => (await ask({ Load: { pretrained: { Disk: pretrained }, finetuned: finetuned && { Disk: finetuned } } }))[0];
+  assert.match((await load("truncated")).Failed.reason, /model\.safetensors/);
+  assert.match((await load("empty")).Failed.reason, /neither config\.json/);
+  assert.match((await load("gone")).Failed.reason, /not chosen/);
+  assert.match((await load("tiny", "other")).Failed.reason, /image activation: gelu, quick_gelu/);
+  const [{ Scores }] = await ask({ Score: { image: 1, captions: CAPTIONS, alpha: 0.6 } });
+  assertClose("the scene models", Scores.similarities, scores["engine-cpu"].slice(0, 2), 0);
+  // Weights alone are taken as the pretrained one's sister.
+  assert.equal((await load("tiny", "tuned.safetensors")).Loaded.finetuned, "tuned.safetensors");
+  await close();
 });
 
 test("without WebGPU the engine for it says so", async () => {
-  const [[opened]] = await converse("engine-gpu", [], [OPEN]);
-  assert.match(opened.Failed.reason, /WebGPU/);
+  const { open, close } = await engine(browsers["engine-cpu"], site, "engine-gpu");
+  assert.match((await open()).Failed.reason, /WebGPU/);
+  await close();
 });
 
 test("a first visit is no larger than its limits, on either engine", () => {
   const list = sizes(DIST);
   assert.equal(list.filter(({ name }) => name.endsWith(".wasm")).length, 3);
-  for (const engine of ["engine-cpu", "engine-gpu"]) {
-    const { all, wasm } = firstVisit(list, engine);
-    assert.ok(wasm > 0 && wasm < LIMITS.wasm, `${engine}: ${wasm} bytes of wasm`);
-    assert.ok(all < LIMITS.all, `${engine}: ${all} bytes`);
+  for (const name of Object.keys(ENGINES)) {
+    const { all, wasm } = firstVisit(list, name);
+    assert.ok(wasm > 0 && wasm < LIMITS.wasm, `${name}: ${wasm} bytes of wasm`);
+    assert.ok(all < LIMITS.all, `${name}: ${all} bytes`);
   }
 });
+
+/// How many captions are scored, how many before the first look at the memory, and how many at once.
+const SCORES = 1_000;
+const SETTLED = 50;
+const AT_ONCE = { "engine-cpu": 1, "engine-gpu": 25 };
+
+for (const name of Object.keys(ENGINES)) {
+  test(`${name} uses no more memory after ${SCORES} scores than after ${SETTLED}`, async () => {
+    const { ask, open, close, worker, page } = await engine(browsers[name], site, name);
+    await worker.evaluate(() => {
+      self.buffers = { bytes: 0, count: 0 };
+      if (!self.GPUDevice) return;
+      const create = GPUDevice.prototype.createBuffer;
+      const gone = new FinalizationRegistry((size) => ((self.buffers.bytes -= size), self.buffers.count--));
+      GPUDevice.prototype.createBuffer = function (descriptor) {
+        const buffer = create.call(this, descriptor);
+        self.buffers.bytes += descriptor.size;
+        self.buffers.count++;
+        gone.register(buffer, descriptor.size, buffer);
+        return buffer;
+      };
+      const destroy = GPUBuffer.prototype.destroy;
+      GPUBuffer.prototype.destroy = function () {
+        if (gone.unregister(this)) (self.buffers.bytes -= this.size), self.buffers.count--;
+        return destroy.call(this);
+      };
+    });
+    await open();
+    await ask({ Sample: { image: 0, number: 0 } });
+    // New captions each time, of every length: nothing is known yet, and no shape is the last one's.
+    const score = (from, to) =>
+      page.evaluate(
+        async ([from, to, atOnce]) => {
+          const caption = (number) => `a red ball ${"left of a blue box ".repeat(number % 4)}${number}`;
+          for (let number = from; number < to; number += atOnce) {
+            const captions = Array.from({ length: atOnce }, (_, at) => caption(number + at));
+            const [answer] = await window.ask({ Score: { image: 0, captions, alpha: 0.6 } });
+            if (!answer.Scores) throw new Error(JSON.stringify(answer));
+          }
+        },
+        [from, to, AT_ONCE[name]],
+      );
+    const memory = async () => [(await ask("Memory"))[0].Memory.bytes, (await worker.evaluate(() => self.buffers)).bytes];
+    await score(0, SETTLED);
+    const before = await memory();
+    await score(SETTLED, SCORES);
+    const after = await memory();
+    for (const [at, what] of ["heap", "GPU buffers"].entries()) {
+      assert.ok(after[at] <= before[at] * 1.01, `${what}: ${before[at]} bytes, then ${after[at]}`);
+    }
+    await close();
+  });
+}

@@ -1,45 +1,23 @@
-// The page in a real Chromium, on the CPU: what people do with it, and what it does when things fail.
+// The page in a real Chromium: what people do with it, and what it does when things fail.
 import assert from "node:assert/strict";
 import { readFileSync, rmSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { chromium } from "playwright-core";
+import { DIST, GOLDEN, judged, launch, visit, WEBGPU } from "./lib.mjs";
 import { serve } from "./server.mjs";
 
-const DIST = process.env.CLOVE_DIST ?? new URL("../../web/dist", import.meta.url).pathname;
-/// Chromium says that by itself where there's no GPU.
-const NO_GPU = /No available adapters/;
-
-let browser, site;
+let browser, gpuBrowser, site;
 before(async () => {
   site = await serve(DIST);
-  browser = await chromium.launch({
-    executablePath: process.env.CLOVE_CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--headless=new", "--no-sandbox", "--disable-background-networking"],
-  });
+  browser = await launch("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream");
+  gpuBrowser = await launch(...WEBGPU);
 });
 after(async () => {
   await browser.close();
+  await gpuBrowser.close();
   await site.close();
 });
 
-/// A page with an engine that runs, in a profile of its own.
-async function open({ query = "", hash = "", url = site.url, ...options } = {}) {
-  const context = await browser.newContext(options);
-  const page = await context.newPage();
-  const problems = [];
-  page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type()) && !NO_GPU.test(message.text())) problems.push(message.text());
-  });
-  page.on("pageerror", (error) => problems.push(String(error)));
-  page.on("request", (request) => {
-    if (!request.url().startsWith(url) && !/^(data|blob):/.test(request.url())) problems.push(`fetched ${request.url()}`);
-  });
-  await page.goto(url + query + hash);
-  await page.waitForSelector(".lamp.runs", { timeout: 60_000 });
-  return { context, page, problems };
-}
-
-const judged = (page) => page.waitForSelector(".verdict.right, .verdict.wrong", { timeout: 30_000 });
+const open = (options) => visit(browser, site, options);
 const verdict = (page) => page.textContent("#verdict");
 const captions = (page) => page.$$eval(".row textarea", (rows) => rows.map((row) => row.value));
 const waitForVerdict = (page, words) => page.waitForFunction((words) => document.querySelector("#verdict").textContent.includes(words), words);
@@ -49,39 +27,46 @@ test("the built page has no code of its own and nothing left to fill in", () => 
   assert.doesNotMatch(html, /\{\{__trunk|\[\[|<script(?![^>]*\ssrc=)|\sstyle=|unsafe-inline/);
 });
 
-test("a visit: a sample, hard negatives, words, the chart, alpha, and back from the address", async () => {
-  const { context, page, problems } = await open();
-  await judged(page);
-  assert.match(await page.textContent("#engine"), /CPU/);
-  assert.equal((await captions(page)).length, 2);
+for (const engine of ["cpu", "gpu"]) {
+  test(`a visit on the ${engine}: a sample, hard negatives, words, places, the chart, alpha, and back from the address`, async () => {
+    const there = (options) => visit(engine === "gpu" ? gpuBrowser : browser, site, { query: `?engine=${engine}`, ...options });
+    const { context, page, problems } = await there();
+    await judged(page);
+    assert.match(await page.textContent("#engine"), engine === "gpu" ? /WebGPU .*SwiftShader/i : /CPU/);
+    assert.equal((await captions(page)).length, 2);
 
-  await page.click(".make");
-  await page.waitForFunction(() => document.querySelectorAll(".made").length === 3);
-  assert.ok((await page.$$(".behind mark")).length >= 3);
+    await page.click(".make");
+    await page.waitForFunction(() => document.querySelectorAll(".made").length === 3);
+    assert.ok((await page.$$(".behind mark")).length >= 3);
 
-  await page.getByRole("button", { name: "Which words matter" }).first().click();
-  await page.waitForSelector(".word");
-  const words = (await captions(page))[0].split(" ");
-  assert.deepEqual(await page.$$eval(".word span", (list) => list.map((word) => word.textContent)), words);
+    await page.getByRole("button", { name: "Which words matter" }).first().click();
+    await page.waitForSelector(".word");
+    const words = (await captions(page))[0].split(" ");
+    assert.deepEqual(await page.$$eval(".word span", (list) => list.map((word) => word.textContent)), words);
 
-  await page.click("summary");
-  await page.waitForFunction(() => document.querySelectorAll(".chart circle").length === 11);
+    await page.getByRole("button", { name: "Where it looks" }).first().click();
+    await page.waitForFunction(() => document.querySelectorAll(".heat rect").length === 36);
+    assert.match(await page.textContent("#heat-note"), /approximation/);
 
-  const similarity = () => page.textContent(".similarity .value");
-  const before = await similarity();
-  await page.focus("#alpha");
-  await page.keyboard.press("Home");
-  await page.waitForFunction((old) => document.querySelector(".similarity .value").textContent !== old, before);
-  assert.match(page.url(), /[#&]a=0&/);
+    await page.click(".column > .card:nth-child(2) summary");
+    await page.waitForFunction(() => document.querySelectorAll(".chart circle").length === 11, null, { timeout: 60_000 });
 
-  const kept = [await captions(page), await similarity()];
-  const again = await open({ hash: new URL(page.url()).hash });
-  await judged(again.page);
-  assert.deepEqual([await captions(again.page), await again.page.textContent(".similarity .value")], kept);
-  assert.deepEqual([...problems, ...again.problems], []);
-  await context.close();
-  await again.context.close();
-});
+    const similarity = () => page.textContent(".similarity .value");
+    const before = await similarity();
+    await page.focus("#alpha");
+    await page.keyboard.press("Home");
+    await page.waitForFunction((old) => document.querySelector(".similarity .value").textContent !== old, before);
+    assert.match(page.url(), /[#&]a=0&/);
+
+    const kept = [await captions(page), await similarity()];
+    const again = await there({ hash: new URL(page.url()).hash });
+    await judged(again.page);
+    assert.deepEqual([await captions(again.page), await again.page.textContent(".similarity .value")], kept);
+    assert.deepEqual([...problems, ...again.problems], []);
+    await context.close();
+    await again.context.close();
+  });
+}
 
 test("captions by keyboard, and in the order of their scores", async () => {
   const { context, page, problems } = await open({ hash: "#s=0&c=a+red+ball" });
@@ -112,11 +97,39 @@ test("own pictures, and what isn't one", async () => {
   await page.setInputFiles("#files", ["one.png", "two.png"].map((name) => ({ name, mimeType: "image/png", buffer })));
   await page.waitForFunction(() => document.querySelectorAll(".thumb").length === 3);
   await page.waitForFunction(() => document.querySelector("figcaption").textContent.includes("one.png288"));
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test("pictures that are dropped, pasted and taken, and results that are saved", async () => {
+  const { context, page, problems } = await open();
+  await judged(page);
+  const png = readFileSync(`${GOLDEN}/images/square-circle.png`).toString("base64");
+  for (const kind of ["drop", "paste"]) {
+    await page.evaluate(
+      async ([kind, png]) => {
+        const data = new DataTransfer();
+        const bytes = Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0));
+        data.items.add(new File([bytes], `${kind}.png`, { type: "image/png" }));
+        const options = { bubbles: true, cancelable: true };
+        const event = kind === "drop" ? new DragEvent("drop", { ...options, dataTransfer: data }) : new ClipboardEvent("paste", { ...options, clipboardData: data });
+        document.body.dispatchEvent(event);
+      },
+      [kind, png],
+    );
+    await page.waitForFunction((name) => document.querySelector("figcaption").textContent.includes(`${name}.png96 × 64`), kind);
+  }
+  await page.getByRole("button", { name: "Take a photo" }).click();
+  await page.waitForFunction(() => document.querySelector("video")?.videoWidth > 0);
+  await page.click("#take");
+  await page.waitForFunction(() => /photo\d+ × \d+/.test(document.querySelector("figcaption").textContent));
+  assert.equal(await page.$("video"), null);
+  await judged(page);
   for (const kind of ["JSON", "PNG"]) {
     const [download] = await Promise.all([page.waitForEvent("download"), page.click(`.export button:has-text("${kind}")`)]);
     const file = await download.path();
     const bytes = readFileSync(file);
-    if (kind === "JSON") assert.equal(JSON.parse(bytes).picture, "one.png");
+    if (kind === "JSON") assert.equal(JSON.parse(bytes).picture, "photo");
     else assert.equal(bytes.subarray(1, 4).toString(), "PNG");
     rmSync(file);
   }
@@ -157,7 +170,7 @@ for (const width of [360, 1400]) {
 
 test("a second visit works offline", async () => {
   const own = await serve(DIST);
-  const { context, page } = await open({ url: own.url });
+  const { context, page } = await visit(browser, own);
   await judged(page);
   await page.waitForFunction(async () => {
     const names = await caches.keys();
@@ -172,3 +185,41 @@ test("a second visit works offline", async () => {
   assert.match(await verdict(page), /Prefers/);
   await context.close();
 });
+
+test("an engine whose GPU is lost goes on, at the second time on the CPU", async (context) => {
+  const own = await launch(...WEBGPU);
+  context.after(() => own.close());
+  const session = await own.newBrowserCDPSession();
+  const { page } = await visit(own, site, { query: "?engine=gpu" });
+  await judged(page);
+  for (const after of ["started again", "WebGPU failed"]) {
+    // As when a driver stops: the browser's own process for the GPU ends.
+    const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+    for (const { type, id } of processInfo) if (type === "GPU") process.kill(id, "SIGKILL");
+    await page.fill(".row textarea", `a red ball, ${after}`);
+    await page.waitForFunction((words) => document.querySelector("#engine").textContent.includes(words), after, { timeout: 60_000 });
+    await page.waitForSelector(".lamp.runs", { timeout: 60_000 });
+    await judged(page);
+  }
+  assert.match(await page.textContent("#engine"), /on the CPU/);
+});
+
+test("the page of measurements measures", async () => {
+  const { context, page, problems } = await visitBench();
+  await page.click("#measure");
+  await page.waitForSelector("#measured[data-done=true]", { timeout: 180_000 });
+  const cells = await page.$$eval("#measured tbody td", (list) => list.map((cell) => Number(cell.textContent)));
+  assert.equal(cells.length, 5);
+  assert.ok(cells.every((milliseconds) => milliseconds > 0), `${cells}`);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+async function visitBench() {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  const problems = [];
+  page.on("pageerror", (error) => problems.push(String(error)));
+  await page.goto(`${site.url}?bench`);
+  return { context, page, problems };
+}

@@ -1,7 +1,7 @@
 // A static server as any host is: files of a folder under a path, no special headers.
 import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
-import { extname, join, normalize } from "node:path";
+import { extname, join } from "node:path";
 
 const TYPES = {
   ".html": "text/html; charset=utf-8",
@@ -13,14 +13,15 @@ const TYPES = {
   ".json": "application/json",
 };
 
-/// Serves `folder` under `/some/path/`; resolves to { url, close }.
-export function serve(folder, prefix = "/some/path/") {
+/// Serves `folder` under `/some/path/`, and each folder of `also` under its name there; resolves to { url, close }.
+export function serve(folder, also = {}, prefix = "/some/path/") {
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
     // Browsers ask for it unasked.
     if (path === "/favicon.ico") return response.writeHead(204).end();
     if (!path.startsWith(prefix)) return response.writeHead(404).end();
-    let file = join(folder, normalize(path.slice(prefix.length)) || ".");
+    const [first, ...rest] = path.slice(prefix.length).split("/");
+    let file = Object.hasOwn(also, first) ? join(also[first], ...rest) : join(folder, first, ...rest);
     try {
       if (statSync(file).isDirectory()) file = join(file, "index.html");
       const { size } = statSync(file);

@@ -10,7 +10,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clove::model::Parameters as _;
+use clove::model::{Clip, Parameters as _};
 use clove::patch::{PatchError, blend, patch_to};
 use clove::weights::{Layout, Precision, Snapshot, parameters, write_model};
 use clove_tests::{devices, floats, golden, model, worst};
@@ -114,7 +114,7 @@ fn a_device_patches_as_the_host_does() {
     let config = model(&left).config().clone();
     for (name, device) in devices() {
         let [pretrained, finetuned] = [&left, &right].map(|dir| model(dir).load(&device).unwrap());
-        let snapshot = |clip| pollster::block_on(Snapshot::of(clip, &config)).unwrap();
+        let snapshot = |clip: &Clip| pollster::block_on(Snapshot::of(clip, &config)).unwrap();
         let (before, after) = (snapshot(&pretrained), snapshot(&finetuned));
         for alpha in [0.0, 0.6, 1.0] {
             let mut blended = snapshot(&blend(&pretrained, &finetuned, alpha));

@@ -1,6 +1,7 @@
 //! Where models are fetched from, and which of the files there make a model.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
@@ -263,7 +264,7 @@ pub fn folder(place: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_".contains(&byte) {
             name.push(char::from(byte));
         } else {
-            name.push_str(&format!("%{byte:02X}"));
+            let _ = write!(name, "%{byte:02X}");
         }
     }
     name

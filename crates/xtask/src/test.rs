@@ -139,6 +139,20 @@ fn wasm() -> Result<Outcome> {
     // The flags of this target stand in .cargo/config.toml, and cargo ignores those where RUSTFLAGS is set.
     check.args(shell::locked()).env_remove("RUSTFLAGS");
     shell::run(&mut check)?;
+    // The browser program, with clippy where this toolchain has it. One engine stands for both: they differ in a device.
+    let clippy = shell::output(toolchain.cargo().args(["clippy", "--version"])).is_some();
+    for program in ["page", "engine-cpu"] {
+        let mut lint = toolchain.cargo();
+        lint.args([if clippy { "clippy" } else { "check" }, "--release"])
+            .args(["--target", WASM, "--package", "clove-web"])
+            .args(["--features", program, "--bin", program])
+            .args(shell::locked())
+            .env_remove("RUSTFLAGS");
+        if clippy {
+            lint.args(["--", "-D", "warnings"]);
+        }
+        shell::run(&mut lint)?;
+    }
     Ok(Outcome::Passed)
 }
 

@@ -107,19 +107,41 @@ pub fn tests() -> Result<Done> {
         )));
     };
     let folder = Path::new("tests/browser");
-    if !folder.join("node_modules/playwright-core").is_dir() {
-        shell::run(
-            Command::new("npm")
-                .args(["ci", "--no-audit", "--no-fund"])
-                .current_dir(folder),
-        )?;
+    packages(folder)?;
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(".test.mjs") {
+            files.push(path);
+        }
     }
+    files.sort();
     shell::run(
         Command::new("node")
-            .args(["--test", "tests/browser/"])
+            .arg("--test")
+            .args(files)
             .env(CHROMIUM, chromium),
     )?;
     Ok(Done::Passed)
+}
+
+/// Installs what a folder's package-lock.json asks for, unless it's there.
+fn packages(folder: &Path) -> Result<()> {
+    let changed = |name: &str| {
+        folder
+            .join(name)
+            .metadata()
+            .and_then(|file| file.modified())
+    };
+    let there = changed("node_modules/.package-lock.json");
+    if matches!((there, changed("package-lock.json")), (Ok(there), Ok(asked)) if there >= asked) {
+        return Ok(());
+    }
+    shell::run(
+        Command::new("npm")
+            .args(["ci", "--no-audit", "--no-fund"])
+            .current_dir(folder),
+    )
 }
 
 /// The browser, installed where that needs no password.

@@ -14,7 +14,8 @@ pub async fn open() -> Result<OpenDevice, Failure> {
 /// The tab's GPU.
 ///
 /// burn writes `enable subgroups;` into its shaders where the adapter has them, and opens the device without asking for them,
-/// which Chrome refuses; so they're asked for on the way.
+/// which Chrome refuses; so they're asked for on the way. What comes back is watched: nothing else tells of a device that is
+/// lost, and what waits for it would wait for ever.
 #[cfg(feature = "engine-gpu")]
 pub async fn open() -> Result<OpenDevice, Failure> {
     gpu::ask_for_subgroups().map_err(gpu::words)?;
@@ -26,7 +27,7 @@ pub async fn open() -> Result<OpenDevice, Failure> {
 mod gpu {
     use js_sys::{Array, Function, Object, Promise, Reflect};
     use wasm_bindgen::prelude::*;
-    use wasm_bindgen_futures::JsFuture;
+    use wasm_bindgen_futures::{JsFuture, spawn_local};
 
     pub fn words(error: JsValue) -> String {
         error.dyn_ref::<js_sys::Error>().map_or_else(
@@ -83,7 +84,9 @@ mod gpu {
                 descriptor
             };
             with_subgroups(&adapter, &descriptor)?;
-            original.call1(&adapter, &descriptor)
+            let device = original.call1(&adapter, &descriptor)?;
+            spawn_local(watch(Promise::from(device.clone())));
+            Ok(device)
         })
             as Box<dyn FnMut(JsValue, JsValue) -> Result<JsValue, JsValue>>);
         // A method that hands its `this` on. Made of bind alone: a strict policy forbids code in strings.
@@ -92,6 +95,25 @@ mod gpu {
         Reflect::set(&method, &"clove".into(), &true.into())?;
         Reflect::set(&prototype, &"requestDevice".into(), &method)?;
         Ok(())
+    }
+
+    /// Ends this worker, as any error does that nobody handles, when the device is lost.
+    async fn watch(device: Promise) {
+        let lost = async {
+            let device = JsFuture::from(device).await?;
+            let lost: Promise = Reflect::get(&device, &"lost".into())?.dyn_into()?;
+            let info = JsFuture::from(lost).await?;
+            Ok::<_, JsValue>(Reflect::get(&info, &"message".into())?.as_string())
+        };
+        // Who asked for the device hears why there's none.
+        let Ok(message) = lost.await else { return };
+        let message = message.filter(|message| !message.is_empty());
+        let words = message.unwrap_or_else(|| "the browser doesn't say why".to_owned());
+        let error = js_sys::Error::new(&format!("the GPU was lost: {words}"));
+        let report = Reflect::get(&js_sys::global(), &"reportError".into());
+        if let Ok(report) = report.and_then(|report| report.dyn_into::<Function>()) {
+            let _ = report.call1(&js_sys::global(), &error);
+        }
     }
 
     fn with_subgroups(adapter: &JsValue, descriptor: &JsValue) -> Result<(), JsValue> {

@@ -82,62 +82,11 @@ impl Engine {
                 }
             }
             Ask::Sample { image, number } => return self.sample(image, number),
-            Ask::Score {
-                image,
-                captions,
-                alpha,
-            } => {
-                let began = worker::now();
-                let (models, image) = self.models_and(image)?;
-                let scores = models.scores(image, &captions, alpha).await?;
-                Answer::Scores {
-                    similarities: scores.similarities,
-                    probabilities: scores.probabilities,
-                    milliseconds: worker::now() - began,
-                }
-            }
-            Ask::Curve {
-                image,
-                captions,
-                alphas,
-            } => {
-                let (models, image) = self.models_and(image)?;
-                let mut similarities = Vec::with_capacity(alphas.len());
-                for alpha in &alphas {
-                    similarities.push(models.scores(image, &captions, *alpha).await?.similarities);
-                }
-                Answer::Curve {
-                    alphas,
-                    similarities,
-                }
-            }
-            Ask::Embed {
-                image,
-                captions,
-                alpha,
-            } => return self.embed(image, &captions, alpha).await,
-            Ask::Words {
-                image,
-                caption,
-                alpha,
-            } => {
-                let (models, image) = self.models_and(image)?;
-                let words = models.words(image, &caption, alpha).await?;
-                Answer::Words { words }
-            }
-            Ask::Heat {
-                image,
-                caption,
-                alpha,
-            } => {
-                let (models, image) = self.models_and(image)?;
-                let (side, similarities) = models.heat(image, &caption, alpha).await?;
-                Answer::Heat {
-                    side,
-                    similarities,
-                    seen: image.seen,
-                }
-            }
+            Ask::Score { image, .. }
+            | Ask::Curve { image, .. }
+            | Ask::Embed { image, .. }
+            | Ask::Words { image, .. }
+            | Ask::Heat { image, .. } => return self.compute(image, ask).await,
             Ask::Lexicon => {
                 let bytes = bytes.ok_or("the lexicon's bytes are missing")?;
                 self.generator = Some(Generator::new(&bytes).map_err(failure)?);
@@ -168,6 +117,58 @@ impl Engine {
             | Ask::Stop { .. }
             | Ask::Kept
             | Ask::Forget { .. } => return Err("asked beside the queue".to_owned()),
+        };
+        Ok((answer, None))
+    }
+
+    /// Answers what is about an image and captions.
+    async fn compute(&mut self, image: u32, ask: Ask) -> Answered {
+        let (models, image) = self.models_and(image)?;
+        let answer = match ask {
+            Ask::Score {
+                captions, alpha, ..
+            } => {
+                let began = worker::now();
+                let scores = models.scores(image, &captions, alpha).await?;
+                Answer::Scores {
+                    similarities: scores.similarities,
+                    probabilities: scores.probabilities,
+                    milliseconds: worker::now() - began,
+                }
+            }
+            Ask::Curve {
+                captions, alphas, ..
+            } => {
+                let mut similarities = Vec::with_capacity(alphas.len());
+                for alpha in &alphas {
+                    similarities.push(models.scores(image, &captions, *alpha).await?.similarities);
+                }
+                Answer::Curve {
+                    alphas,
+                    similarities,
+                }
+            }
+            Ask::Embed {
+                captions, alpha, ..
+            } => {
+                let (image, texts) = models.embeddings(image, &captions, alpha).await?;
+                let rows = image.as_slice().iter().chain(texts.as_slice());
+                let bytes = rows.flat_map(|value| value.to_le_bytes()).collect();
+                let width = image.dim() as u32;
+                return Ok((Answer::Embeddings { width }, Some(bytes)));
+            }
+            Ask::Words { caption, alpha, .. } => Answer::Words {
+                words: models.words(image, &caption, alpha).await?,
+            },
+            Ask::Heat { caption, alpha, .. } => {
+                let (side, similarities) = models.heat(image, &caption, alpha).await?;
+                Answer::Heat {
+                    side,
+                    similarities,
+                    seen: image.seen,
+                }
+            }
+            _ => return Err("it's not about an image".to_owned()),
         };
         Ok((answer, None))
     }
@@ -258,15 +259,6 @@ impl Engine {
             pixels: true,
         };
         Ok((answer, Some(picture.rgb)))
-    }
-
-    async fn embed(&mut self, image: u32, captions: &[String], alpha: f64) -> Answered {
-        let (models, image) = self.models_and(image)?;
-        let (image, texts) = models.embeddings(image, captions, alpha).await?;
-        let rows = image.as_slice().iter().chain(texts.as_slice());
-        let bytes = rows.flat_map(|value| value.to_le_bytes()).collect();
-        let width = image.dim() as u32;
-        Ok((Answer::Embeddings { width }, Some(bytes)))
     }
 
     /// Runs a model on one image and on one caption, with nothing kept from run to run.

@@ -171,7 +171,7 @@ pub fn found(place: &str, bytes: Option<u64>) -> String {
 pub fn progress(place: &str, done: u64, total: Option<u64>, left: Option<f64>) -> String {
     let mut words = format!("{place}: {}", megabytes(done as f64));
     if let Some(total) = total {
-        words.push_str(&format!(" of {}", megabytes(total as f64)));
+        words = format!("{words} of {}", megabytes(total as f64));
     }
     if let Some(left) = left {
         let left = if left < 90.0 {
@@ -179,7 +179,7 @@ pub fn progress(place: &str, done: u64, total: Option<u64>, left: Option<f64>) -
         } else {
             format!("{:.0} min", (left / 60.0).ceil())
         };
-        words.push_str(&format!(", {left} left"));
+        words = format!("{words}, {left} left");
     }
     words
 }

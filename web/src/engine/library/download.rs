@@ -1,6 +1,8 @@
 //! Fetching a model into the browser's storage: in pieces that are written as they come, so that what breaks off goes on from
 //! there, today or another day.
 
+use std::fmt::Write as _;
+
 use blake3::Hasher as Blake3;
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Reflect, Uint8Array};
@@ -207,8 +209,11 @@ impl Hashing {
     fn finish(self) -> Option<Hash> {
         match self {
             Self::Sha256(hasher) => {
-                let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                Some(Hash::Sha256(hex(&hasher.finalize())))
+                let mut hex = String::new();
+                for byte in hasher.finalize() {
+                    let _ = write!(hex, "{byte:02x}");
+                }
+                Some(Hash::Sha256(hex))
             }
             Self::Blake3(hasher) => Some(Hash::Blake3(hasher.finalize().to_hex().to_string())),
             Self::Nothing => None,
@@ -253,7 +258,7 @@ impl Task<'_> {
                             size as f64 / 1e6
                         ));
                     }
-                    TimeoutFuture::new(PAUSE << tries).await;
+                    TimeoutFuture::new(PAUSE << tries.saturating_sub(1)).await;
                 }
             }
         }
@@ -280,20 +285,15 @@ impl Task<'_> {
             return Ok(());
         }
         let range = format!("bytes={size}-");
-        let mut headers = vec![];
-        if *size > 0 {
-            headers.push(("range", range.as_str()));
-            if let Some((_, tag)) = record
-                .tag
-                .as_ref()
-                .filter(|(name, _)| *name == self.file.name)
-            {
-                headers.push(("if-range", tag.as_str()));
-            }
-        }
-        let response = request(&self.address, "GET", &headers, Some(self.stop))
+        let headers = [("range", range.as_str())];
+        let headers = if *size > 0 { &headers[..] } else { &[] };
+        let response = request(&self.address, "GET", headers, Some(self.stop))
             .await
             .map_err(Broken::Network)?;
+        // Weak tags promise too little. Not asked for by `if-range`: not every server allows a page to send that.
+        let tag = header(&response, "etag").filter(|tag| tag.starts_with('"'));
+        let tag = tag.map(|tag| (self.file.name.clone(), tag));
+        let other = record.tag.is_some() && tag.is_some() && record.tag != tag;
         let goes_on = response.status() == 206;
         if goes_on {
             let start = header(&response, "content-range").and_then(|range| {
@@ -307,6 +307,20 @@ impl Task<'_> {
                     self.address
                 )));
             }
+            if other {
+                // The file is another by now: from the beginning, then.
+                writing.truncate(0)?;
+                *size = 0;
+                *hashing = Hashing::new(self.file.hash.as_ref());
+                record.tag = None;
+                return Err(Broken::Network(format!(
+                    "{}: the file changed meanwhile",
+                    self.address
+                )));
+            }
+        } else if response.status() == 416 && self.file.size.is_none() && *size > 0 {
+            // There's no more, and nobody had told how much there is.
+            return Ok(());
         } else if response.ok() {
             // From the beginning: there's no range here, or the file is another.
             writing.truncate(0)?;
@@ -321,9 +335,6 @@ impl Task<'_> {
                 Broken::Final(why)
             });
         }
-        // Weak tags promise too little.
-        let tag = header(&response, "etag").filter(|tag| tag.starts_with('"'));
-        let tag = tag.map(|tag| (self.file.name.clone(), tag));
         if record.tag != tag {
             record.tag = tag;
             self.shelf.keep_record(record).await?;

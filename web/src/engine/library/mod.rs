@@ -6,7 +6,10 @@ mod store;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 
+use gloo_timers::future::TimeoutFuture;
+use wasm_bindgen_futures::spawn_local;
 use web_sys::AbortController;
 
 use super::files::BrowserFiles;
@@ -15,7 +18,7 @@ use crate::hub::{HUB, Place};
 use crate::protocol::{Answer, Ask};
 
 /// Milliseconds between two reports of progress.
-const PACE: f64 = 100.0;
+const PACE: u32 = 100;
 
 thread_local! {
     /// Downloads that run, by their requests.
@@ -72,18 +75,38 @@ async fn fetch(id: u32, place: &str, named: Option<&str>) -> Result<Answer, Fail
     let stop = AbortController::new().map_err(|error| store::words(&error))?;
     let signal = stop.signal();
     RUNNING.with_borrow_mut(|running| running.insert(id, stop));
-    let last = Cell::new(f64::NEG_INFINITY);
-    let progress = |done: u64, total: Option<u64>| {
-        let now = worker::now();
-        if now - last.get() >= PACE {
-            last.set(now);
-            worker::tell(id, Answer::Progress { done, total });
-        }
-    };
+    let telling = Rc::new(Telling {
+        id,
+        latest: Cell::new((0, None)),
+        waits: Cell::new(false),
+    });
+    let progress = |done: u64, total: Option<u64>| telling.tell(done, total);
     let fetched = download::fetch(&place, hub(named), &signal, &progress).await;
     RUNNING.with_borrow_mut(|running| running.remove(&id));
     fetched?;
     store::kept().await.map(Answer::Kept)
+}
+
+/// Tells how far a download is, at most once a [`PACE`] and never of what is past.
+struct Telling {
+    id: u32,
+    latest: Cell<(u64, Option<u64>)>,
+    waits: Cell<bool>,
+}
+
+impl Telling {
+    fn tell(self: &Rc<Self>, done: u64, total: Option<u64>) {
+        self.latest.set((done, total));
+        if !self.waits.replace(true) {
+            let telling = self.clone();
+            spawn_local(async move {
+                TimeoutFuture::new(PACE).await;
+                telling.waits.set(false);
+                let (done, total) = telling.latest.get();
+                worker::tell(telling.id, Answer::Progress { done, total });
+            });
+        }
+    }
 }
 
 /// The files of a place that is kept.

@@ -1,0 +1,53 @@
+// A hub of models on an origin of its own, as the real one answers: a list with sizes and hashes, files in ranges. It can fail
+// as networks do.
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { join } from "node:path";
+
+/// Serves `folder` as the model `golden/tiny`; resolves to { url, requests, fault, close }. `fault(name, range)` may give
+/// { cut: BYTES } to break an answer off, { hold: PROMISE } to stop half-way until then, { status }, or { damage: true }.
+export function serveHub(folder) {
+  const hub = { requests: [], fault: () => undefined };
+  const files = Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]));
+  const list = Object.entries(files).map(([path, bytes]) => {
+    const entry = { type: "file", path, size: bytes.length, oid: "0" };
+    const sha = createHash("sha256").update(bytes).digest("hex");
+    return path.endsWith(".safetensors") ? { ...entry, lfs: { oid: sha, size: bytes.length, pointerSize: 134 } } : entry;
+  });
+  const server = createServer(async (request, response) => {
+    response.setHeader("access-control-allow-origin", "*");
+    const { pathname } = new URL(request.url, "http://localhost");
+    const range = request.headers.range ?? null;
+    hub.requests.push({ pathname, range });
+    if (pathname === "/api/models/golden/tiny/tree/main") return response.end(JSON.stringify(list));
+    const name = pathname.match(/^\/golden\/tiny\/resolve\/main\/(.*)$/)?.[1];
+    const whole = files[name];
+    if (!whole) return response.writeHead(404).end();
+    const fault = hub.fault(name, range) ?? {};
+    if (fault.status) return response.writeHead(fault.status).end();
+    const start = range ? Number(range.match(/^bytes=(\d+)-$/)[1]) : 0;
+    const bytes = Buffer.from(whole.subarray(start));
+    if (fault.damage) bytes[bytes.length - 1] ^= 1;
+    const headers = { "content-length": bytes.length, "accept-ranges": "bytes" };
+    if (range) headers["content-range"] = `bytes ${start}-${whole.length - 1}/${whole.length}`;
+    response.writeHead(range ? 206 : 200, headers);
+    if (fault.cut !== undefined) {
+      response.write(bytes.subarray(0, fault.cut), () => setTimeout(() => response.destroy(), 50));
+    } else if (fault.hold) {
+      response.write(bytes.subarray(0, bytes.length >> 1));
+      await fault.hold;
+      response.end(bytes.subarray(bytes.length >> 1));
+    } else response.end(bytes);
+  });
+  return new Promise((resolve) => {
+    server.listen(0, "127.0.0.1", () => {
+      hub.url = `http://127.0.0.1:${server.address().port}`;
+      hub.close = () => {
+        server.closeAllConnections();
+        return new Promise((done) => server.close(done));
+      };
+      resolve(hub);
+    });
+  });
+}

@@ -1,0 +1,196 @@
+// Models of one's own in a real Chromium: from the disk, and from a hub whose network fails in all the ways.
+import assert from "node:assert/strict";
+import { cpSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { DIST, GOLDEN, judged, launch, visit } from "./lib.mjs";
+import { serveHub } from "./hub.mjs";
+import { serve } from "./server.mjs";
+
+const HF = join(GOLDEN, "hf");
+const WEIGHTS = "model.safetensors";
+const SIZE = statSync(join(HF, WEIGHTS)).size;
+
+let browser, site, hub;
+before(async () => {
+  site = await serve(DIST);
+  hub = await serveHub(HF);
+  browser = await launch();
+});
+after(async () => {
+  await browser.close();
+  await site.close();
+  await hub.close();
+});
+
+/// A visitor with the card of models open, whose hub is ours.
+async function visitor() {
+  hub.requests.length = 0;
+  hub.fault = () => undefined;
+  const visited = await visit(browser, site, { query: `?hub=${encodeURIComponent(hub.url)}`, allowed: [hub.url] });
+  await judged(visited.page);
+  await visited.page.click(".models summary");
+  return visited;
+}
+
+/// Looks a name up, and begins to fetch it.
+async function fetchTiny(page) {
+  await page.fill("#place", "golden/tiny");
+  await page.click(".look button[type=submit]");
+  await page.waitForSelector("#found");
+  const found = await page.textContent("#found");
+  await page.click("#fetch");
+  return found;
+}
+
+const trouble = async (page, timeout = 30_000) => {
+  await page.waitForSelector("#model-trouble", { timeout });
+  return page.textContent("#model-trouble p");
+};
+const keeps = (page, words) => page.waitForFunction((words) => document.querySelector("#kept")?.textContent.includes(words), words);
+const openChosen = async (page, name) => {
+  await page.click("#open-models");
+  await page.waitForFunction((name) => document.querySelector("#model").textContent.startsWith(name), name);
+  await page.waitForFunction(() => document.querySelector(".similarity .value").textContent !== "–");
+};
+const ranges = () => hub.requests.filter(({ pathname }) => pathname.endsWith(WEIGHTS)).map(({ range }) => range);
+
+test("a model from a folder on this computer, and its fine-tuned sister", async () => {
+  const place = mkdtempSync(join(tmpdir(), "clove-models-"));
+  cpSync(HF, join(place, "before"), { recursive: true });
+  cpSync(HF, join(place, "after"), { recursive: true });
+  const { context, page, problems } = await visitor();
+  await page.setInputFiles("#model-folder", join(place, "before"));
+  await page.waitForFunction(() => !document.querySelector("#open-models").disabled);
+  await openChosen(page, "before:");
+  assert.ok(await page.isDisabled("#alpha"));
+  await page.setInputFiles("#model-folder", join(place, "after"));
+  await openChosen(page, "before and, fine-tuned, after");
+  assert.ok(await page.isEnabled("#alpha"));
+  // Back to the scenes, which need nothing that isn't there.
+  await page.selectOption("#pretrained", { index: 0 });
+  await openChosen(page, "Small models of drawn scenes");
+  assert.deepEqual(problems, []);
+  await context.close();
+  rmSync(place, { recursive: true });
+});
+
+test("a model from a hub: its size is told, a download that breaks off goes on, a second visit needs no network", async () => {
+  const { context, page, problems } = await visitor();
+  let cuts = 0;
+  hub.fault = (name) => (name === WEIGHTS && cuts++ < 2 ? { cut: 300_000 } : undefined);
+  const found = await fetchTiny(page);
+  assert.match(found, /golden\/tiny: 0\.8 MB to fetch\.config\.json, preprocessor_config\.json, model\.safetensors/);
+  await keeps(page, "golden/tiny0.8 MB");
+  const [first, ...rest] = ranges();
+  assert.equal(first, null);
+  assert.equal(rest.length, 2);
+  // What had come was not fetched again.
+  const starts = rest.map((range) => Number(range.match(/\d+/)[0]));
+  assert.ok(0 < starts[0] && starts[0] < starts[1] && starts[1] < SIZE, `${starts}`);
+  await openChosen(page, "golden/tiny:");
+
+  hub.requests.length = 0;
+  await page.reload();
+  await judged(page);
+  await page.click(".models summary");
+  await page.selectOption("#pretrained", { label: "golden/tiny" });
+  await openChosen(page, "golden/tiny:");
+  assert.deepEqual(hub.requests, []);
+  // Chromium tells of each answer that broke off.
+  assert.deepEqual(problems.filter((words) => !/ERR_CONTENT_LENGTH_MISMATCH|ERR_INCOMPLETE_CHUNKED/.test(words)), []);
+  await context.close();
+});
+
+test("a download that breaks off for good keeps what has come, and goes on another day", async () => {
+  const { context, page } = await visitor();
+  hub.fault = (name, range) => (name === WEIGHTS ? (range ? { status: 503 } : { cut: 300_000 }) : undefined);
+  await fetchTiny(page);
+  assert.match(await trouble(page), /503; 0\.\d MB of model\.safetensors are kept, and the download can go on/);
+  await keeps(page, "of 0.8 MB");
+  hub.fault = () => undefined;
+  hub.requests.length = 0;
+  await page.reload();
+  await judged(page);
+  await page.click(".models summary");
+  await page.getByRole("button", { name: "Go on" }).click();
+  await page.waitForFunction(() => !document.querySelector("#kept").textContent.includes("of"));
+  assert.match(ranges()[0], /^bytes=[1-9]\d*-$/);
+  await openChosen(page, "golden/tiny:");
+  await context.close();
+});
+
+test("a file with a wrong hash is refused", async () => {
+  const { context, page } = await visitor();
+  hub.fault = (name) => ({ damage: name === WEIGHTS });
+  await fetchTiny(page);
+  assert.match(await trouble(page), /model\.safetensors is damaged/);
+  assert.equal(await page.$$eval("#pretrained option", (list) => list.length), 1);
+  hub.fault = () => undefined;
+  await page.getByRole("button", { name: "Go on" }).click();
+  await page.waitForFunction(() => document.querySelectorAll("#pretrained option").length === 2);
+  await context.close();
+});
+
+test("a download is stopped, goes on, and is removed", async () => {
+  const { context, page } = await visitor();
+  hub.fault = (name, range) => (name === WEIGHTS && !range ? { hold: new Promise(() => {}) } : undefined);
+  await fetchTiny(page);
+  await page.waitForFunction(() => document.querySelector("progress")?.value > 0.3);
+  assert.match(await page.textContent("#download"), /golden\/tiny: 0\.4 MB of 0\.8 MB/);
+  // Scores don't wait for it.
+  await page.fill(".row textarea", "a blue sheep");
+  await page.waitForFunction(() => document.querySelector("#verdict").textContent.includes("Prefers"));
+  await page.click("#download button");
+  assert.match(await trouble(page), /stopped/);
+  await page.getByRole("button", { name: "Go on" }).click();
+  await keeps(page, "golden/tiny0.8 MB");
+  await page.getByRole("button", { name: "Remove golden/tiny" }).click();
+  await page.waitForFunction(() => !document.querySelector("#kept"));
+  assert.equal(await page.$$eval("#pretrained option", (list) => list.length), 1);
+  await context.close();
+});
+
+test("a full storage is told, before a download and in its middle", async () => {
+  const { context, page } = await visitor();
+  const session = await context.newCDPSession(page);
+  const quota = (quotaSize) => session.send("Storage.overrideQuotaForOrigin", { origin: new URL(site.url).origin, quotaSize });
+  await quota(500_000);
+  await fetchTiny(page);
+  assert.match(await trouble(page), /storage is full/);
+  await quota();
+  await page.locator("#model-trouble button").click();
+  let release;
+  hub.fault = (name, range) => (name === WEIGHTS && !range ? { hold: new Promise((resolve) => (release = resolve)) } : undefined);
+  await fetchTiny(page);
+  await page.waitForFunction(() => document.querySelector("progress")?.value > 0.3);
+  await quota(100_000);
+  release();
+  assert.match(await trouble(page), /storage is full/);
+  await quota();
+  await page.getByRole("button", { name: "Go on" }).click();
+  await page.waitForFunction(() => document.querySelectorAll("#pretrained option").length === 2);
+  await context.close();
+});
+
+test("what isn't there or isn't a name is told", async () => {
+  const { context, page } = await visitor();
+  for (const [typed, words] of [
+    ["clip", /neither a model's name/],
+    ["golden/none", /there is no such model/],
+    [`${hub.url}/golden/tiny/resolve/dev/`, /no CLIP in safetensors/],
+  ]) {
+    await page.fill("#place", typed);
+    await page.click(".look button[type=submit]");
+    assert.match(await trouble(page), words);
+    await page.locator("#model-trouble button").click();
+  }
+  // A folder on the web that lists nothing does too.
+  await page.fill("#place", `${hub.url}/golden/tiny/resolve/main`);
+  await page.click(".look button[type=submit]");
+  await page.waitForSelector("#found");
+  await page.click("#fetch");
+  await keeps(page, "/golden/tiny/resolve/main/0.8 MB");
+  await context.close();
+});
