@@ -17,8 +17,8 @@ before(async () => {
   for (const [name, flags] of Object.entries(ENGINES)) browsers[name] = await launch(...flags);
 });
 after(async () => {
-  for (const browser of Object.values(browsers)) await browser.close();
-  await site.close();
+  for (const browser of Object.values(browsers)) await browser?.close();
+  await site?.close();
 });
 
 /// A safetensors file's tensors.

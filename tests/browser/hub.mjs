@@ -5,27 +5,38 @@ import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 
-/// Serves `folder` as the model `golden/tiny`; resolves to { url, requests, fault, close }. `fault(name, range)` may give
-/// { cut: BYTES } to break an answer off, { hold: PROMISE } to stop half-way until then, { status }, or { damage: true }.
-export function serveHub(folder) {
-  const hub = { requests: [], fault: () => undefined };
-  const files = Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]));
-  const list = Object.entries(files).map(([path, bytes]) => {
+/// Bytes of the model `golden/large`: more than a browser sets apart for a file at once. It's no model, but for its names.
+const LARGE = 12_000_000;
+
+function list(files) {
+  return Object.entries(files).map(([path, bytes]) => {
     const entry = { type: "file", path, size: bytes.length, oid: "0" };
-    const sha = createHash("sha256").update(bytes).digest("hex");
-    return path.endsWith(".safetensors") ? { ...entry, lfs: { oid: sha, size: bytes.length, pointerSize: 134 } } : entry;
+    const oid = createHash("sha256").update(bytes).digest("hex");
+    return path.endsWith(".safetensors") ? { ...entry, lfs: { oid, size: bytes.length, pointerSize: 134 } } : entry;
   });
+}
+
+/// Serves `folder` as the model `golden/tiny`, with a manifest that is not on the hub's list; resolves to { url, requests, fault, close }. `fault(name, range)` may give
+/// { cut: BYTES } to break an answer off, { hold: PROMISE } to stop half-way until then, { status }, or { damage: true }.
+export function serveHub(folder, manifest) {
+  const hub = { requests: [], fault: () => undefined };
+  const tiny = Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]));
+  const models = { tiny, large: { "config.json": Buffer.from("{}"), "model.safetensors": Buffer.alloc(LARGE) } };
+  const lists = Object.fromEntries(Object.entries(models).map(([model, files]) => [model, JSON.stringify(list(files))]));
+  tiny["manifest.json"] = readFileSync(manifest);
   const server = createServer(async (request, response) => {
     response.setHeader("access-control-allow-origin", "*");
     const { pathname } = new URL(request.url, "http://localhost");
     const range = request.headers.range ?? null;
     hub.requests.push({ pathname, range });
-    if (pathname === "/api/models/golden/tiny/tree/main") return response.end(JSON.stringify(list));
-    const name = pathname.match(/^\/golden\/tiny\/resolve\/main\/(.*)$/)?.[1];
-    const whole = files[name];
+    const listed = lists[pathname.match(/^\/api\/models\/golden\/(\w+)\/tree\/main$/)?.[1]];
+    if (listed) return response.end(listed);
+    const [, model, name] = pathname.match(/^\/golden\/(\w+)\/resolve\/main\/(.*)$/) ?? [];
+    const whole = models[model]?.[name];
     if (!whole) return response.writeHead(404).end();
     const fault = hub.fault(name, range) ?? {};
     if (fault.status) return response.writeHead(fault.status).end();
+    if (request.method === "HEAD") return response.writeHead(200, { "content-length": whole.length }).end();
     const start = range ? Number(range.match(/^bytes=(\d+)-$/)[1]) : 0;
     const bytes = Buffer.from(whole.subarray(start));
     if (fault.damage) bytes[bytes.length - 1] ^= 1;

@@ -43,6 +43,7 @@ export async function engine(browser, site, name) {
     worker.onmessage = ({ data: [text, bytes] }) => {
       if (text === "ready") return ready();
       const { id, answer } = JSON.parse(text);
+      if (answer.Progress) return;
       waiting.get(id).resolve([answer, bytes && Array.from(bytes)]);
       waiting.delete(id);
     };

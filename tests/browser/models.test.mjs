@@ -15,13 +15,13 @@ const SIZE = statSync(join(HF, WEIGHTS)).size;
 let browser, site, hub;
 before(async () => {
   site = await serve(DIST);
-  hub = await serveHub(HF);
+  hub = await serveHub(HF, join(GOLDEN, "manifest.json"));
   browser = await launch();
 });
 after(async () => {
-  await browser.close();
-  await site.close();
-  await hub.close();
+  await browser?.close();
+  await site?.close();
+  await hub?.close();
 });
 
 /// A visitor with the card of models open, whose hub is ours.
@@ -35,8 +35,8 @@ async function visitor() {
 }
 
 /// Looks a name up, and begins to fetch it.
-async function fetchTiny(page) {
-  await page.fill("#place", "golden/tiny");
+async function fetchModel(page, name = "golden/tiny") {
+  await page.fill("#place", name);
   await page.click(".look button[type=submit]");
   await page.waitForSelector("#found");
   const found = await page.textContent("#found");
@@ -80,7 +80,7 @@ test("a model from a hub: its size is told, a download that breaks off goes on, 
   const { context, page, problems } = await visitor();
   let cuts = 0;
   hub.fault = (name) => (name === WEIGHTS && cuts++ < 2 ? { cut: 300_000 } : undefined);
-  const found = await fetchTiny(page);
+  const found = await fetchModel(page);
   assert.match(found, /golden\/tiny: 0\.8 MB to fetch\.config\.json, preprocessor_config\.json, model\.safetensors/);
   await keeps(page, "golden/tiny0.8 MB");
   const [first, ...rest] = ranges();
@@ -106,7 +106,7 @@ test("a model from a hub: its size is told, a download that breaks off goes on, 
 test("a download that breaks off for good keeps what has come, and goes on another day", async () => {
   const { context, page } = await visitor();
   hub.fault = (name, range) => (name === WEIGHTS ? (range ? { status: 503 } : { cut: 300_000 }) : undefined);
-  await fetchTiny(page);
+  await fetchModel(page);
   assert.match(await trouble(page), /503; 0\.\d MB of model\.safetensors are kept, and the download can go on/);
   await keeps(page, "of 0.8 MB");
   hub.fault = () => undefined;
@@ -124,7 +124,7 @@ test("a download that breaks off for good keeps what has come, and goes on anoth
 test("a file with a wrong hash is refused", async () => {
   const { context, page } = await visitor();
   hub.fault = (name) => ({ damage: name === WEIGHTS });
-  await fetchTiny(page);
+  await fetchModel(page);
   assert.match(await trouble(page), /model\.safetensors is damaged/);
   assert.equal(await page.$$eval("#pretrained option", (list) => list.length), 1);
   hub.fault = () => undefined;
@@ -136,7 +136,7 @@ test("a file with a wrong hash is refused", async () => {
 test("a download is stopped, goes on, and is removed", async () => {
   const { context, page } = await visitor();
   hub.fault = (name, range) => (name === WEIGHTS && !range ? { hold: new Promise(() => {}) } : undefined);
-  await fetchTiny(page);
+  await fetchModel(page);
   await page.waitForFunction(() => document.querySelector("progress")?.value > 0.3);
   assert.match(await page.textContent("#download"), /golden\/tiny: 0\.4 MB of 0\.8 MB/);
   // Scores don't wait for it.
@@ -157,20 +157,22 @@ test("a full storage is told, before a download and in its middle", async () => 
   const session = await context.newCDPSession(page);
   const quota = (quotaSize) => session.send("Storage.overrideQuotaForOrigin", { origin: new URL(site.url).origin, quotaSize });
   await quota(500_000);
-  await fetchTiny(page);
+  await fetchModel(page);
   assert.match(await trouble(page), /storage is full/);
   await quota();
   await page.locator("#model-trouble button").click();
   let release;
   hub.fault = (name, range) => (name === WEIGHTS && !range ? { hold: new Promise((resolve) => (release = resolve)) } : undefined);
-  await fetchTiny(page);
+  await fetchModel(page, "golden/large");
   await page.waitForFunction(() => document.querySelector("progress")?.value > 0.3);
-  await quota(100_000);
+  await quota(1_000_000);
   release();
   assert.match(await trouble(page), /storage is full/);
   await quota();
-  await page.getByRole("button", { name: "Go on" }).click();
-  await page.waitForFunction(() => document.querySelectorAll("#pretrained option").length === 2);
+  hub.requests.length = 0;
+  await page.getByRole("button", { name: "Go on" }).last().click();
+  await keeps(page, "golden/large12 MB");
+  assert.match(ranges().at(-1), /^bytes=[1-9]\d*-$/);
   await context.close();
 });
 
@@ -186,11 +188,21 @@ test("what isn't there or isn't a name is told", async () => {
     assert.match(await trouble(page), words);
     await page.locator("#model-trouble button").click();
   }
-  // A folder on the web that lists nothing does too.
+  assert.equal(await page.$("#found"), null);
+  await context.close();
+});
+
+test("a folder on any web server, held to its manifest", async () => {
+  const { context, page } = await visitor();
+  hub.fault = (name, range) => ({ damage: name === WEIGHTS });
   await page.fill("#place", `${hub.url}/golden/tiny/resolve/main`);
   await page.click(".look button[type=submit]");
   await page.waitForSelector("#found");
+  assert.match(await page.textContent("#found"), /0\.8 MB to fetch/);
   await page.click("#fetch");
+  assert.match(await trouble(page), /model\.safetensors is damaged/);
+  hub.fault = () => undefined;
+  await page.getByRole("button", { name: "Go on" }).click();
   await keeps(page, "/golden/tiny/resolve/main/0.8 MB");
   await context.close();
 });

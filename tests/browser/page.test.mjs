@@ -12,9 +12,9 @@ before(async () => {
   gpuBrowser = await launch(...WEBGPU);
 });
 after(async () => {
-  await browser.close();
-  await gpuBrowser.close();
-  await site.close();
+  await browser?.close();
+  await gpuBrowser?.close();
+  await site?.close();
 });
 
 const open = (options) => visit(browser, site, options);

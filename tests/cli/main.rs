@@ -243,6 +243,37 @@ fn tokenize_and_preprocess_write_what_pytorch_was_given() {
 }
 
 #[test]
+fn a_model_for_the_web_is_f16_and_lists_its_hashes() {
+    let place = Place::new();
+    let out = place.out("web");
+    succeed(&[
+        "convert",
+        "--model",
+        &place.model,
+        "--to",
+        "web",
+        "--out",
+        path(&out),
+    ]);
+    let manifest: Value =
+        serde_json::from_slice(&fs::read(out.join("manifest.json")).unwrap()).unwrap();
+    let files = manifest["files"].as_object().unwrap();
+    assert!(files.contains_key("config.json"), "{files:?}");
+    for (name, entry) in files {
+        let bytes = fs::read(out.join(name)).unwrap();
+        assert_eq!(entry["bytes"], bytes.len());
+        assert_eq!(entry["blake3"], blake3::hash(&bytes).to_hex().to_string());
+    }
+    let weights = fs::read(out.join("model.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&weights).unwrap();
+    let all = tensors.tensors();
+    assert!(
+        all.iter()
+            .all(|(_, tensor)| tensor.dtype() == safetensors::Dtype::F16)
+    );
+}
+
+#[test]
 fn convert_and_patch_make_models_that_load_again() {
     let place = Place::new();
     let (converted, patched) = (place.out("converted"), place.out("patched"));

@@ -195,3 +195,25 @@ fn photos_are_found_flat_or_nested() {
     assert_eq!(photos.count_found(&["a.jpg", "z.jpg"]).unwrap(), 1);
     assert!(Photos::open(&folder.path().join("none")).is_err());
 }
+
+#[test]
+fn a_manifest_lists_the_files_of_a_folder() {
+    // The browser's tests hold downloads to this one.
+    let golden = clove_tests::golden("tiny-clip/manifest.json");
+    let folder = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(clove_tests::golden("tiny-clip/hf")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    fs::create_dir(folder.path().join("sub")).unwrap();
+    // Twice: its own name is not on the list.
+    clove_data::write_manifest(folder.path()).unwrap();
+    clove_data::write_manifest(folder.path()).unwrap();
+    let written = fs::read_to_string(folder.path().join("manifest.json")).unwrap();
+    if std::env::var_os("CLOVE_WRITE_GOLDEN").is_some_and(|value| value == "1") {
+        fs::write(&golden, &written).unwrap();
+    }
+    assert_eq!(written, fs::read_to_string(golden).unwrap());
+    let error = clove_data::write_manifest(&folder.path().join("gone")).unwrap_err();
+    assert!(error.to_string().contains("gone"), "{error}");
+}

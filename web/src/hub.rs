@@ -270,6 +270,27 @@ pub fn folder(place: &str) -> String {
     name
 }
 
+/// The place that a folder is named after.
+#[must_use]
+pub fn unfolder(folder: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut parts = folder.split('%');
+    bytes.extend(parts.next().unwrap_or_default().bytes());
+    for part in parts {
+        let code = part
+            .get(..2)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match code {
+            Some(code) => {
+                bytes.push(code);
+                bytes.extend(part[2..].bytes());
+            }
+            None => bytes.extend(part.bytes()),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -390,5 +411,9 @@ mod tests {
     fn folders_of_different_places_differ() {
         assert_eq!(folder("a/b"), "a%2Fb");
         assert_ne!(folder("a%2Fb"), folder("a/b"));
+        for place in ["a/b@refs/pr/1", "https://x.org/ü%20/", "", "%"] {
+            assert_eq!(unfolder(&folder(place)), place);
+        }
+        assert_eq!(unfolder("%zz%"), "zz");
     }
 }

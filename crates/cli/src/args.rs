@@ -389,8 +389,11 @@ pub enum Suite {
 }
 
 #[derive(Debug, ArgsDerive)]
-#[command(after_help = "Without --dtype every number keeps its bits.\n\n\
-                  Example:\n  clove convert --model clip-vit-base-patch32 --to open-clip --out converted")]
+#[command(
+    after_help = "Without --dtype every number keeps its bits, but for web, which is f16.\n\n\
+                  Examples:\n  clove convert --model clip-vit-base-patch32 --to open-clip --out converted\n  \
+                  clove convert --model clip-vit-base-patch32 --to web --out site/clip-vit-base-patch32"
+)]
 pub struct Convert {
     /// The model's directory
     #[arg(long, value_name = "DIR")]
@@ -414,6 +417,8 @@ pub enum Target {
     HuggingFace,
     /// open_clip_config.json, open_clip_model.safetensors
     OpenClip,
+    /// As hugging-face in f16, with manifest.json: for the browser program, which fetches it from any static host
+    Web,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

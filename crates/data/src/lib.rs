@@ -10,6 +10,7 @@ pub mod captions;
 mod error;
 mod json;
 mod lexicon;
+mod manifest;
 mod photos;
 pub mod run;
 pub mod sets;
@@ -17,4 +18,5 @@ mod text;
 
 pub use error::DataError;
 pub use lexicon::lexicon;
+pub use manifest::write_manifest;
 pub use photos::{Photos, read_image};

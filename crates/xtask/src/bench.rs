@@ -2,10 +2,13 @@
 
 use anyhow::Result;
 
-use crate::shell;
+use crate::{shell, web};
 
-/// The benchmarks that there are, in tests/benches.
-const NAMES: [&str; 2] = ["model", "negatives"];
+/// The benchmarks that there are: [`WEB`], and the others in tests/benches.
+const NAMES: [&str; 3] = ["model", "negatives", WEB];
+
+/// The browser program, in Chromium: tests/browser/bench.
+const WEB: &str = "web";
 
 /// What to run.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,6 +42,9 @@ impl Options {
 /// # Errors
 /// When it failed.
 pub fn run(options: &Options) -> Result<()> {
+    if options.name == WEB {
+        return web::bench(&options.args);
+    }
     shell::run(
         shell::cargo()
             .args(["bench", "--workspace", "--bench", &options.name, "--"])

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result, anyhow};
 
@@ -17,6 +18,12 @@ const WASM: &str = "wasm32-unknown-unknown";
 
 /// The newest that the pinned compiler builds.
 const TRUNK: &str = "0.21.14";
+
+/// The tests in a browser.
+const TESTS: &str = "tests/browser";
+
+/// Longest that they may take: a browser that doesn't end would be waited for.
+const TESTS_LIMIT: Duration = Duration::from_mins(20);
 
 /// Where Playwright finds a browser: Debian's, or one that is named.
 const CHROMIUM: &str = "CLOVE_CHROMIUM";
@@ -91,22 +98,47 @@ pub fn build() -> Result<Done> {
     Ok(Done::Passed)
 }
 
+/// Builds, and measures in Chromium; the arguments are those of tests/browser/bench/bench.mjs.
+///
+/// # Errors
+/// When a tool can't be had, the build fails, or the browser does.
+pub fn bench(args: &[String]) -> Result<()> {
+    let browser = browser()?;
+    if let Done::Unavailable(why) = build()? {
+        return Err(why);
+    }
+    let folder = Path::new(TESTS);
+    packages(folder)?;
+    packages(&folder.join("bench"))?;
+    shell::run(
+        Command::new("node")
+            .arg(folder.join("bench/bench.mjs"))
+            .args(args)
+            .env(CHROMIUM, browser),
+    )
+}
+
+/// What the browser's tests need that no package brings.
+fn browser() -> Result<OsString> {
+    if !shell::works("node", &["--version"]) {
+        return Err(anyhow!(
+            "Node.js isn't installed; get it from https://nodejs.org"
+        ));
+    }
+    chromium()
+        .ok_or_else(|| anyhow!("Chromium isn't installed; install it, or name it by {CHROMIUM}"))
+}
+
 /// Tests what [`build`] built, in Chromium.
 ///
 /// # Errors
 /// When a test fails.
 pub fn tests() -> Result<Done> {
-    if !shell::works("node", &["--version"]) {
-        return Ok(Done::Unavailable(anyhow!(
-            "Node.js isn't installed; get it from https://nodejs.org"
-        )));
-    }
-    let Some(chromium) = chromium() else {
-        return Ok(Done::Unavailable(anyhow!(
-            "Chromium isn't installed; install it, or name it by {CHROMIUM}"
-        )));
+    let chromium = match browser() {
+        Ok(chromium) => chromium,
+        Err(why) => return Ok(Done::Unavailable(why)),
     };
-    let folder = Path::new("tests/browser");
+    let folder = Path::new(TESTS);
     packages(folder)?;
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
@@ -116,11 +148,12 @@ pub fn tests() -> Result<Done> {
         }
     }
     files.sort();
-    shell::run(
+    shell::run_within(
         Command::new("node")
             .arg("--test")
             .args(files)
             .env(CHROMIUM, chromium),
+        TESTS_LIMIT,
     )?;
     Ok(Done::Passed)
 }

@@ -9,15 +9,21 @@ use crate::{model, output};
 pub fn run(args: &Convert) -> Result<()> {
     let source = model::open(&args.model)?;
     let layout = match args.to {
-        Target::HuggingFace => Layout::HuggingFace,
+        Target::HuggingFace | Target::Web => Layout::HuggingFace,
         Target::OpenClip => Layout::OpenClip,
     };
+    let for_web = matches!(args.to, Target::Web);
     let precision = match args.dtype {
+        // Half the download.
+        None if for_web => Precision::F16,
         None => Precision::Unchanged,
         Some(Dtype::F32) => Precision::F32,
         Some(Dtype::F16) => Precision::F16,
     };
     write_model(&source, layout, precision, &args.out)?;
+    if for_web {
+        clove_data::write_manifest(&args.out)?;
+    }
     output::note(&format!(
         "{}: {} model of {} parameters",
         args.out.display(),

@@ -12,7 +12,7 @@ use web_sys::{
 };
 
 use crate::engine::{Failure, worker};
-use crate::hub::{Remote, folder};
+use crate::hub::{Remote, folder, unfolder};
 use crate::protocol::{Kept, KeptModel};
 
 /// The folder of all models.
@@ -184,7 +184,8 @@ impl Writing {
             .0
             .write_with_u8_array_and_options(bytes, &options)
             .map_err(|error| words(&error))?;
-        if (written as usize) < bytes.len() {
+        // Chromium drops what exceeds the quota, and says that it was written.
+        if (written as usize) < bytes.len() || self.size()? < at + bytes.len() as u64 {
             return Err(FULL.to_owned());
         }
         Ok(())
@@ -222,7 +223,11 @@ pub async fn kept() -> Result<Kept, Failure> {
         let Ok(shelf) = shelf.await.map(Shelf) else {
             continue;
         };
-        let record = shelf.record().await;
+        let mut record = shelf.record().await;
+        if record.place.is_empty() {
+            // There was no room for its record.
+            record.place = unfolder(&name);
+        }
         let mut bytes = 0;
         for Remote { name, .. } in &record.files {
             let file = async { got::<File>(shelf.handle(name, false).await?.get_file()).await };
@@ -230,7 +235,10 @@ pub async fn kept() -> Result<Kept, Failure> {
         }
         kept.push(KeptModel {
             complete: record.is_complete(),
-            total: record.files.iter().map(|file| file.size).sum(),
+            total: match record.files.as_slice() {
+                [] => None,
+                files => files.iter().map(|file| file.size).sum(),
+            },
             place: record.place,
             bytes,
         });
