@@ -30,11 +30,13 @@ pub fn bench() -> impl IntoView {
     let number = |time: Option<f64>| time.map_or_else(|| "–".to_owned(), text::milliseconds);
     let row = move |measured: Measured| {
         let (scenes, large) = (measured.scenes, measured.large);
+        let adapter = !measured.adapter.eq_ignore_ascii_case(&measured.backend);
+        let adapter = adapter.then_some(measured.adapter);
         view! {
             <tr>
                 <th scope="row">
                     {measured.backend}
-                    <span class="quiet">{measured.adapter}</span>
+                    <span class="quiet">{adapter}</span>
                 </th>
                 <td>{number(measured.first_score)}</td>
                 <td>{number(scenes.map(|both| both.0))}</td>
