@@ -60,6 +60,12 @@ for (const name of Object.keys(ENGINES)) {
     // Back at an alpha that was there before, nothing has changed.
     const [again] = await ask({ Score: { image: 1, captions: CAPTIONS, alpha: 0.6 } });
     assert.deepEqual(again.Scores.similarities, Scores.similarities);
+    // The check of the device passes, and finds what is put in.
+    assert.equal((await ask({ Check: { fault: null } }))[0], "Done");
+    for (const fault of ["read-back", "matmul-50", "matmul-64", "matmul-77", "softmax", "layer-norm", "causal-attention"]) {
+      const [{ Failed }] = await ask({ Check: { fault } });
+      assert.match(Failed.reason, new RegExp(`wrong numbers: ${fault}: `));
+    }
     assert.deepEqual(problems, []);
     await close();
   });

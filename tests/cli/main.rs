@@ -396,3 +396,28 @@ fn devices_are_listed_and_an_absent_one_is_an_error() {
     ]);
     assert!(error.contains("gpu:99"), "{error}");
 }
+
+#[test]
+fn devices_check_says_what_is_right_and_fails_where_anything_is_wrong() {
+    let check = ["devices", "--check", "--device", "cpu", "--json"];
+    let out = succeed(&check);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(report["right"], true);
+    let items = report["items"].as_array().unwrap();
+    assert!(items.iter().all(|item| item["verdict"] == "right"), "{out}");
+    for item in items {
+        let name = item["item"].as_str().unwrap();
+        let wronged = clove(&[&check[..], &["--item", name, "--inject-fault", name]].concat());
+        assert_eq!(wronged.status.code(), Some(1), "{name}");
+        let said = text(&wronged.stderr);
+        assert!(
+            said.contains("computes wrong numbers") && said.contains(name),
+            "{said}"
+        );
+        let report: Value = serde_json::from_slice(&wronged.stdout).unwrap();
+        assert_eq!(report["items"][0]["verdict"], "wrong");
+    }
+    let unknown = clove(&["devices", "--check", "--device", "cpu", "--item", "sums"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(text(&unknown.stderr).contains("matmul-1024"));
+}

@@ -114,6 +114,11 @@ pub enum Ask {
         /// How often each is measured.
         runs: u32,
     },
+    /// Check the device again, as on [`Ask::Open`].
+    Check {
+        /// An item whose numbers are wronged first, to see whether the check finds it.
+        fault: Option<String>,
+    },
     /// How much memory is in use.
     Memory,
     /// What the web holds of a model, and how much that is.
@@ -280,7 +285,7 @@ pub enum Answer {
     },
     /// To [`Ask::Kept`], [`Ask::Fetch`] and [`Ask::Forget`].
     Kept(Kept),
-    /// To [`Ask::Files`] and [`Ask::Stop`].
+    /// To [`Ask::Files`], [`Ask::Check`] and [`Ask::Stop`].
     Done,
     /// To anything that failed.
     Failed {

@@ -428,8 +428,20 @@ pub enum Dtype {
 }
 
 #[derive(Debug, ArgsDerive)]
-#[command(after_help = "Example:\n  clove devices --json")]
+#[command(
+    after_help = "--check runs on each device what models consist of, compares with the CPU, and exits with 1 where anything differs.\n\n\
+                  Examples:\n  clove devices --json\n  clove devices --check\n  clove devices --check --device gpu:0"
+)]
 pub struct Devices {
+    /// Compare what the device computes (with --device auto, the best one; gpu takes a software one too) with known numbers
+    #[arg(long)]
+    pub check: bool,
+    /// Check only this: matmul-77, softmax, ...; may be given several times
+    #[arg(long, value_name = "NAME", requires = "check")]
+    pub item: Vec<String>,
+    /// Wrong one number of this item's, to see whether the check finds it
+    #[arg(long, value_name = "NAME", requires = "check", hide = true)]
+    pub inject_fault: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

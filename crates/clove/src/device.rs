@@ -103,6 +103,27 @@ impl Adapter {
         self.kind == wgpu::DeviceType::Cpu
     }
 
+    /// Whether threads of a subgroup can exchange values, which makes reductions faster.
+    #[must_use]
+    pub fn has_subgroups(&self) -> bool {
+        self.features.contains(wgpu::Features::SUBGROUP)
+    }
+
+    /// Whether shaders can compute in 16 bits.
+    #[must_use]
+    pub fn has_f16(&self) -> bool {
+        self.features.contains(wgpu::Features::SHADER_F16)
+    }
+
+    /// The largest tensor that a kernel can be given, in bytes.
+    #[must_use]
+    pub fn largest_binding(&self) -> u64 {
+        let limits = &self.limits;
+        limits
+            .max_storage_buffer_binding_size
+            .min(limits.max_buffer_size)
+    }
+
     /// Its kind in a word.
     #[must_use]
     pub fn kind_name(&self) -> &'static str {
@@ -125,6 +146,8 @@ pub struct OpenDevice {
     pub description: String,
     /// Whether it's a GPU (a software one included).
     pub is_gpu: bool,
+    /// The largest tensor that a kernel can be given, in bytes.
+    pub largest_binding: u64,
 }
 
 /// The CPU, by burn's own back end.
@@ -135,6 +158,7 @@ pub fn cpu() -> OpenDevice {
         device: Device::flex(),
         description: "cpu".to_owned(),
         is_gpu: false,
+        largest_binding: u64::MAX,
     }
 }
 
@@ -262,6 +286,7 @@ mod native {
                 adapter.api
             ),
             is_gpu: true,
+            largest_binding: adapter.largest_binding(),
         };
         open.push((kind, adapter.api, device.clone()));
         Ok(device)
@@ -282,6 +307,8 @@ pub async fn webgpu(name: String) -> Result<OpenDevice, DeviceError> {
             device,
             description: name,
             is_gpu: true,
+            // WebGPU's default, which every browser gives.
+            largest_binding: 128 << 20,
         }),
         Err(error) => Err(DeviceError::Open {
             name,

@@ -25,3 +25,5 @@ pub mod evaluate;
 pub mod lab;
 
 pub mod device;
+
+pub mod check;

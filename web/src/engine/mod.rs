@@ -109,6 +109,11 @@ impl Engine {
                 finetuned,
             } => self.load(pretrained, finetuned).await?,
             Ask::Time { shape, runs } => self.time(shape, runs).await?,
+            Ask::Check { fault } => {
+                let device = self.device.as_ref().ok_or("no device is open")?;
+                trust::check_parts(device, fault.as_deref()).await?;
+                Answer::Done
+            }
             Ask::Memory => Answer::Memory {
                 bytes: worker::memory(),
             },
@@ -194,6 +199,9 @@ impl Engine {
         let device = device::open().await?;
         let mut models = Models::scenes(&device, &self.scenes.0, &self.scenes.1).await?;
         let difference = trust::check(&mut models, &device.description).await?;
+        if device.is_gpu {
+            trust::check_parts(&device, None).await?;
+        }
         let answer = Answer::Opened {
             backend: if device.is_gpu { "WebGPU" } else { "CPU" }.to_owned(),
             adapter: device.description.clone(),

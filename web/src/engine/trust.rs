@@ -1,5 +1,8 @@
-//! Whether a device's numbers can be trusted: the scene model's embeddings are known.
+//! Whether a device's numbers can be trusted: the scene model's embeddings are known, and so are the results of what models
+//! consist of.
 
+use clove::check::{self, Fault, Item, Verdict};
+use clove::device::OpenDevice;
 use serde::Deserialize;
 
 use super::images::Image;
@@ -48,4 +51,31 @@ pub async fn check(models: &mut Models, device: &str) -> Result<f32, Failure> {
         ));
     }
     Ok(worst)
+}
+
+/// Checks what models consist of, on a GPU: a kernel that small models don't use may be wrong too.
+///
+/// # Errors
+/// In words, when something is wrong.
+pub async fn check_parts(device: &OpenDevice, fault: Option<&str>) -> Result<(), Failure> {
+    let fault = Item::few()
+        .into_iter()
+        .find(|item| fault == Some(item.name().as_str()))
+        .map(Fault);
+    for item in Item::few() {
+        let verdict = check::check(item, &device.device, device.largest_binding, fault).await;
+        if !verdict.is_good() {
+            let why = match verdict {
+                Verdict::Wrong { what } => what,
+                Verdict::Failed { reason } | Verdict::Skipped { reason } => reason,
+                Verdict::Right { .. } => String::new(),
+            };
+            return Err(format!(
+                "{} computes wrong numbers: {}: {why}",
+                device.description,
+                item.name()
+            ));
+        }
+    }
+    Ok(())
 }

@@ -1,13 +1,35 @@
 //! `clove devices`: what a model can run on.
 
-use anyhow::Result;
-use clove::device::{self, DeviceChoice};
-use serde_json::json;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+use clove::check::{Fault, Item, Verdict, check as check_item};
+use clove::device::{self, Adapter, DeviceChoice, OpenDevice};
+use serde_json::{Value, json};
 
 use crate::args::Devices;
-use crate::output;
+use crate::{model, output};
+
+/// CLIPs by their largest tensor, the token embedding: name and bytes as f32 (mlfoundations/open_clip: src/open_clip/model_configs).
+const MODELS: [(&str, u64); 4] = [
+    ("ViT-B", 49_408 * 512 * 4),
+    ("ViT-L", 49_408 * 768 * 4),
+    ("ViT-H", 49_408 * 1_024 * 4),
+    ("ViT-bigG", 49_408 * 1_280 * 4),
+];
+
+/// The models whose every tensor fits into one binding.
+fn fitting(adapter: &Adapter) -> Vec<&'static str> {
+    let largest = adapter.largest_binding();
+    let fit = MODELS.into_iter().filter(|(_, bytes)| *bytes <= largest);
+    fit.map(|(name, _)| name).collect()
+}
 
 pub fn run(args: &Devices) -> Result<()> {
+    if args.check {
+        return check(args);
+    }
     let adapters = device::adapters();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     // What `--device` would open, said without opening it.
@@ -32,6 +54,9 @@ pub fn run(args: &Devices) -> Result<()> {
                     "driver": adapter.driver,
                     "largest_buffer_bytes": adapter.limits.max_buffer_size,
                     "largest_binding_bytes": adapter.limits.max_storage_buffer_binding_size,
+                    "subgroups": adapter.has_subgroups(),
+                    "f16": adapter.has_f16(),
+                    "models": fitting(adapter),
                 })
             })
             .collect();
@@ -41,7 +66,17 @@ pub fn run(args: &Devices) -> Result<()> {
             "gpus": gpus,
         }));
     }
-    let header = ["device", "name", "kind", "API", "driver", "largest binding"];
+    let header = [
+        "device",
+        "name",
+        "kind",
+        "API",
+        "driver",
+        "largest binding",
+        "subgroups",
+        "f16",
+        "models up to",
+    ];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     rows.push(vec![
         "cpu".to_owned(),
@@ -59,8 +94,128 @@ pub fn run(args: &Devices) -> Result<()> {
                 "{} MiB",
                 adapter.limits.max_storage_buffer_binding_size >> 20
             ),
+            yes(adapter.has_subgroups()),
+            yes(adapter.has_f16()),
+            fitting(adapter)
+                .last()
+                .map_or("none", |name| name)
+                .to_owned(),
         ]);
     }
     output::print(&output::table(&rows))?;
     output::print(&format!("--device auto is {auto}"))
+}
+
+fn yes(is: bool) -> String {
+    if is { "yes" } else { "no" }.to_owned()
+}
+
+fn item(name: &str) -> Result<Item> {
+    let found = Item::all().into_iter().find(|item| item.name() == name);
+    found.with_context(|| {
+        let names: Vec<String> = Item::all().into_iter().map(Item::name).collect();
+        format!("there is no item `{name}`, only {}", names.join(", "))
+    })
+}
+
+/// Compares a device with known numbers, and ends in an error where any differs.
+fn check(args: &Devices) -> Result<()> {
+    let fault = args
+        .inject_fault
+        .as_deref()
+        .map(item)
+        .transpose()?
+        .map(Fault);
+    let items = if args.item.is_empty() {
+        Item::all()
+    } else {
+        args.item
+            .iter()
+            .map(|name| item(name))
+            .collect::<Result<_>>()?
+    };
+    let device = model::open_device(args.device.device)?;
+    let began = Instant::now();
+    let mut found = Vec::new();
+    for item in items {
+        let verdict = guarded(item, &device, fault);
+        if !args.json {
+            output::print(&format!("{:<17}{}", item.name(), words(&verdict)))?;
+        }
+        found.push((item, verdict));
+    }
+    let bad: Vec<String> = found
+        .iter()
+        .filter(|(_, verdict)| !verdict.is_good())
+        .map(|(item, _)| item.name())
+        .collect();
+    let seconds = began.elapsed().as_secs_f64();
+    if args.json {
+        let items: Vec<Value> = found
+            .iter()
+            .map(|(item, verdict)| value(*item, verdict))
+            .collect();
+        output::print_json(&json!({
+            "device": device.description,
+            "right": bad.is_empty(),
+            "seconds": seconds,
+            "items": items,
+        }))?;
+    }
+    if !bad.is_empty() {
+        bail!(
+            "{} computes wrong numbers: {}; use --device cpu",
+            device.description,
+            bad.join(", ")
+        );
+    }
+    output::note(&format!(
+        "{}: nothing is wrong ({seconds:.1} s)",
+        device.description
+    ));
+    Ok(())
+}
+
+/// A driver's failure deep inside burn ends in a panic, which is this item's verdict.
+fn guarded(item: Item, device: &OpenDevice, fault: Option<Fault>) -> Verdict {
+    let run = || {
+        pollster::block_on(check_item(
+            item,
+            &device.device,
+            device.largest_binding,
+            fault,
+        ))
+    };
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let reason = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied());
+        Verdict::Failed {
+            reason: reason.unwrap_or("the device failed").replace('\n', " "),
+        }
+    })
+}
+
+fn words(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Right { allowed: 0.0, .. } => "right, exactly".to_owned(),
+        Verdict::Right {
+            difference,
+            allowed,
+        } => format!("right, within {difference:.1e} of {allowed:.1e}"),
+        Verdict::Wrong { what } => format!("WRONG: {what}"),
+        Verdict::Failed { reason } => format!("FAILED: {reason}"),
+        Verdict::Skipped { reason } => format!("not checked: {reason}"),
+    }
+}
+
+fn value(item: Item, verdict: &Verdict) -> Value {
+    let (verdict, difference, reason) = match verdict {
+        Verdict::Right { difference, .. } => ("right", Some(*difference), None),
+        Verdict::Wrong { what } => ("wrong", None, Some(what)),
+        Verdict::Failed { reason } => ("failed", None, Some(reason)),
+        Verdict::Skipped { reason } => ("not checked", None, Some(reason)),
+    };
+    json!({ "item": item.name(), "verdict": verdict, "difference": difference, "reason": reason })
 }

@@ -1,0 +1,120 @@
+//! A step of training on the device and on burn's CPU back end.
+
+use std::convert::Infallible;
+
+use burn::tensor::Device;
+
+use super::host::Numbers;
+use super::{Verdict, compare, wrong};
+use crate::model::{ClipConfig, Parameters, RandomInit};
+use crate::score::ScoreError;
+use crate::tokenizer::Encoding;
+use crate::train::{AdamWConfig, Batch, Schedule, TrainConfig, Trainer};
+use crate::weights::{Snapshot, parameters};
+
+/// A model of two blocks a tower, with sides that no tile divides.
+const MODEL: &str = r#"{"model_cfg": {
+    "embed_dim": 20,
+    "vision_cfg": {"image_size": 48, "layers": 2, "width": 48, "head_width": 24, "patch_size": 16},
+    "text_cfg": {"context_length": 12, "vocab_size": 90, "width": 36, "heads": 3, "layers": 2}
+}}"#;
+const PAIRS: usize = 5;
+const SEED: u64 = 7;
+
+/// With a large epsilon AdamW moves each parameter by its gradient's size, and not by the rate whatever the gradient is: so the
+/// parameters show every gradient, and what is rounding in one stays rounding in the other.
+const RATE: f64 = 1.0;
+const EPSILON: f64 = 1.0;
+/// f32 sums in another order, through both towers and back, of gradients whose joint length is twelve: five times what llvmpipe
+/// differs by.
+const ALLOWED: f32 = 1.5e-3;
+
+/// Random weights with embeddings twenty times as large: layer norm divides by the length of what it's given, and by that of an
+/// untrained embedding multiplies every rounding of the gradients with it.
+struct Conditioned(RandomInit);
+
+impl Parameters for Conditioned {
+    type Error = Infallible;
+
+    fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Infallible> {
+        let mut values = self.0.values(name, shape)?;
+        if name.ends_with("token_embedding") || name.ends_with("position_embedding") {
+            values.iter_mut().for_each(|value| *value *= 20.0);
+        }
+        Ok(values)
+    }
+}
+
+struct Stepped {
+    loss: f32,
+    grad_norm: f32,
+    parameters: Vec<f32>,
+}
+
+pub async fn check(device: &Device, wronged: bool) -> Result<Verdict, ScoreError> {
+    let expected = step(&Device::flex()).await?;
+    let got = step(device).await?;
+    let mut scalars = vec![got.loss, got.grad_norm / expected.grad_norm];
+    wrong(&mut scalars, wronged);
+    match compare(&scalars, [expected.loss, 1.0], ALLOWED) {
+        Verdict::Right { .. } => Ok(compare(&got.parameters, expected.parameters, ALLOWED)),
+        verdict => Ok(verdict),
+    }
+}
+
+async fn step(device: &Device) -> Result<Stepped, ScoreError> {
+    let config = ClipConfig::from_open_clip(MODEL).expect("the configuration is written above");
+    let Ok(clip) = config.build(&mut Conditioned(RandomInit::new(&config, SEED)), device);
+    let train = TrainConfig {
+        schedule: Schedule {
+            peak: RATE,
+            warmup: 0,
+            steps: 10,
+        },
+        optimizer: AdamWConfig {
+            epsilon: EPSILON,
+            ..AdamWConfig::default()
+        },
+        ..TrainConfig::new(10)
+    };
+    let mut trainer = Trainer::new(clip, config.clone(), train, device);
+    let report = trainer.step(&batch(&config)).await?;
+    let mut snapshot = Snapshot::of(&trainer.model(), &config).await?;
+    let mut values = Vec::new();
+    for (name, shape) in parameters(&config) {
+        values.extend(snapshot.values(&name, &shape)?);
+    }
+    Ok(Stepped {
+        loss: report.loss,
+        grad_norm: report.grad_norm,
+        parameters: values,
+    })
+}
+
+fn batch(config: &ClipConfig) -> Batch {
+    let mut numbers = Numbers::new(5);
+    let size = config.image.image_size;
+    let (context, end) = (
+        config.text.context_length,
+        config.text.vocab_size as u32 - 1,
+    );
+    let mut text = |length: usize| {
+        let words = numbers.uniform(length, 40.0);
+        let mut ids = vec![end - 1];
+        ids.extend(words.iter().map(|word| (word + 42.0) as u32));
+        ids.push(end);
+        ids.resize(context, 0);
+        Encoding {
+            ids,
+            end: length + 1,
+            dropped: 0,
+        }
+    };
+    let texts = (0..PAIRS).map(|pair| text(3 + pair)).collect();
+    let negatives = (0..PAIRS).map(|pair| vec![text(3 + pair)]).collect();
+    Batch {
+        pixels: numbers.uniform(PAIRS * 3 * size * size, 2.0),
+        texts,
+        negatives,
+    }
+}

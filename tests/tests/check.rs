@@ -1,0 +1,44 @@
+//! Guards the check of devices: it passes on the CPU and on a GPU, and finds every fault that is put in.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "in a test a panic is how failure is reported"
+)]
+
+use clove::check::{Fault, Item, LARGE_BYTES, Verdict, check};
+use clove_tests::devices;
+
+#[test]
+fn every_item_is_right_and_every_fault_is_found_on_every_device() {
+    for (name, device) in devices() {
+        // A software adapter binds less than the large buffer; the CPU has no such limit.
+        let largest = if name == "cpu" {
+            u64::MAX
+        } else {
+            LARGE_BYTES - 1
+        };
+        for item in Item::all() {
+            let run = |fault| pollster::block_on(check(item, &device, largest, fault));
+            let verdict = run(None);
+            println!("{name}: {}: {verdict:?}", item.name());
+            assert!(verdict.is_good(), "{name}: {}: {verdict:?}", item.name());
+            let is_skipped = matches!(verdict, Verdict::Skipped { .. });
+            assert_eq!(is_skipped, name != "cpu" && item == Item::LargeBuffer);
+            if !is_skipped {
+                let verdict = run(Some(Fault(item)));
+                let found = matches!(verdict, Verdict::Wrong { .. });
+                assert!(found, "{name}: a fault in {} isn't found", item.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_fault_elsewhere_is_none_here() {
+    let (_, device) = devices().swap_remove(0);
+    let fault = Some(Fault(Item::Softmax));
+    let verdict = pollster::block_on(check(Item::Matmul(50), &device, u64::MAX, fault));
+    assert!(verdict.is_good(), "{verdict:?}");
+}
