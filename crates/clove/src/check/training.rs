@@ -39,7 +39,9 @@ impl Parameters for Conditioned {
     fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Infallible> {
         let mut values = self.0.values(name, shape)?;
         if name.ends_with("token_embedding") || name.ends_with("position_embedding") {
-            values.iter_mut().for_each(|value| *value *= 20.0);
+            for value in &mut values {
+                *value *= 20.0;
+            }
         }
         Ok(values)
     }
