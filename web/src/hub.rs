@@ -117,7 +117,7 @@ impl Place {
                 repository,
                 revision,
             } => {
-                let revision = revision.replace('/', "%2F");
+                let revision = in_path(revision);
                 Some(format!("{hub}/api/models/{repository}/tree/{revision}"))
             }
             Self::Web(_) => None,
@@ -131,13 +131,15 @@ impl Place {
             Self::Hub {
                 repository,
                 revision,
-            } => {
-                let revision = revision.replace('/', "%2F");
-                format!("{hub}/{repository}/resolve/{revision}/{name}")
-            }
+            } => format!("{hub}/{repository}/resolve/{}/{name}", in_path(revision)),
             Self::Web(folder) => format!("{folder}{name}"),
         }
     }
+}
+
+/// A revision as one part of an address: `refs/pr/1` has slashes of its own.
+fn in_path(revision: &str) -> String {
+    revision.replace('/', "%2F")
 }
 
 /// What a file's bytes must hash to.

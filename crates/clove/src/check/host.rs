@@ -1,39 +1,31 @@
 //! What the host computes: plain code in f64 and whole numbers.
 
-/// SplitMix64 (Steele, Lea and Flood 2014), for numbers that are the same everywhere.
-pub struct Numbers(u64);
+use clove_random::Random;
+
+/// Numbers that are the same everywhere.
+pub struct Numbers(Random);
 
 impl Numbers {
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(Random::new(&[seed]))
     }
 
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// In `[0, 1)`.
-    fn fraction(&mut self) -> f64 {
-        (self.next() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
+    /// From 1 to 1,000, whole.
+    fn factor(&mut self) -> f64 {
+        (1 + self.0.below(1_000)) as f64
     }
 
     /// Whole numbers from `-most` to `most`.
     pub fn whole(&mut self, count: usize, most: u32) -> Vec<f32> {
-        let range = f64::from(2 * most + 1);
+        let values = 2 * most as usize + 1;
         (0..count)
-            .map(|_| ((self.fraction() * range).floor() - f64::from(most)) as f32)
+            .map(|_| self.0.below(values) as f32 - most as f32)
             .collect()
     }
 
     /// From `-most` to `most`.
-    pub fn uniform(&mut self, count: usize, most: f64) -> Vec<f32> {
-        (0..count)
-            .map(|_| ((2.0 * self.fraction() - 1.0) * most) as f32)
-            .collect()
+    pub fn uniform(&mut self, count: usize, most: f32) -> Vec<f32> {
+        (0..count).map(|_| self.0.between(-most, most)).collect()
     }
 }
 
@@ -49,9 +41,7 @@ pub fn wrong_row(
         return Some(0);
     }
     // f64 holds whole numbers up to 2^53; these sums stay below 2^40.
-    let vector: Vec<f64> = (0..side)
-        .map(|_| (1.0 + numbers.fraction() * 1e3).floor())
-        .collect();
+    let vector: Vec<f64> = (0..side).map(|_| numbers.factor()).collect();
     let times = |matrix: &[f32], vector: &[f64]| -> Vec<f64> {
         matrix
             .chunks(side)
