@@ -7,13 +7,14 @@
     reason = "in a test a panic is how failure is reported"
 )]
 
+use std::convert::Infallible;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clove::model::{Clip, Parameters as _};
-use clove::patch::{PatchError, blend, patch_to};
+use clove::model::{Clip, Parameters};
+use clove::patch::{Delta, PatchError, patch_to};
 use clove::weights::{Layout, Precision, Snapshot, parameters, write_model};
-use clove_tests::{devices, floats, golden, model, worst};
+use clove_tests::{devices, floats, golden, model};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -107,34 +108,70 @@ fn models_of_different_precision_meet_in_f32() {
 }
 
 #[test]
-fn a_device_patches_as_the_host_does() {
-    /// A product and a sum may be rounded once together: half a unit in the last place of the larger.
-    const ROUNDED_ONCE: f32 = 1e-6;
+fn a_model_and_a_packed_difference_make_every_model_between() {
+    /// What f16 loses of a difference, and a sum's own rounding.
+    const HALF: f32 = 1.0 / 2048.0;
+    const ROUNDED: f32 = 1e-6;
     let (_dir, left, right) = pair(Layout::HuggingFace);
     let config = model(&left).config().clone();
     for (name, device) in devices() {
-        let [pretrained, finetuned] = [&left, &right].map(|dir| model(dir).load(&device).unwrap());
+        let pretrained = model(&left).load(&device).unwrap();
         let snapshot = |clip: &Clip| pollster::block_on(Snapshot::of(clip, &config)).unwrap();
-        let (before, after) = (snapshot(&pretrained), snapshot(&finetuned));
-        for alpha in [0.0, 0.6, 1.0] {
-            let mut blended = snapshot(&blend(&pretrained, &finetuned, alpha));
+        let read = |dir: &Path| model(dir).weights().unwrap();
+        let delta = Delta::between(&pretrained, read(&left), read(&right), &device).unwrap();
+        let words: usize = parameters(&config)
+            .iter()
+            .map(|(_, shape)| shape.iter().product::<usize>().div_ceil(2))
+            .sum();
+        assert_eq!(delta.bytes(), 4 * words, "half a model");
+        let mut before = snapshot(&pretrained);
+        let mut after = Snapshot::from_parameters(&config, &mut read(&right)).unwrap();
+        assert!(
+            snapshot(&delta.apply(&pretrained, 0.0)) == before,
+            "alpha 0 is the pretrained one"
+        );
+        for alpha in [0.3, 1.0] {
+            let mut patched = snapshot(&delta.apply(&pretrained, alpha));
             let mut expected = before.patched(&after, alpha);
             for (parameter, shape) in parameters(&config) {
-                let got = blended.values(&parameter, &shape).unwrap();
-                let wanted = expected.values(&parameter, &shape).unwrap();
-                let largest = wanted.iter().fold(1.0_f32, |all, one| all.max(one.abs()));
-                let (difference, _) = worst(&got, &wanted);
-                assert!(
-                    difference <= ROUNDED_ONCE * largest,
-                    "{name}, alpha {alpha}, {parameter}: {difference:e}"
-                );
+                let [got, wanted, base, tuned] =
+                    [&mut patched, &mut expected, &mut before, &mut after]
+                        .map(|model| model.values(&parameter, &shape).unwrap());
+                let mut moved = 0.0_f32;
+                for at in 0..got.len() {
+                    let difference = (tuned[at] - base[at]).abs();
+                    moved = moved.max(difference);
+                    let allowed = HALF * difference + ROUNDED * wanted[at].abs() + 6e-8;
+                    assert!(
+                        (got[at] - wanted[at]).abs() <= allowed,
+                        "{name}, alpha {alpha}, {parameter} {at}: {} {}",
+                        got[at],
+                        wanted[at]
+                    );
+                }
+                assert!(moved > 0.0, "{parameter} differs between the models");
             }
-            assert!(
-                alpha == 0.6 || blended == expected,
-                "{name}: the ends are the models"
-            );
         }
     }
+}
+
+#[test]
+fn models_that_are_too_far_apart_for_f16_are_refused_by_tensor() {
+    struct Constant(f32);
+    impl Parameters for Constant {
+        type Error = Infallible;
+        fn values(&mut self, _name: &str, shape: &[usize]) -> Result<Vec<f32>, Infallible> {
+            Ok(vec![self.0; shape.iter().product()])
+        }
+    }
+    let (_, device) = devices().swap_remove(0);
+    let clip = model(&golden("tiny-clip/hf")).load(&device).unwrap();
+    let error = Delta::between(&clip, Constant(0.0), Constant(1e5), &device).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.contains("100000") && message.contains("`image."),
+        "{message}"
+    );
 }
 
 #[test]

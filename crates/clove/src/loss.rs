@@ -136,6 +136,68 @@ pub fn own_negatives(
     Some(losses.reshape([rows]).mean())
 }
 
+/// The same losses by the project's own kernels, where they run; elsewhere, and where a kernel can't hold a batch, those above.
+pub mod fused {
+    use clove_kernels::Focus;
+
+    use super::{OwnNegatives, Tensor};
+
+    /// [`super::contrastive`], without its logits in memory.
+    ///
+    /// # Panics
+    /// As it does.
+    #[must_use]
+    pub fn contrastive(
+        images: Tensor<2>,
+        texts: Tensor<2>,
+        negatives: Option<Tensor<2>>,
+        logit_scale: Tensor<1>,
+    ) -> Tensor<1> {
+        assert_eq!(images.dims(), texts.dims(), "one text for each image");
+        if clove_kernels::run_on(&images.device()) {
+            let candidates = match &negatives {
+                None => texts.clone(),
+                Some(negatives) => Tensor::cat(vec![texts.clone(), negatives.clone()], 0),
+            };
+            let (images, scale) = (images.clone(), logit_scale.clone());
+            if let Some(loss) = clove_kernels::contrastive(images, candidates, scale) {
+                return loss;
+            }
+        }
+        super::contrastive(images, texts, negatives, logit_scale)
+    }
+
+    /// [`super::own_negatives`], without gathering rows.
+    ///
+    /// # Panics
+    /// As it does.
+    #[must_use]
+    pub fn own_negatives(
+        images: &Tensor<2>,
+        texts: &Tensor<2>,
+        negatives: Tensor<2>,
+        owners: &[usize],
+        logit_scale: Tensor<1>,
+        settings: OwnNegatives,
+    ) -> Option<Tensor<1>> {
+        if clove_kernels::run_on(&images.device())
+            && let Ok(gamma) = u32::try_from(settings.gamma)
+        {
+            let candidates = Tensor::cat(vec![texts.clone(), negatives.clone()], 0);
+            let (images, scale) = (images.clone(), logit_scale.clone());
+            let focus = Focus {
+                gamma,
+                smoothing: settings.smoothing as f32,
+            };
+            let loss = clove_kernels::own_negatives(images, candidates, scale, owners, focus);
+            if loss.is_some() {
+                return loss;
+            }
+        }
+        super::own_negatives(images, texts, negatives, owners, logit_scale, settings)
+    }
+}
+
 /// The negatives sorted into rows, one for each caption that has any.
 struct OwnTable {
     /// The images of the rows.

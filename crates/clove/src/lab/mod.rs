@@ -23,9 +23,9 @@ pub use model::{CONTEXT_LENGTH, IMAGE_SIZE, config, preprocess, tokenizer, token
 pub use recipe::{ALLOWED_LOSS, RULE, Recipe, Variant, alphas, choose_alpha};
 #[cfg(feature = "train")]
 pub use report::*;
+pub use shipped::{Deltas, read_deltas, read_model, write_deltas, write_model};
 #[cfg(feature = "models")]
 pub use shipped::{finetuned, pretrained};
-pub use shipped::{read_deltas, read_model, write_deltas, write_model};
 #[cfg(feature = "train")]
 pub use story::{blind_rows, examples, model_row};
 pub use suite::{SceneSuite, Sizes, figures, kinds};

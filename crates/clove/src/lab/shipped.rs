@@ -12,7 +12,8 @@ use flate2::write::DeflateEncoder;
 
 use super::error::LabError;
 use super::model;
-use crate::model::Parameters;
+use crate::model::{ClipConfig, Parameters};
+use crate::patch::{Difference, Differences};
 use crate::weights::{InMemory, ModelSource, Precision, Snapshot, WeightsError, parameters};
 
 #[cfg(feature = "models")]
@@ -114,39 +115,76 @@ pub fn write_deltas(pretrained: &Snapshot, finetuned: &Snapshot) -> Result<Vec<u
 /// # Errors
 /// When `deltas` isn't as long as the model asks for.
 pub fn read_deltas(pretrained: &Snapshot, deltas: &[u8]) -> Result<Snapshot, WeightsError> {
-    struct Patched<'a> {
+    struct Patched {
         base: Snapshot,
-        deltas: &'a [u8],
+        deltas: Deltas,
     }
-    impl Parameters for Patched<'_> {
+    impl Parameters for Patched {
         type Error = WeightsError;
 
         fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
             let mut values = self.base.values(name, shape)?;
-            let short = || deltas_failed(io::ErrorKind::UnexpectedEof.into());
-            let (scale, rest) = self.deltas.split_first_chunk::<4>().ok_or_else(short)?;
-            let (steps, rest) = rest.split_at_checked(values.len()).ok_or_else(short)?;
-            self.deltas = rest;
-            let step = f32::from_le_bytes(*scale) / LEVELS;
-            for (value, delta) in values.iter_mut().zip(steps) {
-                *value += f32::from(*delta as i8) * step;
+            let differences = self.deltas.difference(name, shape)?.values();
+            for (value, difference) in values.iter_mut().zip(differences) {
+                *value += difference;
             }
             Ok(values)
         }
     }
-    let mut bytes = Vec::new();
-    DeflateDecoder::new(deltas)
-        .read_to_end(&mut bytes)
-        .map_err(deltas_failed)?;
+    let config = pretrained.config();
     let mut source = Patched {
         base: pretrained.clone(),
-        deltas: &bytes,
+        deltas: Deltas::read(config, deltas)?,
     };
-    let model = Snapshot::from_parameters(pretrained.config(), &mut source)?;
-    if source.deltas.is_empty() {
-        Ok(model)
-    } else {
-        Err(deltas_failed(io::ErrorKind::InvalidData.into()))
+    Snapshot::from_parameters(config, &mut source)
+}
+
+/// What [`write_deltas`] wrote, as it was written: for [`crate::patch::Delta`], which keeps it so.
+#[derive(Debug)]
+pub struct Deltas(BTreeMap<String, Difference>);
+
+impl Deltas {
+    /// Reads the differences of all parameters of a model.
+    ///
+    /// # Errors
+    /// When `deltas` isn't as long as the model asks for.
+    pub fn read(config: &ClipConfig, deltas: &[u8]) -> Result<Self, WeightsError> {
+        let mut bytes = Vec::new();
+        DeflateDecoder::new(deltas)
+            .read_to_end(&mut bytes)
+            .map_err(deltas_failed)?;
+        let short = || deltas_failed(io::ErrorKind::UnexpectedEof.into());
+        let mut rest = bytes.as_slice();
+        let mut differences = BTreeMap::new();
+        for (name, shape) in parameters(config) {
+            let (scale, after) = rest.split_first_chunk::<4>().ok_or_else(short)?;
+            let count = shape.iter().product();
+            let (steps, after) = after.split_at_checked(count).ok_or_else(short)?;
+            rest = after;
+            let step = f32::from_le_bytes(*scale) / LEVELS;
+            let difference = Difference::i8(bytemuck::cast_slice(steps), step);
+            differences.insert(name, difference);
+        }
+        if rest.is_empty() {
+            Ok(Self(differences))
+        } else {
+            Err(deltas_failed(io::ErrorKind::InvalidData.into()))
+        }
+    }
+}
+
+impl Differences for Deltas {
+    type Error = WeightsError;
+
+    fn difference(&mut self, name: &str, shape: &[usize]) -> Result<Difference, WeightsError> {
+        self.0
+            .get(name)
+            .filter(|difference| difference.elements == shape.iter().product::<usize>())
+            .cloned()
+            .ok_or_else(|| WeightsError::Missing {
+                file: "the scene model's deltas".to_owned(),
+                tensors: vec![name.to_owned()],
+            })
     }
 }
 

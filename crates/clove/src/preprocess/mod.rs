@@ -7,6 +7,7 @@
 
 mod config;
 mod decode;
+mod on_device;
 mod random_crop;
 mod resize;
 
@@ -240,35 +241,42 @@ impl Preprocess {
     /// An image without pixels.
     pub fn pixels(&self, image: &RgbImage) -> Result<RgbImage, PreprocessError> {
         let (width, height) = image.dimensions();
+        let placed = self.place(width, height)?;
         let empty = PreprocessError::EmptyImage { width, height };
-        let (resized_width, resized_height) = match self.resize {
-            _ if width == 0 || height == 0 => return Err(empty),
-            Resize::Keep => (width, height),
-            Resize::ShortestEdge(edge) => shortest_edge(width, height, edge),
-            Resize::Square(side) => (side, side),
-        };
-        let across = Margin::new(resized_width, self.size);
-        let down = Margin::new(resized_height, self.size);
-        let window = CropBox {
-            x: across.skip,
-            y: down.skip,
-            width: across.kept,
-            height: down.kept,
-        };
         let source = CropBox::whole(width, height);
-        let resized = (resized_width, resized_height);
-        let kept = resize_window(image, source, self.filter, resized, window).ok_or(empty)?;
+        let kept = resize_window(image, source, self.filter, placed.resized, placed.window);
+        let kept = kept.ok_or(empty)?;
         if (kept.width(), kept.height()) == (self.size, self.size) {
             return Ok(kept);
         }
         let mut padded = RgbImage::new(self.size, self.size);
-        image::imageops::replace(
-            &mut padded,
-            &kept,
-            i64::from(across.pad),
-            i64::from(down.pad),
-        );
+        let [left, top] = placed.pad.map(i64::from);
+        image::imageops::replace(&mut padded, &kept, left, top);
         Ok(padded)
+    }
+
+    /// How an image of this size is resized and cropped.
+    fn place(&self, width: u32, height: u32) -> Result<Placed, PreprocessError> {
+        let resized = match self.resize {
+            _ if width == 0 || height == 0 => {
+                return Err(PreprocessError::EmptyImage { width, height });
+            }
+            Resize::Keep => (width, height),
+            Resize::ShortestEdge(edge) => shortest_edge(width, height, edge),
+            Resize::Square(side) => (side, side),
+        };
+        let across = Margin::new(resized.0, self.size);
+        let down = Margin::new(resized.1, self.size);
+        Ok(Placed {
+            resized,
+            window: CropBox {
+                x: across.skip,
+                y: down.skip,
+                width: across.kept,
+                height: down.kept,
+            },
+            pad: [across.pad, down.pad],
+        })
     }
 
     /// Pixel values of an 8-bit image `[height, width, 3]` as the image tower reads them: `[3, height, width]`, row by
@@ -276,16 +284,9 @@ impl Preprocess {
     ///
     /// For a rescale factor of 1/255 they equal PyTorch's `ToTensor` and `Normalize` bit for bit.
     pub fn normalise(&self, image: &RgbImage) -> Vec<f32> {
-        // Dividing by 255 in f32, as ToTensor does, and multiplying by 1/255 in f64 round to the same f32 for each of the
-        // 256 values; multiplying by 1/255 in f32 would not.
-        let value = |byte: usize, channel: usize| {
-            let scaled = (byte as f64 * self.rescale) as f32;
-            (scaled - self.mean[channel]) / self.std[channel]
-        };
         let pixels = image.as_raw().as_chunks::<3>().0;
         let mut values = Vec::with_capacity(pixels.len() * 3);
-        for channel in 0..3 {
-            let table: [f32; 256] = std::array::from_fn(|byte| value(byte, channel));
+        for (channel, table) in self.byte_values().iter().enumerate() {
             values.extend(
                 pixels
                     .iter()
@@ -294,6 +295,28 @@ impl Preprocess {
         }
         values
     }
+
+    /// What each byte becomes, channel by channel.
+    // Dividing by 255 in f32, as ToTensor does, and multiplying by 1/255 in f64 round to the same f32 for each of the 256
+    // values; multiplying by 1/255 in f32 would not.
+    fn byte_values(&self) -> [[f32; 256]; 3] {
+        std::array::from_fn(|channel| {
+            std::array::from_fn(|byte| {
+                let scaled = (byte as f64 * self.rescale) as f32;
+                (scaled - self.mean[channel]) / self.std[channel]
+            })
+        })
+    }
+}
+
+/// How an image is resized and cropped.
+struct Placed {
+    /// Width and height after the resize.
+    resized: (u32, u32),
+    /// The part of that which is kept.
+    window: CropBox,
+    /// Black columns and rows before it.
+    pad: [u32; 2],
 }
 
 /// Resizes the part `crop` of an image to `size` x `size`, as Pillow does with `crop` and then `resize`: the pixels

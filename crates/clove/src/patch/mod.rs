@@ -4,17 +4,18 @@
 //! (CLoVe, arXiv 2402.15021, section 3.3; Netflix/clove: src/training/utils.py:102). Alpha 0 is the pretrained model and alpha 1
 //! the fine-tuned one, bit for bit.
 
-use std::collections::{BTreeSet, VecDeque};
+mod delta;
+
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
-use burn::module::{Module as _, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::Tensor;
 use thiserror::Error;
 
-use crate::model::{Clip, ClipConfig, Parameters};
+pub use self::delta::{Delta, DeltaError, Difference, Differences};
+use crate::model::{ClipConfig, Parameters};
 use crate::weights::{
     AtomicFile, Dtype, Layout, ModelSource, TensorFiles, TensorWriter, Weights, WeightsError,
     copy_unchanged, decode_f32, is_same_place,
@@ -86,55 +87,6 @@ pub fn interpolate(pretrained: &mut [f32], finetuned: &[f32], alpha: f64) {
     let (keep, take) = ((1.0 - alpha) as f32, alpha as f32);
     for (value, tuned) in pretrained.iter_mut().zip(finetuned) {
         *value = keep * *value + take * *tuned;
-    }
-}
-
-/// The model between two of one shape, computed where they are: [`interpolate`] on their device.
-///
-/// # Panics
-/// If the shapes differ; [`differences`] says so beforehand.
-#[must_use]
-pub fn blend(pretrained: &Clip, finetuned: &Clip, alpha: f64) -> Clip {
-    if alpha == 0.0 {
-        return pretrained.clone();
-    }
-    if alpha == 1.0 {
-        return finetuned.clone();
-    }
-    let mut parameters = Flat::default();
-    finetuned.visit(&mut parameters);
-    let mut blend = Blend {
-        finetuned: parameters.0,
-        alpha,
-    };
-    pretrained.clone().map(&mut blend)
-}
-
-/// Every parameter as a vector, in the model's order.
-#[derive(Default)]
-struct Flat(VecDeque<Tensor<1>>);
-
-impl ModuleVisitor for Flat {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let values = param.val();
-        let elements = values.shape().num_elements();
-        self.0.push_back(values.reshape([elements]));
-    }
-}
-
-struct Blend {
-    finetuned: VecDeque<Tensor<1>>,
-    alpha: f64,
-}
-
-impl ModuleMapper for Blend {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let values = param.val();
-        let tuned = self.finetuned.pop_front();
-        let tuned = tuned.expect("models of one shape have as many parameters");
-        let tuned = tuned.reshape(values.shape());
-        let (keep, take) = ((1.0 - self.alpha) as f32, self.alpha as f32);
-        Param::from_tensor(values.mul_scalar(keep) + tuned.mul_scalar(take))
     }
 }
 

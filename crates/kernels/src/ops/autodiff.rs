@@ -1,0 +1,233 @@
+//! The backward passes: by kernels of their own.
+
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{AutodiffBackend, Backend};
+use burn_autodiff::Autodiff;
+use burn_autodiff::NodeId;
+use burn_autodiff::checkpoint::base::Checkpointer;
+use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn_autodiff::grads::Gradients;
+use burn_autodiff::ops::{Backward, Ops, OpsKind};
+
+use super::losses::{By, InfoNce, OwnNegatives};
+use super::{Focus, Kernels};
+
+/// What a backward pass keeps: images, candidates, and the rest.
+type Kept<B, Rest> = (FloatTensor<B>, FloatTensor<B>, Rest);
+
+fn register<B: Backend>(grads: &mut Gradients, nodes: [Option<NodeId>; 3], by: By<B>) {
+    let gradients = [by.images, by.candidates, by.logit_scale];
+    for (node, gradient) in nodes.into_iter().zip(gradients) {
+        if let (Some(node), Some(gradient)) = (node, gradient) {
+            grads.register::<B>(node, gradient);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Contrastive;
+
+impl<B: Kernels> Backward<B, 3> for Contrastive {
+    /// Scale and sums.
+    type State = Kept<B, (FloatTensor<B>, FloatTensor<B>)>;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 3>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let (images, candidates, (scale, sums)) = ops.state;
+        let grad = grads.consume::<B>(&ops.node);
+        let nodes = ops.parents.map(|parent| parent.map(|node| node.id));
+        let forward = InfoNce::<B> {
+            loss: grad.clone(),
+            scale,
+            sums,
+        };
+        let wanted = nodes.map(|node| node.is_some());
+        register::<B>(
+            grads,
+            nodes,
+            forward.backward(images, candidates, grad, wanted),
+        );
+    }
+}
+
+#[derive(Debug)]
+struct OwnNegativesMean;
+
+impl<B: Kernels> Backward<B, 3> for OwnNegativesMean {
+    /// The logarithm of the scale, the owners, the captions and the settings.
+    type State = Kept<B, (FloatTensor<B>, IntTensor<B>, usize, Focus)>;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 3>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let (images, candidates, (logit_scale, owners, captions, focus)) = ops.state;
+        let grad = grads.consume::<B>(&ops.node);
+        let nodes = ops.parents.map(|parent| parent.map(|node| node.id));
+        let own = OwnNegatives::<B> {
+            scale: B::float_exp(logit_scale),
+            owners,
+            captions,
+            focus,
+        };
+        register::<B>(grads, nodes, own.backward(images, candidates, grad));
+    }
+}
+
+/// The losses have gradients. What they consist of has none, and is computed on the inner back end.
+impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
+    fn clove_patch(
+        base: FloatTensor<Self>,
+        delta: IntTensor<Self>,
+        alpha: f32,
+        step: f32,
+        bytes: bool,
+    ) -> FloatTensor<Self> {
+        let patched = B::clove_patch(Self::inner(base), delta, alpha, step, bytes);
+        Self::from_inner(patched)
+    }
+
+    fn clove_resample(
+        pixels: IntTensor<Self>,
+        tables: IntTensor<Self>,
+        length: usize,
+        grid: [u32; 3],
+    ) -> IntTensor<Self> {
+        B::clove_resample(pixels, tables, length, grid)
+    }
+
+    fn clove_preprocess(
+        between: IntTensor<Self>,
+        tables: IntTensor<Self>,
+        photos: usize,
+        size: usize,
+        half: bool,
+    ) -> FloatTensor<Self> {
+        Self::from_inner(B::clove_preprocess(between, tables, photos, size, half))
+    }
+
+    fn clove_contrastive_forward(
+        images: FloatTensor<Self>,
+        candidates: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let (rows, columns, right) = B::clove_contrastive_forward(
+            Self::inner(images),
+            Self::inner(candidates),
+            Self::inner(scale),
+        );
+        let of = Self::from_inner;
+        (of(rows), of(columns), of(right))
+    }
+
+    fn clove_contrastive_backward(
+        images: FloatTensor<Self>,
+        candidates: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        sums: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        by_images: bool,
+    ) -> FloatTensor<Self> {
+        Self::from_inner(B::clove_contrastive_backward(
+            Self::inner(images),
+            Self::inner(candidates),
+            Self::inner(scale),
+            Self::inner(sums),
+            Self::inner(grad),
+            by_images,
+        ))
+    }
+
+    fn clove_own_negatives_forward(
+        images: FloatTensor<Self>,
+        candidates: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        owners: IntTensor<Self>,
+        focus: Focus,
+    ) -> FloatTensor<Self> {
+        Self::from_inner(B::clove_own_negatives_forward(
+            Self::inner(images),
+            Self::inner(candidates),
+            Self::inner(scale),
+            owners,
+            focus,
+        ))
+    }
+
+    fn clove_own_negatives_backward(
+        images: FloatTensor<Self>,
+        candidates: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        owners: IntTensor<Self>,
+        grad: FloatTensor<Self>,
+        focus: Focus,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (by_images, by_candidates) = B::clove_own_negatives_backward(
+            Self::inner(images),
+            Self::inner(candidates),
+            Self::inner(scale),
+            owners,
+            Self::inner(grad),
+            focus,
+        );
+        (Self::from_inner(by_images), Self::from_inner(by_candidates))
+    }
+
+    fn clove_contrastive(
+        images: FloatTensor<Self>,
+        candidates: FloatTensor<Self>,
+        logit_scale: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let nodes = [images.node(), candidates.node(), logit_scale.node()];
+        let (images, candidates) = (images.into_primitive(), candidates.into_primitive());
+        let InfoNce { loss, scale, sums } = InfoNce::<B>::forward(
+            images.clone(),
+            candidates.clone(),
+            logit_scale.into_primitive(),
+        );
+        match Contrastive.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => {
+                prepared.finish((images, candidates, (scale, sums)), loss)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(loss),
+        }
+    }
+
+    fn clove_own_negatives(
+        images: FloatTensor<Self>,
+        candidates: FloatTensor<Self>,
+        logit_scale: FloatTensor<Self>,
+        owners: IntTensor<Self>,
+        captions: usize,
+        focus: Focus,
+    ) -> FloatTensor<Self> {
+        let nodes = [images.node(), candidates.node(), logit_scale.node()];
+        let (images, candidates) = (images.into_primitive(), candidates.into_primitive());
+        let logit_scale = logit_scale.into_primitive();
+        let loss = B::clove_own_negatives(
+            images.clone(),
+            candidates.clone(),
+            logit_scale.clone(),
+            owners.clone(),
+            captions,
+            focus,
+        );
+        match OwnNegativesMean
+            .prepare::<C>(nodes)
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prepared) => {
+                let rest = (logit_scale, owners, captions, focus);
+                prepared.finish((images, candidates, rest), loss)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(loss),
+        }
+    }
+}

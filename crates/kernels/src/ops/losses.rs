@@ -1,0 +1,156 @@
+//! The losses from what their kernels compute, on any back end that has the kernels.
+
+use burn::backend::tensor::{FloatTensor, IntTensor};
+use burn::backend::{Backend, TensorMetadata};
+use burn::tensor::{Shape, Slice};
+
+use super::{Focus, Kernels};
+
+/// InfoNCE from what its kernel computes.
+pub struct InfoNce<B: Backend> {
+    /// `[1]`
+    pub loss: FloatTensor<B>,
+    /// `[1]`
+    pub scale: FloatTensor<B>,
+    /// `[4, images]`; see contrastive_backward.wgsl.
+    pub sums: FloatTensor<B>,
+}
+
+impl<B: Kernels> InfoNce<B> {
+    pub fn forward(
+        images: FloatTensor<B>,
+        candidates: FloatTensor<B>,
+        logit_scale: FloatTensor<B>,
+    ) -> Self {
+        let count = images.shape()[0];
+        let scale = B::float_exp(logit_scale);
+        let (rows, columns, right) =
+            B::clove_contrastive_forward(images, candidates, scale.clone());
+        let right = B::float_reshape(right, Shape::new([1, count]));
+        let (of_rows, row_losses) = Self::direction(rows, right.clone(), 1);
+        let (of_columns, column_losses) = Self::direction(columns, right, 0);
+        let losses = B::float_add(row_losses, column_losses);
+        Self {
+            // Both directions' means, and theirs.
+            loss: B::float_mul_scalar(B::float_sum(losses), (0.5 / count as f32).into()),
+            scale,
+            sums: B::float_cat(vec![of_rows, of_columns], 0),
+        }
+    }
+
+    /// From the largest logits and the sums of each block, `[2, ..]`: the largest of all blocks and the logarithm of their sum,
+    /// `[2, images]`, and the losses, `[1, images]`.
+    fn direction(
+        partial: FloatTensor<B>,
+        right: FloatTensor<B>,
+        blocks: usize,
+    ) -> (FloatTensor<B>, FloatTensor<B>) {
+        let [_, rows, columns] = partial.shape().dims();
+        let count = right.shape()[1];
+        let part = |which: usize| {
+            let slices = [
+                Slice::from(which..which + 1),
+                Slice::from(0..rows),
+                Slice::from(0..columns),
+            ];
+            B::float_reshape(
+                B::float_slice(partial.clone(), &slices),
+                Shape::new([rows, columns]),
+            )
+        };
+        let (largest, sums) = (part(0), part(1));
+        let top = B::float_max_dim(largest.clone(), blocks);
+        let factors = B::float_exp(B::float_sub(largest, top.clone()));
+        let sum = B::float_sum_dim(B::float_mul(sums, factors), blocks);
+        let flat = |tensor| B::float_reshape(tensor, Shape::new([1, count]));
+        let (top, log) = (flat(top), flat(B::float_log(sum)));
+        let losses = B::float_add(log.clone(), B::float_sub(top.clone(), right));
+        (B::float_cat(vec![top, log], 0), losses)
+    }
+}
+
+/// Gradients by what a loss is of, those that were asked for.
+pub struct By<B: Backend> {
+    /// `[images, width]`
+    pub images: Option<FloatTensor<B>>,
+    /// `[candidates, width]`
+    pub candidates: Option<FloatTensor<B>>,
+    /// `[1]`
+    pub logit_scale: Option<FloatTensor<B>>,
+}
+
+/// The gradient by the logarithm of the scale: the sum of the products of logits with the gradients by them, which is that of the
+/// images with the gradient by them.
+fn by_logit_scale<B: Backend>(images: FloatTensor<B>, by: FloatTensor<B>) -> FloatTensor<B> {
+    B::float_sum(B::float_mul(images, by))
+}
+
+impl<B: Kernels> InfoNce<B> {
+    /// From the gradient by the loss, `[1]`: those by the images, the candidates and the logarithm of the scale, where `wanted`.
+    pub fn backward(
+        self,
+        images: FloatTensor<B>,
+        candidates: FloatTensor<B>,
+        grad: FloatTensor<B>,
+        wanted: [bool; 3],
+    ) -> By<B> {
+        let count = images.shape()[0];
+        let grad = B::float_mul_scalar(grad, (0.5 / count as f32).into());
+        let by = |by_images| {
+            B::clove_contrastive_backward(
+                images.clone(),
+                candidates.clone(),
+                self.scale.clone(),
+                self.sums.clone(),
+                grad.clone(),
+                by_images,
+            )
+        };
+        let by_images = (wanted[0] || wanted[2]).then(|| by(true));
+        By {
+            candidates: wanted[1].then(|| by(false)),
+            logit_scale: by_images
+                .clone()
+                .filter(|_| wanted[2])
+                .map(|by| by_logit_scale::<B>(images.clone(), by)),
+            images: by_images,
+        }
+    }
+}
+
+/// What the backward pass of own negatives needs beside images and candidates.
+pub struct OwnNegatives<B: Backend> {
+    /// `[1]`
+    pub scale: FloatTensor<B>,
+    /// See own_negatives.wgsl.
+    pub owners: IntTensor<B>,
+    /// Images that have negatives.
+    pub captions: usize,
+    /// The loss's settings.
+    pub focus: Focus,
+}
+
+impl<B: Kernels> OwnNegatives<B> {
+    /// From the gradient by the mean loss, `[1]`: all gradients.
+    pub fn backward(
+        self,
+        images: FloatTensor<B>,
+        candidates: FloatTensor<B>,
+        grad: FloatTensor<B>,
+    ) -> By<B> {
+        let grad = B::float_mul_scalar(grad, (1.0 / self.captions as f32).into());
+        let (by_images, by_candidates) = B::clove_own_negatives_backward(
+            images.clone(),
+            candidates,
+            self.scale,
+            self.owners,
+            grad,
+            self.focus,
+        );
+        By {
+            logit_scale: Some(by_logit_scale::<B>(images, by_images.clone())),
+            images: Some(by_images),
+            candidates: Some(by_candidates),
+        }
+    }
+}

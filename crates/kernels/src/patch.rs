@@ -1,0 +1,73 @@
+//! Weights between two models, where one is kept as its packed difference from the other.
+
+use burn::tensor::{Int, Tensor};
+
+/// How a difference is packed into 32-bit words, the first element in the lowest bits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Packing {
+    /// Two f16.
+    F16,
+    /// Four signed bytes, in units of `step`.
+    I8 {
+        /// What a byte of one stands for.
+        step: f32,
+    },
+}
+
+impl Packing {
+    /// Elements in a word.
+    #[must_use]
+    pub fn per_word(self) -> usize {
+        match self {
+            Self::F16 => 2,
+            Self::I8 { .. } => 4,
+        }
+    }
+}
+
+/// `base + alpha * delta` by patch.wgsl, `[count]`; `delta` is `[count / per word, rounded up]`. `None` where it can't run. No
+/// gradient flows through it.
+///
+/// # Panics
+/// If there are too few words.
+#[must_use]
+pub fn patch(
+    base: Tensor<1>,
+    delta: Tensor<1, Int>,
+    packing: Packing,
+    alpha: f32,
+) -> Option<Tensor<1>> {
+    let [count] = base.dims();
+    assert!(
+        delta.dims()[0] >= count.div_ceil(packing.per_word()),
+        "a word for each {} weights",
+        packing.per_word()
+    );
+    #[cfg(feature = "gpu")]
+    {
+        use crate::ops::Kernels as _;
+        use burn::backend::Dispatch;
+        use burn::tensor::DType;
+
+        if count == 0 || base.dtype() != DType::F32 || !crate::run_on(&base.device()) {
+            return None;
+        }
+        let (step, bytes) = match packing {
+            Packing::F16 => (0.0, false),
+            Packing::I8 { step } => (step, true),
+        };
+        let patched = Dispatch::clove_patch(
+            base.into_dispatch(),
+            delta.into_dispatch(),
+            alpha,
+            step,
+            bytes,
+        );
+        Some(Tensor::from_dispatch(patched))
+    }
+    #[cfg(not(feature = "gpu"))]
+    {
+        let _ = (base, delta, packing, alpha);
+        None
+    }
+}
