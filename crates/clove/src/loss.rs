@@ -47,6 +47,58 @@ impl Default for OwnNegatives {
     }
 }
 
+/// A batch's embeddings, rows of length one.
+#[derive(Debug)]
+pub struct Embedded<'a> {
+    /// `[batch, embed]`
+    pub images: Tensor<2>,
+    /// `[batch, embed]`
+    pub texts: Tensor<2>,
+    /// `[any number, embed]`
+    pub negatives: Option<Tensor<2>>,
+    /// Which image's caption each negative belongs to.
+    pub owners: &'a [usize],
+}
+
+impl Loss {
+    /// The loss of one batch, `[1]`, by the project's own kernels where `fused`; `logit_scale` is `[1]`.
+    ///
+    /// # Panics
+    /// If there isn't one text for each image and one owner for each negative.
+    #[must_use]
+    pub fn of(self, batch: Embedded<'_>, logit_scale: Tensor<1>, fused: bool) -> Tensor<1> {
+        let Embedded {
+            images,
+            texts,
+            negatives,
+            owners,
+        } = batch;
+        let contrastive = if fused {
+            fused::contrastive
+        } else {
+            contrastive
+        };
+        let own_negatives = if fused {
+            fused::own_negatives
+        } else {
+            own_negatives
+        };
+        match (self, negatives) {
+            (Self::Fsc(settings), Some(negatives)) => {
+                let scale = logit_scale.clone();
+                let own = own_negatives(&images, &texts, negatives, owners, scale, settings);
+                let loss = contrastive(images, texts, None, logit_scale);
+                match own {
+                    Some(own) => loss + own * settings.weight,
+                    None => loss,
+                }
+            }
+            (Self::Clip, _) => contrastive(images, texts, None, logit_scale),
+            (_, negatives) => contrastive(images, texts, negatives, logit_scale),
+        }
+    }
+}
+
 /// The loss of one batch, `[1]`. Without `negatives` it's CLIP's own.
 ///
 /// `images` and `texts` are `[batch, embed]`, `negatives` `[any number, embed]`, all rows of length one; `logit_scale` is `[1]`.

@@ -122,6 +122,7 @@ impl Inputs {
 
 /// Without a GPU's back end nothing fits, and nothing is there to be called.
 #[cfg(not(feature = "gpu"))]
+#[expect(clippy::unused_self, reason = "it's what the other form computes with")]
 mod nowhere {
     use std::convert::Infallible;
 

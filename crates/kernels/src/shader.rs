@@ -24,6 +24,7 @@ pub enum Shader {
     OwnNegativesBackward,
 }
 
+#[cfg(any(test, feature = "gpu"))]
 /// Workgroups along one dimension of a launch that WebGPU promises.
 pub const MOST_WORKGROUPS: u32 = 65_535;
 

@@ -39,7 +39,7 @@ usage: cargo xtask COMMAND
   web [--sizes] [--serve]
       Builds the browser program into web/dist, tools included; --sizes prints what a visitor fetches, --serve serves it
       at http://localhost:8080 and builds it anew on changes.
-  bench model|negatives|web [ARGS...]
+  bench kernels|model|negatives|web [ARGS...]
       Runs a benchmark; ARGS go to it, for example --help.
   lexicon [ARGS...]
       Builds the lexicon of hard negatives from its sources; without arguments, says what it needs.

@@ -1,4 +1,4 @@
-//! The models in use: a pretrained one, a fine-tuned one where there is one, and any patch between the two.
+//! The models in use: a pretrained one, how a fine-tuned one differs from it where there is one, and any patch between the two.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,7 +6,7 @@ use clove::device::OpenDevice;
 use clove::evaluate::Embeddings;
 use clove::lab;
 use clove::model::{Clip, ClipConfig, RandomInit};
-use clove::patch::{blend, differences};
+use clove::patch::{Delta, differences};
 use clove::preprocess::Preprocess;
 use clove::score::{Scorer, Scores, probabilities};
 use clove::weights::{Layout, ModelSource};
@@ -35,11 +35,18 @@ struct Loaded {
     clip: Clip,
 }
 
+/// A fine-tuned model: its difference from the pretrained one, in half of its memory or less.
+#[derive(Debug)]
+struct Finetuned {
+    name: String,
+    delta: Delta,
+}
+
 /// Models on a device, and what they have embedded.
 #[derive(Debug)]
 pub struct Models {
     pretrained: Loaded,
-    finetuned: Option<Loaded>,
+    finetuned: Option<Finetuned>,
     /// Whether they are the scene models.
     scenes: bool,
     parameters: u64,
@@ -62,11 +69,11 @@ impl Models {
         deltas: &[u8],
     ) -> Result<Self, Failure> {
         let mut before = lab::read_model(pretrained).map_err(failure)?;
-        let mut after = lab::read_deltas(&before, deltas).map_err(failure)?;
         let config = before.config().clone();
         let parameters = before.elements() as u64;
         let clip = config.build(&mut before, &device.device).map_err(failure)?;
-        let tuned = config.build(&mut after, &device.device).map_err(failure)?;
+        let deltas = lab::Deltas::read(&config, deltas).map_err(failure)?;
+        let delta = Delta::read(&clip, deltas, &device.device).map_err(failure)?;
         let scorer = Scorer::new(
             clip.clone(),
             config,
@@ -74,13 +81,14 @@ impl Models {
             lab::preprocess().map_err(failure)?,
             &device.device,
         );
-        let loaded = |clip| Loaded {
-            name: "scenes".to_owned(),
-            clip,
+        let name = "scenes".to_owned();
+        let finetuned = Finetuned {
+            name: name.clone(),
+            delta,
         };
         let models = Self::new(
-            loaded(clip),
-            Some(loaded(tuned)),
+            Loaded { name, clip },
+            Some(finetuned),
             scorer.await.map_err(failure)?,
         );
         Ok(Self {
@@ -104,16 +112,21 @@ impl Models {
         let scorer = Scorer::load(&source, &device.device)
             .await
             .map_err(failure)?;
-        let loaded = |source: &ModelSource, clip| Loaded {
+        let before = Loaded {
             name: source.place(),
-            clip,
+            clip: scorer.clip().clone(),
         };
-        let before = loaded(&source, scorer.clip().clone());
         let after = match other {
-            Some(other) => {
-                let clip = other.load(&device.device).map_err(failure)?;
-                Some(loaded(&other, clip))
-            }
+            Some(other) => Some(Finetuned {
+                name: other.place(),
+                delta: Delta::between(
+                    &before.clip,
+                    source.weights().map_err(failure)?,
+                    other.weights().map_err(failure)?,
+                    &device.device,
+                )
+                .map_err(failure)?,
+            }),
             None => None,
         };
         let parameters = source.config().parameters() as u64;
@@ -123,7 +136,7 @@ impl Models {
         })
     }
 
-    fn new(pretrained: Loaded, finetuned: Option<Loaded>, scorer: Scorer) -> Self {
+    fn new(pretrained: Loaded, finetuned: Option<Finetuned>, scorer: Scorer) -> Self {
         Self {
             pretrained,
             finetuned,
@@ -285,7 +298,7 @@ impl Models {
         if self.alpha != bits {
             let before = &self.pretrained.clip;
             let clip = match &self.finetuned {
-                Some(after) => blend(before, &after.clip, alpha),
+                Some(after) => after.delta.apply(before, alpha),
                 None => before.clone(),
             };
             self.scorer.set_clip(clip).await.map_err(failure)?;

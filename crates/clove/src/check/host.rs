@@ -134,3 +134,165 @@ pub fn attention(
     }
     mixed
 }
+
+/// Images, their texts, and negatives: rows of length one.
+pub struct Pairs {
+    /// `[pairs, width]`
+    pub images: Vec<f32>,
+    /// `[pairs + negatives, width]`
+    pub candidates: Vec<f32>,
+    /// The logarithm of the factor on cosines.
+    pub logit_scale: f32,
+    count: usize,
+    width: usize,
+}
+
+/// A loss and its gradients.
+pub struct Gradients {
+    loss: f64,
+    by_logit_scale: f64,
+    by_images: Vec<f64>,
+    by_candidates: Vec<f64>,
+}
+
+impl Gradients {
+    /// The loss, and the gradients by the scale, the images and the candidates.
+    pub fn all(&self) -> impl Iterator<Item = f32> {
+        let first = [self.loss, self.by_logit_scale].into_iter();
+        let gradients = self.by_images.iter().chain(&self.by_candidates).copied();
+        first.chain(gradients).map(|value| value as f32)
+    }
+}
+
+impl Pairs {
+    pub fn new(numbers: &mut Numbers, pairs: usize, negatives: usize, width: usize) -> Self {
+        let mut rows = |count: usize| {
+            let mut values = numbers.uniform(count * width, 1.0);
+            for row in values.chunks_mut(width) {
+                let length = row.iter().map(|value| value * value).sum::<f32>().sqrt();
+                for value in row {
+                    *value /= length;
+                }
+            }
+            values
+        };
+        Self {
+            images: rows(pairs),
+            candidates: rows(pairs + negatives),
+            logit_scale: 3.0,
+            count: pairs,
+            width,
+        }
+    }
+
+    fn logit(&self, image: usize, candidate: usize) -> f64 {
+        let row = |all: &[f32], row: usize| all[row * self.width..(row + 1) * self.width].to_vec();
+        let (image, candidate) = (row(&self.images, image), row(&self.candidates, candidate));
+        let products = image.iter().zip(&candidate);
+        let cosine: f64 = products
+            .map(|(one, other)| f64::from(*one) * f64::from(*other))
+            .sum();
+        f64::from(self.logit_scale).exp() * cosine
+    }
+
+    /// CLoVe's loss.
+    pub fn contrastive(&self) -> Gradients {
+        let all = self.candidates.len() / self.width;
+        let share = 0.5 / self.count as f64;
+        let mut slopes = Vec::new();
+        let mut loss = 0.0;
+        for pair in 0..self.count {
+            // An image chooses among all candidates, a text among the images.
+            let right = self.logit(pair, pair);
+            let of_image: Vec<f64> = (0..all).map(|other| self.logit(pair, other)).collect();
+            let of_text: Vec<f64> = (0..self.count)
+                .map(|other| self.logit(other, pair))
+                .collect();
+            let (log_sum, p) = log_sum_exp(&of_image);
+            loss += share * (log_sum - right);
+            slopes.extend(
+                p.iter()
+                    .enumerate()
+                    .map(|(other, p)| (pair, other, share * p)),
+            );
+            let (log_sum, q) = log_sum_exp(&of_text);
+            loss += share * (log_sum - right);
+            slopes.extend(
+                q.iter()
+                    .enumerate()
+                    .map(|(other, q)| (other, pair, share * q)),
+            );
+            slopes.push((pair, pair, -2.0 * share));
+        }
+        self.gradients(loss, &slopes)
+    }
+
+    /// FSC's loss.
+    pub fn own_negatives(&self, owners: &[usize], focus: clove_kernels::Focus) -> Gradients {
+        let smoothing = f64::from(focus.smoothing);
+        let gamma = focus.gamma.cast_signed();
+        let mut chosen: Vec<Vec<usize>> = (0..self.count).map(|pair| vec![pair]).collect();
+        for (negative, owner) in owners.iter().enumerate() {
+            chosen[*owner].push(self.count + negative);
+        }
+        let captions = chosen.iter().filter(|own| own.len() > 1).count();
+        let share = 1.0 / captions as f64;
+        let mut slopes = Vec::new();
+        let mut loss = 0.0;
+        for (pair, own) in chosen.iter().enumerate().filter(|(_, own)| own.len() > 1) {
+            let logits: Vec<f64> = own.iter().map(|other| self.logit(pair, *other)).collect();
+            let (log_sum, p) = log_sum_exp(&logits);
+            let even = smoothing / own.len() as f64;
+            let by_log_p: Vec<f64> = (0..own.len())
+                .map(|at| {
+                    let label = even + if at == 0 { 1.0 - smoothing } else { 0.0 };
+                    let (log_p, rest) = (logits[at] - log_sum, 1.0 - p[at]);
+                    loss -= share * label * rest.powi(gamma) * log_p;
+                    let focal = f64::from(gamma) * p[at] * rest.powi(gamma - 1) * log_p;
+                    share * label * (focal - rest.powi(gamma))
+                })
+                .collect();
+            let total: f64 = by_log_p.iter().sum();
+            let by_logits = by_log_p.iter().zip(&p).map(|(by, p)| by - p * total);
+            slopes.extend(
+                own.iter()
+                    .zip(by_logits)
+                    .map(|(other, by)| (pair, *other, by)),
+            );
+        }
+        self.gradients(loss, &slopes)
+    }
+
+    /// From gradients by logits: image, candidate, gradient.
+    fn gradients(&self, loss: f64, slopes: &[(usize, usize, f64)]) -> Gradients {
+        let scale = f64::from(self.logit_scale).exp();
+        let mut by_images = vec![0.0; self.images.len()];
+        let mut by_candidates = vec![0.0; self.candidates.len()];
+        let mut by_logit_scale = 0.0;
+        for &(image, candidate, slope) in slopes {
+            by_logit_scale += slope * self.logit(image, candidate);
+            for at in 0..self.width {
+                let (image, candidate) = (image * self.width + at, candidate * self.width + at);
+                by_images[image] += scale * slope * f64::from(self.candidates[candidate]);
+                by_candidates[candidate] += scale * slope * f64::from(self.images[image]);
+            }
+        }
+        Gradients {
+            loss,
+            by_logit_scale,
+            by_images,
+            by_candidates,
+        }
+    }
+}
+
+/// The logarithm of the sum of exponentials, and their shares.
+fn log_sum_exp(logits: &[f64]) -> (f64, Vec<f64>) {
+    let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
+    let log_sum = largest + sum.ln();
+    (
+        log_sum,
+        logits.iter().map(|logit| (logit - log_sum).exp()).collect(),
+    )
+}

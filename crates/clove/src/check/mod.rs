@@ -8,6 +8,7 @@
 //! [`Fault`] wrongs one number of what the device gave, so that the check itself can be checked.
 
 mod host;
+mod kernels;
 #[cfg(all(feature = "train", feature = "cpu"))]
 mod training;
 
@@ -34,6 +35,14 @@ const LARGE: usize = 40 << 20;
 /// Largest binding that a device must offer for [`Item::LargeBuffer`], in bytes.
 pub const LARGE_BYTES: u64 = 4 * LARGE as u64;
 
+/// The project's own kernels.
+const KERNELS: [Item; 4] = [
+    Item::Patch,
+    Item::Preprocess,
+    Item::Contrastive,
+    Item::OwnNegatives,
+];
+
 /// Something that is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Item {
@@ -49,6 +58,14 @@ pub enum Item {
     Attention,
     /// Attention, each token to those before it.
     CausalAttention,
+    /// patch.wgsl: weights between two models.
+    Patch,
+    /// resample.wgsl and preprocess.wgsl: photos to what an image tower reads.
+    Preprocess,
+    /// contrastive.wgsl and contrastive_backward.wgsl: the loss and its gradients.
+    Contrastive,
+    /// own_negatives.wgsl and own_negatives_backward.wgsl: FSC's loss and its gradients.
+    OwnNegatives,
     /// One step of training a small model: loss, gradients, optimiser. Compared with burn's CPU back end.
     TrainingStep,
     /// A buffer larger than WebGPU's default binding.
@@ -66,9 +83,9 @@ impl Item {
             Self::LayerNorm,
             Self::Attention,
             Self::CausalAttention,
-            Self::TrainingStep,
-            Self::LargeBuffer,
         ]);
+        items.extend(KERNELS);
+        items.extend([Self::TrainingStep, Self::LargeBuffer]);
         items
     }
 
@@ -78,6 +95,7 @@ impl Item {
         let mut items = vec![Self::ReadBack];
         items.extend(FEW_SIDES.map(Self::Matmul));
         items.extend([Self::Softmax, Self::LayerNorm, Self::CausalAttention]);
+        items.extend(KERNELS);
         items
     }
 
@@ -91,6 +109,10 @@ impl Item {
             Self::LayerNorm => "layer-norm".to_owned(),
             Self::Attention => "attention".to_owned(),
             Self::CausalAttention => "causal-attention".to_owned(),
+            Self::Patch => "patch".to_owned(),
+            Self::Preprocess => "preprocess".to_owned(),
+            Self::Contrastive => "contrastive".to_owned(),
+            Self::OwnNegatives => "own-negatives".to_owned(),
             Self::TrainingStep => "training-step".to_owned(),
             Self::LargeBuffer => "large-buffer".to_owned(),
         }
@@ -151,6 +173,10 @@ pub async fn check(
         Item::LayerNorm => norm(device, wronged).await,
         Item::Attention => heads(device, false, wronged).await,
         Item::CausalAttention => heads(device, true, wronged).await,
+        Item::Patch => kernels::patch(device, wronged).await,
+        Item::Preprocess => kernels::preprocess(device, wronged).await,
+        Item::Contrastive => kernels::contrastive(device, wronged).await,
+        Item::OwnNegatives => kernels::own_negatives(device, wronged).await,
         Item::TrainingStep => training_step(device, wronged).await,
         Item::LargeBuffer if largest_binding < LARGE_BYTES => Ok(Verdict::Skipped {
             reason: format!(

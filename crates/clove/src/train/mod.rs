@@ -17,7 +17,7 @@ pub use order::Order;
 pub use schedule::Schedule;
 pub use state::{StateError, TrainerState};
 
-use crate::loss::{Loss, contrastive, own_negatives};
+use crate::loss::{Embedded, Loss};
 use crate::model::{Clip, ClipConfig};
 use crate::score::{ScoreError, read_back};
 use crate::tokenizer::Encoding;
@@ -36,6 +36,8 @@ pub struct TrainConfig {
     pub largest_logit_scale: f64,
     /// What is minimised.
     pub loss: Loss,
+    /// Whether the loss is computed by the project's own kernels, where they run; see [`crate::loss::fused`].
+    pub fused_loss: bool,
     /// What stays as it is.
     pub locked: Locked,
     /// What the image tower's learning rate is, as a share of the schedule's. 1 trains both towers alike; less spares what
@@ -75,6 +77,7 @@ impl TrainConfig {
             clip_norm: None,
             largest_logit_scale: 100.0,
             loss: Loss::Clove,
+            fused_loss: false,
             locked: Locked::default(),
             image_rate: 1.0,
         }
@@ -240,19 +243,14 @@ impl Trainer {
         let positives = batch.texts.len();
         let texts = all.clone().narrow(0, 0, positives);
         let negatives = (!owners.is_empty()).then(|| all.narrow(0, positives, owners.len()));
-        let scale = self.clip.logit_scale.val();
-        match (self.config.loss, negatives) {
-            (Loss::Fsc(settings), Some(negatives)) => {
-                let own =
-                    own_negatives(&images, &texts, negatives, &owners, scale.clone(), settings);
-                let loss = contrastive(images, texts, None, scale);
-                match own {
-                    Some(own) => loss + own * settings.weight,
-                    None => loss,
-                }
-            }
-            (_, negatives) => contrastive(images, texts, negatives, scale),
-        }
+        let embedded = Embedded {
+            images,
+            texts,
+            negatives,
+            owners: &owners,
+        };
+        let (loss, scale) = (self.config.loss, self.clip.logit_scale.val());
+        loss.of(embedded, scale, self.config.fused_loss)
     }
 
     fn clamp_logit_scale(&mut self) {

@@ -135,6 +135,7 @@ pub struct LossSettings {
     pub weight: f64,
     pub gamma: i32,
     pub smoothing: f64,
+    pub fused: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -214,6 +215,7 @@ impl Config {
                     smoothing: self.loss.smoothing,
                 }),
             },
+            fused_loss: self.loss.fused,
             locked: self.locked(),
             image_rate,
             ..TrainConfig::new(self.train.steps)

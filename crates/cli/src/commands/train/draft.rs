@@ -239,6 +239,7 @@ fn loss(keys: &mut Document) -> Result<LossSettings> {
             "must be from 0 to 32",
         )?,
         smoothing: keys.get("loss.smoothing", usual.smoothing, below_one, BELOW_ONE)?,
+        fused: keys.take("loss.fused")?.unwrap_or(false),
     })
 }
 

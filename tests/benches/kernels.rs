@@ -1,0 +1,172 @@
+//! What the project's kernels gain over burn's operations on the same device, as ratios side by side in one run.
+//!
+//! `cargo xtask bench kernels [--device gpu:N]`
+//!
+//! Each number is the median of several runs that take turns, each until the device is done. A ratio below 1 is a gain.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark talks to its terminal"
+)]
+
+use std::time::{Duration, Instant};
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use clove::device::{self, DeviceChoice};
+use clove::loss::{Embedded, Loss, OwnNegatives};
+use clove::model::normalise_rows;
+use clove::patch::Difference;
+use clove::preprocess::{Preprocess, RgbImage};
+use clove_random::Random;
+
+const RUNS: usize = 7;
+
+fn main() {
+    let mut args = std::env::args().skip(1);
+    let mut choice = DeviceChoice::Gpu(None);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--device" => choice = args.next().unwrap_or_default().parse().unwrap(),
+            "--help" => {
+                println!("cargo xtask bench kernels [--device gpu:N]");
+                return;
+            }
+            // cargo adds `--bench`.
+            _ => {}
+        }
+    }
+    let open = device::open(choice).unwrap();
+    println!("{}\n", open.description);
+    if !clove_kernels::run_on(&open.device) {
+        println!("the kernels don't run here");
+        return;
+    }
+    println!("| operation | burn's operations | the kernel | ratio |");
+    println!("| --- | ---: | ---: | ---: |");
+    let bench = Bench(open.device);
+    bench.patch();
+    for (pairs, negatives) in [(64, 64), (256, 256), (1024, 1024)] {
+        bench.loss(Loss::Clove, pairs, negatives);
+    }
+    for (pairs, negatives) in [(256, 256), (1024, 3072)] {
+        bench.loss(Loss::Fsc(OwnNegatives::default()), pairs, negatives);
+    }
+    bench.preprocess("16 photos of 640 x 480", 16, 640, 480);
+    bench.preprocess("a photo of 4000 x 3000", 1, 4000, 3000);
+}
+
+struct Bench(Device);
+
+impl Bench {
+    /// Weights between two models: of two of f32, or of one and a packed difference.
+    fn patch(&self) {
+        const WEIGHTS: usize = 20 << 20;
+        let device = &self.0;
+        let mut random = Random::new(&[1]);
+        let values: Vec<f32> = (0..WEIGHTS).map(|_| random.between(-0.1, 0.1)).collect();
+        let vector = |values: &[f32]| {
+            Tensor::<1>::from_data(TensorData::new(values.to_vec(), [WEIGHTS]), device)
+        };
+        let (base, tuned) = (vector(&values), vector(&values));
+        let bytes: Vec<i8> = (0..WEIGHTS).map(|at| at as i8).collect();
+        let packed = [
+            ("f16", Difference::f16(&values).unwrap()),
+            ("8 bits", Difference::i8(&bytes, 0.001)),
+        ];
+        for (name, difference) in packed {
+            let words: Vec<i32> = difference.words.iter().map(|w| w.cast_signed()).collect();
+            let count = words.len();
+            let words = Tensor::<1, Int>::from_data(TensorData::new(words, [count]), device);
+            self.row(
+                &format!("patch, 20 M weights, {name}"),
+                || drop(base.clone().mul_scalar(0.4) + tuned.clone().mul_scalar(0.6)),
+                || {
+                    let words = words.clone();
+                    let patched =
+                        clove_kernels::patch(base.clone(), words, difference.packing, 0.6);
+                    drop(patched.unwrap());
+                },
+            );
+        }
+    }
+
+    /// A loss of 512 numbers an embedding, with its gradients.
+    fn loss(&self, loss: Loss, pairs: usize, negatives: usize) {
+        let device = self.0.clone().autodiff();
+        let mut random = Random::new(&[2]);
+        let mut rows = |count: usize| {
+            let values: Vec<f32> = (0..count * 512)
+                .map(|_| random.between(-1.0, 1.0))
+                .collect();
+            let rows = Tensor::<2>::from_data(TensorData::new(values, [count, 512]), &device);
+            normalise_rows(rows).detach().require_grad()
+        };
+        let (images, texts, wrong) = (rows(pairs), rows(pairs), rows(negatives));
+        let owners: Vec<usize> = (0..negatives).map(|negative| negative % pairs).collect();
+        let scale = Tensor::<1>::from_data([3.0_f32], &device).require_grad();
+        let step = |fused: bool| {
+            let embedded = Embedded {
+                images: images.clone(),
+                texts: texts.clone(),
+                negatives: Some(wrong.clone()),
+                owners: &owners,
+            };
+            let value = loss.of(embedded, scale.clone(), fused);
+            let gradients = value.backward();
+            drop((images.grad(&gradients), texts.grad(&gradients)));
+            drop((wrong.grad(&gradients), scale.grad(&gradients)));
+        };
+        let name = if loss == Loss::Clove { "CLoVe" } else { "FSC" };
+        let what = format!("{name}'s loss and gradients, {pairs} pairs, {negatives} negatives");
+        self.row(&what, || step(false), || step(true));
+    }
+
+    /// Photos from their bytes to the device: resized by the host, on one of its threads, or by the device.
+    fn preprocess(&self, what: &str, photos: usize, width: u32, height: u32) {
+        let mut random = Random::new(&[3]);
+        let photo = RgbImage::from_fn(width, height, |_, _| {
+            image::Rgb([random.below(256) as u8; 3])
+        });
+        let photos: Vec<&RgbImage> = (0..photos).map(|_| &photo).collect();
+        let preprocess = Preprocess::clip(224).unwrap();
+        self.row(
+            &format!("preprocess to 224, {what}"),
+            || {
+                let values: Vec<f32> = photos
+                    .iter()
+                    .flat_map(|photo| preprocess.normalise(&preprocess.pixels(photo).unwrap()))
+                    .collect();
+                let shape = [photos.len(), 3, 224, 224];
+                drop(Tensor::<4>::from_data(
+                    TensorData::new(values, shape),
+                    &self.0,
+                ));
+            },
+            || drop(preprocess.on_device(&photos, &self.0).unwrap()),
+        );
+    }
+
+    /// Medians of two things that take turns, so that the machine's drift falls on both.
+    fn row(&self, what: &str, mut composed: impl FnMut(), mut kernel: impl FnMut()) {
+        let time = |run: &mut dyn FnMut()| {
+            let start = Instant::now();
+            run();
+            self.0.sync().unwrap();
+            start.elapsed()
+        };
+        // Twice to warm up: burn tries its kernels at first.
+        for _ in 0..2 {
+            time(&mut composed);
+            time(&mut kernel);
+        }
+        let (mut left, mut right): (Vec<Duration>, Vec<Duration>) = (0..RUNS)
+            .map(|_| (time(&mut composed), time(&mut kernel)))
+            .unzip();
+        left.sort();
+        right.sort();
+        let (left, right) = (left[RUNS / 2], right[RUNS / 2]);
+        let ratio = right.as_secs_f64() / left.as_secs_f64();
+        println!("| {what} | {left:.2?} | {right:.2?} | {ratio:.2} |");
+    }
+}
