@@ -15,6 +15,8 @@
 // A workgroup of 64 threads an image, in a grid of two dimensions where one isn't enough; at most 255 negatives an image.
 
 const MOST = 256u;
+// Candidates whose products are added up at a time.
+const ROUND = 16u;
 
 @group(0) @binding(0) var<storage, read_write> images: array<f32>;
 @group(0) @binding(1) var<storage, read_write> candidates: array<f32>;
@@ -23,11 +25,11 @@ const MOST = 256u;
 @group(0) @binding(4) var<storage, read_write> losses: array<f32>;
 @group(0) @binding(5) var<storage, read_write> info: array<u32>;
 
-var<workgroup> parts: array<f32, 64>;
+var<workgroup> parts: array<f32, 1040>;
 var<workgroup> logits: array<f32, 256>;
-// Images, width, where the list begins and how long it is: through here they come to be the same for all threads by WGSL's
+// Images, width, and how long the list is: through here they come to be the same for all threads by WGSL's
 // rules, as barriers in loops demand.
-var<workgroup> sizes: vec4<u32>;
+var<workgroup> sizes: vec3<u32>;
 
 fn power(base: f32, exponent: u32) -> f32 {
     var result = 1.0;
@@ -35,6 +37,14 @@ fn power(base: f32, exponent: u32) -> f32 {
         result *= base;
     }
     return result;
+}
+
+// The row of an image's candidate: its text, and then its negatives.
+fn row_of(image: u32, at: u32) -> u32 {
+    if at == 0u {
+        return image;
+    }
+    return info[0] + owners[info[0] + owners[image] + at];
 }
 
 @compute @workgroup_size(64)
@@ -47,40 +57,37 @@ fn main(
     if thread == 0u {
         let inside = min(image, info[0] - 1u);
         let begin = owners[inside];
-        sizes = vec4(info[0], info[1], begin, min(owners[inside + 1u] - begin, MOST - 1u));
+        sizes = vec3(info[0], info[1], min(owners[inside + 1u] - begin, MOST - 1u));
     }
     let known = workgroupUniformLoad(&sizes);
     if image >= known.x {
         return;
     }
     let width = known.y;
-    let begin = known.z;
-    let negatives = known.w;
+    let negatives = known.z;
     if negatives == 0u {
         if thread == 0u {
             losses[image] = 0.0;
         }
         return;
     }
-    for (var at = 0u; at <= negatives; at++) {
-        var candidate = image;
-        if at > 0u {
-            candidate = info[0] + owners[info[0] + begin + at];
-        }
-        var part = 0.0;
-        for (var column = thread; column < width; column += 64u) {
-            part += images[image * width + column] * candidates[candidate * width + column];
-        }
-        parts[thread] = part;
-        workgroupBarrier();
-        for (var half = 32u; half > 0u; half /= 2u) {
-            if thread < half {
-                parts[thread] += parts[thread + half];
+    for (var first = 0u; first <= negatives; first += ROUND) {
+        let last = min(first + ROUND, negatives + 1u);
+        for (var at = first; at < last; at++) {
+            let candidate = row_of(image, at);
+            var part = 0.0;
+            for (var column = thread; column < width; column += 64u) {
+                part += images[image * width + column] * candidates[candidate * width + column];
             }
-            workgroupBarrier();
+            parts[(at - first) * 65u + thread] = part;
         }
-        if thread == 0u {
-            logits[at] = scale[0] * parts[0];
+        workgroupBarrier();
+        if thread < last - first {
+            var sum = 0.0;
+            for (var at = 0u; at < 64u; at++) {
+                sum += parts[thread * 65u + at];
+            }
+            logits[first + thread] = scale[0] * sum;
         }
         workgroupBarrier();
     }

@@ -11,6 +11,8 @@
 // A workgroup of 64 threads an image, in a grid of two dimensions where one isn't enough; at most 255 negatives an image.
 
 const MOST = 256u;
+// Candidates whose products are added up at a time.
+const ROUND = 16u;
 
 @group(0) @binding(0) var<storage, read_write> images: array<f32>;
 @group(0) @binding(1) var<storage, read_write> candidates: array<f32>;
@@ -21,7 +23,7 @@ const MOST = 256u;
 @group(0) @binding(6) var<storage, read_write> by_candidates: array<f32>;
 @group(0) @binding(7) var<storage, read_write> info: array<u32>;
 
-var<workgroup> parts: array<f32, 64>;
+var<workgroup> parts: array<f32, 1040>;
 // Logits, and then the gradients by them.
 var<workgroup> logits: array<f32, 256>;
 // As in the forward pass.
@@ -67,22 +69,23 @@ fn main(
         }
         return;
     }
-    for (var at = 0u; at <= negatives; at++) {
-        let candidate = row_of(image, at);
-        var part = 0.0;
-        for (var column = thread; column < width; column += 64u) {
-            part += images[image * width + column] * candidates[candidate * width + column];
-        }
-        parts[thread] = part;
-        workgroupBarrier();
-        for (var half = 32u; half > 0u; half /= 2u) {
-            if thread < half {
-                parts[thread] += parts[thread + half];
+    for (var first = 0u; first <= negatives; first += ROUND) {
+        let last = min(first + ROUND, negatives + 1u);
+        for (var at = first; at < last; at++) {
+            let candidate = row_of(image, at);
+            var part = 0.0;
+            for (var column = thread; column < width; column += 64u) {
+                part += images[image * width + column] * candidates[candidate * width + column];
             }
-            workgroupBarrier();
+            parts[(at - first) * 65u + thread] = part;
         }
-        if thread == 0u {
-            logits[at] = scale[0] * parts[0];
+        workgroupBarrier();
+        if thread < last - first {
+            var sum = 0.0;
+            for (var at = 0u; at < 64u; at++) {
+                sum += parts[thread * 65u + at];
+            }
+            logits[first + thread] = scale[0] * sum;
         }
         workgroupBarrier();
     }

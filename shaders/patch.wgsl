@@ -10,19 +10,13 @@
 // theta  [count]  f32, written
 // info   [4]      count, alpha (f32 bits), step of a byte (f32 bits), 1 for bytes and 0 for f16
 //
-// One thread a word; 256 threads a workgroup, in a grid of two dimensions where one isn't enough. A result is the exact one,
-// rounded once or, where the compiler doesn't fuse the product with the sum, twice.
+// One thread a weight, so that neighbours read and write neighbours; 256 threads a workgroup, in a grid of two dimensions where
+// one isn't enough. A result is the exact one, rounded once or, where the compiler doesn't fuse the product with the sum, twice.
 
 @group(0) @binding(0) var<storage, read_write> base: array<f32>;
 @group(0) @binding(1) var<storage, read_write> delta: array<u32>;
 @group(0) @binding(2) var<storage, read_write> theta: array<f32>;
 @group(0) @binding(3) var<storage, read_write> info: array<u32>;
-
-fn write(element: u32, difference: f32) {
-    if element < info[0] {
-        theta[element] = fma(bitcast<f32>(info[1]), difference, base[element]);
-    }
-}
 
 @compute @workgroup_size(256)
 fn main(
@@ -30,20 +24,17 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) local: u32,
 ) {
-    let word = (group.y * groups.x + group.x) * 256u + local;
-    let each = select(2u, 4u, info[3] == 1u);
-    if word >= (info[0] + each - 1u) / each {
+    let at = (group.y * groups.x + group.x) * 256u + local;
+    if at >= info[0] {
         return;
     }
-    let packed = delta[word];
+    var difference = 0.0;
     if info[3] == 1u {
-        let step = bitcast<f32>(info[2]);
-        for (var at = 0u; at < 4u; at++) {
-            write(word * 4u + at, f32(extractBits(bitcast<i32>(packed), at * 8u, 8u)) * step);
-        }
+        let byte = extractBits(bitcast<i32>(delta[at / 4u]), at % 4u * 8u, 8u);
+        difference = f32(byte) * bitcast<f32>(info[2]);
     } else {
-        let pair = unpack2x16float(packed);
-        write(word * 2u, pair.x);
-        write(word * 2u + 1u, pair.y);
+        let pair = unpack2x16float(delta[at / 2u]);
+        difference = select(pair.x, pair.y, at % 2u == 1u);
     }
+    theta[at] = fma(bitcast<f32>(info[1]), difference, base[at]);
 }

@@ -56,6 +56,11 @@ fn main() {
     bench.preprocess("a photo of 4000 x 3000", 1, 4000, 3000);
 }
 
+fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+    let count = tensor.shape().num_elements();
+    tensor.reshape([count])
+}
+
 struct Bench(Device);
 
 impl Bench {
@@ -80,12 +85,12 @@ impl Bench {
             let words = Tensor::<1, Int>::from_data(TensorData::new(words, [count]), device);
             self.row(
                 &format!("patch, 20 M weights, {name}"),
-                || drop(base.clone().mul_scalar(0.4) + tuned.clone().mul_scalar(0.6)),
+                || vec![base.clone().mul_scalar(0.4) + tuned.clone().mul_scalar(0.6)],
                 || {
                     let words = words.clone();
                     let patched =
                         clove_kernels::patch(base.clone(), words, difference.packing, 0.6);
-                    drop(patched.unwrap());
+                    vec![patched.unwrap()]
                 },
             );
         }
@@ -114,8 +119,13 @@ impl Bench {
             };
             let value = loss.of(embedded, scale.clone(), fused);
             let gradients = value.backward();
-            drop((images.grad(&gradients), texts.grad(&gradients)));
-            drop((wrong.grad(&gradients), scale.grad(&gradients)));
+            let all = [&images, &texts, &wrong];
+            let mut all: Vec<Tensor<1>> = all
+                .iter()
+                .filter_map(|tensor| Some(flat(tensor.grad(&gradients)?)))
+                .collect();
+            all.extend(scale.grad(&gradients));
+            all
         };
         let name = if loss == Loss::Clove { "CLoVe" } else { "FSC" };
         let what = format!("{name}'s loss and gradients, {pairs} pairs, {negatives} negatives");
@@ -138,22 +148,28 @@ impl Bench {
                     .flat_map(|photo| preprocess.normalise(&preprocess.pixels(photo).unwrap()))
                     .collect();
                 let shape = [photos.len(), 3, 224, 224];
-                drop(Tensor::<4>::from_data(
-                    TensorData::new(values, shape),
-                    &self.0,
-                ));
+                let values = TensorData::new(values, shape);
+                vec![flat(Tensor::<4>::from_data(values, &self.0))]
             },
-            || drop(preprocess.on_device(&photos, &self.0).unwrap()),
+            || vec![flat(preprocess.on_device(&photos, &self.0).unwrap())],
         );
     }
 
     /// Medians of two things that take turns, so that the machine's drift falls on both.
-    fn row(&self, what: &str, mut composed: impl FnMut(), mut kernel: impl FnMut()) {
-        let time = |run: &mut dyn FnMut()| {
+    /// They give what they computed: what nobody wants isn't computed.
+    fn row(
+        &self,
+        what: &str,
+        mut composed: impl FnMut() -> Vec<Tensor<1>>,
+        mut kernel: impl FnMut() -> Vec<Tensor<1>>,
+    ) {
+        let time = |run: &mut dyn FnMut() -> Vec<Tensor<1>>| {
             let start = Instant::now();
-            run();
+            let results = run();
             self.0.sync().unwrap();
-            start.elapsed()
+            let elapsed = start.elapsed();
+            drop(results);
+            elapsed
         };
         // Twice to warm up: burn tries its kernels at first.
         for _ in 0..2 {

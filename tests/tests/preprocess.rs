@@ -15,7 +15,8 @@ use clove::preprocess::{
     CropBox, DecodeError, DecodeLimits, Filter, Preprocess, RandomResizedCrop, Resize, RgbImage,
     crop_resize, decode,
 };
-use clove_tests::shared;
+use clove::score::read_back;
+use clove_tests::{devices, shared};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -239,6 +240,29 @@ fn real_photos_equal_clips_preprocessing_at_224() {
             worst <= WORST_LOSSY && mean <= MEAN_CROPPED,
             "{name}: {worst}, {mean}"
         );
+    }
+}
+
+#[test]
+fn real_photos_equal_clips_preprocessing_on_a_gpu() {
+    let Some(folder) = shared("golden/preprocess-224") else {
+        return;
+    };
+    let preprocess = Preprocess::clip(224).unwrap();
+    let names = ["123_456", "321_421", "416_264", "524_316"];
+    let photos = names.map(|name| decode_file(&folder.join(format!("{name}.png"))));
+    let photos: Vec<&RgbImage> = photos.iter().collect();
+    let expected: Vec<f32> = names
+        .iter()
+        .flat_map(|name| npy_floats(&folder.join(format!("{name}.tensor.npy"))))
+        .collect();
+    for (device_name, device) in devices() {
+        let Some(values) = preprocess.on_device(&photos, &device) else {
+            println!("{device_name}: no kernels, the host preprocesses");
+            continue;
+        };
+        let got = pollster::block_on(read_back(values)).unwrap();
+        assert_close(&device_name, &got, &expected);
     }
 }
 

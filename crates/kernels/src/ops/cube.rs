@@ -11,7 +11,7 @@ use crate::launch::{empty, launch};
 use crate::shader::{Shader, grid};
 
 /// Rows and columns of a gradient that a workgroup computes.
-const GRADIENT: [usize; 2] = [16, 256];
+const GRADIENT: [usize; 2] = [32, 256];
 
 impl Focus {
     /// As own_negatives.wgsl takes it.
@@ -36,14 +36,13 @@ impl Kernels for CubeBackend {
         let (base, delta) = (into_contiguous(base), into_contiguous(delta));
         let count = base.shape().num_elements();
         let result = empty(&base, base.shape(), DType::F32);
-        let words = count.div_ceil(if bytes { 4 } else { 2 });
         let info = [
             count as u32,
             alpha.to_bits(),
             step.to_bits(),
             u32::from(bytes),
         ];
-        let workgroups = grid(words.div_ceil(256));
+        let workgroups = grid(count.div_ceil(256));
         launch(Shader::Patch, workgroups, &[&base, &delta, &result], &info);
         result
     }
@@ -106,13 +105,17 @@ impl Kernels for CubeBackend {
         let (images, candidates) = (into_contiguous(images), into_contiguous(candidates));
         let sums = into_contiguous(sums);
         let ([count, width], all) = (images.shape().dims(), candidates.shape()[0]);
-        let own = if by_images { count } else { all };
-        let result = empty(&images, [own, width], DType::F32);
-        let [rows, columns] = [own.div_ceil(GRADIENT[0]), width.div_ceil(GRADIENT[1])];
+        let (own, others, rows) = if by_images {
+            (&images, &candidates, count)
+        } else {
+            (&candidates, &images, all)
+        };
+        let result = empty(own, [rows, width], DType::F32);
+        let [rows, columns] = [rows.div_ceil(GRADIENT[0]), width.div_ceil(GRADIENT[1])];
         launch(
             Shader::ContrastiveBackward,
             [rows as u32, columns as u32, 1],
-            &[&images, &candidates, &scale, &sums, &grad, &result],
+            &[own, others, &scale, &sums, &grad, &result],
             &[
                 count as u32,
                 all as u32,
