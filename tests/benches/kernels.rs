@@ -2,7 +2,8 @@
 //!
 //! `cargo xtask bench kernels [--device gpu:N]`
 //!
-//! Each number is the median of several runs that take turns, each until the device is done. A ratio below 1 is a gain.
+//! Each time is the median of several runs that take turns, each until the device is done; a ratio below 1 is a gain. Memory is
+//! what the device's pools hold after one run, inputs and results included.
 
 #![allow(
     clippy::print_stdout,
@@ -10,6 +11,8 @@
     reason = "a benchmark talks to its terminal"
 )]
 
+use std::cell::LazyCell;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -21,12 +24,17 @@ use clove::preprocess::{Preprocess, RgbImage};
 use clove_random::Random;
 
 const RUNS: usize = 7;
+const MEBI: f64 = (1 << 20) as f64;
+const COMPOSED: &str = "composed";
+const KERNEL: &str = "kernel";
 
 fn main() {
     let mut args = std::env::args().skip(1);
     let mut choice = DeviceChoice::Gpu(None);
+    let mut only = None;
     while let Some(arg) = args.next() {
         match arg.as_str() {
+            "--memory" => only = args.next().zip(args.next()),
             "--device" => choice = args.next().unwrap_or_default().parse().unwrap(),
             "--help" => {
                 println!("cargo xtask bench kernels [--device gpu:N]");
@@ -37,14 +45,23 @@ fn main() {
         }
     }
     let open = device::open(choice).unwrap();
-    println!("{}\n", open.description);
+    if only.is_none() {
+        println!("{}\n", open.description);
+    }
     if !clove_kernels::run_on(&open.device) {
         println!("the kernels don't run here");
         return;
     }
-    println!("| operation | burn's operations | the kernel | ratio |");
-    println!("| --- | ---: | ---: | ---: |");
-    let bench = Bench(open.device);
+    if only.is_none() {
+        println!(
+            "| operation | burn's operations | the kernel | ratio | their memory | its memory |"
+        );
+        println!("| --- | ---: | ---: | ---: | ---: | ---: |");
+    }
+    let bench = Bench {
+        device: open.device,
+        only,
+    };
     bench.patch();
     for (pairs, negatives) in [(64, 64), (256, 256), (1024, 1024)] {
         bench.loss(Loss::Clove, pairs, negatives);
@@ -61,35 +78,47 @@ fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     tensor.reshape([count])
 }
 
-struct Bench(Device);
+struct Bench {
+    device: Device,
+    /// What to hold in memory, and on which side; else everything is timed.
+    only: Option<(String, String)>,
+}
 
 impl Bench {
     /// Weights between two models: of two of f32, or of one and a packed difference.
     fn patch(&self) {
         const WEIGHTS: usize = 20 << 20;
-        let device = &self.0;
+        let device = &self.device;
         let mut random = Random::new(&[1]);
         let values: Vec<f32> = (0..WEIGHTS).map(|_| random.between(-0.1, 0.1)).collect();
         let vector = |values: &[f32]| {
             Tensor::<1>::from_data(TensorData::new(values.to_vec(), [WEIGHTS]), device)
         };
-        let (base, tuned) = (vector(&values), vector(&values));
+        let base = LazyCell::new(|| vector(&values));
+        let tuned = LazyCell::new(|| vector(&values));
         let bytes: Vec<i8> = (0..WEIGHTS).map(|at| at as i8).collect();
         let packed = [
             ("f16", Difference::f16(&values).unwrap()),
             ("8 bits", Difference::i8(&bytes, 0.001)),
         ];
         for (name, difference) in packed {
-            let words: Vec<i32> = difference.words.iter().map(|w| w.cast_signed()).collect();
-            let count = words.len();
-            let words = Tensor::<1, Int>::from_data(TensorData::new(words, [count]), device);
+            let words = LazyCell::new(|| {
+                let words: Vec<i32> = difference.words.iter().map(|w| w.cast_signed()).collect();
+                let count = words.len();
+                Tensor::<1, Int>::from_data(TensorData::new(words, [count]), device)
+            });
             self.row(
                 &format!("patch, 20 M weights, {name}"),
-                || vec![base.clone().mul_scalar(0.4) + tuned.clone().mul_scalar(0.6)],
                 || {
-                    let words = words.clone();
+                    vec![
+                        Tensor::clone(&base).mul_scalar(0.4)
+                            + Tensor::clone(&tuned).mul_scalar(0.6),
+                    ]
+                },
+                || {
+                    let words = Tensor::clone(&words);
                     let patched =
-                        clove_kernels::patch(base.clone(), words, difference.packing, 0.6);
+                        clove_kernels::patch(Tensor::clone(&base), words, difference.packing, 0.6);
                     vec![patched.unwrap()]
                 },
             );
@@ -98,7 +127,12 @@ impl Bench {
 
     /// A loss of 512 numbers an embedding, with its gradients.
     fn loss(&self, loss: Loss, pairs: usize, negatives: usize) {
-        let device = self.0.clone().autodiff();
+        let name = if loss == Loss::Clove { "CLoVe" } else { "FSC" };
+        let what = format!("{name}'s loss and gradients, {pairs} pairs, {negatives} negatives");
+        if self.skips(&what) {
+            return;
+        }
+        let device = self.device.clone().autodiff();
         let mut random = Random::new(&[2]);
         let mut rows = |count: usize| {
             let values: Vec<f32> = (0..count * 512)
@@ -127,8 +161,6 @@ impl Bench {
             all.extend(scale.grad(&gradients));
             all
         };
-        let name = if loss == Loss::Clove { "CLoVe" } else { "FSC" };
-        let what = format!("{name}'s loss and gradients, {pairs} pairs, {negatives} negatives");
         self.row(&what, || step(false), || step(true));
     }
 
@@ -142,16 +174,8 @@ impl Bench {
         let preprocess = Preprocess::clip(224).unwrap();
         self.row(
             &format!("preprocess to 224, {what}"),
-            || {
-                let values: Vec<f32> = photos
-                    .iter()
-                    .flat_map(|photo| preprocess.normalise(&preprocess.pixels(photo).unwrap()))
-                    .collect();
-                let shape = [photos.len(), 3, 224, 224];
-                let values = TensorData::new(values, shape);
-                vec![flat(Tensor::<4>::from_data(values, &self.0))]
-            },
-            || vec![flat(preprocess.on_device(&photos, &self.0).unwrap())],
+            || vec![flat(preprocess.on_host(&photos, &self.device).unwrap())],
+            || vec![flat(preprocess.on_device(&photos, &self.device).unwrap())],
         );
     }
 
@@ -163,19 +187,29 @@ impl Bench {
         mut composed: impl FnMut() -> Vec<Tensor<1>>,
         mut kernel: impl FnMut() -> Vec<Tensor<1>>,
     ) {
+        if self.skips(what) {
+            return;
+        }
+        if let Some((_, side)) = &self.only {
+            self.hold(if side == KERNEL {
+                &mut kernel
+            } else {
+                &mut composed
+            });
+            return;
+        }
         let time = |run: &mut dyn FnMut() -> Vec<Tensor<1>>| {
             let start = Instant::now();
             let results = run();
-            self.0.sync().unwrap();
+            self.device.sync().unwrap();
             let elapsed = start.elapsed();
             drop(results);
             elapsed
         };
-        // Twice to warm up: burn tries its kernels at first.
-        for _ in 0..2 {
-            time(&mut composed);
-            time(&mut kernel);
-        }
+        // Burn tries its kernels at first.
+        time(&mut composed);
+        time(&mut kernel);
+        let [theirs, its] = [COMPOSED, KERNEL].map(|side| Self::memory(what, side));
         let (mut left, mut right): (Vec<Duration>, Vec<Duration>) = (0..RUNS)
             .map(|_| (time(&mut composed), time(&mut kernel)))
             .unzip();
@@ -183,6 +217,33 @@ impl Bench {
         right.sort();
         let (left, right) = (left[RUNS / 2], right[RUNS / 2]);
         let ratio = right.as_secs_f64() / left.as_secs_f64();
-        println!("| {what} | {left:.2?} | {right:.2?} | {ratio:.2} |");
+        println!("| {what} | {left:.2?} | {right:.2?} | {ratio:.2} | {theirs} | {its} |");
+    }
+
+    /// What the device's pools hold after one run, inputs and results included, in a process of its own: pools keep what they
+    /// once had.
+    fn memory(what: &str, side: &str) -> String {
+        let program = std::env::current_exe().unwrap();
+        let child = Command::new(program)
+            .args(["--memory", what, side])
+            .output()
+            .unwrap();
+        String::from_utf8(child.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Whether something else is to be held in memory.
+    fn skips(&self, what: &str) -> bool {
+        matches!(&self.only, Some((wanted, _)) if wanted != what)
+    }
+
+    /// The child's part.
+    fn hold(&self, run: &mut dyn FnMut() -> Vec<Tensor<1>>) {
+        let results = run();
+        self.device.sync().unwrap();
+        match self.device.memory_pool_usage() {
+            Some(usage) => println!("{:.0} MiB", usage.bytes_reserved as f64 / MEBI),
+            None => println!("unknown"),
+        }
+        drop(results);
     }
 }

@@ -48,27 +48,54 @@ fn uniform(random: &mut Random, count: usize) -> Vec<f32> {
     (0..count).map(|_| random.between(-1.0, 1.0)).collect()
 }
 
+/// The CPU; and a GPU where burn was told to compile SPIR-V or MSL (`--features clove/vulkan`), which refuses WGSL.
 #[test]
-fn without_kernels_the_tensor_form_runs() {
-    let cpu = Device::flex();
-    assert!(!clove_kernels::run_on(&cpu));
-    assert!(!clove_kernels::run_on(&cpu.clone().autodiff()));
-    let half = Difference::f16(&[1.0]).unwrap();
-    let patched = clove_kernels::patch(
-        vector(&[1.0], &cpu),
-        words(&half.words, &cpu),
-        Packing::F16,
-        1.0,
-    );
-    assert!(patched.is_none());
-    let image = RgbImage::new(9, 7);
-    let preprocess = Preprocess::clip(4).unwrap();
-    assert!(preprocess.on_device(&[&image], &cpu).is_none());
+fn where_wgsl_is_refused_the_tensor_form_runs() {
+    let mut refused = 0;
+    for (name, device) in devices() {
+        if clove_kernels::run_on(&device) {
+            continue;
+        }
+        refused += 1;
+        println!("{name} takes no WGSL");
+        assert!(!clove_kernels::run_on(&device.clone().autodiff()));
+        let half = Difference::f16(&[1.0]).unwrap();
+        let patched = clove_kernels::patch(
+            vector(&[1.0], &device),
+            words(&half.words, &device),
+            Packing::F16,
+            1.0,
+        );
+        assert!(patched.is_none());
+        let image = RgbImage::new(9, 7);
+        let preprocess = Preprocess::clip(4).unwrap();
+        assert!(preprocess.on_device(&[&image], &device).is_none());
 
-    let batch = Losses::new(3, 2, 8, 1.0);
-    let of = |fused| batch.compute(&cpu, fused);
-    let (fused, composed) = (of(true), of(false));
-    assert!(fused.loss == composed.loss && fused.by_images == composed.by_images);
+        let batch = Losses::new(3, 2, 8, 1.0);
+        let (fused, composed) = (batch.compute(&device, true), batch.compute(&device, false));
+        assert!(fused.loss == composed.loss && fused.by_images == composed.by_images);
+        let settings = OwnNegatives::default();
+        let own = |fused: bool| {
+            let of = if fused {
+                fused::own_negatives
+            } else {
+                loss::own_negatives
+            };
+            batch
+                .differentiate(&device, |[images, texts, negatives], scale| {
+                    of(&images, &texts, negatives, &[0, 2], scale, settings)
+                })
+                .unwrap()
+        };
+        let (fused, composed) = (own(true), own(false));
+        assert!(fused.loss == composed.loss && fused.by_negatives == composed.by_negatives);
+    }
+    assert!(refused > 0, "the CPU takes no WGSL");
+    assert_eq!(
+        cfg!(feature = "vulkan"),
+        refused > 1,
+        "nor does a compiler of SPIR-V"
+    );
 }
 
 #[test]
@@ -195,7 +222,9 @@ impl Losses {
             let mut values = uniform(&mut random, count * width);
             for row in values.chunks_mut(width) {
                 let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
-                row.iter_mut().for_each(|value| *value /= length);
+                for value in row {
+                    *value /= length;
+                }
             }
             values
         };
@@ -479,9 +508,8 @@ fn the_kernels_gradient_is_the_slope_of_its_loss() {
                     texts: along(&batch.texts, &directions[1], step),
                     negatives: along(&batch.negatives, &directions[2], step),
                     logit_scale: batch.logit_scale + step * 0.5,
-                    ..Losses {
-                        ..Losses::new(pairs, negatives, 24, 10.0)
-                    }
+                    pairs,
+                    width: batch.width,
                 };
                 f64::from(read(moved.loss(&device, true))[0])
             };

@@ -27,6 +27,9 @@ pub enum Ask {
     Image {
         /// The page's name for it.
         image: u32,
+        /// Whether the device resizes it, where its kernels run.
+        #[serde(default)]
+        on_device: bool,
     },
     /// Draw a sample picture, a scene of the bundled models' world, and take it.
     Sample {
@@ -111,6 +114,15 @@ pub enum Ask {
     Time {
         /// Which model.
         shape: Shape,
+        /// How often each is measured.
+        runs: u32,
+    },
+    /// How long it takes to make a photo ready for a model of 224 pixels.
+    TimePhoto {
+        /// In pixels.
+        width: u32,
+        /// In pixels.
+        height: u32,
         /// How often each is measured.
         runs: u32,
     },
@@ -261,6 +273,13 @@ pub enum Answer {
         image: Vec<f64>,
         /// Milliseconds of each run, for one caption of twelve words.
         caption: Vec<f64>,
+    },
+    /// To [`Ask::TimePhoto`]: milliseconds of each run, until the device has the numbers.
+    PhotoTimes {
+        /// Resized by the host.
+        host: Vec<f64>,
+        /// By the device; none where its kernels don't run.
+        device: Vec<f64>,
     },
     /// To [`Ask::Memory`]: bytes of WebAssembly's memory.
     Memory {

@@ -204,7 +204,7 @@ mod on_device {
             let [images, candidates, scale] = self.into_dispatch();
             let forward = InfoNce::<Dispatch>::forward(images.clone(), candidates.clone(), scale);
             let loss = forward.loss.clone();
-            let by = forward.backward(images, candidates, one, [true; 3]);
+            let by = forward.backward(&images, &candidates, one, [true; 3]);
             gradients(loss, by)
         }
 

@@ -2,12 +2,15 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use clove::device::OpenDevice;
 use clove::lab;
 use clove::preprocess::{DecodeLimits, Preprocess, Resize, RgbImage, decode};
+use clove::score::read_back;
 use clove_scenes::suite::twins;
 use clove_scenes::{Kind, Picture, Split, draw};
 
-use super::{Failure, failure};
+use super::{Failure, failure, worker};
+use crate::protocol::Answer;
 
 /// Width and height at which samples are shown.
 const SHOWN: u32 = 288;
@@ -28,10 +31,23 @@ pub struct Image {
 }
 
 impl Image {
-    /// Reads an image's file.
-    pub fn decode(bytes: &[u8], preprocess: &Preprocess) -> Result<Self, Failure> {
+    /// Reads an image's file. A device, if given, resizes it where its kernels run.
+    pub async fn decode(
+        bytes: &[u8],
+        preprocess: &Preprocess,
+        device: Option<&OpenDevice>,
+    ) -> Result<Self, Failure> {
         let image = decode(bytes, &DecodeLimits::default()).map_err(failure)?;
-        Self::of(&image, preprocess)
+        let values = device.and_then(|device| preprocess.on_device(&[&image], &device.device));
+        let Some(values) = values else {
+            return Self::of(&image, preprocess);
+        };
+        let (width, height) = image.dimensions();
+        Ok(Self::new(
+            [width, height],
+            seen(width, height, preprocess),
+            read_back(values).await.map_err(failure)?,
+        ))
     }
 
     fn of(image: &RgbImage, preprocess: &Preprocess) -> Result<Self, Failure> {
@@ -101,4 +117,40 @@ fn seen(width: u32, height: u32, preprocess: &Preprocess) -> [f64; 4] {
     };
     let [wide, high] = across;
     [(1.0 - wide) / 2.0, (1.0 - high) / 2.0, wide, high]
+}
+
+/// How long a photo takes from its pixels to the device, resized by the host or by the device.
+pub async fn time(
+    width: u32,
+    height: u32,
+    runs: u32,
+    device: &OpenDevice,
+) -> Result<Answer, Failure> {
+    let bytes = (0..width * height * 3).map(|at| (at / 5) as u8).collect();
+    let photo = RgbImage::from_raw(width, height, bytes).ok_or("a photo without pixels")?;
+    let preprocess = Preprocess::clip(224).map_err(failure)?;
+    let (mut host, mut on_device) = (Vec::new(), Vec::new());
+    // The first run compiles shaders.
+    for run in 0..=runs {
+        let began = worker::now();
+        let values = preprocess.on_host(&[&photo], &device.device);
+        let values = values.map_err(failure)?;
+        // A sum is read back once all that it's of is there.
+        read_back(values.sum()).await.map_err(failure)?;
+        let between = worker::now();
+        let values = preprocess.on_device(&[&photo], &device.device);
+        if let Some(values) = values {
+            read_back(values.sum()).await.map_err(failure)?;
+            if run > 0 {
+                on_device.push(worker::now() - between);
+            }
+        }
+        if run > 0 {
+            host.push(between - began);
+        }
+    }
+    Ok(Answer::PhotoTimes {
+        host,
+        device: on_device,
+    })
 }

@@ -68,9 +68,11 @@ impl Engine {
                 self.scenes = (before, after);
                 self.open().await?
             }
-            Ask::Image { image } => {
+            Ask::Image { image, on_device } => {
                 let bytes = bytes.ok_or("the image's bytes are missing")?;
-                let taken = Image::decode(&bytes, self.models()?.preprocess())?;
+                let device = self.device.clone().filter(|_| on_device);
+                let preprocess = self.models()?.preprocess();
+                let taken = Image::decode(&bytes, preprocess, device.as_ref()).await?;
                 let (width, height) = (taken.width, taken.height);
                 self.images.insert(image, taken);
                 Answer::Image {
@@ -109,6 +111,14 @@ impl Engine {
                 finetuned,
             } => self.load(pretrained, finetuned).await?,
             Ask::Time { shape, runs } => self.time(shape, runs).await?,
+            Ask::TimePhoto {
+                width,
+                height,
+                runs,
+            } => {
+                let device = self.device.as_ref().ok_or("no device is open")?;
+                images::time(width, height, runs, device).await?
+            }
             Ask::Check { fault } => {
                 let device = self.device.as_ref().ok_or("no device is open")?;
                 trust::check_parts(device, fault.as_deref()).await?;

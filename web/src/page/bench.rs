@@ -11,6 +11,8 @@ use crate::protocol::{Answer, Ask, Shape};
 /// Runs of the scene model, and of a large one.
 const RUNS: u32 = 20;
 const LARGE_RUNS: u32 = 5;
+/// A telephone's photo.
+const PHOTO: (u32, u32) = (4000, 3000);
 
 /// What was measured of an engine; times in milliseconds, medians.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -25,6 +27,8 @@ pub struct Measured {
     pub scenes: Option<(f64, f64)>,
     /// A model of ViT-B/32's shape.
     pub large: Option<(f64, f64)>,
+    /// A photo of 12 megapixels made ready: by the host, and by the device.
+    pub photo: Option<(f64, Option<f64>)>,
     /// Why something is missing.
     pub note: Option<String>,
 }
@@ -89,6 +93,15 @@ async fn measure(
     measured.first_score = Some(js_sys::Date::now() - began);
     report(measured);
     measured.scenes = times(&engine, Shape::InUse, RUNS).await?;
+    report(measured);
+    let photo = Ask::TimePhoto {
+        width: PHOTO.0,
+        height: PHOTO.1,
+        runs: LARGE_RUNS,
+    };
+    if let Answer::PhotoTimes { host, device } = ask(&engine, photo).await? {
+        measured.photo = median(host).map(|host| (host, median(device)));
+    }
     report(measured);
     if large {
         measured.large = times(&engine, Shape::VitB32, LARGE_RUNS).await?;

@@ -6,7 +6,8 @@ use leptos::task::spawn_local;
 use wasm_bindgen::{Clamped, JsCast as _};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    Blob, CanvasRenderingContext2d, DataTransfer, File, FileList, HtmlCanvasElement, ImageData, Url,
+    Blob, CanvasRenderingContext2d, DataTransfer, File, FileList, HtmlCanvasElement, ImageData,
+    Url, UrlSearchParams,
 };
 
 use super::engine::{Engine, Failure};
@@ -206,7 +207,20 @@ async fn ask(
     };
     let buffer = JsFuture::from(file.array_buffer()).await.map_err(words)?;
     let bytes = Uint8Array::new(&buffer);
-    engine.ask(Ask::Image { image }, Some(bytes)).await
+    let on_device = preprocess_on_device();
+    let ask = Ask::Image { image, on_device };
+    engine.ask(ask, Some(bytes)).await
+}
+
+/// Whether the address asks that the GPU resizes photos (`?preprocess=gpu`). It gives the same numbers, and isn't what's done
+/// unasked while no measurement shows a gain.
+fn preprocess_on_device() -> bool {
+    let search = window().location().search().unwrap_or_default();
+    let search = UrlSearchParams::new_with_str(&search).ok();
+    search
+        .and_then(|search| search.get("preprocess"))
+        .as_deref()
+        == Some("gpu")
 }
 
 /// A picture's address from its pixels, three bytes each.

@@ -298,7 +298,8 @@ pub const BENCH: &str = "CLoVe, measured in this browser";
 pub const BENCH_WHAT: &str = "How long the engines take here: nothing is sent anywhere. It takes a minute or two; leave the tab in front.";
 pub const BENCH_LINK: &str = "Measure this browser";
 pub const BENCH_NOTE: &str = "Medians in milliseconds. The first score counts from the worker's start, downloads included. \
-     The large model has the shape of OpenAI's ViT-B/32 and random weights; a caption has twelve words.";
+     The large model has the shape of OpenAI's ViT-B/32 and random weights; a caption has twelve words. The photo has 4000 x 3000 pixels; \
+     ?preprocess=gpu lets the GPU make photos ready.";
 pub const BENCH_SOFTWARE: &str = "The adapter is software, far slower than a GPU: the large model was left out (?bench=all measures it).";
 pub const BACK: &str = "Back to the page";
 pub const MEASURE: &str = "Measure";
@@ -309,6 +310,9 @@ pub const SCENE_MODEL: &str = "Scene model";
 pub const LARGE_MODEL: &str = "ViT-B/32";
 pub const AN_IMAGE: &str = "Image";
 pub const A_CAPTION: &str = "Caption";
+pub const A_PHOTO: &str = "Photo made ready";
+pub const BY_HOST: &str = "On the CPU";
+pub const BY_DEVICE: &str = "On the GPU";
 
 pub fn backend(gpu: bool) -> &'static str {
     if gpu { "WebGPU" } else { "CPU" }

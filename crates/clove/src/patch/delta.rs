@@ -157,7 +157,7 @@ struct Part {
 /// Where a difference is kept: on the device where its kernel runs, else on the host, which unpacks it.
 #[derive(Debug)]
 enum Kept {
-    Device(Tensor<1, Int>),
+    Device(Box<Tensor<1, Int>>),
     Host(Difference),
 }
 
@@ -197,7 +197,7 @@ impl Delta {
             Ok(Part {
                 packing: difference.packing,
                 kept: if on_device {
-                    Kept::Device(words(&difference.words, device))
+                    Kept::Device(Box::new(words(&difference.words, device)))
                 } else {
                     Kept::Host(difference)
                 },
@@ -247,7 +247,7 @@ impl ModuleMapper for Apply<'_> {
         let base = values.reshape([shape.num_elements()]);
         let patched = match &part.kept {
             Kept::Device(words) => {
-                clove_kernels::patch(base, words.clone(), part.packing, self.alpha)
+                clove_kernels::patch(base, Tensor::clone(words), part.packing, self.alpha)
                     .expect("the device was asked when the words were put there")
             }
             Kept::Host(difference) => {

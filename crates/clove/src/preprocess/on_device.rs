@@ -1,11 +1,29 @@
 //! Preprocessing by the device's kernels: photos go there as bytes.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use clove_kernels::preprocess::{Photo, Settings, preprocess};
 
-use super::{CropBox, Filter, Preprocess, RgbImage};
+use super::{CropBox, Filter, Preprocess, PreprocessError, RgbImage};
 
 impl Preprocess {
+    /// [`Self::pixels`] and [`Self::normalise`] of each image, put on a device: `[images, 3, size, size]`.
+    ///
+    /// # Errors
+    /// An image without pixels.
+    pub fn on_host(
+        &self,
+        images: &[&RgbImage],
+        device: &Device,
+    ) -> Result<Tensor<4>, PreprocessError> {
+        let side = self.size as usize;
+        let mut values = Vec::with_capacity(images.len() * 3 * side * side);
+        for image in images {
+            values.extend(self.normalise(&self.pixels(image)?));
+        }
+        let data = TensorData::new(values, [images.len(), 3, side, side]);
+        Ok(Tensor::from_data(data, device))
+    }
+
     /// What [`Self::pixels`] and [`Self::normalise`] make of each image, `[images, 3, size, size]`, bit for bit, computed on the
     /// device. `None` where its kernels don't run, and where an image is empty or larger than
     /// [`clove_kernels::preprocess::MOST_PIXELS`]: then the host has to.

@@ -49,7 +49,7 @@ impl<B: Kernels> Backward<B, 3> for Contrastive {
         register::<B>(
             grads,
             nodes,
-            forward.backward(images, candidates, grad, wanted),
+            forward.backward(&images, &candidates, grad, wanted),
         );
     }
 }

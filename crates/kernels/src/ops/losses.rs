@@ -27,8 +27,8 @@ impl<B: Kernels> InfoNce<B> {
         let (rows, columns, right) =
             B::clove_contrastive_forward(images, candidates, scale.clone());
         let right = B::float_reshape(right, Shape::new([1, count]));
-        let (of_rows, row_losses) = Self::direction(rows, right.clone(), 1);
-        let (of_columns, column_losses) = Self::direction(columns, right, 0);
+        let (of_rows, row_losses) = Self::direction(&rows, right.clone(), 1);
+        let (of_columns, column_losses) = Self::direction(&columns, right, 0);
         let losses = B::float_add(row_losses, column_losses);
         Self {
             // Both directions' means, and theirs.
@@ -41,7 +41,7 @@ impl<B: Kernels> InfoNce<B> {
     /// From the largest logits and the sums of each block, `[2, ..]`: the largest of all blocks and the logarithm of their sum,
     /// `[2, images]`, and the losses, `[1, images]`.
     fn direction(
-        partial: FloatTensor<B>,
+        partial: &FloatTensor<B>,
         right: FloatTensor<B>,
         blocks: usize,
     ) -> (FloatTensor<B>, FloatTensor<B>) {
@@ -89,8 +89,8 @@ impl<B: Kernels> InfoNce<B> {
     /// From the gradient by the loss, `[1]`: those by the images, the candidates and the logarithm of the scale, where `wanted`.
     pub fn backward(
         self,
-        images: FloatTensor<B>,
-        candidates: FloatTensor<B>,
+        images: &FloatTensor<B>,
+        candidates: &FloatTensor<B>,
         grad: FloatTensor<B>,
         wanted: [bool; 3],
     ) -> By<B> {

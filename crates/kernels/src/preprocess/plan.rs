@@ -34,12 +34,7 @@ pub fn preprocess(
             return None;
         }
         let range = first..first + count;
-        batches.push(run(
-            &photos[range.clone()],
-            &plans[range],
-            settings,
-            device,
-        )?);
+        batches.push(run(&photos[range.clone()], &plans[range], settings, device));
         first += count;
     }
     Some(if batches.len() == 1 {
@@ -135,7 +130,7 @@ fn run(
     plans: &[Plan],
     settings: &Settings<'_>,
     device: &Device,
-) -> Option<Tensor<4>> {
+) -> Tensor<4> {
     let total = plans.iter().map(Plan::pixels).sum();
     let mut pixels: Vec<i32> = Vec::with_capacity(total);
     let mut tables = Tables::new(plans.len());
@@ -172,7 +167,7 @@ fn run(
         settings.size as usize,
         settings.half,
     );
-    Some(Tensor::from_dispatch(values))
+    Tensor::from_dispatch(values)
 }
 
 /// The tables of both shaders: plans first, then what they point to.

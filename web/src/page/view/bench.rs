@@ -29,7 +29,7 @@ pub fn bench() -> impl IntoView {
     };
     let number = |time: Option<f64>| time.map_or_else(|| "–".to_owned(), text::milliseconds);
     let row = move |measured: Measured| {
-        let (scenes, large) = (measured.scenes, measured.large);
+        let (scenes, large, photo) = (measured.scenes, measured.large, measured.photo);
         let adapter = !measured.adapter.eq_ignore_ascii_case(&measured.backend);
         let adapter = adapter.then_some(measured.adapter);
         view! {
@@ -43,10 +43,12 @@ pub fn bench() -> impl IntoView {
                 <td>{number(scenes.map(|both| both.1))}</td>
                 <td>{number(large.map(|both| both.0))}</td>
                 <td>{number(large.map(|both| both.1))}</td>
+                <td>{number(photo.map(|both| both.0))}</td>
+                <td>{number(photo.and_then(|both| both.1))}</td>
             </tr>
             {measured
                 .note
-                .map(|note| view! { <tr><td colspan="6" class="quiet">{note}</td></tr> })}
+                .map(|note| view! { <tr><td colspan="8" class="quiet">{note}</td></tr> })}
         }
     };
     let none = move || rows.with(Vec::is_empty);
@@ -72,12 +74,15 @@ pub fn bench() -> impl IntoView {
                                     <th rowspan="2" scope="col">{text::FIRST_SCORE}</th>
                                     <th colspan="2" scope="colgroup">{text::SCENE_MODEL}</th>
                                     <th colspan="2" scope="colgroup">{text::LARGE_MODEL}</th>
+                                    <th colspan="2" scope="colgroup">{text::A_PHOTO}</th>
                                 </tr>
                                 <tr>
                                     <th scope="col">{text::AN_IMAGE}</th>
                                     <th scope="col">{text::A_CAPTION}</th>
                                     <th scope="col">{text::AN_IMAGE}</th>
                                     <th scope="col">{text::A_CAPTION}</th>
+                                    <th scope="col">{text::BY_HOST}</th>
+                                    <th scope="col">{text::BY_DEVICE}</th>
                                 </tr>
                             </thead>
                             <tbody>{move || rows.get().into_iter().map(row).collect_view()}</tbody>
