@@ -10,11 +10,12 @@
 use burn::backend::DispatchDevice;
 use burn::backend::ops::{FloatTensorOps as _, IntTensorOps as _};
 use burn::backend::wgpu::CubeBackend;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use clove::loss::{self, OwnNegatives, fused};
 use clove::patch::Difference;
 use clove::preprocess::{CropBox, Filter, Preprocess, Resize, RgbImage, crop_resize};
 use clove::score::read_back;
+use clove_kernels::preprocess::{Photo, Settings};
 use clove_kernels::{Kernels as _, Packing};
 use clove_random::Random;
 use clove_tests::devices;
@@ -698,6 +699,42 @@ fn preprocessing_equals_the_hosts_bit_for_bit_at_200_sizes() {
             let what: Vec<_> = images.iter().map(RgbImage::dimensions).collect();
             assert_equal(&format!("{name}: {what:?}"), got, &expected);
             done += images.len();
+        }
+    }
+}
+
+#[test]
+fn in_f16_the_same_numbers_come_rounded() {
+    for (name, device) in gpus() {
+        let mut random = Random::new(&[9]);
+        let photo = image(&mut random, 90, 61);
+        let values: Vec<f32> = (0..3 * 256).map(|at| at as f32 / 100.0 - 3.0).collect();
+        let settings = |half| Settings {
+            filter: Filter::Bicubic,
+            size: 33,
+            values: &values,
+            half,
+        };
+        let photo = Photo {
+            rgb: photo.as_raw(),
+            width: 90,
+            height: 61,
+            source: [0, 0, 90, 61],
+            resized: [48, 33],
+            window: [7, 0, 33, 33],
+            pad: [0, 0],
+        };
+        let run = |half| clove_kernels::preprocess(&[photo], &settings(half), &device);
+        let full = read(run(false).unwrap());
+        let Some(halves) = run(true) else {
+            assert!(!device.supports_dtype(DType::F16), "{name}");
+            println!("{name}: no f16");
+            continue;
+        };
+        assert_eq!(halves.dtype(), DType::F16);
+        let halves = read(halves.cast(DType::F32));
+        for (half, full) in halves.into_iter().zip(full) {
+            assert_eq!(half, half::f16::from_f32(full).to_f32(), "{name}");
         }
     }
 }

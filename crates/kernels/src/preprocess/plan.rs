@@ -1,7 +1,7 @@
 //! What the shaders are told of each photo, and their launches.
 
 use burn::backend::Dispatch;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use super::{MOST_PIXELS, Photo, Rectangle, Settings};
 use crate::ops::Kernels as _;
@@ -13,7 +13,9 @@ pub fn preprocess(
     settings: &Settings<'_>,
     device: &Device,
 ) -> Option<Tensor<4>> {
-    if !crate::run_on(device) || settings.values.len() != 3 * 256 || photos.is_empty() {
+    let has_type = !settings.half || device.supports_dtype(DType::F16);
+    let runs = crate::run_on(device) && has_type;
+    if !runs || settings.values.len() != 3 * 256 || photos.is_empty() {
         return None;
     }
     let plans: Vec<Plan> = photos
