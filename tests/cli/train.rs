@@ -245,6 +245,100 @@ fn a_folder_and_json_lines_train_a_models_directory() {
     assert!(log.contains("has some of the 1 samples twice"), "{log}");
 }
 
+/// A tar file of members.
+fn tar(members: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, bytes) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        builder
+            .append_data(&mut header, name, bytes.as_slice())
+            .unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn shards_train_as_the_same_files_do_and_damage_is_counted() {
+    let place = Place::new();
+    let dir = pictures(&place, 6, 0);
+    let tail = "[train]\nsteps = 6\nbatch = 4\n";
+    let model = format!("[model]\ninit = {:?}\n", place.model);
+    let texts: Vec<Value> = (0..6)
+        .map(|number| {
+            json!({
+                "image": format!("{number:02}.png"),
+                "captions": [format!("a red square {number}"), "a square"],
+                "negatives": [format!("a blue square {number}")],
+            })
+        })
+        .collect();
+    let lines: Vec<String> = texts.iter().map(Value::to_string).collect();
+    let list = place.file("set.jsonl", lines.join("\n").as_bytes());
+    let data = format!(
+        "[data]\nkind = \"json-lines\"\npath = {list:?}\nimages = {:?}\n",
+        path(&dir)
+    );
+    let files = Job::new(&place, "files", &format!("{model}{data}{tail}"));
+    files.train(&[]);
+
+    let members: Vec<(String, Vec<u8>)> = (0..6)
+        .flat_map(|number| {
+            let image = fs::read(dir.join(format!("{number:02}.png"))).unwrap();
+            let text = texts[number].to_string().into_bytes();
+            [
+                (format!("{number:02}.png"), image),
+                (format!("{number:02}.json"), text),
+            ]
+        })
+        .collect();
+    let whole = tar(&members[6..]);
+    place.file("s-0.tar", &tar(&members[..6]));
+    place.file("s-1.tar", &whole);
+    let pattern = path(&place.out("s-{0..1}.tar")).to_owned();
+    let data = format!("[data]\nkind = \"webdataset\"\npath = {pattern:?}\n");
+    let shards = Job::new(&place, "shards", &format!("{model}{data}{tail}"));
+    let log = shards.train(&[]);
+    assert!(
+        log.contains("6 images with 12 captions, 6 negatives"),
+        "{log}"
+    );
+    let weights = "model/model.safetensors";
+    assert!(
+        shards.bytes(weights) == files.bytes(weights),
+        "the same run"
+    );
+
+    // In parts that fit a smaller memory the same is learned, but for rounding.
+    let parts = Job::new(&place, "parts", &format!("{model}{data}{tail}"));
+    parts.train(&["--set", "train.micro_batch=3"]);
+    let loss = |job: &Job| {
+        let lines = job.lines("metrics.jsonl");
+        lines
+            .iter()
+            .filter_map(|line| line["loss"].as_f64())
+            .collect::<Vec<f64>>()
+    };
+    let (whole_losses, losses) = (loss(&shards), loss(&parts));
+    assert_eq!((losses.len(), whole_losses.len()), (6, 6));
+    for (one, other) in losses.iter().zip(&whole_losses) {
+        assert!(
+            (one - other).abs() < 1e-4 * other,
+            "{losses:?} {whole_losses:?}"
+        );
+    }
+
+    // A shard that ends early, and a photo that isn't one.
+    let mut broken = members[..6].to_vec();
+    broken[2].1 = b"no photo".to_vec();
+    place.file("s-0.tar", &tar(&broken));
+    place.file("s-1.tar", &whole[..whole.len() / 2]);
+    let log = Job::new(&place, "damaged", &format!("{model}{data}{tail}")).train(&[]);
+    assert!(log.contains("1 damaged shard"), "{log}");
+    assert!(log.contains("s-0.tar: \"01.png\""), "{log}");
+}
+
 /// The steps are many and quick, so that a kill meets every part of the work.
 fn long(place: &Place, name: &str, dir: &Path) -> Job {
     let train = "[train]\nsteps = 60\nbatch = 4\ncheckpoint_every = 3\nkeep = 2\n";

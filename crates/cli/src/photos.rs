@@ -7,6 +7,7 @@ use clove::evaluate::Embeddings;
 use clove::preprocess::{DecodeLimits, Preprocess, RgbImage, decode};
 use clove::score::{IMAGES_PER_BATCH, Scorer};
 use clove_data::read_image;
+use clove_data::sets::ImagePlace;
 use rayon::prelude::*;
 
 use crate::output;
@@ -15,6 +16,15 @@ use crate::output;
 pub fn read(path: &Path) -> Result<RgbImage> {
     let bytes = read_image(path)?;
     decode(&bytes, &DecodeLimits::default()).with_context(|| path.display().to_string())
+}
+
+/// Reads and decodes one photo of an image-text set.
+pub fn read_at(place: &ImagePlace) -> Result<RgbImage> {
+    if let ImagePlace::File(path) = place {
+        return read(path);
+    }
+    let bytes = place.read().with_context(|| place.to_string())?;
+    decode(&bytes, &DecodeLimits::default()).with_context(|| place.to_string())
 }
 
 /// One photo as a model's normalised pixels, `[3, size, size]`.

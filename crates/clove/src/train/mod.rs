@@ -4,20 +4,21 @@
 //! and the page both drive it.
 
 mod adamw;
+mod cached;
 mod order;
 mod schedule;
 mod state;
 mod texts;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Gradients, Tensor};
 
 pub use adamw::{AdamW, AdamWConfig};
 pub use order::Order;
 pub use schedule::Schedule;
 pub use state::{StateError, TrainerState};
 
-use crate::loss::{Embedded, Loss};
+use crate::loss::Loss;
 use crate::model::{Clip, ClipConfig};
 use crate::score::{ScoreError, read_back};
 use crate::tokenizer::Encoding;
@@ -38,6 +39,9 @@ pub struct TrainConfig {
     pub loss: Loss,
     /// Whether the loss is computed by the project's own kernels, where they run; see [`crate::loss::fused`].
     pub fused_loss: bool,
+    /// Pairs that go through the towers at a time, with gradients: what the memory holds. The loss is of the whole batch all the
+    /// same, and so are the gradients; more than a batch has means all at once. See `cached.rs`.
+    pub micro_batch: usize,
     /// What stays as it is.
     pub locked: Locked,
     /// What the image tower's learning rate is, as a share of the schedule's. 1 trains both towers alike; less spares what
@@ -78,6 +82,7 @@ impl TrainConfig {
             largest_logit_scale: 100.0,
             loss: Loss::Clove,
             fused_loss: false,
+            micro_batch: usize::MAX,
             locked: Locked::default(),
             image_rate: 1.0,
         }
@@ -152,9 +157,8 @@ impl Trainer {
     /// # Errors
     /// When the device fails.
     pub async fn gradients(&self, batch: &Batch) -> Result<(f32, NamedGradients), ScoreError> {
-        let loss = self.loss(batch);
-        let gradients = NamedGradients::collect(&self.clip, loss.backward());
-        Ok((read_back(loss.inner()).await?[0], gradients))
+        let (loss, gradients) = self.differentiate(batch);
+        Ok((read_back(loss).await?[0], gradients))
     }
 
     /// Takes one step.
@@ -164,8 +168,7 @@ impl Trainer {
     pub async fn step(&mut self, batch: &Batch) -> Result<StepReport, ScoreError> {
         let learning_rate = self.config.schedule.at(self.step);
         let logit_scale = self.clip.logit_scale.val().inner();
-        let loss = self.loss(batch);
-        let mut gradients = NamedGradients::collect(&self.clip, loss.backward());
+        let (loss, mut gradients) = self.differentiate(batch);
         gradients
             .0
             .retain(|(name, _)| !self.config.locked.holds(name));
@@ -184,7 +187,7 @@ impl Trainer {
         self.clip = self.clip.clone().map(&mut update);
         self.clamp_logit_scale();
         // One reading for all that a report says: each waits for the device.
-        let values = read_back(Tensor::cat(vec![loss.inner(), norm, logit_scale], 0)).await?;
+        let values = read_back(Tensor::cat(vec![loss, norm, logit_scale], 0)).await?;
         let report = StepReport {
             step: self.step,
             loss: values[0],
@@ -194,63 +197,6 @@ impl Trainer {
         };
         self.step += 1;
         Ok(report)
-    }
-
-    fn loss(&self, batch: &Batch) -> Tensor<1> {
-        let size = self.model.image.image_size;
-        let images = batch.pixels.len() / (3 * size * size);
-        let data = TensorData::new(batch.pixels.clone(), [images, 3, size, size]);
-        let Locked { image, text } = self.config.locked;
-        let images = if image {
-            // Without a graph there's nothing to go back through.
-            let inner = self.device.clone().without_autodiff();
-            Tensor::from_inner(
-                self.clip
-                    .valid()
-                    .embed_images(Tensor::from_data(data, &inner)),
-            )
-        } else {
-            self.clip
-                .embed_images(Tensor::from_data(data, &self.device))
-        };
-        let negatives: &[Vec<Encoding>] = match self.config.loss {
-            Loss::Clip => &[],
-            Loss::Clove | Loss::Fsc(_) => &batch.negatives,
-        };
-        let owners: Vec<usize> = negatives
-            .iter()
-            .enumerate()
-            .flat_map(|(owner, negatives)| negatives.iter().map(move |_| owner))
-            .collect();
-        // Positives and negatives go through the tower together, and are parted before the loss.
-        let all: Vec<Encoding> = batch
-            .texts
-            .iter()
-            .chain(negatives.iter().flatten())
-            .cloned()
-            .collect();
-        let all = if text {
-            let inner = self.device.clone().without_autodiff();
-            Tensor::from_inner(texts::embed(
-                &self.clip.valid(),
-                &all,
-                &self.model.text,
-                &inner,
-            ))
-        } else {
-            texts::embed(&self.clip, &all, &self.model.text, &self.device)
-        };
-        let positives = batch.texts.len();
-        let texts = all.clone().narrow(0, 0, positives);
-        let negatives = (!owners.is_empty()).then(|| all.narrow(0, positives, owners.len()));
-        let embedded = Embedded {
-            images,
-            texts,
-            negatives,
-            owners: &owners,
-        };
-        let (loss, scale) = (self.config.loss, self.clip.logit_scale.val());
-        loss.of(embedded, scale, self.config.fused_loss)
     }
 
     fn clamp_logit_scale(&mut self) {
@@ -308,6 +254,16 @@ impl NamedGradients {
     pub fn get(&self, name: &str) -> Option<Tensor<1>> {
         let found = self.0.iter().find(|(other, _)| other == name)?;
         Some(found.1.clone())
+    }
+
+    /// Adds those of another part of the batch.
+    fn add(&mut self, other: Self) {
+        for (name, gradient) in other.0 {
+            match self.0.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum = sum.clone() + gradient,
+                None => self.0.push((name, gradient)),
+            }
+        }
     }
 
     fn take(&mut self, name: &str) -> Option<Tensor<1>> {

@@ -161,7 +161,7 @@ impl Stem {
             Ok(captions) => set
                 .samples
                 .extend(self.images.into_iter().map(|image| Sample {
-                    image,
+                    image: image.into(),
                     captions: captions.clone(),
                     negatives: Vec::new(),
                     place: text.display().to_string(),
@@ -202,6 +202,7 @@ fn name(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ImagePlace;
     use super::*;
 
     struct Dir(tempfile::TempDir);
@@ -227,7 +228,10 @@ mod tests {
 
         /// Paths of the images below this folder.
         fn images(&self, set: &ImageTextSet) -> Vec<String> {
-            let below = |s: &Sample| s.image.strip_prefix(self.0.path()).unwrap().to_owned();
+            let below = |s: &Sample| match &s.image {
+                ImagePlace::File(path) => path.strip_prefix(self.0.path()).unwrap().to_owned(),
+                ImagePlace::Member { .. } => panic!("a folder has files"),
+            };
             let paths = set.samples.iter().map(below);
             paths.map(|path| path.display().to_string()).collect()
         }
@@ -254,7 +258,7 @@ mod tests {
         assert_eq!(
             set.samples,
             [Sample {
-                image: dir.path("a.v2.jpg"),
+                image: dir.path("a.v2.jpg").into(),
                 captions: vec!["a cat".to_owned(), "on a mat".to_owned()],
                 negatives: vec![],
                 place: dir.path("a.v2.txt").display().to_string(),

@@ -99,14 +99,14 @@ fn check(file: &Path, set: &ImageTextSet) -> Result<(), DataError> {
 /// The sample of a line; else its place and why it is skipped.
 fn read_line(bytes: &[u8], images_dir: &Path, place: String) -> Result<Sample, (String, String)> {
     let read = || {
-        let fields = Fields(json::object(bytes)?);
+        let fields = Fields::new(json::object(bytes)?);
         let captions = fields.captions()?;
         let negatives = fields.negatives()?;
         Ok((fields.image(images_dir)?, captions, negatives))
     };
     match read() {
         Ok((image, captions, negatives)) => Ok(Sample {
-            image,
+            image: image.into(),
             captions,
             negatives,
             place,
@@ -116,9 +116,13 @@ fn read_line(bytes: &[u8], images_dir: &Path, place: String) -> Result<Sample, (
 }
 
 /// The object of a line. Its errors are reasons to skip it.
-struct Fields(UniqueMap<Value>);
+pub(super) struct Fields(UniqueMap<Value>);
 
 impl Fields {
+    pub(super) fn new(object: UniqueMap<Value>) -> Self {
+        Self(object)
+    }
+
     /// The value of `key`, unless it's null.
     fn get(&self, key: &str) -> Option<&Value> {
         let (_, value) = self.0.0.iter().find(|(name, _)| name == key)?;
@@ -168,7 +172,7 @@ impl Fields {
         Ok(None)
     }
 
-    fn captions(&self) -> Result<Vec<String>, String> {
+    pub(super) fn captions(&self) -> Result<Vec<String>, String> {
         let captions = self.list(CAPTION_LIST, "strings", Value::as_str)?;
         if !captions.is_empty() {
             return Ok(captions);
@@ -181,7 +185,7 @@ impl Fields {
         Ok(not_blank([caption]))
     }
 
-    fn negatives(&self) -> Result<Vec<String>, String> {
+    pub(super) fn negatives(&self) -> Result<Vec<String>, String> {
         let items = "strings or of objects with a string \"text\"";
         let mut negatives = self.list(NEGATIVE_LIST, items, negative)?;
         negatives.extend(not_blank(self.string(NEGATIVE_KEY)?));
@@ -221,6 +225,7 @@ fn wrong_type(key: &str, expected: &str, value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ImagePlace;
     use super::*;
 
     struct Dir(tempfile::TempDir);
@@ -277,7 +282,7 @@ mod tests {
         );
         let set = dir.read().unwrap();
         let expected = |image: &str, caption: &str, line| Sample {
-            image: dir.path("images").join(image),
+            image: dir.path("images").join(image).into(),
             captions: vec![caption.to_owned()],
             negatives: vec![],
             place: dir.place(line),
@@ -291,10 +296,13 @@ mod tests {
     fn the_image_stands_under_any_of_its_keys_the_first_of_them_counts() {
         for key in ["image", "file_name", "filename", "filepath", "path"] {
             let read = sample(&format!(r#"{{"{key}": "a.jpg", "text": "a cat"}}"#));
-            assert!(read.image.ends_with("images/a.jpg"), "{key}: {read:?}");
+            assert!(
+                read.image.to_string().ends_with("images/a.jpg"),
+                "{key}: {read:?}"
+            );
         }
         let both = sample(r#"{"path": "b.jpg", "file_name": "a.jpg", "image": null, "text": "a"}"#);
-        assert!(both.image.ends_with("a.jpg"), "{both:?}");
+        assert!(both.image.to_string().ends_with("a.jpg"), "{both:?}");
     }
 
     #[test]
@@ -334,12 +342,13 @@ mod tests {
         let absolute_line = line(absolute.to_str().unwrap());
         fs::write(&file, line("../images/a.jpg") + &absolute_line).unwrap();
         let set = ImageTextSet::json_lines(&file, None).unwrap();
-        let images: Vec<&Path> = set.samples.iter().map(|s| &*s.image).collect();
-        assert_eq!(images, [&*dir.path("lists/../images/a.jpg"), &*absolute]);
+        let images: Vec<&ImagePlace> = set.samples.iter().map(|s| &s.image).collect();
+        let expected = [dir.path("lists/../images/a.jpg"), absolute].map(ImagePlace::from);
+        assert_eq!(images, [&expected[0], &expected[1]]);
         let elsewhere = ImageTextSet::json_lines(&file, Some(&dir.path("images"))).unwrap();
         assert_eq!(
             elsewhere.samples[0].image,
-            dir.path("images/../images/a.jpg")
+            dir.path("images/../images/a.jpg").into()
         );
     }
 

@@ -4,12 +4,16 @@
 //! the readers of benchmarks these don't stop at a sample they can't use: sets gathered from the web have some, and a run says
 //! how many and why.
 
+mod braces;
 mod folder;
 mod json_lines;
+mod place;
+mod shards;
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+pub use self::place::ImagePlace;
 use crate::DataError;
 use crate::text::reason;
 
@@ -19,8 +23,8 @@ const QUOTED: usize = 3;
 /// A photo with its texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
-    /// The image file.
-    pub image: PathBuf,
+    /// The image.
+    pub image: ImagePlace,
     /// Captions of the image: at least one, none blank, without white space at their ends.
     pub captions: Vec<String>,
     /// Hard negative captions that the set itself brings; often none.
@@ -70,6 +74,21 @@ impl ImageTextSet {
         json_lines::read(file, images_dir)
     }
 
+    /// The samples of a web dataset's shards, in their order: tar files in which the files of a sample share a name up to its
+    /// first dot and stand together.
+    ///
+    /// `pattern` names the shards: one file, or several by braces (`part-{00000..00099}.tar`, `{train,extra}.tar`). A sample is an
+    /// image with a `.json` (captions and negatives as in [`Self::json_lines`]) or a `.txt` (a caption a line) beside it; other
+    /// files are not looked at. What lacks one of them, or can't be understood, is skipped, and so is what follows damage in a
+    /// shard.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] for a shard that can't be read; [`DataError::Format`] for one that's compressed, for a pattern that isn't
+    /// one, and if there is no sample at all.
+    pub fn shards(pattern: &str) -> Result<Self, DataError> {
+        shards::read(pattern)
+    }
+
     /// BLAKE3 of the samples in their order, as 64 hexadecimal digits: a run that resumes finds the same set, or knows.
     pub fn digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();
@@ -79,7 +98,7 @@ impl ImageTextSet {
             hasher.update(bytes);
         };
         for sample in &self.samples {
-            add(sample.image.as_os_str().as_encoded_bytes());
+            add(&sample.image.identity());
             for texts in [&sample.captions, &sample.negatives] {
                 add(&(texts.len() as u64).to_le_bytes());
                 for text in texts {
@@ -93,7 +112,7 @@ impl ImageTextSet {
     /// The set in words: `1,234 images with 2,345 captions, 100 negatives; 12 skipped: 10 without a text, 2 empty text`,
     /// and the first places that were skipped.
     pub fn summary(&self) -> String {
-        let images: HashSet<&Path> = self.samples.iter().map(|s| s.image.as_path()).collect();
+        let images: HashSet<&ImagePlace> = self.samples.iter().map(|s| &s.image).collect();
         let samples = self.samples.len();
         let samples = if images.len() == samples {
             String::new()
@@ -171,7 +190,7 @@ mod tests {
 
     fn sample(image: &str, captions: usize, negatives: usize) -> Sample {
         Sample {
-            image: image.into(),
+            image: ImagePlace::File(image.into()),
             captions: vec!["a cat".to_owned(); captions],
             negatives: vec!["a dog".to_owned(); negatives],
             place: format!("{image}.txt"),

@@ -85,6 +85,7 @@ pub enum Kind {
     Scenes,
     Folder,
     JsonLines,
+    Webdataset,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,6 +164,7 @@ pub struct Optimizer {
 pub struct Training {
     pub steps: usize,
     pub batch: usize,
+    pub micro_batch: usize,
     pub locked: Vec<Tower>,
     pub checkpoint_every: usize,
     pub keep: usize,
@@ -216,6 +218,7 @@ impl Config {
                 }),
             },
             fused_loss: self.loss.fused,
+            micro_batch: self.train.micro_batch,
             locked: self.locked(),
             image_rate,
             ..TrainConfig::new(self.train.steps)

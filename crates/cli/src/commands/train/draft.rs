@@ -56,13 +56,20 @@ impl Draft {
             _ => {}
         }
         let any = |count| count >= 1;
+        let batch = keys.get(
+            "train.batch",
+            recipe.batch,
+            |batch| (1..=65_536).contains(&batch),
+            "must be from 1 to 65536",
+        )?;
         let training = Training {
             steps: steps.unwrap_or(0),
-            batch: keys.get(
-                "train.batch",
-                recipe.batch,
-                |batch| (1..=65_536).contains(&batch),
-                "must be from 1 to 65536",
+            batch,
+            micro_batch: keys.get(
+                "train.micro_batch",
+                batch,
+                |pairs| (1..=batch).contains(&pairs),
+                "must be from 1 to train.batch",
             )?,
             locked: keys.take("train.locked")?.unwrap_or_default(),
             checkpoint_every: keys.get("train.checkpoint_every", 500, any, "must be at least 1")?,
@@ -127,7 +134,7 @@ fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
     let Some(kind) = keys.take("data.kind")? else {
         return Err(keys.wrong(
             "data.kind",
-            "is missing; give \"scenes\", \"folder\" or \"json-lines\"",
+            "is missing; give \"scenes\", \"folder\", \"json-lines\" or \"webdataset\"",
         ));
     };
     let mut data = Data {
@@ -163,6 +170,7 @@ fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
     if data.path.is_none() {
         let what = match kind {
             Kind::JsonLines => "a file of JSON objects, one a line",
+            Kind::Webdataset => "tar files, several by braces: part-{000..099}.tar",
             _ => "a folder of images with a text beside each",
         };
         return Err(keys.wrong("data.path", format!("is missing; give {what}")));
@@ -193,7 +201,7 @@ fn negatives(keys: &mut Document, data: &Data) -> Result<Negatives> {
     let usual = match (data.kind, data.texts) {
         (Kind::Scenes, Some(TextKind::Alt)) | (Kind::Folder, _) => Style::None,
         (Kind::Scenes, _) => Style::Mixed,
-        (Kind::JsonLines, _) => Style::File,
+        (Kind::JsonLines | Kind::Webdataset, _) => Style::File,
     };
     let style = keys.take("negatives.style")?.unwrap_or(usual);
     let problem = match (data.kind, style) {

@@ -32,6 +32,7 @@ impl Source {
         Ok(match data.kind {
             Kind::Scenes => Self::Scenes(data.scenes.unwrap_or(1)),
             Kind::Folder => Self::Set(ImageTextSet::folder(path)?),
+            Kind::Webdataset => Self::Set(ImageTextSet::shards(&path.to_string_lossy())?),
             Kind::JsonLines => Self::Set(ImageTextSet::json_lines(path, data.images.as_deref())?),
         })
     }
@@ -178,7 +179,7 @@ impl Samples {
                 let sample = &set.samples[index as usize];
                 let pixels = self.photo(sample, epoch, index).map_err(|error| Broken {
                     position,
-                    image: sample.image.display().to_string(),
+                    image: sample.image.to_string(),
                     reason: output::one_line(&error),
                 })?;
                 (pixels, self.choose(sample, epoch, index))
@@ -237,7 +238,7 @@ impl Samples {
             }
         };
         Words {
-            place: sample.image.display().to_string(),
+            place: sample.image.to_string(),
             caption: caption.clone(),
             negatives,
         }
@@ -310,13 +311,13 @@ impl Samples {
 
     /// A photo's normalised pixels, cropped at random.
     fn photo(&self, sample: &Sample, epoch: u64, index: u64) -> Result<Vec<f32>> {
-        let image = photos::read(&sample.image)?;
+        let image = photos::read_at(&sample.image)?;
         let mut random = self.random(epoch, index, purpose::CROP);
         let crop = self.crop.sample(image.width(), image.height(), &mut || {
             random.uniform().into()
         });
         let cropped = crop_resize(&image, crop, self.preprocess.size())
-            .with_context(|| sample.image.display().to_string())?;
+            .with_context(|| sample.image.to_string())?;
         Ok(self.preprocess.normalise(&cropped))
     }
 

@@ -1,0 +1,88 @@
+//! Where an image's bytes are.
+
+use std::fmt::{self, Display, Formatter};
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::{DataError, read_image, text};
+
+/// Where an image's bytes are: in a file of their own, or in a shard.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ImagePlace {
+    /// A file.
+    File(PathBuf),
+    /// A member of a tar file that isn't compressed.
+    Member {
+        /// The tar file.
+        shard: Arc<Path>,
+        /// The member's path in it.
+        name: String,
+        /// Where its bytes begin.
+        offset: u64,
+        /// How many there are.
+        size: u64,
+    },
+}
+
+impl ImagePlace {
+    /// The bytes.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] for what can't be read, ends early, or is larger than 512 MiB.
+    pub fn read(&self) -> Result<Vec<u8>, DataError> {
+        match self {
+            Self::File(path) => read_image(path),
+            Self::Member {
+                shard,
+                offset,
+                size,
+                ..
+            } => {
+                let read = || {
+                    let mut file = File::open(shard)?;
+                    file.seek(SeekFrom::Start(*offset))?;
+                    // The index has seen that it's no longer than a photo may be.
+                    let mut bytes = vec![0; usize::try_from(*size).unwrap_or(usize::MAX)];
+                    file.read_exact(&mut bytes)?;
+                    Ok(bytes)
+                };
+                read().map_err(|source| text::io(shard, source))
+            }
+        }
+    }
+
+    /// What tells it from every other: for a set's digest.
+    pub(super) fn identity(&self) -> Vec<u8> {
+        match self {
+            Self::File(path) => path.as_os_str().as_encoded_bytes().to_vec(),
+            Self::Member {
+                shard, name, size, ..
+            } => {
+                let shard = shard.as_os_str().as_encoded_bytes();
+                let mut bytes = shard.to_vec();
+                bytes.push(0);
+                bytes.extend(name.as_bytes());
+                bytes.extend(size.to_le_bytes());
+                bytes
+            }
+        }
+    }
+}
+
+impl Display for ImagePlace {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(formatter),
+            // Escaped: a name out of a file may hold what a terminal would obey.
+            Self::Member { shard, name, .. } => write!(formatter, "{}: {name:?}", shard.display()),
+        }
+    }
+}
+
+impl From<PathBuf> for ImagePlace {
+    fn from(path: PathBuf) -> Self {
+        Self::File(path)
+    }
+}
