@@ -208,9 +208,11 @@ test("the page of measurements measures", async () => {
   const { context, page, problems } = await visitBench();
   await page.click("#measure");
   await page.waitForSelector("#measured[data-done=true]", { timeout: 180_000 });
-  const cells = await page.$$eval("#measured tbody td", (list) => list.map((cell) => Number(cell.textContent)));
-  assert.equal(cells.length, 5);
-  assert.ok(cells.every((milliseconds) => milliseconds > 0), `${cells}`);
+  const cells = await page.$$eval("#measured tbody td", (list) => list.map((cell) => cell.textContent));
+  assert.equal(cells.length, 7);
+  // The CPU has no kernels to make photos ready with.
+  assert.equal(cells.pop(), "–");
+  assert.ok(cells.every((milliseconds) => Number(milliseconds) > 0), `${cells}`);
   assert.deepEqual(problems, []);
   await context.close();
 });
