@@ -329,6 +329,40 @@ fn shards_train_as_the_same_files_do_and_damage_is_counted() {
         );
     }
 
+    // A model with random weights of a described shape, looked at as it learns; stopped and resumed, it's the same run.
+    let shape = r#"{"model_cfg": {"embed_dim": 16,
+        "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16},
+        "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}}}"#;
+    let shape = place.file("shape.json", shape.as_bytes());
+    let described = format!("[model]\nshape = {shape:?}\n");
+    let held_out = path(&place.out("s-1.tar")).to_owned();
+    let validation = format!("[validation]\npath = {held_out:?}\nevery = 2\n");
+    let body = format!("{described}{data}{tail}checkpoint_every = 2\n{validation}");
+    let watched = Job::new(&place, "watched", &body);
+    let log = watched.train(&[]);
+    assert!(
+        log.contains("validation: 3 images with 6 captions"),
+        "{log}"
+    );
+    let found = watched.lines("validation.jsonl");
+    let steps: Vec<u64> = found
+        .iter()
+        .map(|line| line["step"].as_u64().unwrap())
+        .collect();
+    assert_eq!(steps, [0, 2, 4, 6]);
+    for line in &found {
+        assert_eq!((&line["images"], &line["captions"]), (&json!(3), &json!(6)));
+        // Of three photos the right one is always among five.
+        assert_eq!(line["text_to_image"]["at_5"], 1.0, "{line}");
+    }
+    let last = watched.bytes("validation.jsonl");
+    watched.train(&["--resume"]);
+    assert!(
+        watched.bytes("validation.jsonl") == last,
+        "nothing is written twice"
+    );
+    watched.check(6);
+
     // A shard that ends early, and a photo that isn't one.
     let mut broken = members[..6].to_vec();
     broken[2].1 = b"no photo".to_vec();

@@ -12,12 +12,16 @@ use serde::Serialize;
 
 use crate::output;
 
+/// How the model did on held-out data, in a run's folder.
+const VALIDATION: &str = "validation.jsonl";
+
 /// A run's folder, open for writing.
 #[derive(Debug)]
 pub struct Session {
     folder: RunFolder,
     metrics: Metrics,
     skipped: Option<Metrics>,
+    validation: Option<Metrics>,
     events: EventFile,
     companions: Companions,
     keep: usize,
@@ -71,11 +75,17 @@ impl Session {
         let found = latest.checkpoint.as_ref().map(read_state).transpose()?;
         let step = found.as_ref().map_or(0, |(state, _)| state.step);
         let skipped = folder.skipped_path();
+        let validation = folder.path().join(VALIDATION);
         let session = Self {
             metrics: Metrics::open_at(&folder.metrics_path(), step)?,
             skipped: skipped
                 .exists()
                 .then(|| Metrics::open_at(&skipped, step))
+                .transpose()?,
+            // It's validated again where it goes on.
+            validation: validation
+                .exists()
+                .then(|| Metrics::open_at(&validation, step))
                 .transpose()?,
             events: EventFile::create(folder.path(), now(), step)?,
             folder,
@@ -118,6 +128,28 @@ impl Session {
         Ok(list.append(sample)?)
     }
 
+    /// Writes down how the model of a step did on held-out data.
+    pub fn validated(
+        &mut self,
+        step: usize,
+        line: &impl Serialize,
+        scalars: &[(String, f32)],
+    ) -> Result<()> {
+        let list = match &mut self.validation {
+            Some(list) => list,
+            none => none.insert(Metrics::open_at(
+                &self.folder.path().join(VALIDATION),
+                step,
+            )?),
+        };
+        list.append(line)?;
+        let scalars: Vec<(&str, f32)> = scalars
+            .iter()
+            .map(|(name, value)| (name.as_str(), *value))
+            .collect();
+        self.scalars(step, &scalars)
+    }
+
     /// Writes further figures of a step, such as `validation/composition`.
     pub fn scalars(&mut self, step: usize, values: &[(&str, f32)]) -> Result<()> {
         Ok(self.events.scalars(now(), step, values)?)
@@ -126,8 +158,8 @@ impl Session {
     /// Saves a checkpoint. When it returns, it's on the disk.
     pub fn save(&mut self, state: &TrainerState, position: &Position) -> Result<()> {
         self.metrics.sync()?;
-        if let Some(skipped) = &self.skipped {
-            skipped.sync()?;
+        for list in [&self.skipped, &self.validation].into_iter().flatten() {
+            list.sync()?;
         }
         self.events.sync()?;
         let position = Position {

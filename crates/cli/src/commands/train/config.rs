@@ -21,6 +21,19 @@ pub struct Config {
     pub loss: LossSettings,
     pub optimizer: Optimizer,
     pub train: Training,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Validation>,
+}
+
+/// Held-out pairs, and how often the model is tried on them.
+#[derive(Debug, Clone, Serialize)]
+pub struct Validation {
+    pub kind: Kind,
+    pub path: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<PathBuf>,
+    pub every: usize,
+    pub most: usize,
 }
 
 /// What training starts from: one of the two.
@@ -29,14 +42,7 @@ pub struct Model {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub shape: Option<Shape>,
-}
-
-/// Shapes that can be trained from random weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Shape {
-    Scenes,
+    pub shape: Option<PathBuf>,
 }
 
 /// [`Model`], sorted out.
@@ -47,14 +53,17 @@ pub enum Start<'a> {
     Pretrained,
     /// A scene model with random weights.
     Blank,
+    /// A model with random weights, of the shape that an open_clip configuration describes.
+    Described(&'a Path),
 }
 
 impl Model {
     pub fn start(&self) -> Start<'_> {
-        match &self.init {
-            None => Start::Blank,
-            Some(init) if init.as_os_str() == "scenes" => Start::Pretrained,
-            Some(init) => Start::Directory(init),
+        match (&self.init, &self.shape) {
+            (Some(init), _) if init.as_os_str() == "scenes" => Start::Pretrained,
+            (Some(init), _) => Start::Directory(init),
+            (None, Some(shape)) if shape.as_os_str() != "scenes" => Start::Described(shape),
+            (None, _) => Start::Blank,
         }
     }
 }

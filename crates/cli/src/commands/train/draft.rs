@@ -8,7 +8,7 @@ use clove::train::{AdamWConfig, TrainConfig};
 
 use super::config::{
     Config, Data, Kind, LossKind, LossSettings, Model, Negatives, Optimizer, Start, Style,
-    TextKind, Training,
+    TextKind, Training, Validation,
 };
 use super::document::Document;
 
@@ -34,7 +34,9 @@ impl Draft {
         let model = model(keys)?;
         let (base, recipe) = match model.start() {
             // The scene models' own recipes.
-            Start::Blank => (Recipe::PRETRAINING.train_config(), Recipe::PRETRAINING),
+            Start::Blank | Start::Described(_) => {
+                (Recipe::PRETRAINING.train_config(), Recipe::PRETRAINING)
+            }
             Start::Pretrained => (Recipe::FINE_TUNING.train_config(), Recipe::FINE_TUNING),
             Start::Directory(_) => (TrainConfig::new(1), Recipe::FINE_TUNING),
         };
@@ -75,6 +77,7 @@ impl Draft {
             checkpoint_every: keys.get("train.checkpoint_every", 500, any, "must be at least 1")?,
             keep: keys.get("train.keep", 2, any, "must be at least 1")?,
         };
+        let validation = validation(keys, &data, training.checkpoint_every)?;
         document.finish()?;
         Ok(Self {
             config: Config {
@@ -86,6 +89,7 @@ impl Draft {
                 loss,
                 optimizer,
                 train: training,
+                validation,
             },
             epochs: steps.is_none().then(|| epochs.unwrap_or(1.0)),
             warmup,
@@ -195,6 +199,43 @@ fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
     )?);
     data.digest = keys.take("data.digest")?;
     Ok(data)
+}
+
+fn validation(keys: &mut Document, data: &Data, every: usize) -> Result<Option<Validation>> {
+    let Some(path) = keys.take("validation.path")? else {
+        keys.refuse(
+            &[
+                "validation.kind",
+                "validation.images",
+                "validation.every",
+                "validation.most",
+            ],
+            "there's nothing to validate on without validation.path",
+        )?;
+        return Ok(None);
+    };
+    let kind = keys.take("validation.kind")?;
+    let kind = match kind.unwrap_or(data.kind) {
+        Kind::Scenes => {
+            let problem = "must be \"folder\", \"json-lines\" or \"webdataset\"";
+            return Err(keys.wrong("validation.kind", problem));
+        }
+        kind => kind,
+    };
+    if kind != Kind::JsonLines {
+        keys.refuse(
+            &["validation.images"],
+            "only the kind \"json-lines\" has it",
+        )?;
+    }
+    let any = |count| count >= 1;
+    Ok(Some(Validation {
+        kind,
+        path,
+        images: keys.take("validation.images")?,
+        every: keys.get("validation.every", every, any, "must be at least 1")?,
+        most: keys.get("validation.most", 1_000, any, "must be at least 1")?,
+    }))
 }
 
 fn negatives(keys: &mut Document, data: &Data) -> Result<Negatives> {

@@ -7,6 +7,7 @@ mod draft;
 mod loader;
 mod samples;
 mod start;
+mod validation;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use self::draft::Draft;
 use self::loader::{Loaded, Loader};
 use self::samples::{Samples, Source};
 use self::start::Parts;
+use self::validation::Validation;
 use crate::args::Train;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
@@ -42,7 +44,17 @@ pub fn run(args: &Train) -> Result<()> {
     let source = Source::open(&draft.config.data)
         .with_context(|| format!("the data of {}", args.config.display()))?;
     let config = source.resolve(draft)?;
-    let plan = plan(&config, &parts, &source);
+    let validation = config
+        .validation
+        .as_ref()
+        .map(Validation::open)
+        .transpose()?;
+    let mut plan = plan(&config, &parts, &source);
+    plan.extend(
+        validation
+            .iter()
+            .map(|validation| format!("validation: {}", validation.summary())),
+    );
     let samples = Samples::new(
         source,
         &config,
@@ -69,6 +81,7 @@ pub fn run(args: &Train) -> Result<()> {
     }
     let (session, found) = Session::open(folder, parts.companions(), config.train.keep)?;
     let mut run = Run::new(&config, &parts, samples, session, found, &device)?;
+    run.validation = validation;
     run.train(&interrupt)?;
     finish(&config, &parts, &run)
 }
@@ -141,6 +154,9 @@ struct Run<'a> {
     session: Session,
     loader: Loader,
     position: Position,
+    parts: &'a Parts,
+    device: &'a Device,
+    validation: Option<Validation>,
     /// The step of the last checkpoint.
     saved: Option<usize>,
     /// Pairs learned from in this sitting, and since when.
@@ -153,11 +169,11 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(
         config: &'a Config,
-        parts: &Parts,
+        parts: &'a Parts,
         samples: Samples,
         session: Session,
         found: Option<(TrainerState, Position)>,
-        device: &Device,
+        device: &'a Device,
     ) -> Result<Self> {
         let start = Position {
             step: 0,
@@ -190,6 +206,9 @@ impl<'a> Run<'a> {
             session,
             loader,
             position,
+            parts,
+            device,
+            validation: None,
             saved,
             pairs: 0,
             began: Instant::now(),
@@ -210,6 +229,7 @@ impl<'a> Run<'a> {
 
     fn steps(&mut self, interrupt: &Interrupt, progress: &Progress) -> Result<()> {
         let steps = self.config.train.steps;
+        self.validate(progress)?;
         while self.trainer.steps() < steps {
             let began = Instant::now();
             let loaded = self.loader.next()?;
@@ -244,12 +264,29 @@ impl<'a> Run<'a> {
             if stop || done == steps || done.is_multiple_of(self.config.train.checkpoint_every) {
                 self.save(&report)?;
             }
+            if !stop {
+                self.validate(progress)?;
+            }
             if stop {
                 bail!(
                     "stopped after step {done} of {steps}; everything is kept in {}: the same command with --resume goes on",
                     self.config.out.display()
                 );
             }
+        }
+        Ok(())
+    }
+
+    /// Tries the model on held-out pairs, where that's due.
+    fn validate(&mut self, progress: &Progress) -> Result<()> {
+        let (step, steps) = (self.trainer.steps(), self.config.train.steps);
+        let Some(validation) = &self.validation else {
+            return Ok(());
+        };
+        if validation.is_due(step, steps) {
+            let line = validation.run(&self.trainer, self.parts, self.device, progress)?;
+            progress.note(&line.summary());
+            self.session.validated(step, &line, &line.scalars())?;
         }
         Ok(())
     }
@@ -370,6 +407,10 @@ fn next(config: &Config, dir: &Path) -> String {
             format!("{} (`clove lab` writes that model)", patch(&written))
         }
         Start::Blank => format!("next: clove eval --model {} --suite scenes", dir.display()),
+        Start::Described(_) => format!(
+            "next: clove score --model {} --image photo.jpg --caption \"a dog\" --caption \"a cat\"",
+            dir.display()
+        ),
     }
 }
 

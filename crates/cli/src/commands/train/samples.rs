@@ -1,7 +1,9 @@
 //! The samples of a training run: each a function of the seed and its position in the order of training, so that a run that
 //! resumes sees what it would have seen.
 
-use anyhow::{Context as _, Result};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
 use clove::lab::{self, Texts};
 use clove::preprocess::{Preprocess, RandomResizedCrop, crop_resize};
 use clove::tokenizer::{Encoding, Tokenizer};
@@ -31,9 +33,7 @@ impl Source {
         let path = data.path.as_deref().unwrap_or_else(|| "".as_ref());
         Ok(match data.kind {
             Kind::Scenes => Self::Scenes(data.scenes.unwrap_or(1)),
-            Kind::Folder => Self::Set(ImageTextSet::folder(path)?),
-            Kind::Webdataset => Self::Set(ImageTextSet::shards(&path.to_string_lossy())?),
-            Kind::JsonLines => Self::Set(ImageTextSet::json_lines(path, data.images.as_deref())?),
+            kind => Self::Set(open_set(kind, path, data.images.as_deref())?),
         })
     }
 
@@ -61,6 +61,16 @@ impl Source {
             Self::Set(set) => set.summary(),
         }
     }
+}
+
+/// Finds the samples of a set on disk.
+pub fn open_set(kind: Kind, path: &Path, images: Option<&Path>) -> Result<ImageTextSet> {
+    Ok(match kind {
+        Kind::Scenes => bail!("scenes are drawn, and have no path"),
+        Kind::Folder => ImageTextSet::folder(path)?,
+        Kind::Webdataset => ImageTextSet::shards(&path.to_string_lossy())?,
+        Kind::JsonLines => ImageTextSet::json_lines(path, images)?,
+    })
 }
 
 /// What turns a position into a sample.

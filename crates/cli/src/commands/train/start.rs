@@ -1,8 +1,10 @@
 //! What a run starts from: a model's directory, or a scene model.
 
+use std::fs;
 use std::io::Read as _;
+use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clove::device::Device;
 use clove::lab;
 use clove::model::{Clip, ClipConfig};
@@ -15,6 +17,9 @@ use indicatif::HumanCount;
 
 use super::config::{self, Start};
 use crate::model;
+
+/// Tokens of CLIP's vocabulary.
+const VOCABULARY: usize = 49_408;
 
 /// A model's parts but for its weights.
 #[derive(Debug)]
@@ -52,6 +57,7 @@ impl Parts {
                     weights: Weights::Files(source),
                 });
             }
+            Start::Described(file) => return Self::described(file, seed),
             Start::Pretrained => ("the pretrained scene model", Weights::Pretrained),
             Start::Blank => ("a scene model with random weights", Weights::Random(seed)),
         };
@@ -63,6 +69,35 @@ impl Parts {
             tokenizer_json: Some(lab::tokenizer_json()),
             what: what.to_owned(),
             weights,
+        })
+    }
+
+    /// A model with random weights, of the shape in a file, with CLIP's own vocabulary.
+    fn described(file: &Path, seed: u64) -> Result<Self> {
+        let place = || {
+            format!(
+                "model.shape: {} (give \"scenes\", or a file as open_clip's model configurations)",
+                file.display()
+            )
+        };
+        let text = fs::read_to_string(file).with_context(place)?;
+        let config = ClipConfig::from_open_clip(&text).with_context(place)?;
+        let context = config.text.context_length;
+        let size = u32::try_from(config.image.image_size).with_context(place)?;
+        if config.text.vocab_size < VOCABULARY {
+            bail!(
+                "{}: vocab_size is {}; CLIP's vocabulary has {VOCABULARY} tokens",
+                place(),
+                config.text.vocab_size
+            );
+        }
+        Ok(Self {
+            tokenizer: Tokenizer::clip(context),
+            preprocess: Preprocess::clip(size)?,
+            tokenizer_json: None,
+            what: format!("{} with random weights", file.display()),
+            weights: Weights::Random(seed),
+            config,
         })
     }
 

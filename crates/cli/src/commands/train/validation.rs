@@ -1,0 +1,166 @@
+//! Retrieval on held-out pairs while a model trains: whether it learns what it hasn't seen.
+
+use anyhow::{Context as _, Result};
+use clove::device::Device;
+use clove::evaluate::{Embeddings, Recall, retrieval};
+use clove::score::{IMAGES_PER_BATCH, Scorer};
+use clove::train::Trainer;
+use clove_data::sets::ImageTextSet;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::config;
+use super::samples;
+use super::start::Parts;
+use crate::photos;
+use crate::progress::Progress;
+
+/// Held-out pairs.
+#[derive(Debug)]
+pub struct Validation {
+    set: ImageTextSet,
+    every: usize,
+}
+
+/// A line of validation.jsonl.
+#[derive(Debug, Serialize)]
+pub struct Line {
+    /// Steps that the model had learned from.
+    pub step: usize,
+    /// Photos that were ranked, and captions.
+    pub images: usize,
+    pub captions: usize,
+    /// Those of the set that couldn't be read.
+    pub unreadable: usize,
+    pub image_to_text: Recall,
+    pub text_to_image: Recall,
+}
+
+impl Line {
+    /// Each figure with TensorBoard's name for it.
+    pub fn scalars(&self) -> Vec<(String, f32)> {
+        let directions = [
+            ("image_to_text", &self.image_to_text),
+            ("text_to_image", &self.text_to_image),
+        ];
+        let figures = directions.into_iter().flat_map(|(name, recall)| {
+            [
+                ("r1", recall.at_1),
+                ("r5", recall.at_5),
+                ("r10", recall.at_10),
+            ]
+            .into_iter()
+            .filter_map(move |(at, value)| Some((format!("validation/{name}_{at}"), value? as f32)))
+        });
+        figures.collect()
+    }
+
+    /// In words.
+    pub fn summary(&self) -> String {
+        let percent = |value: Option<f64>| match value {
+            Some(value) => format!("{:.1}", 100.0 * value),
+            None => "-".to_owned(),
+        };
+        let recall = |recall: &Recall| {
+            format!(
+                "{} / {} / {}",
+                percent(recall.at_1),
+                percent(recall.at_5),
+                percent(recall.at_10)
+            )
+        };
+        format!(
+            "step {}: R@1 / 5 / 10 in % among {} photos: image to text {}, text to image {}",
+            self.step,
+            self.images,
+            recall(&self.image_to_text),
+            recall(&self.text_to_image)
+        )
+    }
+}
+
+impl Validation {
+    /// Finds the held-out pairs; images are read at each validation.
+    pub fn open(settings: &config::Validation) -> Result<Self> {
+        let mut set = samples::open_set(settings.kind, &settings.path, settings.images.as_deref())
+            .context("validation.path")?;
+        set.samples.truncate(settings.most);
+        Ok(Self {
+            set,
+            every: settings.every,
+        })
+    }
+
+    /// In words.
+    pub fn summary(&self) -> String {
+        self.set.summary()
+    }
+
+    /// Whether the model is looked at after so many of `steps`.
+    pub fn is_due(&self, step: usize, steps: usize) -> bool {
+        step == steps || step.is_multiple_of(self.every)
+    }
+
+    /// Ranks each photo's captions and each caption's photo among all of the set.
+    pub fn run(
+        &self,
+        trainer: &Trainer,
+        parts: &Parts,
+        device: &Device,
+        progress: &Progress,
+    ) -> Result<Line> {
+        let device = device.clone().without_autodiff();
+        let scorer = pollster::block_on(Scorer::new(
+            trainer.model(),
+            parts.config.clone(),
+            parts.tokenizer.clone(),
+            parts.preprocess.clone(),
+            &device,
+        ))?;
+        let (mut rows, mut captions, mut image_of) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut images, mut unreadable) = (0, 0);
+        for (done, chunk) in self.set.samples.chunks(IMAGES_PER_BATCH).enumerate() {
+            progress.say(&format!(
+                "validating: {} of {} photos",
+                done * IMAGES_PER_BATCH,
+                self.set.samples.len()
+            ));
+            let preprocess = &parts.preprocess;
+            let pixels: Vec<Result<Vec<f32>>> = chunk
+                .par_iter()
+                .map(|sample| {
+                    let image = photos::read_at(&sample.image)?;
+                    let cropped = preprocess.pixels(&image)?;
+                    Ok(preprocess.normalise(&cropped))
+                })
+                .collect();
+            let mut batch = Vec::new();
+            for (pixels, sample) in pixels.into_iter().zip(chunk) {
+                let Ok(pixels) = pixels else {
+                    unreadable += 1;
+                    continue;
+                };
+                batch.extend(pixels);
+                image_of.extend(sample.captions.iter().map(|_| images));
+                captions.extend(sample.captions.iter().cloned());
+                images += 1;
+            }
+            if !batch.is_empty() {
+                let embedded = pollster::block_on(scorer.embed_pixels(batch))?;
+                rows.extend_from_slice(embedded.as_slice());
+            }
+        }
+        let rows = Embeddings::from_rows(parts.config.embed_dim, rows)?;
+        progress.say(&format!("validating: {} captions", captions.len()));
+        let texts = pollster::block_on(scorer.embed_texts(&captions, &mut |_| ()))?;
+        let report = retrieval(&rows, &texts, &image_of)?;
+        Ok(Line {
+            step: trainer.steps(),
+            images,
+            captions: captions.len(),
+            unreadable,
+            image_to_text: report.image_to_text,
+            text_to_image: report.text_to_image,
+        })
+    }
+}
