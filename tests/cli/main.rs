@@ -405,8 +405,9 @@ fn devices_check_says_what_is_right_and_fails_where_anything_is_wrong() {
     assert_eq!(report["right"], true);
     let items = report["items"].as_array().unwrap();
     // The kernels are a GPU's.
-    let (skipped, items): (Vec<&Value>, Vec<&Value>) =
-        items.iter().partition(|item| item["verdict"] == "not checked");
+    let (skipped, items): (Vec<&Value>, Vec<&Value>) = items
+        .iter()
+        .partition(|item| item["verdict"] == "not checked");
     let skipped: Vec<&str> = skipped
         .iter()
         .map(|item| item["item"].as_str().unwrap())

@@ -4,7 +4,7 @@
 //! end the reading: it's handed over with the reason.
 
 mod shard;
-mod table;
+pub(crate) mod table;
 
 use std::io::{BufRead, BufReader, Read};
 use std::ops::ControlFlow;

@@ -65,7 +65,7 @@ fn column(header: &Table, fields: &[&str]) -> Result<usize, String> {
 }
 
 /// A column's name as a message quotes it.
-fn quoted(name: &[u8]) -> String {
+pub(crate) fn quoted(name: &[u8]) -> String {
     const LONGEST: usize = 40;
     let name: String = String::from_utf8_lossy(name)
         .chars()
@@ -96,7 +96,7 @@ fn row(table: &Table, caption: usize, columns: usize) -> Row {
 }
 
 /// A table, standing at one of its rows.
-struct Table {
+pub(crate) struct Table {
     parser: csv_core::Reader,
     /// The row's fields, one behind the other.
     bytes: Vec<u8>,
@@ -104,17 +104,17 @@ struct Table {
     length: usize,
     /// Where in `bytes` each field ends.
     ends: Vec<usize>,
-    columns: usize,
+    pub(crate) columns: usize,
     /// Whether the row is all there.
-    is_whole: bool,
+    pub(crate) is_whole: bool,
     /// Where the row begins, from 1.
-    line: u64,
+    pub(crate) line: u64,
     /// Line ends that the parser didn't see.
     skipped: u64,
 }
 
 impl Table {
-    fn new(delimiter: u8) -> Self {
+    pub(crate) fn new(delimiter: u8) -> Self {
         Self {
             parser: csv_core::ReaderBuilder::new().delimiter(delimiter).build(),
             bytes: vec![0; 1 << 12],
@@ -127,13 +127,13 @@ impl Table {
         }
     }
 
-    fn field(&self, column: usize) -> &[u8] {
+    pub(crate) fn field(&self, column: usize) -> &[u8] {
         let start = column.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.bytes[start..self.ends[column]]
     }
 
     /// Goes to the next row; whether there is one. Of a row that is too long nothing is kept.
-    fn advance(&mut self, input: &mut impl BufRead) -> io::Result<bool> {
+    pub(crate) fn advance(&mut self, input: &mut impl BufRead) -> io::Result<bool> {
         self.skip_line_ends(input)?;
         self.line = self.parser.line() + self.skipped;
         (self.length, self.columns, self.is_whole) = (0, 0, true);

@@ -11,15 +11,15 @@ use crate::json::{self, UniqueMap};
 use crate::{DataError, text};
 
 /// Keys that hold the image's path, in order of preference.
-const IMAGE_KEYS: [&str; 5] = ["image", "file_name", "filename", "filepath", "path"];
+pub(super) const IMAGE_KEYS: [&str; 5] = ["image", "file_name", "filename", "filepath", "path"];
 /// The key of a list of captions.
 const CAPTION_LIST: &str = "captions";
 /// Keys that hold one caption, in order of preference.
-const CAPTION_KEYS: [&str; 3] = ["caption", "text", "title"];
+pub(super) const CAPTION_KEYS: [&str; 3] = ["caption", "text", "title"];
 /// The key of a list of negatives.
 const NEGATIVE_LIST: &str = "negatives";
 /// The key of one negative.
-const NEGATIVE_KEY: &str = "negative";
+pub(super) const NEGATIVE_KEY: &str = "negative";
 /// Bytes of a line: far above a sample's, and a file without line ends is refused before memory does it.
 const LONGEST_LINE: u64 = 16 << 20;
 
@@ -198,17 +198,21 @@ impl Fields {
             let detail = format!("no path under {}", IMAGE_KEYS.join(", "));
             reason("without an image", detail)
         })?;
-        let path = images_dir.join(path);
-        let why = match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() => return Ok(path),
-            Ok(_) => "it is not a file".to_owned(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => "no such file".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        // Escaped: a path out of a file may hold what a terminal would obey.
-        let path = path.display().to_string();
-        Err(reason("image not found", format_args!("{path:?}, {why}")))
+        file_at(&images_dir.join(path))
     }
+}
+
+/// A path, if a file is there.
+pub(super) fn file_at(path: &Path) -> Result<PathBuf, String> {
+    let why = match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => return Ok(path.to_owned()),
+        Ok(_) => "it is not a file".to_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "no such file".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    // Escaped: a path out of a file may hold what a terminal would obey.
+    let path = path.display().to_string();
+    Err(reason("image not found", format_args!("{path:?}, {why}")))
 }
 
 fn negative(item: &Value) -> Option<&str> {

@@ -9,6 +9,7 @@ mod folder;
 mod json_lines;
 mod place;
 mod shards;
+mod table;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -72,6 +73,20 @@ impl ImageTextSet {
     /// 16 MiB, and if more than half of the lines are skipped or none is left, with the first reasons.
     pub fn json_lines(file: &Path, images_dir: Option<&Path>) -> Result<Self, DataError> {
         json_lines::read(file, images_dir)
+    }
+
+    /// The rows of a table, in their order: tab-separated where the file's name ends in `.tsv`, else comma-separated; the first
+    /// line names the columns.
+    ///
+    /// The image's path stands in the column `image`, `file_name`, `filename`, `filepath` or `path`, relative to `images_dir` or
+    /// else to the file's folder; the caption in `caption`, `text` or `title`; a negative, where there's such a column, in
+    /// `negative`. Other columns are not looked at. Blank lines are ignored; a row that can't be used is skipped.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] if the file can't be read or `images_dir` isn't there; [`DataError::Format`] without these columns, and if
+    /// no row can be used.
+    pub fn table(file: &Path, images_dir: Option<&Path>) -> Result<Self, DataError> {
+        table::read(file, images_dir)
     }
 
     /// The samples of a web dataset's shards, in their order: tar files in which the files of a sample share a name up to its

@@ -94,6 +94,7 @@ pub enum Kind {
     Scenes,
     Folder,
     JsonLines,
+    Table,
     Webdataset,
 }
 

@@ -138,7 +138,7 @@ fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
     let Some(kind) = keys.take("data.kind")? else {
         return Err(keys.wrong(
             "data.kind",
-            "is missing; give \"scenes\", \"folder\", \"json-lines\" or \"webdataset\"",
+            "is missing; give \"scenes\", \"folder\", \"json-lines\", \"table\" or \"webdataset\"",
         ));
     };
     let mut data = Data {
@@ -174,15 +174,19 @@ fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
     if data.path.is_none() {
         let what = match kind {
             Kind::JsonLines => "a file of JSON objects, one a line",
+            Kind::Table => "a .csv or .tsv file with a header",
             Kind::Webdataset => "tar files, several by braces: part-{000..099}.tar",
             _ => "a folder of images with a text beside each",
         };
         return Err(keys.wrong("data.path", format!("is missing; give {what}")));
     }
-    if kind == Kind::JsonLines {
+    if matches!(kind, Kind::JsonLines | Kind::Table) {
         data.images = keys.take("data.images")?;
     } else {
-        keys.refuse(&["data.images"], "only the kind \"json-lines\" has it")?;
+        keys.refuse(
+            &["data.images"],
+            "only the kinds \"json-lines\" and \"table\" have it",
+        )?;
     }
     let usual = RandomResizedCrop::default();
     data.crop_scale = Some(keys.get(
@@ -217,15 +221,15 @@ fn validation(keys: &mut Document, data: &Data, every: usize) -> Result<Option<V
     let kind = keys.take("validation.kind")?;
     let kind = match kind.unwrap_or(data.kind) {
         Kind::Scenes => {
-            let problem = "must be \"folder\", \"json-lines\" or \"webdataset\"";
+            let problem = "must be \"folder\", \"json-lines\", \"table\" or \"webdataset\"";
             return Err(keys.wrong("validation.kind", problem));
         }
         kind => kind,
     };
-    if kind != Kind::JsonLines {
+    if !matches!(kind, Kind::JsonLines | Kind::Table) {
         keys.refuse(
             &["validation.images"],
-            "only the kind \"json-lines\" has it",
+            "only the kinds \"json-lines\" and \"table\" have it",
         )?;
     }
     let any = |count| count >= 1;
@@ -242,7 +246,7 @@ fn negatives(keys: &mut Document, data: &Data) -> Result<Negatives> {
     let usual = match (data.kind, data.texts) {
         (Kind::Scenes, Some(TextKind::Alt)) | (Kind::Folder, _) => Style::None,
         (Kind::Scenes, _) => Style::Mixed,
-        (Kind::JsonLines | Kind::Webdataset, _) => Style::File,
+        (Kind::JsonLines | Kind::Table | Kind::Webdataset, _) => Style::File,
     };
     let style = keys.take("negatives.style")?.unwrap_or(usual);
     let problem = match (data.kind, style) {

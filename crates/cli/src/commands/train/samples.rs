@@ -68,6 +68,7 @@ pub fn open_set(kind: Kind, path: &Path, images: Option<&Path>) -> Result<ImageT
     Ok(match kind {
         Kind::Scenes => bail!("scenes are drawn, and have no path"),
         Kind::Folder => ImageTextSet::folder(path)?,
+        Kind::Table => ImageTextSet::table(path, images)?,
         Kind::Webdataset => ImageTextSet::shards(&path.to_string_lossy())?,
         Kind::JsonLines => ImageTextSet::json_lines(path, images)?,
     })
