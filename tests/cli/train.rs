@@ -158,9 +158,15 @@ fn scenes_train_from_random_and_from_pretrained_weights() {
         let log = job.train(settings);
         let says_locked = log.contains("of them learn and 0 are locked");
         assert_eq!(says_locked, name != "locked", "{log}");
-        assert!(log.contains("next: clove patch"), "{log}");
+        // Protection from forgetting is what a run ends with.
+        assert!(log.contains("patched: alpha 0.6, CLoVe's"), "{log}");
         job.check(6);
     }
+    let patched = |folder: &str| {
+        let file = place.out("clip").join(folder).join("model.safetensors");
+        clove_tests::floats(&file, "text_projection.weight").0
+    };
+    assert_ne!(patched("patched"), patched("model"));
     let tower = |job: &str| {
         let file = place.out(job).join("model/model.safetensors");
         clove_tests::floats(&file, "visual_projection.weight").0
@@ -259,77 +265,108 @@ fn tar(members: &[(String, Vec<u8>)]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
+/// Six pictures, what is said of each, and two shards of them.
+struct Shards {
+    dir: PathBuf,
+    texts: Vec<Value>,
+    members: Vec<(String, Vec<u8>)>,
+    /// The part of a configuration that names them.
+    data: String,
+}
+
+impl Shards {
+    fn new(place: &Place) -> Self {
+        let dir = pictures(place, 6, 0);
+        let texts: Vec<Value> = (0..6)
+            .map(|number| {
+                json!({
+                    "image": format!("{number:02}.png"),
+                    "captions": [format!("a red square {number}"), "a square"],
+                    "negatives": [format!("a blue square {number}")],
+                })
+            })
+            .collect();
+        let members: Vec<(String, Vec<u8>)> = (0..6)
+            .flat_map(|number| {
+                let image = fs::read(dir.join(format!("{number:02}.png"))).unwrap();
+                let text = texts[number].to_string().into_bytes();
+                [
+                    (format!("{number:02}.png"), image),
+                    (format!("{number:02}.json"), text),
+                ]
+            })
+            .collect();
+        place.file("s-0.tar", &tar(&members[..6]));
+        place.file("s-1.tar", &tar(&members[6..]));
+        let pattern = path(&place.out("s-{0..1}.tar")).to_owned();
+        let data = format!("[data]\nkind = \"webdataset\"\npath = {pattern:?}\n");
+        Self {
+            dir,
+            texts,
+            members,
+            data,
+        }
+    }
+}
+
+const SIX_STEPS: &str = "[train]\nsteps = 6\nbatch = 4\n";
+
 #[test]
 fn shards_train_as_the_same_files_do_and_damage_is_counted() {
     let place = Place::new();
-    let dir = pictures(&place, 6, 0);
-    let tail = "[train]\nsteps = 6\nbatch = 4\n";
+    let shards = Shards::new(&place);
     let model = format!("[model]\ninit = {:?}\n", place.model);
-    let texts: Vec<Value> = (0..6)
-        .map(|number| {
-            json!({
-                "image": format!("{number:02}.png"),
-                "captions": [format!("a red square {number}"), "a square"],
-                "negatives": [format!("a blue square {number}")],
-            })
-        })
-        .collect();
-    let lines: Vec<String> = texts.iter().map(Value::to_string).collect();
+    let lines: Vec<String> = shards.texts.iter().map(Value::to_string).collect();
     let list = place.file("set.jsonl", lines.join("\n").as_bytes());
     let data = format!(
         "[data]\nkind = \"json-lines\"\npath = {list:?}\nimages = {:?}\n",
-        path(&dir)
+        path(&shards.dir)
     );
-    let files = Job::new(&place, "files", &format!("{model}{data}{tail}"));
+    let files = Job::new(&place, "files", &format!("{model}{data}{SIX_STEPS}"));
     files.train(&[]);
-
-    let members: Vec<(String, Vec<u8>)> = (0..6)
-        .flat_map(|number| {
-            let image = fs::read(dir.join(format!("{number:02}.png"))).unwrap();
-            let text = texts[number].to_string().into_bytes();
-            [
-                (format!("{number:02}.png"), image),
-                (format!("{number:02}.json"), text),
-            ]
-        })
-        .collect();
-    let whole = tar(&members[6..]);
-    place.file("s-0.tar", &tar(&members[..6]));
-    place.file("s-1.tar", &whole);
-    let pattern = path(&place.out("s-{0..1}.tar")).to_owned();
-    let data = format!("[data]\nkind = \"webdataset\"\npath = {pattern:?}\n");
-    let shards = Job::new(&place, "shards", &format!("{model}{data}{tail}"));
-    let log = shards.train(&[]);
+    let body = format!("{model}{}{SIX_STEPS}", shards.data);
+    let whole = Job::new(&place, "shards", &body);
+    let log = whole.train(&[]);
     assert!(
         log.contains("6 images with 12 captions, 6 negatives"),
         "{log}"
     );
     let weights = "model/model.safetensors";
-    assert!(
-        shards.bytes(weights) == files.bytes(weights),
-        "the same run"
-    );
+    assert!(whole.bytes(weights) == files.bytes(weights), "the same run");
 
     // In parts that fit a smaller memory the same is learned, but for rounding.
-    let parts = Job::new(&place, "parts", &format!("{model}{data}{tail}"));
+    let parts = Job::new(&place, "parts", &body);
     parts.train(&["--set", "train.micro_batch=3"]);
-    let loss = |job: &Job| {
+    let losses = |job: &Job| {
         let lines = job.lines("metrics.jsonl");
-        lines
-            .iter()
-            .filter_map(|line| line["loss"].as_f64())
-            .collect::<Vec<f64>>()
+        let losses = lines.iter().filter_map(|line| line["loss"].as_f64());
+        losses.collect::<Vec<f64>>()
     };
-    let (whole_losses, losses) = (loss(&shards), loss(&parts));
-    assert_eq!((losses.len(), whole_losses.len()), (6, 6));
-    for (one, other) in losses.iter().zip(&whole_losses) {
+    let (of_whole, of_parts) = (losses(&whole), losses(&parts));
+    assert_eq!((of_parts.len(), of_whole.len()), (6, 6));
+    for (one, other) in of_parts.iter().zip(&of_whole) {
         assert!(
             (one - other).abs() < 1e-4 * other,
-            "{losses:?} {whole_losses:?}"
+            "{of_parts:?} {of_whole:?}"
         );
     }
 
-    // A model with random weights of a described shape, looked at as it learns; stopped and resumed, it's the same run.
+    // A shard that ends early, and a photo that isn't one.
+    let mut broken = shards.members[..6].to_vec();
+    broken[2].1 = b"no photo".to_vec();
+    place.file("s-0.tar", &tar(&broken));
+    let last = tar(&shards.members[6..]);
+    place.file("s-1.tar", &last[..last.len() / 2]);
+    let log = Job::new(&place, "damaged", &body).train(&[]);
+    assert!(log.contains("1 damaged shard"), "{log}");
+    assert!(log.contains("s-0.tar: \"01.png\""), "{log}");
+}
+
+#[test]
+fn a_model_is_tried_on_held_out_pairs_and_patched_by_them() {
+    let place = Place::new();
+    let data = Shards::new(&place).data;
+    // A model with random weights of a described shape; gone on with at its end, it writes nothing twice.
     let shape = r#"{"model_cfg": {"embed_dim": 16,
         "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16},
         "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}}}"#;
@@ -337,8 +374,8 @@ fn shards_train_as_the_same_files_do_and_damage_is_counted() {
     let described = format!("[model]\nshape = {shape:?}\n");
     let held_out = path(&place.out("s-1.tar")).to_owned();
     let validation = format!("[validation]\npath = {held_out:?}\nevery = 2\n");
-    let body = format!("{described}{data}{tail}checkpoint_every = 2\n{validation}");
-    let watched = Job::new(&place, "watched", &body);
+    let tail = format!("{SIX_STEPS}checkpoint_every = 2\n{validation}");
+    let watched = Job::new(&place, "watched", &format!("{described}{data}{tail}"));
     let log = watched.train(&[]);
     assert!(
         log.contains("validation: 3 images with 6 captions"),
@@ -355,22 +392,35 @@ fn shards_train_as_the_same_files_do_and_damage_is_counted() {
         // Of three photos the right one is always among five.
         assert_eq!(line["text_to_image"]["at_5"], 1.0, "{line}");
     }
-    let last = watched.bytes("validation.jsonl");
+    let before = watched.bytes("validation.jsonl");
     watched.train(&["--resume"]);
-    assert!(
-        watched.bytes("validation.jsonl") == last,
-        "nothing is written twice"
-    );
+    assert!(watched.bytes("validation.jsonl") == before);
     watched.check(6);
+    let patched = watched.out.join("patched");
+    assert!(
+        !patched.exists(),
+        "random weights are nothing to go back to"
+    );
 
-    // A shard that ends early, and a photo that isn't one.
-    let mut broken = members[..6].to_vec();
-    broken[2].1 = b"no photo".to_vec();
-    place.file("s-0.tar", &tar(&broken));
-    place.file("s-1.tar", &whole[..whole.len() / 2]);
-    let log = Job::new(&place, "damaged", &format!("{model}{data}{tail}")).train(&[]);
-    assert!(log.contains("1 damaged shard"), "{log}");
-    assert!(log.contains("s-0.tar: \"01.png\""), "{log}");
+    // From a pretrained model alpha is chosen on the held-out pairs, and the model of that alpha is written.
+    let model = format!("[model]\ninit = {:?}\n", place.model);
+    let chosen = Job::new(&place, "chosen", &format!("{model}{data}{tail}"));
+    let log = chosen.train(&["--set", "optimizer.learning_rate=1e-3"]);
+    let curve = chosen.lines("patching.jsonl");
+    assert_eq!(curve.len(), 11);
+    let worth = |line: &Value| {
+        let of = |direction: &str| line[direction]["at_1"].as_f64().unwrap();
+        of("image_to_text") + of("text_to_image")
+    };
+    let best = curve.iter().map(worth).fold(0.0, f64::max);
+    let chosen_line = curve.iter().find(|line| worth(line) == best).unwrap();
+    let alpha = chosen_line["alpha"].as_f64().unwrap();
+    assert!(
+        log.contains(&format!("patched: alpha {alpha}, the best")),
+        "{log}"
+    );
+    let bytes = |folder: &str| chosen.bytes(&format!("{folder}/model.safetensors"));
+    assert_eq!(bytes("patched") == bytes("model"), alpha == 1.0);
 }
 
 /// The steps are many and quick, so that a kill meets every part of the work.

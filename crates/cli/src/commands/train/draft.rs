@@ -377,7 +377,7 @@ mod tests {
 
     #[test]
     fn every_sample_is_read_and_names_every_key_of_its_resolved_form() {
-        for name in ["scenes", "folder", "json-lines"] {
+        for name in ["scenes", "folder", "json-lines", "webdataset"] {
             let path = folder().join(name).with_extension("toml");
             let config = read(&path).unwrap();
             let sample = keys(&std::fs::read_to_string(&path).unwrap());
@@ -388,9 +388,18 @@ mod tests {
     }
 
     #[test]
+    fn the_recorded_run_can_be_repeated() {
+        let config = read(&folder().join("from-scratch.toml")).unwrap();
+        let shape = config.model.shape.unwrap();
+        let shape = folder().join(shape.file_name().unwrap());
+        let text = std::fs::read_to_string(shape).unwrap();
+        assert!(clove::model::ClipConfig::from_open_clip(&text).is_ok());
+    }
+
+    #[test]
     fn a_resolved_configuration_can_be_given_again() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["scenes", "folder", "json-lines"] {
+        for name in ["scenes", "folder", "json-lines", "webdataset"] {
             let first = read(&folder().join(name).with_extension("toml")).unwrap();
             let path = dir.path().join(name);
             let text = first.to_toml().unwrap();

@@ -5,6 +5,7 @@ mod config;
 mod document;
 mod draft;
 mod loader;
+mod patching;
 mod samples;
 mod start;
 mod validation;
@@ -17,7 +18,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use clove::device::Device;
 use clove::train::{StepReport, Trainer, TrainerState};
-use clove::weights::Precision;
+use clove::weights::{Precision, Snapshot};
 use clove_data::run::{Position, RunFolder, write_model_dir};
 use indicatif::HumanCount;
 
@@ -284,8 +285,9 @@ impl<'a> Run<'a> {
             return Ok(());
         };
         if validation.is_due(step, steps) {
-            let line = validation.run(&self.trainer, self.parts, self.device, progress)?;
-            progress.note(&line.summary());
+            let clip = self.trainer.model();
+            let line = validation.run(clip, step, self.parts, self.device, progress)?;
+            progress.note(&format!("step {step}: {}", line.summary()));
             self.session.validated(step, &line, &line.scalars())?;
         }
         Ok(())
@@ -357,14 +359,8 @@ impl<'a> Run<'a> {
 
 /// Writes the model's directory and says what can be done with it.
 fn finish(config: &Config, parts: &Parts, run: &Run<'_>) -> Result<()> {
-    let dir = config.out.join("model");
     let model = pollster::block_on(run.trainer.state())?.model;
-    // Whole or not at all: a kill leaves no model that lacks half of its files.
-    let partial = config.out.join(".model.partial");
-    remove_folder(&partial)?;
-    write_model_dir(&partial, &model, &parts.companions(), Precision::F32)?;
-    remove_folder(&dir)?;
-    fs::rename(&partial, &dir).with_context(|| dir.display().to_string())?;
+    let dir = write_model(config, parts, &model, "model")?;
     output::note(&format!(
         "{}: trained for {} steps; {:.1} pairs/s in this sitting, {:.1} s of its {:.1} s were spent waiting for data",
         dir.display(),
@@ -387,27 +383,29 @@ fn finish(config: &Config, parts: &Parts, run: &Run<'_>) -> Result<()> {
             config.out.join("skipped.jsonl").display()
         ));
     }
-    output::note(&next(config, &dir));
+    match patching::patch(config, parts, &model, run)? {
+        Some(line) => output::note(&line),
+        None => output::note(&next(config, &dir)),
+    }
     Ok(())
 }
 
-/// What to do with the model.
+/// Writes a model's directory into the run's folder: whole or not at all, so that a kill leaves none that lacks half of its files.
+fn write_model(config: &Config, parts: &Parts, model: &Snapshot, name: &str) -> Result<PathBuf> {
+    let dir = config.out.join(name);
+    let partial = config.out.join(format!(".{name}.partial"));
+    remove_folder(&partial)?;
+    write_model_dir(&partial, model, &parts.companions(), Precision::F32)?;
+    remove_folder(&dir)?;
+    fs::rename(&partial, &dir).with_context(|| dir.display().to_string())?;
+    Ok(dir)
+}
+
+/// What to do with a model that has nothing to be patched with.
 fn next(config: &Config, dir: &Path) -> String {
-    let patch = |pretrained: &Path| {
-        format!(
-            "next: clove patch --pretrained {} --finetuned {} --alpha 0.6 --out patched",
-            pretrained.display(),
-            dir.display()
-        )
-    };
     match config.model.start() {
-        Start::Directory(pretrained) => patch(pretrained),
-        Start::Pretrained => {
-            let written: PathBuf = ["clove-lab", "models", "pretrained"].iter().collect();
-            format!("{} (`clove lab` writes that model)", patch(&written))
-        }
         Start::Blank => format!("next: clove eval --model {} --suite scenes", dir.display()),
-        Start::Described(_) => format!(
+        Start::Directory(_) | Start::Pretrained | Start::Described(_) => format!(
             "next: clove score --model {} --image photo.jpg --caption \"a dog\" --caption \"a cat\"",
             dir.display()
         ),

@@ -11,7 +11,7 @@ use clove::model::{Clip, ClipConfig};
 use clove::preprocess::Preprocess;
 use clove::tokenizer::Tokenizer;
 use clove::train::Locked;
-use clove::weights::{ModelSource, parameters};
+use clove::weights::{ModelSource, Snapshot, parameters};
 use clove_data::run::Companions;
 use indicatif::HumanCount;
 
@@ -107,6 +107,18 @@ impl Parts {
             Weights::Files(source) => source.load(device)?,
             Weights::Pretrained => self.config.build(&mut lab::pretrained()?, device)?,
             Weights::Random(seed) => self.config.init(*seed, device),
+        })
+    }
+
+    /// The weights that training started from; `None` where they were random.
+    pub fn pretrained(&self) -> Result<Option<Snapshot>> {
+        Ok(match &self.weights {
+            Weights::Files(source) => Some(Snapshot::from_parameters(
+                &self.config,
+                &mut source.weights()?,
+            )?),
+            Weights::Pretrained => Some(lab::pretrained()?),
+            Weights::Random(_) => None,
         })
     }
 

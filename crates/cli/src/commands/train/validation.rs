@@ -3,8 +3,8 @@
 use anyhow::{Context as _, Result};
 use clove::device::Device;
 use clove::evaluate::{Embeddings, Recall, retrieval};
+use clove::model::Clip;
 use clove::score::{IMAGES_PER_BATCH, Scorer};
-use clove::train::Trainer;
 use clove_data::sets::ImageTextSet;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -55,6 +55,12 @@ impl Line {
         figures.collect()
     }
 
+    /// Where an alpha is chosen, the higher the better: the mean of both directions' R@1.
+    pub fn worth(&self) -> f64 {
+        let of = |recall: &Recall| recall.at_1.unwrap_or(0.0);
+        (of(&self.image_to_text) + of(&self.text_to_image)) / 2.0
+    }
+
     /// In words.
     pub fn summary(&self) -> String {
         let percent = |value: Option<f64>| match value {
@@ -70,8 +76,7 @@ impl Line {
             )
         };
         format!(
-            "step {}: R@1 / 5 / 10 in % among {} photos: image to text {}, text to image {}",
-            self.step,
+            "R@1 / 5 / 10 in % among {} photos: image to text {}, text to image {}",
             self.images,
             recall(&self.image_to_text),
             recall(&self.text_to_image)
@@ -104,14 +109,15 @@ impl Validation {
     /// Ranks each photo's captions and each caption's photo among all of the set.
     pub fn run(
         &self,
-        trainer: &Trainer,
+        clip: Clip,
+        step: usize,
         parts: &Parts,
         device: &Device,
         progress: &Progress,
     ) -> Result<Line> {
         let device = device.clone().without_autodiff();
         let scorer = pollster::block_on(Scorer::new(
-            trainer.model(),
+            clip,
             parts.config.clone(),
             parts.tokenizer.clone(),
             parts.preprocess.clone(),
@@ -155,7 +161,7 @@ impl Validation {
         let texts = pollster::block_on(scorer.embed_texts(&captions, &mut |_| ()))?;
         let report = retrieval(&rows, &texts, &image_of)?;
         Ok(Line {
-            step: trainer.steps(),
+            step,
             images,
             captions: captions.len(),
             unreadable,
