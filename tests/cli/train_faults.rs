@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::train::{BLANK, Job, SCENES, folder, pictures};
-use super::{Place, clove, fail, text};
+use super::{Place, clove, path, fail, text};
 
 #[test]
 fn what_is_wrong_with_a_configuration_is_named() {
@@ -153,11 +153,83 @@ fn a_broken_image_is_counted_and_named_and_many_end_the_run() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     let end = stderr.lines().last().unwrap();
     assert!(
-        end.contains("more than a tenth") && end.contains(".png"),
+        end.contains("more than a share of 0.1") && end.contains(".png"),
         "{stderr}"
     );
     assert!(job.lines("skipped.jsonl").len() >= 20);
     assert!(!job.out.join("model").exists());
+}
+
+/// One, five and twenty in a hundred photos are none, and one shard in ten is cut: everything else is learned from, and nothing is
+/// miscounted.
+#[test]
+fn a_set_with_many_faults_is_counted_exactly() {
+    const SHARDS: usize = 10;
+    const EACH: usize = 20;
+    let place = Place::new();
+    let dir = pictures(&place, 1, 0);
+    let photo = fs::read(dir.join("00.png")).unwrap();
+    for share in [1, 5, 20] {
+        let mut broken = 0;
+        for shard in 0..SHARDS {
+            let mut builder = tar::Builder::new(Vec::new());
+            let mut add = |name: String, bytes: &[u8]| {
+                let mut header = tar::Header::new_gnu();
+                header.set_size(bytes.len() as u64);
+                header.set_mode(0o644);
+                builder.append_data(&mut header, name, bytes).unwrap();
+            };
+            for sample in 0..EACH {
+                let number = shard * EACH + sample;
+                // Not in the shard that is cut.
+                let is_broken = shard > 0 && number * share % 100 < share;
+                broken += usize::from(is_broken);
+                let bytes: &[u8] = if is_broken { &photo[..40] } else { &photo };
+                add(format!("{number:03}.png"), bytes);
+                add(format!("{number:03}.txt"), b"a red square");
+            }
+            let mut bytes = builder.into_inner().unwrap();
+            if shard == 0 {
+                // In the header of the eleventh sample's image.
+                let one = bytes
+                    .windows(7)
+                    .position(|part| part == b"010.png")
+                    .unwrap();
+                bytes.truncate(one + 100);
+            }
+            place.file(&format!("{share}-{shard}.tar"), &bytes);
+        }
+        let pattern = path(&place.out(&format!("{share}-{{0..9}}.tar"))).to_owned();
+        let data = format!("[data]\nkind = \"webdataset\"\npath = {pattern:?}\nunreadable = 0.3\n");
+        // Every sample that there is is tried, and more: one epoch and a part of the next.
+        let steps = SHARDS * EACH / 8;
+        let body = format!("{BLANK}{data}[train]\nsteps = {steps}\nbatch = 8\n");
+        let job = Job::new(&place, &format!("run-{share}"), &body);
+        let log = job.train(&[]);
+        // Half of a shard's samples are lost with its end.
+        let left = SHARDS * EACH - EACH / 2;
+        assert!(
+            log.contains(&format!("{left} images with {left} captions"))
+                && log.contains("1 damaged shard"),
+            "{log}"
+        );
+        let skipped = job.lines("skipped.jsonl");
+        let of_first_epoch = skipped
+            .iter()
+            .filter(|line| line["position"].as_u64().unwrap() < left as u64)
+            .count();
+        assert_eq!(of_first_epoch, broken, "{share} in a hundred");
+        let state = format!("checkpoints/step-{steps}/state.json");
+        let state: Value = serde_json::from_slice(&job.bytes(&state)).unwrap();
+        assert_eq!(state["skipped"], skipped.len());
+        let tried = state["samples"].as_u64().unwrap() as usize;
+        assert_eq!(tried - skipped.len(), steps * 8, "every batch is full");
+        assert!(
+            log.contains(&format!("{} samples couldn't be read", skipped.len())),
+            "{log}"
+        );
+        job.check(steps);
+    }
 }
 
 #[test]

@@ -83,6 +83,9 @@ pub struct Data {
     pub crop_scale: Option<[f64; 2]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crop_ratio: Option<[f64; 2]>,
+    /// The share of the samples that may be unreadable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<f64>,
     /// Of the set, [`clove_data::sets::ImageTextSet::digest`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,

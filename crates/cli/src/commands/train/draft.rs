@@ -149,6 +149,7 @@ fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
         texts: None,
         crop_scale: None,
         crop_ratio: None,
+        unreadable: None,
         digest: None,
     };
     if kind == Kind::Scenes {
@@ -157,6 +158,7 @@ fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
             "data.images",
             "data.crop_scale",
             "data.crop_ratio",
+            "data.unreadable",
             "data.digest",
         ];
         keys.refuse(&files, "scenes have none: they're drawn, and drawn to size")?;
@@ -200,6 +202,12 @@ fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
         usual.ratio.into(),
         |[from, to]: [f64; 2]| 0.01 <= from && from <= to && to <= 100.0,
         "must be the smallest and the largest ratio of width to height, from 0.01 to 100",
+    )?);
+    data.unreadable = Some(keys.get(
+        "data.unreadable",
+        0.1,
+        |share| (0.0..=1.0).contains(&share),
+        "must be a share, from 0 to 1",
     )?);
     data.digest = keys.take("data.digest")?;
     Ok(data)

@@ -29,12 +29,14 @@ pub struct Loaded {
     pub broken: u64,
     /// Those among them that were met for this batch.
     pub skipped: Vec<Broken>,
+    /// The share of all samples tried that may be unreadable.
+    bearable: f64,
 }
 
 impl Loaded {
-    /// Whether more than a tenth of all samples tried can't be read. Then the batch isn't full, and none follows.
+    /// Whether more of all samples tried can't be read than are borne with. Then the batch isn't full, and none follows.
     pub fn is_hopeless(&self) -> bool {
-        self.broken >= BORNE && self.broken * 10 > self.position
+        self.broken >= BORNE && self.broken as f64 > self.bearable * self.position as f64
     }
 }
 
@@ -46,12 +48,14 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Begins to load `count` batches of `size` samples from `position` on, where `broken` were left out before.
+    /// Begins to load `count` batches of `size` samples from `position` on, where `broken` were left out before; up to the share
+    /// `bearable` of them may be.
     pub fn start(
         samples: Arc<Samples>,
         size: usize,
         position: u64,
         broken: u64,
+        bearable: f64,
         count: usize,
     ) -> Result<Self> {
         // Not the pool that the CPU back end computes on: a step would wait behind photos.
@@ -66,7 +70,7 @@ impl Loader {
             .spawn(move || {
                 let mut place = (position, broken);
                 for _ in 0..count {
-                    let loaded = load(&samples, &pool, size, place);
+                    let loaded = load(&samples, &pool, size, bearable, place);
                     place = (loaded.position, loaded.broken);
                     let is_last = loaded.is_hopeless();
                     // The trainer is gone when it stops early.
@@ -102,6 +106,7 @@ fn load(
     samples: &Samples,
     pool: &ThreadPool,
     size: usize,
+    bearable: f64,
     (position, broken): (u64, u64),
 ) -> Loaded {
     let mut loaded = Loaded {
@@ -113,6 +118,7 @@ fn load(
         position,
         broken,
         skipped: Vec::new(),
+        bearable,
     };
     while loaded.batch.texts.len() < size && !loaded.is_hopeless() {
         let missing = (size - loaded.batch.texts.len()) as u64;

@@ -199,6 +199,7 @@ impl<'a> Run<'a> {
             config.train.batch,
             position.samples,
             position.skipped,
+            config.data.unreadable.unwrap_or_default(),
             config.train.steps.saturating_sub(trainer.steps()),
         )?;
         Ok(Self {
@@ -314,9 +315,10 @@ impl<'a> Run<'a> {
         };
         if loaded.is_hopeless() {
             bail!(
-                "{} of the {} samples tried can't be read, more than a tenth; {} names them, the last is {}",
+                "{} of the {} samples tried can't be read, more than a share of {} (data.unreadable); {} names them, the last is {}",
                 loaded.broken,
                 loaded.position,
+                self.config.data.unreadable.unwrap_or_default(),
                 list.display(),
                 last.reason
             );
