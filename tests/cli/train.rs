@@ -402,6 +402,17 @@ fn a_model_is_tried_on_held_out_pairs_and_patched_by_them() {
         "random weights are nothing to go back to"
     );
 
+    // A model that gets no better ends early, the best one kept: at a rate of almost nothing that's the second time it's tried.
+    let rate = "[optimizer]\nlearning_rate = 1e-30\n";
+    let body = format!("{described}{data}{rate}{tail}patience = 2\n");
+    let early = Job::new(&place, "early", &body);
+    let log = early.train(&[]);
+    assert!(log.contains("ended early, of 6 steps"), "{log}");
+    assert_eq!(early.lines("validation.jsonl").len(), 3);
+    assert_eq!(early.lines("metrics.jsonl").len(), 4);
+    assert!(early.train(&["--resume"]).contains("ended early"));
+    assert_eq!(early.lines("metrics.jsonl").len(), 4);
+
     // From a pretrained model alpha is chosen on the held-out pairs, and the model of that alpha is written.
     let model = format!("[model]\ninit = {:?}\n", place.model);
     let chosen = Job::new(&place, "chosen", &format!("{model}{data}{tail}"));

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::train::{BLANK, Job, SCENES, folder, pictures};
-use super::{Place, clove, path, fail, text};
+use super::{Place, clove, fail, path, text};
 
 #[test]
 fn what_is_wrong_with_a_configuration_is_named() {

@@ -34,6 +34,8 @@ pub struct Validation {
     pub images: Option<PathBuf>,
     pub every: usize,
     pub most: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<usize>,
 }
 
 /// What training starts from: one of the two.

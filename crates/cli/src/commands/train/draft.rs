@@ -221,6 +221,7 @@ fn validation(keys: &mut Document, data: &Data, every: usize) -> Result<Option<V
                 "validation.images",
                 "validation.every",
                 "validation.most",
+                "validation.patience",
             ],
             "there's nothing to validate on without validation.path",
         )?;
@@ -241,10 +242,15 @@ fn validation(keys: &mut Document, data: &Data, every: usize) -> Result<Option<V
         )?;
     }
     let any = |count| count >= 1;
+    let patience = keys.take("validation.patience")?;
+    if patience == Some(0) {
+        return Err(keys.wrong("validation.patience", "must be at least 1"));
+    }
     Ok(Some(Validation {
         kind,
         path,
         images: keys.take("validation.images")?,
+        patience,
         every: keys.get("validation.every", every, any, "must be at least 1")?,
         most: keys.get("validation.most", 1_000, any, "must be at least 1")?,
     }))

@@ -83,6 +83,7 @@ pub fn run(args: &Train) -> Result<()> {
     let (session, found) = Session::open(folder, parts.companions(), config.train.keep)?;
     let mut run = Run::new(&config, &parts, samples, session, found, &device)?;
     run.validation = validation;
+    run.remember()?;
     run.train(&interrupt)?;
     finish(&config, &parts, &run)
 }
@@ -232,7 +233,7 @@ impl<'a> Run<'a> {
     fn steps(&mut self, interrupt: &Interrupt, progress: &Progress) -> Result<()> {
         let steps = self.config.train.steps;
         self.validate(progress)?;
-        while self.trainer.steps() < steps {
+        while self.trainer.steps() < steps && !self.is_exhausted() {
             let began = Instant::now();
             let loaded = self.loader.next()?;
             self.skip(&loaded, progress)?;
@@ -269,6 +270,9 @@ impl<'a> Run<'a> {
             if !stop {
                 self.validate(progress)?;
             }
+            if self.is_exhausted() && self.saved != Some(done) {
+                self.save(&report)?;
+            }
             if stop {
                 bail!(
                     "stopped after step {done} of {steps}; everything is kept in {}: the same command with --resume goes on",
@@ -282,16 +286,37 @@ impl<'a> Run<'a> {
     /// Tries the model on held-out pairs, where that's due.
     fn validate(&mut self, progress: &Progress) -> Result<()> {
         let (step, steps) = (self.trainer.steps(), self.config.train.steps);
-        let Some(validation) = &self.validation else {
+        let Some(validation) = &mut self.validation else {
             return Ok(());
         };
-        if validation.is_due(step, steps) {
-            let clip = self.trainer.model();
-            let line = validation.run(clip, step, self.parts, self.device, progress)?;
-            progress.note(&format!("step {step}: {}", line.summary()));
-            self.session.validated(step, &line, &line.scalars())?;
+        if !validation.is_due(step, steps) {
+            return Ok(());
         }
-        Ok(())
+        let clip = self.trainer.model();
+        let line = validation.run(clip, step, self.parts, self.device, progress)?;
+        let is_best = validation.is_best(&line);
+        let best = if is_best { "; the best so far" } else { "" };
+        progress.note(&format!("step {step}: {}{best}", line.summary()));
+        if is_best && step > 0 {
+            let model = pollster::block_on(self.trainer.state())?.model;
+            write_model(self.config, self.parts, &model, "best")?;
+        }
+        self.session.validated(step, &line, &line.scalars())
+    }
+
+    /// What the validation of a run that goes on knows of it.
+    fn remember(&mut self) -> Result<()> {
+        let file = self.config.out.join("validation.jsonl");
+        match &mut self.validation {
+            Some(validation) => validation.remember(&file, self.trainer.steps()),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether training ends early.
+    fn is_exhausted(&self) -> bool {
+        let validation = self.validation.as_ref();
+        validation.is_some_and(Validation::is_exhausted)
     }
 
     /// Pairs a second in this sitting.
@@ -366,11 +391,18 @@ fn finish(config: &Config, parts: &Parts, run: &Run<'_>) -> Result<()> {
     output::note(&format!(
         "{}: trained for {} steps; {:.1} pairs/s in this sitting, {:.1} s of its {:.1} s were spent waiting for data",
         dir.display(),
-        HumanCount(config.train.steps as u64),
+        HumanCount(run.trainer.steps() as u64),
         run.speed(),
         run.loader.waited().as_secs_f64(),
         run.began.elapsed().as_secs_f64()
     ));
+    if run.is_exhausted() && run.trainer.steps() < config.train.steps {
+        output::note(&format!(
+            "ended early, of {} steps: the held-out pairs were retrieved no better for some time; {} has the model that did best",
+            HumanCount(config.train.steps as u64),
+            config.out.join("best").display()
+        ));
+    }
     if run.without > 0 && config.negatives.style != Style::None {
         output::note(&format!(
             "{} of the {} captions of this sitting had no negative",

@@ -1,5 +1,8 @@
 //! Retrieval on held-out pairs while a model trains: whether it learns what it hasn't seen.
 
+use std::fs;
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 use clove::device::Device;
 use clove::evaluate::{Embeddings, Recall, retrieval};
@@ -7,7 +10,7 @@ use clove::model::Clip;
 use clove::score::{IMAGES_PER_BATCH, Scorer};
 use clove_data::sets::ImageTextSet;
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::config;
 use super::samples;
@@ -20,6 +23,29 @@ use crate::progress::Progress;
 pub struct Validation {
     set: ImageTextSet,
     every: usize,
+    patience: Option<usize>,
+    best: Best,
+}
+
+/// The best so far, and how often the model was tried since.
+#[derive(Debug, Clone, Copy, Default)]
+struct Best {
+    worth: Option<f64>,
+    since: usize,
+}
+
+impl Best {
+    /// Whether it's better than all before.
+    fn add(&mut self, worth: f64) -> bool {
+        let is_better = self.worth.is_none_or(|best| worth > best);
+        if is_better {
+            self.worth = Some(worth);
+            self.since = 0;
+        } else {
+            self.since += 1;
+        }
+        is_better
+    }
 }
 
 /// A line of validation.jsonl.
@@ -34,6 +60,23 @@ pub struct Line {
     pub unreadable: usize,
     pub image_to_text: Recall,
     pub text_to_image: Recall,
+}
+
+/// Of a line, what is read again.
+#[derive(Debug, Deserialize)]
+struct Told {
+    step: usize,
+    image_to_text: AtOne,
+    text_to_image: AtOne,
+}
+
+#[derive(Debug, Deserialize)]
+struct AtOne {
+    at_1: Option<f64>,
+}
+
+fn worth(image_to_text: &AtOne, text_to_image: &AtOne) -> f64 {
+    (image_to_text.at_1.unwrap_or(0.0) + text_to_image.at_1.unwrap_or(0.0)) / 2.0
 }
 
 impl Line {
@@ -57,8 +100,8 @@ impl Line {
 
     /// Where an alpha is chosen, the higher the better: the mean of both directions' R@1.
     pub fn worth(&self) -> f64 {
-        let of = |recall: &Recall| recall.at_1.unwrap_or(0.0);
-        (of(&self.image_to_text) + of(&self.text_to_image)) / 2.0
+        let of = |recall: &Recall| AtOne { at_1: recall.at_1 };
+        worth(&of(&self.image_to_text), &of(&self.text_to_image))
     }
 
     /// In words.
@@ -93,7 +136,38 @@ impl Validation {
         Ok(Self {
             set,
             every: settings.every,
+            patience: settings.patience,
+            best: Best::default(),
         })
+    }
+
+    /// Learns how a run that goes on after `step` has done so far, from its validation.jsonl; there may be none.
+    pub fn remember(&mut self, file: &Path, step: usize) -> Result<()> {
+        let text = match fs::read_to_string(file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            other => other.with_context(|| file.display().to_string())?,
+        };
+        self.best = Best::default();
+        for line in text.lines() {
+            let line: Told =
+                serde_json::from_str(line).with_context(|| file.display().to_string())?;
+            if line.step < step {
+                self.best
+                    .add(worth(&line.image_to_text, &line.text_to_image));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes note of how the model did; whether it's the best so far.
+    pub fn is_best(&mut self, line: &Line) -> bool {
+        self.best.add(line.worth())
+    }
+
+    /// Whether it has got no better for as long as the user cares to wait.
+    pub fn is_exhausted(&self) -> bool {
+        self.patience
+            .is_some_and(|patience| self.best.since >= patience)
     }
 
     /// In words.
