@@ -411,6 +411,19 @@ mod tests {
     }
 
     #[test]
+    fn every_recipe_is_read_and_names_its_source() {
+        let mut count = 0;
+        for recipe in std::fs::read_dir(folder().join("recipes")).unwrap() {
+            let path = recipe.unwrap().path();
+            read(&path).unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.contains("arXiv "), "{}", path.display());
+            count += 1;
+        }
+        assert_eq!(count, 3);
+    }
+
+    #[test]
     fn a_resolved_configuration_can_be_given_again() {
         let dir = tempfile::tempdir().unwrap();
         for name in ["scenes", "folder", "json-lines", "webdataset"] {
