@@ -101,6 +101,22 @@ test("own pictures, and what isn't one", async () => {
   await context.close();
 });
 
+test("a photo that the GPU makes ready scores as one that the CPU does", async () => {
+  const values = [];
+  for (const more of ["", "&preprocess=gpu"]) {
+    const { context, page, problems } = await visit(gpuBrowser, site, { query: `?engine=gpu${more}` });
+    await judged(page);
+    const before = await page.textContent(".similarity .value");
+    await page.setInputFiles("#files", `${GOLDEN}/images/square-circle.png`);
+    await page.waitForFunction((old) => document.querySelectorAll(".thumb").length === 2 && document.querySelector(".verdict.right, .verdict.wrong") && document.querySelector(".similarity .value").textContent !== old, before, { timeout: 60_000 });
+    values.push(await page.$$eval(".similarity .value", (list) => list.map((value) => value.textContent)));
+    assert.deepEqual(problems, []);
+    await context.close();
+  }
+  assert.ok(values[0].length >= 2);
+  assert.deepEqual(values[1], values[0]);
+});
+
 test("pictures that are dropped, pasted and taken, and results that are saved", async () => {
   const { context, page, problems } = await open();
   await judged(page);
