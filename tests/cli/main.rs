@@ -13,6 +13,7 @@ mod negatives;
 mod scenes;
 mod train;
 mod train_faults;
+mod train_memory;
 
 use std::fs;
 use std::path::{Path, PathBuf};

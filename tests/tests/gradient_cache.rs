@@ -1,4 +1,5 @@
-//! Guards gradient caching: a batch that goes through the towers in parts has the gradients of one that goes at once.
+//! Guards gradient caching and activation checkpointing: a batch that goes through the towers in parts, or back through them block
+//! by block, has the gradients of one that goes at once.
 
 #![allow(
     clippy::unwrap_used,
@@ -139,6 +140,19 @@ fn the_gradients_of_a_batch_in_parts_are_the_whole_batchs() {
             }
             let fused = gradients(config(2, true), &batch, &device);
             assert_equal(&format!("{name}, {loss:?}, fused, in 2"), &whole, &fused);
+            // Of the losses one is enough: it stands above the towers.
+            for parts in [1, 7]
+                .into_iter()
+                .filter(|_| loss == Loss::Clove && with_negatives)
+            {
+                let by_blocks = TrainConfig {
+                    checkpointing: true,
+                    ..config(parts, false)
+                };
+                let by_blocks = gradients(by_blocks, &batch, &device);
+                let what = format!("{name}, {loss:?}, {with_negatives}, in {parts}, by blocks");
+                assert_equal(&what, &whole, &by_blocks);
+            }
         }
     }
 }
@@ -147,15 +161,16 @@ fn the_gradients_of_a_batch_in_parts_are_the_whole_batchs() {
 fn where_a_tower_is_locked_only_the_other_has_gradients() {
     let (name, device) = devices().swap_remove(0);
     let batch = batch(true);
-    let of = |locked: Locked, parts: usize| {
+    let of = |locked: Locked, parts: usize, checkpointing: bool| {
         let config = TrainConfig {
             locked,
+            checkpointing,
             micro_batch: PAIRS.div_ceil(parts),
             ..TrainConfig::new(1)
         };
         gradients(config, &batch, &device)
     };
-    let all = of(Locked::default(), 1);
+    let all = of(Locked::default(), 1, false);
     for (image, text) in [(true, false), (false, true), (true, true)] {
         let locked = Locked { image, text };
         let free: Vec<_> = all
@@ -164,10 +179,10 @@ fn where_a_tower_is_locked_only_the_other_has_gradients() {
             .filter(|(name, _)| !locked.holds(name))
             .cloned()
             .collect();
-        for parts in [1, 3] {
-            let found = of(locked, parts);
+        for (parts, checkpointing) in [(1, false), (3, false), (1, true), (3, true)] {
+            let found = of(locked, parts, checkpointing);
             assert_equal(
-                &format!("{name}, {locked:?}, in {parts}"),
+                &format!("{name}, {locked:?}, in {parts}, by blocks: {checkpointing}"),
                 &(all.0, free.clone()),
                 &found,
             );

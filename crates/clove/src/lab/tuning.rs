@@ -1,5 +1,7 @@
 //! One training run on scenes, a step at a time.
 
+use std::collections::BTreeMap;
+
 use super::data::Texts;
 use super::error::LabError;
 use super::model;
@@ -37,7 +39,8 @@ impl Tuning {
         let state = TrainerState {
             step: 0,
             model: model.clone(),
-            moments: std::collections::BTreeMap::new(),
+            moments: BTreeMap::new(),
+            factors: BTreeMap::new(),
         };
         Self::resume(state, texts, recipe, seed, device)
     }

@@ -59,9 +59,13 @@ impl ImageTower {
     /// If the images aren't of the size that the model was built for.
     #[must_use]
     pub fn forward(&self, pixels: Tensor<4>) -> Tensor<2> {
-        let tokens = self.tokens(pixels);
-        let [images, _, width] = tokens.dims();
-        let pooled = tokens.narrow(1, 0, 1).reshape([images, width]);
+        self.head(self.tokens(pixels))
+    }
+
+    /// What is above the blocks: `[images, 1 + patches, width]` hidden states to `[images, embed]` rows.
+    pub(crate) fn head(&self, hidden: Tensor<3>) -> Tensor<2> {
+        let [images, _, width] = hidden.dims();
+        let pooled = hidden.narrow(1, 0, 1).reshape([images, width]);
         self.post_norm
             .forward(pooled)
             .matmul(self.projection.val().transpose())
@@ -91,6 +95,13 @@ impl ImageTower {
 
     /// The hidden states after the last block, `[images, 1 + patches, width]`: the class token, then the patches row by row.
     fn tokens(&self, pixels: Tensor<4>) -> Tensor<3> {
+        self.blocks
+            .iter()
+            .fold(self.stem(pixels), |hidden, block| block.forward(hidden))
+    }
+
+    /// What is below the blocks: `[images, 3, size, size]` pixels to `[images, 1 + patches, width]` hidden states.
+    pub(crate) fn stem(&self, pixels: Tensor<4>) -> Tensor<3> {
         let patches = self.embed_patches(pixels);
         let [images, _, width] = patches.dims();
         let class = self
@@ -100,11 +111,7 @@ impl ImageTower {
             .expand([images, 1, width]);
         let tokens =
             Tensor::cat(vec![class, patches], 1) + self.position_embedding.val().unsqueeze();
-        self.blocks
-            .iter()
-            .fold(self.pre_norm.forward(tokens), |hidden, block| {
-                block.forward(hidden)
-            })
+        self.pre_norm.forward(tokens)
     }
 
     /// The patch convolution as one matrix product: its stride equals its size, so patches don't overlap and each is a row.

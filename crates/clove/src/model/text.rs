@@ -54,14 +54,23 @@ impl TextTower {
     /// flattened `[texts * tokens]` hidden states that is pooled (see [`super::TextBatch`]).
     #[must_use]
     pub fn forward(&self, ids: Tensor<2, Int>, ends: Tensor<1, Int>) -> Tensor<2> {
-        let [texts, tokens] = ids.dims();
-        let positions = self.position_embedding.val().narrow(0, 0, tokens);
-        let embedded = embedding(self.token_embedding.val(), ids) + positions.unsqueeze();
         let hidden = self
             .blocks
             .iter()
-            .fold(embedded, |hidden, block| block.forward(hidden));
-        let width = hidden.dims()[2];
+            .fold(self.stem(ids), |hidden, block| block.forward(hidden));
+        self.head(hidden, ends)
+    }
+
+    /// What is below the blocks: `[texts, tokens]` ids to `[texts, tokens, width]` hidden states.
+    pub(crate) fn stem(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        let [_, tokens] = ids.dims();
+        let positions = self.position_embedding.val().narrow(0, 0, tokens);
+        embedding(self.token_embedding.val(), ids) + positions.unsqueeze()
+    }
+
+    /// What is above the blocks: `[texts, tokens, width]` hidden states to `[texts, embed]` rows.
+    pub(crate) fn head(&self, hidden: Tensor<3>, ends: Tensor<1, Int>) -> Tensor<2> {
+        let [texts, tokens, width] = hidden.dims();
         // The norm acts on each token alone, so pooling first gives the same result for a fraction of the work.
         let pooled = hidden.reshape([texts * tokens, width]).select(0, ends);
         self.final_norm

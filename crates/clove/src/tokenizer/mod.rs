@@ -176,6 +176,13 @@ impl Tokenizer {
         }
     }
 
+    /// The same tokenizer with another context length; below 2 it's taken as 2.
+    #[must_use]
+    pub fn with_context_length(mut self, context_length: usize) -> Tokenizer {
+        self.config.context_length = context_length.max(SHORTEST_CONTEXT);
+        self
+    }
+
     /// A tokenizer with the vocabulary and merges of a Hugging Face tokenizer.json, padding with 0.
     ///
     /// Its normaliser, word splitting and post-processor are not used: text is cleaned and split as CLIP does it, and

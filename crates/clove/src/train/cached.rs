@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use burn::module::Module as _;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
 
 use super::{Batch, Locked, NamedGradients, Trainer, texts};
 use crate::loss::{Embedded, Loss};
@@ -17,17 +17,41 @@ use crate::model::Clip;
 use crate::tokenizer::Encoding;
 
 /// What a part of a batch becomes in the towers, rows of length one; nothing where it wasn't asked for.
-struct Part {
-    images: Option<Tensor<2>>,
-    texts: Option<Tensor<2>>,
-    negatives: Option<Tensor<2>>,
+#[derive(Default)]
+pub(super) struct Part {
+    pub images: Option<Tensor<2>>,
+    pub texts: Option<Tensor<2>>,
+    pub negatives: Option<Tensor<2>>,
+}
+
+impl Part {
+    /// This, and what the other has beside it.
+    fn or(self, other: Self) -> Self {
+        Self {
+            images: self.images.or(other.images),
+            texts: self.texts.or(other.texts),
+            negatives: self.negatives.or(other.negatives),
+        }
+    }
+
+    /// The sum of all products with constants, `[1]`; nothing where nothing was embedded.
+    fn dot(self, by: Part) -> Option<Tensor<1>> {
+        let products = [
+            (self.images, by.images),
+            (self.texts, by.texts),
+            (self.negatives, by.negatives),
+        ]
+        .into_iter()
+        .filter_map(|(embedded, by)| Some((embedded? * Tensor::from_inner(by?)).sum()));
+        products.reduce(|sum, product| sum + product)
+    }
 }
 
 /// Which towers a batch goes through.
 #[derive(Clone, Copy)]
-struct Towers {
-    image: bool,
-    text: bool,
+pub(super) struct Towers {
+    pub image: bool,
+    pub text: bool,
 }
 
 impl Towers {
@@ -54,35 +78,35 @@ const BOTH: Towers = Towers {
 };
 
 impl Trainer {
-    /// The loss of a batch, `[1]`, and every parameter's gradient by name; without autodiff.
+    /// The loss of a batch, `[1]`, and every gradient by name; without autodiff.
     pub(super) fn differentiate(&self, batch: &Batch) -> (Tensor<1>, NamedGradients) {
         let pairs = batch.texts.len();
-        if self.config.micro_batch < pairs {
-            self.differentiate_in_parts(batch)
-        } else {
-            let learning = self.embed(
-                &self.clip,
-                batch,
-                0..pairs,
-                Towers::learning(self.config.locked),
-            );
-            // Without a graph there's nothing to go back through.
-            let locked = self.embed(
-                &self.clip.valid(),
-                batch,
-                0..pairs,
-                Towers::locked(self.config.locked),
-            );
-            let constant = |tensor: Option<Tensor<2>>| tensor.map(Tensor::from_inner);
-            let part = Part {
-                images: learning.images.or_else(|| constant(locked.images)),
-                texts: learning.texts.or_else(|| constant(locked.texts)),
-                negatives: learning.negatives.or_else(|| constant(locked.negatives)),
-            };
-            let loss = self.loss(part, batch);
-            let gradients = NamedGradients::collect(&self.clip, loss.backward());
-            (loss.inner(), gradients)
+        if self.config.micro_batch < pairs || self.config.checkpointing {
+            return self.differentiate_in_parts(batch);
         }
+        let learning = Towers::learning(self.config.locked);
+        let learning = self.embed(&self.clip, batch, 0..pairs, learning);
+        // Without a graph there's nothing to go back through.
+        let locked = Towers::locked(self.config.locked);
+        let locked = self.embed(&self.clip.valid(), batch, 0..pairs, locked);
+        let constant = |tensor: Option<Tensor<2>>| tensor.map(Tensor::from_inner);
+        let locked = Part {
+            images: constant(locked.images),
+            texts: constant(locked.texts),
+            negatives: constant(locked.negatives),
+        };
+        let loss = self.loss(learning.or(locked), batch);
+        let gradients = self.collect(loss.backward());
+        (loss.inner(), gradients)
+    }
+
+    /// The gradients that a backward pass left, by name.
+    pub(super) fn collect(&self, gradients: Gradients) -> NamedGradients {
+        let mut gradients = NamedGradients::collect(&self.clip, gradients);
+        if let Some(adapters) = &self.adapters {
+            adapters.reduce(&mut gradients);
+        }
+        gradients
     }
 
     fn differentiate_in_parts(&self, batch: &Batch) -> (Tensor<1>, NamedGradients) {
@@ -92,11 +116,21 @@ impl Trainer {
             .step_by(size)
             .map(|start| start..pairs.min(start + size))
             .collect();
-        let valid = self.clip.valid();
-        let embedded: Vec<Part> = parts
-            .iter()
-            .map(|part| self.embed(&valid, batch, part.clone(), BOTH))
-            .collect();
+        let learning = Towers::learning(self.config.locked);
+        // Where there's one part, what it needs on the way back is kept on the way there.
+        let mut kept = None;
+        let embedded: Vec<Part> = if self.config.checkpointing && parts.len() == 1 {
+            let (part, of_part) = self.embed_and_keep(batch, 0..pairs, learning);
+            kept = Some(of_part);
+            let locked = Towers::locked(self.config.locked);
+            vec![part.or(self.embed(&self.clip.valid(), batch, 0..pairs, locked))]
+        } else {
+            let valid = self.clip.valid();
+            parts
+                .iter()
+                .map(|part| self.embed(&valid, batch, part.clone(), BOTH))
+                .collect()
+        };
         let leaf = |of: fn(&Part) -> &Option<Tensor<2>>| {
             let all: Vec<Tensor<2>> = embedded
                 .iter()
@@ -125,23 +159,30 @@ impl Trainer {
         let by = [images, texts, negatives]
             .map(|leaf| leaf.and_then(|leaf: Tensor<2>| leaf.grad(&gradients)));
         // Of the parameters only the scale has had a part in it so far.
-        let mut total = NamedGradients::collect(&self.clip, gradients);
+        let mut total = self.collect(gradients);
 
         let mut first = [0; 3];
         for (range, rows) in parts.into_iter().zip(rows) {
-            let learning = Towers::learning(self.config.locked);
-            let part = self.embed(&self.clip, batch, range, learning);
-            let products = [part.images, part.texts, part.negatives]
-                .into_iter()
-                .zip(&by)
-                .zip(first.into_iter().zip(rows))
-                .filter_map(|((embedded, by), (first, rows))| {
-                    let embedded = embedded?;
-                    let by = by.clone()?.narrow(0, first, rows);
-                    Some((embedded * Tensor::from_inner(by)).sum())
-                });
-            if let Some(sum) = products.reduce(|sum, product| sum + product) {
-                total.add(NamedGradients::collect(&self.clip, sum.backward()));
+            let [images, texts, negatives] = [0, 1, 2].map(|which| {
+                let by: &Tensor<2> = by[which].as_ref()?;
+                // Of a part none may have negatives.
+                (rows[which] > 0).then(|| by.clone().narrow(0, first[which], rows[which]))
+            });
+            let by = Part {
+                images,
+                texts,
+                negatives,
+            };
+            if self.config.checkpointing {
+                let kept = kept
+                    .take()
+                    .unwrap_or_else(|| self.embed_and_keep(batch, range, learning).1);
+                self.go_back(kept, by, &mut total);
+            } else {
+                let part = self.embed(&self.clip, batch, range, learning);
+                if let Some(sum) = part.dot(by) {
+                    total.add(self.collect(sum.backward()));
+                }
             }
             for (first, rows) in first.iter_mut().zip(rows) {
                 *first += rows;
@@ -159,38 +200,38 @@ impl Trainer {
                 .image
                 .then(|| clip.embed_images(self.pixels(batch, range.clone(), &device))),
             ..if towers.text {
-                let negatives: Vec<&Encoding> = match self.config.loss {
-                    Loss::Clip => Vec::new(),
-                    // Where no caption has any, the list is empty.
-                    Loss::Clove | Loss::Fsc(_) => {
-                        let lists = batch.negatives.iter().skip(range.start).take(pairs);
-                        lists.flatten().collect()
-                    }
-                };
-                // Positives and negatives go through the tower together.
-                let all: Vec<Encoding> = batch.texts[range]
+                let (all, negatives) = self.texts(batch, range);
+                let passes = texts::passes(&all, &self.model.text, &device);
+                let rows = passes
                     .iter()
-                    .chain(negatives.iter().copied())
-                    .cloned()
+                    .map(|pass| clip.embed_texts(pass.batch.clone()))
                     .collect();
-                let all = texts::embed(clip, &all, &self.model.text, &device);
+                let rows = texts::in_order(Tensor::cat(rows, 0), &passes, &device);
                 Part {
                     images: None,
-                    texts: Some(all.clone().narrow(0, 0, pairs)),
-                    negatives: (!negatives.is_empty())
-                        .then(|| all.narrow(0, pairs, negatives.len())),
+                    texts: Some(rows.clone().narrow(0, 0, pairs)),
+                    negatives: (negatives > 0).then(|| rows.narrow(0, pairs, negatives)),
                 }
             } else {
-                Part {
-                    images: None,
-                    texts: None,
-                    negatives: None,
-                }
+                Part::default()
             }
         }
     }
 
-    fn pixels(&self, batch: &Batch, range: Range<usize>, device: &Device) -> Tensor<4> {
+    /// The captions of some pairs, then their negatives, which go through the tower together; and how many these are.
+    pub(super) fn texts(&self, batch: &Batch, range: Range<usize>) -> (Vec<Encoding>, usize) {
+        let mut all = batch.texts[range.clone()].to_vec();
+        let pairs = all.len();
+        if self.config.loss != Loss::Clip {
+            // Where no caption has any, the list is empty.
+            let lists = batch.negatives.iter().skip(range.start).take(pairs);
+            all.extend(lists.flatten().cloned());
+        }
+        let negatives = all.len() - pairs;
+        (all, negatives)
+    }
+
+    pub(super) fn pixels(&self, batch: &Batch, range: Range<usize>, device: &Device) -> Tensor<4> {
         let side = self.model.image.image_size;
         let each = 3 * side * side;
         let pixels = batch.pixels[range.start * each..range.end * each].to_vec();

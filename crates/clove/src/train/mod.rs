@@ -5,6 +5,9 @@
 
 mod adamw;
 mod cached;
+mod checkpointed;
+mod lora;
+mod memory;
 mod order;
 mod schedule;
 mod state;
@@ -14,14 +17,19 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor};
 
 pub use adamw::{AdamW, AdamWConfig};
+pub use lora::Lora;
+pub use memory::Estimate;
 pub use order::Order;
 pub use schedule::Schedule;
 pub use state::{StateError, TrainerState};
+
+use lora::Adapters;
 
 use crate::loss::Loss;
 use crate::model::{Clip, ClipConfig};
 use crate::score::{ScoreError, read_back};
 use crate::tokenizer::Encoding;
+use crate::weights::parameters;
 
 /// How a model is trained. The defaults are open_clip's and CLoVe's (Netflix/clove: scripts/example_multi_gpu.sh), but for the
 /// number of steps, which is the caller's.
@@ -42,6 +50,11 @@ pub struct TrainConfig {
     /// Pairs that go through the towers at a time, with gradients: what the memory holds. The loss is of the whole batch all the
     /// same, and so are the gradients; more than a batch has means all at once. See `cached.rs`.
     pub micro_batch: usize,
+    /// Whether the blocks' activations are computed again on the way back instead of being kept: a third more work for a fraction
+    /// of the memory. See `checkpointed.rs`.
+    pub checkpointing: bool,
+    /// Towers that learn through low-rank factors alone.
+    pub lora: Option<Lora>,
     /// What stays as it is.
     pub locked: Locked,
     /// What the image tower's learning rate is, as a share of the schedule's. 1 trains both towers alike; less spares what
@@ -68,6 +81,22 @@ impl Locked {
 }
 
 impl TrainConfig {
+    /// What the optimiser moves of a model, with the number of elements: parameters, and in their place the low-rank factors
+    /// that learn for them.
+    #[must_use]
+    pub fn learning(&self, model: &ClipConfig) -> Vec<(String, usize)> {
+        let mut learning = Vec::new();
+        for (name, shape) in parameters(model) {
+            match self.lora {
+                _ if self.locked.holds(&name) => {}
+                Some(lora) if lora.adapts(&name) => learning.extend(lora.factors(&name, &shape)),
+                Some(lora) if lora.holds(&name) => {}
+                _ => learning.push((name, shape.iter().product())),
+            }
+        }
+        learning
+    }
+
     /// CLoVe's values for a run of `steps`.
     #[must_use]
     pub fn new(steps: usize) -> Self {
@@ -83,6 +112,8 @@ impl TrainConfig {
             loss: Loss::Clove,
             fused_loss: false,
             micro_batch: usize::MAX,
+            checkpointing: false,
+            lora: None,
             locked: Locked::default(),
             image_rate: 1.0,
         }
@@ -122,6 +153,7 @@ pub struct Trainer {
     model: ClipConfig,
     config: TrainConfig,
     optimizer: AdamW,
+    adapters: Option<Adapters>,
     step: usize,
     device: Device,
 }
@@ -132,6 +164,7 @@ impl Trainer {
     pub fn new(clip: Clip, model: ClipConfig, config: TrainConfig, device: &Device) -> Self {
         Self {
             clip: clip.train(),
+            adapters: config.lora.map(|lora| Adapters::new(lora, &model, device)),
             model,
             optimizer: AdamW::new(config.optimizer),
             config,
@@ -152,7 +185,8 @@ impl Trainer {
         self.step
     }
 
-    /// The loss of a batch and every parameter's gradient by name, without taking a step.
+    /// The loss of a batch and every gradient by its parameter's name (a factor's by its matrix's, with `.lora_down` or `.lora_up`),
+    /// without taking a step.
     ///
     /// # Errors
     /// When the device fails.
@@ -179,6 +213,7 @@ impl Trainer {
         self.optimizer.advance();
         let mut update = Update {
             optimizer: &mut self.optimizer,
+            adapters: self.adapters.as_mut(),
             gradients,
             learning_rate,
             image_rate: self.config.image_rate,
@@ -317,6 +352,7 @@ fn sum_of_squares(values: Tensor<1>) -> Tensor<1> {
 /// Applies the optimiser to every parameter that has a gradient.
 struct Update<'a> {
     optimizer: &'a mut AdamW,
+    adapters: Option<&'a mut Adapters>,
     gradients: NamedGradients,
     learning_rate: f64,
     image_rate: f64,
@@ -334,13 +370,24 @@ impl ModuleMapper for Update<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let name = self.path.join(".");
-        let Some(gradient) = self.gradients.take(&name) else {
-            return param;
-        };
         let learning_rate = if name.starts_with("image.") {
             self.learning_rate * self.image_rate
         } else {
             self.learning_rate
+        };
+        let moved = self.adapters.as_mut().and_then(|adapters| {
+            let (gradients, optimizer) = (&mut self.gradients, &mut *self.optimizer);
+            adapters.update(&name, gradients, optimizer, learning_rate)
+        });
+        if let Some(moved) = moved {
+            return param.map(|values| {
+                let values = values.inner();
+                let moved = moved.reshape(values.shape());
+                Tensor::from_inner(values + moved).require_grad()
+            });
+        }
+        let Some(gradient) = self.gradients.take(&name) else {
+            return param;
         };
         param.map(|values| {
             let values = values.inner();

@@ -2,37 +2,69 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::model::{Clip, TextBatch, TextConfig};
+use crate::model::{TextBatch, TextConfig};
 use crate::tokenizer::Encoding;
 
-/// Embeds `texts`, `[texts, embed]` in their order. A batch is as long as its longest text, so a few long captions make all the
+/// Texts that go through the tower together, and the place of each among all.
+pub(super) struct Pass {
+    pub places: Vec<usize>,
+    pub batch: TextBatch,
+}
+
+/// Divides `texts` into passes of the tower. A batch is as long as its longest text, so a few long captions make all the
 /// others as dear as they are; the long ones go through the tower by themselves where that saves enough.
-pub(super) fn embed(
-    clip: &Clip,
-    texts: &[Encoding],
-    config: &TextConfig,
-    device: &Device,
-) -> Tensor<2> {
+pub(super) fn passes(texts: &[Encoding], config: &TextConfig, device: &Device) -> Vec<Pass> {
     let lengths: Vec<usize> = texts
         .iter()
         .map(|text| TextBatch::tokens(text, config))
         .collect();
-    let mut order: Vec<usize> = (0..texts.len()).collect();
+    let pass = |places: Vec<usize>| {
+        let part: Vec<Encoding> = places.iter().map(|&text| texts[text].clone()).collect();
+        let batch = TextBatch::new(&part, config, device);
+        Pass { places, batch }
+    };
+    groups(&lengths).into_iter().map(pass).collect()
+}
+
+/// Puts the rows of passes, `[texts, embed]` one below the other, in the order of the texts.
+pub(super) fn in_order(rows: Tensor<2>, passes: &[Pass], device: &Device) -> Tensor<2> {
+    if passes.len() == 1 {
+        return rows;
+    }
+    let mut places = vec![0; rows.dims()[0]];
+    for (row, &text) in passes.iter().flat_map(|pass| &pass.places).enumerate() {
+        places[text] = row;
+    }
+    rows.select(0, index(&places, device))
+}
+
+/// Row numbers on a device.
+pub(super) fn index(places: &[usize], device: &Device) -> Tensor<1, Int> {
+    let places: Vec<i32> = places
+        .iter()
+        .map(|&place| i32::try_from(place).expect("a batch has far fewer than 2^31 texts"))
+        .collect();
+    let count = places.len();
+    Tensor::from_data(TensorData::new(places, [count]), device)
+}
+
+/// The passes of texts of these [`TextBatch::tokens`]: how many texts, and how many tokens each.
+pub(super) fn shapes(lengths: &[usize]) -> Vec<(usize, usize)> {
+    groups(lengths)
+        .iter()
+        .filter_map(|group| Some((group.len(), group.iter().map(|&text| lengths[text]).max()?)))
+        .collect()
+}
+
+/// Texts that go together, by their lengths.
+fn groups(lengths: &[usize]) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.sort_by_key(|&text| lengths[text]);
     let sorted: Vec<usize> = order.iter().map(|&text| lengths[text]).collect();
-    let Some(short) = worthwhile_split(&sorted) else {
-        return clip.embed_texts(TextBatch::new(texts, config, device));
-    };
-    let parts = [&order[..short], &order[short..]].map(|part| {
-        let part: Vec<Encoding> = part.iter().map(|&text| texts[text].clone()).collect();
-        clip.embed_texts(TextBatch::new(&part, config, device))
-    });
-    let mut places = vec![0_i32; texts.len()];
-    for (row, &text) in order.iter().enumerate() {
-        places[text] = i32::try_from(row).expect("a batch has far fewer than 2^31 texts");
+    match worthwhile_split(&sorted) {
+        None => vec![(0..lengths.len()).collect()],
+        Some(short) => vec![order[..short].to_vec(), order[short..].to_vec()],
     }
-    let places = TensorData::new(places, [texts.len()]);
-    Tensor::cat(parts.to_vec(), 0).select(0, Tensor::<1, Int>::from_data(places, device))
 }
 
 /// How many of the texts, in order of length, make the first of two batches; none where one batch is about as good.

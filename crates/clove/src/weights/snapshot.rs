@@ -84,6 +84,19 @@ impl Snapshot {
         &self.config
     }
 
+    /// The same model for texts of at most `context` tokens: the first rows of its text tower's position embedding, as CLoVe cuts it
+    /// before training and patching (Netflix/clove: src/training/utils.py:91-97). A longer context than the model's stays its own.
+    #[must_use]
+    pub fn with_context(mut self, context: usize) -> Self {
+        let text = &mut self.config.text;
+        text.context_length = text.context_length.min(context);
+        let elements = text.context_length * text.width;
+        if let Some(positions) = self.values.get_mut("text.position_embedding") {
+            positions.truncate(elements);
+        }
+        self
+    }
+
     /// How many numbers there are.
     #[must_use]
     pub fn elements(&self) -> usize {

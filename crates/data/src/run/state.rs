@@ -22,8 +22,11 @@ const STATE: &str = "state.json";
 /// The two moments of each parameter, by which their tensors' names begin.
 const MOMENTS: [&str; 2] = ["mean.", "square."];
 
-/// As [`TrainerState`] has them.
-type Moments = BTreeMap<String, [Vec<f32>; 2]>;
+/// The two low-rank factors of a matrix, where a run has them.
+const FACTORS: [&str; 2] = ["down.", "up."];
+
+/// As [`TrainerState`] has moments and factors.
+type Pairs = BTreeMap<String, [Vec<f32>; 2]>;
 
 /// What belongs to a model beside its weights.
 #[derive(Debug, Clone)]
@@ -91,24 +94,27 @@ pub fn write_state(
 ) -> Result<(), RunError> {
     write_model_dir(dir, &state.model, companions, Precision::F32)?;
     let path = dir.join(OPTIMIZER);
-    write_moments(&path, state).map_err(|source| RunError::Io { path, source })?;
+    write_optimizer(&path, state).map_err(|source| RunError::Io { path, source })?;
     let path = dir.join(STATE);
     let mut text = serde_json::to_string_pretty(position).expect("numbers and strings are JSON");
     text.push('\n');
     fs::write(&path, text).map_err(|source| RunError::Io { path, source })
 }
 
-fn write_moments(path: &Path, state: &TrainerState) -> io::Result<()> {
+fn write_optimizer(path: &Path, state: &TrainerState) -> io::Result<()> {
     let mut entries = Vec::new();
-    for (name, moments) in &state.moments {
-        for (prefix, values) in MOMENTS.iter().zip(moments) {
-            entries.push((format!("{prefix}{name}"), Dtype::F32, vec![values.len()]));
+    let kinds = [(MOMENTS, &state.moments), (FACTORS, &state.factors)];
+    for (prefixes, pairs) in kinds {
+        for (name, pair) in pairs {
+            for (prefix, values) in prefixes.iter().zip(pair) {
+                entries.push((format!("{prefix}{name}"), Dtype::F32, vec![values.len()]));
+            }
         }
     }
     let metadata = HashMap::from([("step".to_owned(), state.step.to_string())]);
     let file = BufWriter::new(File::create(path)?);
     let mut writer = TensorWriter::new(file, &entries, Some(metadata))?;
-    for values in state.moments.values().flatten() {
+    for values in kinds.iter().flat_map(|(_, pairs)| pairs.values().flatten()) {
         let bytes: Vec<u8> = values
             .iter()
             .flat_map(|value| value.to_le_bytes())
@@ -140,27 +146,35 @@ pub fn read_state(checkpoint: &Checkpoint) -> Result<(TrainerState, Position), R
     let mut weights = source.weights().map_err(of_model)?;
     let model = Snapshot::from_parameters(source.config(), &mut weights).map_err(of_model)?;
     let path = dir.join(OPTIMIZER);
-    let moments = read_moments(&path).map_err(|error| damaged(&path, error.to_string()))?;
+    let [moments, factors] =
+        read_optimizer(&path).map_err(|error| damaged(&path, error.to_string()))?;
     let state = TrainerState {
         step: position.step,
         model,
         moments,
+        factors,
     };
     Ok((state, position))
 }
 
-fn read_moments(path: &Path) -> Result<Moments, Box<dyn std::error::Error>> {
+/// Moments, and factors.
+fn read_optimizer(path: &Path) -> Result<[Pairs; 2], Box<dyn std::error::Error>> {
     let file: NamedReader = (path.display().to_string(), Box::new(File::open(path)?));
     let mut tensors = TensorFiles::open(vec![file])?;
     let names: Vec<String> = tensors.names().map(str::to_owned).collect();
-    let mut moments = Moments::new();
+    let mut found = [Pairs::new(), Pairs::new()];
     for name in names {
-        let found = MOMENTS
+        let place = [MOMENTS, FACTORS]
             .iter()
             .enumerate()
-            .find_map(|(which, prefix)| Some((which, name.strip_prefix(prefix)?)));
-        let Some((which, parameter)) = found else {
-            return Err(format!("the tensor `{name}` is no moment of a parameter").into());
+            .find_map(|(kind, prefixes)| {
+                let mut prefixes = prefixes.iter().enumerate();
+                prefixes.find_map(|(which, prefix)| Some((kind, which, name.strip_prefix(prefix)?)))
+            });
+        let Some((kind, which, parameter)) = place else {
+            return Err(
+                format!("the tensor `{name}` is no moment of a parameter, and no factor").into(),
+            );
         };
         let mut bytes = vec![0; tensors.bytes(&name).unwrap_or(0)];
         tensors.read_at(&name, 0, &mut bytes)?;
@@ -170,7 +184,7 @@ fn read_moments(path: &Path) -> Result<Moments, Box<dyn std::error::Error>> {
             _ => None,
         }
         .ok_or_else(|| format!("the tensor `{name}` isn't f32"))?;
-        moments.entry(parameter.to_owned()).or_default()[which] = values;
+        found[kind].entry(parameter.to_owned()).or_default()[which] = values;
     }
-    Ok(moments)
+    Ok(found)
 }

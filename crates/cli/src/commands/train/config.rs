@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clove::loss::{Loss, OwnNegatives};
 use clove::preprocess::RandomResizedCrop;
-use clove::train::{AdamWConfig, Locked, Schedule, TrainConfig};
+use clove::train::{AdamWConfig, Locked, Lora, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 /// Every key with its value: what run.toml holds, and what a resumed run must have again.
@@ -22,7 +22,12 @@ pub struct Config {
     pub optimizer: Optimizer,
     pub train: Training,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraSettings>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<Validation>,
+    /// GiB that a step may take. Of the machine, not of the run: it isn't in run.toml.
+    #[serde(skip)]
+    pub memory: Option<f64>,
 }
 
 /// Held-out pairs, and how often the model is tried on them.
@@ -45,6 +50,9 @@ pub struct Model {
     pub init: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shape: Option<PathBuf>,
+    /// Tokens of a text at most, where that's fewer than the model's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<usize>,
 }
 
 /// [`Model`], sorted out.
@@ -175,11 +183,21 @@ pub struct Optimizer {
     pub clip_norm: f64,
 }
 
+/// Low-rank adaptation.
+#[derive(Debug, Clone, Serialize)]
+pub struct LoraSettings {
+    pub rank: usize,
+    pub alpha: f64,
+    pub towers: Vec<Tower>,
+}
+
 #[derive(Debug, Clone, Serialize)]
 pub struct Training {
     pub steps: usize,
     pub batch: usize,
+    /// 0 where it's left to the memory, until [`super::memory`] has looked at that.
     pub micro_batch: usize,
+    pub checkpointing: bool,
     pub locked: Vec<Tower>,
     pub checkpoint_every: usize,
     pub keep: usize,
@@ -234,6 +252,14 @@ impl Config {
             },
             fused_loss: self.loss.fused,
             micro_batch: self.train.micro_batch,
+            checkpointing: self.train.checkpointing,
+            lora: self.lora.as_ref().map(|lora| Lora {
+                rank: lora.rank,
+                alpha: lora.alpha,
+                image: lora.towers.contains(&Tower::Image),
+                text: lora.towers.contains(&Tower::Text),
+                seed: self.seed,
+            }),
             locked: self.locked(),
             image_rate,
             ..TrainConfig::new(self.train.steps)

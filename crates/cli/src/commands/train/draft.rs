@@ -7,8 +7,8 @@ use clove::preprocess::RandomResizedCrop;
 use clove::train::{AdamWConfig, TrainConfig};
 
 use super::config::{
-    Config, Data, Kind, LossKind, LossSettings, Model, Negatives, Optimizer, Start, Style,
-    TextKind, Training, Validation,
+    Config, Data, Kind, LoraSettings, LossKind, LossSettings, Model, Negatives, Optimizer, Start,
+    Style, TextKind, Tower, Training, Validation,
 };
 use super::document::Document;
 
@@ -67,16 +67,23 @@ impl Draft {
         let training = Training {
             steps: steps.unwrap_or(0),
             batch,
+            // 0: what the memory holds.
             micro_batch: keys.get(
                 "train.micro_batch",
-                batch,
-                |pairs| (1..=batch).contains(&pairs),
-                "must be from 1 to train.batch",
+                0,
+                |pairs| (0..=batch).contains(&pairs),
+                "must be from 1 to train.batch, or 0 for what the memory holds",
             )?,
+            checkpointing: keys.take("train.checkpointing")?.unwrap_or(false),
             locked: keys.take("train.locked")?.unwrap_or_default(),
             checkpoint_every: keys.get("train.checkpoint_every", 500, any, "must be at least 1")?,
             keep: keys.get("train.keep", 2, any, "must be at least 1")?,
         };
+        let memory = keys.take("train.memory")?;
+        if memory.is_some_and(|gib: f64| !(gib > 0.0 && gib.is_finite())) {
+            return Err(keys.wrong("train.memory", "must be a number of GiB above 0"));
+        }
+        let lora = lora(keys, &training.locked)?;
         let validation = validation(keys, &data, training.checkpoint_every)?;
         document.finish()?;
         Ok(Self {
@@ -89,7 +96,9 @@ impl Draft {
                 loss,
                 optimizer,
                 train: training,
+                lora,
                 validation,
+                memory,
             },
             epochs: steps.is_none().then(|| epochs.unwrap_or(1.0)),
             warmup,
@@ -131,7 +140,49 @@ fn model(keys: &mut Document) -> Result<Model> {
             "is missing; give a model's directory, or \"scenes\" for the scene model that comes with the program",
         ));
     }
-    Ok(Model { init, shape })
+    let context = keys.take("model.context")?;
+    if context.is_some_and(|tokens| tokens < 2) {
+        let problem = "must be at least 2: start and end of text are two tokens";
+        return Err(keys.wrong("model.context", problem));
+    }
+    Ok(Model {
+        init,
+        shape,
+        context,
+    })
+}
+
+fn lora(keys: &mut Document, locked: &[Tower]) -> Result<Option<LoraSettings>> {
+    let Some(rank) = keys.take("lora.rank")? else {
+        keys.refuse(
+            &["lora.alpha", "lora.towers"],
+            "there are no low-rank factors without lora.rank",
+        )?;
+        return Ok(None);
+    };
+    if !(1..=1_024).contains(&rank) {
+        return Err(keys.wrong("lora.rank", "must be from 1 to 1024"));
+    }
+    let both = vec![Tower::Image, Tower::Text];
+    let towers: Vec<Tower> = keys.take("lora.towers")?.unwrap_or(both);
+    if towers.is_empty() {
+        return Err(keys.wrong("lora.towers", "must name \"image\", \"text\" or both"));
+    }
+    if towers.iter().any(|tower| locked.contains(tower)) {
+        let problem =
+            "names a tower that train.locked locks; it either learns by factors or not at all";
+        return Err(keys.wrong("lora.towers", problem));
+    }
+    Ok(Some(LoraSettings {
+        rank,
+        alpha: keys.get(
+            "lora.alpha",
+            1.0,
+            |alpha: f64| alpha > 0.0 && alpha.is_finite(),
+            "must be a number above 0",
+        )?,
+        towers,
+    }))
 }
 
 fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
@@ -420,7 +471,7 @@ mod tests {
             assert!(text.contains("arXiv "), "{}", path.display());
             count += 1;
         }
-        assert_eq!(count, 3);
+        assert_eq!(count, 6);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::samples::{Broken, Samples};
 use crate::parallel;
 
 /// Batches that wait for the trainer at most, beside the one that is being made.
-const STOCK: usize = 2;
+pub const STOCK: usize = 2;
 
 /// So many broken samples are borne with, whatever their share.
 const BORNE: u64 = 20;

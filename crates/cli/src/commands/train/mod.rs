@@ -5,6 +5,7 @@ mod config;
 mod document;
 mod draft;
 mod loader;
+mod memory;
 mod patching;
 mod samples;
 mod start;
@@ -44,7 +45,7 @@ pub fn run(args: &Train) -> Result<()> {
     let parts = Parts::open(&draft.config.model, draft.config.seed)?;
     let source = Source::open(&draft.config.data)
         .with_context(|| format!("the data of {}", args.config.display()))?;
-    let config = source.resolve(draft)?;
+    let mut config = source.resolve(draft)?;
     let validation = config
         .validation
         .as_ref()
@@ -62,12 +63,23 @@ pub fn run(args: &Train) -> Result<()> {
         parts.tokenizer.clone(),
         parts.preprocess.clone(),
     )?;
+    // Before the folder is made: without its device no run begins.
+    let device = if args.dry_run {
+        clove::device::open(args.device.device)?
+    } else {
+        model::open_device(args.device.device)?
+    };
+    if args.resume && config.train.micro_batch == 0 {
+        // As the run began, whatever memory there is now.
+        config.train.micro_batch = memory::chosen_before(&config.out.join("run.toml"))?;
+    }
+    plan.extend(memory::fit(&mut config, &parts, &samples, &device)?);
     if args.dry_run {
+        plan.insert(0, format!("device: {}", device.description));
         let plan = plan.into_iter().chain(cut(&samples, &parts));
         return dry_run(&config, plan, &samples);
     }
-    // Before the folder is made: without its device no run begins.
-    let device = model::open_device(args.device.device)?.device;
+    let device = device.device;
     let resolved = config.to_toml()?;
     let folder = if args.resume {
         RunFolder::resume(&config.out, &resolved)?
@@ -93,7 +105,7 @@ fn plan(config: &Config, parts: &Parts, source: &Source) -> Vec<String> {
     let (steps, batch) = (config.train.steps, config.train.batch);
     let epochs = (steps * batch) as f64 / source.len() as f64;
     let mut lines = vec![
-        format!("model: {}", parts.summary(config.locked())),
+        format!("model: {}", parts.summary(&config.train_config())),
         format!("data: {}", source.summary()),
         format!(
             "steps: {} of {} pairs each, which are {epochs:.2} epochs",

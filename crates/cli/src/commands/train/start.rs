@@ -10,7 +10,7 @@ use clove::lab;
 use clove::model::{Clip, ClipConfig};
 use clove::preprocess::Preprocess;
 use clove::tokenizer::Tokenizer;
-use clove::train::Locked;
+use clove::train::TrainConfig;
 use clove::weights::{ModelSource, Snapshot, parameters};
 use clove_data::run::Companions;
 use indicatif::HumanCount;
@@ -44,6 +44,19 @@ enum Weights {
 impl Parts {
     /// Opens the model; no weights are read yet, but those of a directory are seen to be there and of the right shapes.
     pub fn open(model: &config::Model, seed: u64) -> Result<Self> {
+        let mut parts = Self::open_whole(model, seed)?;
+        if let Some(context) = model.context {
+            let whole = parts.config.text.context_length;
+            if context > whole {
+                bail!("model.context: {context} tokens are more than the {whole} of the model");
+            }
+            parts.config.text.context_length = context;
+            parts.tokenizer = parts.tokenizer.with_context_length(context);
+        }
+        Ok(parts)
+    }
+
+    fn open_whole(model: &config::Model, seed: u64) -> Result<Self> {
         let (what, weights) = match model.start() {
             Start::Directory(dir) => {
                 let source = model::open(dir)?;
@@ -104,8 +117,12 @@ impl Parts {
     /// The model on a device.
     pub fn load(&self, device: &Device) -> Result<Clip> {
         Ok(match &self.weights {
-            Weights::Files(source) => source.load(device)?,
-            Weights::Pretrained => self.config.build(&mut lab::pretrained()?, device)?,
+            Weights::Files(source) if source.config() == &self.config => source.load(device)?,
+            Weights::Files(_) | Weights::Pretrained => {
+                let pretrained = self.pretrained()?;
+                let mut pretrained = pretrained.context("a pretrained model has weights")?;
+                self.config.build(&mut pretrained, device)?
+            }
             Weights::Random(seed) => self.config.init(*seed, device),
         })
     }
@@ -114,12 +131,13 @@ impl Parts {
     pub fn pretrained(&self) -> Result<Option<Snapshot>> {
         Ok(match &self.weights {
             Weights::Files(source) => Some(Snapshot::from_parameters(
-                &self.config,
+                source.config(),
                 &mut source.weights()?,
             )?),
             Weights::Pretrained => Some(lab::pretrained()?),
             Weights::Random(_) => None,
-        })
+        }
+        .map(|whole| whole.with_context(self.config.text.context_length)))
     }
 
     /// What lies beside the weights in a model's directory.
@@ -131,20 +149,28 @@ impl Parts {
     }
 
     /// In words, with the parameters that learn and those that don't.
-    pub fn summary(&self, locked: Locked) -> String {
-        let (mut all, mut held) = (0, 0);
-        for (name, shape) in parameters(&self.config) {
-            let elements = shape.iter().product::<usize>() as u64;
-            all += elements;
-            held += if locked.holds(&name) { elements } else { 0 };
+    pub fn summary(&self, config: &TrainConfig) -> String {
+        let shapes = parameters(&self.config);
+        let all: usize = shapes
+            .iter()
+            .map(|(_, shape)| shape.iter().product::<usize>())
+            .sum();
+        let held: usize = shapes
+            .iter()
+            .filter(|(name, _)| config.locked.holds(name))
+            .map(|(_, shape)| shape.iter().product::<usize>())
+            .sum();
+        let learning = config.learning(&self.config);
+        let learning: usize = learning.iter().map(|(_, elements)| elements).sum();
+        let what = format!("{}: {} parameters", self.what, HumanCount(all as u64));
+        let (learning, held) = (HumanCount(learning as u64), HumanCount(held as u64));
+        match config.lora {
+            None => format!("{what}, {learning} of them learn and {held} are locked"),
+            Some(lora) => format!(
+                "{what}, {held} of them are locked; {learning} numbers learn, low-rank factors (rank {}) among them",
+                lora.rank
+            ),
         }
-        format!(
-            "{}: {} parameters, {} of them learn and {} are locked",
-            self.what,
-            HumanCount(all),
-            HumanCount(all - held),
-            HumanCount(held)
-        )
     }
 
     /// The source, where it's a directory.
