@@ -27,7 +27,7 @@ pub fn fit(
     parts: &Parts,
     samples: &Samples,
     device: &OpenDevice,
-) -> Result<Vec<String>> {
+) -> Vec<String> {
     let lengths = lengths(config.train.batch, parts, samples);
     // On the CPU back end tensors lie beside the batches that are made ahead.
     let side = parts.config.image.image_size as u64;
@@ -124,7 +124,7 @@ pub fn fit(
                 .to_owned(),
         );
     }
-    Ok(lines)
+    lines
 }
 
 /// The memory that other programs leave, in bytes; `None` where the system doesn't tell it in Linux's way.

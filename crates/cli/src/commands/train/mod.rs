@@ -73,7 +73,7 @@ pub fn run(args: &Train) -> Result<()> {
         // As the run began, whatever memory there is now.
         config.train.micro_batch = memory::chosen_before(&config.out.join("run.toml"))?;
     }
-    plan.extend(memory::fit(&mut config, &parts, &samples, &device)?);
+    plan.extend(memory::fit(&mut config, &parts, &samples, &device));
     if args.dry_run {
         plan.insert(0, format!("device: {}", device.description));
         let plan = plan.into_iter().chain(cut(&samples, &parts));
