@@ -10,7 +10,7 @@
 use clove::device::{self, DeviceChoice};
 use clove::model::{ClipConfig, TextBatch};
 use clove::tokenizer::Encoding;
-use clove::train::{Batch, Estimate, Lora, TrainConfig, Trainer};
+use clove::train::{Batch, Compute, Estimate, Lora, TrainConfig, Trainer};
 use clove_random::Random;
 use peak_alloc::PeakAlloc;
 
@@ -86,6 +86,12 @@ fn a_step_takes_what_was_foretold() {
         ("deep", &deep, 48, with(|_| {})),
         ("few pairs of wide", &wide, 2, with(|_| {})),
         ("long in parts", &long, 24, with(|c| c.micro_batch = 6)),
+        (
+            "wide in half",
+            &wide,
+            16,
+            with(|c| c.compute = Compute::F16),
+        ),
         (
             "deep by blocks",
             &deep,

@@ -10,7 +10,7 @@ use crate::device::Device;
 use crate::preprocess::Preprocess;
 use crate::score::Scorer;
 use crate::tokenizer::Tokenizer;
-use crate::train::{StepReport, Trainer, TrainerState};
+use crate::train::{Compute, LossScale, StepReport, Trainer, TrainerState};
 use crate::weights::Snapshot;
 
 /// A scene model in training. What it sees at a step depends on the seed and the step alone.
@@ -41,6 +41,7 @@ impl Tuning {
             model: model.clone(),
             moments: BTreeMap::new(),
             factors: BTreeMap::new(),
+            loss_scale: LossScale::new(Compute::F32),
         };
         Self::resume(state, texts, recipe, seed, device)
     }

@@ -14,7 +14,7 @@ mod text;
 mod transformer;
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
 
 pub use config::{Activation, ClipConfig, ConfigError, ImageConfig, TextConfig};
 pub use image::ImageTower;
@@ -199,11 +199,16 @@ impl TextBatch {
     }
 }
 
-/// Divides each row of `[rows, width]` by its Euclidean length, as `torch.nn.functional.normalize` does.
+/// Divides each row of `[rows, width]` by its Euclidean length, as `torch.nn.functional.normalize` does. Rows of 16 bits become f32:
+/// what is compared needs the digits.
 #[must_use]
 pub fn normalise_rows(rows: Tensor<2>) -> Tensor<2> {
     /// PyTorch's default: a zero row stays zero instead of becoming NaN.
     const EPSILON: f32 = 1e-12;
+    let rows = match rows.dtype() {
+        DType::F16 | DType::BF16 => rows.cast(FloatDType::F32),
+        _ => rows,
+    };
     let length = rows.clone().square().sum_dim(1).sqrt().clamp_min(EPSILON);
     rows / length
 }

@@ -4,10 +4,10 @@
 //! 2.4; mlfoundations/open_clip: src/open_clip/transformer.py, `ResidualAttentionBlock`.
 
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
 use burn::tensor::activation;
 use burn::tensor::module::{attention, layer_norm};
 use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{DType, FloatDType, Tensor};
 
 use super::{Activation, Builder, Parameters};
 
@@ -65,12 +65,17 @@ impl LayerNorm {
     /// `[.., width]` to `[.., width]`.
     #[must_use]
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
-        layer_norm(
-            input,
-            self.weight.val(),
-            Some(self.bias.val()),
-            self.epsilon,
-        )
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        match input.dtype() {
+            DType::F16 | DType::BF16 => {
+                // Variances need more digits than 16 bits have.
+                let as_it_came = FloatDType::from(input.dtype());
+                let [weight, bias] = [weight, bias].map(|values| values.cast(FloatDType::F32));
+                let input = input.cast(FloatDType::F32);
+                layer_norm(input, weight, Some(bias), self.epsilon).cast(as_it_came)
+            }
+            _ => layer_norm(input, weight, Some(bias), self.epsilon),
+        }
     }
 }
 

@@ -9,9 +9,9 @@
 use std::ops::Range;
 
 use burn::module::Module as _;
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Gradients, Tensor, TensorData};
 
-use super::{Batch, Locked, NamedGradients, Trainer, texts};
+use super::{Batch, Compute, Locked, NamedGradients, Trainer, texts};
 use crate::loss::{Embedded, Loss};
 use crate::model::Clip;
 use crate::tokenizer::Encoding;
@@ -81,14 +81,15 @@ impl Trainer {
     /// The loss of a batch, `[1]`, and every gradient by name; without autodiff.
     pub(super) fn differentiate(&self, batch: &Batch) -> (Tensor<1>, NamedGradients) {
         let pairs = batch.texts.len();
+        let clip = self.config.compute.copy(&self.clip);
         if self.config.micro_batch < pairs || self.config.checkpointing {
-            return self.differentiate_in_parts(batch);
+            return self.differentiate_in_parts(&clip, batch);
         }
         let learning = Towers::learning(self.config.locked);
-        let learning = self.embed(&self.clip, batch, 0..pairs, learning);
+        let learning = self.embed(&clip, batch, 0..pairs, learning);
         // Without a graph there's nothing to go back through.
         let locked = Towers::locked(self.config.locked);
-        let locked = self.embed(&self.clip.valid(), batch, 0..pairs, locked);
+        let locked = self.embed(&clip.valid(), batch, 0..pairs, locked);
         let constant = |tensor: Option<Tensor<2>>| tensor.map(Tensor::from_inner);
         let locked = Part {
             images: constant(locked.images),
@@ -96,20 +97,35 @@ impl Trainer {
             negatives: constant(locked.negatives),
         };
         let loss = self.loss(learning.or(locked), batch);
-        let gradients = self.collect(loss.backward());
+        let gradients = self.collect(&clip, self.scaled(loss.clone()).backward());
         (loss.inner(), gradients)
     }
 
-    /// The gradients that a backward pass left, by name.
-    pub(super) fn collect(&self, gradients: Gradients) -> NamedGradients {
-        let mut gradients = NamedGradients::collect(&self.clip, gradients);
+    /// A loss as one goes back from it.
+    fn scaled(&self, loss: Tensor<1>) -> Tensor<1> {
+        if self.loss_scale.factor == 1.0 {
+            loss
+        } else {
+            loss * self.loss_scale.factor
+        }
+    }
+
+    /// The gradients that a backward pass left in `clip`, by name.
+    pub(super) fn collect(&self, clip: &Clip, gradients: Gradients) -> NamedGradients {
+        let mut gradients = NamedGradients::collect(clip, gradients);
+        if self.config.compute != Compute::F32 {
+            let factor = self.loss_scale.factor.recip();
+            for (_, gradient) in &mut gradients.0 {
+                *gradient = gradient.clone().cast(FloatDType::F32) * factor;
+            }
+        }
         if let Some(adapters) = &self.adapters {
             adapters.reduce(&mut gradients);
         }
         gradients
     }
 
-    fn differentiate_in_parts(&self, batch: &Batch) -> (Tensor<1>, NamedGradients) {
+    fn differentiate_in_parts(&self, clip: &Clip, batch: &Batch) -> (Tensor<1>, NamedGradients) {
         let pairs = batch.texts.len();
         let size = self.config.micro_batch.max(1);
         let parts: Vec<Range<usize>> = (0..pairs)
@@ -120,12 +136,12 @@ impl Trainer {
         // Where there's one part, what it needs on the way back is kept on the way there.
         let mut kept = None;
         let embedded: Vec<Part> = if self.config.checkpointing && parts.len() == 1 {
-            let (part, of_part) = self.embed_and_keep(batch, 0..pairs, learning);
+            let (part, of_part) = self.embed_and_keep(clip, batch, 0..pairs, learning);
             kept = Some(of_part);
             let locked = Towers::locked(self.config.locked);
-            vec![part.or(self.embed(&self.clip.valid(), batch, 0..pairs, locked))]
+            vec![part.or(self.embed(&clip.valid(), batch, 0..pairs, locked))]
         } else {
-            let valid = self.clip.valid();
+            let valid = clip.valid();
             parts
                 .iter()
                 .map(|part| self.embed(&valid, batch, part.clone(), BOTH))
@@ -155,11 +171,11 @@ impl Trainer {
         let [images, texts, negatives] =
             [&leaves.images, &leaves.texts, &leaves.negatives].map(Clone::clone);
         let loss = self.loss(leaves, batch);
-        let gradients = loss.backward();
+        let gradients = self.scaled(loss.clone()).backward();
         let by = [images, texts, negatives]
             .map(|leaf| leaf.and_then(|leaf: Tensor<2>| leaf.grad(&gradients)));
         // Of the parameters only the scale has had a part in it so far.
-        let mut total = self.collect(gradients);
+        let mut total = self.collect(clip, gradients);
 
         let mut first = [0; 3];
         for (range, rows) in parts.into_iter().zip(rows) {
@@ -176,12 +192,12 @@ impl Trainer {
             if self.config.checkpointing {
                 let kept = kept
                     .take()
-                    .unwrap_or_else(|| self.embed_and_keep(batch, range, learning).1);
-                self.go_back(kept, by, &mut total);
+                    .unwrap_or_else(|| self.embed_and_keep(clip, batch, range, learning).1);
+                self.go_back(clip, kept, by, &mut total);
             } else {
-                let part = self.embed(&self.clip, batch, range, learning);
+                let part = self.embed(clip, batch, range, learning);
                 if let Some(sum) = part.dot(by) {
-                    total.add(self.collect(sum.backward()));
+                    total.add(self.collect(clip, sum.backward()));
                 }
             }
             for (first, rows) in first.iter_mut().zip(rows) {
@@ -235,10 +251,13 @@ impl Trainer {
         let side = self.model.image.image_size;
         let each = 3 * side * side;
         let pixels = batch.pixels[range.start * each..range.end * each].to_vec();
-        Tensor::from_data(
-            TensorData::new(pixels, [range.len(), 3, side, side]),
-            device,
-        )
+        let pixels = TensorData::new(pixels, [range.len(), 3, side, side]);
+        let pixels = Tensor::<4>::from_data(pixels, device);
+        if self.config.compute == Compute::F32 {
+            pixels
+        } else {
+            pixels.cast(self.config.compute.dtype())
+        }
     }
 
     /// The loss of a whole batch.

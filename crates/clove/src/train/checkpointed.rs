@@ -87,11 +87,12 @@ impl Trainer {
     /// As [`Self::embed`] without autodiff, with what is needed for going back.
     pub(super) fn embed_and_keep(
         &self,
+        clip: &Clip,
         batch: &Batch,
         range: Range<usize>,
         towers: Towers,
     ) -> (Part, Vec<Kept>) {
-        let clip = self.clip.valid();
+        let clip = clip.valid();
         let device = clip.logit_scale.val().device();
         let mut all_kept = Vec::new();
         let mut part = Part::default();
@@ -120,7 +121,13 @@ impl Trainer {
     }
 
     /// Adds the gradients of what was kept to `total`, where `by` are those by its embeddings.
-    pub(super) fn go_back(&self, kept: Vec<Kept>, by: Part, total: &mut NamedGradients) {
+    pub(super) fn go_back(
+        &self,
+        clip: &Clip,
+        kept: Vec<Kept>,
+        by: Part,
+        total: &mut NamedGradients,
+    ) {
         let by_texts: Vec<Tensor<2>> = by.texts.into_iter().chain(by.negatives).collect();
         let by_texts = (!by_texts.is_empty()).then(|| Tensor::cat(by_texts, 0));
         for kept in kept {
@@ -132,36 +139,36 @@ impl Trainer {
                 }),
             };
             if let Some(by) = by {
-                self.go_back_through(kept, by, total);
+                self.go_back_through(clip, kept, by, total);
             }
         }
     }
 
-    fn go_back_through(&self, kept: Kept, by: Tensor<2>, total: &mut NamedGradients) {
+    fn go_back_through(&self, clip: &Clip, kept: Kept, by: Tensor<2>, total: &mut NamedGradients) {
         let Kept {
             input,
             mut entering,
             ..
         } = kept;
         let input = input.with_autodiff();
-        let clip = &self.clip;
         let last = entering.pop().expect("the head's was put there");
-        let mut by = self.leave(last, total, |hidden| {
+        let mut by = self.leave(clip, last, total, |hidden| {
             (input.head(clip, hidden) * Tensor::from_inner(by)).sum()
         });
         for block in input.blocks(clip).iter().rev() {
             let last = entering.pop().expect("each block's was put there");
-            by = self.leave(last, total, |hidden| {
+            by = self.leave(clip, last, total, |hidden| {
                 (block.forward(hidden) * Tensor::from_inner(by)).sum()
             });
         }
         let sum = (input.stem(clip) * Tensor::from_inner(by)).sum();
-        total.add(self.collect(sum.backward()));
+        total.add(self.collect(clip, sum.backward()));
     }
 
     /// Adds the gradients of a sum of what comes out of a part of a tower, and gives those by what goes in.
     fn leave(
         &self,
+        clip: &Clip,
         entering: Tensor<3>,
         total: &mut NamedGradients,
         sum: impl FnOnce(Tensor<3>) -> Tensor<1>,
@@ -171,7 +178,7 @@ impl Trainer {
         let by = entering
             .grad_remove(&mut gradients)
             .expect("what comes out depends on what goes in");
-        total.add(self.collect(gradients));
+        total.add(self.collect(clip, gradients));
         by
     }
 }

@@ -3,7 +3,7 @@
 //! What autodiff keeps of a block was measured on burn 0.22.1's CPU back end, over widths, heads, tokens and perceptrons
 //! (tests/tests/memory.rs): the sum below is within a few hundredths of it. A GPU's fused operations keep no more.
 
-use super::{TrainConfig, texts};
+use super::{Compute, TrainConfig, texts};
 use crate::loss::Loss;
 use crate::model::{Activation, ClipConfig};
 use crate::weights::parameters;
@@ -39,22 +39,25 @@ impl Estimate {
 
         let weights = Weights::new(model, config);
         let embeddings: usize = lengths.iter().map(|texts| 1 + texts.len()).sum::<usize>();
-        let embeddings = 2 * embeddings * model.embed_dim;
-        let logits = logits(config, lengths);
+        let embeddings = FULL * 2 * embeddings * model.embed_dim;
+        let logits = FULL * logits(config, lengths);
+        let learning = FULL * weights.learning;
+        let dense = FULL * weights.dense;
+        // Of half precision, beside the weights that learn.
+        let copy = match config.compute {
+            Compute::F32 => 0,
+            half => half.bytes() as usize * weights.all,
+        };
 
         // On the way back: what is kept for it, gradients as they come, and the sum of those that earlier parts left.
-        let before = if is_cached { weights.learning } else { 0 };
+        let before = if is_cached { learning } else { 0 };
         let (kept, gradients, backward) = if config.checkpointing {
             let kept = by_blocks(&passes);
-            (kept, weights.learning, before.max(weights.block) + kept)
+            (kept, learning, before.max(FULL * weights.block) + kept)
         } else {
             let kept = passes.iter().map(Pass::kept).sum::<usize>();
             let passing = passes.iter().map(Pass::passing).max().unwrap_or(0);
-            (
-                kept,
-                weights.dense,
-                before + kept.max(weights.dense) + passing,
-            )
+            (kept, dense, before + kept.max(dense) + passing)
         };
         // In caching the loss stands by itself, with the towers empty.
         let loss = if is_cached || config.checkpointing {
@@ -62,28 +65,28 @@ impl Estimate {
         } else {
             LOGITS * logits
         };
-        let update = weights.learning + weights.moved + 3 * weights.largest;
-        let working = (backward + loss).max(LOGITS * logits).max(update) + embeddings;
+        let update = learning + FULL * (weights.moved + 3 * weights.largest);
+        let working = (backward + loss + copy).max(LOGITS * logits).max(update) + embeddings;
 
-        let held = weights.all + 2 * weights.learning;
-        let bytes = |numbers: usize| numbers as u64 * 4;
+        let (all, moments) = (FULL * weights.all, 2 * learning);
+        let largest = passes
+            .iter()
+            .map(Pass::largest)
+            .chain([FULL * weights.largest, logits])
+            .max();
         Self {
-            parameters: bytes(weights.all),
-            moments: bytes(2 * weights.learning),
-            gradients: bytes(gradients),
-            activations: bytes(kept + loss),
-            total: bytes(held + working),
-            largest: bytes(
-                passes
-                    .iter()
-                    .map(Pass::largest)
-                    .chain([weights.largest, logits])
-                    .max()
-                    .unwrap_or(0),
-            ),
+            parameters: (all + copy) as u64,
+            moments: moments as u64,
+            gradients: gradients as u64,
+            activations: (kept + loss) as u64,
+            total: (all + moments + working) as u64,
+            largest: largest.unwrap_or(0) as u64,
         }
     }
 }
+
+/// Bytes of a number of the weights that learn, of gradients and of losses.
+const FULL: usize = 4;
 
 /// What is held on the way back through one pass after the other, block by block: what goes into the blocks that are still to come,
 /// one block's activations, and the gradients of those that were.
@@ -94,8 +97,8 @@ fn by_blocks(passes: &[Pass]) -> usize {
     for pass in passes {
         let tower = &mut found[usize::from(pass.pixels > 0)];
         // Of the texts' second pass they're added to those of the first.
-        let new = pass.learning - *tower;
-        *tower = pass.learning;
+        let new = FULL * pass.learning - *tower;
+        *tower = FULL * pass.learning;
         let gradients: usize = found.iter().sum();
         let others = to_come - pass.entering();
         let at_first = gradients - new + to_come;
@@ -194,6 +197,8 @@ struct Pass {
     activation: Activation,
     /// What the optimiser moves of the tower.
     learning: usize,
+    /// Bytes of a number in the tower.
+    bytes: usize,
 }
 
 /// The passes of pairs through the towers that learn.
@@ -204,6 +209,7 @@ fn passes(model: &ClipConfig, config: &TrainConfig, lengths: &[Vec<usize>]) -> V
         let of_tower = all.filter(|(name, _)| name.starts_with(tower));
         of_tower.map(|(_, elements)| elements).sum()
     };
+    let bytes = config.compute.bytes() as usize;
     let mut passes = Vec::new();
     if !config.locked.image {
         passes.push(Pass {
@@ -216,6 +222,7 @@ fn passes(model: &ClipConfig, config: &TrainConfig, lengths: &[Vec<usize>]) -> V
             pixels: lengths.len() * 3 * image.image_size * image.image_size,
             activation: image.activation,
             learning: learning("image."),
+            bytes,
         });
     }
     if !config.locked.text {
@@ -240,11 +247,13 @@ fn passes(model: &ClipConfig, config: &TrainConfig, lengths: &[Vec<usize>]) -> V
             pixels: 0,
             activation: text.activation,
             learning,
+            bytes,
         }));
     }
     passes
 }
 
+/// All in bytes.
 impl Pass {
     /// What autodiff keeps of a block.
     fn block(&self) -> usize {
@@ -253,12 +262,15 @@ impl Pass {
             Activation::Gelu => 2 * self.hidden,
             Activation::QuickGelu => 4 * self.hidden,
         };
-        self.all_tokens * (10 * self.width + perceptron + 3 * self.heads * self.tokens)
+        // Layer norms stay in 32 bits.
+        let norms = 2 * self.width;
+        let others = 8 * self.width + perceptron + 3 * self.heads * self.tokens;
+        self.all_tokens * (FULL * norms + self.bytes * others)
     }
 
     /// What autodiff keeps of what is below the blocks.
     fn stem(&self) -> usize {
-        2 * self.pixels + 3 * self.all_tokens * self.width
+        self.bytes * (2 * self.pixels + 3 * self.all_tokens * self.width)
     }
 
     /// What autodiff keeps of the tower.
@@ -268,17 +280,17 @@ impl Pass {
 
     /// What goes into the blocks, and the pixels.
     fn entering(&self) -> usize {
-        2 * self.pixels + (self.layers + 1) * self.all_tokens * self.width
+        self.bytes * (2 * self.pixels + (self.layers + 1) * self.all_tokens * self.width)
     }
 
     /// What comes and goes within a block's backward pass.
     fn passing(&self) -> usize {
-        2 * self.all_tokens * self.hidden
+        self.bytes * 2 * self.all_tokens * self.hidden
     }
 
     fn largest(&self) -> usize {
         let hidden = self.all_tokens * self.hidden.max(3 * self.width);
         let attention = self.all_tokens * self.heads * self.tokens;
-        hidden.max(attention).max(self.pixels)
+        self.bytes * hidden.max(attention).max(self.pixels)
     }
 }

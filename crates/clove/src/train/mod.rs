@@ -6,6 +6,7 @@
 mod adamw;
 mod cached;
 mod checkpointed;
+mod compute;
 mod lora;
 mod memory;
 mod order;
@@ -17,6 +18,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor};
 
 pub use adamw::{AdamW, AdamWConfig};
+pub use compute::{Compute, LossScale};
 pub use lora::Lora;
 pub use memory::Estimate;
 pub use order::Order;
@@ -53,6 +55,8 @@ pub struct TrainConfig {
     /// Whether the blocks' activations are computed again on the way back instead of being kept: a third more work for a fraction
     /// of the memory. See `checkpointed.rs`.
     pub checkpointing: bool,
+    /// What the towers are computed in. A device must do so: [`Compute::runs_on`].
+    pub compute: Compute,
     /// Towers that learn through low-rank factors alone.
     pub lora: Option<Lora>,
     /// What stays as it is.
@@ -113,6 +117,7 @@ impl TrainConfig {
             fused_loss: false,
             micro_batch: usize::MAX,
             checkpointing: false,
+            compute: Compute::F32,
             lora: None,
             locked: Locked::default(),
             image_rate: 1.0,
@@ -154,6 +159,7 @@ pub struct Trainer {
     config: TrainConfig,
     optimizer: AdamW,
     adapters: Option<Adapters>,
+    loss_scale: LossScale,
     step: usize,
     device: Device,
 }
@@ -167,6 +173,7 @@ impl Trainer {
             adapters: config.lora.map(|lora| Adapters::new(lora, &model, device)),
             model,
             optimizer: AdamW::new(config.optimizer),
+            loss_scale: LossScale::new(config.compute),
             config,
             step: 0,
             device: device.clone().autodiff(),
@@ -202,11 +209,21 @@ impl Trainer {
     pub async fn step(&mut self, batch: &Batch) -> Result<StepReport, ScoreError> {
         let learning_rate = self.config.schedule.at(self.step);
         let logit_scale = self.clip.logit_scale.val().inner();
-        let (loss, mut gradients) = self.differentiate(batch);
-        gradients
-            .0
-            .retain(|(name, _)| !self.config.locked.holds(name));
-        let norm = gradients.norm(&self.device);
+        let (loss, mut gradients, norm) = loop {
+            let (loss, mut gradients) = self.differentiate(batch);
+            gradients
+                .0
+                .retain(|(name, _)| !self.config.locked.holds(name));
+            let norm = gradients.norm(&self.device);
+            // Without a factor that could be too large, nobody waits for the device here.
+            if self.loss_scale.factor <= 1.0
+                || read_back(norm.clone()).await?[0].is_finite()
+                || !self.loss_scale.shrink()
+            {
+                break (loss, gradients, norm);
+            }
+        };
+        self.loss_scale.grow(self.config.compute);
         if let Some(largest) = self.config.clip_norm {
             gradients.shorten(&norm, largest);
         }

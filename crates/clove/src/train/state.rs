@@ -6,7 +6,7 @@ use burn::module::Module as _;
 use burn::tensor::{Device, Tensor, TensorData};
 use thiserror::Error;
 
-use super::{AdamW, Adapters, Lora, TrainConfig, Trainer};
+use super::{AdamW, Adapters, Lora, LossScale, TrainConfig, Trainer};
 use crate::model::ClipConfig;
 use crate::score::{ScoreError, read_back};
 use crate::weights::{Snapshot, parameters};
@@ -23,6 +23,8 @@ pub struct TrainerState {
     pub moments: BTreeMap<String, [Vec<f32>; 2]>,
     /// Low-rank factors, `[rank, in]` and `[out, rank]`, flattened, by their matrix's name; none without [`super::Lora`].
     pub factors: BTreeMap<String, [Vec<f32>; 2]>,
+    /// Of the loss.
+    pub loss_scale: LossScale,
 }
 
 /// Why a run can't be taken up again.
@@ -60,6 +62,7 @@ impl Trainer {
             model: Snapshot::of(&self.model(), &self.model).await?,
             moments,
             factors,
+            loss_scale: self.loss_scale,
         })
     }
 
@@ -78,6 +81,7 @@ impl Trainer {
             model: mut snapshot,
             mut moments,
             factors,
+            loss_scale,
         } = state;
         let mut differences = Vec::new();
         let mut restored = Vec::new();
@@ -129,6 +133,10 @@ impl Trainer {
             model,
             optimizer: AdamW::restore(config.optimizer, steps, restored),
             adapters,
+            loss_scale: match step {
+                0 => LossScale::new(config.compute),
+                _ => loss_scale,
+            },
             config,
             step,
             device: device.clone().autodiff(),

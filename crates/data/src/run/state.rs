@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use clove::preprocess::Preprocess;
-use clove::train::TrainerState;
+use clove::train::{Compute, LossScale, TrainerState};
 use clove::weights::{
     Directory, Dtype, ModelSource, NamedReader, Precision, Snapshot, TensorFiles, TensorWriter,
     WeightsError, decode_f32,
@@ -24,6 +24,9 @@ const MOMENTS: [&str; 2] = ["mean.", "square."];
 
 /// The two low-rank factors of a matrix, where a run has them.
 const FACTORS: [&str; 2] = ["down.", "up."];
+
+/// The factor on the loss and the steps that it has held, where a run in f16 has one.
+const LOSS_SCALE: &str = "loss_scale";
 
 /// As [`TrainerState`] has moments and factors.
 type Pairs = BTreeMap<String, [Vec<f32>; 2]>;
@@ -111,6 +114,12 @@ fn write_optimizer(path: &Path, state: &TrainerState) -> io::Result<()> {
             }
         }
     }
+    let LossScale { factor, steps } = state.loss_scale;
+    // A step count is exact in f32: it's far below 2^24.
+    let loss_scale = (factor != 1.0).then(|| vec![factor, steps as f32]);
+    if loss_scale.is_some() {
+        entries.push((LOSS_SCALE.to_owned(), Dtype::F32, vec![2]));
+    }
     let metadata = HashMap::from([("step".to_owned(), state.step.to_string())]);
     let file = BufWriter::new(File::create(path)?);
     let mut writer = TensorWriter::new(file, &entries, Some(metadata))?;
@@ -146,24 +155,48 @@ pub fn read_state(checkpoint: &Checkpoint) -> Result<(TrainerState, Position), R
     let mut weights = source.weights().map_err(of_model)?;
     let model = Snapshot::from_parameters(source.config(), &mut weights).map_err(of_model)?;
     let path = dir.join(OPTIMIZER);
-    let [moments, factors] =
+    let ([moments, factors], loss_scale) =
         read_optimizer(&path).map_err(|error| damaged(&path, error.to_string()))?;
     let state = TrainerState {
         step: position.step,
         model,
         moments,
         factors,
+        loss_scale,
     };
     Ok((state, position))
 }
 
-/// Moments, and factors.
-fn read_optimizer(path: &Path) -> Result<[Pairs; 2], Box<dyn std::error::Error>> {
+/// Moments, low-rank factors, and the factor on the loss.
+fn read_optimizer(path: &Path) -> Result<([Pairs; 2], LossScale), Box<dyn std::error::Error>> {
     let file: NamedReader = (path.display().to_string(), Box::new(File::open(path)?));
     let mut tensors = TensorFiles::open(vec![file])?;
     let names: Vec<String> = tensors.names().map(str::to_owned).collect();
+    let mut read = |name: &str| {
+        let mut bytes = vec![0; tensors.bytes(name).unwrap_or(0)];
+        tensors.read_at(name, 0, &mut bytes)?;
+        let mut values = vec![0.0; bytes.len() / 4];
+        match tensors.info(name) {
+            Some((Dtype::F32, _)) => decode_f32(Dtype::F32, &bytes, &mut values),
+            _ => None,
+        }
+        .ok_or_else(|| format!("the tensor `{name}` isn't f32"))?;
+        Ok::<_, Box<dyn std::error::Error>>(values)
+    };
     let mut found = [Pairs::new(), Pairs::new()];
+    let mut loss_scale = LossScale::new(Compute::F32);
     for name in names {
+        let values = read(&name)?;
+        if name == LOSS_SCALE {
+            let [factor, steps] = values[..] else {
+                return Err(format!("the tensor `{name}` hasn't two numbers").into());
+            };
+            loss_scale = LossScale {
+                factor,
+                steps: steps as u32,
+            };
+            continue;
+        }
         let place = [MOMENTS, FACTORS]
             .iter()
             .enumerate()
@@ -172,19 +205,10 @@ fn read_optimizer(path: &Path) -> Result<[Pairs; 2], Box<dyn std::error::Error>>
                 prefixes.find_map(|(which, prefix)| Some((kind, which, name.strip_prefix(prefix)?)))
             });
         let Some((kind, which, parameter)) = place else {
-            return Err(
-                format!("the tensor `{name}` is no moment of a parameter, and no factor").into(),
-            );
+            let problem = format!("the tensor `{name}` is no moment of a parameter, and no factor");
+            return Err(problem.into());
         };
-        let mut bytes = vec![0; tensors.bytes(&name).unwrap_or(0)];
-        tensors.read_at(&name, 0, &mut bytes)?;
-        let mut values = vec![0.0; bytes.len() / 4];
-        match tensors.info(&name) {
-            Some((Dtype::F32, _)) => decode_f32(Dtype::F32, &bytes, &mut values),
-            _ => None,
-        }
-        .ok_or_else(|| format!("the tensor `{name}` isn't f32"))?;
         found[kind].entry(parameter.to_owned()).or_default()[which] = values;
     }
-    Ok(found)
+    Ok((found, loss_scale))
 }

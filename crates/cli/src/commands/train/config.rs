@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clove::loss::{Loss, OwnNegatives};
 use clove::preprocess::RandomResizedCrop;
-use clove::train::{AdamWConfig, Locked, Lora, Schedule, TrainConfig};
+use clove::train::{AdamWConfig, Compute, Locked, Lora, Schedule, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 /// Every key with its value: what run.toml holds, and what a resumed run must have again.
@@ -198,9 +198,19 @@ pub struct Training {
     /// 0 where it's left to the memory, until [`super::memory`] has looked at that.
     pub micro_batch: usize,
     pub checkpointing: bool,
+    pub precision: Precision,
     pub locked: Vec<Tower>,
     pub checkpoint_every: usize,
     pub keep: usize,
+}
+
+/// What the towers are computed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    F32,
+    F16,
+    Bf16,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -253,6 +263,11 @@ impl Config {
             fused_loss: self.loss.fused,
             micro_batch: self.train.micro_batch,
             checkpointing: self.train.checkpointing,
+            compute: match self.train.precision {
+                Precision::F32 => Compute::F32,
+                Precision::F16 => Compute::F16,
+                Precision::Bf16 => Compute::Bf16,
+            },
             lora: self.lora.as_ref().map(|lora| Lora {
                 rank: lora.rank,
                 alpha: lora.alpha,

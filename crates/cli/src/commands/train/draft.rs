@@ -7,8 +7,8 @@ use clove::preprocess::RandomResizedCrop;
 use clove::train::{AdamWConfig, TrainConfig};
 
 use super::config::{
-    Config, Data, Kind, LoraSettings, LossKind, LossSettings, Model, Negatives, Optimizer, Start,
-    Style, TextKind, Tower, Training, Validation,
+    Config, Data, Kind, LoraSettings, LossKind, LossSettings, Model, Negatives, Optimizer,
+    Precision, Start, Style, TextKind, Tower, Training, Validation,
 };
 use super::document::Document;
 
@@ -75,6 +75,7 @@ impl Draft {
                 "must be from 1 to train.batch, or 0 for what the memory holds",
             )?,
             checkpointing: keys.take("train.checkpointing")?.unwrap_or(false),
+            precision: keys.take("train.precision")?.unwrap_or(Precision::F32),
             locked: keys.take("train.locked")?.unwrap_or_default(),
             checkpoint_every: keys.get("train.checkpoint_every", 500, any, "must be at least 1")?,
             keep: keys.get("train.keep", 2, any, "must be at least 1")?,

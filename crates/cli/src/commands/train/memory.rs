@@ -36,7 +36,13 @@ pub fn fit(
     let estimate = |config: &Config, pairs: usize| {
         let mut settings = config.train_config();
         settings.micro_batch = pairs;
-        Estimate::new(&parts.config, &settings, &lengths)
+        let mut estimate = Estimate::new(&parts.config, &settings, &lengths);
+        if !device.is_gpu {
+            // A checkpoint is read back into the same memory before it's written.
+            let saving = 2 * (estimate.parameters + estimate.moments);
+            estimate.total = estimate.total.max(saving);
+        }
+        estimate
     };
     let (room, whose) = match config.memory {
         Some(gib) => (Some((gib * GIB) as u64), "train.memory"),

@@ -69,6 +69,13 @@ pub fn run(args: &Train) -> Result<()> {
     } else {
         model::open_device(args.device.device)?
     };
+    if !config.train_config().compute.runs_on(&device.device) {
+        bail!(
+            "train.precision: {} doesn't compute in {:?}; use \"f32\"",
+            device.description,
+            config.train.precision
+        );
+    }
     if args.resume && config.train.micro_batch == 0 {
         // As the run began, whatever memory there is now.
         config.train.micro_batch = memory::chosen_before(&config.out.join("run.toml"))?;

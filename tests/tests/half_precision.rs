@@ -1,0 +1,134 @@
+//! Guards training in half precision: gradients near those of full precision, overflow that costs no batch, and runs that go on.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "in a test a panic is how failure is reported"
+)]
+
+use burn::tensor::Device;
+use clove::lab::{Texts, config, preprocess, pretrained, tokenizer};
+use clove::score::read_back;
+use clove::train::{Batch, Compute, LossScale, TrainConfig, Trainer, TrainerState};
+use clove_scenes::Style;
+use clove_tests::devices;
+
+/// Of the whole gradient's length. Half a unit in the last place is 2^-11 in f16 and 2^-8 in bf16; a tower rounds some hundred times, with
+/// signs that go both ways.
+const NEAR: [(Compute, f64); 2] = [(Compute::F16, 0.02), (Compute::Bf16, 0.15)];
+
+fn batch() -> Batch {
+    let texts = Texts::Captions {
+        style: Some(Style::Mixed),
+        negatives: 1,
+    };
+    texts.batch(5, 0, 8, &tokenizer().unwrap(), &preprocess().unwrap())
+}
+
+fn settings(compute: Compute) -> TrainConfig {
+    let mut config = TrainConfig::new(20);
+    config.schedule.peak = 1e-4;
+    config.compute = compute;
+    config
+}
+
+fn trainer(settings: TrainConfig, device: &Device) -> Trainer {
+    let shape = config(&tokenizer().unwrap());
+    let clip = shape.build(&mut pretrained().unwrap(), device).unwrap();
+    Trainer::new(clip, shape, settings, device)
+}
+
+fn gradients(mut settings: TrainConfig, device: &Device) -> (f32, Vec<f64>) {
+    // A step that moves nothing finds the factor.
+    settings.schedule.peak = 0.0;
+    let mut trainer = trainer(settings, device);
+    train(&mut trainer, 1);
+    let (loss, gradients) = pollster::block_on(trainer.gradients(&batch())).unwrap();
+    let mut names: Vec<&str> = gradients.names().collect();
+    names.sort_unstable();
+    let all = names.into_iter().flat_map(|name| {
+        let values = gradients.get(name).unwrap();
+        pollster::block_on(read_back(values)).unwrap()
+    });
+    (loss, all.map(f64::from).collect())
+}
+
+fn length(values: impl Iterator<Item = f64>) -> f64 {
+    values.map(|value| value * value).sum::<f64>().sqrt()
+}
+
+fn state(trainer: &Trainer) -> TrainerState {
+    pollster::block_on(trainer.state()).unwrap()
+}
+
+fn train(trainer: &mut Trainer, steps: usize) -> Vec<f32> {
+    (0..steps)
+        .map(|_| pollster::block_on(trainer.step(&batch())).unwrap().loss)
+        .collect()
+}
+
+#[test]
+fn gradients_in_half_precision_are_near_those_in_full() {
+    for (name, device) in devices() {
+        let (full_loss, full) = gradients(settings(Compute::F32), &device);
+        for (compute, near) in NEAR {
+            if !compute.runs_on(&device) {
+                println!("{name} doesn't compute in {compute:?}");
+                continue;
+            }
+            // Whose device it is makes no difference to the way back, and on a software GPU it takes a minute.
+            for checkpointing in [false, true]
+                .into_iter()
+                .filter(|by_blocks| !by_blocks || name == "cpu")
+            {
+                let mut settings = settings(compute);
+                settings.checkpointing = checkpointing;
+                let (loss, half) = gradients(settings, &device);
+                assert_eq!(half.len(), full.len());
+                let apart = length(half.iter().zip(&full).map(|(half, full)| half - full))
+                    / length(full.iter().copied());
+                println!(
+                    "{name}, {compute:?}, by blocks {checkpointing}: {apart:e}, loss {loss} and {full_loss}"
+                );
+                assert!(apart > 0.0 && apart < near, "{name}, {compute:?}: {apart}");
+                assert!((loss - full_loss).abs() < near as f32 * full_loss);
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_that_overflow_halve_the_factor_and_cost_no_batch() {
+    let (_, device) = devices().swap_remove(0);
+    let mut usual = trainer(settings(Compute::F16), &device);
+    let losses = train(&mut usual, 3);
+    assert!(losses[2] < losses[0], "{losses:?}");
+
+    // So large a factor that the first gradients don't fit f16.
+    let mut begun = trainer(settings(Compute::F16), &device);
+    train(&mut begun, 1);
+    let reached = TrainerState {
+        loss_scale: LossScale {
+            factor: 16_777_216.0,
+            steps: 5,
+        },
+        ..state(&begun)
+    };
+    let shape = config(&tokenizer().unwrap());
+    let resumed = Trainer::resume(reached, shape, settings(Compute::F16), &device);
+    let mut resumed = resumed.unwrap();
+    let again = train(&mut resumed, 2);
+    // Powers of two change no digit.
+    assert_eq!(again[0], losses[1]);
+    assert!((again[1] - losses[2]).abs() < 1e-2 * losses[2]);
+    let scale = state(&resumed).loss_scale;
+    println!("{scale:?}");
+    assert!(
+        scale.factor < 16_777_216.0 && scale.factor >= 1.0,
+        "{scale:?}"
+    );
+    assert!(scale.steps <= 2);
+    let weights = state(&resumed).model;
+    assert!(weights.is_finite());
+}
