@@ -12,6 +12,7 @@ mod made_negatives;
 mod negatives;
 mod scenes;
 mod train;
+mod train_devices;
 mod train_faults;
 mod train_memory;
 

@@ -33,7 +33,16 @@ impl Job {
     }
 
     pub fn train(&self, more: &[&str]) -> String {
-        let output = clove(&self.args(more));
+        Self::succeed(&self.args(more))
+    }
+
+    /// On a device of the caller's choice.
+    pub fn train_on(&self, more: &[&str]) -> String {
+        Self::succeed(&[&["train", &self.config], more].concat())
+    }
+
+    fn succeed(args: &[&str]) -> String {
+        let output = clove(args);
         let stderr = text(&output.stderr);
         assert!(output.status.success(), "{stderr}");
         stderr

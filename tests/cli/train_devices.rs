@@ -1,0 +1,75 @@
+//! Guards `clove train` where the machine differs: on a GPU a run that goes on has the losses of one that nothing stopped, and with
+//! another number of threads the same samples come in the same order.
+
+use std::fs;
+use std::process::Command;
+
+use clove_tests::devices;
+
+use super::Place;
+use super::text;
+use super::train::{BLANK, Job, SCENES, folder, pictures};
+
+/// A GPU's reductions may differ from run to run, and so may the kernels that autotune chooses.
+const GPU: f64 = 1e-3;
+
+/// Sums of f32 in another order.
+const THREADS: f64 = 1e-5;
+
+fn losses(job: &Job) -> Vec<f64> {
+    let lines = job.lines("metrics.jsonl");
+    lines
+        .iter()
+        .map(|line| line["loss"].as_f64().unwrap())
+        .collect()
+}
+
+fn assert_near(one: &[f64], other: &[f64], share: f64) {
+    assert_eq!(one.len(), other.len());
+    for (one, other) in one.iter().zip(other) {
+        assert!((one - other).abs() <= share * one, "{one} {other}");
+    }
+}
+
+#[test]
+fn on_a_gpu_a_run_that_goes_on_has_the_losses_of_one_that_nothing_stopped() {
+    if devices().len() < 2 {
+        return;
+    }
+    let place = Place::new();
+    // The epoch is longer than the part before the checkpoint: it goes on in its middle.
+    let tail = "[train]\nsteps = 6\nbatch = 4\ncheckpoint_every = 3\n";
+    let job = Job::new(&place, "run", &format!("{BLANK}{SCENES}{tail}"));
+    let gpu = ["--device", "gpu"];
+    job.train_on(&gpu);
+    let whole = losses(&job);
+    fs::remove_dir_all(job.out.join("checkpoints/step-6")).unwrap();
+    let log = job.train_on(&[&gpu[..], &["--resume"]].concat());
+    assert!(log.contains("going on after step 3"), "{log}");
+    assert_near(&whole, &losses(&job), GPU);
+}
+
+#[test]
+fn another_number_of_threads_sees_the_same_samples() {
+    let threads = std::thread::available_parallelism().unwrap().get();
+    let taskset = Command::new("taskset").arg("--version").output();
+    if threads < 2 || taskset.is_err() {
+        println!("not tested: it takes two processors, and taskset");
+        return;
+    }
+    let place = Place::new();
+    let dir = pictures(&place, 24, 3);
+    let tail = "unreadable = 0.5\n[train]\nsteps = 8\nbatch = 4\n";
+    let body = format!("{BLANK}{}{tail}", folder(&dir));
+    let [many, one] = ["many", "one"].map(|name| Job::new(&place, name, &body));
+    many.train(&[]);
+    let output = Command::new("taskset")
+        .args(["-c", "0", env!("CARGO_BIN_EXE_clove")])
+        .args(one.args(&[]))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(many.bytes("skipped.jsonl"), one.bytes("skipped.jsonl"));
+    assert!(!many.bytes("skipped.jsonl").is_empty());
+    assert_near(&losses(&many), &losses(&one), THREADS);
+}
