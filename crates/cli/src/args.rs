@@ -90,6 +90,9 @@ pub struct Train {
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Show a bar instead of the dashboard that a terminal gets
+    #[arg(long)]
+    pub plain: bool,
     #[command(flatten)]
     pub device: Device,
 }

@@ -14,6 +14,8 @@ pub struct Progress {
     bar: ProgressBar,
     /// Where there's no terminal: when the last line was printed.
     plain: Option<Mutex<Instant>>,
+    /// What stands in the bar's place, where something does.
+    board: Mutex<Option<String>>,
 }
 
 impl Progress {
@@ -31,6 +33,7 @@ impl Progress {
         Self {
             bar,
             plain: (!std::io::stderr().is_terminal()).then(|| Mutex::new(Instant::now())),
+            board: Mutex::new(None),
         }
     }
 
@@ -46,7 +49,38 @@ impl Progress {
 
     /// Says what is being done.
     pub fn say(&self, what: &str) {
-        self.bar.set_message(what.to_owned());
+        let message = match self.board.lock() {
+            Ok(board) if board.is_some() => format!("{}\n{what}", board.as_deref().unwrap_or("")),
+            _ => what.to_owned(),
+        };
+        self.bar.set_message(message);
+    }
+
+    /// The terminal's columns and rows; `None` where there's no terminal.
+    pub fn room(&self) -> Option<(u16, u16)> {
+        if self.plain.is_some() {
+            return None;
+        }
+        let (rows, columns) = console::Term::stderr().size();
+        Some((columns, rows))
+    }
+
+    /// Shows lines of text in the bar's place, until the next.
+    pub fn draw(&self, board: &str) {
+        if let Ok(mut last) = self.board.lock() {
+            if last.is_none()
+                && let Ok(style) = ProgressStyle::with_template("{msg}")
+            {
+                self.bar.set_style(style);
+            }
+            *last = Some(board.to_owned());
+        }
+        self.bar.set_message(board.to_owned());
+    }
+
+    /// How long it has taken so far, and how long it will still take.
+    pub fn times(&self) -> (Duration, Duration) {
+        (self.bar.elapsed(), self.bar.eta())
     }
 
     /// Some of the work is done.

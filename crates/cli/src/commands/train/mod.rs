@@ -2,6 +2,7 @@
 //! the configuration, the data, the run's folder and the interruptions.
 
 mod config;
+mod dashboard;
 mod document;
 mod draft;
 mod loader;
@@ -24,6 +25,7 @@ use clove_data::run::{Position, RunFolder, write_model_dir};
 use indicatif::HumanCount;
 
 use self::config::{Config, Start, Style};
+use self::dashboard::{Dashboard, Now};
 use self::document::Document;
 use self::draft::Draft;
 use self::loader::{Loaded, Loader};
@@ -99,10 +101,14 @@ pub fn run(args: &Train) -> Result<()> {
     if let Some(source) = parts.directory() {
         model::note_defaults(source);
     }
+    let epoch = samples.len();
     let (session, found) = Session::open(folder, parts.companions(), config.train.keep)?;
     let mut run = Run::new(&config, &parts, samples, session, found, &device)?;
     run.validation = validation;
     run.remember()?;
+    if !args.plain {
+        run.dashboard = Some(Dashboard::open(&config, epoch, run.trainer.steps())?);
+    }
     run.train(&interrupt)?;
     finish(&config, &parts, &run)
 }
@@ -178,6 +184,7 @@ struct Run<'a> {
     parts: &'a Parts,
     device: &'a Device,
     validation: Option<Validation>,
+    dashboard: Option<Dashboard>,
     /// The step of the last checkpoint.
     saved: Option<usize>,
     /// Pairs learned from in this sitting, and since when.
@@ -231,6 +238,7 @@ impl<'a> Run<'a> {
             parts,
             device,
             validation: None,
+            dashboard: None,
             saved,
             pairs: 0,
             began: Instant::now(),
@@ -274,13 +282,8 @@ impl<'a> Run<'a> {
             self.without += negatives.filter(|negatives| negatives.is_empty()).count();
             self.session
                 .record(&report, pairs as f64 / began.elapsed().as_secs_f64())?;
-            progress.say(&format!(
-                "step {}, loss {:.3}, {:.1} pairs/s",
-                self.trainer.steps(),
-                report.loss,
-                self.speed()
-            ));
             progress.advance(1);
+            self.show(&report, progress);
             let done = self.trainer.steps();
             let stop = interrupt.asked() && done < steps;
             if stop || done == steps || done.is_multiple_of(self.config.train.checkpoint_every) {
@@ -316,6 +319,9 @@ impl<'a> Run<'a> {
         let is_best = validation.is_best(&line);
         let best = if is_best { "; the best so far" } else { "" };
         progress.note(&format!("step {step}: {}{best}", line.summary()));
+        if let Some(dashboard) = &mut self.dashboard {
+            dashboard.validated(step, line.worth());
+        }
         if is_best && step > 0 {
             let model = pollster::block_on(self.trainer.state())?.model;
             write_model(self.config, self.parts, &model, "best")?;
@@ -336,6 +342,30 @@ impl<'a> Run<'a> {
     fn is_exhausted(&self) -> bool {
         let validation = self.validation.as_ref();
         validation.is_some_and(Validation::is_exhausted)
+    }
+
+    /// Shows how far training is.
+    fn show(&mut self, report: &StepReport, progress: &Progress) {
+        let now = Now {
+            report: *report,
+            pairs_per_second: self.speed(),
+            waiting: self.loader.waited().as_secs_f64() / self.began.elapsed().as_secs_f64(),
+            times: progress.times(),
+        };
+        let room = progress.room();
+        match (&mut self.dashboard, room) {
+            (Some(dashboard), Some(room)) if Dashboard::fits(room) => {
+                if let Some(board) = dashboard.step(&now, room) {
+                    progress.draw(&board);
+                }
+            }
+            _ => progress.say(&format!(
+                "step {}, loss {:.3}, {:.1} pairs/s",
+                self.trainer.steps(),
+                report.loss,
+                now.pairs_per_second
+            )),
+        }
     }
 
     /// Pairs a second in this sitting.

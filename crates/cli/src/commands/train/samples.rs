@@ -173,6 +173,11 @@ impl Samples {
         })
     }
 
+    /// Samples in an epoch.
+    pub fn len(&self) -> u64 {
+        self.source.len()
+    }
+
     /// The sample at a position.
     pub fn at(&self, position: u64) -> Result<Example, Broken> {
         let (pixels, words) = match &self.source {

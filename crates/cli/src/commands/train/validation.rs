@@ -127,6 +127,21 @@ impl Line {
     }
 }
 
+/// The steps of a validation.jsonl, with each model's worth; none where there's no file.
+pub fn told(file: &Path) -> Result<Vec<(usize, f64)>> {
+    let place = || file.display().to_string();
+    let text = match fs::read_to_string(file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.with_context(place)?,
+    };
+    text.lines()
+        .map(|line| {
+            let line: Told = serde_json::from_str(line).with_context(place)?;
+            Ok((line.step, worth(&line.image_to_text, &line.text_to_image)))
+        })
+        .collect()
+}
+
 impl Validation {
     /// Finds the held-out pairs; images are read at each validation.
     pub fn open(settings: &config::Validation) -> Result<Self> {
@@ -143,17 +158,10 @@ impl Validation {
 
     /// Learns how a run that goes on after `step` has done so far, from its validation.jsonl; there may be none.
     pub fn remember(&mut self, file: &Path, step: usize) -> Result<()> {
-        let text = match fs::read_to_string(file) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            other => other.with_context(|| file.display().to_string())?,
-        };
         self.best = Best::default();
-        for line in text.lines() {
-            let line: Told =
-                serde_json::from_str(line).with_context(|| file.display().to_string())?;
-            if line.step < step {
-                self.best
-                    .add(worth(&line.image_to_text, &line.text_to_image));
+        for (at, worth) in told(file)? {
+            if at < step {
+                self.best.add(worth);
             }
         }
         Ok(())
