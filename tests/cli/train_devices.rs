@@ -1,7 +1,6 @@
-//! Guards `clove train` where the machine differs: on a GPU a run that goes on has the losses of one that nothing stopped, and with
-//! another number of threads the same samples come in the same order.
+//! Guards `clove train` where the machine differs: on a GPU a run that lost it has the losses of one that didn't, and with another
+//! number of threads the same samples come in the same order.
 
-use std::fs;
 use std::process::Command;
 
 use clove_tests::devices;
@@ -32,21 +31,23 @@ fn assert_near(one: &[f64], other: &[f64], share: f64) {
 }
 
 #[test]
-fn on_a_gpu_a_run_that_goes_on_has_the_losses_of_one_that_nothing_stopped() {
+fn on_a_gpu_a_run_that_lost_it_has_the_losses_of_one_that_did_not() {
     if devices().len() < 2 {
         return;
     }
     let place = Place::new();
     // The epoch is longer than the part before the checkpoint: it goes on in its middle.
     let tail = "[train]\nsteps = 6\nbatch = 4\ncheckpoint_every = 3\n";
-    let job = Job::new(&place, "run", &format!("{BLANK}{SCENES}{tail}"));
-    let gpu = ["--device", "gpu"];
-    job.train_on(&gpu);
-    let whole = losses(&job);
-    fs::remove_dir_all(job.out.join("checkpoints/step-6")).unwrap();
-    let log = job.train_on(&[&gpu[..], &["--resume"]].concat());
+    let [whole, lost] =
+        ["whole", "lost"].map(|name| Job::new(&place, name, &format!("{BLANK}{SCENES}{tail}")));
+    whole.train_on(&["--device", "gpu"]);
+    let log = lost.train_on(&["--device", "gpu", "--inject-fault", "lost@4"]);
+    assert!(
+        log.contains("beginning anew from the last checkpoint"),
+        "{log}"
+    );
     assert!(log.contains("going on after step 3"), "{log}");
-    assert_near(&whole, &losses(&job), GPU);
+    assert_near(&losses(&whole), &losses(&lost), GPU);
 }
 
 #[test]

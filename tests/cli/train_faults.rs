@@ -256,3 +256,78 @@ fn training_that_diverges_names_the_step_and_keeps_what_was_good() {
         assert!(values.iter().all(|value| value.is_finite()));
     }
 }
+
+#[test]
+fn a_batch_that_spoils_the_weights_is_passed_over() {
+    let place = Place::new();
+    let tail = "[train]\nsteps = 12\nbatch = 4\ncheckpoint_every = 3\nkeep = 9\n";
+    let body = format!("{BLANK}{SCENES}{tail}");
+    // In the fifth batch, and in the first, before there's a checkpoint.
+    for (name, sample, place_told) in [
+        ("fifth", 18, "the checkpoint of step 3"),
+        ("first", 1, "the beginning"),
+    ] {
+        let job = Job::new(&place, name, &body);
+        let fault = format!("nan@{sample}");
+        let log = job.train(&["--inject-fault", &fault]);
+        assert!(
+            log.contains(&format!("going back to {place_told}")),
+            "{log}"
+        );
+        job.check(12);
+        let position = |step: usize| -> Value {
+            let file = format!("checkpoints/step-{step}/state.json");
+            serde_json::from_slice(&job.bytes(&file)).unwrap()
+        };
+        assert_eq!(position(12)["recoveries"], 1);
+        // Behind the batch, from the checkpoint's step on.
+        let passed = if sample == 18 { 8 } else { 4 };
+        assert_eq!(position(12)["samples"], 12 * 4 + passed);
+
+        // Killed at any checkpoint after that, it ends the same.
+        let whole = job.bytes("model/model.safetensors");
+        for step in [9, 12] {
+            fs::remove_dir_all(job.out.join(format!("checkpoints/step-{step}"))).unwrap();
+        }
+        job.train(&["--inject-fault", &fault, "--resume"]);
+        assert!(whole == job.bytes("model/model.safetensors"));
+    }
+    let job = Job::new(&place, "never", &body);
+    let output = clove(&job.args(&["--inject-fault", "nan@18", "--set", "train.recoveries=0"]));
+    assert_eq!(output.status.code(), Some(1));
+    let end = text(&output.stderr).lines().last().unwrap().to_owned();
+    assert!(end.starts_with("clove: step 4: training diverged"), "{end}");
+}
+
+#[test]
+fn a_device_that_is_lost_is_taken_up_anew_a_few_times() {
+    let place = Place::new();
+    let tail = "[train]\nsteps = 8\nbatch = 4\ncheckpoint_every = 3\n";
+    let [whole, lost, hopeless] = ["whole", "lost", "hopeless"]
+        .map(|name| Job::new(&place, name, &format!("{BLANK}{SCENES}{tail}")));
+    whole.train(&[]);
+    let log = lost.train(&["--inject-fault", "lost@4x2"]);
+    assert_eq!(
+        log.matches("beginning anew from the last checkpoint")
+            .count(),
+        2,
+        "{log}"
+    );
+    assert!(!log.contains("panicked"), "{log}");
+    lost.check(8);
+    assert!(whole.bytes("model/model.safetensors") == lost.bytes("model/model.safetensors"));
+
+    let settings = ["--inject-fault", "lost@4x9", "--set", "train.recoveries=2"];
+    let output = clove(&hopeless.args(&settings));
+    assert_eq!(output.status.code(), Some(1));
+    let log = text(&output.stderr);
+    let end = log.lines().last().unwrap();
+    assert!(
+        end.starts_with("clove: the device failed in step 5"),
+        "{log}"
+    );
+    assert!(end.contains("after 2 new beginnings"), "{log}");
+    // What was saved is there.
+    hopeless.train(&["--set", "train.recoveries=2", "--resume"]);
+    assert!(whole.bytes("model/model.safetensors") == hopeless.bytes("model/model.safetensors"));
+}

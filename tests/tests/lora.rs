@@ -230,6 +230,7 @@ fn a_run_with_factors_goes_on_bit_for_bit_and_only_with_its_own() {
         step: 2,
         samples: 12,
         skipped: 0,
+        recoveries: 0,
         seed: 5,
         config_hash: folder.config_hash().to_owned(),
     };

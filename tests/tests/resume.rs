@@ -62,6 +62,7 @@ fn a_run_that_went_through_a_checkpoint_is_bit_identical() {
         step: 3,
         samples: 12,
         skipped: 0,
+        recoveries: 0,
         seed: 5,
         config_hash: folder.config_hash().to_owned(),
     };

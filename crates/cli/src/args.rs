@@ -6,6 +6,8 @@ use clap::{ArgGroup, Args as ArgsDerive, Parser, Subcommand, ValueEnum};
 use clove::device::DeviceChoice;
 use clove_negatives::Style;
 
+use crate::commands::train::Fault;
+
 /// CLIP on any GPU: score captions against photos, patch fine-tuned models, measure compositionality.
 #[derive(Debug, Parser)]
 #[command(
@@ -93,6 +95,9 @@ pub struct Train {
     /// Show a bar instead of the dashboard that a terminal gets
     #[arg(long)]
     pub plain: bool,
+    /// Do this to the run, to see what becomes of it
+    #[arg(long, value_name = "FAULT", value_parser = Fault::parse, hide = true)]
+    pub inject_fault: Option<Fault>,
     #[command(flatten)]
     pub device: Device,
 }

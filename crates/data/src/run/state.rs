@@ -49,6 +49,9 @@ pub struct Position {
     pub samples: u64,
     /// Samples that were left out because they couldn't be read.
     pub skipped: u64,
+    /// How often the run went back because a step spoilt the weights.
+    #[serde(default)]
+    pub recoveries: usize,
     /// The seed of order, crops and negatives.
     pub seed: u64,
     /// [`super::RunFolder::config_hash`] of the run.

@@ -223,6 +223,7 @@ fn save(session: &mut Session, tuning: &Tuning, job: &Job) -> Result<()> {
         step: state.step,
         samples,
         skipped: 0,
+        recoveries: 0,
         seed: job.seed,
         config_hash: String::new(),
     };

@@ -201,6 +201,8 @@ pub struct Training {
     pub precision: Precision,
     pub locked: Vec<Tower>,
     pub checkpoint_every: usize,
+    /// How often a run may go back after a step that spoilt the weights, or begin anew after a device was lost.
+    pub recoveries: usize,
     pub keep: usize,
 }
 

@@ -77,6 +77,12 @@ impl Draft {
             checkpointing: keys.take("train.checkpointing")?.unwrap_or(false),
             precision: keys.take("train.precision")?.unwrap_or(Precision::F32),
             locked: keys.take("train.locked")?.unwrap_or_default(),
+            recoveries: keys.get(
+                "train.recoveries",
+                3,
+                |count| count <= 1_000,
+                "must be at most 1000",
+            )?,
             checkpoint_every: keys.get("train.checkpoint_every", 500, any, "must be at least 1")?,
             keep: keys.get("train.keep", 2, any, "must be at least 1")?,
         };

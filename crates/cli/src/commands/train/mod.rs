@@ -6,8 +6,10 @@ mod dashboard;
 mod document;
 mod draft;
 mod loader;
+mod lost;
 mod memory;
 mod patching;
+mod run;
 mod samples;
 mod start;
 mod validation;
@@ -15,27 +17,23 @@ mod validation;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use clove::device::Device;
-use clove::train::{StepReport, Trainer, TrainerState};
 use clove::weights::{Precision, Snapshot};
-use clove_data::run::{Position, RunFolder, write_model_dir};
+use clove_data::run::{RunFolder, write_model_dir};
 use indicatif::HumanCount;
 
 use self::config::{Config, Start, Style};
-use self::dashboard::{Dashboard, Now};
+use self::dashboard::Dashboard;
 use self::document::Document;
 use self::draft::Draft;
-use self::loader::{Loaded, Loader};
+pub use self::lost::Fault;
+use self::run::{Outcome, Run, Stand};
 use self::samples::{Samples, Source};
 use self::start::Parts;
 use self::validation::Validation;
 use crate::args::Train;
 use crate::interrupt::Interrupt;
-use crate::progress::Progress;
-use crate::session::{Session, Skipped};
 use crate::{model, output};
 
 /// Captions that `--dry-run` shows.
@@ -48,7 +46,7 @@ pub fn run(args: &Train) -> Result<()> {
     let source = Source::open(&draft.config.data)
         .with_context(|| format!("the data of {}", args.config.display()))?;
     let mut config = source.resolve(draft)?;
-    let validation = config
+    let mut validation = config
         .validation
         .as_ref()
         .map(Validation::open)
@@ -88,7 +86,6 @@ pub fn run(args: &Train) -> Result<()> {
         let plan = plan.into_iter().chain(cut(&samples, &parts));
         return dry_run(&config, plan, &samples);
     }
-    let device = device.device;
     let resolved = config.to_toml()?;
     let folder = if args.resume {
         RunFolder::resume(&config.out, &resolved)?
@@ -101,16 +98,47 @@ pub fn run(args: &Train) -> Result<()> {
     if let Some(source) = parts.directory() {
         model::note_defaults(source);
     }
-    let epoch = samples.len();
-    let (session, found) = Session::open(folder, parts.companions(), config.train.keep)?;
-    let mut run = Run::new(&config, &parts, samples, session, found, &device)?;
-    run.validation = validation;
-    run.remember()?;
-    if !args.plain {
-        run.dashboard = Some(Dashboard::open(&config, epoch, run.trainer.steps())?);
+    let samples = Arc::new(samples);
+    let mut fault = args
+        .inject_fault
+        .map(|fault| fault.of_life(lost::restarts()));
+    let mut stand = Stand {
+        folder,
+        step_back: None,
+    };
+    loop {
+        let mut run = Run::begin(&config, &parts, &samples, stand, &device)?;
+        run.validation = validation.take();
+        run.fault = fault.take();
+        run.remember()?;
+        if !args.plain {
+            run.dashboard = Some(Dashboard::open(
+                &config,
+                samples.len(),
+                run.trainer.steps(),
+            )?);
+        }
+        let outcome = if device.is_gpu || run.fault.is_some() {
+            match lost::guard(|| run.train(&interrupt)) {
+                Ok(outcome) => outcome?,
+                Err(why) => return lost::restart(run, &why, config.train.recoveries),
+            }
+        } else {
+            run.train(&interrupt)?
+        };
+        match outcome {
+            Outcome::Finished => return finish(&config, &parts, &run),
+            Outcome::StepBack(past) => {
+                (validation, fault) = (run.validation.take(), run.fault.take());
+                // Its lock goes with it.
+                drop(run);
+                stand = Stand {
+                    folder: RunFolder::resume(&config.out, &resolved)?,
+                    step_back: Some(past),
+                };
+            }
+        }
     }
-    run.train(&interrupt)?;
-    finish(&config, &parts, &run)
 }
 
 /// What is about to be done, a line each.
@@ -172,265 +200,6 @@ fn dry_run(config: &Config, plan: impl Iterator<Item = String>, samples: &Sample
         lines.extend(negatives.map(|negative| format!("    not {negative:?}")));
     }
     output::print(&lines.join("\n"))
-}
-
-/// Training at work.
-struct Run<'a> {
-    config: &'a Config,
-    trainer: Trainer,
-    session: Session,
-    loader: Loader,
-    position: Position,
-    parts: &'a Parts,
-    device: &'a Device,
-    validation: Option<Validation>,
-    dashboard: Option<Dashboard>,
-    /// The step of the last checkpoint.
-    saved: Option<usize>,
-    /// Pairs learned from in this sitting, and since when.
-    pairs: usize,
-    began: Instant,
-    /// Those of the pairs whose caption had no negative.
-    without: usize,
-}
-
-impl<'a> Run<'a> {
-    fn new(
-        config: &'a Config,
-        parts: &'a Parts,
-        samples: Samples,
-        session: Session,
-        found: Option<(TrainerState, Position)>,
-        device: &'a Device,
-    ) -> Result<Self> {
-        let start = Position {
-            step: 0,
-            samples: 0,
-            skipped: 0,
-            seed: config.seed,
-            config_hash: String::new(),
-        };
-        let (shape, settings) = (parts.config.clone(), config.train_config());
-        let (trainer, position, saved) = if let Some((state, position)) = found {
-            output::note(&format!("going on after step {}", state.step));
-            let step = state.step;
-            let trainer = Trainer::resume(state, shape, settings, device)
-                .with_context(|| config.out.display().to_string())?;
-            (trainer, position, Some(step))
-        } else {
-            let trainer = Trainer::new(parts.load(device)?, shape, settings, device);
-            (trainer, start, None)
-        };
-        let loader = Loader::start(
-            Arc::new(samples),
-            config.train.batch,
-            position.samples,
-            position.skipped,
-            config.data.unreadable.unwrap_or_default(),
-            config.train.steps.saturating_sub(trainer.steps()),
-        )?;
-        Ok(Self {
-            config,
-            trainer,
-            session,
-            loader,
-            position,
-            parts,
-            device,
-            validation: None,
-            dashboard: None,
-            saved,
-            pairs: 0,
-            began: Instant::now(),
-            without: 0,
-        })
-    }
-
-    /// Trains to the end, or until the user wants it to stop.
-    fn train(&mut self, interrupt: &Interrupt) -> Result<()> {
-        let steps = self.config.train.steps;
-        let progress = Progress::new();
-        progress.plan(steps as u64);
-        progress.skip(self.trainer.steps() as u64);
-        let result = self.steps(interrupt, &progress);
-        progress.finish();
-        result
-    }
-
-    fn steps(&mut self, interrupt: &Interrupt, progress: &Progress) -> Result<()> {
-        let steps = self.config.train.steps;
-        self.validate(progress)?;
-        while self.trainer.steps() < steps && !self.is_exhausted() {
-            let began = Instant::now();
-            let loaded = self.loader.next()?;
-            self.skip(&loaded, progress)?;
-            let report = pollster::block_on(self.trainer.step(&loaded.batch))
-                .with_context(|| format!("in step {}", self.trainer.steps()))?;
-            // The weights are spoilt by now, and aren't saved.
-            if !(report.loss.is_finite() && report.grad_norm.is_finite()) {
-                return self.diverged(&report);
-            }
-            self.position = Position {
-                step: self.trainer.steps(),
-                samples: loaded.position,
-                skipped: loaded.broken,
-                ..self.position.clone()
-            };
-            let pairs = loaded.batch.texts.len();
-            self.pairs += pairs;
-            let negatives = loaded.batch.negatives.iter();
-            self.without += negatives.filter(|negatives| negatives.is_empty()).count();
-            self.session
-                .record(&report, pairs as f64 / began.elapsed().as_secs_f64())?;
-            progress.advance(1);
-            self.show(&report, progress);
-            let done = self.trainer.steps();
-            let stop = interrupt.asked() && done < steps;
-            if stop || done == steps || done.is_multiple_of(self.config.train.checkpoint_every) {
-                self.save(&report)?;
-            }
-            if !stop {
-                self.validate(progress)?;
-            }
-            if self.is_exhausted() && self.saved != Some(done) {
-                self.save(&report)?;
-            }
-            if stop {
-                bail!(
-                    "stopped after step {done} of {steps}; everything is kept in {}: the same command with --resume goes on",
-                    self.config.out.display()
-                );
-            }
-        }
-        Ok(())
-    }
-
-    /// Tries the model on held-out pairs, where that's due.
-    fn validate(&mut self, progress: &Progress) -> Result<()> {
-        let (step, steps) = (self.trainer.steps(), self.config.train.steps);
-        let Some(validation) = &mut self.validation else {
-            return Ok(());
-        };
-        if !validation.is_due(step, steps) {
-            return Ok(());
-        }
-        let clip = self.trainer.model();
-        let line = validation.run(clip, step, self.parts, self.device, progress)?;
-        let is_best = validation.is_best(&line);
-        let best = if is_best { "; the best so far" } else { "" };
-        progress.note(&format!("step {step}: {}{best}", line.summary()));
-        if let Some(dashboard) = &mut self.dashboard {
-            dashboard.validated(step, line.worth());
-        }
-        if is_best && step > 0 {
-            let model = pollster::block_on(self.trainer.state())?.model;
-            write_model(self.config, self.parts, &model, "best")?;
-        }
-        self.session.validated(step, &line, &line.scalars())
-    }
-
-    /// What the validation of a run that goes on knows of it.
-    fn remember(&mut self) -> Result<()> {
-        let file = self.config.out.join("validation.jsonl");
-        match &mut self.validation {
-            Some(validation) => validation.remember(&file, self.trainer.steps()),
-            None => Ok(()),
-        }
-    }
-
-    /// Whether training ends early.
-    fn is_exhausted(&self) -> bool {
-        let validation = self.validation.as_ref();
-        validation.is_some_and(Validation::is_exhausted)
-    }
-
-    /// Shows how far training is.
-    fn show(&mut self, report: &StepReport, progress: &Progress) {
-        let now = Now {
-            report: *report,
-            pairs_per_second: self.speed(),
-            waiting: self.loader.waited().as_secs_f64() / self.began.elapsed().as_secs_f64(),
-            times: progress.times(),
-        };
-        let room = progress.room();
-        match (&mut self.dashboard, room) {
-            (Some(dashboard), Some(room)) if Dashboard::fits(room) => {
-                if let Some(board) = dashboard.step(&now, room) {
-                    progress.draw(&board);
-                }
-            }
-            _ => progress.say(&format!(
-                "step {}, loss {:.3}, {:.1} pairs/s",
-                self.trainer.steps(),
-                report.loss,
-                now.pairs_per_second
-            )),
-        }
-    }
-
-    /// Pairs a second in this sitting.
-    fn speed(&self) -> f64 {
-        self.pairs as f64 / self.began.elapsed().as_secs_f64()
-    }
-
-    /// Names what couldn't be read, and stops where it's too much.
-    fn skip(&mut self, loaded: &Loaded, progress: &Progress) -> Result<()> {
-        for broken in &loaded.skipped {
-            self.session.skip(&Skipped {
-                step: self.trainer.steps(),
-                position: broken.position,
-                image: broken.image.clone(),
-                reason: broken.reason.clone(),
-            })?;
-        }
-        let list = self.config.out.join("skipped.jsonl");
-        let Some(last) = loaded.skipped.last() else {
-            return Ok(());
-        };
-        if loaded.is_hopeless() {
-            bail!(
-                "{} of the {} samples tried can't be read, more than a share of {} (data.unreadable); {} names them, the last is {}",
-                loaded.broken,
-                loaded.position,
-                self.config.data.unreadable.unwrap_or_default(),
-                list.display(),
-                last.reason
-            );
-        }
-        if self.position.skipped == 0 {
-            progress.note(&format!(
-                "warning: {}; left out, as others that can't be read will be: {} names them",
-                last.reason,
-                list.display()
-            ));
-        }
-        Ok(())
-    }
-
-    fn save(&mut self, report: &StepReport) -> Result<()> {
-        let state = pollster::block_on(self.trainer.state())?;
-        if !state.model.is_finite() {
-            return self.diverged(report);
-        }
-        self.session.save(&state, &self.position)?;
-        self.saved = Some(state.step);
-        Ok(())
-    }
-
-    fn diverged(&self, report: &StepReport) -> Result<()> {
-        let kept = match self.saved {
-            Some(step) => format!("the checkpoint of step {step} stands"),
-            None => "there is no checkpoint yet".to_owned(),
-        };
-        bail!(
-            "step {}: training diverged (loss {}, gradient {}, learning rate {:e}); {kept}; train anew with a lower \
-             optimizer.learning_rate, a longer warmup or a lower clip_norm, in another `out`",
-            report.step,
-            report.loss,
-            report.grad_norm,
-            report.learning_rate
-        )
-    }
 }
 
 /// Writes the model's directory and says what can be done with it.
