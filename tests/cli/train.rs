@@ -400,6 +400,10 @@ fn a_model_is_tried_on_held_out_pairs_and_patched_by_them() {
         assert_eq!((&line["images"], &line["captions"]), (&json!(3), &json!(6)));
         // Of three photos the right one is always among five.
         assert_eq!(line["text_to_image"]["at_5"], 1.0, "{line}");
+        // The set brings a negative with each photo.
+        assert_eq!(line["pairs"], 3, "{line}");
+        let told = line["pair_accuracy"].as_f64().unwrap() * 3.0;
+        assert!((told - told.round()).abs() < 1e-9, "{line}");
     }
     let before = watched.bytes("validation.jsonl");
     watched.train(&["--resume"]);
@@ -430,7 +434,7 @@ fn a_model_is_tried_on_held_out_pairs_and_patched_by_them() {
     assert_eq!(curve.len(), 11);
     let worth = |line: &Value| {
         let of = |direction: &str| line[direction]["at_1"].as_f64().unwrap();
-        of("image_to_text") + of("text_to_image")
+        of("image_to_text") + of("text_to_image") + 2.0 * line["pair_accuracy"].as_f64().unwrap()
     };
     let best = curve.iter().map(worth).fold(0.0, f64::max);
     let chosen_line = curve.iter().find(|line| worth(line) == best).unwrap();

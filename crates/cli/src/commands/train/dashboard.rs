@@ -58,7 +58,7 @@ pub struct Dashboard {
     epoch: f64,
     losses: Vec<(f64, f64)>,
     means: Vec<(f64, f64)>,
-    /// The mean of both directions' R@1, in %.
+    /// What a model is worth on held-out pairs, in %.
     validations: Vec<(f64, f64)>,
     drawn: Option<Instant>,
 }
@@ -164,7 +164,7 @@ impl Dashboard {
                 .map(|point| point.1)
                 .fold(0.0, f64::max);
             let curve = [(&self.validations[..], Color::Yellow)];
-            let title = format!("held-out pairs: mean R@1 in %, best {best:.1}");
+            let title = format!("held-out pairs, in %: best {best:.1}");
             chart(&title, &curve, right, &mut buffer);
         }
         buffer
@@ -385,10 +385,7 @@ mod tests {
         board.validated(50, 0.125);
         board.validated(100, 0.25);
         let all = text(&board.draw(&now(99, 0.04), (100, 24))).join("\n");
-        assert!(
-            all.contains("held-out pairs: mean R@1 in %, best 25.0"),
-            "{all}"
-        );
+        assert!(all.contains("held-out pairs, in %: best 25.0"), "{all}");
     }
 
     #[test]

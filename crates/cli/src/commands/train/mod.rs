@@ -49,7 +49,7 @@ pub fn run(args: &Train) -> Result<()> {
     let mut validation = config
         .validation
         .as_ref()
-        .map(Validation::open)
+        .map(|settings| Validation::open(settings, &config, &parts))
         .transpose()?;
     let mut plan = plan(&config, &parts, &source);
     plan.extend(

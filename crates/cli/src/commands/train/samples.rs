@@ -229,6 +229,18 @@ impl Samples {
         }
     }
 
+    /// Of the first epoch a sample's caption, by its place, and the caption's hard negatives.
+    pub fn hard(&self, index: usize) -> (usize, Vec<String>) {
+        match &self.source {
+            Source::Scenes(_) => (0, Vec::new()),
+            Source::Set(set) => {
+                let sample = &set.samples[index];
+                let words = self.choose(sample, 0, index as u64);
+                (self.caption(sample, 0, index as u64), words.negatives)
+            }
+        }
+    }
+
     /// Every epoch draws scenes of its own: nothing is learned by heart.
     fn scene(&self, count: u64, position: u64) -> lab::SceneSample {
         let (epoch, index) = self.order.at(position);

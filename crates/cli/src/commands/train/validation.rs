@@ -1,4 +1,4 @@
-//! Retrieval on held-out pairs while a model trains: whether it learns what it hasn't seen.
+//! Held-out pairs while a model trains: whether it finds what it hasn't seen, and prefers a caption to hard negatives of it.
 
 use std::fs;
 use std::path::Path;
@@ -12,8 +12,8 @@ use clove_data::sets::ImageTextSet;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::config;
-use super::samples;
+use super::config::{self, Config};
+use super::samples::{self, Samples, Source};
 use super::start::Parts;
 use crate::photos;
 use crate::progress::Progress;
@@ -22,6 +22,8 @@ use crate::progress::Progress;
 #[derive(Debug)]
 pub struct Validation {
     set: ImageTextSet,
+    /// Of each sample a caption's place among its own, and its hard negatives, where the run has such.
+    hard: Vec<(usize, Vec<String>)>,
     every: usize,
     patience: Option<usize>,
     best: Best,
@@ -60,6 +62,9 @@ pub struct Line {
     pub unreadable: usize,
     pub image_to_text: Recall,
     pub text_to_image: Recall,
+    /// Captions compared with a hard negative of theirs, and how many of them are closer to the photo.
+    pub pairs: usize,
+    pub pair_accuracy: Option<f64>,
 }
 
 /// Of a line, what is read again.
@@ -68,6 +73,8 @@ struct Told {
     step: usize,
     image_to_text: AtOne,
     text_to_image: AtOne,
+    #[serde(default)]
+    pair_accuracy: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -75,8 +82,18 @@ struct AtOne {
     at_1: Option<f64>,
 }
 
-fn worth(image_to_text: &AtOne, text_to_image: &AtOne) -> f64 {
-    (image_to_text.at_1.unwrap_or(0.0) + text_to_image.at_1.unwrap_or(0.0)) / 2.0
+impl Told {
+    /// The higher the better: the mean of both directions' R@1, and of that and the pairs' accuracy where there are pairs. So an alpha
+    /// that is chosen by it keeps what was learned of composition, and what was known before.
+    fn worth(&self) -> f64 {
+        let at_1 =
+            [&self.image_to_text, &self.text_to_image].map(|recall| recall.at_1.unwrap_or(0.0));
+        let retrieval = (at_1[0] + at_1[1]) / 2.0;
+        match self.pair_accuracy {
+            Some(pairs) => (retrieval + pairs) / 2.0,
+            None => retrieval,
+        }
+    }
 }
 
 impl Line {
@@ -95,13 +112,22 @@ impl Line {
             .into_iter()
             .filter_map(move |(at, value)| Some((format!("validation/{name}_{at}"), value? as f32)))
         });
-        figures.collect()
+        let pairs = self.pair_accuracy.map(|share| share as f32);
+        figures
+            .chain(pairs.map(|share| ("validation/pair_accuracy".to_owned(), share)))
+            .collect()
     }
 
-    /// Where an alpha is chosen, the higher the better: the mean of both directions' R@1.
+    /// As of a line that is read again.
     pub fn worth(&self) -> f64 {
         let of = |recall: &Recall| AtOne { at_1: recall.at_1 };
-        worth(&of(&self.image_to_text), &of(&self.text_to_image))
+        let told = Told {
+            step: self.step,
+            image_to_text: of(&self.image_to_text),
+            text_to_image: of(&self.text_to_image),
+            pair_accuracy: self.pair_accuracy,
+        };
+        told.worth()
     }
 
     /// In words.
@@ -118,8 +144,16 @@ impl Line {
                 percent(recall.at_10)
             )
         };
+        let pairs = match self.pair_accuracy {
+            Some(_) => format!(
+                "; {} % of {} hard negatives told",
+                percent(self.pair_accuracy),
+                self.pairs
+            ),
+            None => String::new(),
+        };
         format!(
-            "R@1 / 5 / 10 in % among {} photos: image to text {}, text to image {}",
+            "R@1 / 5 / 10 in % among {} photos: image to text {}, text to image {}{pairs}",
             self.images,
             recall(&self.image_to_text),
             recall(&self.text_to_image)
@@ -137,19 +171,27 @@ pub fn told(file: &Path) -> Result<Vec<(usize, f64)>> {
     text.lines()
         .map(|line| {
             let line: Told = serde_json::from_str(line).with_context(place)?;
-            Ok((line.step, worth(&line.image_to_text, &line.text_to_image)))
+            Ok((line.step, line.worth()))
         })
         .collect()
 }
 
 impl Validation {
-    /// Finds the held-out pairs; images are read at each validation.
-    pub fn open(settings: &config::Validation) -> Result<Self> {
+    /// Finds the held-out pairs, and makes their hard negatives as those of training are made; images are read at each validation.
+    pub fn open(settings: &config::Validation, config: &Config, parts: &Parts) -> Result<Self> {
         let mut set = samples::open_set(settings.kind, &settings.path, settings.images.as_deref())
             .context("validation.path")?;
         set.samples.truncate(settings.most);
+        let source = Source::Set(set.clone());
+        let (tokenizer, preprocess) = (parts.tokenizer.clone(), parts.preprocess.clone());
+        let samples = Samples::new(source, config, tokenizer, preprocess)?;
+        let hard = (0..set.samples.len())
+            .into_par_iter()
+            .map(|index| samples.hard(index))
+            .collect();
         Ok(Self {
             set,
+            hard,
             every: settings.every,
             patience: settings.patience,
             best: Best::default(),
@@ -206,6 +248,9 @@ impl Validation {
             &device,
         ))?;
         let (mut rows, mut captions, mut image_of) = (Vec::new(), Vec::new(), Vec::new());
+        // Hard negatives, and for each its photo and its caption.
+        let (mut negatives, mut against) = (Vec::new(), Vec::new());
+        let mut index = 0;
         let (mut images, mut unreadable) = (0, 0);
         for (done, chunk) in self.set.samples.chunks(IMAGES_PER_BATCH).enumerate() {
             progress.say(&format!(
@@ -224,12 +269,16 @@ impl Validation {
                 .collect();
             let mut batch = Vec::new();
             for (pixels, sample) in pixels.into_iter().zip(chunk) {
+                let (caption, hard) = &self.hard[index];
+                index += 1;
                 let Ok(pixels) = pixels else {
                     unreadable += 1;
                     continue;
                 };
                 batch.extend(pixels);
                 image_of.extend(sample.captions.iter().map(|_| images));
+                against.extend(hard.iter().map(|_| (images, captions.len() + caption)));
+                negatives.extend(hard.iter().cloned());
                 captions.extend(sample.captions.iter().cloned());
                 images += 1;
             }
@@ -242,6 +291,16 @@ impl Validation {
         progress.say(&format!("validating: {} captions", captions.len()));
         let texts = pollster::block_on(scorer.embed_texts(&captions, &mut |_| ()))?;
         let report = retrieval(&rows, &texts, &image_of)?;
+        let right = if negatives.is_empty() {
+            0
+        } else {
+            progress.say(&format!("validating: {} negatives", negatives.len()));
+            let wrong = pollster::block_on(scorer.embed_texts(&negatives, &mut |_| ()))?;
+            let is_told = |&(negative, (image, caption)): &(usize, (usize, usize))| {
+                rows.dot(image, &texts, caption) > rows.dot(image, &wrong, negative)
+            };
+            against.into_iter().enumerate().filter(is_told).count()
+        };
         Ok(Line {
             step,
             images,
@@ -249,6 +308,8 @@ impl Validation {
             unreadable,
             image_to_text: report.image_to_text,
             text_to_image: report.text_to_image,
+            pairs: negatives.len(),
+            pair_accuracy: (!negatives.is_empty()).then(|| right as f64 / negatives.len() as f64),
         })
     }
 }
