@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod data;
 mod made_negatives;
 mod negatives;
 mod scenes;

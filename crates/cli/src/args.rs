@@ -1,11 +1,14 @@
 //! The program's arguments.
 
+mod data;
+
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args as ArgsDerive, Parser, Subcommand, ValueEnum};
 use clove::device::DeviceChoice;
 use clove_negatives::Style;
 
+pub use self::data::{Data, DataCommand, Inspect};
 use crate::commands::train::Fault;
 
 /// CLIP on any GPU: score captions against photos, patch fine-tuned models, measure compositionality.
@@ -29,6 +32,8 @@ pub enum Command {
     Lab(Lab),
     /// Train a model on images, captions and hard negatives
     Train(Train),
+    /// Look at data before training on it
+    Data(Data),
     /// Score captions against a photo
     Score(Score),
     /// Embed photos and texts into a safetensors file

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     let result = match args.command {
         Command::Lab(args) => commands::lab::run(&args),
         Command::Train(args) => commands::train::run(&args),
+        Command::Data(args) => commands::data::run(&args),
         Command::Score(args) => commands::score::run(&args),
         Command::Embed(args) => commands::embed::run(&args),
         Command::Tokenize(args) => commands::tokenize::run(&args),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use clove_negatives::{Generator, Kind, Made, WhyNone};
 use indicatif::HumanCount;
+use serde_json::{Value, json};
 
 use crate::output;
 
@@ -46,6 +47,19 @@ impl Yield {
         for (why, count) in other.without {
             *self.without.entry(why).or_default() += count;
         }
+    }
+
+    /// For a report in JSON.
+    pub fn json(&self) -> Value {
+        let kinds = self.kinds.iter().map(|(kind, count)| (kind.name(), *count));
+        let without = self.without.iter();
+        let without = without.map(|(why, count)| (why.words(), *count));
+        json!({
+            "captions": self.captions,
+            "with": self.with,
+            "kinds": kinds.collect::<BTreeMap<&str, u64>>(),
+            "without": without.collect::<BTreeMap<&str, u64>>(),
+        })
     }
 
     /// `12 captions, 9 with a negative (75.0 %), 18 negatives`

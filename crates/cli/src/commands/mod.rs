@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub mod convert;
+pub mod data;
 pub mod devices;
 pub mod embed;
 pub mod eval;

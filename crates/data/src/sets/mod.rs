@@ -5,8 +5,10 @@
 //! how many and why.
 
 mod braces;
+mod filter;
 mod folder;
 mod json_lines;
+mod key;
 mod place;
 mod shards;
 mod table;
@@ -14,6 +16,8 @@ mod table;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+pub use self::filter::{Duplicates, Filter, Filtered};
+pub use self::key::caption_key;
 pub use self::place::ImagePlace;
 use crate::DataError;
 use crate::text::reason;
@@ -149,8 +153,9 @@ impl ImageTextSet {
         format!("{used}; {skipped} skipped: {}", self.why_skipped())
     }
 
-    /// How many were skipped for each kind of reason, most first, and the first of them with the reasons in full.
-    fn why_skipped(&self) -> String {
+    /// How many were skipped for each kind of reason, most first.
+    #[must_use]
+    pub fn skipped_by_kind(&self) -> Vec<(&str, usize)> {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         for (_, reason) in &self.skipped {
             let kind = reason.split_once(": ").map_or(&**reason, |(kind, _)| kind);
@@ -158,7 +163,13 @@ impl ImageTextSet {
         }
         let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
         counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-        let kinds: Vec<String> = counts
+        counts
+    }
+
+    /// How many were skipped for each kind of reason, most first, and the first of them with the reasons in full.
+    fn why_skipped(&self) -> String {
+        let kinds: Vec<String> = self
+            .skipped_by_kind()
             .iter()
             .map(|(kind, count)| format!("{} {kind}", thousands(*count)))
             .collect();

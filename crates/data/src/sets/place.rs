@@ -1,7 +1,7 @@
 //! Where an image's bytes are.
 
 use std::fmt::{self, Display, Formatter};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,6 +50,38 @@ impl ImagePlace {
                 };
                 read().map_err(|source| text::io(shard, source))
             }
+        }
+    }
+
+    /// Its first bytes: `most` of them, or all where there are fewer.
+    pub(super) fn first_bytes(&self, most: u64) -> Result<Vec<u8>, DataError> {
+        let (path, offset, length) = match self {
+            Self::File(path) => (&**path, 0, most),
+            Self::Member {
+                shard,
+                offset,
+                size,
+                ..
+            } => (&**shard, *offset, most.min(*size)),
+        };
+        let read = || {
+            let mut file = File::open(path)?;
+            file.seek(SeekFrom::Start(offset))?;
+            let mut bytes = Vec::new();
+            file.take(length).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        read().map_err(|source| text::io(path, source))
+    }
+
+    /// How many bytes there are.
+    pub(super) fn byte_len(&self) -> Result<u64, DataError> {
+        match self {
+            Self::File(path) => {
+                let metadata = fs::metadata(path).map_err(|source| text::io(path, source))?;
+                Ok(metadata.len())
+            }
+            Self::Member { size, .. } => Ok(*size),
         }
     }
 

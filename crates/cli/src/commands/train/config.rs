@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use clap::ValueEnum;
 use clove::loss::{Loss, OwnNegatives};
 use clove::preprocess::RandomResizedCrop;
 use clove::train::{AdamWConfig, Compute, Locked, Lora, Schedule, TrainConfig};
+use clove_data::sets::Filter;
 use serde::{Deserialize, Serialize};
 
 /// Every key with its value: what run.toml holds, and what a resumed run must have again.
@@ -99,11 +101,15 @@ pub struct Data {
     /// Of the set, [`clove_data::sets::ImageTextSet::digest`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    /// Not on disk.
+    #[value(skip)]
     Scenes,
     Folder,
     JsonLines,

@@ -5,6 +5,7 @@ use clove::lab::Recipe;
 use clove::loss::OwnNegatives;
 use clove::preprocess::RandomResizedCrop;
 use clove::train::{AdamWConfig, TrainConfig};
+use clove_data::sets::Filter;
 
 use super::config::{
     Config, Data, Kind, LoraSettings, LossKind, LossSettings, Model, Negatives, Optimizer,
@@ -209,6 +210,7 @@ fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
         crop_ratio: None,
         unreadable: None,
         digest: None,
+        filter: None,
     };
     if kind == Kind::Scenes {
         let files = [
@@ -219,6 +221,7 @@ fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
             "data.unreadable",
             "data.digest",
         ];
+        let files = [&files[..], &IN_DATA].concat();
         keys.refuse(&files, "scenes have none: they're drawn, and drawn to size")?;
         let epoch = (recipe.steps * recipe.batch) as u64;
         let some = |count| count >= 1;
@@ -268,7 +271,45 @@ fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
         "must be a share, from 0 to 1",
     )?);
     data.digest = keys.take("data.digest")?;
+    data.filter = filter(keys, IN_DATA)?;
     Ok(data)
+}
+
+/// The keys of a filter.
+type FilterKeys = [&'static str; 5];
+
+const IN_DATA: FilterKeys = [
+    "data.filter.min_words",
+    "data.filter.max_words",
+    "data.filter.min_side",
+    "data.filter.max_aspect",
+    "data.filter.duplicates",
+];
+
+/// What of a set is left out; `None` where no key says so.
+fn filter(keys: &mut Document, names: FilterKeys) -> Result<Option<Filter>> {
+    let [min_words, max_words, min_side, max_aspect, duplicates] = names;
+    let filter = Filter {
+        min_words: keys.take(min_words)?,
+        max_words: keys.take(max_words)?,
+        min_side: keys.take(min_side)?,
+        max_aspect: keys.take(max_aspect)?,
+        duplicates: keys.take(duplicates)?,
+    };
+    let least = filter.min_words.unwrap_or(1).max(1);
+    if filter.max_words.is_some_and(|most| most < least) {
+        return Err(keys.wrong(max_words, format!("must be at least {least}")));
+    }
+    if filter
+        .max_aspect
+        .is_some_and(|most| most.is_nan() || most < 1.0)
+    {
+        return Err(keys.wrong(
+            max_aspect,
+            "must be the longer side as a multiple of the shorter one, at least 1",
+        ));
+    }
+    Ok((filter != Filter::default()).then_some(filter))
 }
 
 fn validation(keys: &mut Document, data: &Data, every: usize) -> Result<Option<Validation>> {

@@ -1,17 +1,18 @@
 //! `clove train`: a model, a set of images with captions, and hard negatives. What a step does stands in `clove::train`; here are
 //! the configuration, the data, the run's folder and the interruptions.
 
-mod config;
+pub mod config;
 mod dashboard;
-mod document;
-mod draft;
+pub mod document;
+pub mod draft;
 mod loader;
 mod lost;
 mod memory;
 mod patching;
 mod run;
-mod samples;
-mod start;
+pub mod samples;
+pub mod source;
+pub mod start;
 mod validation;
 
 use std::fs;
@@ -29,7 +30,8 @@ use self::document::Document;
 use self::draft::Draft;
 pub use self::lost::Fault;
 use self::run::{Outcome, Run, Stand};
-use self::samples::{Samples, Source};
+use self::samples::Samples;
+use self::source::Source;
 use self::start::Parts;
 use self::validation::Validation;
 use crate::args::Train;
@@ -43,7 +45,7 @@ pub fn run(args: &Train) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     let draft = Draft::read(Document::read(&args.config, &args.settings)?)?;
     let parts = Parts::open(&draft.config.model, draft.config.seed)?;
-    let source = Source::open(&draft.config.data)
+    let source = Source::open(&draft.config.data, &interrupt)
         .with_context(|| format!("the data of {}", args.config.display()))?;
     let mut config = source.resolve(draft)?;
     let mut validation = config
@@ -145,15 +147,13 @@ pub fn run(args: &Train) -> Result<()> {
 fn plan(config: &Config, parts: &Parts, source: &Source) -> Vec<String> {
     let (steps, batch) = (config.train.steps, config.train.batch);
     let epochs = (steps * batch) as f64 / source.len() as f64;
-    let mut lines = vec![
-        format!("model: {}", parts.summary(&config.train_config())),
-        format!("data: {}", source.summary()),
-        format!(
-            "steps: {} of {} pairs each, which are {epochs:.2} epochs",
-            HumanCount(steps as u64),
-            HumanCount(batch as u64)
-        ),
-    ];
+    let mut lines = vec![format!("model: {}", parts.summary(&config.train_config()))];
+    lines.extend(source.summary());
+    lines.push(format!(
+        "steps: {} of {} pairs each, which are {epochs:.2} epochs",
+        HumanCount(steps as u64),
+        HumanCount(batch as u64)
+    ));
     if batch as u64 > source.len() {
         lines.push(format!(
             "warning: train.batch: a batch of {batch} has some of the {} samples twice, and each is then wrong for the other",

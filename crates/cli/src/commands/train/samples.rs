@@ -11,57 +11,12 @@ use clove::train::Order;
 use clove_data::sets::{ImageTextSet, Sample};
 use clove_negatives::{Generator, Made, Request};
 use clove_scenes::Random;
-use indicatif::HumanCount;
 use rayon::prelude::*;
 
-use super::config::{Config, Data, Kind, Style, TextKind};
-use super::draft::Draft;
+use super::config::{Config, Kind, Style, TextKind};
+use super::source::Source;
 use crate::negatives::{self, Yield};
 use crate::{output, photos};
-
-/// What there is to learn from.
-#[derive(Debug)]
-pub enum Source {
-    /// New scenes in every epoch, so many of them.
-    Scenes(u64),
-    Set(ImageTextSet),
-}
-
-impl Source {
-    /// Finds the data; images are read later.
-    pub fn open(data: &Data) -> Result<Self> {
-        let path = data.path.as_deref().unwrap_or_else(|| "".as_ref());
-        Ok(match data.kind {
-            Kind::Scenes => Self::Scenes(data.scenes.unwrap_or(1)),
-            kind => Self::Set(open_set(kind, path, data.images.as_deref())?),
-        })
-    }
-
-    /// Samples in an epoch.
-    pub fn len(&self) -> u64 {
-        match self {
-            Self::Scenes(count) => *count,
-            Self::Set(set) => set.samples.len() as u64,
-        }
-    }
-
-    /// Fills a configuration in.
-    pub fn resolve(&self, draft: Draft) -> Result<Config> {
-        let digest = match self {
-            Self::Scenes(_) => None,
-            Self::Set(set) => Some(set.digest()),
-        };
-        draft.resolve(self.len(), digest)
-    }
-
-    /// In words, with what was skipped.
-    pub fn summary(&self) -> String {
-        match self {
-            Self::Scenes(count) => format!("{} scenes an epoch", HumanCount(*count)),
-            Self::Set(set) => set.summary(),
-        }
-    }
-}
 
 /// Finds the samples of a set on disk.
 pub fn open_set(kind: Kind, path: &Path, images: Option<&Path>) -> Result<ImageTextSet> {
@@ -153,10 +108,10 @@ impl Samples {
             },
         };
         let negatives = match (&source, style.of_captions()) {
-            (Source::Set(_), Some(style)) => {
+            (Source::Set(..), Some(style)) => {
                 Negatives::Made(Box::new(negatives::generator()?), style)
             }
-            (Source::Set(_), None) if style == Style::File => Negatives::File,
+            (Source::Set(..), None) if style == Style::File => Negatives::File,
             // Scenes bring their own, by `texts`.
             _ => Negatives::None,
         };
@@ -190,7 +145,7 @@ impl Samples {
                 };
                 (lab::pixels(sample.picture, &self.preprocess), words)
             }
-            Source::Set(set) => {
+            Source::Set(set, _) => {
                 let (epoch, index) = self.order.at(position);
                 let sample = &set.samples[index as usize];
                 let pixels = self.photo(sample, epoch, index).map_err(|error| Broken {
@@ -225,7 +180,7 @@ impl Samples {
                     negatives: sample.negatives,
                 }
             }
-            Source::Set(set) => self.choose(&set.samples[index as usize], epoch, index),
+            Source::Set(set, _) => self.choose(&set.samples[index as usize], epoch, index),
         }
     }
 
@@ -233,7 +188,7 @@ impl Samples {
     pub fn hard(&self, index: usize) -> (usize, Vec<String>) {
         match &self.source {
             Source::Scenes(_) => (0, Vec::new()),
-            Source::Set(set) => {
+            Source::Set(set, _) => {
                 let sample = &set.samples[index];
                 let words = self.choose(sample, 0, index as u64);
                 (self.caption(sample, 0, index as u64), words.negatives)
@@ -318,7 +273,8 @@ impl Samples {
     /// What the first captions in the order of training give, where negatives are made of them.
     pub fn estimate(&self) -> Option<Yield> {
         const TRIED: u64 = 1_024;
-        let (Source::Set(set), Negatives::Made(generator, style)) = (&self.source, &self.negatives)
+        let (Source::Set(set, _), Negatives::Made(generator, style)) =
+            (&self.source, &self.negatives)
         else {
             return None;
         };
@@ -370,7 +326,7 @@ impl Samples {
                     )
                 })
                 .reduce(|| (0, 0), add),
-            Source::Set(set) => set
+            Source::Set(set, _) => set
                 .samples
                 .par_iter()
                 .map(|sample| {

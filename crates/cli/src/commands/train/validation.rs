@@ -13,7 +13,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::config::{self, Config};
-use super::samples::{self, Samples, Source};
+use super::samples::{self, Samples};
+use super::source::Source;
 use super::start::Parts;
 use crate::photos;
 use crate::progress::Progress;
@@ -182,7 +183,7 @@ impl Validation {
         let mut set = samples::open_set(settings.kind, &settings.path, settings.images.as_deref())
             .context("validation.path")?;
         set.samples.truncate(settings.most);
-        let source = Source::Set(set.clone());
+        let source = Source::Set(set.clone(), None);
         let (tokenizer, preprocess) = (parts.tokenizer.clone(), parts.preprocess.clone());
         let samples = Samples::new(source, config, tokenizer, preprocess)?;
         let hard = (0..set.samples.len())

@@ -1,0 +1,172 @@
+//! What a set's images are like, over a sample of them: opened as training opens them.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, bail};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use clove::preprocess::{DecodeLimits, RgbImage, decode};
+use clove_data::sets::{ImagePlace, ImageTextSet};
+use image::codecs::jpeg::JpegEncoder;
+use image::imageops;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::spread::Spread;
+use crate::interrupt::Interrupt;
+use crate::output;
+use crate::progress::Progress;
+
+/// The smallest images that are named.
+const SMALLEST: usize = 5;
+
+/// The longer side of a picture on the page: twice what it takes there, for sharp screens.
+const THUMBNAIL: u32 = 400;
+
+/// Lower ends of the groups that shorter sides are counted in: sizes that CLIP models are trained at are among them.
+const SIDES: [u32; 7] = [0, 64, 128, 224, 336, 512, 1_024];
+
+/// The images that were opened.
+#[derive(Debug, Default, Serialize)]
+pub struct Images {
+    /// Samples whose image was opened.
+    pub tried: usize,
+    pub width: Spread,
+    pub height: Spread,
+    pub shorter_side: Spread,
+    /// The longer side as a multiple of the shorter one, in hundredths.
+    pub aspect_percent: Spread,
+    /// Images by their shorter side: from this on, up to the next.
+    pub by_shorter_side: Vec<(u32, usize)>,
+    pub formats: BTreeMap<String, usize>,
+    /// The smallest, with width and height.
+    pub smallest: Vec<(String, u32, u32)>,
+    /// Those that can't be read, with the reason.
+    pub unreadable: Vec<(String, String)>,
+}
+
+/// A picture for the page, as a data URL, or why there's none.
+pub type Thumbnail = Result<String, String>;
+
+struct Looked {
+    width: u32,
+    height: u32,
+    format: String,
+    thumbnail: Option<String>,
+}
+
+impl Images {
+    /// Opens the images of these samples, and makes small pictures of those at the places `shown` among them.
+    pub fn of(
+        set: &ImageTextSet,
+        opened: &[usize],
+        shown: &[usize],
+        progress: &Progress,
+        interrupt: &Interrupt,
+    ) -> Result<(Self, Vec<Thumbnail>)> {
+        let looked: Vec<Option<Result<Looked>>> = opened
+            .par_iter()
+            .enumerate()
+            .map(|(place, &sample)| {
+                if interrupt.asked() {
+                    return None;
+                }
+                let is_shown = shown.binary_search(&place).is_ok();
+                let looked = look(&set.samples[sample].image, is_shown);
+                progress.advance(1);
+                Some(looked)
+            })
+            .collect();
+        let mut all = Self {
+            tried: opened.len(),
+            by_shorter_side: SIDES.map(|side| (side, 0)).to_vec(),
+            ..Self::default()
+        };
+        let mut thumbnails = Vec::new();
+        let mut sizes = Vec::new();
+        for (place, (looked, &sample)) in looked.into_iter().zip(opened).enumerate() {
+            let name = set.samples[sample].image.to_string();
+            let thumbnail = match looked {
+                None => bail!("stopped while opening images"),
+                Some(Ok(looked)) => {
+                    *all.formats.entry(looked.format).or_default() += 1;
+                    sizes.push((looked.width, looked.height, name));
+                    looked.thumbnail.map(Ok)
+                }
+                Some(Err(error)) => {
+                    let reason = output::one_line(&error);
+                    all.unreadable.push((name, reason.clone()));
+                    shown.binary_search(&place).is_ok().then_some(Err(reason))
+                }
+            };
+            thumbnails.extend(thumbnail);
+        }
+        all.measure(sizes);
+        Ok((all, thumbnails))
+    }
+
+    fn measure(&mut self, mut sizes: Vec<(u32, u32, String)>) {
+        let of = |measure: fn(u32, u32) -> u32| {
+            let sizes = sizes.iter();
+            Spread::of(sizes.map(|(w, h, _)| measure(*w, *h)).collect())
+        };
+        self.width = of(|width, _| width);
+        self.height = of(|_, height| height);
+        self.shorter_side = of(u32::min);
+        self.aspect_percent = of(|width, height| {
+            let (long, short) = (width.max(height), width.min(height).max(1));
+            (100.0 * f64::from(long) / f64::from(short)).round() as u32
+        });
+        for (width, height, _) in &sizes {
+            let side = *width.min(height);
+            let group = SIDES.partition_point(|from| *from <= side) - 1;
+            self.by_shorter_side[group].1 += 1;
+        }
+        sizes.sort_by_key(|(width, height, _)| (*width.min(height), *width.max(height)));
+        sizes.truncate(SMALLEST);
+        self.smallest = sizes
+            .into_iter()
+            .map(|(width, height, name)| (name, width, height))
+            .collect();
+    }
+}
+
+fn look(place: &ImagePlace, is_shown: bool) -> Result<Looked> {
+    let bytes = place.read()?;
+    let image = decode(&bytes, &DecodeLimits::default()).with_context(|| place.to_string())?;
+    let format = image::guess_format(&bytes).map_or_else(
+        // It has just been decoded.
+        |_| "unknown".to_owned(),
+        |format| format!("{format:?}"),
+    );
+    Ok(Looked {
+        width: image.width(),
+        height: image.height(),
+        format,
+        thumbnail: is_shown.then(|| thumbnail(&image)).transpose()?,
+    })
+}
+
+/// A small JPEG as a data URL.
+fn thumbnail(image: &RgbImage) -> Result<String> {
+    let longer = image.width().max(image.height());
+    let shrunk = |side: u32| {
+        let shrunk = u64::from(side) * u64::from(THUMBNAIL) / u64::from(longer.max(1));
+        (shrunk as u32).max(1)
+    };
+    let small;
+    let image = if longer > THUMBNAIL {
+        small = imageops::thumbnail(image, shrunk(image.width()), shrunk(image.height()));
+        &small
+    } else {
+        image
+    };
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, 80)
+        .encode_image(image)
+        .context("can't make a small picture")?;
+    Ok(format!(
+        "data:image/jpeg;base64,{}",
+        BASE64_STANDARD.encode(jpeg)
+    ))
+}

@@ -1,0 +1,414 @@
+//! `clove data inspect`: what a set holds, before one trains on it.
+
+mod captions;
+mod images;
+mod page;
+mod spread;
+
+use std::fs;
+
+use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum as _;
+use clove::tokenizer::Tokenizer;
+use clove_data::sets::{Filtered, ImageTextSet, Sample};
+use clove_negatives::{Generator, Request, Style};
+use indicatif::HumanCount;
+use rayon::prelude::*;
+use serde::Serialize;
+use serde_json::Value;
+
+use self::captions::Captions;
+use self::images::{Images, Thumbnail};
+use self::spread::Spread;
+use super::train::document::Document;
+use super::train::draft::Draft;
+use super::train::samples::open_set;
+use super::train::source::Source;
+use super::train::start::Parts;
+use crate::args::{Data, DataCommand, Inspect};
+use crate::interrupt::Interrupt;
+use crate::negatives::{self, Yield};
+use crate::progress::Progress;
+use crate::{model, output};
+
+/// The context of published CLIP models.
+const CLIP_CONTEXT: usize = 77;
+
+/// Samples that were skipped which the report quotes.
+const QUOTED: usize = 10;
+
+pub fn run(args: &Data) -> Result<()> {
+    match &args.command {
+        DataCommand::Inspect(args) => inspect(args),
+    }
+}
+
+/// What's to be looked at, and how.
+struct Task {
+    name: String,
+    set: ImageTextSet,
+    tokenizer: Tokenizer,
+    styles: Vec<Style>,
+    per_caption: usize,
+    seed: u64,
+    filtered: Option<Filtered>,
+}
+
+/// What was found.
+#[derive(Serialize)]
+struct Report {
+    set: String,
+    samples: usize,
+    captions_per_sample: Spread,
+    negatives: usize,
+    /// What the configuration's filter took away before.
+    filtered: Option<Filtered>,
+    skipped: Vec<(String, usize)>,
+    /// The first of them, with the reasons in full.
+    skipped_first: Vec<(String, String)>,
+    captions: Captions,
+    images: Images,
+    /// By style: how many captions give a negative.
+    made_negatives: Vec<(Style, Value)>,
+    #[serde(skip)]
+    yields: Vec<(Style, Yield)>,
+    #[serde(skip)]
+    cards: Vec<Card>,
+}
+
+/// A sample on the page.
+struct Card {
+    place: String,
+    picture: Thumbnail,
+    captions: Vec<String>,
+    /// With the style that they're made in; none where the set brings them.
+    negatives: Vec<(Option<Style>, String)>,
+}
+
+fn inspect(args: &Inspect) -> Result<()> {
+    let interrupt = Interrupt::listen()?;
+    let task = open(args, &interrupt)?;
+    let count = task.set.samples.len();
+    let opened = if args.all {
+        (0..count).collect()
+    } else {
+        spread_over(count, args.sample)
+    };
+    let shown = spread_over(opened.len(), args.shown);
+    let progress = Progress::new();
+    progress.plan((count + opened.len() * (1 + task.styles.len())) as u64);
+    let report = look(&task, &opened, &shown, &progress, &interrupt);
+    progress.finish();
+    let report = report?;
+    fs::write(&args.out, page::page(&report)).with_context(|| args.out.display().to_string())?;
+    if args.json {
+        output::print_json(&report)?;
+    } else {
+        output::print(&text(&report))?;
+    }
+    output::note(&format!(
+        "{}: {} with their captions",
+        args.out.display(),
+        negatives::counted(report.cards.len() as u64, "picture")
+    ));
+    Ok(())
+}
+
+fn open(args: &Inspect, interrupt: &Interrupt) -> Result<Task> {
+    let given = args.styles.iter().map(|style| Style::from(*style));
+    let mut styles: Vec<Style> = given.collect();
+    let Some(file) = &args.config else {
+        // clap asks for both where there's no configuration.
+        let (kind, path) = args
+            .kind
+            .zip(args.path.as_deref())
+            .context("--path lacks")?;
+        let tokenizer = match &args.model {
+            Some(dir) => model::open(dir)?.tokenizer()?,
+            None => Tokenizer::clip(CLIP_CONTEXT),
+        };
+        let kind_name = kind.to_possible_value();
+        let kind_name = kind_name.as_ref().map_or("set", |value| value.get_name());
+        return Ok(Task {
+            name: format!("{} ({kind_name})", path.display()),
+            set: open_set(kind, path, args.images.as_deref())?,
+            tokenizer,
+            styles,
+            per_caption: 1,
+            seed: 0,
+            filtered: None,
+        });
+    };
+    let draft = Draft::read(Document::read(file, &args.settings)?)?;
+    let config = &draft.config;
+    let parts = Parts::open(&config.model, config.seed)?;
+    let source = Source::open(&config.data, interrupt)
+        .with_context(|| format!("the data of {}", file.display()))?;
+    let Source::Set(set, filtered) = source else {
+        bail!(
+            "{}: data.kind: scenes are drawn, and there's no set to look at; `clove train {0} --dry-run` shows some",
+            file.display()
+        );
+    };
+    if let Some(style) = config.negatives.style.of_captions()
+        && !styles.contains(&style)
+    {
+        styles.insert(0, style);
+    }
+    Ok(Task {
+        name: file.display().to_string(),
+        set,
+        tokenizer: parts.tokenizer,
+        styles,
+        per_caption: config.negatives.per_caption,
+        seed: config.seed,
+        filtered,
+    })
+}
+
+/// `most` places of `count`, as far apart as can be.
+fn spread_over(count: usize, most: u64) -> Vec<usize> {
+    let taken = (count as u64).min(most);
+    (0..taken)
+        .map(|place| (u128::from(place) * count as u128 / u128::from(taken)) as usize)
+        .collect()
+}
+
+fn look(
+    task: &Task,
+    opened: &[usize],
+    shown: &[usize],
+    progress: &Progress,
+    interrupt: &Interrupt,
+) -> Result<Report> {
+    let set = &task.set;
+    progress.say("captions");
+    let captions = Captions::of(set, &task.tokenizer, progress, interrupt)?;
+    let mut yields = Vec::new();
+    let mut made: Vec<Vec<(Option<Style>, String)>> = vec![Vec::new(); shown.len()];
+    if !task.styles.is_empty() {
+        progress.say("hard negatives");
+        let generator = negatives::generator()?;
+        for &style in &task.styles {
+            let found = make(task, &generator, style, opened, progress, interrupt);
+            if interrupt.asked() {
+                bail!("stopped while making negatives");
+            }
+            yields.push((style, found));
+            for (made, &place) in made.iter_mut().zip(shown) {
+                let sample = &set.samples[opened[place]];
+                let texts = negatives_of(task, &generator, style, opened[place], sample);
+                made.extend(texts.negatives.into_iter().map(|n| (Some(style), n.text)));
+            }
+        }
+    }
+    progress.say("images");
+    let (images, thumbnails) = Images::of(set, opened, shown, progress, interrupt)?;
+    let cards = shown.iter().zip(thumbnails).zip(made);
+    let cards = cards.map(|((&place, picture), made)| {
+        let sample = &set.samples[opened[place]];
+        let brought = sample.negatives.iter().map(|text| (None, text.clone()));
+        Card {
+            place: sample.image.to_string(),
+            picture,
+            captions: sample.captions.clone(),
+            negatives: brought.chain(made).collect(),
+        }
+    });
+    let skipped = set.skipped_by_kind();
+    let per_sample = set
+        .samples
+        .iter()
+        .map(|sample| sample.captions.len() as u32);
+    Ok(Report {
+        set: task.name.clone(),
+        samples: set.samples.len(),
+        captions_per_sample: Spread::of(per_sample.collect()),
+        negatives: set.samples.iter().map(|s| s.negatives.len()).sum(),
+        filtered: task.filtered,
+        skipped: skipped
+            .into_iter()
+            .map(|(kind, count)| (kind.to_owned(), count))
+            .collect(),
+        skipped_first: set.skipped.iter().take(QUOTED).cloned().collect(),
+        captions,
+        images,
+        made_negatives: yields
+            .iter()
+            .map(|(style, found)| (*style, found.json()))
+            .collect(),
+        yields,
+        cards: cards.collect(),
+    })
+}
+
+/// What the samples' first captions give in a style.
+fn make(
+    task: &Task,
+    generator: &Generator,
+    style: Style,
+    samples: &[usize],
+    progress: &Progress,
+    interrupt: &Interrupt,
+) -> Yield {
+    let found = samples.par_iter().map(|&index| {
+        let mut found = Yield::default();
+        if !interrupt.asked() {
+            let sample = &task.set.samples[index];
+            found.add(&negatives_of(task, generator, style, index, sample));
+            progress.advance(1);
+        }
+        found
+    });
+    found.reduce(Yield::default, |mut all, found| {
+        all.absorb(found);
+        all
+    })
+}
+
+/// Negatives of a sample's first caption.
+fn negatives_of(
+    task: &Task,
+    generator: &Generator,
+    style: Style,
+    index: usize,
+    sample: &Sample,
+) -> clove_negatives::Made {
+    let others: Vec<&str> = sample.captions[1..].iter().map(String::as_str).collect();
+    generator.negatives(&Request {
+        caption: &sample.captions[0],
+        others: &others,
+        style,
+        count: task.per_caption,
+        seed: task.seed,
+        epoch: 0,
+        index: index as u64,
+    })
+}
+
+/// The report as tables.
+fn text(report: &Report) -> String {
+    let mut lines = vec![format!("{}: {}", report.set, summary(report))];
+    for (kind, count) in &report.skipped {
+        lines.push(format!("  skipped: {} {kind}", HumanCount(*count as u64)));
+    }
+    for (place, reason) in report.skipped_first.iter().take(3) {
+        lines.push(format!("    {place}: {reason}"));
+    }
+    let head = |name: &str| [&[name.to_owned()], &Spread::COLUMNS.map(str::to_owned)[..]].concat();
+    let row = |name: &str, spread: &Spread| [&[name.to_owned()], &spread.cells()[..]].concat();
+    let captions = &report.captions;
+    lines.push(output::table(&[
+        head("captions"),
+        row("  a sample", &report.captions_per_sample),
+        row("  words", &captions.words),
+        row("  tokens", &captions.tokens),
+    ]));
+    lines.extend(remarks(report).into_iter().map(|line| format!("  {line}")));
+    for (text, count) in captions.frequent.iter().take(5) {
+        lines.push(format!("    {} times {text:?}", HumanCount(*count as u64)));
+    }
+    let images = &report.images;
+    lines.push(output::table(&[
+        head(&format!(
+            "{} images opened",
+            HumanCount(images.tried as u64)
+        )),
+        row("  width", &images.width),
+        row("  height", &images.height),
+        row("  shorter side", &images.shorter_side),
+    ]));
+    for (format, count) in &images.formats {
+        lines.push(format!("  {} {format}", HumanCount(*count as u64)));
+    }
+    if let Some((name, width, height)) = images.smallest.first() {
+        lines.push(format!("  the smallest: {width} x {height}, {name}"));
+    }
+    if !images.unreadable.is_empty() {
+        let count = HumanCount(images.unreadable.len() as u64);
+        lines.push(format!("  {count} can't be read:"));
+        let first = images.unreadable.iter().take(QUOTED);
+        lines.extend(first.map(|(_, reason)| format!("    {reason}")));
+    }
+    for (style, found) in &report.yields {
+        lines.push(format!(
+            "negatives, {}: {}",
+            style_name(*style),
+            found.summary()
+        ));
+        lines.push(found.kinds().trim_end().to_owned());
+        lines.extend(found.why_none().map(|why| format!("  {why}")));
+    }
+    lines.retain(|line| !line.is_empty());
+    let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).collect();
+    lines.join("\n")
+}
+
+/// The counts, on a line.
+fn summary(report: &Report) -> String {
+    let counted = |count: usize, thing| negatives::counted(count as u64, thing);
+    let skipped = report.skipped.iter().map(|(_, count)| count).sum();
+    let filtered = match &report.filtered {
+        Some(filtered) => format!("; filtered out: {}", filtered.summary()),
+        None => String::new(),
+    };
+    format!(
+        "{} with {} and {}; {} skipped{filtered}",
+        counted(report.samples, "sample"),
+        counted(report.captions.count, "caption"),
+        counted(report.negatives, "negative"),
+        counted(skipped, "place")
+    )
+}
+
+/// What stands out of the captions.
+fn remarks(report: &Report) -> Vec<String> {
+    let captions = &report.captions;
+    let share = |part: usize| {
+        let percent = 100.0 * part as f64 / captions.count.max(1) as f64;
+        format!("{} ({percent:.1} %)", HumanCount(part as u64))
+    };
+    let scripts: Vec<String> = captions
+        .scripts
+        .iter()
+        .map(|(name, count)| format!("{name} {}", share(*count)))
+        .collect();
+    vec![
+        format!(
+            "{} are longer than the context of {} tokens, and cut",
+            share(captions.cut),
+            captions.context
+        ),
+        format!("{} repeat an earlier one", share(captions.repeated)),
+        format!(
+            "{} are ASCII; by script: {}",
+            share(captions.ascii),
+            scripts.join(", ")
+        ),
+    ]
+}
+
+/// As configurations have it.
+fn style_name(style: Style) -> &'static str {
+    match style {
+        Style::Replace => "replace",
+        Style::Negclip => "negclip",
+        Style::Swap => "swap",
+        Style::Shuffle => "shuffle",
+        Style::Mixed => "mixed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spread_over;
+
+    #[test]
+    fn places_are_spread_over_the_whole() {
+        assert_eq!(spread_over(10, 5), [0, 2, 4, 6, 8]);
+        assert_eq!(spread_over(3, 5), [0, 1, 2]);
+        assert_eq!(spread_over(5, 2), [0, 2]);
+        assert!(spread_over(5, 0).is_empty());
+        assert!(spread_over(0, 5).is_empty());
+    }
+}
