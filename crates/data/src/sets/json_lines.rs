@@ -6,20 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::names::{CAPTION_KEYS, CAPTION_LIST, IMAGE_KEYS, NEGATIVE_KEY, NEGATIVE_LIST};
 use super::{ImageTextSet, Sample, not_blank, reason, thousands};
 use crate::json::{self, UniqueMap};
 use crate::{DataError, text};
 
-/// Keys that hold the image's path, in order of preference.
-pub(super) const IMAGE_KEYS: [&str; 5] = ["image", "file_name", "filename", "filepath", "path"];
-/// The key of a list of captions.
-const CAPTION_LIST: &str = "captions";
-/// Keys that hold one caption, in order of preference.
-pub(super) const CAPTION_KEYS: [&str; 3] = ["caption", "text", "title"];
-/// The key of a list of negatives.
-const NEGATIVE_LIST: &str = "negatives";
-/// The key of one negative.
-pub(super) const NEGATIVE_KEY: &str = "negative";
 /// Bytes of a line: far above a sample's, and a file without line ends is refused before memory does it.
 const LONGEST_LINE: u64 = 16 << 20;
 

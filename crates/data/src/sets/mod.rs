@@ -5,10 +5,13 @@
 //! how many and why.
 
 mod braces;
+mod coco;
 mod filter;
 mod folder;
 mod json_lines;
 mod key;
+mod names;
+mod parquet;
 mod place;
 mod shards;
 mod table;
@@ -18,6 +21,7 @@ use std::path::Path;
 
 pub use self::filter::{Duplicates, Filter, Filtered};
 pub use self::key::caption_key;
+pub use self::parquet::ImageColumn;
 pub use self::place::ImagePlace;
 use crate::DataError;
 use crate::text::reason;
@@ -106,6 +110,46 @@ impl ImageTextSet {
     /// one, and if there is no sample at all.
     pub fn shards(pattern: &str) -> Result<Self, DataError> {
         shards::read(pattern)
+    }
+
+    /// The images of a JSON file of COCO's (`captions_train2017.json`: `images`, and `annotations` with their captions) or Karpathy's
+    /// (`dataset_coco.json`: `images` with their `sentences`), in its order.
+    ///
+    /// Images' file names are relative to `images_dir` or else to the file's folder; of a Karpathy image that isn't in the folder
+    /// `filepath` there, the file may lie right in it. Of `splits` none means all images, else those whose `split` is among them. An
+    /// image without a caption or a file, and a caption without an image, is skipped.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] if the file can't be read or `images_dir` isn't there; [`DataError::Json`] for what is no such document;
+    /// [`DataError::Format`] for a split that no image has, and if no image can be used.
+    pub fn coco(
+        file: &Path,
+        images_dir: Option<&Path>,
+        splits: &[String],
+    ) -> Result<Self, DataError> {
+        coco::read(file, images_dir, splits)
+    }
+
+    /// The rows of Parquet files, in their order, as Hugging Face's image-text sets have them.
+    ///
+    /// `pattern` names one file, several by braces (`train-{00000..00041}-of-00042.parquet`), or a folder, whose files ending in
+    /// `.parquet` are read in the order of their names. An image's bytes stand in a binary column `image`, `img`, `jpg`, `jpeg`,
+    /// `png`, `webp`, `picture` or `image_bytes`, or in `bytes` within it, as `datasets` writes them; the first of these counts. Where
+    /// there are none, the image is a file, whose path stands in `path` within that column or in a column of texts named as in
+    /// [`Self::json_lines`], relative to `images_dir` or else to the file's folder. Captions and negatives are texts or lists of
+    /// texts, in columns of the names that [`Self::json_lines`] knows. Rows count from 0; one without an image or a caption, and one
+    /// that isn't UTF-8, is skipped. Pages may be compressed with snappy, gzip or zstd.
+    ///
+    /// Images stay in the file. To read one, its page is read and unpacked, which for files of `datasets` can be the whole group of
+    /// a hundred images; in an order that jumps about, that is the cost of each image. The pages read last are kept for those that
+    /// follow: up to 512 MiB for all sets together, unpacked, or one page, where that is larger. Web dataset shards are the better
+    /// choice on a slow disk.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] for a folder that can't be listed; [`DataError::Format`] for a file that can't be read, is damaged, lacks
+    /// such columns or is packed in another way, for a pattern that isn't one, and if no row can be used.
+    pub fn parquet(pattern: &str, images_dir: Option<&Path>) -> Result<Self, DataError> {
+        parquet::read(pattern, images_dir)
     }
 
     /// BLAKE3 of the samples in their order, as 64 hexadecimal digits: a run that resumes finds the same set, or knows.

@@ -6,9 +6,10 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::parquet::ImageColumn;
 use crate::{DataError, read_image, text};
 
-/// Where an image's bytes are: in a file of their own, or in a shard.
+/// Where an image's bytes are: in a file of their own, in a shard, or in a table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ImagePlace {
     /// A file.
@@ -24,16 +25,25 @@ pub enum ImagePlace {
         /// How many there are.
         size: u64,
     },
+    /// A row of a Parquet file.
+    Row {
+        /// The file's column of images.
+        column: Arc<ImageColumn>,
+        /// The row, from 0.
+        row: u64,
+    },
 }
 
 impl ImagePlace {
     /// The bytes.
     ///
     /// # Errors
-    /// [`DataError::Io`] for what can't be read, ends early, or is larger than 512 MiB.
+    /// [`DataError::Io`] for what can't be read, ends early, or is larger than 512 MiB; [`DataError::Format`] for a damaged row of a
+    /// Parquet file.
     pub fn read(&self) -> Result<Vec<u8>, DataError> {
         match self {
             Self::File(path) => read_image(path),
+            Self::Row { column, row } => column.read(*row),
             Self::Member {
                 shard,
                 offset,
@@ -63,6 +73,12 @@ impl ImagePlace {
                 size,
                 ..
             } => (&**shard, *offset, most.min(*size)),
+            // A page is unpacked as a whole.
+            Self::Row { column, row } => {
+                let mut bytes = column.read(*row)?;
+                bytes.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+                return Ok(bytes);
+            }
         };
         let read = || {
             let mut file = File::open(path)?;
@@ -82,6 +98,7 @@ impl ImagePlace {
                 Ok(metadata.len())
             }
             Self::Member { size, .. } => Ok(*size),
+            Self::Row { column, row } => Ok(column.read(*row)?.len() as u64),
         }
     }
 
@@ -99,6 +116,14 @@ impl ImagePlace {
                 bytes.extend(size.to_le_bytes());
                 bytes
             }
+            Self::Row { column, row } => {
+                let (path, size) = column.identity();
+                let mut bytes = path.as_os_str().as_encoded_bytes().to_vec();
+                bytes.push(0);
+                bytes.extend(size.to_le_bytes());
+                bytes.extend(row.to_le_bytes());
+                bytes
+            }
         }
     }
 }
@@ -107,6 +132,7 @@ impl Display for ImagePlace {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(formatter),
+            Self::Row { column, row } => write!(formatter, "{} row {row}", column.path().display()),
             // Escaped: a name out of a file may hold what a terminal would obey.
             Self::Member { shard, name, .. } => write!(formatter, "{}: {name:?}", shard.display()),
         }

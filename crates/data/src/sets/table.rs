@@ -4,7 +4,8 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::Path;
 
-use super::json_lines::{CAPTION_KEYS, IMAGE_KEYS, NEGATIVE_KEY, file_at};
+use super::json_lines::file_at;
+use super::names::{CAPTION_KEYS, IMAGE_KEYS, NEGATIVE_KEY};
 use super::{ImageTextSet, Sample, not_blank, reason};
 use crate::caption_stream::table::{Table, quoted};
 use crate::{DataError, text};

@@ -131,7 +131,7 @@ fn open(args: &Inspect, interrupt: &Interrupt) -> Result<Task> {
         let kind_name = kind_name.as_ref().map_or("set", |value| value.get_name());
         return Ok(Task {
             name: format!("{} ({kind_name})", path.display()),
-            set: open_set(kind, path, args.images.as_deref())?,
+            set: open_set(kind, path, args.images.as_deref(), &[])?,
             tokenizer,
             styles,
             per_caption: 1,

@@ -39,6 +39,9 @@ pub struct Validation {
     pub path: PathBuf,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<PathBuf>,
+    /// Of a COCO file, those whose images are meant; none for all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub splits: Vec<String>,
     pub every: usize,
     pub most: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,6 +90,9 @@ pub struct Data {
     pub path: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<PathBuf>,
+    /// Of a COCO file, those whose images are meant; none for all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub splits: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scenes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,6 +121,8 @@ pub enum Kind {
     JsonLines,
     Table,
     Webdataset,
+    Parquet,
+    Coco,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

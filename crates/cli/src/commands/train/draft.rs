@@ -193,17 +193,38 @@ fn lora(keys: &mut Document, locked: &[Tower]) -> Result<Option<LoraSettings>> {
     }))
 }
 
+/// The splits of a COCO file.
+fn splits(keys: &mut Document, key: &'static str, kind: Kind) -> Result<Vec<String>> {
+    if kind != Kind::Coco {
+        keys.refuse(&[key], "only the kind \"coco\" has it")?;
+        return Ok(Vec::new());
+    }
+    Ok(keys.take(key)?.unwrap_or_default())
+}
+
+const HAVE_IMAGES: &str =
+    "only the kinds \"json-lines\", \"table\", \"parquet\" and \"coco\" have it";
+
+/// Whether a kind's images can lie in a folder of their own.
+fn has_images(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::JsonLines | Kind::Table | Kind::Parquet | Kind::Coco
+    )
+}
+
 fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
     let Some(kind) = keys.take("data.kind")? else {
         return Err(keys.wrong(
             "data.kind",
-            "is missing; give \"scenes\", \"folder\", \"json-lines\", \"table\" or \"webdataset\"",
+            "is missing; give \"scenes\", \"folder\", \"json-lines\", \"table\", \"webdataset\", \"parquet\" or \"coco\"",
         ));
     };
     let mut data = Data {
         kind,
         path: None,
         images: None,
+        splits: Vec::new(),
         scenes: None,
         texts: None,
         crop_scale: None,
@@ -216,6 +237,7 @@ fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
         let files = [
             "data.path",
             "data.images",
+            "data.splits",
             "data.crop_scale",
             "data.crop_ratio",
             "data.unreadable",
@@ -238,19 +260,20 @@ fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
         let what = match kind {
             Kind::JsonLines => "a file of JSON objects, one a line",
             Kind::Table => "a .csv or .tsv file with a header",
+            Kind::Parquet => {
+                "a .parquet file, a folder of them, or several by braces: train-{000..099}.parquet"
+            }
             Kind::Webdataset => "tar files, several by braces: part-{000..099}.tar",
             _ => "a folder of images with a text beside each",
         };
         return Err(keys.wrong("data.path", format!("is missing; give {what}")));
     }
-    if matches!(kind, Kind::JsonLines | Kind::Table) {
+    if has_images(kind) {
         data.images = keys.take("data.images")?;
     } else {
-        keys.refuse(
-            &["data.images"],
-            "only the kinds \"json-lines\" and \"table\" have it",
-        )?;
+        keys.refuse(&["data.images"], HAVE_IMAGES)?;
     }
+    data.splits = splits(keys, "data.splits", kind)?;
     let usual = RandomResizedCrop::default();
     data.crop_scale = Some(keys.get(
         "data.crop_scale",
@@ -318,6 +341,7 @@ fn validation(keys: &mut Document, data: &Data, every: usize) -> Result<Option<V
             &[
                 "validation.kind",
                 "validation.images",
+                "validation.splits",
                 "validation.every",
                 "validation.most",
                 "validation.patience",
@@ -329,16 +353,13 @@ fn validation(keys: &mut Document, data: &Data, every: usize) -> Result<Option<V
     let kind = keys.take("validation.kind")?;
     let kind = match kind.unwrap_or(data.kind) {
         Kind::Scenes => {
-            let problem = "must be \"folder\", \"json-lines\", \"table\" or \"webdataset\"";
+            let problem = "must be \"folder\", \"json-lines\", \"table\", \"webdataset\", \"parquet\" or \"coco\"";
             return Err(keys.wrong("validation.kind", problem));
         }
         kind => kind,
     };
-    if !matches!(kind, Kind::JsonLines | Kind::Table) {
-        keys.refuse(
-            &["validation.images"],
-            "only the kinds \"json-lines\" and \"table\" have it",
-        )?;
+    if !has_images(kind) {
+        keys.refuse(&["validation.images"], HAVE_IMAGES)?;
     }
     let any = |count| count >= 1;
     let patience = keys.take("validation.patience")?;
@@ -349,6 +370,7 @@ fn validation(keys: &mut Document, data: &Data, every: usize) -> Result<Option<V
         kind,
         path,
         images: keys.take("validation.images")?,
+        splits: splits(keys, "validation.splits", kind)?,
         patience,
         every: keys.get("validation.every", every, any, "must be at least 1")?,
         most: keys.get("validation.most", 1_000, any, "must be at least 1")?,
@@ -357,9 +379,9 @@ fn validation(keys: &mut Document, data: &Data, every: usize) -> Result<Option<V
 
 fn negatives(keys: &mut Document, data: &Data) -> Result<Negatives> {
     let usual = match (data.kind, data.texts) {
-        (Kind::Scenes, Some(TextKind::Alt)) | (Kind::Folder, _) => Style::None,
+        (Kind::Scenes, Some(TextKind::Alt)) | (Kind::Folder | Kind::Coco, _) => Style::None,
         (Kind::Scenes, _) => Style::Mixed,
-        (Kind::JsonLines | Kind::Table | Kind::Webdataset, _) => Style::File,
+        (Kind::JsonLines | Kind::Table | Kind::Webdataset | Kind::Parquet, _) => Style::File,
     };
     let style = keys.take("negatives.style")?.unwrap_or(usual);
     let problem = match (data.kind, style) {
@@ -372,6 +394,10 @@ fn negatives(keys: &mut Document, data: &Data) -> Result<Negatives> {
         }
         (Kind::Scenes, Style::Swap | Style::Shuffle) => Some(
             "scenes have negatives of their own, and none of this style; use \"none\", \"negclip\", \"replace\" or \"mixed\"",
+        ),
+        (Kind::Coco, Style::File) => Some(
+            "COCO's files bring no negatives; use \"none\", or one that is made of captions (\"replace\", \"negclip\", \"swap\", \
+             \"shuffle\" or \"mixed\")",
         ),
         (Kind::Folder, Style::File) => Some(
             "a folder of texts brings no negatives; use \"none\", one that is made of captions (\"replace\", \"negclip\", \"swap\", \
@@ -458,94 +484,4 @@ fn below_one(value: f64) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::{Path, PathBuf};
-
-    use super::{Config, Document, Draft};
-
-    fn folder() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("configs")
-    }
-
-    fn read(path: &Path) -> anyhow::Result<Config> {
-        Draft::read(Document::read(path, &[])?)?.resolve(100, None)
-    }
-
-    /// The keys of a TOML text, those behind `#` included where they look like one: `# key = value`.
-    fn keys(text: &str) -> Vec<String> {
-        let mut table = String::new();
-        let mut keys = Vec::new();
-        for line in text.lines() {
-            let line = line.trim_start_matches("# ");
-            if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
-                table = format!("{name}.");
-            } else if let Some((key, _)) = line.split_once(" = ")
-                && !key.contains(' ')
-            {
-                keys.push(format!("{table}{key}"));
-            }
-        }
-        keys
-    }
-
-    #[test]
-    fn every_sample_is_read_and_names_every_key_of_its_resolved_form() {
-        for name in ["scenes", "folder", "json-lines", "webdataset"] {
-            let path = folder().join(name).with_extension("toml");
-            let config = read(&path).unwrap();
-            let sample = keys(&std::fs::read_to_string(&path).unwrap());
-            for key in keys(&config.to_toml().unwrap()) {
-                assert!(sample.contains(&key), "{name}: {key} isn't explained");
-            }
-        }
-    }
-
-    #[test]
-    fn the_recorded_run_can_be_repeated() {
-        let config = read(&folder().join("from-scratch.toml")).unwrap();
-        let shape = config.model.shape.unwrap();
-        let shape = folder().join(shape.file_name().unwrap());
-        let text = std::fs::read_to_string(shape).unwrap();
-        assert!(clove::model::ClipConfig::from_open_clip(&text).is_ok());
-    }
-
-    #[test]
-    fn every_recipe_is_read_and_names_its_source() {
-        let mut count = 0;
-        for recipe in std::fs::read_dir(folder().join("recipes")).unwrap() {
-            let path = recipe.unwrap().path();
-            read(&path).unwrap();
-            let text = std::fs::read_to_string(&path).unwrap();
-            assert!(text.contains("arXiv "), "{}", path.display());
-            count += 1;
-        }
-        assert_eq!(count, 6);
-    }
-
-    #[test]
-    fn a_resolved_configuration_can_be_given_again() {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["scenes", "folder", "json-lines", "webdataset"] {
-            let first = read(&folder().join(name).with_extension("toml")).unwrap();
-            let path = dir.path().join(name);
-            let text = first.to_toml().unwrap();
-            std::fs::write(&path, &text).unwrap();
-            assert_eq!(read(&path).unwrap().to_toml().unwrap(), text);
-        }
-    }
-
-    #[test]
-    fn epochs_become_steps_and_the_last_batch_runs_on() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("train.toml");
-        for (epochs, samples, steps) in [("1", 100, 4), ("2", 100, 7), ("0.5", 64, 1), ("3", 1, 1)]
-        {
-            let text = format!(
-                "[model]\nshape = \"scenes\"\n[data]\nkind = \"scenes\"\n[train]\nepochs = {epochs}\nbatch = 32\n"
-            );
-            std::fs::write(&path, text).unwrap();
-            let draft = Draft::read(Document::read(&path, &[]).unwrap()).unwrap();
-            assert_eq!(draft.resolve(samples, None).unwrap().train.steps, steps);
-        }
-    }
-}
+mod tests;

@@ -19,12 +19,19 @@ use crate::negatives::{self, Yield};
 use crate::{output, photos};
 
 /// Finds the samples of a set on disk.
-pub fn open_set(kind: Kind, path: &Path, images: Option<&Path>) -> Result<ImageTextSet> {
+pub fn open_set(
+    kind: Kind,
+    path: &Path,
+    images: Option<&Path>,
+    splits: &[String],
+) -> Result<ImageTextSet> {
     Ok(match kind {
         Kind::Scenes => bail!("scenes are drawn, and have no path"),
         Kind::Folder => ImageTextSet::folder(path)?,
         Kind::Table => ImageTextSet::table(path, images)?,
         Kind::Webdataset => ImageTextSet::shards(&path.to_string_lossy())?,
+        Kind::Coco => ImageTextSet::coco(path, images, splits)?,
+        Kind::Parquet => ImageTextSet::parquet(&path.to_string_lossy(), images)?,
         Kind::JsonLines => ImageTextSet::json_lines(path, images)?,
     })
 }

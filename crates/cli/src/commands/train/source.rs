@@ -26,7 +26,7 @@ impl Source {
         Ok(match data.kind {
             Kind::Scenes => Self::Scenes(data.scenes.unwrap_or(1)),
             kind => {
-                let mut set = open_set(kind, path, data.images.as_deref())?;
+                let mut set = open_set(kind, path, data.images.as_deref(), &data.splits)?;
                 let filter = data.filter.as_ref();
                 let filtered = filter.map(|filter| apply(filter, &mut set, interrupt));
                 Self::Set(set, filtered.transpose()?)

@@ -180,8 +180,13 @@ pub fn told(file: &Path) -> Result<Vec<(usize, f64)>> {
 impl Validation {
     /// Finds the held-out pairs, and makes their hard negatives as those of training are made; images are read at each validation.
     pub fn open(settings: &config::Validation, config: &Config, parts: &Parts) -> Result<Self> {
-        let mut set = samples::open_set(settings.kind, &settings.path, settings.images.as_deref())
-            .context("validation.path")?;
+        let mut set = samples::open_set(
+            settings.kind,
+            &settings.path,
+            settings.images.as_deref(),
+            &settings.splits,
+        )
+        .context("validation.path")?;
         set.samples.truncate(settings.most);
         let source = Source::Set(set.clone(), None);
         let (tokenizer, preprocess) = (parts.tokenizer.clone(), parts.preprocess.clone());

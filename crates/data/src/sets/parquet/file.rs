@@ -1,0 +1,198 @@
+//! A Parquet file's schema and where its columns stand.
+//!
+//! Source: apache/parquet-format: README.md, LogicalTypes.md (lists).
+
+use std::fs::File;
+use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use polars_parquet_format::thrift::protocol::TCompactInputProtocol;
+use polars_parquet_format::{
+    ConvertedType, FieldRepetitionType, FileMetaData, LogicalType, RowGroup, SchemaElement, Type,
+};
+
+use super::pages::Chunk;
+
+/// Bytes of a footer: far above any.
+const LONGEST_FOOTER: u64 = 1 << 30;
+/// Columns in columns: far above any.
+const DEEPEST: usize = 64;
+
+/// A column that has values.
+#[derive(Debug, Clone)]
+pub(super) struct Leaf {
+    /// Its names, the outermost first.
+    pub(super) path: Vec<String>,
+    /// Its number among the columns that have values.
+    pub(super) number: usize,
+    pub(super) is_bytes: bool,
+    /// Bytes that are marked as text.
+    pub(super) is_text: bool,
+    pub(super) max_definition: u32,
+    pub(super) max_repetition: u32,
+}
+
+impl Leaf {
+    /// Whether it's a column of texts or of lists of texts.
+    pub(super) fn holds_texts(&self) -> bool {
+        let is_list = self.max_repetition == 1 && self.path.len() <= 3;
+        self.is_bytes && (self.path.len() == 1 || is_list)
+    }
+}
+
+/// An open file.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) file: BufReader<File>,
+    pub(super) bytes: u64,
+    pub(super) leaves: Vec<Leaf>,
+    pub(super) groups: Vec<RowGroup>,
+}
+
+impl Table {
+    /// Reads the footer. Errors are in words.
+    pub(super) fn open(path: &Path) -> Result<Self, String> {
+        let words = |error: std::io::Error| error.to_string();
+        let mut file = BufReader::new(File::open(path).map_err(words)?);
+        let bytes = file.get_ref().metadata().map_err(words)?.len();
+        let mut end = [0; 8];
+        if bytes >= 12 {
+            file.seek(SeekFrom::Start(bytes - 8)).map_err(words)?;
+            file.read_exact(&mut end).map_err(words)?;
+        }
+        let [a, b, c, d, magic @ ..] = end;
+        match &magic {
+            b"PAR1" => {}
+            b"PARE" => return Err("it is encrypted".to_owned()),
+            _ => {
+                return Err(
+                    "it doesn't end as a Parquet file does; it is cut, or another format"
+                        .to_owned(),
+                );
+            }
+        }
+        let length = u64::from(u32::from_le_bytes([a, b, c, d]));
+        if length > LONGEST_FOOTER || length > bytes - 12 {
+            return Err("its footer is damaged: it is longer than the file".to_owned());
+        }
+        file.seek(SeekFrom::Start(bytes - 8 - length))
+            .map_err(words)?;
+        let mut footer = Vec::new();
+        file.by_ref()
+            .take(length)
+            .read_to_end(&mut footer)
+            .map_err(words)?;
+        // Structures take more room in memory than in the file.
+        let most = footer.len().saturating_mul(64).saturating_add(1 << 20);
+        let mut protocol = TCompactInputProtocol::new(footer.as_slice(), most);
+        let meta = FileMetaData::read_from_in_protocol(&mut protocol)
+            .map_err(|error| format!("its footer is damaged: {error}"))?;
+        Ok(Self {
+            file,
+            bytes,
+            leaves: leaves(&meta.schema).ok_or("its footer is damaged: the schema is none")?,
+            groups: meta.row_groups,
+        })
+    }
+
+    /// The values of a column in a group of rows.
+    pub(super) fn chunk(&mut self, group: usize, leaf: &Leaf) -> Result<Chunk, String> {
+        let column = self.groups[group].columns.get(leaf.number);
+        let meta = column.ok_or("a group of rows lacks a column")?;
+        let meta = meta.meta_data.as_ref().ok_or("a column is encrypted")?;
+        Chunk::find(&mut self.file, self.bytes, meta, leaf)
+    }
+
+    /// Rows of a group.
+    pub(super) fn rows(&self, group: usize) -> Result<usize, String> {
+        let rows = usize::try_from(self.groups[group].num_rows);
+        rows.map_err(|_| "its footer is damaged: a group of rows has fewer than none".to_owned())
+    }
+
+    /// Whether the footer says that a column has no null.
+    pub(super) fn has_no_null(&self, group: usize, leaf: &Leaf) -> bool {
+        let column = self.groups[group].columns.get(leaf.number);
+        let meta = column.and_then(|column| column.meta_data.as_ref());
+        let statistics = meta.and_then(|meta| meta.statistics.as_ref());
+        let nulls = statistics.and_then(|statistics| statistics.null_count);
+        leaf.max_definition == 0 || nulls == Some(0)
+    }
+
+    /// Each row's byte strings in a column: none where it is null.
+    pub(super) fn texts(&mut self, group: usize, leaf: &Leaf) -> Result<Vec<Vec<Vec<u8>>>, String> {
+        let expected = self.rows(group)?;
+        let chunk = self.chunk(group, leaf)?;
+        let dictionary = chunk.dictionary(&mut self.file)?;
+        let mut rows: Vec<Vec<Vec<u8>>> = Vec::new();
+        for at in 0..chunk.pages.len() {
+            let page = chunk.page(&mut self.file, at, dictionary.as_ref())?;
+            let mut value = 0;
+            for entry in 0..page.entries {
+                if page.repetition(entry) == 0 {
+                    rows.push(Vec::new());
+                }
+                if page.definition(entry) == leaf.max_definition {
+                    let bytes = page.values.get(value).ok_or("a page lacks values")?;
+                    let row = rows.last_mut().ok_or("its first row has no beginning")?;
+                    row.push(bytes.to_vec());
+                    value += 1;
+                }
+            }
+        }
+        if rows.len() != expected {
+            return Err(format!(
+                "column {:?} has {} rows in a group of {expected}",
+                leaf.path.join("."),
+                rows.len()
+            ));
+        }
+        Ok(rows)
+    }
+}
+
+/// The columns that have values, out of the flattened tree of all.
+fn leaves(schema: &[SchemaElement]) -> Option<Vec<Leaf>> {
+    let mut leaves = Vec::new();
+    let mut elements = schema.iter();
+    let root = elements.next()?;
+    // How many children each open group still lacks, its levels, and its name.
+    let mut open = vec![(root.num_children?, 0_u32, 0_u32, None::<&str>)];
+    for element in elements {
+        while open.last().is_some_and(|(left, ..)| *left <= 0) {
+            open.pop();
+        }
+        let (left, mut definition, mut repetition, _) = open.last().copied()?;
+        open.last_mut()?.0 = left - 1;
+        match element.repetition_type {
+            Some(FieldRepetitionType::OPTIONAL) => definition += 1,
+            Some(FieldRepetitionType::REPEATED) => {
+                definition += 1;
+                repetition += 1;
+            }
+            _ => {}
+        }
+        if let Some(children) = element.num_children.filter(|_| element.type_.is_none()) {
+            if open.len() > DEEPEST {
+                return None;
+            }
+            open.push((children, definition, repetition, Some(&element.name)));
+            continue;
+        }
+        let mut path: Vec<String> = open
+            .iter()
+            .filter_map(|(.., name)| name.map(str::to_owned))
+            .collect();
+        path.push(element.name.clone());
+        let is_text = matches!(element.logical_type, Some(LogicalType::STRING(_)))
+            || element.converted_type == Some(ConvertedType::UTF8);
+        leaves.push(Leaf {
+            path,
+            number: leaves.len(),
+            is_bytes: element.type_ == Some(Type::BYTE_ARRAY),
+            is_text,
+            max_definition: definition,
+            max_repetition: repetition,
+        });
+    }
+    Some(leaves)
+}

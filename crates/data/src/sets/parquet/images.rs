@@ -1,0 +1,315 @@
+//! A column of images: which page holds a row, and a stock of pages that were read lately.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::pages::{Chunk, Page};
+use crate::DataError;
+
+/// Bytes that the stock of all columns together may take. A page that is larger is held alone.
+const STOCK: u64 = 512 << 20;
+
+static PAGES: Stock = Stock::new(STOCK);
+
+/// The images of a Parquet file. Two are equal that are of the same file.
+#[derive(Debug)]
+pub struct ImageColumn {
+    path: Arc<Path>,
+    /// Of the file, which tells it from another one at its place.
+    bytes: u64,
+    /// In the stock, where a set that is read twice is two.
+    id: u64,
+    chunks: Vec<Column>,
+    pages: Vec<First>,
+}
+
+#[derive(Debug)]
+struct Column {
+    chunk: Chunk,
+    max_definition: u32,
+}
+
+/// The first row of a page.
+#[derive(Debug)]
+struct First {
+    row: u64,
+    chunk: usize,
+    page: usize,
+}
+
+impl ImageColumn {
+    pub(super) fn new(path: Arc<Path>, bytes: u64) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self {
+            path,
+            bytes,
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            chunks: Vec::new(),
+            pages: Vec::new(),
+        }
+    }
+
+    /// Adds a group of rows, which begins at `row`.
+    pub(super) fn add(&mut self, mut row: u64, chunk: Chunk, max_definition: u32) {
+        for (page, place) in chunk.pages.iter().enumerate() {
+            let chunk = self.chunks.len();
+            self.pages.push(First { row, chunk, page });
+            row += place.entries as u64;
+        }
+        self.chunks.push(Column {
+            chunk,
+            max_definition,
+        });
+    }
+
+    pub(in super::super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(in super::super) fn identity(&self) -> (&Path, u64) {
+        (&self.path, self.bytes)
+    }
+
+    /// The bytes of a row's image.
+    pub(in super::super) fn read(&self, row: u64) -> Result<Vec<u8>, DataError> {
+        self.find(row).map_err(|problem| DataError::Format {
+            path: self.path.to_path_buf(),
+            problem: format!("row {row}: {problem}"),
+        })
+    }
+
+    fn find(&self, row: u64) -> Result<Vec<u8>, String> {
+        let after = self.pages.partition_point(|first| first.row <= row);
+        let first = after.checked_sub(1).and_then(|at| self.pages.get(at));
+        let first = first.ok_or("there is no such row")?;
+        let Column {
+            chunk,
+            max_definition,
+        } = &self.chunks[first.chunk];
+        let packed = chunk.pages[first.page].size + chunk.dictionary.map_or(0, |place| place.size);
+        let key = (self.id, first.chunk, first.page);
+        // What is read, and what comes of it: images hardly shrink.
+        let page = PAGES.get(key, 2 * packed, || {
+            let file = File::open(&self.path).map_err(|error| error.to_string())?;
+            let mut file = BufReader::new(file);
+            let dictionary = chunk.dictionary(&mut file)?;
+            chunk.page(&mut file, first.page, dictionary.as_ref())
+        })?;
+        let entry = usize::try_from(row - first.row).unwrap_or(usize::MAX);
+        let is_image = |entry: usize| page.definition(entry) == *max_definition;
+        if entry >= page.entries || !is_image(entry) {
+            return Err("its image is null".to_owned());
+        }
+        let value = (0..entry).filter(|entry| is_image(*entry)).count();
+        let bytes = page.values.get(value).ok_or("its page lacks values")?;
+        Ok(bytes.to_vec())
+    }
+}
+
+impl PartialEq for ImageColumn {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for ImageColumn {}
+
+impl PartialOrd for ImageColumn {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ImageColumn {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.identity().cmp(&other.identity())
+    }
+}
+
+impl std::hash::Hash for ImageColumn {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+type Key = (u64, usize, usize);
+
+/// Pages that were read lately, and those that are being read: together they take no more than a budget, or are a single one.
+#[derive(Debug)]
+struct Stock {
+    shelf: Mutex<Option<Shelf>>,
+    changed: Condvar,
+    budget: u64,
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    slots: HashMap<Key, Slot>,
+    used: u64,
+    /// How often a page was asked for.
+    clock: u64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    cost: u64,
+    /// By the clock.
+    asked: u64,
+    /// None while a thread reads it.
+    page: Option<Arc<Page>>,
+}
+
+impl Shelf {
+    /// Makes room for `cost` bytes; whether there is.
+    fn make_room(&mut self, cost: u64, budget: u64) -> bool {
+        while self.used > 0 && self.used + cost > budget {
+            let idle = self.slots.iter().filter(|(_, slot)| slot.page.is_some());
+            let Some((key, _)) = idle.min_by_key(|(_, slot)| slot.asked) else {
+                return false;
+            };
+            let key = *key;
+            self.remove(key);
+        }
+        true
+    }
+
+    fn remove(&mut self, key: Key) {
+        if let Some(slot) = self.slots.remove(&key) {
+            self.used -= slot.cost;
+        }
+    }
+}
+
+impl Stock {
+    const fn new(budget: u64) -> Self {
+        Self {
+            shelf: Mutex::new(None),
+            changed: Condvar::new(),
+            budget,
+        }
+    }
+
+    /// A shelf is whole whenever its lock is free, whoever panicked.
+    fn lock(&self) -> MutexGuard<'_, Option<Shelf>> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The page, which `read` reads if it isn't there; whoever asks for it meanwhile waits.
+    fn get(
+        &self,
+        key: Key,
+        cost: u64,
+        read: impl FnOnce() -> Result<Page, String>,
+    ) -> Result<Arc<Page>, String> {
+        let mut guard = self.lock();
+        loop {
+            let shelf = guard.get_or_insert_default();
+            shelf.clock += 1;
+            let asked = shelf.clock;
+            if let Some(slot) = shelf.slots.get_mut(&key) {
+                // Where there's no page, another thread reads it.
+                if let Some(page) = &slot.page {
+                    slot.asked = asked;
+                    return Ok(Arc::clone(page));
+                }
+            } else if shelf.make_room(cost, self.budget) {
+                shelf.used += cost;
+                let page = None;
+                shelf.slots.insert(key, Slot { cost, asked, page });
+                break;
+            }
+            let waited = self.changed.wait(guard);
+            guard = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(guard);
+        let mut place = Reading {
+            stock: self,
+            key,
+            page: None,
+        };
+        let page = Arc::new(read()?);
+        place.page = Some(Arc::clone(&page));
+        Ok(page)
+    }
+}
+
+/// A place on the shelf that is filled, or given up when reading fails.
+struct Reading<'a> {
+    stock: &'a Stock,
+    key: Key,
+    page: Option<Arc<Page>>,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        let mut guard = self.stock.lock();
+        let shelf = guard.get_or_insert_default();
+        match (self.page.take(), shelf.slots.get_mut(&self.key)) {
+            (Some(page), Some(slot)) => slot.page = Some(page),
+            _ => shelf.remove(self.key),
+        }
+        drop(guard);
+        self.stock.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_stock_reads_a_page_once_and_drops_what_was_asked_for_longest_ago() {
+        let stock = Stock::new(100);
+        let reads = AtomicUsize::new(0);
+        let get = |page, cost| {
+            let read = || {
+                reads.fetch_add(1, Ordering::Relaxed);
+                Ok(Page::default())
+            };
+            stock.get((0, 0, page), cost, read).unwrap();
+            reads.load(Ordering::Relaxed)
+        };
+        assert_eq!([get(0, 40), get(1, 40), get(0, 40)], [1, 2, 2]);
+        // Takes the place of page 1.
+        assert_eq!([get(2, 40), get(0, 40), get(1, 40)], [3, 3, 4]);
+        // Larger than the budget, and alone.
+        assert_eq!([get(3, 500), get(3, 500), get(0, 40)], [5, 5, 6]);
+        let failed = stock.get((1, 0, 0), 40, || Err("cut".to_owned()));
+        assert_eq!(failed.unwrap_err(), "cut");
+        assert_eq!(stock.lock().as_ref().unwrap().used, 40);
+    }
+
+    #[test]
+    fn threads_keep_to_the_budget() {
+        let stock = Stock::new(100);
+        let (now, most) = (AtomicU64::new(0), AtomicU64::new(0));
+        thread::scope(|scope| {
+            for thread in 0..8 {
+                let (stock, now, most) = (&stock, &now, &most);
+                scope.spawn(move || {
+                    for page in 0..50 {
+                        let read = || {
+                            most.fetch_max(
+                                now.fetch_add(1, Ordering::SeqCst) + 1,
+                                Ordering::SeqCst,
+                            );
+                            thread::yield_now();
+                            now.fetch_sub(1, Ordering::SeqCst);
+                            Ok(Page::default())
+                        };
+                        stock.get((thread, 0, page), 40, read).unwrap();
+                    }
+                });
+            }
+        });
+        let most = most.into_inner();
+        assert!((1..=2).contains(&most), "{most}");
+    }
+}

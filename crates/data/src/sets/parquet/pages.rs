@@ -1,0 +1,329 @@
+//! The pages of a column: where they stand, and the values in them.
+//!
+//! Source: apache/parquet-format: README.md (data pages), Compression.md.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek as _, SeekFrom};
+
+use polars_parquet_format::thrift::protocol::TCompactInputProtocol;
+use polars_parquet_format::{ColumnMetaData, CompressionCodec, Encoding, PageHeader, PageType};
+
+use super::encoding::{
+    Values, bits_for, delta_lengths, delta_strings, hybrid, length, placed, plain, take,
+};
+use super::file::Leaf;
+
+/// Bytes of a page's header: far above any, with the longest values in its statistics.
+const LONGEST_HEADER: usize = 16 << 20;
+/// Bytes of a page, unpacked: above any.
+const LARGEST_PAGE: usize = 1 << 31;
+
+/// A page's place in the file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) offset: u64,
+    /// Bytes with the header.
+    pub(super) size: u64,
+    /// Values, nulls among them.
+    pub(super) entries: usize,
+}
+
+/// The pages of a column in a group of rows.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    codec: CompressionCodec,
+    max_definition: u32,
+    max_repetition: u32,
+    pub(super) dictionary: Option<Place>,
+    pub(super) pages: Vec<Place>,
+}
+
+/// A page's values.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    pub(super) entries: usize,
+    repetitions: Vec<u32>,
+    definitions: Vec<u32>,
+    /// Those that aren't null.
+    pub(super) values: Values,
+}
+
+impl Page {
+    pub(super) fn repetition(&self, entry: usize) -> u32 {
+        self.repetitions.get(entry).copied().unwrap_or(0)
+    }
+
+    /// A column without nulls has no definitions, and 0 is the most of its levels.
+    pub(super) fn definition(&self, entry: usize) -> u32 {
+        self.definitions.get(entry).copied().unwrap_or(0)
+    }
+}
+
+fn words(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn header(file: impl Read) -> Result<PageHeader, String> {
+    let mut protocol = TCompactInputProtocol::new(file, LONGEST_HEADER);
+    PageHeader::read_from_in_protocol(&mut protocol)
+        .map_err(|error| format!("the header of a page is damaged: {error}"))
+}
+
+fn size(number: i32) -> Result<usize, String> {
+    usize::try_from(number)
+        .map_err(|_| "the header of a page is damaged: a negative size".to_owned())
+}
+
+impl Chunk {
+    /// Finds the pages by their headers, without reading what is in them.
+    pub(super) fn find(
+        file: &mut BufReader<File>,
+        bytes: u64,
+        meta: &ColumnMetaData,
+        leaf: &Leaf,
+    ) -> Result<Self, String> {
+        let name = leaf.path.join(".");
+        let damaged = || format!("column {name:?} is damaged: its place is not in the file");
+        let start = match meta.dictionary_page_offset {
+            // Some writers put 0 where there's none.
+            Some(dictionary) if 0 < dictionary && dictionary < meta.data_page_offset => dictionary,
+            _ => meta.data_page_offset,
+        };
+        let start = u64::try_from(start).map_err(|_| damaged())?;
+        let length = u64::try_from(meta.total_compressed_size).map_err(|_| damaged())?;
+        let end = start.checked_add(length).filter(|end| *end <= bytes);
+        let end = end.ok_or_else(damaged)?;
+        let mut chunk = Self {
+            codec: meta.codec,
+            max_definition: leaf.max_definition,
+            max_repetition: leaf.max_repetition,
+            dictionary: None,
+            pages: Vec::new(),
+        };
+        let of_column = |problem: String| format!("column {name:?}: {problem}");
+        file.seek(SeekFrom::Start(start)).map_err(words)?;
+        let mut offset = start;
+        while offset < end {
+            let found = header(&mut *file).map_err(of_column)?;
+            let body = size(found.compressed_page_size).map_err(of_column)?;
+            let after = file.stream_position().map_err(words)? + body as u64;
+            if after > end {
+                return Err(of_column("a page is longer than its column".to_owned()));
+            }
+            let entries = if let Some(header) = &found.data_page_header {
+                Some(header.num_values)
+            } else {
+                found
+                    .data_page_header_v2
+                    .as_ref()
+                    .map(|header| header.num_values)
+            };
+            let place = Place {
+                offset,
+                size: after - offset,
+                entries: size(entries.unwrap_or(0)).map_err(of_column)?,
+            };
+            match found.type_ {
+                PageType::DICTIONARY_PAGE => chunk.dictionary = Some(place),
+                PageType::DATA_PAGE | PageType::DATA_PAGE_V2 => chunk.pages.push(place),
+                _ => {}
+            }
+            file.seek_relative(body as i64).map_err(words)?;
+            offset = after;
+        }
+        let entries: usize = chunk.pages.iter().map(|page| page.entries).sum();
+        if i64::try_from(entries) != Ok(meta.num_values) {
+            return Err(of_column(format!(
+                "its pages have {entries} values where {} are promised",
+                meta.num_values
+            )));
+        }
+        Ok(chunk)
+    }
+
+    /// The values that its pages refer to.
+    pub(super) fn dictionary(&self, file: &mut BufReader<File>) -> Result<Option<Values>, String> {
+        let Some(place) = self.dictionary else {
+            return Ok(None);
+        };
+        let bytes = fetch(file, place)?;
+        let mut rest = bytes.as_slice();
+        let found = header(&mut rest)?;
+        let count = found
+            .dictionary_page_header
+            .map_or(0, |header| header.num_values);
+        let page = self.unpack(rest, size(found.uncompressed_page_size)?)?;
+        plain(page, 0, size(count)?).map(Some)
+    }
+
+    /// What is in a page.
+    pub(super) fn page(
+        &self,
+        file: &mut BufReader<File>,
+        at: usize,
+        dictionary: Option<&Values>,
+    ) -> Result<Page, String> {
+        let place = self.pages[at];
+        let bytes = fetch(file, place)?;
+        let mut rest = bytes.as_slice();
+        let found = header(&mut rest)?;
+        let unpacked = size(found.uncompressed_page_size)?;
+        let entries = place.entries;
+        let (repetitions, definitions, page, start, encoding);
+        if let Some(header) = found.data_page_header_v2 {
+            let mut levels = |length: i32, most: u32| {
+                let bytes = take(&mut rest, size(length)?)?;
+                read_levels(bytes, most, entries)
+            };
+            repetitions = levels(header.repetition_levels_byte_length, self.max_repetition)?;
+            definitions = levels(header.definition_levels_byte_length, self.max_definition)?;
+            let levels = size(header.repetition_levels_byte_length)?
+                + size(header.definition_levels_byte_length)?;
+            let left = unpacked
+                .checked_sub(levels)
+                .ok_or("a page is shorter than its levels")?;
+            page = if header.is_compressed.unwrap_or(true) {
+                self.unpack(rest, left)?
+            } else {
+                rest.to_vec()
+            };
+            start = 0;
+            encoding = header.encoding;
+        } else if let Some(header) = found.data_page_header {
+            page = self.unpack(rest, unpacked)?;
+            let mut rest = page.as_slice();
+            let mut levels = |most: u32, encoding: Encoding| {
+                if most == 0 {
+                    return Ok(Vec::new());
+                }
+                if encoding != Encoding::RLE {
+                    return Err("its levels are packed in a way that is long out of use".to_owned());
+                }
+                let length = length(&mut rest)?;
+                read_levels(take(&mut rest, length)?, most, entries)
+            };
+            repetitions = levels(self.max_repetition, header.repetition_level_encoding)?;
+            definitions = levels(self.max_definition, header.definition_level_encoding)?;
+            start = page.len() - rest.len();
+            encoding = header.encoding;
+        } else {
+            return Err("the header of a page is damaged: it is of no kind".to_owned());
+        }
+        let count = if self.max_definition == 0 {
+            entries
+        } else {
+            let whole = |level: &&u32| **level == self.max_definition;
+            definitions.iter().filter(whole).count()
+        };
+        let values = match encoding {
+            Encoding::PLAIN => plain(page, start, count)?,
+            Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY => {
+                let dictionary = dictionary.ok_or("a page's dictionary is missing")?;
+                placed(&page[start..], count, dictionary)?
+            }
+            Encoding::DELTA_LENGTH_BYTE_ARRAY => delta_lengths(page, start, count)?,
+            Encoding::DELTA_BYTE_ARRAY => delta_strings(&page[start..], count, LARGEST_PAGE)?,
+            other => {
+                return Err(format!(
+                    "its encoding, number {}, is none of texts",
+                    other.0
+                ));
+            }
+        };
+        if values.ranges.len() != count {
+            return Err(format!(
+                "a page has {} values instead of {count}",
+                values.ranges.len()
+            ));
+        }
+        Ok(Page {
+            entries,
+            repetitions,
+            definitions,
+            values,
+        })
+    }
+
+    /// Which of its values aren't null: for that alone the pages are read.
+    pub(super) fn not_null(&self, file: &mut BufReader<File>) -> Result<Vec<bool>, String> {
+        let dictionary = self.dictionary(file)?;
+        let mut all = Vec::new();
+        for at in 0..self.pages.len() {
+            let page = self.page(file, at, dictionary.as_ref())?;
+            all.extend(
+                (0..page.entries).map(|entry| page.definition(entry) == self.max_definition),
+            );
+        }
+        Ok(all)
+    }
+
+    /// Bytes as they were before compression: `expected` of them.
+    fn unpack(&self, bytes: &[u8], expected: usize) -> Result<Vec<u8>, String> {
+        if expected > LARGEST_PAGE {
+            return Err(format!(
+                "a page has {expected} bytes; at most {LARGEST_PAGE} are read"
+            ));
+        }
+        let read = |decoder: &mut dyn Read| {
+            let mut page = Vec::with_capacity(expected.min(1 << 26));
+            decoder
+                .take(expected as u64 + 1)
+                .read_to_end(&mut page)
+                .map_err(words)?;
+            Ok::<_, String>(page)
+        };
+        let page = match self.codec {
+            CompressionCodec::UNCOMPRESSED => bytes.to_vec(),
+            // An empty page may be packed as nothing at all.
+            _ if bytes.is_empty() => Vec::new(),
+            CompressionCodec::SNAPPY => {
+                // Its own length comes first, and would be believed.
+                if snap::raw::decompress_len(bytes).map_err(words)? != expected {
+                    return Err("a page is damaged: its length isn't the one promised".to_owned());
+                }
+                snap::raw::Decoder::new()
+                    .decompress_vec(bytes)
+                    .map_err(words)?
+            }
+            CompressionCodec::GZIP => read(&mut flate2::read::MultiGzDecoder::new(bytes))?,
+            CompressionCodec::ZSTD => {
+                let mut decoder = ruzstd::decoding::StreamingDecoder::new(bytes).map_err(words)?;
+                read(&mut decoder)?
+            }
+            other => {
+                let name = match other {
+                    CompressionCodec::BROTLI => "Brotli".to_owned(),
+                    CompressionCodec::LZ4 | CompressionCodec::LZ4_RAW => "LZ4".to_owned(),
+                    CompressionCodec::LZO => "LZO".to_owned(),
+                    other => format!("codec {}", other.0),
+                };
+                return Err(format!(
+                    "it is compressed with {name}, which isn't read; write it with snappy, gzip, zstd or none"
+                ));
+            }
+        };
+        if page.len() != expected {
+            return Err(format!(
+                "a page has {} bytes where {expected} are promised",
+                page.len()
+            ));
+        }
+        Ok(page)
+    }
+}
+
+fn read_levels(bytes: &[u8], most: u32, entries: usize) -> Result<Vec<u32>, String> {
+    if most == 0 {
+        return Ok(Vec::new());
+    }
+    hybrid(bytes, bits_for(most), entries)
+}
+
+/// The bytes of a page, its header first.
+fn fetch(file: &mut BufReader<File>, place: Place) -> Result<Vec<u8>, String> {
+    file.seek(SeekFrom::Start(place.offset)).map_err(words)?;
+    // The walk over the headers has seen that so much is in the file.
+    let mut bytes = vec![0; usize::try_from(place.size).unwrap_or(usize::MAX)];
+    file.read_exact(&mut bytes).map_err(words)?;
+    Ok(bytes)
+}

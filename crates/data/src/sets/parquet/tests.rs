@@ -1,0 +1,155 @@
+use std::collections::HashSet;
+
+use super::*;
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/parquet")
+}
+
+fn read_golden(name: &str, images: Option<&Path>) -> Result<ImageTextSet, DataError> {
+    let path = golden().join(name).with_extension("parquet");
+    ImageTextSet::parquet(&path.to_string_lossy(), images)
+}
+
+/// A folder with the one image that the goldens have by its path.
+fn images() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("seven.jpg"), "pixels of a file").unwrap();
+    dir
+}
+
+#[test]
+fn every_packing_gives_the_same_rows() {
+    let dir = images();
+    let packings = [
+        "snappy",
+        "gzip",
+        "zstd",
+        "plain",
+        "pages",
+        "delta-lengths",
+        "delta-strings",
+    ];
+    for name in packings {
+        let set = read_golden(name, Some(dir.path())).unwrap();
+        let rows: Vec<u64> = (0..60).filter(|row| ![8, 9, 10].contains(row)).collect();
+        assert_eq!(set.samples.len(), rows.len(), "{name}");
+        // The last first: any order is as good.
+        for (sample, row) in set.samples.iter().zip(rows).rev() {
+            let expected = match row {
+                7 => "pixels of a file".to_owned(),
+                row => format!("pixels of {row} ").repeat(7),
+            };
+            let bytes = sample.image.read().unwrap();
+            assert_eq!(String::from_utf8(bytes).unwrap(), expected, "{name}");
+            assert_eq!(sample.captions, [format!("a caption of {row}")], "{name}");
+            let negatives = (0..row % 4).map(|at| format!("not {at} of {row}"));
+            assert_eq!(sample.negatives, negatives.collect::<Vec<_>>(), "{name}");
+            assert!(sample.place.ends_with(&format!("{name}.parquet row {row}")));
+        }
+        let skipped = set.skipped.iter().map(|(place, why)| {
+            let row = place.rsplit(' ').next().unwrap();
+            format!("{row} {}", why.split(':').next().unwrap())
+        });
+        let expected = [
+            "8 without an image",
+            "9 without a caption",
+            "10 without a caption",
+        ];
+        assert_eq!(skipped.collect::<Vec<_>>(), expected, "{name}");
+        let places: HashSet<&ImagePlace> = set.samples.iter().map(|s| &s.image).collect();
+        assert_eq!(places.len(), 57, "{name}");
+        let again = read_golden(name, Some(dir.path())).unwrap();
+        assert_eq!(again.digest(), set.digest());
+        assert_eq!(again, set);
+    }
+}
+
+#[test]
+fn a_binary_column_with_lists_of_captions_and_a_column_of_paths() {
+    let set = read_golden("lists", None).unwrap();
+    let captions: Vec<String> = set.samples.iter().map(|s| s.captions.join("|")).collect();
+    assert_eq!(captions, ["one|two of 1", "one|two of 2"]);
+    assert_eq!(set.samples[1].image.read().unwrap(), b"pixels of 2 ");
+    assert!(
+        set.samples[1]
+            .image
+            .to_string()
+            .ends_with("lists.parquet row 2")
+    );
+    assert_eq!(set.skipped.len(), 1);
+
+    let dir = images();
+    let set = read_golden("paths", Some(dir.path())).unwrap();
+    assert_eq!(set.samples[0].image.read().unwrap(), b"pixels of a file");
+    assert_eq!(set.samples.len(), 1);
+    let why: Vec<&str> = set.skipped.iter().map(|(_, why)| why.as_str()).collect();
+    assert!(why[0].contains("none.jpg"), "{why:?}");
+    assert!(why[1].starts_with("without an image"), "{why:?}");
+}
+
+#[test]
+fn a_folder_or_braces_name_several_files() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["b.parquet", "a.PARQUET"] {
+        fs::copy(golden().join("lists.parquet"), dir.path().join(name)).unwrap();
+    }
+    fs::write(dir.path().join("notes.md"), "not looked at").unwrap();
+    let of_folder = ImageTextSet::parquet(&dir.path().to_string_lossy(), None).unwrap();
+    assert_eq!(of_folder.samples.len(), 4);
+    assert!(of_folder.samples[0].place.contains("a.PARQUET row 1"));
+    let pattern = format!("{}/{{a.PARQUET,b.parquet}}", dir.path().display());
+    let set = ImageTextSet::parquet(&pattern, None).unwrap();
+    assert_eq!(set, of_folder);
+    let empty = tempfile::tempdir().unwrap();
+    let error = ImageTextSet::parquet(&empty.path().to_string_lossy(), None).unwrap_err();
+    assert!(error.to_string().contains("ends in .parquet"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_read_says_why() {
+    let error = |name: &str| read_golden(name, None).unwrap_err().to_string();
+    let lz4 = error("lz4");
+    assert!(
+        lz4.contains("lz4.parquet") && lz4.contains("compressed with LZ4"),
+        "{lz4}"
+    );
+    let others = error("others");
+    assert!(others.contains("[\"photo\", \"words\"]"), "{others}");
+    assert!(error("none").contains("none.parquet"));
+    let nowhere = read_golden("plain", Some(Path::new("nowhere"))).unwrap_err();
+    assert!(nowhere.to_string().starts_with("nowhere"), "{nowhere}");
+}
+
+#[test]
+fn a_damaged_file_is_an_error_that_names_it_and_never_a_panic() {
+    let dir = images();
+    let path = dir.path().join("damaged.parquet");
+    let pattern = path.to_string_lossy().into_owned();
+    for name in ["snappy", "gzip", "zstd", "plain", "pages", "delta-strings"] {
+        let whole = fs::read(golden().join(name).with_extension("parquet")).unwrap();
+        for end in [0, 3, 8, 11, 40, whole.len() / 2, whole.len() - 1] {
+            fs::write(&path, &whole[..end]).unwrap();
+            let error = ImageTextSet::parquet(&pattern, None)
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("damaged.parquet: it doesn't end"),
+                "{name}: {error}"
+            );
+        }
+        // A byte in each of many places: an error, another text, or an image that is another or can't be read.
+        for at in (0..whole.len()).step_by(29) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x55;
+            fs::write(&path, &bytes).unwrap();
+            match ImageTextSet::parquet(&pattern, Some(dir.path())) {
+                Ok(set) => set
+                    .samples
+                    .iter()
+                    .for_each(|sample| drop(sample.image.read())),
+                Err(error) => assert!(error.to_string().contains("damaged.parquet"), "{error}"),
+            }
+        }
+    }
+}
