@@ -140,10 +140,9 @@ impl ImageTextSet {
     /// texts, in columns of the names that [`Self::json_lines`] knows. Rows count from 0; one without an image or a caption, and one
     /// that isn't UTF-8, is skipped. Pages may be compressed with snappy, gzip or zstd.
     ///
-    /// Images stay in the file. To read one, its page is read and unpacked, which for files of `datasets` can be the whole group of
-    /// a hundred images; in an order that jumps about, that is the cost of each image. The pages read last are kept for those that
-    /// follow: up to 512 MiB for all sets together, unpacked, or one page, where that is larger. Web dataset shards are the better
-    /// choice on a slow disk.
+    /// Images stay in the file. To read one, its page is read and unpacked, with all other images in it; in an order that jumps
+    /// about, that is the cost of each image. The pages read last are kept for those that follow: about 512 MiB for all sets
+    /// together, by twice their packed sizes, or one page, where that is larger. From web dataset shards an image is read alone.
     ///
     /// # Errors
     /// [`DataError::Io`] for a folder that can't be listed; [`DataError::Format`] for a file that can't be read, is damaged, lacks

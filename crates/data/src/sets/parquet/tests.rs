@@ -153,3 +153,35 @@ fn a_damaged_file_is_an_error_that_names_it_and_never_a_panic() {
         }
     }
 }
+
+#[test]
+fn a_page_that_is_damaged_later_makes_its_own_images_unreadable_and_no_others() {
+    let dir = images();
+    let path = dir.path().join("damaged.parquet");
+    let mut bytes = fs::read(golden().join("pages.parquet")).unwrap();
+    fs::write(&path, &bytes).unwrap();
+    let set = ImageTextSet::parquet(&path.to_string_lossy(), Some(dir.path())).unwrap();
+    let first = b"pixels of 0";
+    let at = bytes
+        .windows(first.len())
+        .position(|window| window == first)
+        .unwrap();
+    // The length of the first image, in what is packed.
+    bytes[at - 4..at].fill(0xff);
+    fs::write(&path, &bytes).unwrap();
+    let errors: Vec<String> = set
+        .samples
+        .iter()
+        .filter_map(|sample| sample.image.read().err())
+        .map(|error| error.to_string())
+        .collect();
+    // Those of the first group of 25 rows, at most.
+    assert!(
+        (1..=25).contains(&errors.len()),
+        "{} of {}",
+        errors.len(),
+        set.samples.len()
+    );
+    let names_it = |error: &String| error.contains("damaged.parquet: row ");
+    assert!(errors.iter().all(names_it), "{errors:?}");
+}
