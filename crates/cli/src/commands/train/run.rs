@@ -164,7 +164,6 @@ impl<'a> Run<'a> {
             self.without += negatives.filter(|negatives| negatives.is_empty()).count();
             self.session
                 .record(&report, pairs as f64 / began.elapsed().as_secs_f64())?;
-            progress.advance(1);
             self.show(&report, progress);
             let done = self.trainer.steps();
             let stop = interrupt.asked() && done < steps;
@@ -228,27 +227,33 @@ impl<'a> Run<'a> {
         validation.is_some_and(Validation::is_exhausted)
     }
 
-    /// Shows how far training is.
+    /// Shows how far training is, after a step.
     fn show(&mut self, report: &StepReport, progress: &Progress) {
-        let now = Now {
-            report: *report,
-            pairs_per_second: self.speed(),
-            waiting: self.loader.waited().as_secs_f64() / self.began.elapsed().as_secs_f64(),
-            times: progress.times(),
-        };
-        let room = progress.room();
-        match (&mut self.dashboard, room) {
+        let pairs_per_second = self.speed();
+        match (&mut self.dashboard, progress.room()) {
             (Some(dashboard), Some(room)) if Dashboard::fits(room) => {
+                // The time that's left is told of the step too.
+                progress.advance(1);
+                let now = Now {
+                    report: *report,
+                    pairs_per_second,
+                    waiting: self.loader.waited().as_secs_f64()
+                        / self.began.elapsed().as_secs_f64(),
+                    times: progress.times(),
+                };
                 if let Some(board) = dashboard.step(&now, room) {
                     progress.draw(&board);
                 }
             }
-            _ => progress.say(&format!(
-                "step {}, loss {:.3}, {:.1} pairs/s",
-                self.trainer.steps(),
-                report.loss,
-                now.pairs_per_second
-            )),
+            _ => {
+                // What is said is printed as the step is counted, where there's no terminal.
+                progress.say(&format!(
+                    "step {}, loss {:.3}, {pairs_per_second:.1} pairs/s",
+                    self.trainer.steps(),
+                    report.loss,
+                ));
+                progress.advance(1);
+            }
         }
     }
 

@@ -2,6 +2,16 @@ use std::path::{Path, PathBuf};
 
 use super::{Config, Document, Draft};
 
+/// The configurations that explain every key of their kind.
+const SAMPLES: [&str; 6] = [
+    "scenes",
+    "folder",
+    "json-lines",
+    "webdataset",
+    "parquet",
+    "coco",
+];
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("configs")
 }
@@ -29,14 +39,7 @@ fn keys(text: &str) -> Vec<String> {
 
 #[test]
 fn every_sample_is_read_and_names_every_key_of_its_resolved_form() {
-    for name in [
-        "scenes",
-        "folder",
-        "json-lines",
-        "webdataset",
-        "parquet",
-        "coco",
-    ] {
+    for name in SAMPLES {
         let path = folder().join(name).with_extension("toml");
         let config = read(&path).unwrap();
         let sample = keys(&std::fs::read_to_string(&path).unwrap());
@@ -71,14 +74,7 @@ fn every_recipe_is_read_and_names_its_source() {
 #[test]
 fn a_resolved_configuration_can_be_given_again() {
     let dir = tempfile::tempdir().unwrap();
-    for name in [
-        "scenes",
-        "folder",
-        "json-lines",
-        "webdataset",
-        "parquet",
-        "coco",
-    ] {
+    for name in SAMPLES {
         let first = read(&folder().join(name).with_extension("toml")).unwrap();
         let path = dir.path().join(name);
         let text = first.to_toml().unwrap();
