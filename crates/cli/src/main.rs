@@ -4,6 +4,7 @@
 mod args;
 mod bench;
 mod commands;
+mod copies;
 mod interrupt;
 mod model;
 mod negatives;

@@ -89,4 +89,7 @@ pub enum DataError {
         /// The other.
         second: PathBuf,
     },
+    /// Whoever listened to the fetching or unpacking of a file ended it. What was fetched is kept, and gone on from.
+    #[error("{0}: stopped before it was fetched and unpacked")]
+    Stopped(String),
 }

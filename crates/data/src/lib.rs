@@ -8,6 +8,7 @@ pub mod benchmarks;
 pub mod caption_stream;
 pub mod captions;
 mod error;
+pub mod fetch;
 mod json;
 mod lexicon;
 mod manifest;

@@ -24,6 +24,7 @@ pub use self::key::caption_key;
 pub use self::parquet::ImageColumn;
 pub use self::place::ImagePlace;
 use crate::DataError;
+use crate::fetch::Cache;
 use crate::text::reason;
 
 /// Skipped samples that a message quotes.
@@ -105,11 +106,15 @@ impl ImageTextSet {
     /// files are not looked at. What lacks one of them, or can't be understood, is skipped, and so is what follows damage in a
     /// shard.
     ///
+    /// A shard may be packed by gzip or zstd, and it may be on a server (`s3://`, `gs://`, `https://`): it's copied first, into
+    /// `cache`.
+    ///
     /// # Errors
-    /// [`DataError::Io`] for a shard that can't be read; [`DataError::Format`] for one that's compressed, for a pattern that isn't
-    /// one, and if there is no sample at all.
-    pub fn shards(pattern: &str) -> Result<Self, DataError> {
-        shards::read(pattern)
+    /// [`DataError::Io`] for a shard that can't be read, or a copy that can't be written; [`DataError::Format`] for a pattern that
+    /// isn't one, for a shard that a server doesn't give, and if there is no sample at all; [`DataError::Stopped`] where whoever
+    /// listens to the cache says so.
+    pub fn shards(pattern: &str, cache: &Cache<'_>) -> Result<Self, DataError> {
+        shards::read(pattern, cache)
     }
 
     /// The images of a JSON file of COCO's (`captions_train2017.json`: `images`, and `annotations` with their captions) or Karpathy's
@@ -139,16 +144,22 @@ impl ImageTextSet {
     /// [`Self::json_lines`], relative to `images_dir` or else to the file's folder. Captions and negatives are texts or lists of
     /// texts, in columns of the names that [`Self::json_lines`] knows. Rows count from 0; one without an image or a caption, and one
     /// that isn't UTF-8, is skipped. Pages may be compressed with snappy, gzip or zstd.
+    /// Files on servers are copied first, into `cache`.
     ///
     /// Images stay in the file. To read one, its page is read and unpacked, with all other images in it; in an order that jumps
     /// about, that is the cost of each image. The pages read last are kept for those that follow: about 512 MiB for all sets
     /// together, by twice their packed sizes, or one page, where that is larger. From web dataset shards an image is read alone.
     ///
     /// # Errors
-    /// [`DataError::Io`] for a folder that can't be listed; [`DataError::Format`] for a file that can't be read, is damaged, lacks
-    /// such columns or is packed in another way, for a pattern that isn't one, and if no row can be used.
-    pub fn parquet(pattern: &str, images_dir: Option<&Path>) -> Result<Self, DataError> {
-        parquet::read(pattern, images_dir)
+    /// [`DataError::Io`] for a file or folder that can't be read; [`DataError::Format`] for a file that is damaged, lacks such columns
+    /// or is packed in another way, for a pattern that isn't one, and if no row can be used; and of files on servers, as
+    /// [`Self::shards`].
+    pub fn parquet(
+        pattern: &str,
+        images_dir: Option<&Path>,
+        cache: &Cache<'_>,
+    ) -> Result<Self, DataError> {
+        parquet::read(pattern, images_dir, cache)
     }
 
     /// BLAKE3 of the samples in their order, as 64 hexadecimal digits: a run that resumes finds the same set, or knows.

@@ -3,10 +3,11 @@
 use std::fmt::{self, Display, Formatter};
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::parquet::ImageColumn;
+use crate::fetch::Local;
 use crate::{DataError, read_image, text};
 
 /// Where an image's bytes are: in a file of their own, in a shard, or in a table.
@@ -14,10 +15,10 @@ use crate::{DataError, read_image, text};
 pub enum ImagePlace {
     /// A file.
     File(PathBuf),
-    /// A member of a tar file that isn't compressed.
+    /// A member of a tar file.
     Member {
-        /// The tar file.
-        shard: Arc<Path>,
+        /// The tar file, or its unpacked copy.
+        shard: Arc<Local>,
         /// The member's path in it.
         name: String,
         /// Where its bytes begin.
@@ -51,14 +52,14 @@ impl ImagePlace {
                 ..
             } => {
                 let read = || {
-                    let mut file = File::open(shard)?;
+                    let mut file = File::open(&shard.path)?;
                     file.seek(SeekFrom::Start(*offset))?;
                     // The index has seen that it's no longer than a photo may be.
                     let mut bytes = vec![0; usize::try_from(*size).unwrap_or(usize::MAX)];
                     file.read_exact(&mut bytes)?;
                     Ok(bytes)
                 };
-                read().map_err(|source| text::io(shard, source))
+                read().map_err(|source| text::io(&shard.path, source))
             }
         }
     }
@@ -72,7 +73,7 @@ impl ImagePlace {
                 offset,
                 size,
                 ..
-            } => (&**shard, *offset, most.min(*size)),
+            } => (&*shard.path, *offset, most.min(*size)),
             // A page is unpacked as a whole.
             Self::Row { column, row } => {
                 let mut bytes = column.read(*row)?;
@@ -106,19 +107,19 @@ impl ImagePlace {
     pub(super) fn identity(&self) -> Vec<u8> {
         match self {
             Self::File(path) => path.as_os_str().as_encoded_bytes().to_vec(),
+            // As it's named: a copy may be anywhere.
             Self::Member {
                 shard, name, size, ..
             } => {
-                let shard = shard.as_os_str().as_encoded_bytes();
-                let mut bytes = shard.to_vec();
+                let mut bytes = shard.name.clone().into_bytes();
                 bytes.push(0);
                 bytes.extend(name.as_bytes());
                 bytes.extend(size.to_le_bytes());
                 bytes
             }
             Self::Row { column, row } => {
-                let (path, size) = column.identity();
-                let mut bytes = path.as_os_str().as_encoded_bytes().to_vec();
+                let (file, size) = column.identity();
+                let mut bytes = file.as_bytes().to_vec();
                 bytes.push(0);
                 bytes.extend(size.to_le_bytes());
                 bytes.extend(row.to_le_bytes());
@@ -132,9 +133,9 @@ impl Display for ImagePlace {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(formatter),
-            Self::Row { column, row } => write!(formatter, "{} row {row}", column.path().display()),
+            Self::Row { column, row } => write!(formatter, "{} row {row}", column.name()),
             // Escaped: a name out of a file may hold what a terminal would obey.
-            Self::Member { shard, name, .. } => write!(formatter, "{}: {name:?}", shard.display()),
+            Self::Member { shard, name, .. } => write!(formatter, "{}: {name:?}", shard.name),
         }
     }
 }

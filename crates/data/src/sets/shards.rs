@@ -2,7 +2,7 @@
 //! Called by [`ImageTextSet::shards`].
 //!
 //! A shard's headers and texts are read at once and its images on demand, wherever they stand: so any order of training can be
-//! resumed, as with files of their own.
+//! resumed, as with files of their own. What is packed, or on a server, is read from a copy ([`crate::fetch`]).
 //!
 //! Source: webdataset/webdataset: src/webdataset/tariterators.py (`base_plus_ext`, `group_by_keys`).
 
@@ -15,6 +15,7 @@ use super::braces::expand;
 use super::json_lines::Fields;
 use super::place::ImagePlace;
 use super::{ImageTextSet, Sample, not_blank, reason};
+use crate::fetch::{Cache, Local};
 use crate::photos::EXTENSIONS;
 use crate::{DataError, json, text};
 
@@ -23,15 +24,15 @@ const LONGEST_TEXT: u64 = 16 << 20;
 /// Bytes of an image: above any photo.
 const LARGEST_IMAGE: u64 = 512 << 20;
 
-pub(super) fn read(pattern: &str) -> Result<ImageTextSet, DataError> {
+pub(super) fn read(pattern: &str, cache: &Cache<'_>) -> Result<ImageTextSet, DataError> {
     let mut set = ImageTextSet::default();
     let names = expand(pattern).map_err(|problem| DataError::Format {
         path: PathBuf::from(pattern),
         problem,
     })?;
     let mut members = 0;
-    for name in names {
-        members += read_shard(Path::new(&name), &mut set)?;
+    for shard in cache.local(&names)? {
+        members += read_shard(shard, &mut set)?;
     }
     if set.samples.is_empty() {
         let why = if set.skipped.is_empty() {
@@ -51,20 +52,10 @@ pub(super) fn read(pattern: &str) -> Result<ImageTextSet, DataError> {
 }
 
 /// Adds a shard's samples, and gives the number of its members.
-fn read_shard(shard: &Path, set: &mut ImageTextSet) -> Result<usize, DataError> {
-    let wrong = |source| text::io(shard, source);
-    let mut file = File::open(shard).map_err(wrong)?;
-    let mut magic = [0; 4];
-    let begins = file.read(&mut magic).map_err(wrong)?;
-    if magic[..begins].starts_with(&[0x1f, 0x8b]) || magic == [0x28, 0xb5, 0x2f, 0xfd] {
-        return Err(DataError::Format {
-            path: shard.to_owned(),
-            problem: "it is compressed, and its images can't be read in any order; unpack it first (gunzip, unzstd)"
-                .to_owned(),
-        });
-    }
-    let file = File::open(shard).map_err(wrong)?;
-    let shard: Arc<Path> = Arc::from(shard);
+fn read_shard(shard: Local, set: &mut ImageTextSet) -> Result<usize, DataError> {
+    let shard = Arc::new(shard);
+    let wrong = |source| text::io(&shard.path, source);
+    let file = File::open(&shard.path).map_err(wrong)?;
     let mut archive = tar::Archive::new(file);
     let entries = archive.entries_with_seek().map_err(wrong)?;
     let mut members = 0;
@@ -110,12 +101,13 @@ fn read_shard(shard: &Path, set: &mut ImageTextSet) -> Result<usize, DataError> 
             // Without its lengths a tar file has no places to go on from.
             Err(error) => {
                 let after = match group.members.last() {
-                    Some((name, _)) => format!("{}: in or after {name:?}", shard.display()),
-                    None => format!("{}: the beginning", shard.display()),
+                    Some((name, _)) => format!("{}: in or after {name:?}", shard.name),
+                    None => format!("{}: the beginning", shard.name),
                 };
                 let error = error.to_string();
                 // What tar adds quotes whole headers.
                 let error = error.split(" when ").next().unwrap_or_default();
+                let error = shard.damage.as_deref().unwrap_or(error);
                 let why = format_args!("{error}; what follows is lost");
                 set.skipped.push((after, reason("damaged shard", why)));
                 is_whole = false;
@@ -124,10 +116,13 @@ fn read_shard(shard: &Path, set: &mut ImageTextSet) -> Result<usize, DataError> 
         }
     }
     group.finish(&shard, set);
-    if is_whole && !ends(&shard).map_err(|source| text::io(&shard, source))? {
+    let lacks_end = || ends(&shard.path).map(|ends| !ends);
+    if is_whole && (shard.damage.is_some() || lacks_end().map_err(wrong)?) {
         // Cut between two members, which the tar format itself doesn't notice.
-        let why = "it ends without the mark of a tar file's end; what may have followed is lost";
-        let place = format!("{}: the end", shard.display());
+        let why = shard.damage.as_deref();
+        let why = why.unwrap_or("it ends without the mark of a tar file's end");
+        let why = format_args!("{why}; what may have followed is lost");
+        let place = format!("{}: the end", shard.name);
         set.skipped.push((place, reason("damaged shard", why)));
     }
     Ok(members)
@@ -174,19 +169,19 @@ struct Group {
 
 impl Group {
     /// Adds the sample, or why there's none.
-    fn finish(self, shard: &Arc<Path>, set: &mut ImageTextSet) {
+    fn finish(self, shard: &Arc<Local>, set: &mut ImageTextSet) {
         if self.members.is_empty() {
             return;
         }
         // Escaped: a name out of a file may hold what a terminal would obey.
-        let place = format!("{}: {:?}", shard.display(), self.key);
+        let place = format!("{}: {:?}", shard.name, self.key);
         match self.sample(shard, &place) {
             Ok(sample) => set.samples.push(sample),
             Err(why) => set.skipped.push((place, why)),
         }
     }
 
-    fn sample(self, shard: &Arc<Path>, place: &str) -> Result<Sample, String> {
+    fn sample(self, shard: &Arc<Local>, place: &str) -> Result<Sample, String> {
         let (mut image, mut json, mut text) = (None, None, None);
         for (name, content) in self.members {
             match content {
@@ -250,6 +245,7 @@ fn lines(text: &[u8]) -> Result<Vec<String>, String> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::io::Write as _;
 
     use super::*;
 
@@ -269,7 +265,9 @@ mod tests {
         for (name, bytes) in shards {
             fs::write(dir.path().join(name), bytes).unwrap();
         }
-        let set = read(&format!("{}/{pattern}", dir.path().display()))?;
+        let copies = dir.path().join("copies");
+        let cache = Cache::silent(Some(&copies));
+        let set = read(&format!("{}/{pattern}", dir.path().display()), &cache)?;
         for sample in &set.samples {
             // The bytes are those of the member, wherever it stands.
             let bytes = sample.image.read().unwrap();
@@ -405,10 +403,49 @@ mod tests {
     }
 
     #[test]
+    fn packed_shards_are_read_as_those_that_are_not() {
+        let bytes = shard(&["a", "b", "c"]);
+        let plain = set(&[("s.tar", bytes.clone())], "s.tar").unwrap();
+        let frames = bytes.chunks(1000).map(zstd).collect::<Vec<_>>().concat();
+        let members = bytes.chunks(700).map(gzip).collect::<Vec<_>>().concat();
+        for packed in [gzip(&bytes), zstd(&bytes), frames, members] {
+            let found = set(&[("s.tar.gz", packed.clone())], "s.tar.gz").unwrap();
+            assert_eq!(captions(&found), captions(&plain));
+            assert!(found.skipped.is_empty());
+            // Cut anywhere, it gives what came before and says that something is missing.
+            for end in (0..packed.len()).step_by(packed.len() / 9).skip(1) {
+                let shards = [
+                    ("s-0.tar.gz", packed[..end].to_vec()),
+                    ("s-1.tar.gz", shard(&["z"])),
+                ];
+                let found = set(&shards, "s-{0..1}.tar.gz").unwrap();
+                let captions = captions(&found);
+                let whole = ["a", "b", "c"];
+                assert_eq!(captions[..captions.len() - 1], whole[..captions.len() - 1]);
+                assert_eq!(captions.last().unwrap(), "z");
+                let damaged = |why: &str| why.starts_with("damaged shard: ");
+                assert!(found.skipped.iter().any(|(_, why)| damaged(why)), "{end}");
+            }
+        }
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zstd(bytes: &[u8]) -> Vec<u8> {
+        use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+
+        compress_to_vec(bytes, CompressionLevel::Fastest)
+    }
+
+    #[test]
     fn what_cannot_be_used_at_all_is_an_error() {
         let error = |bytes: Vec<u8>| set(&[("s.tar", bytes)], "s.tar").unwrap_err().to_string();
-        assert!(error(vec![0x1f, 0x8b, 8, 0]).contains("gunzip"));
-        assert!(error(vec![0x28, 0xb5, 0x2f, 0xfd]).contains("unzstd"));
+        assert!(error(vec![0x1f, 0x8b, 8, 0]).contains("damaged shard"));
+        assert!(error(vec![0x28, 0xb5, 0x2f, 0xfd]).contains("damaged shard"));
         assert!(error(tar(&[("0.txt", b"a")])).contains("none of its 1 members"));
         assert!(error(vec![b'x'; 2_000]).contains("damaged shard"));
         assert!(

@@ -26,6 +26,7 @@ use super::train::samples::open_set;
 use super::train::source::Source;
 use super::train::start::Parts;
 use crate::args::{Data, DataCommand, Inspect};
+use crate::copies::Copies;
 use crate::interrupt::Interrupt;
 use crate::negatives::{self, Yield};
 use crate::progress::Progress;
@@ -131,7 +132,13 @@ fn open(args: &Inspect, interrupt: &Interrupt) -> Result<Task> {
         let kind_name = kind_name.as_ref().map_or("set", |value| value.get_name());
         return Ok(Task {
             name: format!("{} ({kind_name})", path.display()),
-            set: open_set(kind, path, args.images.as_deref(), &[])?,
+            set: open_set(
+                kind,
+                path,
+                args.images.as_deref(),
+                &[],
+                &Copies::new(None, interrupt),
+            )?,
             tokenizer,
             styles,
             per_caption: 1,

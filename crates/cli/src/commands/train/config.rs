@@ -93,6 +93,9 @@ pub struct Data {
     /// Of a COCO file, those whose images are meant; none for all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub splits: Vec<String>,
+    /// The folder of copies of what is on a server, or packed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scenes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -225,6 +225,7 @@ fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
         path: None,
         images: None,
         splits: Vec::new(),
+        cache: None,
         scenes: None,
         texts: None,
         crop_scale: None,
@@ -238,6 +239,7 @@ fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
             "data.path",
             "data.images",
             "data.splits",
+            "data.cache",
             "data.crop_scale",
             "data.crop_ratio",
             "data.unreadable",
@@ -263,7 +265,9 @@ fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
             Kind::Parquet => {
                 "a .parquet file, a folder of them, or several by braces: train-{000..099}.parquet"
             }
-            Kind::Webdataset => "tar files, several by braces: part-{000..099}.tar",
+            Kind::Webdataset => {
+                "tar files, several by braces: part-{000..099}.tar, s3://bucket/part-{000..099}.tar.gz"
+            }
             _ => "a folder of images with a text beside each",
         };
         return Err(keys.wrong("data.path", format!("is missing; give {what}")));
@@ -274,6 +278,12 @@ fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
         keys.refuse(&["data.images"], HAVE_IMAGES)?;
     }
     data.splits = splits(keys, "data.splits", kind)?;
+    if matches!(kind, Kind::Webdataset | Kind::Parquet) {
+        data.cache = keys.take("data.cache")?;
+    } else {
+        let problem = "only the kinds \"webdataset\" and \"parquet\" have it: others aren't copied";
+        keys.refuse(&["data.cache"], problem)?;
+    }
     let usual = RandomResizedCrop::default();
     data.crop_scale = Some(keys.get(
         "data.crop_scale",

@@ -51,7 +51,7 @@ pub fn run(args: &Train) -> Result<()> {
     let mut validation = config
         .validation
         .as_ref()
-        .map(|settings| Validation::open(settings, &config, &parts))
+        .map(|settings| Validation::open(settings, &config, &parts, &interrupt))
         .transpose()?;
     let mut plan = plan(&config, &parts, &source);
     plan.extend(

@@ -15,24 +15,28 @@ use rayon::prelude::*;
 
 use super::config::{Config, Kind, Style, TextKind};
 use super::source::Source;
+use crate::copies::Copies;
 use crate::negatives::{self, Yield};
 use crate::{output, photos};
 
-/// Finds the samples of a set on disk.
+/// Finds the samples of a set.
 pub fn open_set(
     kind: Kind,
     path: &Path,
     images: Option<&Path>,
     splits: &[String],
+    copies: &Copies<'_>,
 ) -> Result<ImageTextSet> {
-    Ok(match kind {
-        Kind::Scenes => bail!("scenes are drawn, and have no path"),
-        Kind::Folder => ImageTextSet::folder(path)?,
-        Kind::Table => ImageTextSet::table(path, images)?,
-        Kind::Webdataset => ImageTextSet::shards(&path.to_string_lossy())?,
-        Kind::Coco => ImageTextSet::coco(path, images, splits)?,
-        Kind::Parquet => ImageTextSet::parquet(&path.to_string_lossy(), images)?,
-        Kind::JsonLines => ImageTextSet::json_lines(path, images)?,
+    copies.with(|cache| {
+        Ok(match kind {
+            Kind::Scenes => bail!("scenes are drawn, and have no path"),
+            Kind::Folder => ImageTextSet::folder(path)?,
+            Kind::Table => ImageTextSet::table(path, images)?,
+            Kind::Webdataset => ImageTextSet::shards(&path.to_string_lossy(), cache)?,
+            Kind::Coco => ImageTextSet::coco(path, images, splits)?,
+            Kind::Parquet => ImageTextSet::parquet(&path.to_string_lossy(), images, cache)?,
+            Kind::JsonLines => ImageTextSet::json_lines(path, images)?,
+        })
     })
 }
 

@@ -7,6 +7,7 @@ use indicatif::HumanCount;
 use super::config::{Config, Data, Kind};
 use super::draft::Draft;
 use super::samples::open_set;
+use crate::copies::Copies;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
@@ -26,7 +27,9 @@ impl Source {
         Ok(match data.kind {
             Kind::Scenes => Self::Scenes(data.scenes.unwrap_or(1)),
             kind => {
-                let mut set = open_set(kind, path, data.images.as_deref(), &data.splits)?;
+                let copies = Copies::new(data.cache.as_deref(), interrupt);
+                let images = data.images.as_deref();
+                let mut set = open_set(kind, path, images, &data.splits, &copies)?;
                 let filter = data.filter.as_ref();
                 let filtered = filter.map(|filter| apply(filter, &mut set, interrupt));
                 Self::Set(set, filtered.transpose()?)

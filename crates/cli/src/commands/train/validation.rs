@@ -16,6 +16,8 @@ use super::config::{self, Config};
 use super::samples::{self, Samples};
 use super::source::Source;
 use super::start::Parts;
+use crate::copies::Copies;
+use crate::interrupt::Interrupt;
 use crate::photos;
 use crate::progress::Progress;
 
@@ -179,12 +181,18 @@ pub fn told(file: &Path) -> Result<Vec<(usize, f64)>> {
 
 impl Validation {
     /// Finds the held-out pairs, and makes their hard negatives as those of training are made; images are read at each validation.
-    pub fn open(settings: &config::Validation, config: &Config, parts: &Parts) -> Result<Self> {
+    pub fn open(
+        settings: &config::Validation,
+        config: &Config,
+        parts: &Parts,
+        interrupt: &Interrupt,
+    ) -> Result<Self> {
         let mut set = samples::open_set(
             settings.kind,
             &settings.path,
             settings.images.as_deref(),
             &settings.splits,
+            &Copies::new(config.data.cache.as_deref(), interrupt),
         )
         .context("validation.path")?;
         set.samples.truncate(settings.most);

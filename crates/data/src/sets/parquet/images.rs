@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::pages::{Chunk, Page};
 use crate::DataError;
+use crate::fetch::Local;
 
 /// Bytes that the stock of all columns together may take. A page that is larger is held alone.
 const STOCK: u64 = 512 << 20;
@@ -18,7 +19,7 @@ static PAGES: Stock = Stock::new(STOCK);
 /// The images of a Parquet file. Two are equal that are of the same file.
 #[derive(Debug)]
 pub struct ImageColumn {
-    path: Arc<Path>,
+    file: Local,
     /// Of the file, which tells it from another one at its place.
     bytes: u64,
     /// In the stock, where a set that is read twice is two.
@@ -42,10 +43,10 @@ struct First {
 }
 
 impl ImageColumn {
-    pub(super) fn new(path: Arc<Path>, bytes: u64) -> Self {
+    pub(super) fn new(file: &Local, bytes: u64) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
-            path,
+            file: file.clone(),
             bytes,
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             chunks: Vec::new(),
@@ -66,18 +67,19 @@ impl ImageColumn {
         });
     }
 
-    pub(in super::super) fn path(&self) -> &Path {
-        &self.path
+    pub(in super::super) fn name(&self) -> &str {
+        &self.file.name
     }
 
-    pub(in super::super) fn identity(&self) -> (&Path, u64) {
-        (&self.path, self.bytes)
+    /// The file as it's named: a copy may be anywhere.
+    pub(in super::super) fn identity(&self) -> (&str, u64) {
+        (&self.file.name, self.bytes)
     }
 
     /// The bytes of a row's image.
     pub(in super::super) fn read(&self, row: u64) -> Result<Vec<u8>, DataError> {
         self.find(row).map_err(|problem| DataError::Format {
-            path: self.path.to_path_buf(),
+            path: PathBuf::from(&self.file.name),
             problem: format!("row {row}: {problem}"),
         })
     }
@@ -94,7 +96,7 @@ impl ImageColumn {
         let key = (self.id, first.chunk, first.page);
         // What is read, and what comes of it: images hardly shrink.
         let page = PAGES.get(key, 2 * packed, || {
-            let file = File::open(&self.path).map_err(|error| error.to_string())?;
+            let file = File::open(&self.file.path).map_err(|error| error.to_string())?;
             let mut file = BufReader::new(file);
             let dictionary = chunk.dictionary(&mut file)?;
             chunk.page(&mut file, first.page, dictionary.as_ref())

@@ -22,20 +22,25 @@ use super::names::{
 };
 use super::place::ImagePlace;
 use super::{ImageTextSet, Sample, not_blank, reason};
+use crate::fetch::{Cache, Local};
 use crate::{DataError, text};
 
 /// Columns that a message lists.
 const LISTED: usize = 24;
 
-pub(super) fn read(pattern: &str, images_dir: Option<&Path>) -> Result<ImageTextSet, DataError> {
+pub(super) fn read(
+    pattern: &str,
+    images_dir: Option<&Path>,
+    cache: &Cache<'_>,
+) -> Result<ImageTextSet, DataError> {
     let mut set = ImageTextSet::default();
     if let Some(dir) = images_dir {
         // Else every row would be skipped, and the message would name the first images only.
         fs::read_dir(dir).map_err(|source| text::io(dir, source))?;
     }
-    for path in files(pattern)? {
-        read_file(&path, images_dir, &mut set).map_err(|problem| DataError::Format {
-            path: path.clone(),
+    for file in cache.local(&files(pattern)?)? {
+        read_file(&file, images_dir, &mut set).map_err(|problem| DataError::Format {
+            path: PathBuf::from(&file.name),
             problem,
         })?;
     }
@@ -54,15 +59,14 @@ pub(super) fn read(pattern: &str, images_dir: Option<&Path>) -> Result<ImageText
 }
 
 /// The files that a pattern names, or those of a folder.
-fn files(pattern: &str) -> Result<Vec<PathBuf>, DataError> {
+fn files(pattern: &str) -> Result<Vec<String>, DataError> {
     let format = |problem| DataError::Format {
         path: PathBuf::from(pattern),
         problem,
     };
     let dir = Path::new(pattern);
     if !dir.is_dir() {
-        let names = expand(pattern).map_err(format)?;
-        return Ok(names.into_iter().map(PathBuf::from).collect());
+        return expand(pattern).map_err(format);
     }
     let wrong = |source| text::io(dir, source);
     let mut files = Vec::new();
@@ -70,7 +74,7 @@ fn files(pattern: &str) -> Result<Vec<PathBuf>, DataError> {
         let path = entry.map_err(wrong)?.path();
         let end = path.extension();
         if end.is_some_and(|end| end.eq_ignore_ascii_case("parquet")) {
-            files.push(path);
+            files.push(path.to_string_lossy().into_owned());
         }
     }
     if files.is_empty() {
@@ -80,11 +84,16 @@ fn files(pattern: &str) -> Result<Vec<PathBuf>, DataError> {
     Ok(files)
 }
 
-fn read_file(path: &Path, images_dir: Option<&Path>, set: &mut ImageTextSet) -> Result<(), String> {
-    let mut table = Table::open(path)?;
+fn read_file(
+    file: &Local,
+    images_dir: Option<&Path>,
+    set: &mut ImageTextSet,
+) -> Result<(), String> {
+    let mut table = Table::open(&file.path)?;
     let columns = Columns::of(&table.leaves)?;
-    let images_dir = images_dir.or(path.parent()).unwrap_or(Path::new(""));
-    let mut column = ImageColumn::new(Arc::from(path), table.bytes);
+    let beside = Path::new(&file.name).parent();
+    let images_dir = images_dir.or(beside).unwrap_or(Path::new(""));
+    let mut column = ImageColumn::new(file, table.bytes);
     let mut rows = Vec::new();
     for group in 0..table.groups.len() {
         let first = rows.len() as u64;
@@ -92,7 +101,7 @@ fn read_file(path: &Path, images_dir: Option<&Path>, set: &mut ImageTextSet) -> 
     }
     let column = Arc::new(column);
     for (number, row) in (0..).zip(rows) {
-        let place = format!("{} row {number}", path.display());
+        let place = format!("{} row {number}", file.name);
         match row.sample(&column, number, images_dir, &place) {
             Ok(sample) => set.samples.push(sample),
             Err(why) => set.skipped.push((place, why)),

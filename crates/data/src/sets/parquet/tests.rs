@@ -7,8 +7,11 @@ fn golden() -> PathBuf {
 }
 
 fn read_golden(name: &str, images: Option<&Path>) -> Result<ImageTextSet, DataError> {
-    let path = golden().join(name).with_extension("parquet");
-    ImageTextSet::parquet(&path.to_string_lossy(), images)
+    open(&golden().join(name).with_extension("parquet"), images)
+}
+
+fn open(path: &Path, images: Option<&Path>) -> Result<ImageTextSet, DataError> {
+    ImageTextSet::parquet(&path.to_string_lossy(), images, &Cache::silent(None))
 }
 
 /// A folder with the one image that the goldens have by its path.
@@ -95,14 +98,14 @@ fn a_folder_or_braces_name_several_files() {
         fs::copy(golden().join("lists.parquet"), dir.path().join(name)).unwrap();
     }
     fs::write(dir.path().join("notes.md"), "not looked at").unwrap();
-    let of_folder = ImageTextSet::parquet(&dir.path().to_string_lossy(), None).unwrap();
+    let of_folder = open(dir.path(), None).unwrap();
     assert_eq!(of_folder.samples.len(), 4);
     assert!(of_folder.samples[0].place.contains("a.PARQUET row 1"));
     let pattern = format!("{}/{{a.PARQUET,b.parquet}}", dir.path().display());
-    let set = ImageTextSet::parquet(&pattern, None).unwrap();
+    let set = open(pattern.as_ref(), None).unwrap();
     assert_eq!(set, of_folder);
     let empty = tempfile::tempdir().unwrap();
-    let error = ImageTextSet::parquet(&empty.path().to_string_lossy(), None).unwrap_err();
+    let error = open(empty.path(), None).unwrap_err();
     assert!(error.to_string().contains("ends in .parquet"), "{error}");
 }
 
@@ -130,9 +133,7 @@ fn a_damaged_file_is_an_error_that_names_it_and_never_a_panic() {
         let whole = fs::read(golden().join(name).with_extension("parquet")).unwrap();
         for end in [0, 3, 8, 11, 40, whole.len() / 2, whole.len() - 1] {
             fs::write(&path, &whole[..end]).unwrap();
-            let error = ImageTextSet::parquet(&pattern, None)
-                .unwrap_err()
-                .to_string();
+            let error = open(pattern.as_ref(), None).unwrap_err().to_string();
             assert!(
                 error.contains("damaged.parquet: it doesn't end"),
                 "{name}: {error}"
@@ -143,7 +144,7 @@ fn a_damaged_file_is_an_error_that_names_it_and_never_a_panic() {
             let mut bytes = whole.clone();
             bytes[at] ^= 0x55;
             fs::write(&path, &bytes).unwrap();
-            match ImageTextSet::parquet(&pattern, Some(dir.path())) {
+            match open(pattern.as_ref(), Some(dir.path())) {
                 Ok(set) => set
                     .samples
                     .iter()
@@ -160,7 +161,7 @@ fn a_page_that_is_damaged_later_makes_its_own_images_unreadable_and_no_others() 
     let path = dir.path().join("damaged.parquet");
     let mut bytes = fs::read(golden().join("pages.parquet")).unwrap();
     fs::write(&path, &bytes).unwrap();
-    let set = ImageTextSet::parquet(&path.to_string_lossy(), Some(dir.path())).unwrap();
+    let set = open(&path, Some(dir.path())).unwrap();
     let first = b"pixels of 0";
     let at = bytes
         .windows(first.len())

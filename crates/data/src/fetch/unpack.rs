@@ -1,0 +1,172 @@
+//! Unpacking of gzip and zstd, whole files at a time.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+use ruzstd::decoding::StreamingDecoder;
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+
+/// Between two reports.
+const STRIDE: usize = 1 << 20;
+/// Bytes of a zstd frame's window: what `zstd --long=31 --ultra` asks for at most.
+const LARGEST_WINDOW: u64 = 2 << 30;
+
+/// How a file is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packing {
+    Gzip,
+    Zstd,
+}
+
+impl Packing {
+    /// By a file's first bytes; `None` where it isn't.
+    pub(super) fn of(file: &mut File) -> io::Result<Option<Self>> {
+        let magic = super::magic(file)?;
+        file.seek(SeekFrom::Start(0))?;
+        Ok(match magic.as_slice() {
+            [0x1f, 0x8b, ..] => Some(Self::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd] => Some(Self::Zstd),
+            _ => None,
+        })
+    }
+}
+
+/// Why a file isn't unpacked as a whole.
+#[derive(Debug)]
+pub(super) enum Error {
+    /// The packed file can't be read.
+    Read(io::Error),
+    /// The copy can't be written.
+    Write(io::Error),
+    /// In words. What came before was written.
+    Damaged(String),
+    Stopped,
+}
+
+/// Unpacks `from` into `to`, and tells `listener` how many bytes of `from` have been read since it was last told.
+pub(super) fn unpack(from: &Path, to: &Path, listener: &dyn Fn(u64) -> bool) -> Result<(), Error> {
+    let mut file = File::open(from).map_err(Error::Read)?;
+    let packing = Packing::of(&mut file).map_err(Error::Read)?;
+    let mut input = Counted {
+        file: BufReader::with_capacity(1 << 18, file),
+        read: 0,
+        failed: None,
+    };
+    let mut output = Output {
+        file: BufWriter::new(File::create(to).map_err(Error::Write)?),
+        block: vec![0; STRIDE],
+        told: 0,
+        listener,
+    };
+    let ended = match packing {
+        Some(Packing::Gzip) => {
+            let mut decoder = MultiGzDecoder::new(&mut input);
+            output.copy(&mut decoder, |decoder| decoder.get_ref().read)
+        }
+        Some(Packing::Zstd) => zstd(&mut input, &mut output),
+        None => Err(Error::Damaged(
+            "it is packed neither by gzip nor by zstd".to_owned(),
+        )),
+    };
+    if let Some(error) = input.failed {
+        return Err(Error::Read(error));
+    }
+    if !matches!(ended, Ok(()) | Err(Error::Damaged(_))) {
+        return ended;
+    }
+    // What follows the last byte that was packed.
+    if !listener(input.read - output.told) {
+        return Err(Error::Stopped);
+    }
+    let file = output.file.into_inner();
+    let file = file.map_err(|error| Error::Write(error.into_error()))?;
+    file.sync_all().map_err(Error::Write)?;
+    ended
+}
+
+/// A file is as many frames as are written one after another, some of which only say something about the others.
+///
+/// Source: RFC 8878, sections 3.1 and 3.1.2.
+fn zstd(input: &mut Counted, output: &mut Output<'_>) -> Result<(), Error> {
+    loop {
+        match input.fill_buf() {
+            Ok([]) => return Ok(()),
+            Ok(_) => {}
+            Err(error) => return Err(Error::Read(error)),
+        }
+        match StreamingDecoder::new_with_max_window_size(&mut *input, LARGEST_WINDOW) {
+            Ok(mut decoder) => output.copy(&mut decoder, |decoder| decoder.get_ref().read)?,
+            Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                length,
+                ..
+            })) => {
+                let skipped = io::copy(&mut input.take(length.into()), &mut io::sink());
+                if skipped.map_err(Error::Read)? < length.into() {
+                    return Err(Error::Damaged("a frame is cut".to_owned()));
+                }
+            }
+            Err(error) => return Err(Error::Damaged(error.to_string())),
+        }
+    }
+}
+
+/// What is unpacked.
+struct Output<'a> {
+    file: BufWriter<File>,
+    block: Vec<u8>,
+    told: u64,
+    listener: &'a dyn Fn(u64) -> bool,
+}
+
+impl Output<'_> {
+    /// Everything that `decoder` gives. `read` says how far it has come.
+    fn copy<D: Read>(&mut self, decoder: &mut D, read: impl Fn(&D) -> u64) -> Result<(), Error> {
+        loop {
+            let bytes = match decoder.read(&mut self.block) {
+                Ok(0) => return Ok(()),
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Error::Damaged(error.to_string())),
+            };
+            let written = self.file.write_all(&self.block[..bytes]);
+            written.map_err(Error::Write)?;
+            let read = read(decoder);
+            if !(self.listener)(read - self.told) {
+                return Err(Error::Stopped);
+            }
+            self.told = read;
+        }
+    }
+}
+
+/// A file that knows how much of it was read. Its own failure is kept apart from what a decoder says of it.
+struct Counted {
+    file: BufReader<File>,
+    read: u64,
+    failed: Option<io::Error>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.fill_buf()?.read(buffer)?;
+        self.consume(bytes);
+        Ok(bytes)
+    }
+}
+
+impl BufRead for Counted {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.file.fill_buf().map_err(|error| {
+            let said = io::Error::new(error.kind(), error.to_string());
+            self.failed = Some(error);
+            said
+        })
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.read += bytes as u64;
+        self.file.consume(bytes);
+    }
+}
