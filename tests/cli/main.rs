@@ -15,6 +15,7 @@ mod remote;
 mod scenes;
 mod server;
 mod train;
+mod train_data;
 mod train_devices;
 mod train_faults;
 mod train_memory;

@@ -21,7 +21,7 @@ pub use adamw::{AdamW, AdamWConfig};
 pub use compute::{Compute, LossScale};
 pub use lora::Lora;
 pub use memory::Estimate;
-pub use order::Order;
+pub use order::{Mixture, Order};
 pub use schedule::Schedule;
 pub use state::{StateError, TrainerState};
 

@@ -52,9 +52,101 @@ impl Order {
     }
 }
 
+/// Items of several sets in one order of training, each set as often as its weight says.
+///
+/// Positions come in blocks of 4,096, of which each set has a number that its weight rounds to; within a block their order is
+/// random. A set is gone through in a new order each time, as by an [`Order`] of its own, and a small one more often than a large
+/// one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mixture {
+    /// Of the places in a block.
+    places: Order,
+    parts: Vec<Part>,
+}
+
+/// A set of a mixture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Part {
+    order: Order,
+    /// The first of its items among those of all sets.
+    start: u64,
+    /// Its places in a block.
+    from: u64,
+    count: u64,
+}
+
+impl Mixture {
+    /// Places in a block.
+    pub const BLOCK: u64 = 4_096;
+
+    /// Sets of so many items, with their weights; `None` if a weight isn't above 0, or is so small beside the others that the set
+    /// has no place in a block.
+    ///
+    /// # Panics
+    /// If a set has no items.
+    #[must_use]
+    pub fn new(seed: u64, sets: &[(u64, f64)]) -> Option<Self> {
+        let all: f64 = sets.iter().map(|(_, weight)| weight).sum();
+        let exact = |weight: f64| weight / all * Self::BLOCK as f64;
+        let is_one = |weight: f64| weight > 0.0 && exact(weight).is_finite();
+        if !sets.iter().all(|(_, weight)| is_one(*weight)) {
+            return None;
+        }
+        let mut counts: Vec<u64> = sets
+            .iter()
+            .map(|(_, weight)| exact(*weight) as u64)
+            .collect();
+        // What rounding down left goes to those that lost most by it.
+        let mut lost: Vec<usize> = (0..sets.len()).collect();
+        let loss = |at: usize| exact(sets[at].1).fract();
+        lost.sort_by(|a, b| loss(*b).total_cmp(&loss(*a)));
+        let left = Self::BLOCK.saturating_sub(counts.iter().sum());
+        for at in lost.into_iter().cycle().take(usize::try_from(left).ok()?) {
+            counts[at] += 1;
+        }
+        if counts.contains(&0) {
+            return None;
+        }
+        let (mut start, mut from) = (0, 0);
+        let mut parts = Vec::with_capacity(sets.len());
+        for (number, ((len, _), count)) in (1..).zip(sets.iter().zip(counts)) {
+            // Sets of one length go each its own way.
+            let order = Order::new(seed ^ (number << 32), *len);
+            parts.push(Part {
+                order,
+                start,
+                from,
+                count,
+            });
+            start += len;
+            from += count;
+        }
+        Some(Self {
+            places: Order::new(seed, Self::BLOCK),
+            parts,
+        })
+    }
+
+    /// How often its set has been gone through, and the item, counted over all sets, at `position`.
+    #[must_use]
+    pub fn at(&self, position: u64) -> (u64, u64) {
+        let (block, place) = self.places.at(position);
+        let after = self.parts.partition_point(|part| part.from <= place);
+        let part = self.parts[after - 1];
+        let (epoch, item) = part.order.at(block * part.count + place - part.from);
+        (epoch, part.start + item)
+    }
+
+    /// Each set's share of the positions.
+    pub fn shares(&self) -> impl Iterator<Item = f64> {
+        let shares = self.parts.iter();
+        shares.map(|part| part.count as f64 / Self::BLOCK as f64)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Order;
+    use super::{Mixture, Order};
 
     #[test]
     fn every_epoch_has_every_item_once_in_an_order_of_its_own() {
@@ -78,5 +170,52 @@ mod tests {
                 assert_ne!(epoch(0), sorted);
             }
         }
+    }
+
+    #[test]
+    fn a_mixture_draws_each_set_as_often_as_its_weight_says_and_evenly() {
+        let sets = [(10, 3.0), (1_000, 1.0), (7, 0.5)];
+        let mixture = Mixture::new(5, &sets).unwrap();
+        let shares: Vec<f64> = mixture.shares().collect();
+        assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        let mut seen = vec![Vec::new(); 1_017];
+        let blocks = 5;
+        for position in 0..blocks * Mixture::BLOCK {
+            let (epoch, item) = mixture.at(position);
+            seen[usize::try_from(item).unwrap()].push(epoch);
+        }
+        let of_set = [&seen[..10], &seen[10..1_010], &seen[1_010..]];
+        for ((set, share), (_, weight)) in of_set.iter().zip(shares).zip(sets) {
+            assert!((share - weight / 4.5).abs() < 1.0 / 4_096.0);
+            let drawn: usize = set.iter().map(Vec::len).sum();
+            assert!((drawn as f64 - share * blocks as f64 * 4_096.0).abs() < 1e-6);
+            for epochs in *set {
+                // Each item once in each round of its set, of which the last may be incomplete.
+                let mut epochs = epochs.clone();
+                epochs.sort_unstable();
+                let rounds = drawn / set.len();
+                assert!([rounds, rounds + 1].contains(&epochs.len()));
+                assert!((0..).zip(&epochs).all(|(at, epoch)| at == *epoch));
+            }
+        }
+        // Any stretch has about its share of each.
+        let first = (0..256)
+            .filter(|position| mixture.at(*position).1 < 10)
+            .count();
+        assert!((130..212).contains(&first), "{first}");
+    }
+
+    #[test]
+    fn a_weight_that_gives_no_place_is_refused() {
+        for weights in [
+            [1.0, 0.0],
+            [1.0, -1.0],
+            [1.0, f64::NAN],
+            [1.0, f64::INFINITY],
+            [1.0, 1e-5],
+        ] {
+            assert_eq!(Mixture::new(0, &weights.map(|weight| (3, weight))), None);
+        }
+        assert!(Mixture::new(0, &[(3, 1.0), (3, 1e-3)]).is_some());
     }
 }

@@ -180,8 +180,10 @@ fn sample(
     Ok(Sample {
         image: find(images_dir, image)?.into(),
         captions,
+        fields: Vec::new(),
         negatives: Vec::new(),
         place: place.to_owned(),
+        part: 0,
     })
 }
 

@@ -155,7 +155,7 @@ impl ImageTextSet {
         };
         let before = self.samples.len();
         self.samples.retain_mut(|sample| {
-            sample.captions.retain(&mut passes);
+            sample.retain_captions(&mut passes);
             !sample.captions.is_empty()
         });
         filtered.without_a_caption = before - self.samples.len();
@@ -294,14 +294,23 @@ fn size(place: &ImagePlace) -> Result<(u32, u32), Box<dyn std::error::Error>> {
 
 /// Adds a sample's texts to those of another with the same image.
 fn join(first: &mut Sample, other: Sample) {
-    for (texts, more) in [
-        (&mut first.captions, other.captions),
-        (&mut first.negatives, other.negatives),
-    ] {
-        for text in more {
-            if !texts.contains(&text) {
-                texts.push(text);
+    // Another set's fields are others: its captions count as the first's first.
+    let mut fields = other
+        .fields
+        .into_iter()
+        .filter(|_| other.part == first.part);
+    for caption in other.captions {
+        let field = fields.next().unwrap_or(0);
+        if !first.captions.contains(&caption) {
+            first.captions.push(caption);
+            if !first.fields.is_empty() {
+                first.fields.push(field);
             }
+        }
+    }
+    for negative in other.negatives {
+        if !first.negatives.contains(&negative) {
+            first.negatives.push(negative);
         }
     }
 }
@@ -332,8 +341,10 @@ mod tests {
             set.samples.push(Sample {
                 image: path.into(),
                 captions: captions.iter().map(ToString::to_string).collect(),
+                fields: (0..).take(captions.len()).collect(),
                 negatives: vec![format!("not {name}")],
                 place: format!("{name}.txt"),
+                part: 0,
             });
         }
         set
@@ -362,6 +373,8 @@ mod tests {
         let mut found = set(dir.path(), &samples);
         let filtered = found.filter(&filter, &|| false).unwrap();
         assert_eq!(left(&found), ["one two", "One  two!|two three", "ONE TWO"]);
+        let fields: Vec<&[u16]> = found.samples.iter().map(|s| s.fields.as_slice()).collect();
+        assert_eq!(fields, [&[1][..], &[0, 1], &[0]]);
         assert_eq!(
             filtered.summary(),
             "1 sample: 1 without a caption left; 3 captions: 2 too short, 1 too long"
@@ -453,6 +466,7 @@ mod tests {
         let filtered = found.filter(&filter, &|| true).unwrap();
         assert_eq!(left(&found), ["x|y|z", "x", "v|w"]);
         assert_eq!(found.samples[0].negatives, ["not a", "not c"]);
+        assert_eq!(found.samples[0].fields, [0, 1, 1]);
         assert_eq!((filtered.joined, filtered.unreadable_images), (2, 1));
         assert_ne!(found.digest(), digest);
         assert_eq!(found.filter(&filter, &|| true), Some(Filtered::default()));

@@ -163,8 +163,10 @@ impl Stem {
                 .extend(self.images.into_iter().map(|image| Sample {
                     image: image.into(),
                     captions: captions.clone(),
+                    fields: Vec::new(),
                     negatives: Vec::new(),
                     place: text.display().to_string(),
+                    part: 0,
                 })),
             Err((kind, detail)) => {
                 for image in &self.images {
@@ -260,8 +262,10 @@ mod tests {
             [Sample {
                 image: dir.path("a.v2.jpg").into(),
                 captions: vec!["a cat".to_owned(), "on a mat".to_owned()],
+                fields: vec![],
                 negatives: vec![],
                 place: dir.path("a.v2.txt").display().to_string(),
+                part: 0,
             }]
         );
         assert_eq!(set.skipped, []);

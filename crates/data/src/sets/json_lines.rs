@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::names::{CAPTION_KEYS, CAPTION_LIST, IMAGE_KEYS, NEGATIVE_KEY, NEGATIVE_LIST};
+use super::names::{CAPTION_KEYS, CAPTION_LIST, Captions, IMAGE_KEYS, NEGATIVE_KEY, NEGATIVE_LIST};
 use super::{ImageTextSet, Sample, not_blank, reason, thousands};
 use crate::json::{self, UniqueMap};
 use crate::{DataError, text};
@@ -14,7 +14,11 @@ use crate::{DataError, text};
 /// Bytes of a line: far above a sample's, and a file without line ends is refused before memory does it.
 const LONGEST_LINE: u64 = 16 << 20;
 
-pub(super) fn read(file: &Path, images_dir: Option<&Path>) -> Result<ImageTextSet, DataError> {
+pub(super) fn read(
+    file: &Path,
+    images_dir: Option<&Path>,
+    fields: &[String],
+) -> Result<ImageTextSet, DataError> {
     let images_dir = match images_dir {
         Some(dir) => {
             // Else every line would be skipped, and the message would name the first images only.
@@ -49,17 +53,17 @@ pub(super) fn read(file: &Path, images_dir: Option<&Path>) -> Result<ImageTextSe
             continue;
         }
         let place = format!("{} line {number}", file.display());
-        match read_line(bytes, images_dir, place) {
+        match read_line(bytes, images_dir, fields, place) {
             Ok(sample) => set.samples.push(sample),
             Err(skipped) => set.skipped.push(skipped),
         }
     }
-    check(file, &set)?;
+    check(file, fields, &set)?;
     Ok(set)
 }
 
 /// Refuses a file of which little or nothing could be used: it is more likely another format, or its images lie elsewhere.
-fn check(file: &Path, set: &ImageTextSet) -> Result<(), DataError> {
+fn check(file: &Path, fields: &[String], set: &ImageTextSet) -> Result<(), DataError> {
     let (good, bad) = (set.samples.len(), set.skipped.len());
     if good >= bad && good > 0 {
         return Ok(());
@@ -74,12 +78,16 @@ fn check(file: &Path, set: &ImageTextSet) -> Result<(), DataError> {
     } else {
         format!(". Skipped: {}", set.why_skipped())
     };
+    let captions = if fields.is_empty() {
+        format!("{} or a list {CAPTION_LIST}", CAPTION_KEYS.join(", "))
+    } else {
+        fields.join(", ")
+    };
     let problem = format!(
         "{used} of its {} lines can be used; each should be a JSON object with the path of an image file under {}, and a caption \
-         under {} or a list {CAPTION_LIST}{why}",
+         under {captions}{why}",
         thousands(good + bad),
         IMAGE_KEYS.join(", "),
-        CAPTION_KEYS.join(", "),
     );
     Err(DataError::Format {
         path: file.to_owned(),
@@ -88,19 +96,30 @@ fn check(file: &Path, set: &ImageTextSet) -> Result<(), DataError> {
 }
 
 /// The sample of a line; else its place and why it is skipped.
-fn read_line(bytes: &[u8], images_dir: &Path, place: String) -> Result<Sample, (String, String)> {
+fn read_line(
+    bytes: &[u8],
+    images_dir: &Path,
+    names: &[String],
+    place: String,
+) -> Result<Sample, (String, String)> {
     let read = || {
         let fields = Fields::new(json::object(bytes)?);
-        let captions = fields.captions()?;
+        let captions = if names.is_empty() {
+            Captions::usual(fields.captions()?)
+        } else {
+            Captions::of(names, |name| fields.texts(name))?
+        };
         let negatives = fields.negatives()?;
         Ok((fields.image(images_dir)?, captions, negatives))
     };
     match read() {
         Ok((image, captions, negatives)) => Ok(Sample {
             image: image.into(),
-            captions,
+            captions: captions.texts,
+            fields: captions.fields,
             negatives,
             place,
+            part: 0,
         }),
         Err(reason) => Err((place, reason)),
     }
@@ -176,6 +195,16 @@ impl Fields {
         Ok(not_blank([caption]))
     }
 
+    /// The string under `key`, or those of the list.
+    pub(super) fn texts(&self, key: &str) -> Result<Vec<String>, String> {
+        match self.get(key) {
+            Some(Value::Array(_)) => self.list(key, "strings", Value::as_str),
+            Some(Value::String(text)) => Ok(not_blank([text.as_str()])),
+            None => Ok(Vec::new()),
+            Some(other) => Err(wrong_type(key, "a string or a list of strings", other)),
+        }
+    }
+
     pub(super) fn negatives(&self) -> Result<Vec<String>, String> {
         let items = "strings or of objects with a string \"text\"";
         let mut negatives = self.list(NEGATIVE_LIST, items, negative)?;
@@ -243,7 +272,7 @@ mod tests {
         /// Reads the file with paths relative to `images`.
         fn read(&self) -> Result<ImageTextSet, DataError> {
             let images = self.path("images");
-            ImageTextSet::json_lines(&self.path("set.jsonl"), Some(&images))
+            ImageTextSet::json_lines(&self.path("set.jsonl"), Some(&images), &[])
         }
 
         fn place(&self, line: usize) -> String {
@@ -279,12 +308,46 @@ mod tests {
         let expected = |image: &str, caption: &str, line| Sample {
             image: dir.path("images").join(image).into(),
             captions: vec![caption.to_owned()],
+            fields: vec![],
             negatives: vec![],
             place: dir.place(line),
+            part: 0,
         };
         let samples = [expected("b.jpg", "a dog", 1), expected("a.jpg", "a cat", 4)];
         assert_eq!(set.samples, samples);
         assert_eq!(set.skipped, []);
+    }
+
+    #[test]
+    fn captions_stand_under_the_keys_that_are_asked_for() {
+        let dir = Dir::with(
+            r#"{"image": "a.jpg", "alt": "a", "made": ["b", " ", "c"], "text": "no"}
+{"image": "b.jpg", "made": "d"}
+{"image": "b.jpg", "text": "no"}
+{"image": "b.jpg", "alt": 7}"#,
+        );
+        let fields = ["made", "alt"].map(str::to_owned);
+        let file = dir.path("set.jsonl");
+        let set = ImageTextSet::json_lines(&file, Some(&dir.path("images")), &fields).unwrap();
+        let found = set
+            .samples
+            .iter()
+            .map(|s| (s.captions.join("|"), &s.fields));
+        let found: Vec<_> = found.collect();
+        let (first, second) = (vec![0, 0, 1], vec![0]);
+        let expected = [("b|c|a".to_owned(), &first), ("d".to_owned(), &second)];
+        assert_eq!(found, expected);
+        let why: Vec<&str> = set.skipped.iter().map(|(_, why)| why.as_str()).collect();
+        let expected = [
+            "without a caption: no text under made, alt",
+            "wrong type: alt must be a string or a list of strings, not a number",
+        ];
+        assert_eq!(why, expected);
+        let error = ImageTextSet::json_lines(&file, None, &["none".to_owned()]).unwrap_err();
+        assert!(
+            error.to_string().contains("a caption under none."),
+            "{error}"
+        );
     }
 
     #[test]
@@ -336,11 +399,11 @@ mod tests {
         let line = |path: &str| format!("{}\n", serde_json::json!({"image": path, "text": "a"}));
         let absolute_line = line(absolute.to_str().unwrap());
         fs::write(&file, line("../images/a.jpg") + &absolute_line).unwrap();
-        let set = ImageTextSet::json_lines(&file, None).unwrap();
+        let set = ImageTextSet::json_lines(&file, None, &[]).unwrap();
         let images: Vec<&ImagePlace> = set.samples.iter().map(|s| &s.image).collect();
         let expected = [dir.path("lists/../images/a.jpg"), absolute].map(ImagePlace::from);
         assert_eq!(images, [&expected[0], &expected[1]]);
-        let elsewhere = ImageTextSet::json_lines(&file, Some(&dir.path("images"))).unwrap();
+        let elsewhere = ImageTextSet::json_lines(&file, Some(&dir.path("images")), &[]).unwrap();
         assert_eq!(
             elsewhere.samples[0].image,
             dir.path("images/../images/a.jpg").into()
@@ -464,13 +527,14 @@ mod tests {
     #[test]
     fn a_file_or_folder_that_is_not_there_is_named() {
         let dir = Dir::with(r#"{"image": "a.jpg", "text": "a"}"#);
-        let error = ImageTextSet::json_lines(&dir.path("gone.jsonl"), None).unwrap_err();
+        let error = ImageTextSet::json_lines(&dir.path("gone.jsonl"), None, &[]).unwrap_err();
         assert!(error.to_string().contains("gone.jsonl"), "{error}");
         let nowhere = dir.path("nowhere");
-        let error = ImageTextSet::json_lines(&dir.path("set.jsonl"), Some(&nowhere)).unwrap_err();
+        let error =
+            ImageTextSet::json_lines(&dir.path("set.jsonl"), Some(&nowhere), &[]).unwrap_err();
         assert!(matches!(error, DataError::Io { .. }), "{error}");
         assert!(error.to_string().contains("nowhere"), "{error}");
-        let error = ImageTextSet::json_lines(&dir.path("images"), None).unwrap_err();
+        let error = ImageTextSet::json_lines(&dir.path("images"), None, &[]).unwrap_err();
         assert!(matches!(error, DataError::Io { .. }), "{error}");
     }
 }

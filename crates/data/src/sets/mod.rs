@@ -37,10 +37,25 @@ pub struct Sample {
     pub image: ImagePlace,
     /// Captions of the image: at least one, none blank, without white space at their ends.
     pub captions: Vec<String>,
+    /// Of each caption the place of its field among those that the set was read by; empty where no fields were named.
+    pub fields: Vec<u16>,
     /// Hard negative captions that the set itself brings; often none.
     pub negatives: Vec<String>,
     /// Where the captions stand, for error messages: `captions.jsonl line 12`, `folder/a.txt`.
     pub place: String,
+    /// Its set's place in a mixture of sets; else 0.
+    pub part: u16,
+}
+
+impl Sample {
+    /// Drops the captions that don't pass.
+    fn retain_captions(&mut self, mut passes: impl FnMut(&String) -> bool) {
+        let kept: Vec<bool> = self.captions.iter().map(&mut passes).collect();
+        let mut kept_of = kept.iter().copied();
+        self.captions.retain(|_| kept_of.next().unwrap_or(true));
+        let mut kept_of = kept.into_iter();
+        self.fields.retain(|_| kept_of.next().unwrap_or(true));
+    }
 }
 
 /// The samples of a set, and what of it could not be used.
@@ -75,13 +90,20 @@ impl ImageTextSet {
     /// `negatives` of strings or of objects with `text` (as `clove negatives` writes them), one under `negative`, or both.
     /// Null, an empty list and a blank string count as absent. Other keys are not looked at.
     ///
+    /// `fields`, where there are any, are the keys of captions instead: a sample has the captions of all of them, each a string or a
+    /// list of strings, and says which is of which.
+    ///
     /// Blank lines are ignored. A line that is not such an object, or whose image is not there, is skipped.
     ///
     /// # Errors
     /// [`DataError::Io`] if the file can't be read or `images_dir` isn't there; [`DataError::Format`] for a line of more than
     /// 16 MiB, and if more than half of the lines are skipped or none is left, with the first reasons.
-    pub fn json_lines(file: &Path, images_dir: Option<&Path>) -> Result<Self, DataError> {
-        json_lines::read(file, images_dir)
+    pub fn json_lines(
+        file: &Path,
+        images_dir: Option<&Path>,
+        fields: &[String],
+    ) -> Result<Self, DataError> {
+        json_lines::read(file, images_dir, fields)
     }
 
     /// The rows of a table, in their order: tab-separated where the file's name ends in `.tsv`, else comma-separated; the first
@@ -89,13 +111,18 @@ impl ImageTextSet {
     ///
     /// The image's path stands in the column `image`, `file_name`, `filename`, `filepath` or `path`, relative to `images_dir` or
     /// else to the file's folder; the caption in `caption`, `text` or `title`; a negative, where there's such a column, in
-    /// `negative`. Other columns are not looked at. Blank lines are ignored; a row that can't be used is skipped.
+    /// `negative`. Other columns are not looked at. Blank lines are ignored; a row that can't be used is skipped. `fields`, where
+    /// there are any, are the columns of captions instead; a sample has those of all of them.
     ///
     /// # Errors
     /// [`DataError::Io`] if the file can't be read or `images_dir` isn't there; [`DataError::Format`] without these columns, and if
     /// no row can be used.
-    pub fn table(file: &Path, images_dir: Option<&Path>) -> Result<Self, DataError> {
-        table::read(file, images_dir)
+    pub fn table(
+        file: &Path,
+        images_dir: Option<&Path>,
+        fields: &[String],
+    ) -> Result<Self, DataError> {
+        table::read(file, images_dir, fields)
     }
 
     /// The samples of a web dataset's shards, in their order: tar files in which the files of a sample share a name up to its
@@ -104,7 +131,7 @@ impl ImageTextSet {
     /// `pattern` names the shards: one file, or several by braces (`part-{00000..00099}.tar`, `{train,extra}.tar`). A sample is an
     /// image with a `.json` (captions and negatives as in [`Self::json_lines`]) or a `.txt` (a caption a line) beside it; other
     /// files are not looked at. What lacks one of them, or can't be understood, is skipped, and so is what follows damage in a
-    /// shard.
+    /// shard. `fields` are as in [`Self::json_lines`]; the field `txt` is the `.txt`.
     ///
     /// A shard may be packed by gzip or zstd, and it may be on a server (`s3://`, `gs://`, `https://`): it's copied first, into
     /// `cache`.
@@ -113,8 +140,8 @@ impl ImageTextSet {
     /// [`DataError::Io`] for a shard that can't be read, or a copy that can't be written; [`DataError::Format`] for a pattern that
     /// isn't one, for a shard that a server doesn't give, and if there is no sample at all; [`DataError::Stopped`] where whoever
     /// listens to the cache says so.
-    pub fn shards(pattern: &str, cache: &Cache<'_>) -> Result<Self, DataError> {
-        shards::read(pattern, cache)
+    pub fn shards(pattern: &str, fields: &[String], cache: &Cache<'_>) -> Result<Self, DataError> {
+        shards::read(pattern, fields, cache)
     }
 
     /// The images of a JSON file of COCO's (`captions_train2017.json`: `images`, and `annotations` with their captions) or Karpathy's
@@ -143,7 +170,7 @@ impl ImageTextSet {
     /// there are none, the image is a file, whose path stands in `path` within that column or in a column of texts named as in
     /// [`Self::json_lines`], relative to `images_dir` or else to the file's folder. Captions and negatives are texts or lists of
     /// texts, in columns of the names that [`Self::json_lines`] knows. Rows count from 0; one without an image or a caption, and one
-    /// that isn't UTF-8, is skipped. Pages may be compressed with snappy, gzip or zstd.
+    /// that isn't UTF-8, is skipped. `fields`, where there are any, are the columns of captions instead. Pages may be compressed with snappy, gzip or zstd.
     /// Files on servers are copied first, into `cache`.
     ///
     /// Images stay in the file. To read one, its page is read and unpacked, with all other images in it; in an order that jumps
@@ -157,9 +184,18 @@ impl ImageTextSet {
     pub fn parquet(
         pattern: &str,
         images_dir: Option<&Path>,
+        fields: &[String],
         cache: &Cache<'_>,
     ) -> Result<Self, DataError> {
-        parquet::read(pattern, images_dir, cache)
+        parquet::read(pattern, images_dir, fields, cache)
+    }
+
+    /// Adds another set, as part `part` of a mixture.
+    pub fn add(&mut self, other: Self, part: u16) {
+        let samples = other.samples.into_iter();
+        self.samples
+            .extend(samples.map(|sample| Sample { part, ..sample }));
+        self.skipped.extend(other.skipped);
     }
 
     /// BLAKE3 of the samples in their order, as 64 hexadecimal digits: a run that resumes finds the same set, or knows.
@@ -177,6 +213,12 @@ impl ImageTextSet {
                 for text in texts {
                     add(text.as_bytes());
                 }
+            }
+            let fields = sample.fields.iter();
+            let fields: Vec<u8> = fields.flat_map(|field| field.to_le_bytes()).collect();
+            // A set without fields has the digest that it had before there were any.
+            if !fields.is_empty() {
+                add(&fields);
             }
         }
         hasher.finalize().to_hex().to_string()
@@ -272,8 +314,10 @@ mod tests {
         Sample {
             image: ImagePlace::File(image.into()),
             captions: vec!["a cat".to_owned(); captions],
+            fields: Vec::new(),
             negatives: vec!["a dog".to_owned(); negatives],
             place: format!("{image}.txt"),
+            part: 0,
         }
     }
 
@@ -298,7 +342,14 @@ mod tests {
             vec![a.clone()],
             vec![a.clone(), sample("c.jpg", 1, 1)],
             vec![a.clone(), sample("b.jpg", 2, 1)],
-            vec![a, sample("b.jpg", 1, 0)],
+            vec![a.clone(), sample("b.jpg", 1, 0)],
+            vec![
+                a,
+                Sample {
+                    fields: vec![1],
+                    ..b
+                },
+            ],
         ] {
             assert_ne!(digest, of(other));
         }

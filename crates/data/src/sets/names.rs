@@ -1,5 +1,7 @@
 //! Names under which images, captions and negatives stand: keys of JSON objects, columns of tables.
 
+use super::reason;
+
 /// Those of an image's path, in order of preference.
 pub(super) const IMAGE_KEYS: [&str; 5] = ["image", "file_name", "filename", "filepath", "path"];
 /// Those of an image's bytes, in order of preference.
@@ -21,3 +23,39 @@ pub(super) const CAPTION_KEYS: [&str; 3] = ["caption", "text", "title"];
 pub(super) const NEGATIVE_LIST: &str = "negatives";
 /// That of one negative.
 pub(super) const NEGATIVE_KEY: &str = "negative";
+
+/// A sample's captions with the fields that they stand in.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Captions {
+    pub(super) texts: Vec<String>,
+    /// Of each text the place of its field among those that were asked for; none where the usual ones were.
+    pub(super) fields: Vec<u16>,
+}
+
+impl Captions {
+    /// Texts of the usual fields.
+    pub(super) fn usual(texts: Vec<String>) -> Self {
+        Self {
+            texts,
+            fields: Vec::new(),
+        }
+    }
+
+    /// Texts of `fields`, each of which `read` gives.
+    pub(super) fn of<'a>(
+        fields: &'a [String],
+        mut read: impl FnMut(&'a str) -> Result<Vec<String>, String>,
+    ) -> Result<Self, String> {
+        let mut captions = Self::default();
+        for (number, field) in (0_u16..).zip(fields) {
+            let texts = read(field)?;
+            captions.fields.extend(texts.iter().map(|_| number));
+            captions.texts.extend(texts);
+        }
+        if captions.texts.is_empty() {
+            let detail = format!("no text under {}", fields.join(", "));
+            return Err(reason("without a caption", detail));
+        }
+        Ok(captions)
+    }
+}

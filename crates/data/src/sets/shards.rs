@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::braces::expand;
 use super::json_lines::Fields;
+use super::names::Captions;
 use super::place::ImagePlace;
 use super::{ImageTextSet, Sample, not_blank, reason};
 use crate::fetch::{Cache, Local};
@@ -24,7 +25,11 @@ const LONGEST_TEXT: u64 = 16 << 20;
 /// Bytes of an image: above any photo.
 const LARGEST_IMAGE: u64 = 512 << 20;
 
-pub(super) fn read(pattern: &str, cache: &Cache<'_>) -> Result<ImageTextSet, DataError> {
+pub(super) fn read(
+    pattern: &str,
+    fields: &[String],
+    cache: &Cache<'_>,
+) -> Result<ImageTextSet, DataError> {
     let mut set = ImageTextSet::default();
     let names = expand(pattern).map_err(|problem| DataError::Format {
         path: PathBuf::from(pattern),
@@ -32,7 +37,7 @@ pub(super) fn read(pattern: &str, cache: &Cache<'_>) -> Result<ImageTextSet, Dat
     })?;
     let mut members = 0;
     for shard in cache.local(&names)? {
-        members += read_shard(shard, &mut set)?;
+        members += read_shard(shard, fields, &mut set)?;
     }
     if set.samples.is_empty() {
         let why = if set.skipped.is_empty() {
@@ -52,7 +57,7 @@ pub(super) fn read(pattern: &str, cache: &Cache<'_>) -> Result<ImageTextSet, Dat
 }
 
 /// Adds a shard's samples, and gives the number of its members.
-fn read_shard(shard: Local, set: &mut ImageTextSet) -> Result<usize, DataError> {
+fn read_shard(shard: Local, fields: &[String], set: &mut ImageTextSet) -> Result<usize, DataError> {
     let shard = Arc::new(shard);
     let wrong = |source| text::io(&shard.path, source);
     let file = File::open(&shard.path).map_err(wrong)?;
@@ -93,7 +98,7 @@ fn read_shard(shard: Local, set: &mut ImageTextSet) -> Result<usize, DataError> 
             Ok(None) => {}
             Ok(Some((key, name, content))) => {
                 if key != group.key {
-                    std::mem::take(&mut group).finish(&shard, set);
+                    std::mem::take(&mut group).finish(&shard, fields, set);
                     group.key = key;
                 }
                 group.members.push((name, content));
@@ -115,7 +120,7 @@ fn read_shard(shard: Local, set: &mut ImageTextSet) -> Result<usize, DataError> 
             }
         }
     }
-    group.finish(&shard, set);
+    group.finish(&shard, fields, set);
     let lacks_end = || ends(&shard.path).map(|ends| !ends);
     if is_whole && (shard.damage.is_some() || lacks_end().map_err(wrong)?) {
         // Cut between two members, which the tar format itself doesn't notice.
@@ -169,19 +174,19 @@ struct Group {
 
 impl Group {
     /// Adds the sample, or why there's none.
-    fn finish(self, shard: &Arc<Local>, set: &mut ImageTextSet) {
+    fn finish(self, shard: &Arc<Local>, fields: &[String], set: &mut ImageTextSet) {
         if self.members.is_empty() {
             return;
         }
         // Escaped: a name out of a file may hold what a terminal would obey.
         let place = format!("{}: {:?}", shard.name, self.key);
-        match self.sample(shard, &place) {
+        match self.sample(shard, fields, &place) {
             Ok(sample) => set.samples.push(sample),
             Err(why) => set.skipped.push((place, why)),
         }
     }
 
-    fn sample(self, shard: &Arc<Local>, place: &str) -> Result<Sample, String> {
+    fn sample(self, shard: &Arc<Local>, names: &[String], place: &str) -> Result<Sample, String> {
         let (mut image, mut json, mut text) = (None, None, None);
         for (name, content) in self.members {
             match content {
@@ -205,15 +210,26 @@ impl Group {
             return Err(reason("too large", why));
         }
         let (captions, negatives) = match (json, text) {
+            (json, text) if !names.is_empty() => {
+                let object = json.as_deref().map(json::object).transpose()?;
+                let fields = object.map(Fields::new);
+                let captions = Captions::of(names, |name| match (&text, &fields) {
+                    (Some(text), _) if name == "txt" => lines(text),
+                    (_, Some(fields)) => fields.texts(name),
+                    _ => Ok(Vec::new()),
+                })?;
+                let negatives = fields.map(|fields| fields.negatives());
+                (captions, negatives.transpose()?.unwrap_or_default())
+            }
             (Some(json), text) => {
                 let fields = Fields::new(json::object(&json)?);
                 let captions = match (fields.captions(), text) {
                     (Err(_), Some(text)) => lines(&text)?,
                     (captions, _) => captions?,
                 };
-                (captions, fields.negatives()?)
+                (Captions::usual(captions), fields.negatives()?)
             }
-            (None, Some(text)) => (lines(&text)?, Vec::new()),
+            (None, Some(text)) => (Captions::usual(lines(&text)?), Vec::new()),
             (None, None) => {
                 return Err(reason("without a caption", "there is no .json and no .txt"));
             }
@@ -225,9 +241,11 @@ impl Group {
                 offset,
                 size,
             },
-            captions,
+            captions: captions.texts,
+            fields: captions.fields,
             negatives,
             place: place.to_owned(),
+            part: 0,
         })
     }
 }
@@ -261,13 +279,25 @@ mod tests {
     }
 
     fn set(shards: &[(&str, Vec<u8>)], pattern: &str) -> Result<ImageTextSet, DataError> {
+        set_by(shards, pattern, &[])
+    }
+
+    fn set_by(
+        shards: &[(&str, Vec<u8>)],
+        pattern: &str,
+        fields: &[String],
+    ) -> Result<ImageTextSet, DataError> {
         let dir = tempfile::tempdir().unwrap();
         for (name, bytes) in shards {
             fs::write(dir.path().join(name), bytes).unwrap();
         }
         let copies = dir.path().join("copies");
         let cache = Cache::silent(Some(&copies));
-        let set = read(&format!("{}/{pattern}", dir.path().display()), &cache)?;
+        let set = read(
+            &format!("{}/{pattern}", dir.path().display()),
+            fields,
+            &cache,
+        )?;
         for sample in &set.samples {
             // The bytes are those of the member, wherever it stands.
             let bytes = sample.image.read().unwrap();
@@ -341,6 +371,30 @@ mod tests {
         let found = set(&[("s.tar", bytes)], "s.tar").unwrap();
         assert_eq!(captions(&found), ["a|b", "d|e", "f"]);
         assert_eq!(found.samples[0].negatives, ["c"]);
+    }
+
+    #[test]
+    fn captions_stand_in_the_fields_that_are_asked_for() {
+        let image: &[u8] = b"pixels of x";
+        let json: &[u8] = b"{\"alt\": \"a\", \"made\": [\"b\", \"c\"], \"caption\": \"no\"}";
+        let bytes = tar(&[
+            ("0.jpg", image),
+            ("0.json", json),
+            ("0.txt", b"d"),
+            ("1.jpg", image),
+            ("1.txt", b"e\nf"),
+            ("2.jpg", image),
+            ("2.json", b"{\"made\": \"g\", \"alt\": null}"),
+            ("3.jpg", image),
+            ("3.json", b"{\"caption\": \"no\"}"),
+        ]);
+        let fields = ["made", "txt", "alt"].map(str::to_owned);
+        let found = set_by(&[("s.tar", bytes)], "s.tar", &fields).unwrap();
+        assert_eq!(captions(&found), ["b|c|d|a", "e|f", "g"]);
+        let fields: Vec<&[u16]> = found.samples.iter().map(|s| s.fields.as_slice()).collect();
+        assert_eq!(fields, [&[0, 0, 1, 2][..], &[1, 1], &[0]]);
+        let why = "without a caption: no text under made, txt, alt";
+        assert_eq!(found.skipped[0].1, why);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::Path;
 
 use super::json_lines::file_at;
-use super::names::{CAPTION_KEYS, IMAGE_KEYS, NEGATIVE_KEY};
+use super::names::{CAPTION_KEYS, Captions, IMAGE_KEYS, NEGATIVE_KEY};
 use super::{ImageTextSet, Sample, not_blank, reason};
 use crate::caption_stream::table::{Table, quoted};
 use crate::{DataError, text};
@@ -13,7 +13,11 @@ use crate::{DataError, text};
 /// Columns that a message lists.
 const LISTED: usize = 12;
 
-pub(super) fn read(file: &Path, images_dir: Option<&Path>) -> Result<ImageTextSet, DataError> {
+pub(super) fn read(
+    file: &Path,
+    images_dir: Option<&Path>,
+    fields: &[String],
+) -> Result<ImageTextSet, DataError> {
     let images_dir = match images_dir {
         Some(dir) => {
             // Else every row would be skipped, and the message would name the first images only.
@@ -37,7 +41,7 @@ pub(super) fn read(file: &Path, images_dir: Option<&Path>) -> Result<ImageTextSe
             "it is empty; its first line should name the columns".to_owned(),
         ));
     }
-    let columns = Columns::of(&table).map_err(format)?;
+    let columns = Columns::of(&table, fields).map_err(format)?;
     let mut set = ImageTextSet::default();
     while table.advance(&mut input).map_err(wrong)? {
         let place = format!("{} line {}", file.display(), table.line);
@@ -58,16 +62,18 @@ pub(super) fn read(file: &Path, images_dir: Option<&Path>) -> Result<ImageTextSe
 }
 
 /// Where in a row a sample's parts stand.
-struct Columns {
+struct Columns<'a> {
     all: usize,
     image: usize,
-    caption: usize,
+    /// Those that were asked for; else one without a name.
+    captions: Vec<usize>,
+    fields: &'a [String],
     negative: Option<usize>,
 }
 
-impl Columns {
+impl<'a> Columns<'a> {
     /// By the header, which the table stands at.
-    fn of(header: &Table) -> Result<Self, String> {
+    fn of(header: &Table, fields: &'a [String]) -> Result<Self, String> {
         let find = |keys: &[&str]| {
             keys.iter()
                 .find_map(|key| (0..header.columns).find(|at| header.field(*at) == key.as_bytes()))
@@ -85,10 +91,18 @@ impl Columns {
                 listed.join(", ")
             )
         };
+        let one = |keys: &[&str]| find(keys).ok_or_else(|| missing("captions", keys));
+        let captions = if fields.is_empty() {
+            vec![one(&CAPTION_KEYS)?]
+        } else {
+            let columns: Result<_, _> = fields.iter().map(|field| one(&[field])).collect();
+            columns?
+        };
         Ok(Self {
             all: header.columns,
             image: find(&IMAGE_KEYS).ok_or_else(|| missing("images", &IMAGE_KEYS))?,
-            caption: find(&CAPTION_KEYS).ok_or_else(|| missing("captions", &CAPTION_KEYS))?,
+            captions,
+            fields,
             negative: find(&[NEGATIVE_KEY]),
         })
     }
@@ -105,10 +119,19 @@ impl Columns {
         let text = |column: usize| {
             str::from_utf8(row.field(column)).map_err(|error| reason("not UTF-8", error))
         };
-        let captions = not_blank([text(self.caption)?]);
-        if captions.is_empty() {
-            return Err(reason("without a caption", "it is blank"));
-        }
+        let captions = if self.fields.is_empty() {
+            let captions = not_blank([text(self.captions[0])?]);
+            if captions.is_empty() {
+                return Err(reason("without a caption", "it is blank"));
+            }
+            Captions::usual(captions)
+        } else {
+            let mut columns = self.captions.iter();
+            Captions::of(self.fields, |_| {
+                let column = columns.next().map(|column| text(*column));
+                Ok(not_blank(column.transpose()?))
+            })?
+        };
         let path = text(self.image)?;
         if path.trim().is_empty() {
             return Err(reason("without an image", "its path is blank"));
@@ -116,9 +139,11 @@ impl Columns {
         let negatives = self.negative.map(text).transpose()?;
         Ok(Sample {
             image: file_at(&images_dir.join(path))?.into(),
-            captions,
+            captions: captions.texts,
+            fields: captions.fields,
             negatives: not_blank(negatives),
             place: place.to_owned(),
+            part: 0,
         })
     }
 }
@@ -134,7 +159,7 @@ mod tests {
         }
         let file = dir.path().join(name);
         fs::write(&file, content).unwrap();
-        ImageTextSet::table(&file, None)
+        ImageTextSet::table(&file, None, &[])
     }
 
     #[test]
@@ -148,6 +173,28 @@ mod tests {
         assert!(set.samples[1].image.to_string().ends_with("b, c.jpg"));
         let tabs = read_table("t.tsv", "image\tcaption\na.jpg\ta, b\n").unwrap();
         assert_eq!(tabs.samples[0].captions, ["a, b"]);
+    }
+
+    #[test]
+    fn captions_stand_in_the_columns_that_are_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.jpg"), "").unwrap();
+        let file = dir.path().join("t.csv");
+        fs::write(&file, "alt,image,made\nx,a.jpg,y\n,a.jpg,z\n,a.jpg,\n").unwrap();
+        let read = |fields: &[&str]| {
+            let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
+            ImageTextSet::table(&file, None, &fields)
+        };
+        let set = read(&["made", "alt"]).unwrap();
+        assert_eq!(set.samples[0].captions, ["y", "x"]);
+        assert_eq!(set.samples[1].captions, ["z"]);
+        assert_eq!(
+            (&set.samples[0].fields, &set.samples[1].fields),
+            (&vec![0, 1], &vec![0])
+        );
+        assert_eq!(set.skipped.len(), 1);
+        let error = read(&["made", "none"]).unwrap_err().to_string();
+        assert!(error.contains("no column of captions (none)"), "{error}");
     }
 
     #[test]

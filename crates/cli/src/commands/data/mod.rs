@@ -20,10 +20,11 @@ use serde_json::Value;
 use self::captions::Captions;
 use self::images::{Images, Thumbnail};
 use self::spread::Spread;
+use super::train::config::SetSettings;
 use super::train::document::Document;
 use super::train::draft::Draft;
 use super::train::samples::open_set;
-use super::train::source::Source;
+use super::train::source::{Pool, Source};
 use super::train::start::Parts;
 use crate::args::{Data, DataCommand, Inspect};
 use crate::copies::Copies;
@@ -128,17 +129,19 @@ fn open(args: &Inspect, interrupt: &Interrupt) -> Result<Task> {
             Some(dir) => model::open(dir)?.tokenizer()?,
             None => Tokenizer::clip(CLIP_CONTEXT),
         };
+        let settings = SetSettings {
+            kind,
+            path: path.to_owned(),
+            images: args.images.clone(),
+            splits: Vec::new(),
+            weight: None,
+            captions: None,
+        };
         let kind_name = kind.to_possible_value();
         let kind_name = kind_name.as_ref().map_or("set", |value| value.get_name());
         return Ok(Task {
             name: format!("{} ({kind_name})", path.display()),
-            set: open_set(
-                kind,
-                path,
-                args.images.as_deref(),
-                &[],
-                &Copies::new(None, interrupt),
-            )?,
+            set: open_set(&settings, &Copies::new(None, interrupt))?,
             tokenizer,
             styles,
             per_caption: 1,
@@ -151,7 +154,7 @@ fn open(args: &Inspect, interrupt: &Interrupt) -> Result<Task> {
     let parts = Parts::open(&config.model, config.seed)?;
     let source = Source::open(&config.data, interrupt)
         .with_context(|| format!("the data of {}", file.display()))?;
-    let Source::Set(set, filtered) = source else {
+    let Source::Pool(Pool { set, filtered, .. }) = source else {
         bail!(
             "{}: data.kind: scenes are drawn, and there's no set to look at; `clove train {0} --dry-run` shows some",
             file.display()

@@ -10,6 +10,8 @@ use clove::train::{AdamWConfig, Compute, Locked, Lora, Schedule, TrainConfig};
 use clove_data::sets::Filter;
 use serde::{Deserialize, Serialize};
 
+use super::captions::Captions;
+
 /// Every key with its value: what run.toml holds, and what a resumed run must have again.
 #[derive(Debug, Clone, Serialize)]
 pub struct Config {
@@ -42,10 +44,26 @@ pub struct Validation {
     /// Of a COCO file, those whose images are meant; none for all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub splits: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub captions: Option<Captions>,
     pub every: usize,
     pub most: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
+}
+
+impl Validation {
+    /// Where the pairs are.
+    pub fn set(&self) -> SetSettings {
+        SetSettings {
+            kind: self.kind,
+            path: self.path.clone(),
+            images: self.images.clone(),
+            splits: self.splits.clone(),
+            weight: None,
+            captions: self.captions.clone(),
+        }
+    }
 }
 
 /// What training starts from: one of the two.
@@ -93,8 +111,8 @@ pub struct Data {
     /// Of a COCO file, those whose images are meant; none for all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub splits: Vec<String>,
-    /// The folder of copies of what is on a server, or packed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The folder of copies of what is on a server, or packed. Of the machine, not of the run: it isn't in run.toml.
+    #[serde(skip)]
     pub cache: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scenes: Option<u64>,
@@ -111,7 +129,46 @@ pub struct Data {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub captions: Option<Captions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
+    /// Those of a mixture.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<SetSettings>,
+}
+
+/// A set on disk.
+#[derive(Debug, Clone, Serialize)]
+pub struct SetSettings {
+    pub kind: Kind,
+    pub path: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<PathBuf>,
+    /// Of a COCO file, those whose images are meant; none for all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub splits: Vec<String>,
+    /// How often it's drawn from beside the others; either all sets of a mixture have one or none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub captions: Option<Captions>,
+}
+
+impl Data {
+    /// The sets that it's made of: one, or those of a mixture; of scenes none.
+    pub fn sets(&self) -> Vec<SetSettings> {
+        match (self.kind, &self.path) {
+            (Kind::Scenes | Kind::Mixture, _) | (_, None) => self.sets.clone(),
+            (kind, Some(path)) => vec![SetSettings {
+                kind,
+                path: path.clone(),
+                images: self.images.clone(),
+                splits: self.splits.clone(),
+                weight: None,
+                captions: self.captions.clone(),
+            }],
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -126,6 +183,9 @@ pub enum Kind {
     Webdataset,
     Parquet,
     Coco,
+    /// Several sets.
+    #[value(skip)]
+    Mixture,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

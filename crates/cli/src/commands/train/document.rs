@@ -15,6 +15,8 @@ use crate::args::Setting;
 #[derive(Debug)]
 pub struct Document {
     file: String,
+    /// What stands for `data.` where the keys are those of one of several sets: `data.sets[1].`.
+    place: Option<String>,
     left: BTreeMap<String, Value>,
     /// Keys that the command line set.
     set: BTreeSet<String>,
@@ -44,10 +46,32 @@ impl Document {
         }
         Ok(Self {
             file,
+            place: None,
             left,
             set,
             known: Vec::new(),
         })
+    }
+
+    /// The keys of one of several sets, as if they stood under `data`. Messages name the place.
+    pub fn within(&self, place: &str, table: Table) -> Self {
+        let mut left = BTreeMap::new();
+        flatten("data.", table, &mut left);
+        Self {
+            file: self.file.clone(),
+            place: Some(format!("{place}.")),
+            left,
+            set: BTreeSet::new(),
+            known: Vec::new(),
+        }
+    }
+
+    /// A key as the user wrote it.
+    fn written(&self, key: &str) -> String {
+        match (&self.place, key.strip_prefix("data.")) {
+            (Some(place), Some(name)) => format!("{place}{name}"),
+            _ => key.to_owned(),
+        }
     }
 
     /// Whether the key was given.
@@ -113,7 +137,7 @@ impl Document {
         if self.set.contains(key) {
             anyhow!("--set {key}: {problem}")
         } else {
-            anyhow!("{}: {key}: {problem}", self.file)
+            anyhow!("{}: {}: {problem}", self.file, self.written(key))
         }
     }
 
@@ -126,9 +150,12 @@ impl Document {
         match nearest {
             Some(nearest) => Err(self.wrong(
                 key,
-                format!("there is no such key; the nearest is {nearest}"),
+                format!(
+                    "there is no such key; the nearest is {}",
+                    self.written(nearest)
+                ),
             )),
-            None => bail!("{}: {key}: there is no such key", self.file),
+            None => bail!("{}: {}: there is no such key", self.file, self.written(key)),
         }
     }
 }

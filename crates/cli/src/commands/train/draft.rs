@@ -1,15 +1,15 @@
 //! From a configuration's keys to a [`Config`]: the defaults, and what makes no sense.
 
+mod data;
+
 use anyhow::{Result, bail};
 use clove::lab::Recipe;
 use clove::loss::OwnNegatives;
-use clove::preprocess::RandomResizedCrop;
 use clove::train::{AdamWConfig, TrainConfig};
-use clove_data::sets::Filter;
 
 use super::config::{
     Config, Data, Kind, LoraSettings, LossKind, LossSettings, Model, Negatives, Optimizer,
-    Precision, Start, Style, TextKind, Tower, Training, Validation,
+    Precision, Start, Style, TextKind, Tower, Training,
 };
 use super::document::Document;
 
@@ -41,7 +41,7 @@ impl Draft {
             Start::Pretrained => (Recipe::FINE_TUNING.train_config(), Recipe::FINE_TUNING),
             Start::Directory(_) => (TrainConfig::new(1), Recipe::FINE_TUNING),
         };
-        let data = data(keys, &recipe)?;
+        let data = data::data(keys, &recipe)?;
         let negatives = negatives(keys, &data)?;
         let loss = loss(keys)?;
         let warmup = keys.take("optimizer.warmup")?;
@@ -92,7 +92,7 @@ impl Draft {
             return Err(keys.wrong("train.memory", "must be a number of GiB above 0"));
         }
         let lora = lora(keys, &training.locked)?;
-        let validation = validation(keys, &data, training.checkpoint_every)?;
+        let validation = data::validation(keys, &data, training.checkpoint_every)?;
         document.finish()?;
         Ok(Self {
             config: Config {
@@ -193,205 +193,15 @@ fn lora(keys: &mut Document, locked: &[Tower]) -> Result<Option<LoraSettings>> {
     }))
 }
 
-/// The splits of a COCO file.
-fn splits(keys: &mut Document, key: &'static str, kind: Kind) -> Result<Vec<String>> {
-    if kind != Kind::Coco {
-        keys.refuse(&[key], "only the kind \"coco\" has it")?;
-        return Ok(Vec::new());
-    }
-    Ok(keys.take(key)?.unwrap_or_default())
-}
-
-const HAVE_IMAGES: &str =
-    "only the kinds \"json-lines\", \"table\", \"parquet\" and \"coco\" have it";
-
-/// Whether a kind's images can lie in a folder of their own.
-fn has_images(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::JsonLines | Kind::Table | Kind::Parquet | Kind::Coco
-    )
-}
-
-fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
-    let Some(kind) = keys.take("data.kind")? else {
-        return Err(keys.wrong(
-            "data.kind",
-            "is missing; give \"scenes\", \"folder\", \"json-lines\", \"table\", \"webdataset\", \"parquet\" or \"coco\"",
-        ));
-    };
-    let mut data = Data {
-        kind,
-        path: None,
-        images: None,
-        splits: Vec::new(),
-        cache: None,
-        scenes: None,
-        texts: None,
-        crop_scale: None,
-        crop_ratio: None,
-        unreadable: None,
-        digest: None,
-        filter: None,
-    };
-    if kind == Kind::Scenes {
-        let files = [
-            "data.path",
-            "data.images",
-            "data.splits",
-            "data.cache",
-            "data.crop_scale",
-            "data.crop_ratio",
-            "data.unreadable",
-            "data.digest",
-        ];
-        let files = [&files[..], &IN_DATA].concat();
-        keys.refuse(&files, "scenes have none: they're drawn, and drawn to size")?;
-        let epoch = (recipe.steps * recipe.batch) as u64;
-        let some = |count| count >= 1;
-        data.scenes = Some(keys.get("data.scenes", epoch, some, "must be at least 1")?);
-        data.texts = Some(keys.take("data.texts")?.unwrap_or(TextKind::Captions));
-        return Ok(data);
-    }
-    keys.refuse(
-        &["data.scenes", "data.texts"],
-        "only the kind \"scenes\" has it",
-    )?;
-    data.path = keys.take("data.path")?;
-    if data.path.is_none() {
-        let what = match kind {
-            Kind::JsonLines => "a file of JSON objects, one a line",
-            Kind::Table => "a .csv or .tsv file with a header",
-            Kind::Parquet => {
-                "a .parquet file, a folder of them, or several by braces: train-{000..099}.parquet"
-            }
-            Kind::Webdataset => {
-                "tar files, several by braces: part-{000..099}.tar, s3://bucket/part-{000..099}.tar.gz"
-            }
-            _ => "a folder of images with a text beside each",
-        };
-        return Err(keys.wrong("data.path", format!("is missing; give {what}")));
-    }
-    if has_images(kind) {
-        data.images = keys.take("data.images")?;
-    } else {
-        keys.refuse(&["data.images"], HAVE_IMAGES)?;
-    }
-    data.splits = splits(keys, "data.splits", kind)?;
-    if matches!(kind, Kind::Webdataset | Kind::Parquet) {
-        data.cache = keys.take("data.cache")?;
-    } else {
-        let problem = "only the kinds \"webdataset\" and \"parquet\" have it: others aren't copied";
-        keys.refuse(&["data.cache"], problem)?;
-    }
-    let usual = RandomResizedCrop::default();
-    data.crop_scale = Some(keys.get(
-        "data.crop_scale",
-        usual.scale.into(),
-        |[from, to]: [f64; 2]| 0.0 < from && from <= to && to <= 1.0,
-        "must be the smallest and the largest part of the image's area, above 0 and at most 1",
-    )?);
-    data.crop_ratio = Some(keys.get(
-        "data.crop_ratio",
-        usual.ratio.into(),
-        |[from, to]: [f64; 2]| 0.01 <= from && from <= to && to <= 100.0,
-        "must be the smallest and the largest ratio of width to height, from 0.01 to 100",
-    )?);
-    data.unreadable = Some(keys.get(
-        "data.unreadable",
-        0.1,
-        |share| (0.0..=1.0).contains(&share),
-        "must be a share, from 0 to 1",
-    )?);
-    data.digest = keys.take("data.digest")?;
-    data.filter = filter(keys, IN_DATA)?;
-    Ok(data)
-}
-
-/// The keys of a filter.
-type FilterKeys = [&'static str; 5];
-
-const IN_DATA: FilterKeys = [
-    "data.filter.min_words",
-    "data.filter.max_words",
-    "data.filter.min_side",
-    "data.filter.max_aspect",
-    "data.filter.duplicates",
-];
-
-/// What of a set is left out; `None` where no key says so.
-fn filter(keys: &mut Document, names: FilterKeys) -> Result<Option<Filter>> {
-    let [min_words, max_words, min_side, max_aspect, duplicates] = names;
-    let filter = Filter {
-        min_words: keys.take(min_words)?,
-        max_words: keys.take(max_words)?,
-        min_side: keys.take(min_side)?,
-        max_aspect: keys.take(max_aspect)?,
-        duplicates: keys.take(duplicates)?,
-    };
-    let least = filter.min_words.unwrap_or(1).max(1);
-    if filter.max_words.is_some_and(|most| most < least) {
-        return Err(keys.wrong(max_words, format!("must be at least {least}")));
-    }
-    if filter
-        .max_aspect
-        .is_some_and(|most| most.is_nan() || most < 1.0)
-    {
-        return Err(keys.wrong(
-            max_aspect,
-            "must be the longer side as a multiple of the shorter one, at least 1",
-        ));
-    }
-    Ok((filter != Filter::default()).then_some(filter))
-}
-
-fn validation(keys: &mut Document, data: &Data, every: usize) -> Result<Option<Validation>> {
-    let Some(path) = keys.take("validation.path")? else {
-        keys.refuse(
-            &[
-                "validation.kind",
-                "validation.images",
-                "validation.splits",
-                "validation.every",
-                "validation.most",
-                "validation.patience",
-            ],
-            "there's nothing to validate on without validation.path",
-        )?;
-        return Ok(None);
-    };
-    let kind = keys.take("validation.kind")?;
-    let kind = match kind.unwrap_or(data.kind) {
-        Kind::Scenes => {
-            let problem = "must be \"folder\", \"json-lines\", \"table\", \"webdataset\", \"parquet\" or \"coco\"";
-            return Err(keys.wrong("validation.kind", problem));
-        }
-        kind => kind,
-    };
-    if !has_images(kind) {
-        keys.refuse(&["validation.images"], HAVE_IMAGES)?;
-    }
-    let any = |count| count >= 1;
-    let patience = keys.take("validation.patience")?;
-    if patience == Some(0) {
-        return Err(keys.wrong("validation.patience", "must be at least 1"));
-    }
-    Ok(Some(Validation {
-        kind,
-        path,
-        images: keys.take("validation.images")?,
-        splits: splits(keys, "validation.splits", kind)?,
-        patience,
-        every: keys.get("validation.every", every, any, "must be at least 1")?,
-        most: keys.get("validation.most", 1_000, any, "must be at least 1")?,
-    }))
-}
-
 fn negatives(keys: &mut Document, data: &Data) -> Result<Negatives> {
+    let sets = data.sets();
+    let brings_some = sets
+        .iter()
+        .any(|set| !matches!(set.kind, Kind::Folder | Kind::Coco));
     let usual = match (data.kind, data.texts) {
-        (Kind::Scenes, Some(TextKind::Alt)) | (Kind::Folder | Kind::Coco, _) => Style::None,
-        (Kind::Scenes, _) => Style::Mixed,
-        (Kind::JsonLines | Kind::Table | Kind::Webdataset | Kind::Parquet, _) => Style::File,
+        (Kind::Scenes, Some(TextKind::Captions)) => Style::Mixed,
+        _ if brings_some => Style::File,
+        _ => Style::None,
     };
     let style = keys.take("negatives.style")?.unwrap_or(usual);
     let problem = match (data.kind, style) {
@@ -412,6 +222,10 @@ fn negatives(keys: &mut Document, data: &Data) -> Result<Negatives> {
         (Kind::Folder, Style::File) => Some(
             "a folder of texts brings no negatives; use \"none\", one that is made of captions (\"replace\", \"negclip\", \"swap\", \
              \"shuffle\" or \"mixed\"), or the kind \"json-lines\"",
+        ),
+        (Kind::Mixture, Style::File) if !brings_some => Some(
+            "none of the sets brings negatives; use \"none\", or one that is made of captions (\"replace\", \"negclip\", \"swap\", \
+             \"shuffle\" or \"mixed\")",
         ),
         _ => None,
     };

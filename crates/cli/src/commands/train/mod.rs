@@ -1,6 +1,7 @@
 //! `clove train`: a model, a set of images with captions, and hard negatives. What a step does stands in `clove::train`; here are
 //! the configuration, the data, the run's folder and the interruptions.
 
+mod captions;
 pub mod config;
 mod dashboard;
 pub mod document;

@@ -1,41 +1,41 @@
 //! The samples of a training run: each a function of the seed and its position in the order of training, so that a run that
 //! resumes sees what it would have seen.
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result, bail};
 use clove::lab::{self, Texts};
 use clove::preprocess::{Preprocess, RandomResizedCrop, crop_resize};
 use clove::tokenizer::{Encoding, Tokenizer};
-use clove::train::Order;
 use clove_data::sets::{ImageTextSet, Sample};
 use clove_negatives::{Generator, Made, Request};
 use clove_scenes::Random;
 use rayon::prelude::*;
 
-use super::config::{Config, Kind, Style, TextKind};
-use super::source::Source;
+use super::captions::Captions;
+use super::config::{Config, Kind, SetSettings, Style, TextKind};
+use super::source::{Draws, Source};
 use crate::copies::Copies;
 use crate::negatives::{self, Yield};
 use crate::{output, photos};
 
 /// Finds the samples of a set.
-pub fn open_set(
-    kind: Kind,
-    path: &Path,
-    images: Option<&Path>,
-    splits: &[String],
-    copies: &Copies<'_>,
-) -> Result<ImageTextSet> {
+pub fn open_set(settings: &SetSettings, copies: &Copies<'_>) -> Result<ImageTextSet> {
+    let SetSettings {
+        kind, path, splits, ..
+    } = settings;
+    let images = settings.images.as_deref();
+    let fields = settings.captions.as_ref();
+    let fields = fields.map_or(&[][..], |captions| &captions.fields);
+    let pattern = path.to_string_lossy();
     copies.with(|cache| {
         Ok(match kind {
             Kind::Scenes => bail!("scenes are drawn, and have no path"),
+            Kind::Mixture => bail!("a mixture is made of sets, and has no path"),
             Kind::Folder => ImageTextSet::folder(path)?,
-            Kind::Table => ImageTextSet::table(path, images)?,
-            Kind::Webdataset => ImageTextSet::shards(&path.to_string_lossy(), cache)?,
+            Kind::Table => ImageTextSet::table(path, images, fields)?,
+            Kind::Webdataset => ImageTextSet::shards(&pattern, fields, cache)?,
             Kind::Coco => ImageTextSet::coco(path, images, splits)?,
-            Kind::Parquet => ImageTextSet::parquet(&path.to_string_lossy(), images, cache)?,
-            Kind::JsonLines => ImageTextSet::json_lines(path, images)?,
+            Kind::Parquet => ImageTextSet::parquet(&pattern, images, fields, cache)?,
+            Kind::JsonLines => ImageTextSet::json_lines(path, images, fields)?,
         })
     })
 }
@@ -44,7 +44,7 @@ pub fn open_set(
 #[derive(Debug)]
 pub struct Samples {
     source: Source,
-    order: Order,
+    draws: Draws,
     seed: u64,
     texts: Texts,
     crop: RandomResizedCrop,
@@ -119,15 +119,15 @@ impl Samples {
             },
         };
         let negatives = match (&source, style.of_captions()) {
-            (Source::Set(..), Some(style)) => {
+            (Source::Pool(_), Some(style)) => {
                 Negatives::Made(Box::new(negatives::generator()?), style)
             }
-            (Source::Set(..), None) if style == Style::File => Negatives::File,
+            (Source::Pool(_), None) if style == Style::File => Negatives::File,
             // Scenes bring their own, by `texts`.
             _ => Negatives::None,
         };
         Ok(Self {
-            order: Order::new(config.seed, source.len()),
+            draws: source.draws(config.seed)?,
             source,
             seed: config.seed,
             texts,
@@ -156,9 +156,9 @@ impl Samples {
                 };
                 (lab::pixels(sample.picture, &self.preprocess), words)
             }
-            Source::Set(set, _) => {
-                let (epoch, index) = self.order.at(position);
-                let sample = &set.samples[index as usize];
+            Source::Pool(pool) => {
+                let (epoch, index) = self.draws.at(position);
+                let sample = &pool.set.samples[index as usize];
                 let pixels = self.photo(sample, epoch, index).map_err(|error| Broken {
                     position,
                     image: sample.image.to_string(),
@@ -181,7 +181,7 @@ impl Samples {
 
     /// The sample at a position, without its image.
     pub fn words_at(&self, position: u64) -> Words {
-        let (epoch, index) = self.order.at(position);
+        let (epoch, index) = self.draws.at(position);
         match &self.source {
             Source::Scenes(count) => {
                 let sample = self.scene(*count, position);
@@ -191,7 +191,7 @@ impl Samples {
                     negatives: sample.negatives,
                 }
             }
-            Source::Set(set, _) => self.choose(&set.samples[index as usize], epoch, index),
+            Source::Pool(pool) => self.choose(&pool.set.samples[index as usize], epoch, index),
         }
     }
 
@@ -199,8 +199,8 @@ impl Samples {
     pub fn hard(&self, index: usize) -> (usize, Vec<String>) {
         match &self.source {
             Source::Scenes(_) => (0, Vec::new()),
-            Source::Set(set, _) => {
-                let sample = &set.samples[index];
+            Source::Pool(pool) => {
+                let sample = &pool.set.samples[index];
                 let words = self.choose(sample, 0, index as u64);
                 (self.caption(sample, 0, index as u64), words.negatives)
             }
@@ -209,7 +209,7 @@ impl Samples {
 
     /// Every epoch draws scenes of its own: nothing is learned by heart.
     fn scene(&self, count: u64, position: u64) -> lab::SceneSample {
-        let (epoch, index) = self.order.at(position);
+        let (epoch, index) = self.draws.at(position);
         let place = epoch.wrapping_mul(count).wrapping_add(index);
         self.texts.sample(self.seed, place, self.preprocess.size())
     }
@@ -241,7 +241,15 @@ impl Samples {
     /// The place of the caption of this epoch.
     fn caption(&self, sample: &Sample, epoch: u64, index: u64) -> usize {
         let mut random = self.random(epoch, index, purpose::CAPTION);
-        random.below(sample.captions.len())
+        match &self.source {
+            Source::Scenes(_) => random.below(sample.captions.len()),
+            Source::Pool(pool) => {
+                let captions = pool.parts.get(usize::from(sample.part));
+                let captions = captions.and_then(|part| part.settings.captions.as_ref());
+                let usual = Captions::default();
+                captions.unwrap_or(&usual).choose(sample, &mut random)
+            }
+        }
     }
 
     /// Negatives that the set brings.
@@ -284,7 +292,7 @@ impl Samples {
     /// What the first captions in the order of training give, where negatives are made of them.
     pub fn estimate(&self) -> Option<Yield> {
         const TRIED: u64 = 1_024;
-        let (Source::Set(set, _), Negatives::Made(generator, style)) =
+        let (Source::Pool(pool), Negatives::Made(generator, style)) =
             (&self.source, &self.negatives)
         else {
             return None;
@@ -292,8 +300,8 @@ impl Samples {
         let found = (0..TRIED.min(self.source.len()))
             .into_par_iter()
             .map(|position| {
-                let (epoch, index) = self.order.at(position);
-                let sample = &set.samples[index as usize];
+                let (epoch, index) = self.draws.at(position);
+                let sample = &pool.set.samples[index as usize];
                 let mut found = Yield::default();
                 found.add(&self.make(generator, *style, sample, epoch, index));
                 found
@@ -337,7 +345,8 @@ impl Samples {
                     )
                 })
                 .reduce(|| (0, 0), add),
-            Source::Set(set, _) => set
+            Source::Pool(pool) => pool
+                .set
                 .samples
                 .par_iter()
                 .map(|sample| {

@@ -1,10 +1,11 @@
-//! What there is to learn from: scenes, or a set on disk with what its filter leaves of it.
+//! What there is to learn from: scenes, or sets on disk with what their filter leaves of them.
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
+use clove::train::{Mixture, Order};
 use clove_data::sets::{Filter, Filtered, ImageTextSet};
 use indicatif::HumanCount;
 
-use super::config::{Config, Data, Kind};
+use super::config::{Config, Data, Kind, SetSettings};
 use super::draft::Draft;
 use super::samples::open_set;
 use crate::copies::Copies;
@@ -16,24 +17,142 @@ use crate::progress::Progress;
 pub enum Source {
     /// New scenes in every epoch, so many of them.
     Scenes(u64),
-    /// What is left of a set, and what was taken away, where there's a filter.
-    Set(ImageTextSet, Option<Filtered>),
+    Pool(Pool),
+}
+
+/// The samples of a set, or of several.
+#[derive(Debug)]
+pub struct Pool {
+    /// What is left of them.
+    pub set: ImageTextSet,
+    /// What was taken away, where there's a filter.
+    pub filtered: Option<Filtered>,
+    /// The sets, in the order of their samples; one at least.
+    pub parts: Vec<Part>,
+}
+
+/// A set, as its samples stand in a [`Pool`].
+#[derive(Debug)]
+pub struct Part {
+    pub settings: SetSettings,
+    pub samples: u64,
+}
+
+impl Pool {
+    /// A single set, whose captions are as good as one another.
+    pub fn of(set: ImageTextSet, settings: SetSettings) -> Self {
+        let samples = set.samples.len() as u64;
+        Self {
+            set,
+            filtered: None,
+            parts: vec![Part { settings, samples }],
+        }
+    }
+
+    fn open(data: &Data, interrupt: &Interrupt) -> Result<Self> {
+        let copies = Copies::new(data.cache.as_deref(), interrupt);
+        let settings = data.sets();
+        let mut set = ImageTextSet::default();
+        for (number, settings) in (0..).zip(&settings) {
+            let found = open_set(settings, &copies);
+            let found = if data.kind == Kind::Mixture {
+                found.with_context(|| format!("data.sets[{number}]"))
+            } else {
+                found
+            };
+            set.add(found?, number);
+        }
+        let filter = data.filter.as_ref();
+        let filtered = filter.map(|filter| apply(filter, &mut set, interrupt));
+        let filtered = filtered.transpose()?;
+        let mut parts = Vec::with_capacity(settings.len());
+        for (number, settings) in (0..).zip(settings) {
+            let of = set.samples.iter().filter(|sample| sample.part == number);
+            let samples = of.count() as u64;
+            if samples == 0 {
+                bail!("data.filter: no sample of data.sets[{number}] passes; take the set away");
+            }
+            parts.push(Part { settings, samples });
+        }
+        Ok(Self {
+            set,
+            filtered,
+            parts,
+        })
+    }
+
+    /// In which order its samples are drawn.
+    pub fn draws(&self, seed: u64) -> Result<Draws> {
+        let weights: Option<Vec<(u64, f64)>> = self
+            .parts
+            .iter()
+            .map(|part| Some((part.samples, part.settings.weight?)))
+            .collect();
+        let Some(weights) = weights else {
+            return Ok(Draws::Even(Order::new(seed, self.set.samples.len() as u64)));
+        };
+        let mixture = Mixture::new(seed, &weights).with_context(|| {
+            let one = Mixture::BLOCK;
+            format!("data.sets: each set's weight must be at least one {one}th of all weights")
+        })?;
+        Ok(Draws::Mixed(mixture))
+    }
+
+    /// In words, with what was skipped, and what the filter took away.
+    fn summary(&self) -> Vec<String> {
+        let mut lines = vec![format!("data: {}", self.set.summary())];
+        lines.extend(self.filtered.iter().map(filtered_line));
+        let shares = match self.draws(0) {
+            Ok(Draws::Mixed(mixture)) => mixture.shares().map(Some).collect(),
+            _ => vec![None; self.parts.len()],
+        };
+        for (number, (part, share)) in self.parts.iter().zip(shares).enumerate() {
+            let settings = &part.settings;
+            let captions = settings.captions.as_ref();
+            let captions = captions.map(|captions| captions.summary(&self.set, number));
+            if self.parts.len() == 1 {
+                lines.extend(captions.map(|captions| format!("captions: {captions}")));
+                continue;
+            }
+            let share = share.map(|share| format!(", {:.1} % of what is drawn", 100.0 * share));
+            let captions = captions.map(|captions| format!("; captions: {captions}"));
+            lines.push(format!(
+                "data.sets[{number}]: {}: {} samples{}{}",
+                settings.path.display(),
+                HumanCount(part.samples),
+                share.unwrap_or_default(),
+                captions.unwrap_or_default()
+            ));
+        }
+        lines
+    }
+}
+
+/// In which order samples are drawn.
+#[derive(Debug)]
+pub enum Draws {
+    /// Each once in an epoch.
+    Even(Order),
+    /// By the weights of their sets.
+    Mixed(Mixture),
+}
+
+impl Draws {
+    /// How often its set has been gone through, and the sample, at a position.
+    pub fn at(&self, position: u64) -> (u64, u64) {
+        match self {
+            Self::Even(order) => order.at(position),
+            Self::Mixed(mixture) => mixture.at(position),
+        }
+    }
 }
 
 impl Source {
     /// Finds the data; images are read later.
     pub fn open(data: &Data, interrupt: &Interrupt) -> Result<Self> {
-        let path = data.path.as_deref().unwrap_or_else(|| "".as_ref());
         Ok(match data.kind {
             Kind::Scenes => Self::Scenes(data.scenes.unwrap_or(1)),
-            kind => {
-                let copies = Copies::new(data.cache.as_deref(), interrupt);
-                let images = data.images.as_deref();
-                let mut set = open_set(kind, path, images, &data.splits, &copies)?;
-                let filter = data.filter.as_ref();
-                let filtered = filter.map(|filter| apply(filter, &mut set, interrupt));
-                Self::Set(set, filtered.transpose()?)
-            }
+            _ => Self::Pool(Pool::open(data, interrupt)?),
         })
     }
 
@@ -41,7 +160,15 @@ impl Source {
     pub fn len(&self) -> u64 {
         match self {
             Self::Scenes(count) => *count,
-            Self::Set(set, _) => set.samples.len() as u64,
+            Self::Pool(pool) => pool.set.samples.len() as u64,
+        }
+    }
+
+    /// In which order they're drawn.
+    pub fn draws(&self, seed: u64) -> Result<Draws> {
+        match self {
+            Self::Scenes(count) => Ok(Draws::Even(Order::new(seed, *count))),
+            Self::Pool(pool) => pool.draws(seed),
         }
     }
 
@@ -49,7 +176,7 @@ impl Source {
     pub fn resolve(&self, draft: Draft) -> Result<Config> {
         let digest = match self {
             Self::Scenes(_) => None,
-            Self::Set(set, _) => Some(set.digest()),
+            Self::Pool(pool) => Some(pool.set.digest()),
         };
         draft.resolve(self.len(), digest)
     }
@@ -58,11 +185,7 @@ impl Source {
     pub fn summary(&self) -> Vec<String> {
         match self {
             Self::Scenes(count) => vec![format!("data: {} scenes an epoch", HumanCount(*count))],
-            Self::Set(set, filtered) => {
-                let mut lines = vec![format!("data: {}", set.summary())];
-                lines.extend(filtered.iter().map(filtered_line));
-                lines
-            }
+            Self::Pool(pool) => pool.summary(),
         }
     }
 }

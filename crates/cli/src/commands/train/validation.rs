@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{self, Config};
 use super::samples::{self, Samples};
-use super::source::Source;
+use super::source::{Pool, Source};
 use super::start::Parts;
 use crate::copies::Copies;
 use crate::interrupt::Interrupt;
@@ -187,16 +187,11 @@ impl Validation {
         parts: &Parts,
         interrupt: &Interrupt,
     ) -> Result<Self> {
-        let mut set = samples::open_set(
-            settings.kind,
-            &settings.path,
-            settings.images.as_deref(),
-            &settings.splits,
-            &Copies::new(config.data.cache.as_deref(), interrupt),
-        )
-        .context("validation.path")?;
+        let copies = Copies::new(config.data.cache.as_deref(), interrupt);
+        let from = settings.set();
+        let mut set = samples::open_set(&from, &copies).context("validation.path")?;
         set.samples.truncate(settings.most);
-        let source = Source::Set(set.clone(), None);
+        let source = Source::Pool(Pool::of(set.clone(), from));
         let (tokenizer, preprocess) = (parts.tokenizer.clone(), parts.preprocess.clone());
         let samples = Samples::new(source, config, tokenizer, preprocess)?;
         let hard = (0..set.samples.len())

@@ -18,7 +18,7 @@ use self::file::{Leaf, Table};
 use super::braces::expand;
 use super::json_lines::file_at;
 use super::names::{
-    BYTES_KEYS, CAPTION_KEYS, CAPTION_LIST, IMAGE_KEYS, NEGATIVE_KEY, NEGATIVE_LIST,
+    BYTES_KEYS, CAPTION_KEYS, CAPTION_LIST, Captions, IMAGE_KEYS, NEGATIVE_KEY, NEGATIVE_LIST,
 };
 use super::place::ImagePlace;
 use super::{ImageTextSet, Sample, not_blank, reason};
@@ -31,6 +31,7 @@ const LISTED: usize = 24;
 pub(super) fn read(
     pattern: &str,
     images_dir: Option<&Path>,
+    fields: &[String],
     cache: &Cache<'_>,
 ) -> Result<ImageTextSet, DataError> {
     let mut set = ImageTextSet::default();
@@ -39,7 +40,7 @@ pub(super) fn read(
         fs::read_dir(dir).map_err(|source| text::io(dir, source))?;
     }
     for file in cache.local(&files(pattern)?)? {
-        read_file(&file, images_dir, &mut set).map_err(|problem| DataError::Format {
+        read_file(&file, images_dir, fields, &mut set).map_err(|problem| DataError::Format {
             path: PathBuf::from(&file.name),
             problem,
         })?;
@@ -87,10 +88,11 @@ fn files(pattern: &str) -> Result<Vec<String>, DataError> {
 fn read_file(
     file: &Local,
     images_dir: Option<&Path>,
+    fields: &[String],
     set: &mut ImageTextSet,
 ) -> Result<(), String> {
     let mut table = Table::open(&file.path)?;
-    let columns = Columns::of(&table.leaves)?;
+    let columns = Columns::of(&table.leaves, fields)?;
     let beside = Path::new(&file.name).parent();
     let images_dir = images_dir.or(beside).unwrap_or(Path::new(""));
     let mut column = ImageColumn::new(file, table.bytes);
@@ -102,7 +104,7 @@ fn read_file(
     let column = Arc::new(column);
     for (number, row) in (0..).zip(rows) {
         let place = format!("{} row {number}", file.name);
-        match row.sample(&column, number, images_dir, &place) {
+        match row.sample(&column, number, images_dir, fields, &place) {
             Ok(sample) => set.samples.push(sample),
             Err(why) => set.skipped.push((place, why)),
         }
@@ -121,7 +123,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(leaves: &[Leaf]) -> Result<Self, String> {
+    fn of(leaves: &[Leaf], fields: &[String]) -> Result<Self, String> {
         let text = |key: &&str| {
             let mut leaves = leaves.iter();
             leaves
@@ -152,11 +154,8 @@ impl Columns {
                 alone.filter(|leaf| leaf.max_repetition == 0)
             }),
         };
-        let captions: Vec<Leaf> = [CAPTION_LIST]
-            .iter()
-            .chain(&CAPTION_KEYS)
-            .filter_map(text)
-            .collect();
+        let usual = [CAPTION_LIST].into_iter().chain(CAPTION_KEYS);
+        let usual: Vec<Leaf> = usual.filter_map(|key| text(&key)).collect();
         let missing = |what: String| {
             let mut names: Vec<String> = Vec::new();
             for leaf in leaves {
@@ -175,11 +174,17 @@ impl Columns {
                 IMAGE_KEYS.join(", ")
             )));
         }
+        let lacks =
+            |names: &str| missing(format!("captions: texts or lists of texts under {names}"));
+        let captions = if fields.is_empty() {
+            usual
+        } else {
+            let field = |field: &String| text(&field.as_str()).ok_or_else(|| lacks(field));
+            fields.iter().map(field).collect::<Result<_, _>>()?
+        };
         if captions.is_empty() {
-            return Err(missing(format!(
-                "captions: texts or lists of texts under {CAPTION_LIST}, {}",
-                CAPTION_KEYS.join(", ")
-            )));
+            let names = format!("{CAPTION_LIST}, {}", CAPTION_KEYS.join(", "));
+            return Err(lacks(&names));
         }
         Ok(Self {
             bytes: bytes.cloned(),
@@ -258,19 +263,30 @@ impl Row {
         column: &Arc<ImageColumn>,
         row: u64,
         images_dir: &Path,
+        fields: &[String],
         place: &str,
     ) -> Result<Sample, String> {
-        // The first column with a text counts.
-        let mut captions = Vec::new();
-        for column in self.captions {
-            captions = texts(&column)?;
-            if !captions.is_empty() {
-                break;
+        let captions = if fields.is_empty() {
+            // The first column with a text counts.
+            let mut captions = Vec::new();
+            for column in self.captions {
+                captions = texts(&column)?;
+                if !captions.is_empty() {
+                    break;
+                }
             }
-        }
-        if captions.is_empty() {
-            return Err(reason("without a caption", "it is null or blank"));
-        }
+            if captions.is_empty() {
+                return Err(reason("without a caption", "it is null or blank"));
+            }
+            Captions::usual(captions)
+        } else {
+            let mut columns = self.captions.iter();
+            Captions::of(fields, |_| {
+                columns
+                    .next()
+                    .map_or(Ok(Vec::new()), |column| texts(column))
+            })?
+        };
         let image = if self.has_bytes {
             let column = Arc::clone(column);
             ImagePlace::Row { column, row }
@@ -284,9 +300,11 @@ impl Row {
         };
         Ok(Sample {
             image,
-            captions,
+            captions: captions.texts,
+            fields: captions.fields,
             negatives: texts(&self.negatives)?,
             place: place.to_owned(),
+            part: 0,
         })
     }
 }

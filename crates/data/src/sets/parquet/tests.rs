@@ -11,7 +11,7 @@ fn read_golden(name: &str, images: Option<&Path>) -> Result<ImageTextSet, DataEr
 }
 
 fn open(path: &Path, images: Option<&Path>) -> Result<ImageTextSet, DataError> {
-    ImageTextSet::parquet(&path.to_string_lossy(), images, &Cache::silent(None))
+    ImageTextSet::parquet(&path.to_string_lossy(), images, &[], &Cache::silent(None))
 }
 
 /// A folder with the one image that the goldens have by its path.
@@ -89,6 +89,36 @@ fn a_binary_column_with_lists_of_captions_and_a_column_of_paths() {
     let why: Vec<&str> = set.skipped.iter().map(|(_, why)| why.as_str()).collect();
     assert!(why[0].contains("none.jpg"), "{why:?}");
     assert!(why[1].starts_with("without an image"), "{why:?}");
+}
+
+#[test]
+fn captions_stand_in_the_columns_that_are_asked_for() {
+    let dir = images();
+    let read = |fields: [&str; 2]| {
+        let path = golden().join("snappy.parquet");
+        let fields = fields.map(str::to_owned);
+        let cache = Cache::silent(None);
+        ImageTextSet::parquet(&path.to_string_lossy(), Some(dir.path()), &fields, &cache)
+    };
+    let set = read(["negatives", "caption"]).unwrap();
+    let row = |number: usize| {
+        let end = format!("row {number}");
+        let mut samples = set.samples.iter();
+        samples.find(|sample| sample.place.ends_with(&end)).unwrap()
+    };
+    let texts = ["not 0 of 2", "not 1 of 2", "a caption of 2"];
+    assert_eq!(
+        (&row(2).captions[..], &row(2).fields[..]),
+        (&texts.map(str::to_owned)[..], &[0, 0, 1][..])
+    );
+    // Its caption is null, and it has a text in the other column.
+    assert_eq!((row(9).captions.len(), &row(9).fields[..]), (1, &[0][..]));
+    assert_eq!(row(4).fields, [1]);
+    let error = read(["caption", "none"]).unwrap_err().to_string();
+    assert!(
+        error.contains("no column of captions: texts or lists of texts under none"),
+        "{error}"
+    );
 }
 
 #[test]

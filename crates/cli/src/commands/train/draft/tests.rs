@@ -3,13 +3,14 @@ use std::path::{Path, PathBuf};
 use super::{Config, Document, Draft};
 
 /// The configurations that explain every key of their kind.
-const SAMPLES: [&str; 6] = [
+const SAMPLES: [&str; 7] = [
     "scenes",
     "folder",
     "json-lines",
     "webdataset",
     "parquet",
     "coco",
+    "mixture",
 ];
 
 fn folder() -> PathBuf {
@@ -80,6 +81,89 @@ fn a_resolved_configuration_can_be_given_again() {
         let text = first.to_toml().unwrap();
         std::fs::write(&path, &text).unwrap();
         assert_eq!(read(&path).unwrap().to_toml().unwrap(), text);
+    }
+}
+
+/// What is said of a configuration, of which `body` is the data.
+fn refused(body: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("train.toml");
+    let text = format!("[model]\nshape = \"scenes\"\n{body}");
+    std::fs::write(&path, text).unwrap();
+    let error = Draft::read(Document::read(&path, &[]).unwrap()).unwrap_err();
+    let error = error.to_string();
+    let named = error.strip_prefix(&format!("{}: ", path.display()));
+    named.unwrap().to_owned()
+}
+
+#[test]
+fn what_makes_no_sense_of_captions_and_of_several_sets_is_told_with_its_place() {
+    let lines = "[data]\nkind = \"json-lines\"\npath = \"a\"\n[data.captions]\n";
+    let one = "[[data.sets]]\nkind = \"folder\"\npath = \"a\"\n";
+    for (body, starts) in [
+        (
+            format!("{lines}fields = [\"a\", \"b\", \"a\"]"),
+            "data.captions.fields: names a field twice",
+        ),
+        (
+            format!("{lines}fields = [\"a\"]\nweights = [1.0, 2.0]"),
+            "data.captions.weights: must be as many as captions.fields, which are 1",
+        ),
+        (
+            format!("{lines}fields = [\"a\"]\nweights = [0.0]"),
+            "data.captions.weights: must be numbers above 0",
+        ),
+        (
+            format!("{lines}fields = [\"a\"]\nweights = [1.0]\nchoice = \"first\""),
+            "data.captions.weights: only the choice \"random\" has weights",
+        ),
+        (
+            format!("{lines}choice = \"any\""),
+            "data.captions.choice: unknown variant `any`",
+        ),
+        (
+            "[data]\nkind = \"folder\"\npath = \"a\"\n[data.captions]\nfields = [\"a\"]".to_owned(),
+            "data.captions.fields: only the kinds",
+        ),
+        (
+            "[data]\nsets = []".to_owned(),
+            "data.sets: must have at least one set",
+        ),
+        (
+            format!("{one}weight = 1.0\n{one}"),
+            "data.sets: either all of them have a weight or none",
+        ),
+        (
+            format!("{one}weight = 1.0\n{one}weight = -1.0"),
+            "data.sets[1].weight: must be a number above 0",
+        ),
+        (
+            format!("{one}wieght = 1.0"),
+            "data.sets[0].wieght: there is no such key; the nearest is data.sets[0].weight",
+        ),
+        (
+            "[[data.sets]]\npath = \"a\"".to_owned(),
+            "data.sets[0].kind: must be \"folder\"",
+        ),
+        (
+            format!("[data]\npath = \"b\"\n{one}"),
+            "data.path: each of data.sets has its own",
+        ),
+        (
+            format!("[data]\nkind = \"folder\"\n{one}"),
+            "data.sets: is for several sets",
+        ),
+        (
+            format!("{one}[validation]\npath = \"v\""),
+            "validation.kind: must be",
+        ),
+        (
+            format!("{one}[negatives]\nstyle = \"file\""),
+            "negatives.style: none of the sets brings negatives",
+        ),
+    ] {
+        let error = refused(&body);
+        assert!(error.starts_with(starts), "{error}");
     }
 }
 

@@ -1,0 +1,109 @@
+//! Guards what `clove train` learns from: the captions that are asked for, and several sets by their weights.
+
+use serde_json::json;
+
+use super::train::{BLANK, Job, folder, pictures};
+use super::{Place, succeed};
+
+/// A list of the pictures `02` to `05` whose captions stand in three fields.
+fn list(place: &Place) -> String {
+    let lines: Vec<String> = (2..6)
+        .map(|number| {
+            let made = ["a large photo of a thing", "a small photo of a thing"];
+            let alt = (number > 2).then(|| format!("alt {number}"));
+            let line = json!({"image": format!("pictures/{number:02}.png"), "alt": alt, "made": made, "text": "never"});
+            line.to_string()
+        })
+        .collect();
+    place.file("set.jsonl", lines.join("\n").as_bytes())
+}
+
+#[test]
+fn captions_come_from_their_fields_and_the_choice_is_kept_to() {
+    let place = Place::new();
+    pictures(&place, 6, 0);
+    let list = list(&place);
+    let data = format!("[data]\nkind = \"json-lines\"\npath = {list:?}\n[data.captions]\n");
+    let shown = |name: &str, captions: &str| {
+        let body = format!(
+            "{BLANK}{data}{captions}\n[negatives]\nstyle = \"none\"\n[train]\nsteps = 3\nbatch = 4\n"
+        );
+        succeed(&Job::new(&place, name, &body).args(&["--dry-run"]))
+    };
+    let fields = "fields = [\"alt\", \"made\"]\n";
+    let log = shown("random", fields);
+    assert!(log.contains("4 images with 11 captions"), "{log}");
+    assert!(
+        log.contains("captions: 3 \"alt\", 8 \"made\", of which one at random is taken"),
+        "{log}"
+    );
+    let log = shown("weights", &format!("{fields}weights = [1.0, 1e9]"));
+    assert!(
+        log.contains("3 \"alt\" at weight 1, 8 \"made\" at weight 1000000000"),
+        "{log}"
+    );
+    assert!(
+        log.contains("photo of a thing") && !log.contains(": alt "),
+        "{log}"
+    );
+    let log = shown("first", &format!("{fields}choice = \"first\""));
+    assert_eq!(log.matches("alt 3").count(), 1, "{log}");
+    // The one that has no text there falls back on the other field.
+    assert_eq!(log.matches("a large photo of a thing").count(), 1, "{log}");
+    let log = shown("longest", &format!("{fields}choice = \"longest\""));
+    assert_eq!(log.matches("a large photo of a thing").count(), 4, "{log}");
+    for log in [log, shown("random-too", fields)] {
+        assert!(!log.contains("never"), "{log}");
+    }
+}
+
+#[test]
+fn several_sets_are_drawn_by_their_weights_and_a_run_of_them_resumes() {
+    let place = Place::new();
+    let dir = pictures(&place, 7, 1);
+    let list = list(&place);
+    let lines = format!(
+        "[[data.sets]]\nkind = \"json-lines\"\npath = {list:?}\nweight = 3\ncaptions = {{ fields = [\"made\"], choice = \"longest\" }}\n"
+    );
+    let texts = folder(&dir).replace("[data]", "[[data.sets]]");
+    let tail = |steps: usize| {
+        format!(
+            "[negatives]\nstyle = \"shuffle\"\n[train]\nsteps = {steps}\nbatch = 4\ncheckpoint_every = 3\n"
+        )
+    };
+    let body = format!("{BLANK}{lines}{texts}weight = 1\n{}", tail(60));
+    let whole = Job::new(&place, "whole", &body);
+    let log = succeed(&whole.args(&["--dry-run"]));
+    assert!(
+        log.contains("set.jsonl: 4 samples, 75.0 % of what is drawn; captions: 8 \"made\""),
+        "{log}"
+    );
+    assert!(
+        log.contains("pictures: 7 samples, 25.0 % of what is drawn"),
+        "{log}"
+    );
+    whole.train(&[]);
+    #[cfg(unix)]
+    {
+        let halved = Job::new(&place, "halved", &body);
+        super::train::interrupt(&halved, &[], "-INT", 10);
+        halved.train(&["--resume"]);
+        super::train::same(&whole, &halved);
+    }
+
+    // Without weights each sample is drawn once in an epoch; a filter looks across the sets.
+    let body = format!(
+        "{BLANK}[data.filter]\nduplicates = \"images\"\n{}{texts}{}",
+        lines.replace("weight = 3\n", ""),
+        tail(2)
+    );
+    let log = succeed(&Job::new(&place, "even", &body).args(&["--dry-run"]));
+    assert!(log.contains("7 images"), "{log}");
+    assert!(log.contains("4 joined to one of the same image"), "{log}");
+    let none = body.replace("[data.filter]\n", "[data.filter]\nmin_words = 5\n");
+    let error = Job::new(&place, "none", &none).fail(&["--dry-run"]);
+    assert!(
+        error.contains("no sample of data.sets[1] passes"),
+        "{error}"
+    );
+}
