@@ -96,6 +96,7 @@ impl Job {
             .collect();
         assert_eq!(found, (0..steps as u64).collect::<Vec<_>>());
         assert!(metrics.iter().all(|line| line["loss"].is_f64()));
+        assert!(metrics.iter().all(|line| line["data_wait"].is_f64()));
     }
 }
 
@@ -137,7 +138,7 @@ fn scenes_train_from_random_and_from_pretrained_weights() {
     let log = job.train(&[]);
     assert!(log.contains("20 scenes an epoch"), "{log}");
     assert!(log.contains("6 of 4 pairs"), "{log}");
-    assert!(log.contains("waiting for data"), "{log}");
+    assert!(log.contains("training waited"), "{log}");
     job.check(6);
     let resolved = fs::read_to_string(job.out.join("run.toml")).unwrap();
     for part in [
@@ -414,6 +415,34 @@ fn a_model_is_tried_on_held_out_pairs_and_patched_by_them() {
         !patched.exists(),
         "random weights are nothing to go back to"
     );
+
+    // Photos of classes, in a folder for each; what is seen of them counts.
+    for (class, count) in [("red_square", 2), ("circle", 3)] {
+        let dir = place.out("classes").join(class);
+        fs::create_dir_all(&dir).unwrap();
+        for number in 0..count {
+            picture(&dir.join(format!("{number}.png")), 90 + number);
+        }
+    }
+    let classes = path(&place.out("classes")).to_owned();
+    let body = format!("{described}{data}{tail}classes = {classes:?}\n");
+    let classified = Job::new(&place, "classified", &body);
+    let log = classified.train(&[]);
+    assert!(
+        log.contains("; 5 photos of 2 classes, by 1 template"),
+        "{log}"
+    );
+    for line in classified.lines("validation.jsonl") {
+        assert_eq!(line["classified"], 5, "{line}");
+        let right = line["zero_shot"].as_f64().unwrap() * 5.0;
+        assert!((right - right.round()).abs() < 1e-9, "{line}");
+    }
+    let weights = "model/model.safetensors";
+    assert!(classified.bytes(weights) == watched.bytes(weights));
+    let templates = place.file("templates.txt", b"a photo\n");
+    let body = format!("{body}templates = {templates:?}\n");
+    let error = Job::new(&place, "no-class", &body).fail(&[]);
+    assert!(error.contains("validation.templates"), "{error}");
 
     // A model that gets no better ends early, the best one kept: at a rate of almost nothing that's the second time it's tried.
     let rate = "[optimizer]\nlearning_rate = 1e-30\n";

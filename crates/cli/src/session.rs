@@ -36,6 +36,9 @@ struct Line {
     logit_scale: f32,
     learning_rate: f64,
     pairs_per_second: f64,
+    /// Seconds before the step in which the device had nothing to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_wait: Option<f64>,
 }
 
 /// A line of skipped.jsonl: a sample that couldn't be read.
@@ -95,8 +98,13 @@ impl Session {
         Ok((session, found))
     }
 
-    /// Writes a step's figures down.
-    pub fn record(&mut self, report: &StepReport, pairs_per_second: f64) -> Result<()> {
+    /// Writes a step's figures down; `data_wait` are the seconds that it waited for its batch, where batches are made beside it.
+    pub fn record(
+        &mut self,
+        report: &StepReport,
+        pairs_per_second: f64,
+        data_wait: Option<f64>,
+    ) -> Result<()> {
         self.metrics.append(&Line {
             step: report.step,
             loss: report.loss,
@@ -104,19 +112,17 @@ impl Session {
             logit_scale: report.logit_scale,
             learning_rate: report.learning_rate,
             pairs_per_second,
+            data_wait,
         })?;
-        self.events.scalars(
-            now(),
-            report.step,
-            &[
-                ("train/loss", report.loss),
-                ("train/grad_norm", report.grad_norm),
-                ("train/logit_scale", report.logit_scale),
-                ("train/learning_rate", report.learning_rate as f32),
-                ("train/pairs_per_second", pairs_per_second as f32),
-            ],
-        )?;
-        Ok(())
+        let mut scalars = vec![
+            ("train/loss", report.loss),
+            ("train/grad_norm", report.grad_norm),
+            ("train/logit_scale", report.logit_scale),
+            ("train/learning_rate", report.learning_rate as f32),
+            ("train/pairs_per_second", pairs_per_second as f32),
+        ];
+        scalars.extend(data_wait.map(|seconds| ("train/data_wait", seconds as f32)));
+        Ok(self.events.scalars(now(), report.step, &scalars)?)
     }
 
     /// Names a sample that was left out.

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::parquet::ImageColumn;
@@ -33,10 +33,23 @@ pub enum ImagePlace {
         /// The row, from 0.
         row: u64,
     },
+    /// An image of CIFAR's binary files: 32 x 32 pixels, red, green and blue after one another.
+    Cifar {
+        /// The file.
+        file: Arc<Path>,
+        /// Where its pixels begin.
+        offset: u64,
+    },
 }
 
+/// Pixels of a CIFAR image's side.
+const CIFAR_SIDE: usize = 32;
+
 impl ImagePlace {
-    /// The bytes.
+    /// Bytes of a CIFAR image's pixels.
+    pub(crate) const CIFAR_BYTES: u64 = (3 * CIFAR_SIDE * CIFAR_SIDE) as u64;
+
+    /// The bytes of an image file; of a CIFAR image, which is none, those of a BMP file with its pixels.
     ///
     /// # Errors
     /// [`DataError::Io`] for what can't be read, ends early, or is larger than 512 MiB; [`DataError::Format`] for a damaged row of a
@@ -45,22 +58,16 @@ impl ImagePlace {
         match self {
             Self::File(path) => read_image(path),
             Self::Row { column, row } => column.read(*row),
+            Self::Cifar { file, offset } => {
+                read_at(file, *offset, Self::CIFAR_BYTES).map(|pixels| bmp(&pixels))
+            }
             Self::Member {
                 shard,
                 offset,
                 size,
                 ..
-            } => {
-                let read = || {
-                    let mut file = File::open(&shard.path)?;
-                    file.seek(SeekFrom::Start(*offset))?;
-                    // The index has seen that it's no longer than a photo may be.
-                    let mut bytes = vec![0; usize::try_from(*size).unwrap_or(usize::MAX)];
-                    file.read_exact(&mut bytes)?;
-                    Ok(bytes)
-                };
-                read().map_err(|source| text::io(&shard.path, source))
-            }
+            // The index has seen that it's no longer than a photo may be.
+            } => read_at(&shard.path, *offset, *size),
         }
     }
 
@@ -75,8 +82,8 @@ impl ImagePlace {
                 ..
             } => (&*shard.path, *offset, most.min(*size)),
             // A page is unpacked as a whole.
-            Self::Row { column, row } => {
-                let mut bytes = column.read(*row)?;
+            Self::Row { .. } | Self::Cifar { .. } => {
+                let mut bytes = self.read()?;
                 bytes.truncate(usize::try_from(most).unwrap_or(usize::MAX));
                 return Ok(bytes);
             }
@@ -99,7 +106,7 @@ impl ImagePlace {
                 Ok(metadata.len())
             }
             Self::Member { size, .. } => Ok(*size),
-            Self::Row { column, row } => Ok(column.read(*row)?.len() as u64),
+            Self::Row { .. } | Self::Cifar { .. } => Ok(self.read()?.len() as u64),
         }
     }
 
@@ -125,8 +132,47 @@ impl ImagePlace {
                 bytes.extend(row.to_le_bytes());
                 bytes
             }
+            Self::Cifar { file, offset } => {
+                let mut bytes = file.as_os_str().as_encoded_bytes().to_vec();
+                bytes.push(0);
+                bytes.extend(offset.to_le_bytes());
+                bytes
+            }
         }
     }
+}
+
+/// So many bytes of a file.
+fn read_at(path: &Path, offset: u64, size: u64) -> Result<Vec<u8>, DataError> {
+    let read = || {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(offset))?;
+        let mut bytes = vec![0; usize::try_from(size).unwrap_or(usize::MAX)];
+        file.read_exact(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|source| text::io(path, source))
+}
+
+/// A BMP file of CIFAR's pixels: 24 bits each, blue first, from the lowest row up.
+fn bmp(planes: &[u8]) -> Vec<u8> {
+    const HEADER: u32 = 54;
+    let (side, pixels) = (CIFAR_SIDE as u32, (CIFAR_SIDE * CIFAR_SIDE) as u32);
+    let mut bytes = b"BM".to_vec();
+    for word in [HEADER + 3 * pixels, 0, HEADER, 40, side, side] {
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes.extend([1, 0, 24, 0]);
+    for word in [0, 3 * pixels, 0, 0, 0, 0] {
+        bytes.extend(word.to_le_bytes());
+    }
+    let pixels = CIFAR_SIDE * CIFAR_SIDE;
+    for row in (0..CIFAR_SIDE).rev() {
+        for at in row * CIFAR_SIDE..(row + 1) * CIFAR_SIDE {
+            bytes.extend([planes[2 * pixels + at], planes[pixels + at], planes[at]]);
+        }
+    }
+    bytes
 }
 
 impl Display for ImagePlace {
@@ -134,6 +180,9 @@ impl Display for ImagePlace {
         match self {
             Self::File(path) => path.display().fmt(formatter),
             Self::Row { column, row } => write!(formatter, "{} row {row}", column.name()),
+            Self::Cifar { file, offset } => {
+                write!(formatter, "{} byte {offset}", file.display())
+            }
             // Escaped: a name out of a file may hold what a terminal would obey.
             Self::Member { shard, name, .. } => write!(formatter, "{}: {name:?}", shard.name),
         }

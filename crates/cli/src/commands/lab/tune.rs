@@ -137,7 +137,7 @@ pub fn run(
         let report =
             pollster::block_on(tuning.step()).with_context(|| format!("training {label}"))?;
         let pairs_per_second = recipe.batch as f64 / began.elapsed().as_secs_f64();
-        session.record(&report, pairs_per_second)?;
+        session.record(&report, pairs_per_second, None)?;
         context.progress.advance(4 * recipe.batch as u64);
         let done = tuning.steps();
         if let Some(suite) = watched

@@ -44,12 +44,19 @@ pub struct Validation {
     /// Of a COCO file, those whose images are meant; none for all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub splits: Vec<String>,
+    /// Photos by their classes, for zero-shot classification.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub captions: Option<Captions>,
+    pub classes: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_names: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub templates: Option<PathBuf>,
     pub every: usize,
     pub most: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub captions: Option<Captions>,
 }
 
 impl Validation {

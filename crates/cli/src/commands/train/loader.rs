@@ -1,6 +1,7 @@
 //! Batches made ahead of the trainer: a thread of its own, images on all cores, a few batches in stock.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -45,6 +46,8 @@ impl Loaded {
 pub struct Loader {
     batches: Receiver<Loaded>,
     waited: Duration,
+    /// Nanoseconds that loading has waited for the trainer.
+    idle: Arc<AtomicU64>,
 }
 
 impl Loader {
@@ -65,6 +68,8 @@ impl Loader {
             .build()
             .context("can't start threads")?;
         let (sender, batches) = sync_channel(STOCK);
+        let idle = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&idle);
         thread::Builder::new()
             .name("load".to_owned())
             .spawn(move || {
@@ -73,8 +78,12 @@ impl Loader {
                     let loaded = load(&samples, &pool, size, bearable, place);
                     place = (loaded.position, loaded.broken);
                     let is_last = loaded.is_hopeless();
+                    let began = Instant::now();
+                    let sent = sender.send(loaded);
+                    let waited = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                    counted.fetch_add(waited, Ordering::Relaxed);
                     // The trainer is gone when it stops early.
-                    if sender.send(loaded).is_err() || is_last {
+                    if sent.is_err() || is_last {
                         return;
                     }
                 }
@@ -83,6 +92,7 @@ impl Loader {
         Ok(Self {
             batches,
             waited: Duration::ZERO,
+            idle,
         })
     }
 
@@ -97,6 +107,11 @@ impl Loader {
     /// How long the trainer has waited for batches.
     pub fn waited(&self) -> Duration {
         self.waited
+    }
+
+    /// How long loading has waited for the trainer, its stock being full.
+    pub fn idle(&self) -> Duration {
+        Duration::from_nanos(self.idle.load(Ordering::Relaxed))
     }
 }
 

@@ -208,12 +208,13 @@ fn finish(config: &Config, parts: &Parts, run: &Run<'_>) -> Result<()> {
     let model = pollster::block_on(run.trainer.state())?.model;
     let dir = write_model(config, parts, &model, "model")?;
     output::note(&format!(
-        "{}: trained for {} steps; {:.1} pairs/s in this sitting, {:.1} s of its {:.1} s were spent waiting for data",
+        "{}: trained for {} steps; {:.1} pairs/s in this sitting of {:.1} s, in which training waited {:.1} s for data and data {:.1} s for training",
         dir.display(),
         HumanCount(run.trainer.steps() as u64),
         run.speed(),
+        run.began.elapsed().as_secs_f64(),
         run.loader.waited().as_secs_f64(),
-        run.began.elapsed().as_secs_f64()
+        run.loader.idle().as_secs_f64()
     ));
     if run.is_exhausted() && run.trainer.steps() < config.train.steps {
         output::note(&format!(

@@ -141,6 +141,7 @@ impl<'a> Run<'a> {
         while self.trainer.steps() < steps && !self.is_exhausted() {
             let began = Instant::now();
             let loaded = self.loader.next()?;
+            let waited = began.elapsed().as_secs_f64();
             self.skip(&loaded, progress)?;
             let mut report = pollster::block_on(self.trainer.step(&loaded.batch))
                 .with_context(|| format!("in step {}", self.trainer.steps()))?;
@@ -162,8 +163,8 @@ impl<'a> Run<'a> {
             self.pairs += pairs;
             let negatives = loaded.batch.negatives.iter();
             self.without += negatives.filter(|negatives| negatives.is_empty()).count();
-            self.session
-                .record(&report, pairs as f64 / began.elapsed().as_secs_f64())?;
+            let speed = pairs as f64 / began.elapsed().as_secs_f64();
+            self.session.record(&report, speed, Some(waited))?;
             self.show(&report, progress);
             let done = self.trainer.steps();
             let stop = interrupt.asked() && done < steps;

@@ -1,14 +1,18 @@
 //! Held-out pairs while a model trains: whether it finds what it hasn't seen, and prefers a caption to hard negatives of it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use clove::device::Device;
-use clove::evaluate::{Embeddings, Recall, retrieval};
+use clove::evaluate::{
+    Embeddings, Recall, class_embeddings, classify, fill_template, prompts, retrieval,
+};
 use clove::model::Clip;
 use clove::score::{IMAGES_PER_BATCH, Scorer};
-use clove_data::sets::ImageTextSet;
+use clove_data::benchmarks::class_set::{ClassSet, lines};
+use clove_data::fetch::Cache;
+use clove_data::sets::{ImagePlace, ImageTextSet};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +22,7 @@ use super::source::{Pool, Source};
 use super::start::Parts;
 use crate::copies::Copies;
 use crate::interrupt::Interrupt;
+use crate::negatives::counted;
 use crate::photos;
 use crate::progress::Progress;
 
@@ -27,9 +32,99 @@ pub struct Validation {
     set: ImageTextSet,
     /// Of each sample a caption's place among its own, and its hard negatives, where the run has such.
     hard: Vec<(usize, Vec<String>)>,
+    classes: Option<Classes>,
     every: usize,
     patience: Option<usize>,
     best: Best,
+}
+
+/// Photos to be told apart by their classes' names.
+#[derive(Debug)]
+struct Classes {
+    set: ClassSet,
+    templates: Vec<String>,
+}
+
+/// What stands where a class's name does, without templates of the user's.
+const TEMPLATE: &str = "a photo of a {c}.";
+
+impl Classes {
+    fn open(settings: &config::Validation, copies: &Copies<'_>) -> Result<Option<Self>> {
+        let Some(path) = &settings.classes else {
+            return Ok(None);
+        };
+        let lines_of = |file: &Option<PathBuf>| file.as_deref().map(lines).transpose();
+        let names = lines_of(&settings.class_names).context("validation.class_names")?;
+        let templates = lines_of(&settings.templates).context("validation.templates")?;
+        let templates = templates.unwrap_or_else(|| vec![TEMPLATE.to_owned()]);
+        for template in &templates {
+            fill_template(template, "").context("validation.templates")?;
+        }
+        let open = |cache: &Cache<'_>| Ok(ClassSet::open(path, names.as_deref(), cache)?);
+        let mut set = copies.with(open).context("validation.classes")?;
+        // Of all classes some: they stand one after another.
+        let all = set.photos.len();
+        let taken = all.min(settings.most);
+        let mut number = 0;
+        set.photos.retain(|_| {
+            number += 1;
+            number * taken / all > (number - 1) * taken / all
+        });
+        Ok(Some(Self { set, templates }))
+    }
+
+    /// The share of photos whose class is found, and how many there are.
+    fn run(
+        &self,
+        scorer: &Scorer,
+        parts: &Parts,
+        progress: &Progress,
+    ) -> Result<(Option<f64>, usize)> {
+        let prompts = prompts(&self.set.classes, &self.templates)?;
+        progress.say(&format!("validating: {} prompts of classes", prompts.len()));
+        let prompts = pollster::block_on(scorer.embed_texts(&prompts, &mut |_| ()))?;
+        let classes = class_embeddings(&prompts, self.set.classes.len())?;
+        let (mut rows, mut labels) = (Vec::new(), Vec::new());
+        for (done, chunk) in self.set.photos.chunks(IMAGES_PER_BATCH).enumerate() {
+            progress.say(&format!(
+                "validating: {} of {} photos of classes",
+                done * IMAGES_PER_BATCH,
+                self.set.photos.len()
+            ));
+            let mut batch = Vec::new();
+            for (pixels, (_, class)) in pixels(chunk.par_iter().map(|(place, _)| place), parts)
+                .into_iter()
+                .zip(chunk)
+            {
+                if let Ok(pixels) = pixels {
+                    batch.extend(pixels);
+                    labels.push(*class);
+                }
+            }
+            if !batch.is_empty() {
+                let embedded = pollster::block_on(scorer.embed_pixels(batch))?;
+                rows.extend_from_slice(embedded.as_slice());
+            }
+        }
+        let rows = Embeddings::from_rows(parts.config.embed_dim, rows)?;
+        let report = classify(&rows, &classes, &labels)?;
+        Ok((report.top1, report.rows))
+    }
+}
+
+/// Photos as the model takes them, or why they can't be read.
+fn pixels<'a>(
+    places: impl IndexedParallelIterator<Item = &'a ImagePlace>,
+    parts: &Parts,
+) -> Vec<Result<Vec<f32>>> {
+    let preprocess = &parts.preprocess;
+    places
+        .map(|place| {
+            let image = photos::read_at(place)?;
+            let cropped = preprocess.pixels(&image)?;
+            Ok(preprocess.normalise(&cropped))
+        })
+        .collect()
 }
 
 /// The best so far, and how often the model was tried since.
@@ -68,6 +163,11 @@ pub struct Line {
     /// Captions compared with a hard negative of theirs, and how many of them are closer to the photo.
     pub pairs: usize,
     pub pair_accuracy: Option<f64>,
+    /// Photos classified by their classes' names, and the share of them that was right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classified: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zero_shot: Option<f64>,
 }
 
 /// Of a line, what is read again.
@@ -78,6 +178,8 @@ struct Told {
     text_to_image: AtOne,
     #[serde(default)]
     pair_accuracy: Option<f64>,
+    #[serde(default)]
+    zero_shot: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,16 +188,16 @@ struct AtOne {
 }
 
 impl Told {
-    /// The higher the better: the mean of both directions' R@1, and of that and the pairs' accuracy where there are pairs. So an alpha
-    /// that is chosen by it keeps what was learned of composition, and what was known before.
+    /// The higher the better: the mean of both directions' R@1, and of that, the pairs' accuracy where there are pairs, and the
+    /// zero-shot accuracy where there are classes. So an alpha that is chosen by it keeps what was learned of composition, and what was
+    /// known before.
     fn worth(&self) -> f64 {
         let at_1 =
             [&self.image_to_text, &self.text_to_image].map(|recall| recall.at_1.unwrap_or(0.0));
         let retrieval = (at_1[0] + at_1[1]) / 2.0;
-        match self.pair_accuracy {
-            Some(pairs) => (retrieval + pairs) / 2.0,
-            None => retrieval,
-        }
+        let parts = [Some(retrieval), self.pair_accuracy, self.zero_shot];
+        let parts: Vec<f64> = parts.into_iter().flatten().collect();
+        parts.iter().sum::<f64>() / parts.len() as f64
     }
 }
 
@@ -115,10 +217,14 @@ impl Line {
             .into_iter()
             .filter_map(move |(at, value)| Some((format!("validation/{name}_{at}"), value? as f32)))
         });
-        let pairs = self.pair_accuracy.map(|share| share as f32);
-        figures
-            .chain(pairs.map(|share| ("validation/pair_accuracy".to_owned(), share)))
-            .collect()
+        let shares = [
+            ("validation/pair_accuracy", self.pair_accuracy),
+            ("validation/zero_shot", self.zero_shot),
+        ];
+        let shares = shares
+            .into_iter()
+            .filter_map(|(name, share)| Some((name.to_owned(), share? as f32)));
+        figures.chain(shares).collect()
     }
 
     /// As of a line that is read again.
@@ -129,6 +235,7 @@ impl Line {
             image_to_text: of(&self.image_to_text),
             text_to_image: of(&self.text_to_image),
             pair_accuracy: self.pair_accuracy,
+            zero_shot: self.zero_shot,
         };
         told.worth()
     }
@@ -155,8 +262,15 @@ impl Line {
             ),
             None => String::new(),
         };
+        let classes = match self.classified {
+            Some(photos) => format!(
+                "; {} % of {photos} photos classified",
+                percent(self.zero_shot)
+            ),
+            None => String::new(),
+        };
         format!(
-            "R@1 / 5 / 10 in % among {} photos: image to text {}, text to image {}{pairs}",
+            "R@1 / 5 / 10 in % among {} photos: image to text {}, text to image {}{pairs}{classes}",
             self.images,
             recall(&self.image_to_text),
             recall(&self.text_to_image)
@@ -201,6 +315,7 @@ impl Validation {
         Ok(Self {
             set,
             hard,
+            classes: Classes::open(settings, &copies)?,
             every: settings.every,
             patience: settings.patience,
             best: Best::default(),
@@ -231,7 +346,24 @@ impl Validation {
 
     /// In words.
     pub fn summary(&self) -> String {
-        self.set.summary()
+        let pairs = self.set.summary();
+        match &self.classes {
+            None => pairs,
+            Some(Classes { set, templates }) => {
+                let skipped = match set.skipped.first() {
+                    None => String::new(),
+                    Some((place, why)) => {
+                        format!("; {} skipped, the first {place}: {why}", set.skipped.len())
+                    }
+                };
+                format!(
+                    "{pairs}; {} of {} classes, by {}{skipped}",
+                    counted(set.photos.len() as u64, "photo"),
+                    set.classes.len(),
+                    counted(templates.len() as u64, "template")
+                )
+            }
+        }
     }
 
     /// Whether the model is looked at after so many of `steps`.
@@ -267,15 +399,7 @@ impl Validation {
                 done * IMAGES_PER_BATCH,
                 self.set.samples.len()
             ));
-            let preprocess = &parts.preprocess;
-            let pixels: Vec<Result<Vec<f32>>> = chunk
-                .par_iter()
-                .map(|sample| {
-                    let image = photos::read_at(&sample.image)?;
-                    let cropped = preprocess.pixels(&image)?;
-                    Ok(preprocess.normalise(&cropped))
-                })
-                .collect();
+            let pixels = pixels(chunk.par_iter().map(|sample| &sample.image), parts);
             let mut batch = Vec::new();
             for (pixels, sample) in pixels.into_iter().zip(chunk) {
                 let (caption, hard) = &self.hard[index];
@@ -310,6 +434,9 @@ impl Validation {
             };
             against.into_iter().enumerate().filter(is_told).count()
         };
+        let classified = self.classes.as_ref();
+        let classified = classified.map(|classes| classes.run(&scorer, parts, progress));
+        let classified = classified.transpose()?;
         Ok(Line {
             step,
             images,
@@ -319,6 +446,8 @@ impl Validation {
             text_to_image: report.text_to_image,
             pairs: negatives.len(),
             pair_accuracy: (!negatives.is_empty()).then(|| right as f64 / negatives.len() as f64),
+            classified: classified.map(|(_, photos)| photos),
+            zero_shot: classified.and_then(|(top1, _)| top1),
         })
     }
 }

@@ -306,6 +306,9 @@ pub(super) fn validation(
                 "validation.most",
                 "validation.patience",
                 "validation.captions.fields",
+                "validation.classes",
+                "validation.class_names",
+                "validation.templates",
             ],
             "there's nothing to validate on without validation.path",
         )?;
@@ -331,6 +334,13 @@ pub(super) fn validation(
     if !has_images(kind) {
         keys.refuse(&["validation.images"], HAVE_IMAGES)?;
     }
+    let classes = keys.take("validation.classes")?;
+    if classes.is_none() {
+        keys.refuse(
+            &["validation.class_names", "validation.templates"],
+            "there are no classes without validation.classes",
+        )?;
+    }
     let any = |count| count >= 1;
     let patience = keys.take("validation.patience")?;
     if patience == Some(0) {
@@ -342,6 +352,9 @@ pub(super) fn validation(
         images: keys.take("validation.images")?,
         splits: splits(keys, "validation.splits", kind)?,
         captions: (captions != Captions::default()).then_some(captions),
+        classes,
+        class_names: keys.take("validation.class_names")?,
+        templates: keys.take("validation.templates")?,
         patience,
         every: keys.get("validation.every", every, any, "must be at least 1")?,
         most: keys.get("validation.most", 1_000, any, "must be at least 1")?,
