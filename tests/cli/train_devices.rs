@@ -51,6 +51,55 @@ fn on_a_gpu_a_run_that_lost_it_has_the_losses_of_one_that_did_not() {
 }
 
 #[test]
+fn photos_cropped_on_a_gpu_train_as_those_cropped_on_the_cpu() {
+    let place = Place::new();
+    let dir = pictures(&place, 10, 1);
+    let body = format!("{BLANK}{}[train]\nsteps = 2\nbatch = 4\n", folder(&dir));
+    let job = Job::new(&place, "cpu", &body);
+    let error = job.fail(&["--set", "data.crops=\"gpu\""]);
+    assert!(error.contains("data.crops: "), "{error}");
+    job.train(&[]);
+    if devices().len() < 2 {
+        return;
+    }
+    let cropped = Job::new(&place, "gpu", &body);
+    cropped.train_on(&["--device", "gpu", "--set", "data.crops=\"gpu\""]);
+    assert_near(&losses(&job), &losses(&cropped), GPU);
+}
+
+#[test]
+fn a_precision_is_chosen_by_timing_and_kept() {
+    let place = Place::new();
+    let tail = "[train]\nsteps = 2\nbatch = 4\nprecision = \"auto\"\n";
+    for device in if devices().len() < 2 {
+        &["cpu"][..]
+    } else {
+        &["cpu", "gpu"]
+    } {
+        let job = Job::new(&place, device, &format!("{BLANK}{SCENES}{tail}"));
+        let log = job.train_on(&["--device", device]);
+        let line = log.lines().find(|line| line.starts_with("precision: "));
+        let line = line.unwrap();
+        assert!(
+            line.starts_with("precision: f32, for a CPU") || line.contains(" ms in f32"),
+            "{line}"
+        );
+        let run = std::fs::read_to_string(job.out.join("run.toml")).unwrap();
+        let chosen = line["precision: ".len()..]
+            .split([',', ';'])
+            .next()
+            .unwrap();
+        assert!(run.contains(&format!("precision = \"{chosen}\"")), "{run}");
+        // Its kernels are compiled by now on the CPU alone.
+        if *device == "gpu" {
+            continue;
+        }
+        let log = job.train_on(&["--device", device, "--resume"]);
+        assert!(!log.contains("precision: "), "{log}");
+    }
+}
+
+#[test]
 fn another_number_of_threads_sees_the_same_samples() {
     let threads = std::thread::available_parallelism().unwrap().get();
     let taskset = Command::new("taskset").arg("--version").output();

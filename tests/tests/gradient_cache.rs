@@ -35,7 +35,7 @@ fn model() -> ClipConfig {
 /// Pairs of noise; of the captions some have no negative, some several, of mixed length.
 fn batch(with_negatives: bool) -> Batch {
     let mut random = Random::new(&[1]);
-    let pixels = (0..PAIRS * 3 * 32 * 32)
+    let pixels: Vec<f32> = (0..PAIRS * 3 * 32 * 32)
         .map(|_| random.between(-2.0, 2.0))
         .collect();
     let mut text = || {
@@ -55,7 +55,7 @@ fn batch(with_negatives: bool) -> Batch {
         .map(|pair| (0..[1, 0, 3, 0, 0, 1][pair % 6]).map(|_| text()).collect())
         .collect();
     Batch {
-        pixels,
+        pixels: pixels.into(),
         texts,
         negatives: if with_negatives {
             negatives

@@ -65,7 +65,7 @@ fn batch(pairs: usize, size: usize) -> Batch {
     Batch {
         texts: (0..pairs).map(|_| text()).collect(),
         negatives: (0..pairs).map(|_| vec![text(), text()]).collect(),
-        pixels: vec![0.5; pairs * 3 * size * size],
+        pixels: vec![0.5; pairs * 3 * size * size].into(),
     }
 }
 

@@ -15,11 +15,12 @@ use clove::device::DeviceChoice;
 use clove::lab;
 use clove::loss::contrastive;
 use clove::model::TextBatch;
+use clove::preprocess::{CropBox, RgbImage, crop_resize};
 use clove::score::read_back;
 use clove::tokenizer::Encoding;
-use clove::train::{Batch, Schedule, TrainConfig, Trainer};
+use clove::train::{Batch, Crop, Picture, Pixels, Schedule, TrainConfig, Trainer};
 use clove::weights::parameters;
-use clove_tests::{devices, floats, model, shared};
+use clove_tests::{devices, floats, golden, model, shared};
 use serde_json::Value;
 
 /// f32 sums in another order than PyTorch's, relative: for scalars, and for tensors by norm of the difference over norm.
@@ -43,7 +44,7 @@ fn recorded(folder: &Path) -> Recorded {
     };
     let (pixels, _) = floats(&folder.join("expected.safetensors"), "pixel_values");
     let batch = Batch {
-        pixels,
+        pixels: pixels.clone().into(),
         texts: encode("captions", 6),
         negatives: encode("negative_captions", 6)
             .into_iter()
@@ -190,7 +191,10 @@ fn five_recorded_steps_are_repeated() {
         }
         let clip = trainer.model();
         let file = folder.join("training.safetensors");
-        let data = TensorData::new(batch.pixels.clone(), [6, 3, 64, 64]);
+        let Pixels::Ready(pixels) = &batch.pixels else {
+            panic!("the batch has pixels");
+        };
+        let data = TensorData::new(pixels.clone(), [6, 3, 64, 64]);
         let images = clip.embed_images(Tensor::from_data(data, &device));
         let images = pollster::block_on(read_back(images)).unwrap();
         let moved = difference(&images, &floats(&file, "image_features_after").0);
@@ -253,7 +257,7 @@ fn texts_of_mixed_length_give_the_loss_of_one_batch() {
         .map(|place| (place % 251) as f32 / 125.0 - 1.0)
         .collect();
     let batch = Batch {
-        pixels: pixels.clone(),
+        pixels: pixels.clone().into(),
         texts: encodings[..4].to_vec(),
         negatives: vec![
             vec![encodings[5].clone()],
@@ -281,4 +285,55 @@ fn texts_of_mixed_length_give_the_loss_of_one_batch() {
     );
     let whole = pollster::block_on(read_back(whole)).unwrap()[0];
     assert!((found - whole).abs() < 1e-5, "{found} {whole}");
+}
+
+#[test]
+fn photos_that_the_device_crops_teach_what_their_pixels_do() {
+    let source = model(&golden("tiny-clip/hf"));
+    let config = source.config().clone();
+    let tokenizer = source.tokenizer().unwrap();
+    let preprocess = source.preprocess().unwrap();
+    let size = preprocess.size();
+    let photo = |number: u32| {
+        let bytes = |x: u32, y: u32| [x * 7 + number, y * 5, x * y + 3 * number].map(|v| v as u8);
+        RgbImage::from_fn(90 + 9 * number, 120 - 7 * number, |x, y| bytes(x, y).into())
+    };
+    let part = |number: u32| CropBox {
+        x: 3 + number,
+        y: 2,
+        width: 70 + number,
+        height: 60,
+    };
+    let on_host = |number: u32| {
+        let cropped = crop_resize(&photo(number), part(number), size).unwrap();
+        preprocess.normalise(&cropped)
+    };
+    let pictures = (0..5).map(|number| match number {
+        // Some are ready already, not the last ones alone.
+        1 | 3 => Picture::Ready(on_host(number)),
+        _ => Picture::Crop(Crop::new(photo(number), part(number)).unwrap()),
+    });
+    let texts = ["a", "a red square", "two circles", "a star", "a cross"];
+    let batch = |pixels: Pixels| Batch {
+        pixels,
+        texts: tokenizer.encode_batch(&texts),
+        negatives: Vec::new(),
+    };
+    let crops = batch(Pixels::Pictures(pictures.collect(), preprocess.clone()));
+    let ready = batch((0..5).flat_map(on_host).collect::<Vec<f32>>().into());
+    assert!(Crop::new(photo(0), CropBox::whole(91, 9)).is_err());
+    for (device_name, device) in devices() {
+        let clip = source.load(&device).unwrap();
+        for micro_batch in [0, 2] {
+            let settings = TrainConfig {
+                micro_batch,
+                ..TrainConfig::new(1)
+            };
+            let trainer = Trainer::new(clip.clone(), config.clone(), settings, &device);
+            let loss = |batch: &Batch| pollster::block_on(trainer.gradients(batch)).unwrap().0;
+            let (found, expected) = (loss(&crops), loss(&ready));
+            println!("{device_name}, {micro_batch} at a time: {found} and {expected}");
+            assert!((found - expected).abs() <= 1e-6 * expected);
+        }
+    }
 }

@@ -83,19 +83,21 @@ impl Texts {
         tokenizer: &Tokenizer,
         preprocess: &Preprocess,
     ) -> Batch {
+        let mut rows = Vec::new();
         let mut batch = Batch {
-            pixels: Vec::new(),
+            pixels: Vec::new().into(),
             texts: Vec::with_capacity(count),
             negatives: Vec::new(),
         };
         for index in first..first + count as u64 {
             let sample = self.sample(seed, index, preprocess.size());
-            batch.pixels.extend(pixels(sample.picture, preprocess));
+            rows.extend(pixels(sample.picture, preprocess));
             batch.texts.push(tokenizer.encode(&sample.text));
             batch
                 .negatives
                 .push(tokenizer.encode_batch(&sample.negatives));
         }
+        batch.pixels = rows.into();
         batch
     }
 }

@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use burn::module::Module as _;
-use burn::tensor::{Device, FloatDType, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Gradients, Tensor};
 
 use super::{Batch, Compute, Locked, NamedGradients, Trainer, texts};
 use crate::loss::{Embedded, Loss};
@@ -249,10 +249,7 @@ impl Trainer {
 
     pub(super) fn pixels(&self, batch: &Batch, range: Range<usize>, device: &Device) -> Tensor<4> {
         let side = self.model.image.image_size;
-        let each = 3 * side * side;
-        let pixels = batch.pixels[range.start * each..range.end * each].to_vec();
-        let pixels = TensorData::new(pixels, [range.len(), 3, side, side]);
-        let pixels = Tensor::<4>::from_data(pixels, device);
+        let pixels = batch.pixels.on_device(range, side, device);
         if self.config.compute == Compute::F32 {
             pixels
         } else {

@@ -10,6 +10,7 @@ mod compute;
 mod lora;
 mod memory;
 mod order;
+mod pixels;
 mod schedule;
 mod state;
 mod texts;
@@ -22,6 +23,7 @@ pub use compute::{Compute, LossScale};
 pub use lora::Lora;
 pub use memory::Estimate;
 pub use order::{Mixture, Order};
+pub use pixels::{Crop, Picture, Pixels};
 pub use schedule::Schedule;
 pub use state::{StateError, TrainerState};
 
@@ -128,8 +130,8 @@ impl TrainConfig {
 /// What one step learns from.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// Normalised pixels, `[images, 3, size, size]`, row-major.
-    pub pixels: Vec<f32>,
+    /// The images.
+    pub pixels: Pixels,
     /// A caption for each image.
     pub texts: Vec<Encoding>,
     /// Hard negatives of each caption, as many as it has; empty if no caption has any.

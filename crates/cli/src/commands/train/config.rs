@@ -129,6 +129,9 @@ pub struct Data {
     pub crop_scale: Option<[f64; 2]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crop_ratio: Option<[f64; 2]>,
+    /// Where photos are cropped and resized. The pixels are the same, and it's of the machine: it isn't in run.toml.
+    #[serde(skip)]
+    pub crops: Option<Crops>,
     /// The share of the samples that may be unreadable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<f64>,
@@ -193,6 +196,14 @@ pub enum Kind {
     /// Several sets.
     #[value(skip)]
     Mixture,
+}
+
+/// Where photos are cropped and resized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Crops {
+    Cpu,
+    Gpu,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -297,6 +308,19 @@ pub enum Precision {
     F32,
     F16,
     Bf16,
+    /// The fastest of them, until [`super::precision`] has timed them.
+    Auto,
+}
+
+impl Precision {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::Auto => "auto",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -350,7 +374,7 @@ impl Config {
             micro_batch: self.train.micro_batch,
             checkpointing: self.train.checkpointing,
             compute: match self.train.precision {
-                Precision::F32 => Compute::F32,
+                Precision::F32 | Precision::Auto => Compute::F32,
                 Precision::F16 => Compute::F16,
                 Precision::Bf16 => Compute::Bf16,
             },

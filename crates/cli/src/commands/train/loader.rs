@@ -126,7 +126,7 @@ fn load(
 ) -> Loaded {
     let mut loaded = Loaded {
         batch: Batch {
-            pixels: Vec::new(),
+            pixels: Vec::new().into(),
             texts: Vec::with_capacity(size),
             negatives: Vec::with_capacity(size),
         },
@@ -135,6 +135,7 @@ fn load(
         skipped: Vec::new(),
         bearable,
     };
+    let mut pictures = Vec::with_capacity(size);
     while loaded.batch.texts.len() < size && !loaded.is_hopeless() {
         let missing = (size - loaded.batch.texts.len()) as u64;
         let first = loaded.position;
@@ -148,7 +149,7 @@ fn load(
         for sample in found {
             match sample {
                 Ok(example) => {
-                    loaded.batch.pixels.extend(example.pixels);
+                    pictures.push(example.picture);
                     loaded.batch.texts.push(example.text);
                     loaded.batch.negatives.push(example.negatives);
                 }
@@ -159,5 +160,6 @@ fn load(
             }
         }
     }
+    loaded.batch.pixels = samples.pixels(pictures);
     loaded
 }

@@ -1,7 +1,6 @@
 //! Whether a step fits into the memory, and into how many parts it's divided where it doesn't.
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use clove::device::OpenDevice;
@@ -11,7 +10,7 @@ use indicatif::{HumanBytes, HumanCount};
 use rayon::prelude::*;
 use serde::Deserialize;
 
-use super::config::Config;
+use super::config::{Config, Precision};
 use super::loader;
 use super::samples::Samples;
 use super::start::Parts;
@@ -159,8 +158,8 @@ fn lengths(batch: usize, parts: &Parts, samples: &Samples) -> Vec<Vec<usize>> {
         .collect()
 }
 
-/// The `train.micro_batch` of a run that's there; 0 where there's none.
-pub fn chosen_before(path: &Path) -> Result<usize> {
+/// Takes what was chosen when the run began, where it's left to the program: `train.micro_batch` and `train.precision`.
+pub fn chosen_before(config: &mut Config) -> Result<()> {
     #[derive(Deserialize)]
     struct Run {
         train: Train,
@@ -168,11 +167,19 @@ pub fn chosen_before(path: &Path) -> Result<usize> {
     #[derive(Deserialize)]
     struct Train {
         micro_batch: usize,
+        precision: Precision,
     }
+    let path = config.out.join("run.toml");
     // Whoever opens the run's folder says what's wrong with it.
-    let Ok(text) = fs::read_to_string(path) else {
-        return Ok(0);
+    let Ok(text) = fs::read_to_string(&path) else {
+        return Ok(());
     };
     let run: Run = toml::from_str(&text).with_context(|| path.display().to_string())?;
-    Ok(run.train.micro_batch)
+    if config.train.micro_batch == 0 {
+        config.train.micro_batch = run.train.micro_batch;
+    }
+    if config.train.precision == Precision::Auto {
+        config.train.precision = run.train.precision;
+    }
+    Ok(())
 }

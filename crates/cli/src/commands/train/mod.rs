@@ -10,6 +10,7 @@ mod loader;
 mod lost;
 mod memory;
 mod patching;
+mod precision;
 mod run;
 pub mod samples;
 pub mod source;
@@ -21,11 +22,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use clove::weights::{Precision, Snapshot};
+use clove::device::OpenDevice;
+use clove::preprocess::{CropBox, RgbImage};
+use clove::weights::{self, Snapshot};
 use clove_data::run::{RunFolder, write_model_dir};
 use indicatif::HumanCount;
 
-use self::config::{Config, Start, Style};
+use self::config::{Config, Crops, Precision, Start, Style};
 use self::dashboard::Dashboard;
 use self::document::Document;
 use self::draft::Draft;
@@ -72,18 +75,8 @@ pub fn run(args: &Train) -> Result<()> {
     } else {
         model::open_device(args.device.device)?
     };
-    if !config.train_config().compute.runs_on(&device.device) {
-        bail!(
-            "train.precision: {} doesn't compute in {:?}; use \"f32\"",
-            device.description,
-            config.train.precision
-        );
-    }
-    if args.resume && config.train.micro_batch == 0 {
-        // As the run began, whatever memory there is now.
-        config.train.micro_batch = memory::chosen_before(&config.out.join("run.toml"))?;
-    }
-    plan.extend(memory::fit(&mut config, &parts, &samples, &device));
+    check(&config, &parts, &device)?;
+    plan.extend(choose(args, &mut config, &parts, &samples, &device)?);
     if args.dry_run {
         plan.insert(0, format!("device: {}", device.description));
         let plan = plan.into_iter().chain(cut(&samples, &parts));
@@ -142,6 +135,60 @@ pub fn run(args: &Train) -> Result<()> {
             }
         }
     }
+}
+
+/// Refuses what a device doesn't compute.
+fn check(config: &Config, parts: &Parts, device: &OpenDevice) -> Result<()> {
+    if !config.train_config().compute.runs_on(&device.device) {
+        bail!(
+            "train.precision: {} doesn't compute in {}; use \"f32\"",
+            device.description,
+            config.train.precision.name()
+        );
+    }
+    if config.data.crops == Some(Crops::Gpu) && !crops_on(device, parts) {
+        bail!(
+            "data.crops: {} doesn't run the kernels that crop photos; use \"cpu\"",
+            device.description
+        );
+    }
+    Ok(())
+}
+
+/// Makes the choices that are left to the program, and says why.
+fn choose(
+    args: &Train,
+    config: &mut Config,
+    parts: &Parts,
+    samples: &Samples,
+    device: &OpenDevice,
+) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    if args.resume {
+        // As the run began, whatever there is now.
+        memory::chosen_before(config)?;
+    }
+    if config.train.precision == Precision::Auto {
+        lines.push(if args.dry_run {
+            "precision: that is measured when training begins; what follows is for f32".to_owned()
+        } else {
+            let (precision, why) = precision::choose(config, parts, samples, device)?;
+            config.train.precision = precision;
+            why
+        });
+    }
+    lines.extend(memory::fit(config, parts, samples, device));
+    Ok(lines)
+}
+
+/// Whether a device crops photos.
+fn crops_on(device: &OpenDevice, parts: &Parts) -> bool {
+    let image = RgbImage::new(2, 2);
+    let whole = CropBox::whole(2, 2);
+    let cropped = parts
+        .preprocess
+        .crops_on_device(&[(&image, whole)], &device.device);
+    device.is_gpu && cropped.is_some()
 }
 
 /// What is about to be done, a line each.
@@ -249,7 +296,12 @@ fn write_model(config: &Config, parts: &Parts, model: &Snapshot, name: &str) -> 
     let dir = config.out.join(name);
     let partial = config.out.join(format!(".{name}.partial"));
     remove_folder(&partial)?;
-    write_model_dir(&partial, model, &parts.companions(), Precision::F32)?;
+    write_model_dir(
+        &partial,
+        model,
+        &parts.companions(),
+        weights::Precision::F32,
+    )?;
     remove_folder(&dir)?;
     fs::rename(&partial, &dir).with_context(|| dir.display().to_string())?;
     Ok(dir)

@@ -5,13 +5,14 @@ use anyhow::{Context as _, Result, bail};
 use clove::lab::{self, Texts};
 use clove::preprocess::{Preprocess, RandomResizedCrop, crop_resize};
 use clove::tokenizer::{Encoding, Tokenizer};
+use clove::train::{Crop, Picture, Pixels};
 use clove_data::sets::{ImageTextSet, Sample};
 use clove_negatives::{Generator, Made, Request};
 use clove_scenes::Random;
 use rayon::prelude::*;
 
 use super::captions::Captions;
-use super::config::{Config, Kind, SetSettings, Style, TextKind};
+use super::config::{Config, Crops, Kind, SetSettings, Style, TextKind};
 use super::source::{Draws, Source};
 use crate::copies::Copies;
 use crate::negatives::{self, Yield};
@@ -53,7 +54,12 @@ pub struct Samples {
     per_caption: usize,
     tokenizer: Tokenizer,
     preprocess: Preprocess,
+    /// Whether photos are cropped by the device that trains.
+    on_device: bool,
 }
+
+/// Pixels of a photo that goes to the device as it is: batches of larger ones would fill the memory.
+const LARGEST_ON_DEVICE: u64 = 4 << 20;
 
 /// Where the negatives of a set's sample come from.
 #[derive(Debug)]
@@ -68,7 +74,7 @@ enum Negatives {
 /// A sample as the trainer takes it.
 #[derive(Debug)]
 pub struct Example {
-    pub pixels: Vec<f32>,
+    pub picture: Picture,
     pub text: Encoding,
     pub negatives: Vec<Encoding>,
 }
@@ -136,6 +142,7 @@ impl Samples {
             per_caption,
             tokenizer,
             preprocess,
+            on_device: config.data.crops == Some(Crops::Gpu),
         })
     }
 
@@ -146,7 +153,7 @@ impl Samples {
 
     /// The sample at a position.
     pub fn at(&self, position: u64) -> Result<Example, Broken> {
-        let (pixels, words) = match &self.source {
+        let (picture, words) = match &self.source {
             Source::Scenes(count) => {
                 let sample = self.scene(*count, position);
                 let words = Words {
@@ -154,17 +161,18 @@ impl Samples {
                     caption: sample.text,
                     negatives: sample.negatives,
                 };
-                (lab::pixels(sample.picture, &self.preprocess), words)
+                let pixels = lab::pixels(sample.picture, &self.preprocess);
+                (Picture::Ready(pixels), words)
             }
             Source::Pool(pool) => {
                 let (epoch, index) = self.draws.at(position);
                 let sample = &pool.set.samples[index as usize];
-                let pixels = self.photo(sample, epoch, index).map_err(|error| Broken {
+                let picture = self.photo(sample, epoch, index).map_err(|error| Broken {
                     position,
                     image: sample.image.to_string(),
                     reason: output::one_line(&error),
                 })?;
-                (pixels, self.choose(sample, epoch, index))
+                (picture, self.choose(sample, epoch, index))
             }
         };
         let text = self.tokenizer.encode(&words.caption);
@@ -173,7 +181,7 @@ impl Samples {
         // away from its own caption.
         negatives.retain(|negative| negative.ids != text.ids);
         Ok(Example {
-            pixels,
+            picture,
             text,
             negatives,
         })
@@ -312,16 +320,34 @@ impl Samples {
         }))
     }
 
-    /// A photo's normalised pixels, cropped at random.
-    fn photo(&self, sample: &Sample, epoch: u64, index: u64) -> Result<Vec<f32>> {
+    /// Pictures as a batch has them.
+    pub fn pixels(&self, pictures: Vec<Picture>) -> Pixels {
+        if self.on_device {
+            return Pixels::Pictures(pictures, self.preprocess.clone());
+        }
+        let pixels = pictures.into_iter().map(|picture| match picture {
+            Picture::Ready(pixels) => pixels,
+            // Made for the device alone.
+            Picture::Crop(_) => Vec::new(),
+        });
+        pixels.collect::<Vec<_>>().concat().into()
+    }
+
+    /// A photo cropped at random: its normalised pixels, or what the device makes them of.
+    fn photo(&self, sample: &Sample, epoch: u64, index: u64) -> Result<Picture> {
         let image = photos::read_at(&sample.image)?;
         let mut random = self.random(epoch, index, purpose::CROP);
         let crop = self.crop.sample(image.width(), image.height(), &mut || {
             random.uniform().into()
         });
+        let pixels = u64::from(image.width()) * u64::from(image.height());
+        if self.on_device && pixels <= LARGEST_ON_DEVICE {
+            let crop = Crop::new(image, crop).with_context(|| sample.image.to_string())?;
+            return Ok(Picture::Crop(crop));
+        }
         let cropped = crop_resize(&image, crop, self.preprocess.size())
             .with_context(|| sample.image.to_string())?;
-        Ok(self.preprocess.normalise(&cropped))
+        Ok(Picture::Ready(self.preprocess.normalise(&cropped)))
     }
 
     /// How many texts the model's context cuts, of how many; of scenes the first are taken for all.

@@ -31,6 +31,7 @@ pub(super) fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
         texts: None,
         crop_scale: None,
         crop_ratio: None,
+        crops: None,
         unreadable: None,
         digest: None,
         captions: None,
@@ -94,6 +95,7 @@ pub(super) fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
         |[from, to]: [f64; 2]| 0.01 <= from && from <= to && to <= 100.0,
         "must be the smallest and the largest ratio of width to height, from 0.01 to 100",
     )?);
+    data.crops = keys.take("data.crops")?;
     data.unreadable = Some(keys.get(
         "data.unreadable",
         0.1,
@@ -108,10 +110,11 @@ pub(super) fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
 /// The keys of a set, but for its captions'.
 const OF_A_SET: [&str; 3] = ["data.path", "data.images", "data.splits"];
 
-const OF_FILES: [&str; 5] = [
+const OF_FILES: [&str; 6] = [
     "data.cache",
     "data.crop_scale",
     "data.crop_ratio",
+    "data.crops",
     "data.unreadable",
     "data.digest",
 ];

@@ -1,0 +1,116 @@
+//! A batch's images: pixels that are ready, or photos that the device crops.
+
+use std::ops::Range;
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::preprocess::{CropBox, Preprocess, PreprocessError, RgbImage, crop_resize};
+
+/// A batch's images.
+#[derive(Debug, Clone)]
+pub enum Pixels {
+    /// Normalised pixels, `[images, 3, size, size]`, row-major.
+    Ready(Vec<f32>),
+    /// Image by image.
+    Pictures(Vec<Picture>, Preprocess),
+}
+
+/// An image of a batch.
+#[derive(Debug, Clone)]
+pub enum Picture {
+    /// Normalised pixels, `[3, size, size]`.
+    Ready(Vec<f32>),
+    /// To be cropped, resized and normalised by the device where its kernels run; else by the host. The pixels are the same.
+    Crop(Crop),
+}
+
+/// A part of a photo.
+#[derive(Debug, Clone)]
+pub struct Crop {
+    image: RgbImage,
+    part: CropBox,
+}
+
+impl Crop {
+    /// The part `part` of `image`.
+    ///
+    /// # Errors
+    /// A part that is empty or not inside the image.
+    pub fn new(image: RgbImage, part: CropBox) -> Result<Self, PreprocessError> {
+        let (width, height) = image.dimensions();
+        if !part.fits(width, height) {
+            return Err(PreprocessError::CropOutside {
+                crop: part,
+                width,
+                height,
+            });
+        }
+        Ok(Self { image, part })
+    }
+
+    fn on_host(&self, preprocess: &Preprocess) -> Vec<f32> {
+        let size = preprocess.size();
+        let cropped = crop_resize(&self.image, self.part, size);
+        // The part lies inside, and the size is one that images can have.
+        let cropped = cropped.unwrap_or_else(|_| RgbImage::new(size, size));
+        preprocess.normalise(&cropped)
+    }
+}
+
+impl From<Vec<f32>> for Pixels {
+    fn from(values: Vec<f32>) -> Self {
+        Self::Ready(values)
+    }
+}
+
+impl Pixels {
+    /// Of some of the images, `[images, 3, side, side]`.
+    pub(super) fn on_device(&self, range: Range<usize>, side: usize, device: &Device) -> Tensor<4> {
+        let each = 3 * side * side;
+        let put = |values: Vec<f32>| {
+            let shape = [values.len() / each, 3, side, side];
+            Tensor::from_data(TensorData::new(values, shape), device)
+        };
+        let (pictures, preprocess) = match self {
+            Self::Ready(values) => {
+                return put(values[range.start * each..range.end * each].to_vec());
+            }
+            Self::Pictures(pictures, preprocess) => (&pictures[range], preprocess),
+        };
+        let (mut crops, mut of_crops) = (Vec::new(), Vec::new());
+        let (mut ready, mut of_ready) = (Vec::new(), Vec::new());
+        for (place, picture) in (0..).zip(pictures) {
+            match picture {
+                Picture::Crop(crop) => {
+                    crops.push((&crop.image, crop.part));
+                    of_crops.push(place);
+                }
+                Picture::Ready(values) => {
+                    ready.extend_from_slice(values);
+                    of_ready.push(place);
+                }
+            }
+        }
+        if crops.is_empty() {
+            return put(ready);
+        }
+        let Some(cropped) = preprocess.crops_on_device(&crops, device) else {
+            let all = pictures.iter().flat_map(|picture| match picture {
+                Picture::Crop(crop) => crop.on_host(preprocess),
+                Picture::Ready(values) => values.clone(),
+            });
+            return put(all.collect());
+        };
+        if ready.is_empty() {
+            return cropped;
+        }
+        // Into the order of the batch.
+        let mut from = vec![0_i32; pictures.len()];
+        for (row, place) in (0..).zip(of_crops.into_iter().chain(of_ready)) {
+            let place: usize = place;
+            from[place] = row;
+        }
+        let from = Tensor::<1, Int>::from_ints(&from[..], device);
+        Tensor::cat(vec![cropped, put(ready)], 0).select(0, from)
+    }
+}
