@@ -18,7 +18,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clove::evaluate::{Baseline, BigramModel, Pair, Subset, TrainingCaption};
+use clove::evaluate::{Baseline, BigramModel, Pair, Subset, TrainingCaption, TrialSet};
 use clove_negatives::{Generator, Negative, Request, Style};
 use clove_random::Random;
 use clove_tests::package;
@@ -248,14 +248,16 @@ fn told(
     };
     let mut judged = crepe.to_vec();
     judged.extend(ours);
-    let (model, summary) = BigramModel::train(&training(flickr), &judged).unwrap();
-    let (same, same_summary) = BigramModel::train(&training(negclip), &judged).unwrap();
+    let trials =
+        |subsets: &[Subset]| -> Vec<TrialSet> { subsets.iter().map(TrialSet::from).collect() };
+    let (model, summary) = BigramModel::train(&training(flickr), &trials(&judged)).unwrap();
+    let (same, same_summary) = BigramModel::train(&training(negclip), &trials(&judged)).unwrap();
     // NegCLIP's negatives by a model that has seen the other half of its captions.
     let crossed: Vec<(BigramModel, Subset)> = [0, 1]
         .map(|odd| {
             let half = halves(odd);
             let (model, _) =
-                BigramModel::train(&training(negclip), std::slice::from_ref(&half)).unwrap();
+                BigramModel::train(&training(negclip), &[TrialSet::from(&half)]).unwrap();
             (model, half)
         })
         .into();

@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod data;
+mod eval;
 mod made_negatives;
 mod negatives;
 mod remote;

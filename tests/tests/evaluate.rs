@@ -78,6 +78,20 @@ fn pair_world() -> (Embeddings, Embeddings, RowIndex, RowIndex) {
     (images, texts, image_rows, text_rows)
 }
 
+fn world<'a>(
+    images: &'a Embeddings,
+    texts: &'a Embeddings,
+    image_rows: &'a RowIndex,
+    text_rows: &'a RowIndex,
+) -> PairEmbeddings<'a> {
+    PairEmbeddings {
+        images,
+        texts,
+        image_rows,
+        text_rows,
+    }
+}
+
 #[test]
 fn pair_accuracy_is_strict_and_counts_ties_missing_and_skipped() {
     let (images, texts, image_rows, text_rows) = pair_world();
@@ -90,7 +104,11 @@ fn pair_accuracy_is_strict_and_counts_ties_missing_and_skipped() {
         pair("7", "a.jpg", "east", "east"),
         pair("8", "b.jpg", "diagonal", "east"),
     ];
-    let score = score_pairs(&subset("s", rows), &images, &texts, &image_rows, &text_rows).unwrap();
+    let set = TrialSet::from(&subset("s", rows));
+    let scores = score_trials(&set, world(&images, &texts, &image_rows, &text_rows)).unwrap();
+    let [score] = &scores[..] else {
+        panic!("one metric")
+    };
     let report = &score.report;
     assert_eq!(report.accuracy, Some(0.5));
     assert_eq!((report.rows, report.correct, report.ties), (4, 2, 1));
@@ -107,15 +125,15 @@ fn pair_accuracy_is_strict_and_counts_ties_missing_and_skipped() {
 #[test]
 fn pair_scoring_refuses_what_it_cannot_score() {
     let (images, texts, image_rows, text_rows) = pair_world();
-    let one = subset("s", vec![pair("5", "a.jpg", "east", "unheard")]);
-    let error = score_pairs(&one, &images, &texts, &image_rows, &text_rows).unwrap_err();
+    let one = TrialSet::from(&subset("s", vec![pair("5", "a.jpg", "east", "unheard")]));
+    let error = score_trials(&one, world(&images, &texts, &image_rows, &text_rows)).unwrap_err();
     let message = error.to_string();
     assert!(
         message.contains("row 5 of s") && message.contains("unheard"),
         "{message}"
     );
     let past = RowIndex::from([("a.jpg".to_owned(), 2)]);
-    let error = score_pairs(&one, &images, &texts, &past, &text_rows).unwrap_err();
+    let error = score_trials(&one, world(&images, &texts, &past, &text_rows)).unwrap_err();
     assert!(matches!(
         error,
         EvaluateError::Index {
@@ -125,7 +143,7 @@ fn pair_scoring_refuses_what_it_cannot_score() {
         }
     ));
     let wide = embeddings(&[&[1.0, 0.0, 0.0]]);
-    let error = score_pairs(&one, &wide, &texts, &image_rows, &text_rows).unwrap_err();
+    let error = score_trials(&one, world(&wide, &texts, &image_rows, &text_rows)).unwrap_err();
     assert_eq!(error, EvaluateError::Width { left: 3, right: 2 });
 }
 
@@ -147,12 +165,7 @@ fn report_has_both_means_groups_and_the_contracts_shape() {
             vec![right("0"), pair("1", "a.jpg", "east", "east")],
         ),
     ];
-    let world = PairEmbeddings {
-        images: &images,
-        texts: &texts,
-        image_rows: &image_rows,
-        text_rows: &text_rows,
-    };
+    let world = world(&images, &texts, &image_rows, &text_rows);
     let (report, rows) = evaluate_pairs("sugar-crepe", &subsets, world, None).unwrap();
     assert_eq!(report.macro_mean, Some((0.75 + 0.0 + 1.0) / 3.0));
     assert_eq!(report.weighted_mean, Some(4.0 / 6.0));
@@ -203,10 +216,10 @@ fn blind_baselines_by_hand() {
 
 #[test]
 fn bigram_model_by_hand_and_disjoint_from_the_test() {
-    let test = [subset(
+    let test = [TrialSet::from(&subset(
         "s",
         vec![pair("0", "000000000009.jpg", "A  cat.", "a hat")],
-    )];
+    ))];
     let mut given: Vec<TrainingCaption> = ["a dog", "A dog", "a CAT .", "A hat", " "]
         .map(TrainingCaption::from)
         .to_vec();
@@ -270,14 +283,15 @@ fn sugar_crepes_blind_figures_are_reproduced() {
     let captions = shared.join("benchmarks/aro/valid_neg_clip.tsv");
     let captions = captions::read_training_captions(&captions).unwrap();
     assert_eq!(captions.len(), 4839);
-    let (model, summary) = BigramModel::train(&captions, &subsets).unwrap();
+    let sets: Vec<TrialSet> = subsets.iter().map(TrialSet::from).collect();
+    let (model, summary) = BigramModel::train(&captions, &sets).unwrap();
     let dropped = summary.dropped_by_text + summary.dropped_by_image;
     assert_eq!(summary.captions + dropped, 4839);
     assert!((4640..=4655).contains(&summary.captions), "{summary:?}");
 
     let baselines = Baseline::all(Some(&model));
     for (at, baseline) in baselines.iter().skip(1).enumerate() {
-        let figures = BlindFigures::over(baseline, &subsets, |_| true);
+        let figures = BlindFigures::of(baseline, &sets, |_| true);
         for (figure, (name, rows, expected)) in figures.subsets.iter().zip(BLIND) {
             assert_eq!((figure.name.as_str(), figure.rows), (name, rows));
             let found = 100.0 * figure.accuracy.unwrap();

@@ -1,6 +1,7 @@
 //! The program's arguments.
 
 mod data;
+mod eval;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use clove::device::DeviceChoice;
 use clove_negatives::Style;
 
 pub use self::data::{Data, DataCommand, Inspect};
+pub use self::eval::{Eval, Suite};
 use crate::commands::train::Fault;
 
 /// CLIP on any GPU: score captions against photos, patch fine-tuned models, measure compositionality.
@@ -361,44 +363,6 @@ pub struct Patch {
     pub out: PathBuf,
     #[command(flatten)]
     pub device: Device,
-}
-
-#[derive(Debug, ArgsDerive)]
-#[command(
-    after_help = "Examples:\n  clove eval --model clove-lab/models/clove-patched --suite scenes\n  clove eval --model clip-vit-base-patch32 --suite sugar-crepe --data sugar-crepe/data --images val2017 --out report.json"
-)]
-pub struct Eval {
-    /// The model's directory
-    #[arg(long, value_name = "DIR")]
-    pub model: PathBuf,
-    /// The benchmark
-    #[arg(long, value_enum)]
-    pub suite: Suite,
-    /// The directory of the benchmark's files; scenes have none
-    #[arg(long, value_name = "DIR", required_if_eq("suite", "sugar-crepe"))]
-    pub data: Option<PathBuf>,
-    /// The directory of its photos; rows whose photo isn't there are counted, not scored. Scenes have none
-    #[arg(long, value_name = "DIR", required_if_eq("suite", "sugar-crepe"))]
-    pub images: Option<PathBuf>,
-    /// Captions that train the blind n-gram model (.txt, .csv, .tsv, .json, .jsonl); those of the benchmark are left out
-    #[arg(long, value_name = "FILE")]
-    pub captions: Option<PathBuf>,
-    /// The report to write, as JSON
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-    /// Print the report as JSON instead of a table
-    #[arg(long)]
-    pub json: bool,
-    #[command(flatten)]
-    pub device: Device,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Suite {
-    /// Drawn scenes, which need no data: pairs that no rule on texts alone can win, and recognition
-    Scenes,
-    /// SugarCrepe (Hsieh et al. 2023): seven kinds of hard negatives on COCO val2017
-    SugarCrepe,
 }
 
 #[derive(Debug, ArgsDerive)]

@@ -2,73 +2,211 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clove::evaluate::{
-    PairEmbeddings, Report, Subset, TrainingCaption, distinct_images, distinct_texts,
-    evaluate_pairs, row_index,
+    Embeddings, PairEmbeddings, Report, RetrievalReport, RowsBySubset, TrainingCaption, TrialSet,
+    ZeroShotReport, add_intervals, class_embeddings, classify, evaluate_trials, photos_of, prompts,
+    retrieval, row_index, texts_of,
 };
 use clove::lab::{SceneSuite, Sizes};
 use clove::score::Scorer;
-use clove_data::{Photos, benchmarks::sugar_crepe};
+use clove_data::Photos;
+use clove_data::benchmarks::class_set::{ClassSet, lines};
+use clove_data::benchmarks::{
+    Benchmark, Place, aro, cola, own, sugar_crepe, sugar_crepe_pp, svo_probes, winoground,
+    zero_shot,
+};
+use clove_data::fetch::Cache;
+use clove_data::sets::{ImagePlace, ImageTextSet};
 use clove_scenes::Split;
+use serde::Serialize;
 
 use crate::args::Suite;
-use crate::{output, photos};
+use crate::embeddings::{EmbeddedPhotos, Photo, Store};
+use crate::output;
+
+/// Endings of photos that a benchmark names without one.
+const ENDINGS: [&str; 4] = ["jpg", "png", "jpeg", "webp"];
+
+/// What stands where a class's name does, without templates of the user's.
+const TEMPLATE: &str = "a photo of a {c}.";
+
+/// Where a benchmark's parts are.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Files<'a> {
+    pub data: Option<&'a Path>,
+    pub images: Option<&'a Path>,
+    pub splits: &'a [String],
+    pub class_names: Option<&'a Path>,
+    pub templates: Option<&'a Path>,
+}
 
 /// An open benchmark.
 pub struct Bench {
     tests: Tests,
+    suite: &'static str,
     /// What trains the blind n-gram model; scenes have captions of their own.
     pub captions: Option<Vec<TrainingCaption>>,
+    /// What of the files isn't counted.
+    pub notes: Vec<String>,
 }
 
 enum Tests {
     Scenes(SceneSuite),
-    Photos {
-        suite: &'static str,
-        subsets: Vec<Subset>,
-        names: Vec<String>,
-        paths: Vec<PathBuf>,
+    Trials {
+        sets: Vec<TrialSet>,
+        /// Those that are there.
+        photos: Vec<Photo>,
     },
+    Retrieval(ImageTextSet),
+    ZeroShot {
+        set: ClassSet,
+        templates: Vec<String>,
+    },
+}
+
+/// What a model got.
+#[derive(Debug)]
+pub struct Outcome {
+    pub figures: Figures,
+    /// Of trials, each row.
+    pub rows: RowsBySubset,
+    /// Photos that are there and can't be read, with the reasons.
+    pub unreadable: Vec<(String, String)>,
+}
+
+/// A report, of whatever is measured.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Figures {
+    Trials(Box<Report>),
+    Retrieval {
+        suite: &'static str,
+        images: usize,
+        captions: usize,
+        #[serde(flatten)]
+        report: RetrievalReport,
+        /// What a guess gets at 1, 5 and 10, both ways.
+        chance: Chance,
+    },
+    ZeroShot {
+        suite: &'static str,
+        templates: usize,
+        chance: f64,
+        #[serde(flatten)]
+        report: ZeroShotReport,
+        names: Vec<String>,
+    },
+}
+
+/// What a guess gets.
+#[derive(Debug, Serialize)]
+pub struct Chance {
+    pub image_to_text: [f64; 3],
+    pub text_to_image: [f64; 3],
+}
+
+impl Figures {
+    /// The figure that alphas are compared by, 0 to 1.
+    pub fn accuracy(&self) -> Option<f64> {
+        match self {
+            Self::Trials(report) => report.macro_mean,
+            Self::Retrieval { report, .. } => {
+                let [one, other] = [&report.image_to_text, &report.text_to_image].map(|r| r.at_1);
+                Some((one? + other?) / 2.0)
+            }
+            Self::ZeroShot { report, .. } => report.top1,
+        }
+    }
+
+    /// Zero-shot accuracy, where the suite tests it beside.
+    pub fn recognition(&self) -> Option<f64> {
+        match self {
+            Self::Trials(report) => report.recognition.as_ref()?.top1,
+            _ => None,
+        }
+    }
 }
 
 impl Bench {
     /// Opens a suite. `split` is that of the scenes; the others are test sets throughout.
-    pub fn open(
-        suite: Suite,
-        data: Option<&Path>,
-        images: Option<&Path>,
-        split: Split,
-    ) -> Result<Self> {
-        let tests = match suite {
+    pub fn open(suite: Suite, files: Files<'_>, split: Split) -> Result<Self> {
+        let (name, asks) = about(suite);
+        let data = || {
+            files
+                .data
+                .with_context(|| format!("the suite {name} needs --data: {asks}"))
+        };
+        let cache = Cache::silent(None);
+        let trials = |benchmark: Benchmark| -> Result<(Tests, Vec<String>)> {
+            let photos = present(&benchmark, files.images, name)?;
+            let sets = benchmark.sets;
+            Ok((Tests::Trials { sets, photos }, benchmark.notes))
+        };
+        let (tests, notes) = match suite {
             Suite::Scenes => {
                 let sizes = match split {
                     Split::Test => Sizes::TEST,
                     _ => Sizes::VALIDATION,
                 };
-                Tests::Scenes(SceneSuite::new(split, sizes))
+                (Tests::Scenes(SceneSuite::new(split, sizes)), Vec::new())
             }
             Suite::SugarCrepe => {
-                let missing = "the suite sugar-crepe needs --data and --images";
-                let subsets = sugar_crepe::read(data.context(missing)?)?;
-                let folder = Photos::open(images.context(missing)?)?;
-                let (names, paths) = present(&folder, &subsets)?;
-                Tests::Photos {
-                    suite: "sugar-crepe",
-                    subsets,
-                    names,
-                    paths,
-                }
+                let subsets = sugar_crepe::read(data()?)?;
+                trials(Benchmark {
+                    sets: subsets.iter().map(TrialSet::from).collect(),
+                    ..Benchmark::default()
+                })?
+            }
+            Suite::SugarCrepePp => trials(sugar_crepe_pp::read(data()?)?)?,
+            Suite::VgRelation => trials(aro::relations(data()?)?)?,
+            Suite::VgAttribution => trials(aro::attributes(data()?)?)?,
+            Suite::Order => trials(aro::order(data()?)?)?,
+            Suite::SvoProbes => trials(svo_probes::read(data()?)?)?,
+            Suite::Cola => trials(cola::read(data()?)?)?,
+            Suite::Winoground => trials(winoground::read(data()?)?)?,
+            Suite::Own => trials(own::read(data()?, &cache)?)?,
+            Suite::Retrieval => {
+                let set = if files.splits.is_empty() {
+                    ImageTextSet::of_file(data()?, files.images, &cache)?
+                } else {
+                    ImageTextSet::coco(data()?, files.images, files.splits)?
+                };
+                let notes = vec![set.summary()];
+                (Tests::Retrieval(set), notes)
+            }
+            Suite::ZeroShot => {
+                let names = files.class_names.map(texts).transpose()?;
+                let templates = files.templates.map(texts).transpose()?;
+                let set = ClassSet::open(data()?, names.as_deref(), &cache)?;
+                let mut notes = vec![format!(
+                    "{} photos of {} classes",
+                    set.photos.len(),
+                    set.classes.len()
+                )];
+                notes.extend(set.skipped.first().map(|(place, why)| {
+                    let skipped = set.skipped.len();
+                    format!("{skipped} photos are left out, the first {place}: {why}")
+                }));
+                let templates = templates.unwrap_or_else(|| vec![TEMPLATE.to_owned()]);
+                (Tests::ZeroShot { set, templates }, notes)
             }
         };
         Ok(Self {
             tests,
+            suite: name,
             captions: None,
+            notes,
         })
     }
 
-    /// Scores a model.
-    pub fn score(&self, scorer: &Scorer) -> Result<Report> {
+    /// Its name.
+    pub fn suite(&self) -> &'static str {
+        self.suite
+    }
+
+    /// Scores a model, with embeddings that are there or are made.
+    pub fn score(&self, scorer: &Scorer, store: &mut Store) -> Result<Outcome> {
         match &self.tests {
             Tests::Scenes(suite) => {
                 let bar = output::progress(suite.pictures(), "scenes");
@@ -76,60 +214,213 @@ impl Bench {
                     suite.evaluate(scorer, &mut |pictures| bar.inc(pictures as u64)),
                 )?;
                 bar.finish_and_clear();
-                Ok(report)
+                Ok(Outcome {
+                    figures: Figures::Trials(Box::new(report)),
+                    rows: Vec::new(),
+                    unreadable: Vec::new(),
+                })
             }
-            Tests::Photos {
-                suite,
-                subsets,
-                names,
-                paths,
-            } => {
-                let images = photos::embed(paths, scorer)?;
-                // Texts of rows without a photo aren't scored, so they aren't embedded.
-                let texts = distinct_texts(&with_photos(subsets, names));
-                let embedded = photos::embed_texts(&texts, scorer)?;
-                let (report, _) = evaluate_pairs(
-                    suite,
-                    subsets,
-                    PairEmbeddings {
-                        images: &images,
-                        texts: &embedded,
-                        image_rows: &row_index(names),
-                        text_rows: &row_index(&texts),
-                    },
-                    self.captions.as_deref(),
-                )?;
-                Ok(report)
-            }
+            Tests::Trials { sets, photos } => self.trials(sets, photos, scorer, store),
+            Tests::Retrieval(set) => self.retrieval(set, scorer, store),
+            Tests::ZeroShot { set, templates } => self.zero_shot(set, templates, scorer, store),
         }
     }
-}
 
-/// The benchmark's photos that are in the folder: names and paths.
-fn present(folder: &Photos, subsets: &[Subset]) -> Result<(Vec<String>, Vec<PathBuf>)> {
-    let (mut names, mut paths) = (Vec::new(), Vec::new());
-    for name in distinct_images(subsets) {
-        if let Some(path) = folder.find(&name).context("looking for the photos")? {
-            paths.push(path.to_owned());
-            names.push(name);
-        }
-    }
-    Ok((names, paths))
-}
-
-/// The rows whose photo is among `names`.
-fn with_photos(subsets: &[Subset], names: &[String]) -> Vec<Subset> {
-    let rows = row_index(names);
-    subsets
-        .iter()
-        .map(|subset| Subset {
-            name: subset.name.clone(),
-            rows: subset
-                .rows
-                .iter()
-                .filter(|pair| rows.contains_key(&pair.image))
-                .cloned()
-                .collect(),
+    fn trials(
+        &self,
+        sets: &[TrialSet],
+        photos: &[Photo],
+        scorer: &Scorer,
+        store: &mut Store,
+    ) -> Result<Outcome> {
+        let embedded = store.photos(photos, scorer)?;
+        let places = embedded.places.iter();
+        let names: Vec<&str> = places.map(|place| photos[*place].name.as_str()).collect();
+        let image_rows = row_index(&names);
+        // Texts of rows without a photo aren't scored, so they aren't embedded.
+        let texts = texts_of(sets, |image| image_rows.contains_key(image));
+        let rows = store.texts(&texts, scorer)?;
+        let (mut report, rows) = evaluate_trials(
+            self.suite,
+            sets,
+            PairEmbeddings {
+                images: &embedded.rows,
+                texts: &rows,
+                image_rows: &image_rows,
+                text_rows: &row_index(&texts),
+            },
+            self.captions.as_deref(),
+        )?;
+        add_intervals(&mut report, &rows);
+        Ok(Outcome {
+            figures: Figures::Trials(Box::new(report)),
+            rows,
+            unreadable: embedded.unreadable,
         })
-        .collect()
+    }
+
+    fn retrieval(&self, set: &ImageTextSet, scorer: &Scorer, store: &mut Store) -> Result<Outcome> {
+        let photos: Vec<Photo> = set.samples.iter().map(|s| photo(&s.image)).collect();
+        let embedded = store.photos(&photos, scorer)?;
+        let (mut captions, mut image_of) = (Vec::new(), Vec::new());
+        for (row, place) in embedded.places.iter().enumerate() {
+            let texts = &set.samples[*place].captions;
+            image_of.extend(texts.iter().map(|_| row));
+            captions.extend(texts.iter().cloned());
+        }
+        let texts = store.texts(&captions, scorer)?;
+        let report = retrieval(&embedded.rows, &texts, &image_of)?;
+        Ok(Outcome {
+            figures: Figures::Retrieval {
+                suite: self.suite,
+                images: embedded.rows.len(),
+                captions: captions.len(),
+                report,
+                chance: chance(embedded.rows.len(), &image_of),
+            },
+            rows: Vec::new(),
+            unreadable: embedded.unreadable,
+        })
+    }
+
+    fn zero_shot(
+        &self,
+        set: &ClassSet,
+        templates: &[String],
+        scorer: &Scorer,
+        store: &mut Store,
+    ) -> Result<Outcome> {
+        let photos: Vec<Photo> = set.photos.iter().map(|(place, _)| photo(place)).collect();
+        let EmbeddedPhotos {
+            rows,
+            places,
+            unreadable,
+        } = store.photos(&photos, scorer)?;
+        let prompts = prompts(&set.classes, templates)?;
+        let texts: Embeddings = store.texts(&prompts, scorer)?;
+        let classes = class_embeddings(&texts, set.classes.len())?;
+        let labels: Vec<usize> = places.iter().map(|place| set.photos[*place].1).collect();
+        Ok(Outcome {
+            figures: Figures::ZeroShot {
+                suite: self.suite,
+                templates: templates.len(),
+                chance: 1.0 / set.classes.len() as f64,
+                report: classify(&rows, &classes, &labels)?,
+                names: set.classes.clone(),
+            },
+            rows: Vec::new(),
+            unreadable,
+        })
+    }
+}
+
+/// A suite's name, and what `--data` is for it.
+fn about(suite: Suite) -> (&'static str, &'static str) {
+    match suite {
+        Suite::Scenes => ("scenes", "nothing"),
+        Suite::SugarCrepe => ("sugar-crepe", "the folder data/ of RAIVNLab/sugar-crepe"),
+        Suite::SugarCrepePp => ("sugar-crepe-pp", "the folder data/ of Sri-Harsha/scpp"),
+        Suite::VgRelation => ("vg-relation", "visual_genome_relation.json"),
+        Suite::VgAttribution => ("vg-attribution", "visual_genome_attribution.json"),
+        Suite::Order => (
+            "order",
+            "a JSON list of objects with image and caption_options",
+        ),
+        Suite::SvoProbes => ("svo-probes", "svo_probes.csv"),
+        Suite::Cola => ("cola", "COLA_multiobjects_matching_benchmark.json"),
+        Suite::Winoground => ("winoground", "examples.jsonl"),
+        Suite::Own => ("own", "a TOML file with [[sets]]"),
+        Suite::Retrieval => ("retrieval", "photos with captions"),
+        Suite::ZeroShot => ("zero-shot", "photos in folders named after their classes"),
+    }
+}
+
+/// The lines of a text file, or those of a data set in a file of CLIP_benchmark's: `FILE.json#DATASET`.
+fn texts(path: &Path) -> Result<Vec<String>> {
+    let name = path.to_string_lossy();
+    Ok(match name.rsplit_once(".json#") {
+        Some((file, set)) => zero_shot::read(Path::new(&format!("{file}.json")), set)?,
+        None => lines(path)?,
+    })
+}
+
+fn photo(place: &ImagePlace) -> Photo {
+    Photo {
+        name: place.to_string(),
+        place: place.clone(),
+        part: None,
+    }
+}
+
+/// The benchmark's photos that are in the folder.
+fn present(benchmark: &Benchmark, folder: Option<&Path>, suite: &str) -> Result<Vec<Photo>> {
+    let folder = folder.map(Photos::open).transpose()?;
+    let mut found = Vec::new();
+    for name in photos_of(&benchmark.sets) {
+        let (file, part) = match benchmark.places.get(&name) {
+            Some(Place::At(place)) => {
+                let place = place.clone();
+                found.push(Photo {
+                    name,
+                    place,
+                    part: None,
+                });
+                continue;
+            }
+            Some(Place::Part(file, part)) => (file.as_str(), Some(*part)),
+            None => (name.as_str(), None),
+        };
+        let Some(folder) = &folder else {
+            bail!("the suite {suite} needs --images, the folder of its photos");
+        };
+        if let Some(path) = find(folder, file)? {
+            found.push(Photo {
+                place: ImagePlace::File(path),
+                name,
+                part,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// A photo by its file name, or by that without its ending.
+fn find(folder: &Photos, name: &str) -> Result<Option<PathBuf>> {
+    let whole = std::iter::once(name.to_owned());
+    let ended = ENDINGS.iter().map(|ending| format!("{name}.{ending}"));
+    for name in whole.chain(ended) {
+        if let Some(path) = folder.find(&name).context("looking for the photos")? {
+            return Ok(Some(path.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// Recall of a guess at 1, 5 and 10.
+fn chance(images: usize, image_of: &[usize]) -> Chance {
+    let captions = image_of.len();
+    let mut counts = vec![0_usize; images];
+    for image in image_of {
+        counts[*image] += 1;
+    }
+    let asked: Vec<usize> = counts.into_iter().filter(|count| *count > 0).collect();
+    // The chance that none of a photo's captions is among the first k, drawn one after another.
+    let missed = |own: usize, k: usize| -> f64 {
+        let drawn = 0..k.min(captions);
+        drawn
+            .map(|drawn| {
+                let left = (captions - drawn) as f64;
+                ((captions - own) as f64 - drawn as f64).max(0.0) / left
+            })
+            .product()
+    };
+    let to_text = |k: usize| {
+        let found: f64 = asked.iter().map(|own| 1.0 - missed(*own, k)).sum();
+        found / asked.len().max(1) as f64
+    };
+    let to_image = |k: usize| (k as f64 / images.max(1) as f64).min(1.0);
+    Chance {
+        image_to_text: [1, 5, 10].map(to_text),
+        text_to_image: [1, 5, 10].map(to_image),
+    }
 }

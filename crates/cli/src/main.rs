@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod commands;
 mod copies;
+mod embeddings;
 mod interrupt;
 mod model;
 mod negatives;

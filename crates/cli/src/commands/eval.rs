@@ -1,54 +1,220 @@
 //! `clove eval`: a model on a benchmark, with the blind baselines beside it.
 
+use std::time::Instant;
+
 use anyhow::Result;
-use clove::evaluate::Report;
+use clove::evaluate::{Recall, Report, RowsBySubset, ScoredRow, ZeroShotReport};
+use clove::score::Scorer;
 use clove_data::captions;
 use clove_scenes::Split;
+use indicatif::HumanCount;
+use serde::Serialize;
 
-use crate::args::Eval;
-use crate::bench::Bench;
+use crate::args::{Eval, Suite};
+use crate::bench::{Bench, Chance, Figures, Files, Outcome};
+use crate::embeddings::Store;
 use crate::{model, output, tensors};
 
+/// Photos that can't be read, and classes, that a table names.
+const NAMED: usize = 5;
+
+/// What `--json` prints and `--out` writes.
+#[derive(Serialize)]
+struct Evaluation<'a> {
+    #[serde(flatten)]
+    figures: &'a Figures,
+    model: String,
+    device: String,
+    /// What of the benchmark's files isn't counted.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    notes: &'a [String],
+    /// Photos that are there and can't be read, with the reasons.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    unreadable: &'a [(String, String)],
+    /// Photos and texts that were embedded now, and that were known.
+    embedded: usize,
+    known: usize,
+    seconds: f64,
+}
+
+/// A line of `--rows`.
+#[derive(Serialize)]
+struct Line<'a> {
+    set: &'a str,
+    #[serde(flatten)]
+    row: &'a ScoredRow,
+}
+
 pub fn run(args: &Eval) -> Result<()> {
-    let mut bench = Bench::open(
-        args.suite,
-        args.data.as_deref(),
-        args.images.as_deref(),
-        Split::Test,
-    )?;
+    let files = Files {
+        data: args.data.as_deref(),
+        images: args.images.as_deref(),
+        splits: &args.split,
+        class_names: args.class_names.as_deref(),
+        templates: args.templates.as_deref(),
+    };
+    let mut bench = Bench::open(args.suite, files, Split::Test)?;
     bench.captions = args
         .captions
         .as_deref()
         .map(captions::read_training_captions)
         .transpose()?;
-    let scorer = model::load(&args.model, args.device.device)?;
-    let report = bench.score(&scorer)?;
+    let source = model::open(&args.model)?;
+    let device = model::open_device(args.device.device)?;
+    let scorer = pollster::block_on(Scorer::load(&source, &device.device))?;
+    model::note_defaults(&source);
+    // Scenes are drawn, and embedded as they are.
+    let mut store = if args.no_cache || args.suite == Suite::Scenes {
+        Store::forgetful(source.config().embed_dim)
+    } else {
+        Store::open(&source, &device.description)?
+    };
+    let began = Instant::now();
+    let outcome = bench.score(&scorer, &mut store)?;
+    let evaluation = Evaluation {
+        figures: &outcome.figures,
+        model: args.model.display().to_string(),
+        device: device.description,
+        notes: &bench.notes,
+        unreadable: &outcome.unreadable,
+        embedded: store.made,
+        known: store.found,
+        seconds: began.elapsed().as_secs_f64(),
+    };
     if let Some(out) = &args.out {
-        let mut text = serde_json::to_string_pretty(&report)?;
+        let mut text = serde_json::to_string_pretty(&evaluation)?;
         text.push('\n');
         tensors::write_text(out, &text)?;
         output::note(&format!("{}: report", out.display()));
     }
-    if args.json {
-        output::print_json(&report)
-    } else {
-        output::print(&table(&report))
+    if let Some(out) = &args.rows {
+        tensors::write_text(out, &lines(&outcome.rows)?)?;
+        output::note(&format!("{}: the outcome of each row", out.display()));
     }
+    if args.json {
+        output::print_json(&evaluation)
+    } else {
+        output::print(&words(&outcome, &bench.notes))
+    }
+}
+
+fn lines(rows: &RowsBySubset) -> Result<String> {
+    let mut text = String::new();
+    for (set, rows) in rows {
+        for row in rows {
+            text.push_str(&serde_json::to_string(&Line { set, row })?);
+            text.push('\n');
+        }
+    }
+    Ok(text)
+}
+
+/// The report as people read it.
+fn words(outcome: &Outcome, notes: &[String]) -> String {
+    let mut lines = vec![match &outcome.figures {
+        Figures::Trials(report) => table(report),
+        Figures::Retrieval {
+            images,
+            captions,
+            report,
+            chance,
+            ..
+        } => {
+            let head = format!(
+                "{} photos, {} captions",
+                HumanCount(*images as u64),
+                HumanCount(*captions as u64)
+            );
+            let both = [&report.image_to_text, &report.text_to_image];
+            format!("{head}\n{}", recalls(both, chance))
+        }
+        Figures::ZeroShot {
+            report,
+            names,
+            templates,
+            chance,
+            ..
+        } => classes(report, names, *templates, *chance),
+    }];
+    lines.extend(notes.iter().cloned());
+    if !outcome.unreadable.is_empty() {
+        lines.push(format!(
+            "{} photos can't be read; their rows are counted as missing:",
+            outcome.unreadable.len()
+        ));
+        let named = outcome.unreadable.iter().take(NAMED);
+        lines.extend(named.map(|(name, why)| format!("  {name}: {why}")));
+    }
+    lines.join("\n")
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}", 100.0 * share))
+}
+
+fn recalls(both: [&Recall; 2], chance: &Chance) -> String {
+    let header = ["retrieval", "R@1", "R@5", "R@10", "ties", "chance"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let names = ["image to text", "text to image"];
+    let guesses = [chance.image_to_text, chance.text_to_image];
+    for ((name, recall), guess) in names.into_iter().zip(both).zip(guesses) {
+        rows.push(vec![
+            name.to_owned(),
+            percent(recall.at_1),
+            percent(recall.at_5),
+            percent(recall.at_10),
+            recall.ties.to_string(),
+            guess.map(|share| percent(Some(share))).join(" / "),
+        ]);
+    }
+    output::table(&rows)
+}
+
+/// Zero-shot accuracies, with the classes that are told best and worst.
+fn classes(report: &ZeroShotReport, names: &[String], templates: usize, chance: f64) -> String {
+    let mut rows = vec![vec!["zero-shot".to_owned(), "%".to_owned()]];
+    for (name, share) in [
+        ("top-1", report.top1),
+        ("top-5", report.top5),
+        ("mean of classes", report.mean_per_class),
+        ("chance", Some(chance)),
+    ] {
+        rows.push(vec![name.to_owned(), percent(share)]);
+    }
+    let mut told: Vec<(&String, f64)> = names
+        .iter()
+        .zip(&report.classes)
+        .filter_map(|(name, class)| Some((name, class.accuracy?)))
+        .collect();
+    told.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let list = |told: &[(&String, f64)]| -> String {
+        let told = told.iter().take(NAMED);
+        let told = told.map(|(name, share)| format!("{name} {:.0} %", 100.0 * share));
+        told.collect::<Vec<_>>().join(", ")
+    };
+    let best = list(&told);
+    told.reverse();
+    format!(
+        "{} photos, {} prompts a class, {} ties\n{}\nbest: {best}\nworst: {}",
+        HumanCount(report.rows as u64),
+        templates,
+        report.ties,
+        output::table(&rows),
+        list(&told)
+    )
 }
 
 /// The report as people read it: a line a subset, the means, and the blind baselines in columns beside the model.
 fn table(report: &Report) -> String {
-    let percent = |share: Option<f64>| {
-        share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}", 100.0 * share))
-    };
     let mut header = vec![report.suite.clone()];
-    header.extend(["accuracy", "rows", "missing", "ties"].map(str::to_owned));
+    header.extend(["accuracy", "95 %", "rows", "missing", "ties"].map(str::to_owned));
     header.extend(report.blind.iter().map(|blind| short(&blind.baseline)));
     let mut rows = vec![header];
     for (index, subset) in report.subsets.iter().enumerate() {
         let mut row = vec![
-            subset.name.clone(),
+            subset.title(),
             percent(subset.accuracy),
+            spread(subset.interval),
             subset.rows.to_string(),
             subset.missing.to_string(),
             subset.ties.to_string(),
@@ -58,17 +224,30 @@ fn table(report: &Report) -> String {
         }
         rows.push(row);
     }
+    let first = report
+        .subsets
+        .first()
+        .and_then(|subset| subset.metric.clone());
     let sum = |count: fn(&clove::evaluate::SubsetReport) -> usize| {
-        report.subsets.iter().map(count).sum::<usize>().to_string()
+        let subsets = report
+            .subsets
+            .iter()
+            .filter(|subset| subset.metric == first);
+        subsets.map(count).sum::<usize>().to_string()
     };
     let mut mean = vec![
         "mean of subsets".to_owned(),
         percent(report.macro_mean),
+        spread(report.intervals.map(|intervals| intervals.macro_mean)),
         sum(|subset| subset.rows),
         sum(|subset| subset.missing),
         sum(|subset| subset.ties),
     ];
-    let mut weighted = vec!["mean of rows".to_owned(), percent(report.weighted_mean)];
+    let mut weighted = vec![
+        "mean of rows".to_owned(),
+        percent(report.weighted_mean),
+        spread(report.intervals.map(|intervals| intervals.weighted_mean)),
+    ];
     weighted.extend([const { String::new() }; 3]);
     for blind in &report.blind {
         mean.push(percent(blind.scored_rows.macro_mean));
@@ -107,12 +286,18 @@ fn table(report: &Report) -> String {
     }
     if !report.skipped_rows.is_empty() {
         lines.push(format!(
-            "{} rows can't be scored, their negative equals their caption: {}",
+            "{} rows can't be scored, for two of their texts are equal: {}",
             report.skipped_rows.len(),
             report.skipped_rows.join(", ")
         ));
     }
     lines.join("\n")
+}
+
+fn spread(interval: Option<[f64; 2]>) -> String {
+    interval.map_or_else(String::new, |[low, high]| {
+        format!("{:.1} to {:.1}", 100.0 * low, 100.0 * high)
+    })
 }
 
 /// A baseline's name as it fits over a column.
@@ -123,4 +308,6 @@ fn short(baseline: &str) -> String {
         .replace("no final full stop", "no stop")
         .replace("bigram model (sum log p)", "bigram sum")
         .replace("bigram model (mean log p)", "bigram mean")
+        .replace("text tower, mean photo", "mean photo")
+        .replace("text tower, other photos", "other photos")
 }

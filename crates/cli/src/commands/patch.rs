@@ -1,7 +1,6 @@
 //! `clove patch`: a model between two.
 
 use anyhow::{Context as _, Result};
-use clove::evaluate::Report;
 use clove::lab::{self, RULE, SweepPoint};
 use clove::patch::{Pair, patch_to};
 use clove::score::Scorer;
@@ -10,7 +9,8 @@ use clove_scenes::Split;
 use serde::Serialize;
 
 use crate::args::{Alphas, Patch, Suite};
-use crate::bench::Bench;
+use crate::bench::{Bench, Figures, Files};
+use crate::embeddings::Store;
 use crate::{model, output, tensors};
 
 pub fn run(args: &Patch) -> Result<()> {
@@ -77,34 +77,36 @@ fn sweep(
     finetuned: &ModelSource,
 ) -> Result<Sweep> {
     // Scenes have a split to choose on. The others have none: whoever chooses on a benchmark can't report it.
-    let bench = Bench::open(
-        suite,
-        args.data.as_deref(),
-        args.images.as_deref(),
-        Split::Validation,
-    )?;
+    let files = Files {
+        data: args.data.as_deref(),
+        images: args.images.as_deref(),
+        ..Files::default()
+    };
+    let bench = Bench::open(suite, files, Split::Validation)?;
     let device = model::open_device(args.device.device)?;
     model::note_defaults(pretrained);
     let mut pair = Pair::open(pretrained, finetuned)?;
-    let mut score = |alpha: f64| -> Result<Report> {
+    let mut score = |alpha: f64| -> Result<Figures> {
         let scorer = pollster::block_on(Scorer::build(
             pretrained,
             &mut pair.at(alpha)?,
             &device.device,
         ))?;
+        // Each alpha is another model, whose embeddings nobody asks for again.
+        let mut store = Store::forgetful(pretrained.config().embed_dim);
         let report = bench
-            .score(&scorer)
-            .with_context(|| format!("at alpha {alpha}"))?;
+            .score(&scorer, &mut store)
+            .with_context(|| format!("at alpha {alpha}"))?
+            .figures;
         let percent = |share: Option<f64>| share.map_or(f64::NAN, |share| 100.0 * share);
         output::note(&format!(
             "alpha {alpha}: {:.1} %{}",
-            percent(report.macro_mean),
+            percent(report.accuracy()),
             report
-                .recognition
-                .as_ref()
+                .recognition()
                 .map_or_else(String::new, |found| format!(
                     ", recognition {:.1} %",
-                    percent(found.top1)
+                    100.0 * found
                 ))
         ));
         Ok(report)
@@ -115,7 +117,7 @@ fn sweep(
     }
     let tests_recognition = reports
         .iter()
-        .any(|(_, report)| report.recognition.is_some());
+        .any(|(_, report)| report.recognition().is_some());
     let (chosen, rule) = if tests_recognition {
         // The rule compares with the pretrained model, whether it's in the sweep or not.
         let mut points = vec![of(0.0, &score(0.0)?)];
@@ -124,7 +126,7 @@ fn sweep(
     } else {
         let mut best = (alphas.0[0], f64::NEG_INFINITY);
         for (alpha, report) in &reports {
-            let accuracy = report.macro_mean.unwrap_or(f64::NEG_INFINITY);
+            let accuracy = report.accuracy().unwrap_or(f64::NEG_INFINITY);
             if accuracy > best.1 {
                 best = (*alpha, accuracy);
             }
@@ -135,24 +137,25 @@ fn sweep(
         )
     };
     Ok(Sweep {
-        suite: reports
-            .first()
-            .map_or_else(String::new, |(_, report)| report.suite.clone()),
+        suite: bench.suite().to_owned(),
         rule,
         chosen,
         points: reports
             .into_iter()
             .map(|(alpha, report)| Point {
                 alpha,
-                composition: report.macro_mean,
-                recognition: report.recognition.and_then(|found| found.top1),
+                composition: report.accuracy(),
+                recognition: report.recognition(),
             })
             .collect(),
     })
 }
 
-fn of(alpha: f64, report: &Report) -> SweepPoint {
-    let (composition, recognition) = lab::figures(report);
+fn of(alpha: f64, report: &Figures) -> SweepPoint {
+    let (composition, recognition) = match report {
+        Figures::Trials(report) => lab::figures(report),
+        _ => (report.accuracy().unwrap_or(f64::NAN), f64::NAN),
+    };
     SweepPoint {
         alpha,
         composition,

@@ -1,13 +1,14 @@
 //! Blind baselines: what a pair benchmark gives away to a scorer that never sees the photo.
 //!
-//! A baseline scores a text; on a pair it gets 1 for a higher score of the caption, 0.5 for a tie, 0 otherwise. Called by
-//! [`super::evaluate_pairs`], which puts these figures beside the model's.
+//! A baseline scores a text, which stands for the text's similarity to any photo; where it ties, it gets what a guess gets on
+//! average. Called by [`super::evaluate_trials`], which puts these figures beside the model's.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BigramModel, Pair, Subset};
+use super::trials::credit;
+use super::{BigramModel, Comparison, Metric, Pair, Similarity, Trial, TrialSet};
 
 /// Log-probabilities closer than this tie: the same bigrams summed in another order differ by rounding (about 1e-14), while
 /// models of at most a few million captions tell apart different counts by far more.
@@ -74,20 +75,36 @@ impl<'a> Baseline<'a> {
         }
     }
 
-    /// What the baseline gets on a pair: 1, 0.5 (tie) or 0.
-    pub fn credit(&self, pair: &Pair) -> f64 {
-        let tie = match self {
+    /// Scores closer than this tie.
+    pub(super) fn tie(&self) -> f64 {
+        match self {
             Self::BigramSum(_) | Self::BigramMean(_) => LOG_PROBABILITY_TIE,
             _ => 0.0,
-        };
-        let difference = self.score(&pair.caption) - self.score(&pair.negative);
-        if difference.abs() <= tie {
-            0.5
-        } else if difference > 0.0 {
-            1.0
-        } else {
-            0.0
         }
+    }
+
+    /// What the baseline gets on a pair: 1, 0.5 (tie) or 0.
+    #[must_use]
+    pub fn credit(&self, pair: &Pair) -> f64 {
+        let trial = Trial {
+            id: String::new(),
+            images: Vec::new(),
+            texts: vec![pair.caption.clone(), pair.negative.clone()],
+        };
+        self.credit_on(&Metric::first_of("", 1), &trial)
+    }
+
+    /// What the baseline gets on a trial: 1, 0, or where it ties the share of what a forced guess gets.
+    #[must_use]
+    pub fn credit_on(&self, metric: &Metric, trial: &Trial) -> f64 {
+        let comparisons: Vec<Comparison> = metric.of(trial).collect();
+        let score = |text: usize| trial.texts.get(text).map_or(0.0, |text| self.score(text));
+        let value = |similarity| match similarity {
+            Similarity::Photo(_, text) => score(text),
+            // What isn't of a photo isn't for the blind.
+            Similarity::Texts(..) => 0.0,
+        };
+        credit(&comparisons, value, self.tie())
     }
 }
 
@@ -96,6 +113,9 @@ impl<'a> Baseline<'a> {
 pub struct BlindSubset {
     /// Subset's name.
     pub name: String,
+    /// As in the model's figures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
     /// Mean credit, 0 to 1, ties counting 0.5; none without rows.
     pub accuracy: Option<f64>,
     /// Rows.
@@ -126,35 +146,51 @@ pub struct BlindReport {
 }
 
 impl BlindFigures {
-    /// The figures of `baseline` over the rows of `subsets` that `wanted` admits.
+    /// The figures of a baseline of texts over the trials of `sets` that `wanted` admits.
+    pub fn of(baseline: &Baseline<'_>, sets: &[TrialSet], wanted: impl Fn(&Trial) -> bool) -> Self {
+        let is_chance = matches!(baseline, Baseline::Chance);
+        Self::over(sets, wanted, is_chance, |metric, trial| {
+            baseline.credit_on(metric, trial)
+        })
+    }
+
+    /// The figures of a baseline that gets `credit` on a trial, over the trials of `sets` that `wanted` admits; of a metric in which
+    /// photos have no part only chance has one.
     ///
-    /// Rows whose negative equals their caption are left out, as they are for a model.
-    pub fn over(
-        baseline: &Baseline<'_>,
-        subsets: &[Subset],
-        wanted: impl Fn(&Pair) -> bool,
+    /// Trials that are [empty questions](TrialSet::is_empty_question) are left out, as they are for a model.
+    pub(super) fn over(
+        sets: &[TrialSet],
+        wanted: impl Fn(&Trial) -> bool,
+        is_chance: bool,
+        credit: impl Fn(&Metric, &Trial) -> f64,
     ) -> Self {
         let (mut total, mut rows) = (0.0, 0);
-        let mut figures = Vec::with_capacity(subsets.len());
-        for subset in subsets {
-            let credits = subset
-                .rows
-                .iter()
-                .filter(|pair| pair.caption != pair.negative && wanted(pair))
-                .map(|pair| baseline.credit(pair));
-            let (sum, count) = credits.fold((0.0, 0), |(sum, count), credit| {
-                (sum + credit, count + 1_usize)
-            });
-            total += sum;
-            rows += count;
-            figures.push(BlindSubset {
-                name: subset.name.clone(),
-                accuracy: (count > 0).then(|| sum / count as f64),
-                rows: count,
-            });
+        let (mut figures, mut means) = (Vec::with_capacity(sets.len()), Vec::new());
+        for set in sets {
+            let asked = |trial: &&Trial| wanted(trial) && !set.is_empty_question(trial);
+            for (number, metric) in set.metrics.iter().enumerate() {
+                let counts = is_chance || metric.sees_photos();
+                let (mut sum, mut count) = (0.0, 0_usize);
+                for trial in set.trials.iter().filter(|_| counts).filter(asked) {
+                    sum += credit(metric, trial);
+                    count += 1;
+                }
+                let accuracy = (count > 0).then(|| sum / count as f64);
+                if number == 0 {
+                    total += sum;
+                    rows += count;
+                    means.push(accuracy);
+                }
+                figures.push(BlindSubset {
+                    name: set.name.clone(),
+                    metric: (!metric.name.is_empty()).then(|| metric.name.clone()),
+                    accuracy,
+                    rows: count,
+                });
+            }
         }
         Self {
-            macro_mean: macro_mean(figures.iter().map(|subset| subset.accuracy)),
+            macro_mean: macro_mean(means.into_iter()),
             weighted_mean: (rows > 0).then(|| total / rows as f64),
             subsets: figures,
         }

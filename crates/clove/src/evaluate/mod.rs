@@ -9,24 +9,32 @@
 //! they tie often (two captions of equal length) and a forced guess is right half of the time.
 
 mod blind;
+mod bootstrap;
 mod embeddings;
 mod ngram;
 mod pairs;
 mod report;
 mod retrieval;
+mod tower;
+mod trials;
 mod zero_shot;
 
 pub use blind::{Baseline, BlindFigures, BlindReport, BlindSubset};
+pub use bootstrap::{Difference, MeanIntervals, add_intervals, difference};
 pub use embeddings::{Embeddings, normalise};
 pub use ngram::{BigramModel, TrainingCaption, TrainingSummary};
 pub use pairs::{
     Pair, RowIndex, ScoredRow, Subset, SubsetReport, SubsetScore, distinct_images, distinct_texts,
-    row_index, score_pairs,
+    row_index,
 };
 pub use report::{
-    GroupReport, ImageLift, MAX_LISTED_IMAGES, PairEmbeddings, Report, RowsBySubset, evaluate_pairs,
+    GroupReport, ImageLift, MAX_LISTED_IMAGES, PairEmbeddings, Report, RowsBySubset,
+    evaluate_pairs, evaluate_trials,
 };
 pub use retrieval::{Rank, Ranks, Recall, RetrievalReport, count_ranks, retrieval};
+pub use trials::{
+    Comparison, Metric, Similarity, Trial, TrialSet, photos_of, score_trials, texts_of,
+};
 pub use zero_shot::{
     ClassReport, ZeroShotReport, class_embeddings, classify, fill_template, prompts,
 };

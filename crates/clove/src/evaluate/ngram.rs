@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EvaluateError, Subset};
+use super::{EvaluateError, TrialSet};
 
 /// M, the weight of the unigram in tokens. 2 was chosen because it reproduces, within 0.5 points, the figures over SugarCrepe
 /// that the tests hold; 5 does so within 1.1, so the reading of a benchmark doesn't hang on it.
@@ -73,14 +73,13 @@ impl BigramModel {
     /// [`EvaluateError::NoTrainingCaptions`] if none is left.
     pub fn train(
         captions: &[TrainingCaption],
-        test: &[Subset],
+        test: &[TrialSet],
     ) -> Result<(Self, TrainingSummary), EvaluateError> {
         let mut test_texts = HashSet::new();
         let mut test_photos = HashSet::new();
-        for pair in test.iter().flat_map(|subset| &subset.rows) {
-            test_texts.insert(tokens(&pair.caption));
-            test_texts.insert(tokens(&pair.negative));
-            test_photos.insert(photo_key(&pair.image));
+        for trial in test.iter().flat_map(|set| &set.trials) {
+            test_texts.extend(trial.texts.iter().map(|text| tokens(text)));
+            test_photos.extend(trial.images.iter().map(|image| photo_key(image)));
         }
         let mut model = Self {
             ids: HashMap::new(),

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::blind::macro_mean;
 use super::{
-    Baseline, BigramModel, BlindFigures, BlindReport, Embeddings, EvaluateError, RowIndex,
-    ScoredRow, Subset, SubsetReport, TrainingCaption, TrainingSummary, ZeroShotReport, score_pairs,
+    Baseline, BigramModel, BlindFigures, BlindReport, Embeddings, EvaluateError, MeanIntervals,
+    RowIndex, ScoredRow, Subset, SubsetReport, TrainingCaption, TrainingSummary, Trial, TrialSet,
+    ZeroShotReport, score_trials, tower,
 };
 
 /// Most missing photos that a report lists by name; it counts them all.
@@ -25,10 +26,13 @@ pub struct Report {
     pub suite: String,
     /// By subset, in the benchmark's order.
     pub subsets: Vec<SubsetReport>,
-    /// Mean over the subsets that have an accuracy.
+    /// Mean over the subsets that have an accuracy; where there are several metrics, by the first.
     pub macro_mean: Option<f64>,
-    /// Mean over all scored rows.
+    /// Mean over all scored rows; where there are several metrics, by the first.
     pub weighted_mean: Option<f64>,
+    /// 95 % bootstrap intervals of both means, where they were computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intervals: Option<MeanIntervals>,
     /// Coarse groups, for benchmarks whose subsets belong to one.
     pub groups: Vec<GroupReport>,
     /// Blind baselines over the same rows.
@@ -86,59 +90,89 @@ pub struct PairEmbeddings<'a> {
 /// Scored rows by subset, in the benchmark's order.
 pub type RowsBySubset = Vec<(String, Vec<ScoredRow>)>;
 
-/// Scores every subset and the blind baselines; also returns the outcome of each row.
+/// Scores pairs and the blind baselines of texts; also returns the outcome of each row.
 ///
 /// `captions` trains the n-gram baselines, less those that occur in the benchmark; without captions there are none.
 ///
 /// # Errors
-/// Those of [`score_pairs`] and [`BigramModel::train`].
+/// Those of [`score_trials`] and [`BigramModel::train`].
 pub fn evaluate_pairs(
     suite: &str,
     subsets: &[Subset],
     embeddings: PairEmbeddings<'_>,
     captions: Option<&[TrainingCaption]>,
 ) -> Result<(Report, RowsBySubset), EvaluateError> {
+    let sets: Vec<TrialSet> = subsets.iter().map(TrialSet::from).collect();
+    evaluate(suite, &sets, embeddings, captions, Vec::new())
+}
+
+/// Scores trials, and the blind baselines: those of texts, and the model's own text tower with a photo that is none (the mean of all
+/// photos' embeddings) and with other photos. Also returns the outcome of each row.
+///
+/// `captions` trains the n-gram baselines, less those that occur in the benchmark; without captions there are none.
+///
+/// # Errors
+/// Those of [`score_trials`] and [`BigramModel::train`].
+pub fn evaluate_trials(
+    suite: &str,
+    sets: &[TrialSet],
+    embeddings: PairEmbeddings<'_>,
+    captions: Option<&[TrainingCaption]>,
+) -> Result<(Report, RowsBySubset), EvaluateError> {
+    let towers = tower::baselines(sets, embeddings)?;
+    evaluate(suite, sets, embeddings, captions, towers)
+}
+
+fn evaluate(
+    suite: &str,
+    sets: &[TrialSet],
+    embeddings: PairEmbeddings<'_>,
+    captions: Option<&[TrainingCaption]>,
+    towers: Vec<BlindReport>,
+) -> Result<(Report, RowsBySubset), EvaluateError> {
     let trained = captions
-        .map(|captions| BigramModel::train(captions, subsets))
+        .map(|captions| BigramModel::train(captions, sets))
         .transpose()?;
-    let mut reports = Vec::with_capacity(subsets.len());
-    let mut rows = Vec::with_capacity(subsets.len());
+    let (mut reports, mut primary) = (Vec::new(), Vec::new());
+    let mut rows = Vec::with_capacity(sets.len());
     let mut skipped_rows = Vec::new();
     let mut missing_images = Vec::new();
     let mut listed = HashSet::new();
-    for subset in subsets {
-        let score = score_pairs(
-            subset,
-            embeddings.images,
-            embeddings.texts,
-            embeddings.image_rows,
-            embeddings.text_rows,
-        )?;
-        let name = &subset.name;
-        skipped_rows.extend(score.skipped.iter().map(|id| format!("{name}/{id}")));
-        for image in score.missing_images {
-            if listed.insert(image.clone()) && missing_images.len() < MAX_LISTED_IMAGES {
-                missing_images.push(image);
+    for set in sets {
+        for (number, score) in score_trials(set, embeddings)?.into_iter().enumerate() {
+            if number == 0 {
+                let name = &set.name;
+                skipped_rows.extend(score.skipped.iter().map(|id| format!("{name}/{id}")));
+                for image in score.missing_images {
+                    if listed.insert(image.clone()) && missing_images.len() < MAX_LISTED_IMAGES {
+                        missing_images.push(image);
+                    }
+                }
+                primary.push(score.report.clone());
             }
+            rows.push((score.report.title(), score.rows));
+            reports.push(score.report);
         }
-        reports.push(score.report);
-        rows.push((subset.name.clone(), score.rows));
     }
-    let blind: Vec<BlindReport> = Baseline::all(trained.as_ref().map(|(model, _)| model))
+    let whole = |trial: &Trial| {
+        let mut images = trial.images.iter();
+        images.all(|image| embeddings.image_rows.contains_key(image))
+    };
+    let mut blind: Vec<BlindReport> = Baseline::all(trained.as_ref().map(|(model, _)| model))
         .iter()
         .map(|baseline| BlindReport {
             baseline: baseline.name().into(),
-            scored_rows: BlindFigures::over(baseline, subsets, |pair| {
-                embeddings.image_rows.contains_key(&pair.image)
-            }),
-            all_rows: BlindFigures::over(baseline, subsets, |_| true),
+            scored_rows: BlindFigures::of(baseline, sets, whole),
+            all_rows: BlindFigures::of(baseline, sets, |_| true),
         })
         .collect();
-    let macro_mean = macro_mean(reports.iter().map(|subset| subset.accuracy));
+    blind.extend(towers);
+    let macro_mean = macro_mean(primary.iter().map(|subset| subset.accuracy));
     let report = Report {
         suite: suite.to_owned(),
         macro_mean,
-        weighted_mean: weighted_mean(reports.iter()),
+        weighted_mean: weighted_mean(primary.iter()),
+        intervals: None,
         groups: groups(&reports),
         image_lift: image_lift(macro_mean, &blind),
         blind,
@@ -159,22 +193,41 @@ fn weighted_mean<'a>(subsets: impl Iterator<Item = &'a SubsetReport>) -> Option<
     (rows > 0).then(|| correct as f64 / rows as f64)
 }
 
+/// SugarCrepe's groups, of each metric; and all subsets of each metric, where there is more than one.
 fn groups(subsets: &[SubsetReport]) -> Vec<GroupReport> {
-    let of_group = |group: &str| -> Vec<&SubsetReport> {
-        let belongs = |name: &str| name.split('_').next() == Some(group);
-        subsets.iter().filter(|s| belongs(&s.name)).collect()
-    };
-    GROUPS
-        .iter()
-        .map(|&name| (name, of_group(name)))
-        .filter(|(_, members)| !members.is_empty())
-        .map(|(name, members)| GroupReport {
-            name: name.to_owned(),
-            macro_mean: macro_mean(members.iter().map(|subset| subset.accuracy)),
-            weighted_mean: weighted_mean(members.iter().copied()),
-            subsets: members.iter().map(|subset| subset.name.clone()).collect(),
-        })
-        .collect()
+    let mut metrics: Vec<&Option<String>> = Vec::new();
+    for subset in subsets {
+        if !metrics.contains(&&subset.metric) {
+            metrics.push(&subset.metric);
+        }
+    }
+    let mut found = Vec::new();
+    for metric in &metrics {
+        let of_metric = || subsets.iter().filter(|subset| subset.metric == **metric);
+        let mut add = |name: &str, members: Vec<&SubsetReport>| {
+            if members.is_empty() {
+                return;
+            }
+            let name = match metric {
+                Some(metric) => format!("{name} {metric}"),
+                None => name.to_owned(),
+            };
+            found.push(GroupReport {
+                name,
+                macro_mean: macro_mean(members.iter().map(|subset| subset.accuracy)),
+                weighted_mean: weighted_mean(members.iter().copied()),
+                subsets: members.iter().map(|subset| subset.name.clone()).collect(),
+            });
+        };
+        for group in GROUPS {
+            let belongs = |name: &str| name.split('_').next() == Some(group);
+            add(group, of_metric().filter(|s| belongs(&s.name)).collect());
+        }
+        if metrics.len() > 1 && of_metric().count() > 1 {
+            add("all", of_metric().collect());
+        }
+    }
+    found
 }
 
 fn image_lift(score: Option<f64>, blind: &[BlindReport]) -> Option<ImageLift> {

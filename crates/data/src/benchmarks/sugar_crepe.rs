@@ -30,23 +30,9 @@ const SOURCE: &str =
 /// # Errors
 /// [`DataError::MissingFiles`] lists every file that `dir` lacks; errors in a file name it, the row's key and the field.
 pub fn read(dir: &Path) -> Result<Vec<Subset>, DataError> {
-    let paths = SUBSETS.map(|name| (name, dir.join(format!("{name}.json"))));
-    let missing: Vec<String> = paths
-        .iter()
-        .filter(|(_, path)| !path.is_file())
-        .map(|(name, _)| format!("{name}.json"))
-        .collect();
-    if !missing.is_empty() {
-        return Err(DataError::MissingFiles {
-            folder: dir.to_owned(),
-            names: missing,
-            source_of_files: SOURCE,
-        });
-    }
-    paths
-        .iter()
-        .map(|(name, path)| read_subset(name, path))
-        .collect()
+    super::missing(dir, &SUBSETS.map(|name| format!("{name}.json")), SOURCE)?;
+    let read = |name: &&str| read_subset(name, &dir.join(format!("{name}.json")));
+    SUBSETS.iter().map(read).collect()
 }
 
 /// Reads one file in SugarCrepe's format as the subset `name`.

@@ -201,29 +201,35 @@ impl<'a> Cache<'a> {
     }
 
     fn folder(&self) -> Result<PathBuf, DataError> {
-        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
-        if let Some(folder) = self.folder {
-            return Ok(folder.to_owned());
+        match self.folder {
+            Some(folder) => Ok(folder.to_owned()),
+            None => cache_dir("shards"),
         }
-        if let Some(folder) = set(FOLDER) {
-            return Ok(folder.into());
-        }
-        let above = if cfg!(windows) {
-            set("LOCALAPPDATA").map(PathBuf::from)
-        } else if cfg!(target_os = "macos") {
-            env::home_dir().map(|home| home.join("Library/Caches"))
-        } else {
-            let home = || env::home_dir().map(|home| home.join(".cache"));
-            set("XDG_CACHE_HOME").map(PathBuf::from).or_else(home)
-        };
-        let above = above.ok_or_else(|| DataError::Format {
-            path: PathBuf::new(),
-            problem: format!(
-                "no folder for copies of shards is known on this system; name one in data.cache or {FOLDER}"
-            ),
-        })?;
-        Ok(above.join("clove").join("shards"))
     }
+}
+
+/// Where copies of a kind are kept: below the folder that `CLOVE_CACHE` names, or else below `clove` where the system keeps caches.
+///
+/// # Errors
+/// [`DataError::Format`] on a system whose folders aren't known.
+pub fn cache_dir(kind: &str) -> Result<PathBuf, DataError> {
+    let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(folder) = set(FOLDER) {
+        return Ok(PathBuf::from(folder).join(kind));
+    }
+    let above = if cfg!(windows) {
+        set("LOCALAPPDATA").map(PathBuf::from)
+    } else if cfg!(target_os = "macos") {
+        env::home_dir().map(|home| home.join("Library/Caches"))
+    } else {
+        let home = || env::home_dir().map(|home| home.join(".cache"));
+        set("XDG_CACHE_HOME").map(PathBuf::from).or_else(home)
+    };
+    let above = above.ok_or_else(|| DataError::Format {
+        path: PathBuf::new(),
+        problem: format!("no folder for {kind} is known on this system; name one in {FOLDER}"),
+    })?;
+    Ok(above.join("clove").join(kind))
 }
 
 /// A failed write, with what to do about a full disk.

@@ -198,6 +198,39 @@ impl ImageTextSet {
         self.skipped.extend(other.skipped);
     }
 
+    /// The samples of a file or folder, of a kind that its name tells: `.jsonl`, `.csv`, `.tsv`, `.parquet`, `.json` (COCO's or
+    /// Karpathy's), `.tar` and packed ones, or a folder of images with texts.
+    ///
+    /// # Errors
+    /// Those of the reader, and [`DataError::Format`] for another name.
+    pub fn of_file(
+        path: &Path,
+        images_dir: Option<&Path>,
+        cache: &Cache<'_>,
+    ) -> Result<Self, DataError> {
+        let name = path.to_string_lossy().to_ascii_lowercase();
+        let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+        let pattern = path.to_string_lossy();
+        if ends(&[".jsonl", ".ndjson"]) {
+            Self::json_lines(path, images_dir, &[])
+        } else if ends(&[".csv", ".tsv"]) {
+            Self::table(path, images_dir, &[])
+        } else if ends(&[".parquet"]) {
+            Self::parquet(&pattern, images_dir, &[], cache)
+        } else if ends(&[".json"]) {
+            Self::coco(path, images_dir, &[])
+        } else if ends(&[".tar", ".tar.gz", ".tgz", ".tar.zst"]) {
+            Self::shards(&pattern, &[], cache)
+        } else if path.is_dir() {
+            Self::folder(path)
+        } else {
+            Err(DataError::Format {
+                path: path.to_owned(),
+                problem: "its name tells no kind of set; .jsonl, .csv, .tsv, .parquet, .json and .tar do, or a folder".to_owned(),
+            })
+        }
+    }
+
     /// BLAKE3 of the samples in their order, as 64 hexadecimal digits: a run that resumes finds the same set, or knows.
     pub fn digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();

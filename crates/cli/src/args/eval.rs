@@ -1,0 +1,87 @@
+//! The arguments of `clove eval`.
+
+use std::path::PathBuf;
+
+use clap::{Args as ArgsDerive, ValueEnum};
+
+use super::Device;
+
+#[derive(Debug, ArgsDerive)]
+#[command(
+    after_help = "Beside every score stands what blind rules get that never see a photo. Embeddings are kept (in CLOVE_CACHE, or where the \
+                  system keeps caches), by the photos' and texts' content and the model's.\n\n\
+                  Examples:\n  clove eval --model clove-lab/models/clove-patched --suite scenes\n  \
+                  clove eval --model clip-vit-base-patch32 --suite sugar-crepe --data sugar-crepe/data --images val2017 --out report.json\n  \
+                  clove eval --model clip-vit-base-patch32 --suite retrieval --data dataset_flickr8k.json --images Flicker8k_Dataset --split test\n  \
+                  clove eval --model clip-vit-base-patch32 --suite zero-shot --data cifar100.tar \\\n    \
+                  --templates en_zeroshot_classification_templates.json#cifar100"
+)]
+pub struct Eval {
+    /// The model's directory
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// The benchmark
+    #[arg(long, value_enum)]
+    pub suite: Suite,
+    /// The benchmark's files: what is asked for stands with each suite
+    #[arg(long, value_name = "PATH", required_if_eq("suite", "sugar-crepe"))]
+    pub data: Option<PathBuf>,
+    /// The directory of its photos; rows whose photo isn't there are counted, not scored
+    #[arg(long, value_name = "DIR", required_if_eq("suite", "sugar-crepe"))]
+    pub images: Option<PathBuf>,
+    /// Of Karpathy's files for retrieval, the splits that are meant; without it all photos
+    #[arg(long, value_name = "SPLIT")]
+    pub split: Vec<String>,
+    /// Names of the classes for zero-shot: a text file, a line each, or CLIP_benchmark's en_classnames.json#DATASET
+    #[arg(long, value_name = "FILE")]
+    pub class_names: Option<PathBuf>,
+    /// Prompts for zero-shot with {c} for the class: a text file, a line each, or CLIP_benchmark's
+    /// en_zeroshot_classification_templates.json#DATASET; without it \"a photo of a {c}.\"
+    #[arg(long, value_name = "FILE")]
+    pub templates: Option<PathBuf>,
+    /// Captions that train the blind n-gram model (.txt, .csv, .tsv, .json, .jsonl); those of the benchmark are left out
+    #[arg(long, value_name = "FILE")]
+    pub captions: Option<PathBuf>,
+    /// The report to write, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// The outcome of each row to write, a JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub rows: Option<PathBuf>,
+    /// Print the report as JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+    /// Neither read embeddings that were kept nor keep any
+    #[arg(long)]
+    pub no_cache: bool,
+    #[command(flatten)]
+    pub device: Device,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Suite {
+    /// Drawn scenes, which need no data: pairs that no rule on texts alone can win, and recognition
+    Scenes,
+    /// SugarCrepe (Hsieh et al. 2023): seven kinds of hard negatives on COCO val2017. --data DIR, its data/
+    SugarCrepe,
+    /// SugarCrepe++ (Dumpala et al. 2024): two captions that say the same, and a negative. --data DIR, its data/
+    SugarCrepePp,
+    /// ARO's relations (Yuksekgonul et al. 2023). --data visual_genome_relation.json
+    VgRelation,
+    /// ARO's attributes. --data visual_genome_attribution.json
+    VgAttribution,
+    /// ARO's word orders: a JSON list of {image, caption_options}, the caption first. --data FILE
+    Order,
+    /// SVO-Probes (Hendricks and Nematzadeh 2021) by CLoVe's protocol. --data svo_probes.csv; photos are named by their ids
+    SvoProbes,
+    /// COLA's multi-object benchmark (Ray et al. 2023). --data COLA_multiobjects_matching_benchmark.json
+    Cola,
+    /// Winoground's format (Thrush et al. 2022). --data examples.jsonl
+    Winoground,
+    /// Pairs of one's own: a TOML file whose [[sets]] have a name, a path and images. --data FILE.toml
+    Own,
+    /// Captions and photos found among all: Karpathy's or COCO's JSON, JSON lines, a table, shards or a folder. --data PATH
+    Retrieval,
+    /// Photos classified by their classes' names: a folder or tar of folders, CIFAR's binary files. --data PATH
+    ZeroShot,
+}

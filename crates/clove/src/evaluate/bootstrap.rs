@@ -1,0 +1,173 @@
+//! Bootstrap intervals: how far figures would move if other photos had been in the benchmark.
+//!
+//! Photos are drawn with replacement, each with all of its rows: rows of one photo aren't independent of one another. Efron and
+//! Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8 and 13 (percentile interval).
+
+use std::collections::HashMap;
+
+use clove_random::Random;
+use serde::{Deserialize, Serialize};
+
+use super::{Report, RowsBySubset};
+
+/// Draws.
+const DRAWS: usize = 1_000;
+const SEED: u64 = 1_993;
+
+/// 95 % intervals of a report's means.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct MeanIntervals {
+    /// Of the mean of subsets.
+    pub macro_mean: [f64; 2],
+    /// Of the mean of rows.
+    pub weighted_mean: [f64; 2],
+}
+
+/// How another model differs on the same rows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The other's mean of subsets less the first's.
+    pub macro_mean: f64,
+    /// 95 % interval of that.
+    pub interval: [f64; 2],
+}
+
+/// What is drawn: photos, each with its rows as the place of their subset and whether they're right.
+struct Photos {
+    rows: Vec<Vec<(usize, bool)>>,
+    subsets: usize,
+}
+
+impl Photos {
+    fn of(rows: &RowsBySubset) -> Self {
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut found: Vec<Vec<(usize, bool)>> = Vec::new();
+        for (subset, (_, rows)) in rows.iter().enumerate() {
+            for row in rows {
+                let place = *places.entry(&row.image).or_insert(found.len());
+                if place == found.len() {
+                    found.push(Vec::new());
+                }
+                found[place].push((subset, row.margin > 0.0));
+            }
+        }
+        Self {
+            rows: found,
+            subsets: rows.len(),
+        }
+    }
+
+    /// Right rows and rows by subset, of the photos that are drawn.
+    fn count(&self, drawn: &[usize]) -> Vec<(u32, u32)> {
+        let mut counts = vec![(0, 0); self.subsets];
+        for (subset, is_right) in drawn.iter().flat_map(|photo| &self.rows[*photo]) {
+            let (right, all) = &mut counts[*subset];
+            *right += u32::from(*is_right);
+            *all += 1;
+        }
+        counts
+    }
+
+    fn draw(&self, random: &mut Random) -> Vec<usize> {
+        let count = self.rows.len();
+        (0..count).map(|_| random.below(count)).collect()
+    }
+}
+
+fn share((right, all): (u32, u32)) -> Option<f64> {
+    (all > 0).then(|| f64::from(right) / f64::from(all))
+}
+
+/// The mean of `primary` subsets, and that of their rows.
+fn means(counts: &[(u32, u32)], primary: &[bool]) -> Option<(f64, f64)> {
+    let counts = counts.iter().zip(primary).filter(|(_, counts)| **counts);
+    let (mut sum, mut subsets, mut right, mut all) = (0.0, 0_u32, 0, 0);
+    for (count, _) in counts {
+        if let Some(share) = share(*count) {
+            sum += share;
+            subsets += 1;
+        }
+        right += count.0;
+        all += count.1;
+    }
+    Some((sum / f64::from(subsets), share((right, all))?)).filter(|_| subsets > 0)
+}
+
+/// Which subsets of a report make its means: those of the first metric.
+fn primary(report: &Report) -> Vec<bool> {
+    let first = report.subsets.first().map(|subset| &subset.metric);
+    let subsets = report.subsets.iter();
+    subsets
+        .map(|subset| Some(&subset.metric) == first)
+        .collect()
+}
+
+/// Where 95 % of the values lie; values without any.
+fn interval(mut values: Vec<f64>) -> Option<[f64; 2]> {
+    values.sort_unstable_by(f64::total_cmp);
+    let at = |share: f64| values.get((share * (values.len().max(1) - 1) as f64).round() as usize);
+    Some([*at(0.025)?, *at(0.975)?])
+}
+
+/// Puts intervals into a report, from the outcomes of its rows. The same report gets the same ones.
+pub fn add_intervals(report: &mut Report, rows: &RowsBySubset) {
+    let photos = Photos::of(rows);
+    if photos.rows.is_empty() {
+        return;
+    }
+    let primary = primary(report);
+    let mut random = Random::new(&[SEED]);
+    let mut by_subset = vec![Vec::with_capacity(DRAWS); photos.subsets];
+    let (mut of_subsets, mut of_rows) = (Vec::new(), Vec::new());
+    for _ in 0..DRAWS {
+        let counts = photos.count(&photos.draw(&mut random));
+        for (values, count) in by_subset.iter_mut().zip(&counts) {
+            values.extend(share(*count));
+        }
+        if let Some((subsets, rows)) = means(&counts, &primary) {
+            of_subsets.push(subsets);
+            of_rows.push(rows);
+        }
+    }
+    for (subset, values) in report.subsets.iter_mut().zip(by_subset) {
+        subset.interval = interval(values);
+    }
+    let means = interval(of_subsets).zip(interval(of_rows));
+    report.intervals = means.map(|(macro_mean, weighted_mean)| MeanIntervals {
+        macro_mean,
+        weighted_mean,
+    });
+}
+
+/// How another model's mean of subsets differs, where both were scored on the same rows: the same photos are drawn for both.
+#[must_use]
+pub fn difference(
+    report: &Report,
+    rows: &RowsBySubset,
+    other: &RowsBySubset,
+) -> Option<Difference> {
+    let alike = rows.len() == other.len()
+        && rows.iter().zip(other).all(|((_, one), (_, other))| {
+            let ids = |rows: &[super::ScoredRow]| -> Vec<String> {
+                rows.iter().map(|row| row.id.clone()).collect()
+            };
+            ids(one) == ids(other)
+        });
+    if !alike {
+        return None;
+    }
+    let (first, second) = (Photos::of(rows), Photos::of(other));
+    let primary = primary(report);
+    let all: Vec<usize> = (0..first.rows.len()).collect();
+    let less = |drawn: &[usize]| {
+        let (one, _) = means(&first.count(drawn), &primary)?;
+        let (other, _) = means(&second.count(drawn), &primary)?;
+        Some(other - one)
+    };
+    let mut random = Random::new(&[SEED]);
+    let values = (0..DRAWS).filter_map(|_| less(&first.draw(&mut random)));
+    Some(Difference {
+        macro_mean: less(&all)?,
+        interval: interval(values.collect())?,
+    })
+}

@@ -1,0 +1,402 @@
+//! Trials: the rows of every benchmark that compares similarities. Of a photo's similarities to its caption and to a hard negative
+//! the first has to be the greater; of Winoground's four each to its own; of two captions that say the same theirs to one another.
+//!
+//! Called by [`super::evaluate_trials`]. `clove-data` reads benchmarks' files into trials.
+
+use std::collections::HashSet;
+
+use super::{EvaluateError, PairEmbeddings, ScoredRow, Subset, SubsetReport, SubsetScore};
+
+/// A similarity that a trial asks for, by the places of its photos and texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Similarity {
+    /// Of a photo and a text.
+    Photo(usize, usize),
+    /// Of two texts.
+    Texts(usize, usize),
+}
+
+/// What has to hold: `over` is strictly greater than `under`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Comparison {
+    /// What has to be the greater.
+    pub over: Similarity,
+    /// What has to be the smaller.
+    pub under: Similarity,
+}
+
+/// What a benchmark counts: a trial is right if all comparisons hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metric {
+    /// Name; empty where a benchmark has only one.
+    pub name: String,
+    /// Those that name a text which a trial lacks don't apply to it.
+    pub comparisons: Vec<Comparison>,
+}
+
+/// A row of a benchmark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trial {
+    /// The row's key in its set.
+    pub id: String,
+    /// File names of its photos.
+    pub images: Vec<String>,
+    /// Its texts.
+    pub texts: Vec<String>,
+}
+
+/// A named part of a benchmark, all of whose rows are compared alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrialSet {
+    /// Name.
+    pub name: String,
+    /// What is counted; the first is the one that means are made of.
+    pub metrics: Vec<Metric>,
+    /// Rows, in the file's order.
+    pub trials: Vec<Trial>,
+}
+
+impl Metric {
+    /// The photo's similarity to its first text is greater than those to `others` more.
+    #[must_use]
+    pub fn first_of(name: &str, others: usize) -> Self {
+        let other = |text| Comparison {
+            over: Similarity::Photo(0, 0),
+            under: Similarity::Photo(0, text),
+        };
+        Self {
+            name: name.to_owned(),
+            comparisons: (1..=others).map(other).collect(),
+        }
+    }
+
+    /// The comparisons that apply to a trial.
+    pub(super) fn of<'a>(&'a self, trial: &'a Trial) -> impl Iterator<Item = Comparison> + 'a {
+        let is_there = |similarity: Similarity| match similarity {
+            Similarity::Photo(_, text) => text < trial.texts.len(),
+            Similarity::Texts(one, other) => one.max(other) < trial.texts.len(),
+        };
+        let comparisons = self.comparisons.iter().copied();
+        comparisons.filter(move |found| is_there(found.over) && is_there(found.under))
+    }
+
+    /// Whether photos have a part in it.
+    pub(super) fn sees_photos(&self) -> bool {
+        let is_of_photo = |similarity| matches!(similarity, Similarity::Photo(..));
+        let mut comparisons = self.comparisons.iter();
+        comparisons.any(|found| is_of_photo(found.over) || is_of_photo(found.under))
+    }
+}
+
+impl From<&Subset> for TrialSet {
+    fn from(subset: &Subset) -> Self {
+        let trials = subset.rows.iter().map(|pair| Trial {
+            id: pair.id.clone(),
+            images: vec![pair.image.clone()],
+            texts: vec![pair.caption.clone(), pair.negative.clone()],
+        });
+        Self {
+            name: subset.name.clone(),
+            metrics: vec![Metric::first_of("", 1)],
+            trials: trials.collect(),
+        }
+    }
+}
+
+impl TrialSet {
+    /// Whether a trial can be neither right nor wrong: two of its similarities that are compared are one and the same, or a text is
+    /// compared with itself.
+    #[must_use]
+    pub fn is_empty_question(&self, trial: &Trial) -> bool {
+        // By what stands there, not by the places.
+        let key = |similarity: Similarity| match similarity {
+            Similarity::Photo(photo, text) => (trial.images.get(photo), trial.texts.get(text)),
+            Similarity::Texts(one, other) => (trial.texts.get(one), trial.texts.get(other)),
+        };
+        let is_itself = |similarity: Similarity| match similarity {
+            Similarity::Photo(..) => false,
+            Similarity::Texts(one, other) => trial.texts.get(one) == trial.texts.get(other),
+        };
+        self.metrics.iter().any(|metric| {
+            let comparisons: Vec<Comparison> = metric.of(trial).collect();
+            let is_empty = |found: &Comparison| {
+                key(found.over) == key(found.under)
+                    || is_itself(found.over)
+                    || is_itself(found.under)
+            };
+            comparisons.is_empty() || comparisons.iter().any(is_empty)
+        })
+    }
+}
+
+/// File names of all photos of `sets`, each once, in order of appearance.
+#[must_use]
+pub fn photos_of(sets: &[TrialSet]) -> Vec<String> {
+    distinct(trials_of(sets).flat_map(|trial| &trial.images))
+}
+
+/// All texts of the trials whose photos are all `present`, each once, in order of appearance.
+#[must_use]
+pub fn texts_of(sets: &[TrialSet], present: impl Fn(&str) -> bool) -> Vec<String> {
+    let whole = |trial: &&Trial| trial.images.iter().all(|image| present(image));
+    distinct(trials_of(sets).filter(whole).flat_map(|trial| &trial.texts))
+}
+
+fn trials_of(sets: &[TrialSet]) -> impl Iterator<Item = &Trial> {
+    sets.iter().flat_map(|set| &set.trials)
+}
+
+pub(super) fn distinct<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    names.filter(|name| seen.insert(*name)).cloned().collect()
+}
+
+/// Scores the trials whose photos all have an embedding, a score for each metric of the set.
+///
+/// A trial that is an [empty question](TrialSet::is_empty_question) is listed and not scored.
+///
+/// # Errors
+/// Different widths, an index past the embeddings, or a text of a trial with photos that has no embedding.
+pub fn score_trials(
+    set: &TrialSet,
+    embeddings: PairEmbeddings<'_>,
+) -> Result<Vec<SubsetScore>, EvaluateError> {
+    embeddings.images.check_width(embeddings.texts)?;
+    let mut rows: Vec<Vec<ScoredRow>> = vec![Vec::new(); set.metrics.len()];
+    let (mut skipped, mut without_photo, mut missing) = (Vec::new(), Vec::new(), 0);
+    for trial in &set.trials {
+        if set.is_empty_question(trial) {
+            skipped.push(trial.id.clone());
+            continue;
+        }
+        let is_missing = |image: &&String| !embeddings.image_rows.contains_key(*image);
+        let lacks: Vec<&String> = trial.images.iter().filter(is_missing).collect();
+        if !lacks.is_empty() {
+            missing += 1;
+            without_photo.extend(lacks);
+            continue;
+        }
+        let similar = |similarity| similarity_of(set, trial, similarity, embeddings);
+        for (rows, metric) in rows.iter_mut().zip(&set.metrics) {
+            let mut margin = f32::INFINITY;
+            for comparison in metric.of(trial) {
+                // The difference of two f32 is zero only if they are equal (subnormals see to that), so the sign loses nothing.
+                let difference = similar(comparison.over)? - similar(comparison.under)?;
+                margin = margin.min(difference);
+            }
+            rows.push(ScoredRow {
+                id: trial.id.clone(),
+                image: trial.images.first().cloned().unwrap_or_default(),
+                margin,
+            });
+        }
+    }
+    let missing_images = distinct(without_photo.into_iter());
+    let scores = rows.into_iter().zip(&set.metrics).map(|(rows, metric)| {
+        let correct = rows.iter().filter(|row| row.margin > 0.0).count();
+        SubsetScore {
+            report: SubsetReport {
+                name: set.name.clone(),
+                metric: (!metric.name.is_empty()).then(|| metric.name.clone()),
+                accuracy: (!rows.is_empty()).then(|| correct as f64 / rows.len() as f64),
+                interval: None,
+                rows: rows.len(),
+                correct,
+                ties: rows.iter().filter(|row| row.margin == 0.0).count(),
+                missing,
+                skipped: skipped.len(),
+            },
+            rows,
+            skipped: skipped.clone(),
+            missing_images: missing_images.clone(),
+        }
+    });
+    Ok(scores.collect())
+}
+
+fn similarity_of(
+    set: &TrialSet,
+    trial: &Trial,
+    similarity: Similarity,
+    embeddings: PairEmbeddings<'_>,
+) -> Result<f32, EvaluateError> {
+    let text_row = |place: usize| {
+        let text = trial.texts.get(place).map_or("", String::as_str);
+        let row = embeddings.text_rows.get(text).copied();
+        let row = row.ok_or_else(|| EvaluateError::TextNotEncoded {
+            subset: set.name.clone(),
+            row: trial.id.clone(),
+            text: text.to_owned(),
+        })?;
+        check_index("text", text, row, embeddings.texts.len())?;
+        Ok(row)
+    };
+    match similarity {
+        Similarity::Photo(photo, text) => {
+            let name = trial.images.get(photo).map_or("", String::as_str);
+            let missing = || EvaluateError::Index {
+                what: "image",
+                at: name.to_owned(),
+                row: photo,
+                rows: trial.images.len(),
+            };
+            let row = *embeddings.image_rows.get(name).ok_or_else(missing)?;
+            check_index("image", name, row, embeddings.images.len())?;
+            Ok(embeddings
+                .images
+                .dot(row, embeddings.texts, text_row(text)?))
+        }
+        Similarity::Texts(one, other) => {
+            let (one, other) = (text_row(one)?, text_row(other)?);
+            Ok(embeddings.texts.dot(one, embeddings.texts, other))
+        }
+    }
+}
+
+fn check_index(what: &'static str, at: &str, row: usize, rows: usize) -> Result<(), EvaluateError> {
+    if row < rows {
+        return Ok(());
+    }
+    Err(EvaluateError::Index {
+        what,
+        at: at.to_owned(),
+        row,
+        rows,
+    })
+}
+
+/// How often a trial is right if `value` gives the similarities and those within `tie` of one another are put into a random order.
+pub(super) fn credit(
+    comparisons: &[Comparison],
+    value: impl Fn(Similarity) -> f64,
+    tie: f64,
+) -> f64 {
+    let mut named: Vec<Similarity> = Vec::new();
+    for comparison in comparisons {
+        for similarity in [comparison.over, comparison.under] {
+            if !named.contains(&similarity) {
+                named.push(similarity);
+            }
+        }
+    }
+    let place = |similarity: Similarity| named.iter().position(|found| *found == similarity);
+    let values: Vec<f64> = named.iter().map(|similarity| value(*similarity)).collect();
+    let compared: Vec<(usize, usize)> = comparisons
+        .iter()
+        .filter_map(|found| Some((place(found.over)?, place(found.under)?)))
+        .collect();
+    let is_tied = |(over, under): &(usize, usize)| (values[*over] - values[*under]).abs() <= tie;
+    if compared
+        .iter()
+        .any(|pair| !is_tied(pair) && values[pair.0] < values[pair.1])
+    {
+        return 0.0;
+    }
+    let open: Vec<(usize, usize)> = compared.into_iter().filter(is_tied).collect();
+    if open.is_empty() {
+        return 1.0;
+    }
+    // The greatest of so many equals.
+    let first = open[0].0;
+    if open.iter().all(|(over, _)| *over == first) {
+        return 1.0 / (open.len() + 1) as f64;
+    }
+    let (mut right, mut all) = (0_u32, 0_u32);
+    permutations(&mut (0..named.len()).collect::<Vec<_>>(), 0, &mut |ranks| {
+        all += 1;
+        right += u32::from(
+            open.iter()
+                .all(|(over, under)| ranks[*over] > ranks[*under]),
+        );
+    });
+    f64::from(right) / f64::from(all)
+}
+
+/// Every order of the items from `from` on.
+fn permutations(items: &mut Vec<usize>, from: usize, found: &mut impl FnMut(&[usize])) {
+    if from == items.len() {
+        return found(items);
+    }
+    for other in from..items.len() {
+        items.swap(from, other);
+        permutations(items, from + 1, found);
+        items.swap(from, other);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn photo(over: (usize, usize), under: (usize, usize)) -> Comparison {
+        Comparison {
+            over: Similarity::Photo(over.0, over.1),
+            under: Similarity::Photo(under.0, under.1),
+        }
+    }
+
+    #[test]
+    fn credit_without_knowledge_is_chance() {
+        let own = [((0, 0), (0, 1)), ((1, 1), (1, 0))].map(|(a, b)| photo(a, b));
+        let other = [((0, 0), (1, 0)), ((1, 1), (0, 1))].map(|(a, b)| photo(a, b));
+        let group: Vec<Comparison> = own.into_iter().chain(other).collect();
+        let options = Metric::first_of("", 4).comparisons;
+        let both = [photo((0, 0), (0, 2)), photo((0, 1), (0, 2))];
+        for (comparisons, chance) in [
+            (&own[..1], 1.0 / 2.0),
+            (&own[..], 1.0 / 4.0),
+            (&other[..], 1.0 / 4.0),
+            // The published chance of Winoground's group score.
+            (&group[..], 1.0 / 6.0),
+            (&options[..], 1.0 / 5.0),
+            (&both[..], 1.0 / 3.0),
+        ] {
+            let found = credit(comparisons, |_| 0.0, 0.0);
+            assert!((found - chance).abs() < 1e-12, "{found} {chance}");
+        }
+    }
+
+    #[test]
+    fn credit_of_what_is_known_is_all_or_nothing_and_ties_are_shared() {
+        let options = Metric::first_of("", 3).comparisons;
+        let of = |values: [f64; 4]| {
+            let value = |similarity| match similarity {
+                Similarity::Photo(_, text) => values[text],
+                Similarity::Texts(..) => f64::NAN,
+            };
+            credit(&options, value, 1e-9)
+        };
+        assert_eq!(of([2.0, 1.0, 0.0, 1.0]), 1.0);
+        assert_eq!(of([2.0, 1.0, 3.0, 2.0]), 0.0);
+        assert_eq!(of([2.0, 1.0, 2.0 + 1e-12, 1.0]), 0.5);
+        assert!((of([2.0, 2.0, 2.0, 1.0]) - 1.0 / 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn questions_without_an_answer_are_found() {
+        let set = |metric: Metric| TrialSet {
+            name: String::new(),
+            metrics: vec![metric],
+            trials: Vec::new(),
+        };
+        let trial = |texts: &[&str]| Trial {
+            id: "1".to_owned(),
+            images: vec!["a.jpg".to_owned()],
+            texts: texts.iter().map(ToString::to_string).collect(),
+        };
+        let pair = set(Metric::first_of("", 1));
+        assert!(pair.is_empty_question(&trial(&["a", "a"])));
+        assert!(pair.is_empty_question(&trial(&["a"])));
+        assert!(!pair.is_empty_question(&trial(&["a", "b"])));
+        let texts = set(Metric {
+            name: "TOT".to_owned(),
+            comparisons: vec![Comparison {
+                over: Similarity::Texts(0, 1),
+                under: Similarity::Texts(0, 2),
+            }],
+        });
+        assert!(texts.is_empty_question(&trial(&["a", "a", "b"])));
+        assert!(texts.is_empty_question(&trial(&["a", "b", "b"])));
+        assert!(!texts.is_empty_question(&trial(&["a", "b", "c"])));
+    }
+}
