@@ -349,3 +349,74 @@ fn pairs_of_ones_own_are_a_suite_and_bad_files_are_named() {
     assert_eq!(found["unreadable"][0][0], "000000000003.png");
     assert_eq!(found["missing_images"], json!(["000000000003.png"]));
 }
+
+#[test]
+fn models_are_put_side_by_side_and_a_page_shows_rows_with_their_pictures() {
+    let place = Place::new();
+    let other = golden("tiny-clip/open_clip");
+    let (data, images, page) = (file("cola.json"), file("images"), place.out("page.html"));
+    let more = [
+        "--model",
+        path(&other),
+        "--data",
+        &data,
+        "--images",
+        &images,
+    ];
+    let found = report(
+        &place,
+        "cola",
+        &[&more[..], &["--html", path(&page)]].concat(),
+    );
+    let models = found["models"].as_array().unwrap();
+    assert_eq!(models.len(), 2);
+    // The same model in another layout.
+    assert_eq!(models[0]["macro_mean"], models[1]["macro_mean"]);
+    assert_eq!(
+        found["differences"],
+        json!([{"macro_mean": 0.0, "interval": [0.0, 0.0]}])
+    );
+    let html = fs::read_to_string(&page).unwrap();
+    assert!(
+        html.contains("Side by side") && html.contains("What went worst"),
+        "{html}"
+    );
+    // Four rows, best and worst, of two photos, of two models.
+    assert_eq!(
+        html.matches("data:image/jpeg;base64,").count(),
+        4 * 2 * 2 * 2
+    );
+    assert!(!html.contains("<script") && !html.contains("http:"));
+    let text = {
+        let output = Command::new(env!("CARGO_BIN_EXE_clove"))
+            .args([
+                "eval",
+                "--model",
+                &place.model,
+                "--device",
+                "cpu",
+                "--suite",
+                "cola",
+            ])
+            .args(more)
+            .env("CLOVE_CACHE", place.out("cache"))
+            .output()
+            .unwrap();
+        text(&output.stdout)
+    };
+    assert!(
+        text.contains("side by side") && text.contains("+0.0 points over model 1"),
+        "{text}"
+    );
+    let (data, page) = (file("classes"), place.out("classes.html"));
+    report(
+        &place,
+        "zero-shot",
+        &["--data", &data, "--html", path(&page)],
+    );
+    let html = fs::read_to_string(&page).unwrap();
+    assert!(
+        html.contains("tall triangle") && html.contains("chance"),
+        "{html}"
+    );
+}

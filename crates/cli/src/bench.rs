@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clove::evaluate::{
-    Embeddings, PairEmbeddings, Report, RetrievalReport, RowsBySubset, TrainingCaption, TrialSet,
-    ZeroShotReport, add_intervals, class_embeddings, classify, evaluate_trials, photos_of, prompts,
-    retrieval, row_index, texts_of,
+    Comparison, Embeddings, PairEmbeddings, Report, RetrievalReport, RowsBySubset, Similarity,
+    TrainingCaption, TrialSet, ZeroShotReport, add_intervals, class_embeddings, classify,
+    evaluate_trials, photos_of, prompts, retrieval, row_index, texts_of,
 };
 use clove::lab::{SceneSuite, Sizes};
 use clove::score::Scorer;
@@ -23,6 +23,7 @@ use serde::Serialize;
 
 use crate::args::Suite;
 use crate::embeddings::{EmbeddedPhotos, Photo, Store};
+use crate::negatives::counted;
 use crate::output;
 
 /// Endings of photos that a benchmark names without one.
@@ -63,6 +64,21 @@ enum Tests {
         set: ClassSet,
         templates: Vec<String>,
     },
+}
+
+/// A row of trials as people see it.
+pub struct Example<'a> {
+    pub photos: Vec<&'a Photo>,
+    pub texts: &'a [String],
+    right: &'a [Comparison],
+}
+
+impl Example<'_> {
+    /// Whether a text is right for no photo.
+    pub fn is_negative(&self, text: usize) -> bool {
+        let is_of = |similarity| matches!(similarity, Similarity::Photo(_, of) if of == text);
+        !self.right.iter().any(|found| is_of(found.over))
+    }
 }
 
 /// What a model got.
@@ -179,11 +195,8 @@ impl Bench {
                 let names = files.class_names.map(texts).transpose()?;
                 let templates = files.templates.map(texts).transpose()?;
                 let set = ClassSet::open(data()?, names.as_deref(), &cache)?;
-                let mut notes = vec![format!(
-                    "{} photos of {} classes",
-                    set.photos.len(),
-                    set.classes.len()
-                )];
+                let photos = counted(set.photos.len() as u64, "photo");
+                let mut notes = vec![format!("{photos} of {} classes", set.classes.len())];
                 notes.extend(set.skipped.first().map(|(place, why)| {
                     let skipped = set.skipped.len();
                     format!("{skipped} photos are left out, the first {place}: {why}")
@@ -203,6 +216,31 @@ impl Bench {
     /// Its name.
     pub fn suite(&self) -> &'static str {
         self.suite
+    }
+
+    /// A row of trials with its photos, by its set's name (with the metric's) and its key.
+    pub fn example(&self, set: &str, id: &str) -> Option<Example<'_>> {
+        let Tests::Trials { sets, photos } = &self.tests else {
+            return None;
+        };
+        let is_it = |found: &&TrialSet| {
+            let rest = set.strip_prefix(found.name.as_str());
+            rest.is_some_and(|rest| {
+                let mut metrics = found.metrics.iter();
+                metrics.any(|metric| rest.trim_start() == metric.name)
+            })
+        };
+        let found = sets.iter().find(is_it)?;
+        let trial = found.trials.iter().find(|trial| trial.id == id)?;
+        let photo = |name: &String| photos.iter().find(|photo| photo.name == *name);
+        Some(Example {
+            photos: trial.images.iter().filter_map(photo).collect(),
+            texts: &trial.texts,
+            right: found
+                .metrics
+                .first()
+                .map_or(&[], |metric| &metric.comparisons),
+        })
     }
 
     /// Scores a model, with embeddings that are there or are made.

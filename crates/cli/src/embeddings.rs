@@ -15,7 +15,7 @@ use clove_data::fetch::cache_dir;
 use clove_data::sets::ImagePlace;
 use rayon::prelude::*;
 
-use crate::output;
+use crate::{output, photos};
 
 /// Bytes of a key, and of the check of a record.
 const KEY: usize = 32;
@@ -254,7 +254,17 @@ impl Photo {
         *hasher.finalize().as_bytes()
     }
 
+    /// A small picture of what's meant, as a data URL.
+    pub fn thumbnail(&self) -> Result<String> {
+        photos::thumbnail(&self.decode(&self.place.read()?)?)
+    }
+
     fn pixels(&self, bytes: &[u8], preprocess: &Preprocess) -> Result<Vec<f32>> {
+        let image = self.decode(bytes)?;
+        Ok(preprocess.normalise(&preprocess.pixels(&image)?))
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<RgbImage> {
         let mut image = decode(bytes, &DecodeLimits::default())?;
         if let Some(part) = self.part {
             anyhow::ensure!(
@@ -267,7 +277,7 @@ impl Photo {
                 *image.get_pixel(part.x + x, part.y + y)
             });
         }
-        Ok(preprocess.normalise(&preprocess.pixels(&image)?))
+        Ok(image)
     }
 }
 

@@ -10,6 +10,7 @@ mod interrupt;
 mod model;
 mod negatives;
 mod output;
+mod page;
 mod parallel;
 mod photos;
 mod progress;

@@ -14,12 +14,13 @@ use super::Device;
                   clove eval --model clip-vit-base-patch32 --suite sugar-crepe --data sugar-crepe/data --images val2017 --out report.json\n  \
                   clove eval --model clip-vit-base-patch32 --suite retrieval --data dataset_flickr8k.json --images Flicker8k_Dataset --split test\n  \
                   clove eval --model clip-vit-base-patch32 --suite zero-shot --data cifar100.tar \\\n    \
-                  --templates en_zeroshot_classification_templates.json#cifar100"
+                  --templates en_zeroshot_classification_templates.json#cifar100\n  \
+                  clove eval --model clip-vit-base-patch32 --model my-run/patched --suite cola --data cola.json --images vg --html cola.html"
 )]
 pub struct Eval {
-    /// The model's directory
-    #[arg(long, value_name = "DIR")]
-    pub model: PathBuf,
+    /// The model's directory; several are put side by side
+    #[arg(long, value_name = "DIR", required = true)]
+    pub model: Vec<PathBuf>,
     /// The benchmark
     #[arg(long, value_enum)]
     pub suite: Suite,
@@ -45,6 +46,9 @@ pub struct Eval {
     /// The report to write, as JSON
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// The page to write: figures beside those of blind rules, and the rows that went best and worst with their pictures
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// The outcome of each row to write, a JSON object a line
     #[arg(long, value_name = "FILE")]
     pub rows: Option<PathBuf>,

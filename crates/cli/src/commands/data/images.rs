@@ -3,25 +3,19 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use clove::preprocess::{DecodeLimits, RgbImage, decode};
+use clove::preprocess::{DecodeLimits, decode};
 use clove_data::sets::{ImagePlace, ImageTextSet};
-use image::codecs::jpeg::JpegEncoder;
-use image::imageops;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::spread::Spread;
 use crate::interrupt::Interrupt;
 use crate::output;
+use crate::photos::thumbnail;
 use crate::progress::Progress;
 
 /// The smallest images that are named.
 const SMALLEST: usize = 5;
-
-/// The longer side of a picture on the page: twice what it takes there, for sharp screens.
-const THUMBNAIL: u32 = 400;
 
 /// Lower ends of the groups that shorter sides are counted in: sizes that CLIP models are trained at are among them.
 const SIDES: [u32; 7] = [0, 64, 128, 224, 336, 512, 1_024];
@@ -145,28 +139,4 @@ fn look(place: &ImagePlace, is_shown: bool) -> Result<Looked> {
         format,
         thumbnail: is_shown.then(|| thumbnail(&image)).transpose()?,
     })
-}
-
-/// A small JPEG as a data URL.
-fn thumbnail(image: &RgbImage) -> Result<String> {
-    let longer = image.width().max(image.height());
-    let shrunk = |side: u32| {
-        let shrunk = u64::from(side) * u64::from(THUMBNAIL) / u64::from(longer.max(1));
-        (shrunk as u32).max(1)
-    };
-    let small;
-    let image = if longer > THUMBNAIL {
-        small = imageops::thumbnail(image, shrunk(image.width()), shrunk(image.height()));
-        &small
-    } else {
-        image
-    };
-    let mut jpeg = Vec::new();
-    JpegEncoder::new_with_quality(&mut jpeg, 80)
-        .encode_image(image)
-        .context("can't make a small picture")?;
-    Ok(format!(
-        "data:image/jpeg;base64,{}",
-        BASE64_STANDARD.encode(jpeg)
-    ))
 }

@@ -1,116 +1,16 @@
-//! `clove eval`: a model on a benchmark, with the blind baselines beside it.
+//! Reports as people read them on a terminal.
 
-use std::time::Instant;
-
-use anyhow::Result;
-use clove::evaluate::{Recall, Report, RowsBySubset, ScoredRow, ZeroShotReport};
-use clove::score::Scorer;
-use clove_data::captions;
-use clove_scenes::Split;
+use clove::evaluate::{Difference, Recall, Report, ZeroShotReport};
 use indicatif::HumanCount;
-use serde::Serialize;
 
-use crate::args::{Eval, Suite};
-use crate::bench::{Bench, Chance, Figures, Files, Outcome};
-use crate::embeddings::Store;
-use crate::{model, output, tensors};
+use crate::bench::{Chance, Figures, Outcome};
+use crate::output;
 
 /// Photos that can't be read, and classes, that a table names.
 const NAMED: usize = 5;
 
-/// What `--json` prints and `--out` writes.
-#[derive(Serialize)]
-struct Evaluation<'a> {
-    #[serde(flatten)]
-    figures: &'a Figures,
-    model: String,
-    device: String,
-    /// What of the benchmark's files isn't counted.
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    notes: &'a [String],
-    /// Photos that are there and can't be read, with the reasons.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    unreadable: &'a [(String, String)],
-    /// Photos and texts that were embedded now, and that were known.
-    embedded: usize,
-    known: usize,
-    seconds: f64,
-}
-
-/// A line of `--rows`.
-#[derive(Serialize)]
-struct Line<'a> {
-    set: &'a str,
-    #[serde(flatten)]
-    row: &'a ScoredRow,
-}
-
-pub fn run(args: &Eval) -> Result<()> {
-    let files = Files {
-        data: args.data.as_deref(),
-        images: args.images.as_deref(),
-        splits: &args.split,
-        class_names: args.class_names.as_deref(),
-        templates: args.templates.as_deref(),
-    };
-    let mut bench = Bench::open(args.suite, files, Split::Test)?;
-    bench.captions = args
-        .captions
-        .as_deref()
-        .map(captions::read_training_captions)
-        .transpose()?;
-    let source = model::open(&args.model)?;
-    let device = model::open_device(args.device.device)?;
-    let scorer = pollster::block_on(Scorer::load(&source, &device.device))?;
-    model::note_defaults(&source);
-    // Scenes are drawn, and embedded as they are.
-    let mut store = if args.no_cache || args.suite == Suite::Scenes {
-        Store::forgetful(source.config().embed_dim)
-    } else {
-        Store::open(&source, &device.description)?
-    };
-    let began = Instant::now();
-    let outcome = bench.score(&scorer, &mut store)?;
-    let evaluation = Evaluation {
-        figures: &outcome.figures,
-        model: args.model.display().to_string(),
-        device: device.description,
-        notes: &bench.notes,
-        unreadable: &outcome.unreadable,
-        embedded: store.made,
-        known: store.found,
-        seconds: began.elapsed().as_secs_f64(),
-    };
-    if let Some(out) = &args.out {
-        let mut text = serde_json::to_string_pretty(&evaluation)?;
-        text.push('\n');
-        tensors::write_text(out, &text)?;
-        output::note(&format!("{}: report", out.display()));
-    }
-    if let Some(out) = &args.rows {
-        tensors::write_text(out, &lines(&outcome.rows)?)?;
-        output::note(&format!("{}: the outcome of each row", out.display()));
-    }
-    if args.json {
-        output::print_json(&evaluation)
-    } else {
-        output::print(&words(&outcome, &bench.notes))
-    }
-}
-
-fn lines(rows: &RowsBySubset) -> Result<String> {
-    let mut text = String::new();
-    for (set, rows) in rows {
-        for row in rows {
-            text.push_str(&serde_json::to_string(&Line { set, row })?);
-            text.push('\n');
-        }
-    }
-    Ok(text)
-}
-
 /// The report as people read it.
-fn words(outcome: &Outcome, notes: &[String]) -> String {
+pub fn words(outcome: &Outcome, notes: &[String]) -> String {
     let mut lines = vec![match &outcome.figures {
         Figures::Trials(report) => table(report),
         Figures::Retrieval {
@@ -148,7 +48,7 @@ fn words(outcome: &Outcome, notes: &[String]) -> String {
     lines.join("\n")
 }
 
-fn percent(share: Option<f64>) -> String {
+pub fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}", 100.0 * share))
 }
 
@@ -294,14 +194,14 @@ fn table(report: &Report) -> String {
     lines.join("\n")
 }
 
-fn spread(interval: Option<[f64; 2]>) -> String {
+pub fn spread(interval: Option<[f64; 2]>) -> String {
     interval.map_or_else(String::new, |[low, high]| {
         format!("{:.1} to {:.1}", 100.0 * low, 100.0 * high)
     })
 }
 
 /// A baseline's name as it fits over a column.
-fn short(baseline: &str) -> String {
+pub fn short(baseline: &str) -> String {
     baseline
         .replace("shorter caption (words)", "fewer words")
         .replace("shorter caption (characters)", "fewer letters")
@@ -310,4 +210,68 @@ fn short(baseline: &str) -> String {
         .replace("bigram model (mean log p)", "bigram mean")
         .replace("text tower, mean photo", "mean photo")
         .replace("text tower, other photos", "other photos")
+}
+
+/// Several models' figures in columns, and how each differs from the first.
+pub fn side_by_side(models: &[(&str, &Outcome)], differences: &[Option<Difference>]) -> String {
+    let mut header = vec!["side by side".to_owned()];
+    header.extend((1..=models.len()).map(|number| format!("model {number}")));
+    let mut rows = vec![header];
+    let columns: Vec<Vec<(String, Option<f64>)>> = models
+        .iter()
+        .map(|(_, outcome)| figures(&outcome.figures))
+        .collect();
+    for (number, (name, _)) in columns.iter().flatten().take(columns[0].len()).enumerate() {
+        let values = columns.iter().map(|column| column.get(number));
+        let values = values.map(|value| percent(value.and_then(|(_, share)| *share)));
+        rows.push(std::iter::once(name.clone()).chain(values).collect());
+    }
+    let mut lines = vec![output::table(&rows)];
+    for (number, (name, _)) in (1..).zip(models) {
+        let found = (number > 1).then(|| differences.get(number - 2)).flatten();
+        let differs = match found {
+            Some(Some(found)) => format!(
+                ": {:+.1} points over model 1 in the mean of subsets, 95 % from {:+.1} to {:+.1}",
+                100.0 * found.macro_mean,
+                100.0 * found.interval[0],
+                100.0 * found.interval[1]
+            ),
+            _ => String::new(),
+        };
+        lines.push(format!("model {number}: {name}{differs}"));
+    }
+    lines.join("\n")
+}
+
+/// The figures of a report by their names.
+pub fn figures(figures: &Figures) -> Vec<(String, Option<f64>)> {
+    match figures {
+        Figures::Trials(report) => {
+            let subsets = report.subsets.iter();
+            let mut found: Vec<(String, Option<f64>)> = subsets
+                .map(|subset| (subset.title(), subset.accuracy))
+                .collect();
+            found.push(("mean of subsets".to_owned(), report.macro_mean));
+            found.push(("mean of rows".to_owned(), report.weighted_mean));
+            found
+        }
+        Figures::Retrieval { report, .. } => {
+            let both = [
+                ("image to text", &report.image_to_text),
+                ("text to image", &report.text_to_image),
+            ];
+            let at = |name: &str, recall: &Recall| {
+                [(1, recall.at_1), (5, recall.at_5), (10, recall.at_10)]
+                    .map(|(k, share)| (format!("{name} R@{k}"), share))
+            };
+            both.into_iter()
+                .flat_map(|(name, recall)| at(name, recall))
+                .collect()
+        }
+        Figures::ZeroShot { report, .. } => vec![
+            ("top-1".to_owned(), report.top1),
+            ("top-5".to_owned(), report.top5),
+            ("mean of classes".to_owned(), report.mean_per_class),
+        ],
+    }
 }
