@@ -420,3 +420,90 @@ fn models_are_put_side_by_side_and_a_page_shows_rows_with_their_pictures() {
         "{html}"
     );
 }
+
+#[test]
+fn an_alpha_is_chosen_on_one_suite_and_measured_on_another() {
+    let place = Place::new();
+    let (data, images, out) = (file("karpathy.json"), file("images"), place.out("patched"));
+    let (cola, other) = (
+        file("cola.json"),
+        path(&golden("tiny-clip/open_clip")).to_owned(),
+    );
+    let table = super::succeed(&[
+        "patch",
+        "--pretrained",
+        &place.model,
+        "--finetuned",
+        &place.model,
+        "--sweep",
+        "0:1:0.5",
+        "--select",
+        "retrieval",
+        "--data",
+        &data,
+        "--images",
+        &images,
+        "--beside",
+        "cola",
+        "--beside-data",
+        &cola,
+        "--beside-images",
+        &images,
+        "--out",
+        path(&out),
+        "--device",
+        "cpu",
+    ]);
+    assert!(table.contains("chosen on retrieval"), "{table}");
+    assert!(table.contains("cola had no say in it"), "{table}");
+    let sweep = fs::read_to_string(out.join("sweep.json")).unwrap();
+    let sweep: Value = serde_json::from_str(&sweep).unwrap();
+    let cola = report(&place, "cola", &["--data", &cola, "--images", &images]);
+    let points = sweep["points"].as_array().unwrap();
+    assert_eq!(points.len(), 3);
+    // Both ends are one model.
+    for point in points {
+        assert_eq!(point["beside"], cola["macro_mean"]);
+        assert_eq!(point["composition"], points[0]["composition"]);
+    }
+}
+
+#[test]
+fn an_embedding_that_is_no_number_is_named_and_not_scored() {
+    let place = Place::new();
+    let dir = place.out("spoilt");
+    fs::create_dir(&dir).unwrap();
+    for file in fs::read_dir(golden("tiny-clip/hf")).unwrap() {
+        let file = file.unwrap().path();
+        fs::copy(&file, dir.join(file.file_name().unwrap())).unwrap();
+    }
+    let weights = dir.join("model.safetensors");
+    let mut bytes = fs::read(&weights).unwrap();
+    let whole = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let tensor = whole.tensor("visual_projection.weight").unwrap();
+    let at = tensor.data().as_ptr() as usize - bytes.as_ptr() as usize;
+    // Not a number, in f16.
+    bytes[at..at + 2].copy_from_slice(&0x7e00_u16.to_le_bytes());
+    fs::write(&weights, bytes).unwrap();
+    let (data, images) = (file("cola.json"), file("images"));
+    let output = Command::new(env!("CARGO_BIN_EXE_clove"))
+        .args([
+            "eval",
+            "--model",
+            path(&dir),
+            "--device",
+            "cpu",
+            "--suite",
+            "cola",
+        ])
+        .args(["--data", &data, "--images", &images, "--no-cache"])
+        .output()
+        .unwrap();
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("000000000000.png") && stderr.contains("not finite"),
+        "{stderr}"
+    );
+    assert!(output.stdout.is_empty());
+}

@@ -326,7 +326,10 @@ pub enum CaptionFormat {
     after_help = "theta = (1 - alpha) * pretrained + alpha * finetuned, over every tensor. The CLoVe paper uses 0.6; choose alpha on \
                   held-out data, not on the benchmark that you report.\n\n\
                   Examples:\n  clove patch --pretrained clip-vit-base-patch32 --finetuned my-run --alpha 0.6 --out patched\n  \
-                  clove patch --pretrained clove-lab/models/pretrained --finetuned clove-lab/models/clove \\\n    --sweep 0:1:0.1 --select scenes --out patched"
+                  clove patch --pretrained clove-lab/models/pretrained --finetuned clove-lab/models/clove \\\n    --sweep 0:1:0.1 --select scenes --out patched\n  \
+                  clove patch --pretrained clip-vit-base-patch32 --finetuned my-run/model --sweep 0:1:0.05 \\\n    \
+                  --select retrieval --data held-out.jsonl --beside sugar-crepe --beside-data sugar-crepe/data --beside-images val2017 \\\n    \
+                  --out patched"
 )]
 pub struct Patch {
     /// The pretrained model's directory
@@ -341,8 +344,9 @@ pub struct Patch {
     /// Try these alphas and take the best, for example 0:1:0.05
     #[arg(long, value_name = "FROM:TO:STEP", value_parser = sweep, conflicts_with = "alpha", requires = "select")]
     pub sweep: Option<Alphas>,
-    /// The suite that --sweep chooses by. scenes takes the best composition among the alphas that lose at most a point of
-    /// recognition; the others have no test of recognition, and take the best accuracy
+    /// The suite that --sweep chooses by: held-out data, not the benchmark that you report. scenes takes the best composition among
+    /// the alphas that lose at most a point of recognition; the others have no test of recognition, and take the best accuracy, of
+    /// retrieval the best mean of both R@1
     #[arg(
         long,
         value_name = "SUITE",
@@ -358,6 +362,15 @@ pub struct Patch {
     /// The directory of the suite's photos; scenes have none
     #[arg(long, value_name = "DIR", requires = "select")]
     pub images: Option<PathBuf>,
+    /// A suite that is measured at each alpha too, and has no say in the choice
+    #[arg(long, value_name = "SUITE", value_enum, requires = "sweep")]
+    pub beside: Option<Suite>,
+    /// The files of the suite beside
+    #[arg(long, value_name = "PATH", requires = "beside")]
+    pub beside_data: Option<PathBuf>,
+    /// The directory of the photos of the suite beside
+    #[arg(long, value_name = "DIR", requires = "beside")]
+    pub beside_images: Option<PathBuf>,
     /// The directory to write the patched model to; with --sweep also sweep.json, the figures of every alpha
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::{shell, web};
 
 /// The benchmarks that there are: [`WEB`], and the others in tests/benches.
-const NAMES: [&str; 5] = ["data", "kernels", "model", "negatives", WEB];
+const NAMES: [&str; 6] = ["data", "evaluate", "kernels", "model", "negatives", WEB];
 
 /// The browser program, in Chromium: tests/browser/bench.
 const WEB: &str = "web";

@@ -55,6 +55,9 @@ pub fn run(args: &Patch) -> Result<()> {
 #[derive(Serialize)]
 struct Sweep {
     suite: String,
+    /// The suite that had no say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beside: Option<String>,
     rule: &'static str,
     chosen: f64,
     points: Vec<Point>,
@@ -67,6 +70,9 @@ struct Point {
     composition: Option<f64>,
     /// Zero-shot, 0 to 1; none where the suite doesn't test it.
     recognition: Option<f64>,
+    /// Of the suite beside, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beside: Option<f64>,
 }
 
 fn sweep(
@@ -83,10 +89,19 @@ fn sweep(
         ..Files::default()
     };
     let bench = Bench::open(suite, files, Split::Validation)?;
+    let files = Files {
+        data: args.beside_data.as_deref(),
+        images: args.beside_images.as_deref(),
+        ..Files::default()
+    };
+    let beside = args
+        .beside
+        .map(|suite| Bench::open(suite, files, Split::Test));
+    let beside = beside.transpose().context("--beside")?;
     let device = model::open_device(args.device.device)?;
     model::note_defaults(pretrained);
     let mut pair = Pair::open(pretrained, finetuned)?;
-    let mut score = |alpha: f64| -> Result<Figures> {
+    let mut score = |alpha: f64| -> Result<(Figures, Option<f64>)> {
         let scorer = pollster::block_on(Scorer::build(
             pretrained,
             &mut pair.at(alpha)?,
@@ -94,38 +109,50 @@ fn sweep(
         ))?;
         // Each alpha is another model, whose embeddings nobody asks for again.
         let mut store = Store::forgetful(pretrained.config().embed_dim);
+        let place = || format!("at alpha {alpha}");
         let report = bench
             .score(&scorer, &mut store)
-            .with_context(|| format!("at alpha {alpha}"))?
+            .with_context(place)?
             .figures;
+        let other = beside
+            .as_ref()
+            .map(|bench| bench.score(&scorer, &mut store));
+        let other = other.transpose().with_context(place)?;
+        let other = other.and_then(|outcome| outcome.figures.accuracy());
         let percent = |share: Option<f64>| share.map_or(f64::NAN, |share| 100.0 * share);
         output::note(&format!(
-            "alpha {alpha}: {:.1} %{}",
+            "alpha {alpha}: {:.1} %{}{}",
             percent(report.accuracy()),
             report
                 .recognition()
                 .map_or_else(String::new, |found| format!(
                     ", recognition {:.1} %",
                     100.0 * found
-                ))
+                )),
+            beside.as_ref().map_or_else(String::new, |bench| format!(
+                "; {} {:.1} %",
+                bench.suite(),
+                percent(other)
+            ))
         ));
-        Ok(report)
+        Ok((report, other))
     };
     let mut reports = Vec::with_capacity(alphas.0.len());
     for alpha in &alphas.0 {
-        reports.push((*alpha, score(*alpha)?));
+        let (report, beside) = score(*alpha)?;
+        reports.push((*alpha, report, beside));
     }
     let tests_recognition = reports
         .iter()
-        .any(|(_, report)| report.recognition().is_some());
+        .any(|(_, report, _)| report.recognition().is_some());
     let (chosen, rule) = if tests_recognition {
         // The rule compares with the pretrained model, whether it's in the sweep or not.
-        let mut points = vec![of(0.0, &score(0.0)?)];
-        points.extend(reports.iter().map(|(alpha, report)| of(*alpha, report)));
+        let mut points = vec![of(0.0, &score(0.0)?.0)];
+        points.extend(reports.iter().map(|(alpha, report, _)| of(*alpha, report)));
         (lab::choose_alpha(&points), RULE)
     } else {
         let mut best = (alphas.0[0], f64::NEG_INFINITY);
-        for (alpha, report) in &reports {
+        for (alpha, report, _) in &reports {
             let accuracy = report.accuracy().unwrap_or(f64::NEG_INFINITY);
             if accuracy > best.1 {
                 best = (*alpha, accuracy);
@@ -138,14 +165,16 @@ fn sweep(
     };
     Ok(Sweep {
         suite: bench.suite().to_owned(),
+        beside: beside.map(|bench| bench.suite().to_owned()),
         rule,
         chosen,
         points: reports
             .into_iter()
-            .map(|(alpha, report)| Point {
+            .map(|(alpha, report, beside)| Point {
                 alpha,
                 composition: report.accuracy(),
                 recognition: report.recognition(),
+                beside,
             })
             .collect(),
     })
@@ -167,23 +196,31 @@ fn table(sweep: &Sweep) -> String {
     let percent = |share: Option<f64>| {
         share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}", 100.0 * share))
     };
-    let mut rows = vec![
-        ["alpha", "composition", "recognition", ""]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+    let mut header = ["alpha", "composition", "recognition"]
+        .map(str::to_owned)
+        .to_vec();
+    header.extend(sweep.beside.clone());
+    header.push(String::new());
+    let mut rows = vec![header];
     rows.extend(sweep.points.iter().map(|point| {
-        vec![
+        let mut row = vec![
             point.alpha.to_string(),
             percent(point.composition),
             percent(point.recognition),
-            if point.alpha == sweep.chosen {
-                "chosen"
-            } else {
-                ""
-            }
-            .to_owned(),
-        ]
+        ];
+        row.extend(sweep.beside.as_ref().map(|_| percent(point.beside)));
+        let is_chosen = point.alpha == sweep.chosen;
+        row.push(if is_chosen { "chosen" } else { "" }.to_owned());
+        row
     }));
-    format!("{}chosen: {}", output::table(&rows), sweep.rule)
+    let beside = sweep
+        .beside
+        .as_ref()
+        .map_or_else(String::new, |beside| format!("; {beside} had no say in it"));
+    format!(
+        "{}chosen on {}: {}{beside}",
+        output::table(&rows),
+        sweep.suite,
+        sweep.rule
+    )
 }

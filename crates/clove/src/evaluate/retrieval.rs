@@ -7,7 +7,9 @@
 //! Nothing is sorted and the matrix of similarities is never kept: a query's rank is found by counting the wrong candidates
 //! above its best right one, block by block. Blocks of photos can be counted apart and merged, so a caller with threads may share the work.
 
+use std::num::NonZero;
 use std::ops::Range;
+use std::thread;
 
 use serde::{Deserialize, Serialize};
 
@@ -80,7 +82,35 @@ pub fn retrieval(
     captions: &Embeddings,
     image_of: &[usize],
 ) -> Result<RetrievalReport, EvaluateError> {
-    count_ranks(images, captions, image_of, 0..images.len()).map(|ranks| ranks.report())
+    // A browser has one.
+    let threads = if cfg!(target_family = "wasm") {
+        1
+    } else {
+        thread::available_parallelism().map_or(1, NonZero::get)
+    };
+    let part = images.len().div_ceil(threads).max(1);
+    let ranges = (0..images.len()).step_by(part);
+    let ranges: Vec<Range<usize>> = ranges
+        .map(|from| from..(from + part).min(images.len()))
+        .collect();
+    let [first, rest @ ..] = &ranges[..] else {
+        return count_ranks(images, captions, image_of, 0..0).map(|ranks| ranks.report());
+    };
+    let count = |range: &Range<usize>| count_ranks(images, captions, image_of, range.clone());
+    thread::scope(|scope| {
+        let others: Vec<_> = rest
+            .iter()
+            .map(|range| scope.spawn(move || count(range)))
+            .collect();
+        let mut all = count(first)?;
+        for other in others {
+            match other.join() {
+                Ok(ranks) => all.merge(&ranks?)?,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        Ok(all.report())
+    })
 }
 
 /// Counts the ranks over the photos of `range` alone: the ranks of these photos, and for every caption the photos of the
