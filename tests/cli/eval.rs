@@ -425,10 +425,7 @@ fn models_are_put_side_by_side_and_a_page_shows_rows_with_their_pictures() {
 fn an_alpha_is_chosen_on_one_suite_and_measured_on_another() {
     let place = Place::new();
     let (data, images, out) = (file("karpathy.json"), file("images"), place.out("patched"));
-    let (cola, other) = (
-        file("cola.json"),
-        path(&golden("tiny-clip/open_clip")).to_owned(),
-    );
+    let cola = file("cola.json");
     let table = super::succeed(&[
         "patch",
         "--pretrained",
@@ -506,4 +503,53 @@ fn an_embedding_that_is_no_number_is_named_and_not_scored() {
         "{stderr}"
     );
     assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn orders_are_drawn_with_a_seed_and_can_be_kept() {
+    let place = Place::new();
+    let (data, images, kept) = (
+        file("karpathy.json"),
+        file("images"),
+        place.out("orders.json"),
+    );
+    let args = ["--data", &data, "--images", &images, "--split", "test"];
+    let drawn = report(
+        &place,
+        "order",
+        &[&args[..], &["--orders", path(&kept)]].concat(),
+    );
+    assert_eq!(drawn["notes"][0], "orders drawn with seed 0");
+    let rows: Vec<Value> = serde_json::from_str(&fs::read_to_string(&kept).unwrap()).unwrap();
+    assert_eq!(
+        rows.len() as u64,
+        drawn["subsets"][0]["rows"].as_u64().unwrap()
+    );
+    for row in &rows {
+        let options = row["caption_options"].as_array().unwrap();
+        assert!((2..=5).contains(&options.len()), "{row}");
+        let words = |option: &Value| {
+            let mut words: Vec<&str> = option.as_str().unwrap().split(' ').collect();
+            words.sort_unstable();
+            words.join(" ")
+        };
+        for option in &options[1..] {
+            assert_ne!(option, &options[0]);
+            assert_eq!(words(option), words(&options[0]));
+        }
+    }
+    let again = report(
+        &place,
+        "order",
+        &["--data", path(&kept), "--images", &images],
+    );
+    assert_eq!(again["subsets"], drawn["subsets"]);
+    let other = report(
+        &place,
+        "order",
+        &[&args[..], &["--seed", "1", "--orders", path(&kept)]].concat(),
+    );
+    assert_eq!(other["notes"][0], "orders drawn with seed 1");
+    let others: Vec<Value> = serde_json::from_str(&fs::read_to_string(&kept).unwrap()).unwrap();
+    assert_ne!(others, rows);
 }

@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use crate::args::Suite;
 use crate::embeddings::{EmbeddedPhotos, Photo, Store};
-use crate::negatives::counted;
+use crate::negatives::{self, counted};
 use crate::output;
 
 /// Endings of photos that a benchmark names without one.
@@ -40,6 +40,8 @@ pub struct Files<'a> {
     pub splits: &'a [String],
     pub class_names: Option<&'a Path>,
     pub templates: Option<&'a Path>,
+    /// Of what is drawn at random.
+    pub seed: u64,
 }
 
 /// An open benchmark.
@@ -177,17 +179,18 @@ impl Bench {
             Suite::SugarCrepePp => trials(sugar_crepe_pp::read(data()?)?)?,
             Suite::VgRelation => trials(aro::relations(data()?)?)?,
             Suite::VgAttribution => trials(aro::attributes(data()?)?)?,
-            Suite::Order => trials(aro::order(data()?)?)?,
+            Suite::Order if aro::has_options(data()?) => trials(aro::order(data()?)?)?,
+            Suite::Order => {
+                let set = captions(data()?, &files, &cache)?;
+                let generator = negatives::generator()?;
+                trials(aro::orders_of(&set, &generator, files.seed)?)?
+            }
             Suite::SvoProbes => trials(svo_probes::read(data()?)?)?,
             Suite::Cola => trials(cola::read(data()?)?)?,
             Suite::Winoground => trials(winoground::read(data()?)?)?,
             Suite::Own => trials(own::read(data()?, &cache)?)?,
             Suite::Retrieval => {
-                let set = if files.splits.is_empty() {
-                    ImageTextSet::of_file(data()?, files.images, &cache)?
-                } else {
-                    ImageTextSet::coco(data()?, files.images, files.splits)?
-                };
+                let set = captions(data()?, &files, &cache)?;
                 let notes = vec![set.summary()];
                 (Tests::Retrieval(set), notes)
             }
@@ -211,6 +214,14 @@ impl Bench {
             captions: None,
             notes,
         })
+    }
+
+    /// The rows of trials.
+    pub fn sets(&self) -> &[TrialSet] {
+        match &self.tests {
+            Tests::Trials { sets, .. } => sets,
+            _ => &[],
+        }
     }
 
     /// Its name.
@@ -362,7 +373,7 @@ fn about(suite: Suite) -> (&'static str, &'static str) {
         Suite::VgAttribution => ("vg-attribution", "visual_genome_attribution.json"),
         Suite::Order => (
             "order",
-            "a JSON list of objects with image and caption_options",
+            "photos with captions, or a JSON list of objects with image and caption_options",
         ),
         Suite::SvoProbes => ("svo-probes", "svo_probes.csv"),
         Suite::Cola => ("cola", "COLA_multiobjects_matching_benchmark.json"),
@@ -379,6 +390,15 @@ fn texts(path: &Path) -> Result<Vec<String>> {
     Ok(match name.rsplit_once(".json#") {
         Some((file, set)) => zero_shot::read(Path::new(&format!("{file}.json")), set)?,
         None => lines(path)?,
+    })
+}
+
+/// Photos with their captions.
+fn captions(path: &Path, files: &Files<'_>, cache: &Cache<'_>) -> Result<ImageTextSet> {
+    Ok(if files.splits.is_empty() {
+        ImageTextSet::of_file(path, files.images, cache)?
+    } else {
+        ImageTextSet::coco(path, files.images, files.splits)?
     })
 }
 

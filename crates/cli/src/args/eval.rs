@@ -30,7 +30,7 @@ pub struct Eval {
     /// The directory of its photos; rows whose photo isn't there are counted, not scored
     #[arg(long, value_name = "DIR", required_if_eq("suite", "sugar-crepe"))]
     pub images: Option<PathBuf>,
-    /// Of Karpathy's files for retrieval, the splits that are meant; without it all photos
+    /// Of Karpathy's files for retrieval and order, the splits that are meant; without it all photos
     #[arg(long, value_name = "SPLIT")]
     pub split: Vec<String>,
     /// Names of the classes for zero-shot: a text file, a line each, or CLIP_benchmark's en_classnames.json#DATASET
@@ -40,6 +40,12 @@ pub struct Eval {
     /// en_zeroshot_classification_templates.json#DATASET; without it \"a photo of a {c}.\"
     #[arg(long, value_name = "FILE")]
     pub templates: Option<PathBuf>,
+    /// Of orders of words that are drawn
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// The orders that were drawn to write, as --data takes them again
+    #[arg(long, value_name = "FILE")]
+    pub orders: Option<PathBuf>,
     /// Captions that train the blind n-gram model (.txt, .csv, .tsv, .json, .jsonl); those of the benchmark are left out
     #[arg(long, value_name = "FILE")]
     pub captions: Option<PathBuf>,
@@ -74,7 +80,8 @@ pub enum Suite {
     VgRelation,
     /// ARO's attributes. --data visual_genome_attribution.json
     VgAttribution,
-    /// ARO's word orders: a JSON list of {image, caption_options}, the caption first. --data FILE
+    /// ARO's word orders, drawn with --seed of captions (as for retrieval), or read from a JSON list of {image, caption_options}, the
+    /// caption first. --data FILE
     Order,
     /// SVO-Probes (Hendricks and Nematzadeh 2021) by CLoVe's protocol. --data svo_probes.csv; photos are named by their ids
     SvoProbes,

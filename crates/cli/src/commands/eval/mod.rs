@@ -1,6 +1,7 @@
 //! `clove eval`: a model on a benchmark, with the blind baselines beside it.
 
 mod page;
+mod published;
 mod words;
 
 use std::time::Instant;
@@ -10,10 +11,12 @@ use clove::device::OpenDevice;
 use clove::evaluate::{Difference, ScoredRow, difference};
 use clove::score::Scorer;
 use clove::weights::ModelSource;
+use clove_data::benchmarks::aro;
 use clove_data::captions;
 use clove_scenes::Split;
 use serde::Serialize;
 
+use self::published::Table;
 use crate::args::{Eval, Suite};
 use crate::bench::{Bench, Figures, Files, Outcome};
 use crate::embeddings::Store;
@@ -36,6 +39,9 @@ struct Evaluation<'a> {
     embedded: usize,
     known: usize,
     seconds: f64,
+    /// What was published of models of this shape.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    published: Option<&'a Table>,
 }
 
 /// A line of `--rows`.
@@ -56,6 +62,7 @@ struct Tried {
     embedded: usize,
     known: usize,
     seconds: f64,
+    published: Option<Table>,
 }
 
 /// Several models on the same rows.
@@ -73,6 +80,7 @@ pub fn run(args: &Eval) -> Result<()> {
         splits: &args.split,
         class_names: args.class_names.as_deref(),
         templates: args.templates.as_deref(),
+        seed: args.seed,
     };
     let mut bench = Bench::open(args.suite, files, Split::Test)?;
     bench.captions = args
@@ -97,6 +105,7 @@ pub fn run(args: &Eval) -> Result<()> {
         embedded: tried.embedded,
         known: tried.known,
         seconds: tried.seconds,
+        published: tried.published.as_ref(),
     });
     let mut models: Vec<Evaluation<'_>> = evaluations.collect();
     let differences: Vec<Option<Difference>> = tried
@@ -104,14 +113,25 @@ pub fn run(args: &Eval) -> Result<()> {
         .skip(1)
         .map(|other| differs(&tried[0].outcome, &other.outcome))
         .collect();
+    if let Some(out) = &args.orders {
+        let options = serde_json::to_string_pretty(&aro::options(bench.sets()))?;
+        tensors::write_text(out, &(options + "\n"))?;
+        output::note(&format!("{}: the orders", out.display()));
+    }
     if let Some(out) = &args.rows {
         tensors::write_text(out, &lines(&tried)?)?;
         output::note(&format!("{}: the outcome of each row", out.display()));
     }
     if let Some(out) = &args.html {
-        let models: Vec<(&str, &Outcome)> = tried
+        let models: Vec<(&str, &Outcome, Option<&Table>)> = tried
             .iter()
-            .map(|tried| (tried.model.as_str(), &tried.outcome))
+            .map(|tried| {
+                (
+                    tried.model.as_str(),
+                    &tried.outcome,
+                    tried.published.as_ref(),
+                )
+            })
             .collect();
         tensors::write_text(out, &page::page(&bench, &models, &differences))?;
         output::note(&format!("{}: a page", out.display()));
@@ -119,7 +139,10 @@ pub fn run(args: &Eval) -> Result<()> {
     let mut text: Vec<String> = tried
         .iter()
         .map(|tried| {
-            let words = words::words(&tried.outcome, &bench.notes);
+            let mut words = words::words(&tried.outcome, &bench.notes);
+            if let Some(table) = &tried.published {
+                words = format!("{words}\n\n{}", table.words());
+            }
             if args.model.len() == 1 {
                 words
             } else {
@@ -174,6 +197,7 @@ fn try_model(
         outcome,
         embedded: store.made,
         known: store.found,
+        published: published::beside(bench.suite(), source.config())?,
         seconds: began.elapsed().as_secs_f64(),
     })
 }

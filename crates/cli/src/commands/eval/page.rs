@@ -2,6 +2,7 @@
 
 use clove::evaluate::{Difference, Report, ScoredRow, SubsetReport};
 
+use super::published::Table;
 use super::words::{figures, percent, short, spread};
 use crate::bench::{Bench, Figures, Outcome};
 use crate::output;
@@ -15,7 +16,7 @@ const CLASSES: usize = 12;
 
 pub fn page(
     bench: &Bench,
-    models: &[(&str, &Outcome)],
+    models: &[(&str, &Outcome, Option<&Table>)],
     differences: &[Option<Difference>],
 ) -> String {
     let title = format!("clove eval: {}", bench.suite());
@@ -27,23 +28,30 @@ pub fn page(
     if models.len() > 1 {
         main.push_str(&section("Side by side", &compared(models, differences)));
     }
-    for (model, outcome) in models {
+    for (model, outcome, published) in models {
         let body = match &outcome.figures {
             Figures::Trials(report) => trials(bench, report, outcome),
             other => plain(other),
         };
-        main.push_str(&section(&escape(model), &(body + &unreadable(outcome))));
+        let published = published.map_or_else(String::new, |table| {
+            format!("<pre>{}</pre>", escape(&table.words()))
+        });
+        let body = body + &published + &unreadable(outcome);
+        main.push_str(&section(&escape(model), &body));
     }
     page::frame(&title, &main)
 }
 
-fn compared(models: &[(&str, &Outcome)], differences: &[Option<Difference>]) -> String {
+fn compared(
+    models: &[(&str, &Outcome, Option<&Table>)],
+    differences: &[Option<Difference>],
+) -> String {
     let columns: Vec<_> = models
         .iter()
-        .map(|(_, outcome)| figures(&outcome.figures))
+        .map(|(_, outcome, _)| figures(&outcome.figures))
         .collect();
     let mut table = r#"<div class="scroll"><table><tr><th></th>"#.to_owned();
-    for (name, _) in models {
+    for (name, ..) in models {
         put(&mut table, format_args!("<th>{}</th>", escape(name)));
     }
     table.push_str("</tr>");
@@ -56,7 +64,7 @@ fn compared(models: &[(&str, &Outcome)], differences: &[Option<Difference>]) -> 
         table.push_str("</tr>");
     }
     table.push_str("</table></div>");
-    for ((name, _), found) in models.iter().skip(1).zip(differences) {
+    for ((name, ..), found) in models.iter().skip(1).zip(differences) {
         if let Some(found) = found {
             put(
                 &mut table,

@@ -1,0 +1,118 @@
+//! Published figures, beside one's own where the suite is the same and the model has the shape of theirs.
+
+use anyhow::{Context as _, Result};
+use clove::model::{Activation, ClipConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::output;
+
+/// What was published of a suite.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    suite: String,
+    pub source: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    caveat: Option<String>,
+    columns: Vec<String>,
+    rows: Vec<Row>,
+}
+
+/// A model's figures in %, by column.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    model: String,
+    values: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tables {
+    tables: Vec<Table>,
+}
+
+fn tables() -> Result<Vec<Table>> {
+    let tables: Tables =
+        toml::from_str(include_str!("published.toml")).context("the published figures")?;
+    Ok(tables.tables)
+}
+
+/// What was published of a suite by models of this one's shape, ViT-B/32.
+pub fn beside(suite: &str, model: &ClipConfig) -> Result<Option<Table>> {
+    let image = &model.image;
+    let shape = [
+        image.image_size,
+        image.patch_size,
+        image.width,
+        image.layers,
+    ];
+    if shape != [224, 32, 768, 12] || model.text.width != 512 {
+        return Ok(None);
+    }
+    let mut found = tables()?.into_iter().find(|table| table.suite == suite);
+    if let Some(table) = &mut found
+        && image.activation != Activation::QuickGelu
+    {
+        // The commonest reason for figures that can't be repeated.
+        let own = "this model computes GELU; OpenAI's weights, and all that were trained from them, take QuickGELU";
+        let caveats = table.caveat.iter().map(String::as_str).chain([own]);
+        table.caveat = Some(caveats.collect::<Vec<_>>().join("; "));
+    }
+    Ok(found)
+}
+
+impl Table {
+    /// As people read it.
+    pub fn words(&self) -> String {
+        let mut header = vec!["published, in %".to_owned()];
+        header.extend(self.columns.clone());
+        let mut rows = vec![header];
+        rows.extend(self.rows.iter().map(|row| {
+            let values = row.values.iter().map(|value| format!("{value:.1}"));
+            std::iter::once(row.model.clone()).chain(values).collect()
+        }));
+        let caveat = self.caveat.as_ref();
+        let caveat = caveat.map_or_else(String::new, |caveat| format!(". Mind: {caveat}"));
+        format!("{}from {}{caveat}", output::table(&rows), self.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_is_whole_and_stands_beside_models_of_its_shape() {
+        let tables = tables().unwrap();
+        assert_eq!(tables.len(), 6);
+        for table in &tables {
+            for row in &table.rows {
+                assert_eq!(row.values.len(), table.columns.len(), "{}", table.suite);
+                assert!(row.values.iter().all(|value| (0.0..=100.0).contains(value)));
+            }
+        }
+        // The means that the paper's Table 1 gives of its Table 6.
+        let crepe = &tables[0];
+        let mean = |row: &Row, columns: std::ops::Range<usize>| {
+            let values = &row.values[columns];
+            values.iter().sum::<f64>() / values.len() as f64
+        };
+        for (row, expected) in crepe.rows.iter().zip([
+            [80.1, 62.3, 72.8],
+            [85.1, 75.3, 85.9],
+            [88.2, 74.8, 89.5],
+            [88.6, 76.1, 90.5],
+            [87.0, 74.6, 85.8],
+        ]) {
+            let means = [mean(row, 0..3), mean(row, 3..5), mean(row, 5..7)];
+            for (found, expected) in means.iter().zip(expected) {
+                assert!(
+                    (found - expected).abs() < 0.16,
+                    "{}: {found} {expected}",
+                    row.model
+                );
+            }
+        }
+    }
+}
