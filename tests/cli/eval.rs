@@ -135,6 +135,16 @@ fn chance_is_that_of_each_suite_and_what_cannot_be_scored_is_told() {
     let (shares, report) = chance("sugar-crepe-pp", "sugar-crepe-pp");
     assert_eq!(shares, [33.0; 10]);
     assert_eq!(report["skipped_rows"], json!(["swap_obj/99"]));
+    let report = chance("svo-probes", "svo_probes.csv").1;
+    let expected = fs::read_to_string(golden("evaluate").join("expected.json")).unwrap();
+    let expected: Value = serde_json::from_str(&expected).unwrap();
+    for key in ["positive", "negative"] {
+        assert_eq!(
+            report["matching"][key],
+            expected["svo-probes-matching"][key]
+        );
+    }
+    let report = chance("sugar-crepe-pp", "sugar-crepe-pp").1;
     // A rule on texts has no say in whether two texts are alike.
     assert!(report["blind"][1]["subsets"][1]["accuracy"].is_null());
     let groups = report["groups"].as_array().unwrap();
@@ -186,8 +196,13 @@ fn photos_and_captions_find_one_another_and_photos_their_classes() {
     let expected = fs::read_to_string(golden("evaluate").join("expected.json")).unwrap();
     let expected: Value = serde_json::from_str(&expected).unwrap();
     let (data, images) = (file("karpathy.json"), file("images"));
+    let rows = place.out("rows.jsonl");
     let args = ["--data", &data, "--images", &images, "--split", "test"];
-    let found = report(&place, "retrieval", &args);
+    let found = report(
+        &place,
+        "retrieval",
+        &[&args[..], &["--rows", path(&rows)]].concat(),
+    );
     assert_eq!(
         (&found["images"], &found["captions"]),
         (&json!(7), &json!(21))
@@ -204,15 +219,47 @@ fn photos_and_captions_find_one_another_and_photos_their_classes() {
             );
         }
     }
+    let lines = |file: &PathBuf| -> Vec<Value> {
+        let text = fs::read_to_string(file).unwrap();
+        let lines = text.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    for set in ["image to text", "text to image"] {
+        let of: Vec<Value> = lines(&rows)
+            .into_iter()
+            .filter(|line| line["set"] == set)
+            .map(|line| line["above"].clone())
+            .collect();
+        assert_eq!(
+            json!(of),
+            expected["retrieval"][set.replace(' ', "_")],
+            "{set}"
+        );
+    }
     let chance = found["chance"]["text_to_image"][1].as_f64().unwrap();
     assert!((chance - 5.0 / 7.0).abs() < 1e-12);
     let (data, templates) = (file("classes"), file("templates.txt"));
-    let args = ["--data", &data, "--templates", &templates];
+    let args = [
+        "--data",
+        &data,
+        "--templates",
+        &templates,
+        "--rows",
+        path(&rows),
+    ];
     let found = report(&place, "zero-shot", &args);
     assert_eq!(found["top1"], expected["zero-shot"]["top1"]);
     let classes = found["classes"].as_array().unwrap();
     let right: Vec<&Value> = classes.iter().map(|class| &class["correct"]).collect();
     assert_eq!(json!(right), expected["zero-shot"]["classes"]);
+    let said = lines(&rows).into_iter().map(|line| {
+        let name = line["id"].as_str().unwrap().rsplit('/').next().unwrap();
+        (name.to_owned(), line["said"].clone())
+    });
+    let said: serde_json::Map<String, Value> = said.collect();
+    assert_eq!(Value::Object(said), expected["zero-shot"]["said"]);
     assert_eq!(found["names"][3], "tall triangle");
     assert_eq!(found["chance"], 0.25);
 }

@@ -216,6 +216,7 @@ for number, (name, _) in enumerate(pictures):
 write("order.json", rows)
 
 # SVO-Probes: a table (deepmind/svo_probes); by CLoVe's rule.
+judged = {kind: [] for kind in ["subject", "verb", "object"]}
 lines = ["sentence,pos_triplet,neg_triplet,subj_neg,verb_neg,obj_neg,pos_url,neg_url,pos_image_id,neg_image_id"]
 for number in range(8):
     one, other = pictures[number][0], pictures[(number + 3) % 8][0]
@@ -226,7 +227,21 @@ for number in range(8):
     flags = ",".join(str(flag) for flag in flags)
     lines.append(f'"{text}",a,b,{flags},u,u,{one[:-4]},{other[:-4]}')
     note("svo-probes", ["subject", "verb", "object"][kind], number, sim(one, text) - sim(other, text))
+    judged[["subject", "verb", "object"][kind]].append((sim(one, text), sim(other, text)))
 (OUT / "svo_probes.csv").write_text("\n".join(lines) + "\n")
+
+# Its own protocol: a photo matches from a similarity on that the other half of the rows tells best.
+rows = sum(judged.values(), [])
+matches = others = 0
+for half in [0, 1]:
+    seen = rows[1 - half :: 2]
+    right = lambda t: sum(own > t for own, _ in seen) + sum(other <= t for _, other in seen)
+    values = sorted(value for row in seen for value in row)
+    between = [(low + high) / 2 for low, high in zip(values, values[1:])] + values[-1:]
+    threshold = max(between, key=lambda value: (right(value), -value))
+    matches += sum(own > threshold for own, _ in rows[half::2])
+    others += sum(other <= threshold for _, other in rows[half::2])
+expected["svo-probes-matching"] = {"positive": matches / len(rows), "negative": others / len(rows)}
 
 # Retrieval: Karpathy's file; R@k by sorting, as LAION-AI/CLIP_benchmark, clip_benchmark/metrics/zeroshot_retrieval.py.
 images, texts, owner = [], [], []
@@ -246,6 +261,10 @@ for k in [1, 5, 10]:
     recall[f"image_to_text_at_{k}"] = float(own.gather(1, top).any(dim=1).float().mean())
     top = scores.T.topk(min(k, 7), dim=1).indices
     recall[f"text_to_image_at_{k}"] = float((top == owner[:, None]).any(dim=1).float().mean())
+best = torch.where(own, scores, torch.tensor(-2.0)).max(dim=1).values
+recall["image_to_text"] = (~own & (scores > best[:, None])).sum(dim=1).tolist()
+mine = scores.gather(0, owner[None])
+recall["text_to_image"] = (scores > mine).sum(dim=0).tolist()
 expected["retrieval"] = recall
 
 # Zero-shot: folders of classes, three prompts each, averaged (openai/CLIP, notebooks/Prompt_Engineering_for_ImageNet.ipynb).
@@ -264,17 +283,18 @@ for name in names:
     mean = prompts.mean(dim=0)
     rows.append(mean / mean.norm())
 labels.sort()
-right = 0
+right, said = 0, {}
 classes = torch.zeros(4, 2)
 for _, name, label in labels:
     scores = torch.stack(rows) @ of_image(name)
     best = scores.topk(2).values
     assert best[0] - best[1] > CLEAR
+    said[name] = names[int(scores.argmax())].replace("_", " ")
     hit = int(scores.argmax() == label)
     right += hit
     classes[label] += torch.tensor([hit, 1])
 (OUT / "templates.txt").write_text("\n".join(templates) + "\n")
-expected["zero-shot"] = {"top1": right / len(labels), "classes": [int(hits) for hits in classes[:, 0]]}
+expected["zero-shot"] = {"top1": right / len(labels), "classes": [int(hits) for hits in classes[:, 0]], "said": said}
 
 write("expected.json", expected)
-print({suite: {subset: len(rows) for subset, rows in found.items()} for suite, found in expected.items() if "retrieval" not in suite and "zero" not in suite})
+print({suite: {subset: len(rows) for subset, rows in found.items()} for suite, found in expected.items() if suite not in ["retrieval", "zero-shot", "svo-probes-matching"]})

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clove::evaluate::{
-    Comparison, Embeddings, PairEmbeddings, Report, RetrievalReport, RowsBySubset, Similarity,
-    TrainingCaption, TrialSet, ZeroShotReport, add_intervals, class_embeddings, classify,
-    evaluate_trials, photos_of, prompts, retrieval, row_index, texts_of,
+    Comparison, Embeddings, PairEmbeddings, Rank, Report, RetrievalReport, RowsBySubset,
+    Similarity, TrainingCaption, Trial, TrialSet, ZeroShotReport, add_intervals, class_embeddings,
+    classify, evaluate_trials, judge, photos_of, prompts, ranks, row_index, texts_of,
 };
 use clove::lab::{SceneSuite, Sizes};
 use clove::score::Scorer;
@@ -20,6 +20,7 @@ use clove_data::fetch::Cache;
 use clove_data::sets::{ImagePlace, ImageTextSet};
 use clove_scenes::Split;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::args::Suite;
 use crate::embeddings::{EmbeddedPhotos, Photo, Store};
@@ -28,6 +29,9 @@ use crate::output;
 
 /// Endings of photos that a benchmark names without one.
 const ENDINGS: [&str; 4] = ["jpg", "png", "jpeg", "webp"];
+
+/// The suite that is judged by its own protocol beside CLoVe's.
+const SVO_PROBES: &str = "svo-probes";
 
 /// What stands where a class's name does, without templates of the user's.
 const TEMPLATE: &str = "a photo of a {c}.";
@@ -89,6 +93,8 @@ pub struct Outcome {
     pub figures: Figures,
     /// Of trials, each row.
     pub rows: RowsBySubset,
+    /// Of what isn't one, each query or photo, as `--rows` writes it.
+    pub lines: Vec<Value>,
     /// Photos that are there and can't be read, with the reasons.
     pub unreadable: Vec<(String, String)>,
 }
@@ -266,6 +272,7 @@ impl Bench {
                 Ok(Outcome {
                     figures: Figures::Trials(Box::new(report)),
                     rows: Vec::new(),
+                    lines: Vec::new(),
                     unreadable: Vec::new(),
                 })
             }
@@ -288,22 +295,34 @@ impl Bench {
         let image_rows = row_index(&names);
         // Texts of rows without a photo aren't scored, so they aren't embedded.
         let texts = texts_of(sets, |image| image_rows.contains_key(image));
-        let rows = store.texts(&texts, scorer)?;
+        let embedded_texts = store.texts(&texts, scorer)?;
         let (mut report, rows) = evaluate_trials(
             self.suite,
             sets,
             PairEmbeddings {
                 images: &embedded.rows,
-                texts: &rows,
+                texts: &embedded_texts,
                 image_rows: &image_rows,
                 text_rows: &row_index(&texts),
             },
             self.captions.as_deref(),
         )?;
         add_intervals(&mut report, &rows);
+        if self.suite == SVO_PROBES {
+            let text_rows = row_index(&texts);
+            let similar = |trial: &Trial, photo: usize| {
+                let photo = *image_rows.get(trial.images.get(photo)?)?;
+                let text = *text_rows.get(trial.texts.first()?)?;
+                Some(embedded.rows.dot(photo, &embedded_texts, text))
+            };
+            let trials = sets.iter().flat_map(|set| &set.trials);
+            let pairs = trials.filter_map(|trial| Some((similar(trial, 0)?, similar(trial, 1)?)));
+            report.matching = judge(&pairs.collect::<Vec<_>>());
+        }
         Ok(Outcome {
             figures: Figures::Trials(Box::new(report)),
             rows,
+            lines: Vec::new(),
             unreadable: embedded.unreadable,
         })
     }
@@ -318,7 +337,18 @@ impl Bench {
             captions.extend(texts.iter().cloned());
         }
         let texts = store.texts(&captions, scorer)?;
-        let report = retrieval(&embedded.rows, &texts, &image_of)?;
+        let ranks = ranks(&embedded.rows, &texts, &image_of)?;
+        let line = |set: &str, id: &str, rank: &Rank| json!({"set": set, "id": id, "above": rank.greater, "ties": rank.ties});
+        let mut lines = Vec::with_capacity(ranks.image_to_text.len() + ranks.text_to_image.len());
+        for (place, rank) in embedded.places.iter().zip(&ranks.image_to_text) {
+            lines.extend(
+                rank.iter()
+                    .map(|rank| line("image to text", &photos[*place].name, rank)),
+            );
+        }
+        let texts = captions.iter().zip(&ranks.text_to_image);
+        lines.extend(texts.map(|(text, rank)| line("text to image", text, rank)));
+        let report = ranks.report();
         Ok(Outcome {
             figures: Figures::Retrieval {
                 suite: self.suite,
@@ -328,6 +358,7 @@ impl Bench {
                 chance: chance(embedded.rows.len(), &image_of),
             },
             rows: Vec::new(),
+            lines,
             unreadable: embedded.unreadable,
         })
     }
@@ -349,6 +380,18 @@ impl Bench {
         let texts: Embeddings = store.texts(&prompts, scorer)?;
         let classes = class_embeddings(&texts, set.classes.len())?;
         let labels: Vec<usize> = places.iter().map(|place| set.photos[*place].1).collect();
+        let lines = places.iter().enumerate().map(|(row, place)| {
+            let similar = |class: &usize| rows.dot(row, &classes, *class);
+            let said =
+                (0..set.classes.len()).max_by(|one, other| similar(one).total_cmp(&similar(other)));
+            json!({
+                "set": "zero-shot",
+                "id": photos[*place].name,
+                "class": set.classes[labels[row]],
+                "said": said.map(|said| &set.classes[said]),
+            })
+        });
+        let lines = lines.collect();
         Ok(Outcome {
             figures: Figures::ZeroShot {
                 suite: self.suite,
@@ -358,6 +401,7 @@ impl Bench {
                 names: set.classes.clone(),
             },
             rows: Vec::new(),
+            lines,
             unreadable,
         })
     }
@@ -375,7 +419,7 @@ fn about(suite: Suite) -> (&'static str, &'static str) {
             "order",
             "photos with captions, or a JSON list of objects with image and caption_options",
         ),
-        Suite::SvoProbes => ("svo-probes", "svo_probes.csv"),
+        Suite::SvoProbes => (SVO_PROBES, "svo_probes.csv"),
         Suite::Cola => ("cola", "COLA_multiobjects_matching_benchmark.json"),
         Suite::Winoground => ("winoground", "examples.jsonl"),
         Suite::Own => ("own", "a TOML file with [[sets]]"),

@@ -11,6 +11,7 @@
 mod blind;
 mod bootstrap;
 mod embeddings;
+mod matching;
 mod ngram;
 mod pairs;
 mod report;
@@ -22,6 +23,7 @@ mod zero_shot;
 pub use blind::{Baseline, BlindFigures, BlindReport, BlindSubset};
 pub use bootstrap::{Difference, MeanIntervals, add_intervals, difference};
 pub use embeddings::{Embeddings, normalise};
+pub use matching::{MatchReport, judge};
 pub use ngram::{BigramModel, TrainingCaption, TrainingSummary};
 pub use pairs::{
     Pair, RowIndex, ScoredRow, Subset, SubsetReport, SubsetScore, distinct_images, distinct_texts,
@@ -31,7 +33,7 @@ pub use report::{
     GroupReport, ImageLift, MAX_LISTED_IMAGES, PairEmbeddings, Report, RowsBySubset,
     evaluate_pairs, evaluate_trials,
 };
-pub use retrieval::{Rank, Ranks, Recall, RetrievalReport, count_ranks, retrieval};
+pub use retrieval::{Rank, Ranks, Recall, RetrievalReport, count_ranks, ranks, retrieval};
 pub use trials::{
     Comparison, Metric, Similarity, Trial, TrialSet, photos_of, score_trials, texts_of,
 };

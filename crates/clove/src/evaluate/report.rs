@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::blind::macro_mean;
 use super::{
-    Baseline, BigramModel, BlindFigures, BlindReport, Embeddings, EvaluateError, MeanIntervals,
-    RowIndex, ScoredRow, Subset, SubsetReport, TrainingCaption, TrainingSummary, Trial, TrialSet,
-    ZeroShotReport, score_trials, tower,
+    Baseline, BigramModel, BlindFigures, BlindReport, Embeddings, EvaluateError, MatchReport,
+    MeanIntervals, RowIndex, ScoredRow, Subset, SubsetReport, TrainingCaption, TrainingSummary,
+    Trial, TrialSet, ZeroShotReport, score_trials, tower,
 };
 
 /// Most missing photos that a report lists by name; it counts them all.
@@ -44,6 +44,9 @@ pub struct Report {
     /// Zero-shot recognition, where the suite tests it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recognition: Option<ZeroShotReport>,
+    /// Photos and texts judged one by one, where the suite's own protocol asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matching: Option<MatchReport>,
     /// Distinct photos that were missing.
     pub missing_image_count: usize,
     /// The first [`MAX_LISTED_IMAGES`] of them.
@@ -179,6 +182,7 @@ fn evaluate(
         subsets: reports,
         ngram_training: trained.map(|(_, summary)| summary),
         recognition: None,
+        matching: None,
         missing_image_count: listed.len(),
         missing_images,
         skipped_rows,

@@ -82,6 +82,18 @@ pub fn retrieval(
     captions: &Embeddings,
     image_of: &[usize],
 ) -> Result<RetrievalReport, EvaluateError> {
+    ranks(images, captions, image_of).map(|ranks| ranks.report())
+}
+
+/// The ranks both ways of photos `[photos, dim]` and captions `[captions, dim]`; `image_of[caption]` is the caption's photo.
+///
+/// # Errors
+/// Those of [`count_ranks`].
+pub fn ranks(
+    images: &Embeddings,
+    captions: &Embeddings,
+    image_of: &[usize],
+) -> Result<Ranks, EvaluateError> {
     // A browser has one.
     let threads = if cfg!(target_family = "wasm") {
         1
@@ -94,7 +106,7 @@ pub fn retrieval(
         .map(|from| from..(from + part).min(images.len()))
         .collect();
     let [first, rest @ ..] = &ranges[..] else {
-        return count_ranks(images, captions, image_of, 0..0).map(|ranks| ranks.report());
+        return count_ranks(images, captions, image_of, 0..0);
     };
     let count = |range: &Range<usize>| count_ranks(images, captions, image_of, range.clone());
     thread::scope(|scope| {
@@ -109,7 +121,7 @@ pub fn retrieval(
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        Ok(all.report())
+        Ok(all)
     })
 }
 

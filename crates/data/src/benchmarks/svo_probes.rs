@@ -3,8 +3,8 @@
 //!
 //! By CLoVe's protocol: a row is right if the sentence is closer to its own photo; a row counts as one of the subject, else of the
 //! verb, else of the object; photos that are missing are left out (links rot). Source: Castro et al., CLoVe, 2024 (arXiv 2402.15021);
-//! Netflix/clove: zero_shot.py. The official protocol asks of each photo and sentence by itself whether they match, which takes a
-//! classifier that says yes or no: similarities have no such threshold, and the two figures can't be compared.
+//! Netflix/clove: zero_shot.py. The official protocol asks of each photo and sentence by itself whether they match
+//! ([`clove::evaluate::judge`]); the two figures can't be compared.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -213,6 +213,14 @@ fn differs(first: &Outcome, other: &Outcome) -> Option<Difference> {
 fn lines(all: &[Tried]) -> Result<String> {
     let mut text = String::new();
     for tried in all {
+        for line in &tried.outcome.lines {
+            let mut line = line.clone();
+            if let (Some(line), true) = (line.as_object_mut(), all.len() > 1) {
+                line.insert("model".to_owned(), tried.model.clone().into());
+            }
+            text.push_str(&line.to_string());
+            text.push('\n');
+        }
         for (set, rows) in &tried.outcome.rows {
             for row in rows {
                 let model = (all.len() > 1).then_some(tried.model.as_str());

@@ -170,6 +170,15 @@ fn table(report: &Report) -> String {
             lift.baseline
         ));
     }
+    if let Some(found) = &report.matching {
+        lines.push(format!(
+            "by the suite's own protocol, each photo judged for itself by a threshold that the other half of the rows chose: {} % of \
+             matches, {} % of others, {} % on average (chance 50)",
+            percent(Some(found.positive)),
+            percent(Some(found.negative)),
+            percent(Some(found.mean))
+        ));
+    }
     if let Some(recognition) = &report.recognition {
         lines.push(format!(
             "recognition: {} % of {} pictures, among {} classes that fine-tuning on scenes never shows",
