@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result, bail};
 use clove::evaluate::{
     Comparison, Embeddings, PairEmbeddings, Rank, Report, RetrievalReport, RowsBySubset,
     Similarity, TrainingCaption, Trial, TrialSet, ZeroShotReport, add_intervals, class_embeddings,
-    classify, evaluate_trials, judge, photos_of, prompts, ranks, row_index, texts_of,
+    classify, evaluate_trials, judge, photos_of, prompts, ranks, row_index, share_interval,
+    texts_of,
 };
 use clove::lab::{SceneSuite, Sizes};
 use clove::score::Scorer;
@@ -111,23 +112,27 @@ pub enum Figures {
         #[serde(flatten)]
         report: RetrievalReport,
         /// What a guess gets at 1, 5 and 10, both ways.
-        chance: Chance,
+        chance: BothWays<[f64; 3]>,
+        /// 95 % bootstrap intervals at 1, 5 and 10, drawn by photo.
+        intervals: Box<BothWays<[Option<[f64; 2]>; 3]>>,
     },
     ZeroShot {
         suite: &'static str,
         templates: usize,
         chance: f64,
+        /// 95 % bootstrap interval of top-1.
+        interval: Option<[f64; 2]>,
         #[serde(flatten)]
         report: ZeroShotReport,
         names: Vec<String>,
     },
 }
 
-/// What a guess gets.
+/// Of both directions of retrieval.
 #[derive(Debug, Serialize)]
-pub struct Chance {
-    pub image_to_text: [f64; 3],
-    pub text_to_image: [f64; 3],
+pub struct BothWays<T> {
+    pub image_to_text: T,
+    pub text_to_image: T,
 }
 
 impl Figures {
@@ -349,6 +354,20 @@ impl Bench {
         let texts = captions.iter().zip(&ranks.text_to_image);
         lines.extend(texts.map(|(text, rank)| line("text to image", text, rank)));
         let report = ranks.report();
+        // Captions belong to photos.
+        let mut of_photo: Vec<Vec<Rank>> = vec![Vec::new(); photos.len()];
+        for (rank, image) in ranks.text_to_image.iter().zip(&image_of) {
+            of_photo[*image].push(*rank);
+        }
+        let of_image: Vec<Vec<Rank>> = ranks
+            .image_to_text
+            .iter()
+            .map(|rank| rank.iter().copied().collect())
+            .collect();
+        let intervals = Box::new(BothWays {
+            image_to_text: recall_intervals(&of_image),
+            text_to_image: recall_intervals(&of_photo),
+        });
         Ok(Outcome {
             figures: Figures::Retrieval {
                 suite: self.suite,
@@ -356,6 +375,7 @@ impl Bench {
                 captions: captions.len(),
                 report,
                 chance: chance(embedded.rows.len(), &image_of),
+                intervals,
             },
             rows: Vec::new(),
             lines,
@@ -380,8 +400,12 @@ impl Bench {
         let texts: Embeddings = store.texts(&prompts, scorer)?;
         let classes = class_embeddings(&texts, set.classes.len())?;
         let labels: Vec<usize> = places.iter().map(|place| set.photos[*place].1).collect();
+        let mut right = Vec::with_capacity(places.len());
         let lines = places.iter().enumerate().map(|(row, place)| {
             let similar = |class: &usize| rows.dot(row, &classes, *class);
+            let own = similar(&labels[row]);
+            let mut others = (0..set.classes.len()).filter(|class| *class != labels[row]);
+            right.push(vec![others.all(|class| similar(&class) < own)]);
             let said =
                 (0..set.classes.len()).max_by(|one, other| similar(one).total_cmp(&similar(other)));
             json!({
@@ -394,6 +418,7 @@ impl Bench {
         let lines = lines.collect();
         Ok(Outcome {
             figures: Figures::ZeroShot {
+                interval: share_interval(&right),
                 suite: self.suite,
                 templates: templates.len(),
                 chance: 1.0 / set.classes.len() as f64,
@@ -498,8 +523,19 @@ fn find(folder: &Photos, name: &str) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
+/// Intervals of the recall at 1, 5 and 10, of photos with the ranks of their queries.
+fn recall_intervals(photos: &[Vec<Rank>]) -> [Option<[f64; 2]>; 3] {
+    [1, 5, 10].map(|k| {
+        let is_found = |rank: &Rank| rank.greater + rank.ties < k;
+        let outcomes = photos
+            .iter()
+            .map(|ranks| ranks.iter().map(is_found).collect());
+        share_interval(&outcomes.collect::<Vec<_>>())
+    })
+}
+
 /// Recall of a guess at 1, 5 and 10.
-fn chance(images: usize, image_of: &[usize]) -> Chance {
+fn chance(images: usize, image_of: &[usize]) -> BothWays<[f64; 3]> {
     let captions = image_of.len();
     let mut counts = vec![0_usize; images];
     for image in image_of {
@@ -521,7 +557,7 @@ fn chance(images: usize, image_of: &[usize]) -> Chance {
         found / asked.len().max(1) as f64
     };
     let to_image = |k: usize| (k as f64 / images.max(1) as f64).min(1.0);
-    Chance {
+    BothWays {
         image_to_text: [1, 5, 10].map(to_text),
         text_to_image: [1, 5, 10].map(to_image),
     }

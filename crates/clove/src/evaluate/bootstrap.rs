@@ -139,6 +139,24 @@ pub fn add_intervals(report: &mut Report, rows: &RowsBySubset) {
     });
 }
 
+/// 95 % interval of the share of what is right, of photos with their outcomes.
+#[must_use]
+pub fn share_interval(photos: &[Vec<bool>]) -> Option<[f64; 2]> {
+    let photos = Photos {
+        rows: photos
+            .iter()
+            .map(|rows| rows.iter().map(|is_right| (0, *is_right)).collect())
+            .collect(),
+        subsets: 1,
+    };
+    if photos.rows.is_empty() {
+        return None;
+    }
+    let mut random = Random::new(&[SEED]);
+    let draws = (0..DRAWS).filter_map(|_| share(photos.count(&photos.draw(&mut random))[0]));
+    interval(draws.collect())
+}
+
 /// How another model's mean of subsets differs, where both were scored on the same rows: the same photos are drawn for both.
 #[must_use]
 pub fn difference(
@@ -170,4 +188,77 @@ pub fn difference(
         macro_mean: less(&all)?,
         interval: interval(values.collect())?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ScoredRow;
+    use super::*;
+
+    /// Rows of as many photos, of which so many are right.
+    fn rows(photos: usize, each: usize, right: usize) -> RowsBySubset {
+        let row = |number: usize| ScoredRow {
+            id: number.to_string(),
+            image: (number / each).to_string(),
+            margin: if number / each < right { 1.0 } else { -1.0 },
+        };
+        vec![("a".to_owned(), (0..photos * each).map(row).collect())]
+    }
+
+    #[test]
+    fn an_interval_is_as_wide_as_its_photos_let_it_be() {
+        let outcomes = |photos: usize, each: usize| -> Vec<Vec<bool>> {
+            (0..photos)
+                .map(|photo| vec![photo % 2 == 0; each])
+                .collect()
+        };
+        // A share of a half among n has a standard error of 1 / (2 sqrt n); 1.96 of them either way.
+        for photos in [100, 400] {
+            for each in [1, 5] {
+                let [low, high] = share_interval(&outcomes(photos, each)).unwrap();
+                let half = 1.96 / (2.0 * (photos as f64).sqrt());
+                assert!((low - (0.5 - half)).abs() < 0.015, "{photos} {each}: {low}");
+                assert!(
+                    (high - (0.5 + half)).abs() < 0.015,
+                    "{photos} {each}: {high}"
+                );
+            }
+        }
+        assert_eq!(share_interval(&vec![vec![true]; 9]), Some([1.0, 1.0]));
+        assert_eq!(share_interval(&[]), None);
+    }
+
+    #[test]
+    fn a_difference_is_paired() {
+        let one = rows(50, 2, 25);
+        let (_, first) = one[0].clone();
+        // The same rows, but for one photo: whatever is drawn, the difference is small.
+        let mut other = one.clone();
+        for row in other[0].1.iter_mut().filter(|row| row.image == "30") {
+            row.margin = 1.0;
+        }
+        let photos = (Photos::of(&one), Photos::of(&other));
+        assert_eq!(photos.0.rows.len(), photos.1.rows.len());
+        let report = |rows: &RowsBySubset| -> Report {
+            let subset = serde_json::json!({
+                "name": "a", "accuracy": 0.5, "rows": first.len(), "correct": 0, "ties": 0, "missing": 0, "skipped": 0
+            });
+            let report = serde_json::json!({
+                "suite": "s", "subsets": [subset], "macro_mean": 0.5, "weighted_mean": 0.5, "groups": [], "blind": [],
+                "image_lift": null, "ngram_training": null, "missing_image_count": 0, "missing_images": [], "skipped_rows": []
+            });
+            let mut report: Report = serde_json::from_value(report).unwrap();
+            add_intervals(&mut report, rows);
+            report
+        };
+        let found = difference(&report(&one), &one, &other).unwrap();
+        assert!((found.macro_mean - 0.02).abs() < 1e-12);
+        assert!(
+            found.interval[0] >= 0.0 && found.interval[1] <= 0.08,
+            "{found:?}"
+        );
+        let [low, high] = report(&one).intervals.unwrap().macro_mean;
+        assert!(high - low > 0.2, "each alone is far wider");
+        assert_eq!(difference(&report(&one), &one, &rows(49, 2, 25)), None);
+    }
 }

@@ -21,7 +21,7 @@ mod trials;
 mod zero_shot;
 
 pub use blind::{Baseline, BlindFigures, BlindReport, BlindSubset};
-pub use bootstrap::{Difference, MeanIntervals, add_intervals, difference};
+pub use bootstrap::{Difference, MeanIntervals, add_intervals, difference, share_interval};
 pub use embeddings::{Embeddings, normalise};
 pub use matching::{MatchReport, judge};
 pub use ngram::{BigramModel, TrainingCaption, TrainingSummary};

@@ -7,8 +7,8 @@ use clove_scenes::{Kind, Pool, Scene, Shape, Split, Wording, caption, draw};
 
 use super::data::pixels;
 use crate::evaluate::{
-    Embeddings, Pair, PairEmbeddings, Report, Subset, TrainingCaption, class_embeddings, classify,
-    distinct_texts, evaluate_pairs, row_index,
+    Embeddings, Pair, PairEmbeddings, Report, Subset, TrainingCaption, add_intervals,
+    class_embeddings, classify, distinct_texts, evaluate_pairs, row_index,
 };
 use crate::score::{ScoreError, Scorer};
 
@@ -131,7 +131,7 @@ impl SceneSuite {
             .map(|place| image_name(place / 2, place % 2))
             .collect();
         let images = embed_scenes(scorer, &scenes, progress).await?;
-        let (mut report, _) = evaluate_pairs(
+        let (mut report, rows) = evaluate_pairs(
             "scenes",
             &self.subsets,
             PairEmbeddings {
@@ -142,6 +142,7 @@ impl SceneSuite {
             },
             Some(&self.captions),
         )?;
+        add_intervals(&mut report, &rows);
 
         let texts: Vec<String> = Shape::rare()
             .iter()

@@ -282,7 +282,25 @@ fn plain(found: &Figures) -> String {
         .into_iter()
         .enumerate()
         .map(|(number, (name, share))| (name, share, chance.get(number).copied()));
+    let intervals = match found {
+        Figures::Retrieval { intervals, .. } => {
+            [intervals.image_to_text, intervals.text_to_image].concat()
+        }
+        Figures::ZeroShot { interval, .. } => vec![*interval],
+        Figures::Trials(_) => Vec::new(),
+    };
     let mut body = shares("%", rows);
+    let named = figures(found).into_iter().zip(intervals);
+    let named: Vec<String> = named
+        .filter_map(|((name, _), interval)| Some(format!("{name} {}", spread(Some(interval?)))))
+        .collect();
+    put(
+        &mut body,
+        format_args!(
+            "<p>95 % bootstrap intervals by photo, in %: {}.</p>",
+            escape(&named.join(", "))
+        ),
+    );
     if let Figures::ZeroShot { report, names, .. } = found {
         let mut told: Vec<(String, Option<f64>, Option<f64>)> = names
             .iter()

@@ -3,7 +3,7 @@
 use clove::evaluate::{Difference, Recall, Report, ZeroShotReport};
 use indicatif::HumanCount;
 
-use crate::bench::{Chance, Figures, Outcome};
+use crate::bench::{BothWays, Figures, Outcome};
 use crate::output;
 
 /// Photos that can't be read, and classes, that a table names.
@@ -18,6 +18,7 @@ pub fn words(outcome: &Outcome, notes: &[String]) -> String {
             captions,
             report,
             chance,
+            intervals,
             ..
         } => {
             let head = format!(
@@ -26,15 +27,16 @@ pub fn words(outcome: &Outcome, notes: &[String]) -> String {
                 HumanCount(*captions as u64)
             );
             let both = [&report.image_to_text, &report.text_to_image];
-            format!("{head}\n{}", recalls(both, chance))
+            format!("{head}\n{}", recalls(both, chance, intervals))
         }
         Figures::ZeroShot {
             report,
             names,
             templates,
             chance,
+            interval,
             ..
-        } => classes(report, names, *templates, *chance),
+        } => classes(report, names, *templates, *chance, *interval),
     }];
     lines.extend(notes.iter().cloned());
     if !outcome.unreadable.is_empty() {
@@ -52,34 +54,47 @@ pub fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}", 100.0 * share))
 }
 
-fn recalls(both: [&Recall; 2], chance: &Chance) -> String {
-    let header = ["retrieval", "R@1", "R@5", "R@10", "ties", "chance"];
+fn recalls(
+    both: [&Recall; 2],
+    chance: &BothWays<[f64; 3]>,
+    intervals: &BothWays<[Option<[f64; 2]>; 3]>,
+) -> String {
+    let header = ["retrieval", "%", "95 %", "chance", "ties"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     let names = ["image to text", "text to image"];
     let guesses = [chance.image_to_text, chance.text_to_image];
-    for ((name, recall), guess) in names.into_iter().zip(both).zip(guesses) {
-        rows.push(vec![
-            name.to_owned(),
-            percent(recall.at_1),
-            percent(recall.at_5),
-            percent(recall.at_10),
-            recall.ties.to_string(),
-            guess.map(|share| percent(Some(share))).join(" / "),
-        ]);
+    let intervals = [intervals.image_to_text, intervals.text_to_image];
+    for (way, recall) in both.into_iter().enumerate() {
+        let shares = [(1, recall.at_1), (5, recall.at_5), (10, recall.at_10)];
+        for (number, (k, share)) in shares.into_iter().enumerate() {
+            rows.push(vec![
+                format!("{} R@{k}", names[way]),
+                percent(share),
+                spread(intervals[way][number]),
+                percent(Some(guesses[way][number])),
+                recall.ties.to_string(),
+            ]);
+        }
     }
     output::table(&rows)
 }
 
 /// Zero-shot accuracies, with the classes that are told best and worst.
-fn classes(report: &ZeroShotReport, names: &[String], templates: usize, chance: f64) -> String {
-    let mut rows = vec![vec!["zero-shot".to_owned(), "%".to_owned()]];
-    for (name, share) in [
-        ("top-1", report.top1),
-        ("top-5", report.top5),
-        ("mean of classes", report.mean_per_class),
-        ("chance", Some(chance)),
+fn classes(
+    report: &ZeroShotReport,
+    names: &[String],
+    templates: usize,
+    chance: f64,
+    interval: Option<[f64; 2]>,
+) -> String {
+    let mut rows = vec![["zero-shot", "%", "95 %"].map(str::to_owned).to_vec()];
+    for (name, share, interval) in [
+        ("top-1", report.top1, interval),
+        ("top-5", report.top5, None),
+        ("mean of classes", report.mean_per_class, None),
+        ("chance", Some(chance), None),
     ] {
-        rows.push(vec![name.to_owned(), percent(share)]);
+        rows.push(vec![name.to_owned(), percent(share), spread(interval)]);
     }
     let mut told: Vec<(&String, f64)> = names
         .iter()
@@ -189,8 +204,10 @@ fn table(report: &Report) -> String {
     }
     if report.missing_image_count > 0 {
         lines.push(format!(
-            "{} photos of the benchmark aren't in the folder; their rows are counted as missing",
-            report.missing_image_count
+            "{} photos of the benchmark aren't in the folder, {}{}; their rows are counted as missing",
+            report.missing_image_count,
+            report.missing_images.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", "),
+            if report.missing_image_count > NAMED { " and others" } else { "" }
         ));
     }
     if !report.skipped_rows.is_empty() {
