@@ -500,6 +500,32 @@ fn an_alpha_is_chosen_on_one_suite_and_measured_on_another() {
     ]);
     assert!(table.contains("chosen on retrieval"), "{table}");
     assert!(table.contains("cola had no say in it"), "{table}");
+    assert!(table.contains("no test of it any more"), "{table}");
+    let error = super::fail(&[
+        "patch",
+        "--pretrained",
+        &place.model,
+        "--finetuned",
+        &place.model,
+        "--sweep",
+        "0:1:0.5",
+        "--select",
+        "cola",
+        "--data",
+        &cola,
+        "--images",
+        &images,
+        "--beside",
+        "cola",
+        "--beside-data",
+        &cola,
+        "--out",
+        path(&place.out("other")),
+    ]);
+    assert!(
+        error.contains("chosen on the rows that it's measured on"),
+        "{error}"
+    );
     let sweep = fs::read_to_string(out.join("sweep.json")).unwrap();
     let sweep: Value = serde_json::from_str(&sweep).unwrap();
     let cola = report(&place, "cola", &["--data", &cola, "--images", &images]);

@@ -37,6 +37,8 @@ fn clove(args: &[&str]) -> Output {
         .args(args)
         // Without it Mesa's drivers complain on stderr, which is none of the program's.
         .env("XDG_RUNTIME_DIR", std::env::temp_dir())
+        // Not where the user's are.
+        .env("CLOVE_CACHE", std::env::temp_dir().join("clove-tests"))
         .output()
         .unwrap()
 }

@@ -74,36 +74,35 @@ impl Store {
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let path = folder.join(model_key(source, device)?);
         let place = || path.display().to_string();
-        let mut whole = 0;
-        if let Ok(file) = File::open(&path) {
-            let mut reader = BufReader::with_capacity(1 << 18, file);
-            let mut record = vec![0; KEY + 4 * dim + CHECK];
-            while reader.read_exact(&mut record).is_ok() {
-                let (content, check) = record.split_at(KEY + 4 * dim);
-                if blake3::hash(content).as_bytes()[..CHECK] != *check {
-                    break;
-                }
-                let (key, row) = content.split_at(KEY);
-                let row = row
-                    .as_chunks::<4>()
-                    .0
-                    .iter()
-                    .copied()
-                    .map(f32::from_le_bytes);
-                let mut bytes = [0; KEY];
-                bytes.copy_from_slice(key);
-                store.known.insert(bytes, row.collect());
-                whole += record.len() as u64;
-            }
-        }
         let file = OpenOptions::new()
             .create(true)
             .append(true)
             .open(&path)
             .with_context(place)?;
-        // What follows damage would be cut into records in the wrong places.
-        file.set_len(whole).with_context(place)?;
-        store.file = Some((path, file));
+        // Another evaluation that is at work keeps what it makes; this one only reads.
+        let is_ours = file.try_lock().is_ok();
+        let mut whole = 0;
+        let stored = File::open(&path).with_context(place)?;
+        let mut reader = BufReader::with_capacity(1 << 18, stored);
+        let mut record = vec![0; KEY + 4 * dim + CHECK];
+        while reader.read_exact(&mut record).is_ok() {
+            let (content, check) = record.split_at(KEY + 4 * dim);
+            if blake3::hash(content).as_bytes()[..CHECK] != *check {
+                break;
+            }
+            let (key, row) = content.split_at(KEY);
+            let row = row.as_chunks::<4>().0.iter();
+            let row = row.copied().map(f32::from_le_bytes);
+            let mut bytes = [0; KEY];
+            bytes.copy_from_slice(key);
+            store.known.insert(bytes, row.collect());
+            whole += record.len() as u64;
+        }
+        if is_ours {
+            // What follows damage would be cut into records in the wrong places.
+            file.set_len(whole).with_context(place)?;
+            store.file = Some((path, file));
+        }
         Ok(store)
     }
 

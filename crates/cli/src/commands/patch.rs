@@ -88,6 +88,11 @@ fn sweep(
         images: args.images.as_deref(),
         ..Files::default()
     };
+    if suite != Suite::Scenes && args.beside == Some(suite) && args.beside_data == args.data {
+        anyhow::bail!(
+            "--beside: alpha would be chosen on the rows that it's measured on; give --select held-out data"
+        );
+    }
     let bench = Bench::open(suite, files, Split::Validation)?;
     let files = Files {
         data: args.beside_data.as_deref(),
@@ -217,8 +222,14 @@ fn table(sweep: &Sweep) -> String {
         .beside
         .as_ref()
         .map_or_else(String::new, |beside| format!("; {beside} had no say in it"));
+    // Scenes have a split to choose on, and another one for tests.
+    let spent = if sweep.suite == "scenes" {
+        ""
+    } else {
+        "; what the patched model gets there is no test of it any more"
+    };
     format!(
-        "{}chosen on {}: {}{beside}",
+        "{}chosen on {}: {}{spent}{beside}",
         output::table(&rows),
         sweep.suite,
         sweep.rule
