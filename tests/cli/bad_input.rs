@@ -66,7 +66,7 @@ fn bad_input_is_one_clear_line_that_names_it() {
     assert!(score("no/such/dir", &place.picture).contains("no/such/dir: no such directory"));
     let empty = tempfile::tempdir().unwrap();
     assert!(score(path(empty.path()), &place.picture).contains("neither config.json"));
-    assert!(score(&place.picture, &place.picture).contains("this is a file"));
+    assert!(score(&place.picture, &place.picture).contains("safetensors file?"));
     fs::copy(
         golden("tiny-clip/hf/config.json"),
         empty.path().join("config.json"),

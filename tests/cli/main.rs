@@ -15,6 +15,7 @@ mod negatives;
 mod remote;
 mod scenes;
 mod server;
+mod single_file;
 mod train;
 mod train_data;
 mod train_devices;

@@ -23,7 +23,7 @@ fn batch() -> Batch {
         style: Some(Style::Mixed),
         negatives: 1,
     };
-    texts.batch(5, 0, 8, &tokenizer().unwrap(), &preprocess().unwrap())
+    texts.batch(5, 0..8, &tokenizer().unwrap(), &preprocess().unwrap())
 }
 
 fn settings(compute: Compute) -> TrainConfig {

@@ -90,6 +90,7 @@ fn the_shipped_models_tell_the_methods_story_and_blind_rules_do_not() {
         Sizes {
             twins_per_kind: 40,
             specimens: 200,
+            common: 0,
         },
     );
     let score = |model: &Snapshot| {

@@ -44,7 +44,7 @@ fn batch() -> Batch {
         style: Some(Style::Mixed),
         negatives: 2,
     };
-    texts.batch(5, 0, 6, &tokenizer().unwrap(), &preprocess().unwrap())
+    texts.batch(5, 0..6, &tokenizer().unwrap(), &preprocess().unwrap())
 }
 
 fn settings(lora: Option<Lora>) -> TrainConfig {

@@ -6,25 +6,31 @@
 )]
 
 use clove::device::{Device, DeviceChoice};
-use clove::lab::{Recipe, Texts, Tuning, config, preprocess, tokenizer, tokenizer_json};
+use clove::lab::{
+    Plan, Recipe, Scenes, Texts, Tuning, config, preprocess, tokenizer, tokenizer_json,
+};
 use clove::loss::Loss;
 use clove::train::{Locked, StateError, Trainer};
 use clove::weights::{Snapshot, parameters};
 use clove_data::run::{Checkpoint, Companions, Position, RunFolder, read_state, write_state};
 use clove_scenes::Style;
 
-const RECIPE: Recipe = Recipe {
-    steps: 6,
-    batch: 4,
-    learning_rate: 1e-3,
-    warmup: 2,
-    negatives: 2,
-    image_rate: 0.5,
-};
-
-const TEXTS: Texts = Texts::Captions {
-    style: Some(Style::Mixed),
-    negatives: 2,
+const PLAN: Plan = Plan {
+    texts: Texts::Captions {
+        style: Some(Style::Mixed),
+        negatives: 2,
+    },
+    scenes: Scenes::New,
+    recipe: Recipe {
+        steps: 6,
+        batch: 4,
+        learning_rate: 1e-3,
+        warmup: 2,
+        negatives: 2,
+        image_rate: 0.5,
+        loss: Loss::Clove,
+    },
+    seed: 5,
 };
 
 fn cpu() -> Device {
@@ -45,11 +51,11 @@ fn train(tuning: &mut Tuning, steps: usize) -> Vec<f32> {
 #[test]
 fn a_run_that_went_through_a_checkpoint_is_bit_identical() {
     let device = cpu();
-    let mut whole = Tuning::new(&blank(), TEXTS, RECIPE, 5, &device).unwrap();
+    let mut whole = Tuning::new(&blank(), PLAN, &device).unwrap();
     let losses = train(&mut whole, 6);
     assert!(whole.is_done());
 
-    let mut first = Tuning::new(&blank(), TEXTS, RECIPE, 5, &device).unwrap();
+    let mut first = Tuning::new(&blank(), PLAN, &device).unwrap();
     assert_eq!(train(&mut first, 3), losses[..3]);
     let state = pollster::block_on(first.state()).unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -73,7 +79,7 @@ fn a_run_that_went_through_a_checkpoint_is_bit_identical() {
     assert_eq!(found, position);
     assert_eq!(read, state);
 
-    let mut second = Tuning::resume(read, TEXTS, RECIPE, 5, &device).unwrap();
+    let mut second = Tuning::resume(read, PLAN, &device).unwrap();
     assert_eq!(train(&mut second, 3), losses[3..]);
     let (left, right) = (
         pollster::block_on(whole.state()).unwrap(),
@@ -85,10 +91,10 @@ fn a_run_that_went_through_a_checkpoint_is_bit_identical() {
 #[test]
 fn a_state_that_does_not_fit_is_refused_by_name() {
     let device = cpu();
-    let mut tuning = Tuning::new(&blank(), TEXTS, RECIPE, 5, &device).unwrap();
+    let mut tuning = Tuning::new(&blank(), PLAN, &device).unwrap();
     train(&mut tuning, 1);
     let state = pollster::block_on(tuning.state()).unwrap();
-    let refused = |state| match Tuning::resume(state, TEXTS, RECIPE, 5, &device) {
+    let refused = |state| match Tuning::resume(state, PLAN, &device) {
         Err(error) => error.to_string(),
         Ok(_) => String::new(),
     };
@@ -111,7 +117,9 @@ fn locked_towers_stay_and_the_others_learn() {
     let device = cpu();
     let start = blank();
     let shape = start.config().clone();
-    let batch = TEXTS.batch(5, 0, 4, &tokenizer().unwrap(), &preprocess().unwrap());
+    let batch = PLAN
+        .texts
+        .batch(5, 0..4, &tokenizer().unwrap(), &preprocess().unwrap());
     for (locked, fixed) in [
         (
             Locked {
@@ -128,7 +136,7 @@ fn locked_towers_stay_and_the_others_learn() {
             "text.",
         ),
     ] {
-        let mut train = RECIPE.train_config();
+        let mut train = PLAN.recipe.train_config();
         (train.locked, train.loss) = (locked, Loss::Fsc(clove::loss::OwnNegatives::default()));
         let clip = shape.build(&mut start.clone(), &device).unwrap();
         let mut trainer = Trainer::new(clip, shape.clone(), train.clone(), &device);

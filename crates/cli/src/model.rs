@@ -5,18 +5,17 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use clove::device::{self, DeviceChoice, OpenDevice};
 use clove::score::Scorer;
-use clove::weights::{Directory, Layout, ModelSource};
+use clove::weights::{Directory, Layout, ModelSource, SingleFile};
 
 use crate::output;
 
-/// Opens a model's directory.
+/// Opens a model's directory, or the one file that a model is in.
 pub fn open(dir: &Path) -> Result<ModelSource> {
     ensure!(dir.exists(), "{}: no such directory", dir.display());
-    ensure!(
-        dir.is_dir(),
-        "{}: a model is a directory, this is a file",
-        dir.display()
-    );
+    if dir.is_file() {
+        let file = SingleFile::open(&dir.display().to_string(), dir.to_owned())?;
+        return Ok(ModelSource::open(Box::new(file))?);
+    }
     Ok(ModelSource::open(Box::new(Directory(dir.to_owned())))?)
 }
 

@@ -1,5 +1,6 @@
 //! Pictures of scenes.
 
+use serde::{Deserialize, Serialize};
 use tiny_skia::{FillRule, Mask, Path, PathBuilder, Transform};
 
 use crate::{Object, Part, Random, Relation, Scene, Shape, Size, Texture};
@@ -21,20 +22,35 @@ pub struct Picture {
 #[must_use]
 pub fn draw(scene: &Scene, size: u32, random: &mut Random) -> Picture {
     let placed = place(scene, random);
+    draw_placed(&placed, size, random)
+}
+
+/// Draws objects where they stand, what is in front last, on a square of `size` pixels. `random` decides the background, angles
+/// and shades.
+///
+/// # Panics
+/// If `size` is 0.
+#[must_use]
+pub fn draw_placed(placed: &[Placed], size: u32, random: &mut Random) -> Picture {
     let mut picture = background(size, random);
     let mut mask = Mask::new(size, size).expect("a picture has at least one pixel");
     for object in placed {
-        paint(&mut picture, &mut mask, &object, random);
+        paint(&mut picture, &mut mask, object, random);
     }
     picture
 }
 
-/// An object with its place. Lengths are shares of the picture's width.
-struct Placed {
-    object: Object,
-    x: f32,
-    y: f32,
-    radius: f32,
+/// An object with its place. Lengths are shares of the picture's width, from its left and upper edge.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Placed {
+    /// What stands there.
+    pub object: Object,
+    /// Its centre.
+    pub x: f32,
+    /// Its centre.
+    pub y: f32,
+    /// From the centre to the farthest point of the outline, about.
+    pub radius: f32,
 }
 
 /// A part of the picture.
@@ -46,8 +62,9 @@ struct Region {
     height: f32,
 }
 
-/// Where everything stands; what is in front comes later.
-fn place(scene: &Scene, random: &mut Random) -> Vec<Placed> {
+/// Where everything stands; what is in front comes later. Of each part the first object is in front of the second.
+#[must_use]
+pub fn place(scene: &Scene, random: &mut Random) -> Vec<Placed> {
     let whole = Region {
         x: 0.0,
         y: 0.0,
@@ -86,10 +103,6 @@ fn place(scene: &Scene, random: &mut Random) -> Vec<Placed> {
 fn place_part(part: Part, region: Region, random: &mut Random, placed: &mut Vec<Placed>) {
     /// Of the width, from the middle to the centre of each of two objects.
     const APART: f32 = 0.25;
-    /// What two touching objects hide of each other, as a share of the sum of their radii.
-    const TOUCHING: f32 = 0.84;
-    /// How much larger a thing is drawn that is alone in its picture.
-    const ALONE: f32 = 1.4;
     let mut jitter = |spread: f32| random.between(-spread, spread);
     let (x, y) = (
         region.x + region.width / 2.0,
@@ -114,7 +127,7 @@ fn place_part(part: Part, region: Region, random: &mut Random, placed: &mut Vec<
         }
         Part::Two(first, relation, second) => {
             let radii = match relation {
-                Relation::Inside => (0.16, 0.42),
+                Relation::Inside => INSIDE,
                 _ => (radius(first.size), radius(second.size)),
             };
             let radii = (
@@ -152,7 +165,16 @@ fn place_part(part: Part, region: Region, random: &mut Random, placed: &mut Vec<
     }
 }
 
-fn radius(size: Size) -> f32 {
+/// The distance of two touching objects, as a share of the sum of their radii: they hide a little of each other.
+pub(crate) const TOUCHING: f32 = 0.84;
+
+/// How much larger a thing is drawn that is alone in its picture.
+pub(crate) const ALONE: f32 = 1.4;
+
+/// The radii of what lies inside and of what holds it.
+pub(crate) const INSIDE: (f32, f32) = (0.16, 0.42);
+
+pub(crate) fn radius(size: Size) -> f32 {
     match size {
         Size::Small => 0.14,
         Size::Ordinary => 0.21,
@@ -259,7 +281,7 @@ fn path(shape: Shape) -> Path {
 }
 
 /// A tint that is seen on the colour: dark on a light one, light on a dark one.
-fn contrasting(colour: [f32; 3]) -> [f32; 3] {
+pub(crate) fn contrasting(colour: [f32; 3]) -> [f32; 3] {
     let [red, green, blue] = colour;
     // The weights of Rec. 601.
     let light = 0.299 * red + 0.587 * green + 0.114 * blue;

@@ -3,11 +3,13 @@
 //! A [`Scene`] is one to four flat shapes with colours, sizes, textures and relations. It can be drawn ([`draw`]), described in
 //! full ([`caption`]), named in passing as pages of the web do ([`alt_text`]), and altered into a hard negative
 //! ([`negative`], SugarCrepe's seven kinds). [`suite`] makes of these a test of composition that no rule on texts alone can
-//! win, and a test of recognition on classes that fine-tuning never shows.
+//! win, and a test of recognition on classes that fine-tuning never shows. Objects that somebody placed by hand are read back
+//! into the scene that they show ([`read`]).
 //!
 //! Everything is a function of (seed, index), the same on every platform: integers and IEEE arithmetic only, no library
 //! function whose last bit varies. Called by the lab, natively and in a browser.
 
+mod arrangement;
 mod caption;
 mod draw;
 mod negative;
@@ -18,11 +20,12 @@ mod words;
 
 pub use clove_random::Random;
 
+pub use arrangement::{Arrangement, Thing, read};
 pub use caption::{Wording, alt_text, caption};
-pub use draw::{Picture, draw};
+pub use draw::{Picture, Placed, draw, draw_placed, place};
 pub use negative::{Kind, Style, alter, negative};
 pub use scene::{Colour, Object, Part, Pool, Relation, Scene, Size, Texture};
-pub use shapes::Shape;
+pub use shapes::{Contour, Shape};
 pub use words::words;
 
 /// Streams of random numbers that never meet, whatever the seed.

@@ -1,9 +1,12 @@
 //! What a scene is, and how scenes are drawn at random from a pool of shapes.
 
+use serde::{Deserialize, Serialize};
+
+use crate::draw::contrasting;
 use crate::{Random, Shape};
 
 /// A colour by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Colour {
     /// Red.
     Red,
@@ -65,10 +68,16 @@ impl Colour {
             Self::Brown => [118, 74, 40],
         }
     }
+
+    /// Of its stripes and dots: red, green and blue, 0 to 255.
+    #[must_use]
+    pub fn marked(self) -> [u8; 3] {
+        contrasting(self.rgb().map(f32::from)).map(|channel| channel as u8)
+    }
 }
 
 /// How large an object is. The ordinary size has no word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Size {
     /// About two thirds of the ordinary one.
     Small,
@@ -79,7 +88,7 @@ pub enum Size {
 }
 
 /// What an object is filled with. A plain filling has no word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Texture {
     /// One colour, not named.
     Plain,
@@ -90,7 +99,7 @@ pub enum Texture {
 }
 
 /// One thing in a scene. At most one of size and texture differs from the unnamed one, so that captions stay short.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Object {
     /// Its outline.
     pub shape: Shape,
@@ -188,7 +197,7 @@ impl Pool {
     #[must_use]
     pub fn shapes(self) -> &'static [Shape] {
         match self {
-            Self::Common => &Shape::ALL[..Shape::COMMON],
+            Self::Common => Shape::common(),
             Self::All => &Shape::ALL,
         }
     }

@@ -5,9 +5,11 @@
 use std::f32::consts::PI;
 use std::sync::OnceLock;
 
+use serde::{Deserialize, Serialize};
+
 /// What an object looks like. The first [`Self::COMMON`] occur in fine-tuning and in the test of composition; the others are
 /// seen in pretraining alone, and tested as classes that may be forgotten.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "each is the thing that it is called")]
 pub enum Shape {
     Circle,
@@ -34,8 +36,8 @@ pub enum Shape {
     Cup,
 }
 
-/// A closed line.
-pub(crate) type Contour = Vec<(f32, f32)>;
+/// A closed line of points, in a square from -1 to 1 with y downwards.
+pub type Contour = Vec<(f32, f32)>;
 
 impl Shape {
     /// All of them.
@@ -66,6 +68,12 @@ impl Shape {
 
     /// How many of [`Self::ALL`] occur in fine-tuning.
     pub const COMMON: usize = 12;
+
+    /// Those that fine-tuning shows.
+    #[must_use]
+    pub fn common() -> &'static [Self] {
+        &Self::ALL[..Self::COMMON]
+    }
 
     /// The shapes that fine-tuning never shows.
     #[must_use]
@@ -117,7 +125,9 @@ impl Shape {
         )
     }
 
-    pub(crate) fn contours(self) -> &'static [Contour] {
+    /// Its outline: contours to be filled by the non-zero rule.
+    #[must_use]
+    pub fn contours(self) -> &'static [Contour] {
         static ALL: OnceLock<Vec<Vec<Contour>>> = OnceLock::new();
         let all = ALL.get_or_init(|| Self::ALL.iter().map(|shape| outline(*shape)).collect());
         &all[self as usize]

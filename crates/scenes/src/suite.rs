@@ -46,7 +46,7 @@ pub fn twins(kind: Kind, split: Split, seed: u64, index: u64) -> Twins {
 /// One thing, to be named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Specimen {
-    /// Its class: an index into [`Shape::rare`].
+    /// Its class: an index into [`Shape::rare`], or into [`Shape::common`].
     pub class: usize,
     /// The thing alone.
     pub scene: Scene,
@@ -57,10 +57,21 @@ pub struct Specimen {
 /// Picture number `index` of the test of recognition; classes take turns.
 #[must_use]
 pub fn specimen(split: Split, seed: u64, index: u64) -> Specimen {
-    let mut random = split.random(seed, (1 << 60) | index);
-    let class = (index % Shape::rare().len() as u64) as usize;
+    let random = split.random(seed, (1 << 60) | index);
+    specimen_of(Shape::rare(), random, index)
+}
+
+/// Picture number `index` of the classes that fine-tuning shows; classes take turns.
+#[must_use]
+pub fn common_specimen(split: Split, seed: u64, index: u64) -> Specimen {
+    let random = split.random(seed, (1 << 61) | index);
+    specimen_of(Shape::common(), random, index)
+}
+
+fn specimen_of(classes: &[Shape], mut random: Random, index: u64) -> Specimen {
+    let class = (index % classes.len() as u64) as usize;
     let object = Object {
-        shape: Shape::rare()[class],
+        shape: classes[class],
         colour: random.pick(&Colour::ALL),
         size: random.pick(&[Size::Ordinary, Size::Ordinary, Size::Large]),
         texture: Texture::Plain,

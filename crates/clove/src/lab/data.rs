@@ -6,7 +6,10 @@ use clove_scenes::{
 
 use crate::preprocess::{Preprocess, RgbImage};
 #[cfg(feature = "train")]
-use crate::{tokenizer::Tokenizer, train::Batch};
+use crate::{
+    tokenizer::Tokenizer,
+    train::{Batch, Order},
+};
 
 /// What the texts of a batch are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,43 @@ pub enum Texts {
         /// Negatives of each caption.
         negatives: usize,
     },
+}
+
+/// Which scenes of a stream a run sees, and in which order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scenes {
+    /// New ones at every step, in their own order.
+    New,
+    /// So many in an epoch, each once, in a random order.
+    Epochs {
+        /// How many, at least one.
+        scenes: u64,
+        /// Whether each epoch has the same ones again, as a data set on disk does; else each draws new ones, so that nothing is
+        /// learned by heart.
+        repeat: bool,
+    },
+}
+
+#[cfg(feature = "train")]
+impl Scenes {
+    /// The number of the scene at `position`, counted from the start of training.
+    ///
+    /// # Panics
+    /// If an epoch has no scenes.
+    #[must_use]
+    pub fn at(self, seed: u64, position: u64) -> u64 {
+        match self {
+            Self::New => position,
+            Self::Epochs { scenes, repeat } => {
+                let (epoch, index) = Order::new(seed, scenes).at(position);
+                if repeat {
+                    index
+                } else {
+                    epoch.wrapping_mul(scenes).wrapping_add(index)
+                }
+            }
+        }
+    }
 }
 
 /// A scene as training takes it.
@@ -70,7 +110,7 @@ impl Texts {
     }
 
     #[cfg(feature = "train")]
-    /// The scenes from `first` to `first + count` of the stream of `seed`.
+    /// The scenes of these numbers of the stream of `seed`.
     ///
     /// # Panics
     /// Never: pictures have as many bytes as pixels ask for.
@@ -78,18 +118,17 @@ impl Texts {
     pub fn batch(
         self,
         seed: u64,
-        first: u64,
-        count: usize,
+        numbers: impl Iterator<Item = u64>,
         tokenizer: &Tokenizer,
         preprocess: &Preprocess,
     ) -> Batch {
         let mut rows = Vec::new();
         let mut batch = Batch {
             pixels: Vec::new().into(),
-            texts: Vec::with_capacity(count),
+            texts: Vec::new(),
             negatives: Vec::new(),
         };
-        for index in first..first + count as u64 {
+        for index in numbers {
             let sample = self.sample(seed, index, preprocess.size());
             rows.extend(pixels(sample.picture, preprocess));
             batch.texts.push(tokenizer.encode(&sample.text));

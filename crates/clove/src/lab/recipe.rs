@@ -2,7 +2,7 @@
 
 use clove_scenes::Style;
 
-use super::data::Texts;
+use super::data::{Scenes, Texts};
 use super::report::SweepPoint;
 use crate::loss::Loss;
 use crate::train::{AdamWConfig, Schedule, TrainConfig};
@@ -22,6 +22,21 @@ pub struct Recipe {
     pub negatives: usize,
     /// The image tower's learning rate, as a share of the other's.
     pub image_rate: f64,
+    /// What is minimised.
+    pub loss: Loss,
+}
+
+/// A training run: everything that decides it but the model that it starts from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Plan {
+    /// What is read.
+    pub texts: Texts,
+    /// Which scenes are seen.
+    pub scenes: Scenes,
+    /// How long, and how fast.
+    pub recipe: Recipe,
+    /// Another draws others.
+    pub seed: u64,
 }
 
 impl Recipe {
@@ -33,6 +48,7 @@ impl Recipe {
         warmup: 400,
         negatives: 0,
         image_rate: 1.0,
+        loss: Loss::Clove,
     };
 
     /// Of each fine-tuning. What is forgotten, the image tower forgets: fine-tuned images beside pretrained texts recognise
@@ -44,6 +60,7 @@ impl Recipe {
         warmup: 50,
         negatives: 1,
         image_rate: 0.25,
+        loss: Loss::Clove,
     };
 
     /// The trainer's settings.
@@ -57,7 +74,7 @@ impl Recipe {
             },
             optimizer: AdamWConfig::default(),
             clip_norm: Some(1.0),
-            loss: Loss::Clove,
+            loss: self.loss,
             image_rate: self.image_rate,
             ..TrainConfig::new(self.steps)
         }

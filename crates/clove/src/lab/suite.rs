@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use clove_scenes::suite::{Specimen, Twins, prompts, specimen, twins};
+use clove_scenes::suite::{Specimen, Twins, common_specimen, prompts, specimen, twins};
 use clove_scenes::{Kind, Pool, Scene, Shape, Split, Wording, caption, draw};
 
 use super::data::pixels;
 use crate::evaluate::{
-    Embeddings, Pair, PairEmbeddings, Report, Subset, TrainingCaption, add_intervals,
-    class_embeddings, classify, distinct_texts, evaluate_pairs, row_index,
+    Embeddings, Pair, PairEmbeddings, Report, RowsBySubset, Subset, TrainingCaption,
+    ZeroShotReport, add_intervals, class_embeddings, classify, distinct_texts, evaluate_pairs,
+    row_index,
 };
 use crate::score::{ScoreError, Scorer};
 
@@ -19,6 +20,8 @@ pub struct Sizes {
     pub twins_per_kind: usize,
     /// Pictures of recognition.
     pub specimens: usize,
+    /// Pictures of recognition of the classes that fine-tuning shows, which [`SceneSuite::measure`] alone looks at.
+    pub common: usize,
 }
 
 impl Sizes {
@@ -26,17 +29,38 @@ impl Sizes {
     pub const TEST: Self = Self {
         twins_per_kind: 250,
         specimens: 5_000,
+        common: 0,
     };
     /// Of the validation split: as much recognition as the test split has, since a limit is kept on it.
     pub const VALIDATION: Self = Self {
         twins_per_kind: 100,
         specimens: 5_000,
+        common: 0,
     };
     /// Of the part of the validation split that learning curves are drawn from: the test is taken many times, and decides
     /// nothing.
     pub const WATCHED: Self = Self {
         twins_per_kind: 100,
         specimens: 1_000,
+        common: 0,
+    };
+    /// Of the part of the validation split that a page draws its curves from, where one core does everything.
+    pub const GLANCED: Self = Self {
+        twins_per_kind: 50,
+        specimens: 200,
+        common: 240,
+    };
+    /// Of the part of the test split that a page reports.
+    pub const REPORTED: Self = Self {
+        twins_per_kind: 150,
+        specimens: 1_000,
+        common: 600,
+    };
+    /// Of the part of the validation split on which a page chooses alpha: as many as it reports.
+    pub const SWEPT: Self = Self {
+        twins_per_kind: 60,
+        specimens: 1_000,
+        common: 0,
     };
 }
 
@@ -54,16 +78,22 @@ const PICTURES_PER_BATCH: usize = 128;
 pub struct SceneSuite {
     twins: Vec<Twins>,
     specimens: Vec<Specimen>,
+    common: Vec<Specimen>,
     subsets: Vec<Subset>,
-    captions: Vec<TrainingCaption>,
 }
 
 impl SceneSuite {
     /// The tests of a split.
     #[must_use]
     pub fn new(split: Split, sizes: Sizes) -> Self {
+        Self::of_kinds(&Kind::ALL, split, sizes)
+    }
+
+    /// The tests of a split, with these kinds alone.
+    #[must_use]
+    pub fn of_kinds(kinds: &[Kind], split: Split, sizes: Sizes) -> Self {
         let (mut all, mut subsets) = (Vec::new(), Vec::new());
-        for kind in Kind::ALL {
+        for &kind in kinds {
             let mut rows = Vec::with_capacity(2 * sizes.twins_per_kind);
             for index in 0..sizes.twins_per_kind {
                 let pair = twins(kind, split, SUITE_SEED, index as u64);
@@ -82,20 +112,15 @@ impl SceneSuite {
                 rows,
             });
         }
-        let captions = (0..NGRAM_CAPTIONS)
-            .map(|index| {
-                let mut random = Split::FineTuning.random(SUITE_SEED, index);
-                let scene = Scene::random(&mut random, Pool::Common);
-                TrainingCaption::from(caption(&scene, Wording::random(&mut random)).as_str())
-            })
-            .collect();
         Self {
             twins: all,
             specimens: (0..sizes.specimens)
                 .map(|index| specimen(split, SUITE_SEED, index as u64))
                 .collect(),
+            common: (0..sizes.common)
+                .map(|index| common_specimen(split, SUITE_SEED, index as u64))
+                .collect(),
             subsets,
-            captions,
         }
     }
 
@@ -108,10 +133,10 @@ impl SceneSuite {
     /// Pictures in all.
     #[must_use]
     pub fn pictures(&self) -> usize {
-        2 * self.twins.len() + self.specimens.len()
+        2 * self.twins.len() + self.specimens.len() + self.common.len()
     }
 
-    /// Scores a model; `progress` hears how many pictures were embedded.
+    /// Scores a model, with intervals and blind baselines; `progress` hears how many pictures were embedded.
     ///
     /// # Errors
     /// When the device fails, or an embedding isn't finite.
@@ -120,6 +145,45 @@ impl SceneSuite {
         scorer: &Scorer,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Report, ScoreError> {
+        let captions = training_captions();
+        let (mut report, rows) = self.compose(scorer, progress, Some(&captions)).await?;
+        add_intervals(&mut report, &rows);
+        report.recognition = recognise(scorer, &self.specimens, Shape::rare(), progress).await?;
+        Ok(report)
+    }
+
+    /// The figures alone; `progress` hears how many pictures were embedded.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`].
+    pub async fn measure(
+        &self,
+        scorer: &Scorer,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Measured, ScoreError> {
+        let (report, _) = self.compose(scorer, progress, None).await?;
+        let rare = recognise(scorer, &self.specimens, Shape::rare(), progress).await?;
+        let common = recognise(scorer, &self.common, Shape::common(), progress).await?;
+        let top1 = |found: Option<ZeroShotReport>| found.and_then(|found| found.top1);
+        Ok(Measured {
+            composition: report.macro_mean,
+            kinds: report
+                .subsets
+                .into_iter()
+                .filter_map(|subset| Some((subset.name, subset.accuracy?)))
+                .collect(),
+            unseen: top1(rare),
+            seen: top1(common),
+        })
+    }
+
+    /// Composition, and the outcome of each row; `captions` train the blind n-gram model.
+    async fn compose(
+        &self,
+        scorer: &Scorer,
+        progress: &mut dyn FnMut(usize),
+        captions: Option<&[TrainingCaption]>,
+    ) -> Result<(Report, RowsBySubset), ScoreError> {
         let texts = distinct_texts(&self.subsets);
         let embedded = scorer.embed_texts(&texts, &mut |_| {}).await?;
         let scenes: Vec<(&Scene, &clove_scenes::Random)> = self
@@ -131,7 +195,7 @@ impl SceneSuite {
             .map(|place| image_name(place / 2, place % 2))
             .collect();
         let images = embed_scenes(scorer, &scenes, progress).await?;
-        let (mut report, rows) = evaluate_pairs(
+        Ok(evaluate_pairs(
             "scenes",
             &self.subsets,
             PairEmbeddings {
@@ -140,37 +204,62 @@ impl SceneSuite {
                 image_rows: &row_index(&names),
                 text_rows: &row_index(&texts),
             },
-            Some(&self.captions),
-        )?;
-        add_intervals(&mut report, &rows);
-
-        let texts: Vec<String> = Shape::rare()
-            .iter()
-            .flat_map(|shape| prompts(*shape))
-            .collect();
-        let embedded = scorer.embed_texts(&texts, &mut |_| {}).await?;
-        let classes = class_embeddings(&embedded, Shape::rare().len())?;
-        let scenes: Vec<(&Scene, &clove_scenes::Random)> = self
-            .specimens
-            .iter()
-            .map(|specimen| (&specimen.scene, &specimen.drawing))
-            .collect();
-        let labels: Vec<usize> = self
-            .specimens
-            .iter()
-            .map(|specimen| specimen.class)
-            .collect();
-        let images = embed_scenes(scorer, &scenes, progress).await?;
-        report.recognition = Some(classify(&images, &classes, &labels)?);
-        Ok(report)
+            captions,
+        )?)
     }
+}
+
+/// What [`SceneSuite::measure`] finds, from 0 to 1; none where there's nothing of it in the suite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// The mean of the kinds.
+    pub composition: Option<f64>,
+    /// Accuracy by kind.
+    pub kinds: Vec<(String, f64)>,
+    /// Top-1 accuracy among the classes that fine-tuning never shows.
+    pub unseen: Option<f64>,
+    /// Among those that it shows.
+    pub seen: Option<f64>,
+}
+
+/// What the blind n-gram model is trained on.
+pub(super) fn training_captions() -> Vec<TrainingCaption> {
+    (0..NGRAM_CAPTIONS)
+        .map(|index| {
+            let mut random = Split::FineTuning.random(SUITE_SEED, index);
+            let scene = Scene::random(&mut random, Pool::Common);
+            TrainingCaption::from(caption(&scene, Wording::random(&mut random)).as_str())
+        })
+        .collect()
+}
+
+/// Zero-shot classification by the classes' prompts; none without specimens.
+async fn recognise(
+    scorer: &Scorer,
+    specimens: &[Specimen],
+    shapes: &[Shape],
+    progress: &mut dyn FnMut(usize),
+) -> Result<Option<ZeroShotReport>, ScoreError> {
+    if specimens.is_empty() {
+        return Ok(None);
+    }
+    let texts: Vec<String> = shapes.iter().flat_map(|shape| prompts(*shape)).collect();
+    let embedded = scorer.embed_texts(&texts, &mut |_| {}).await?;
+    let classes = class_embeddings(&embedded, shapes.len())?;
+    let scenes: Vec<(&Scene, &clove_scenes::Random)> = specimens
+        .iter()
+        .map(|specimen| (&specimen.scene, &specimen.drawing))
+        .collect();
+    let labels: Vec<usize> = specimens.iter().map(|specimen| specimen.class).collect();
+    let images = embed_scenes(scorer, &scenes, progress).await?;
+    Ok(Some(classify(&images, &classes, &labels)?))
 }
 
 fn image_name(twins: usize, side: usize) -> String {
     format!("{twins}{}", ["a", "b"][side])
 }
 
-async fn embed_scenes(
+pub(super) async fn embed_scenes(
     scorer: &Scorer,
     scenes: &[(&Scene, &clove_scenes::Random)],
     progress: &mut dyn FnMut(usize),

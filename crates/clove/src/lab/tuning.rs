@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::data::Texts;
 use super::error::LabError;
 use super::model;
-use super::recipe::Recipe;
+use super::recipe::Plan;
 use crate::device::Device;
 use crate::preprocess::Preprocess;
 use crate::score::Scorer;
@@ -17,9 +16,7 @@ use crate::weights::Snapshot;
 #[derive(Debug)]
 pub struct Tuning {
     trainer: Trainer,
-    texts: Texts,
-    recipe: Recipe,
-    seed: u64,
+    plan: Plan,
     tokenizer: Tokenizer,
     preprocess: Preprocess,
 }
@@ -29,13 +26,7 @@ impl Tuning {
     ///
     /// # Errors
     /// When the model's parts don't fit together.
-    pub fn new(
-        model: &Snapshot,
-        texts: Texts,
-        recipe: Recipe,
-        seed: u64,
-        device: &Device,
-    ) -> Result<Self, LabError> {
+    pub fn new(model: &Snapshot, plan: Plan, device: &Device) -> Result<Self, LabError> {
         let state = TrainerState {
             step: 0,
             model: model.clone(),
@@ -43,26 +34,18 @@ impl Tuning {
             factors: BTreeMap::new(),
             loss_scale: LossScale::new(Compute::F32),
         };
-        Self::resume(state, texts, recipe, seed, device)
+        Self::resume(state, plan, device)
     }
 
     /// Goes on from what [`Self::state`] gave, in a run of the same settings.
     ///
     /// # Errors
     /// When the state isn't that of such a run.
-    pub fn resume(
-        state: TrainerState,
-        texts: Texts,
-        recipe: Recipe,
-        seed: u64,
-        device: &Device,
-    ) -> Result<Self, LabError> {
+    pub fn resume(state: TrainerState, plan: Plan, device: &Device) -> Result<Self, LabError> {
         let config = state.model.config().clone();
         Ok(Self {
-            trainer: Trainer::resume(state, config, recipe.train_config(), device)?,
-            texts,
-            recipe,
-            seed,
+            trainer: Trainer::resume(state, config, plan.recipe.train_config(), device)?,
+            plan,
             tokenizer: model::tokenizer()?,
             preprocess: model::preprocess()?,
         })
@@ -77,7 +60,7 @@ impl Tuning {
     /// Whether there's no step left.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.steps() >= self.recipe.steps
+        self.steps() >= self.plan.recipe.steps
     }
 
     /// Takes a step.
@@ -85,11 +68,17 @@ impl Tuning {
     /// # Errors
     /// When the device fails, or the loss isn't finite.
     pub async fn step(&mut self) -> Result<StepReport, LabError> {
-        let first = (self.trainer.steps() * self.recipe.batch) as u64;
-        let batch = self.texts.batch(
-            self.seed,
-            first,
-            self.recipe.batch,
+        let Plan {
+            texts,
+            scenes,
+            recipe,
+            seed,
+        } = self.plan;
+        let first = (self.trainer.steps() * recipe.batch) as u64;
+        let positions = first..first + recipe.batch as u64;
+        let batch = texts.batch(
+            seed,
+            positions.map(|position| scenes.at(seed, position)),
             &self.tokenizer,
             &self.preprocess,
         );
@@ -102,6 +91,20 @@ impl Tuning {
                 loss: report.loss,
             })
         }
+    }
+
+    /// What decides the run.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The model's parameters as they are now.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn snapshot(&self) -> Result<Snapshot, LabError> {
+        Ok(Snapshot::of(&self.trainer.model(), self.trainer.config()).await?)
     }
 
     /// Everything that the next step depends on.

@@ -188,6 +188,12 @@ impl Trainer {
         self.clip.valid()
     }
 
+    /// The model's shape.
+    #[must_use]
+    pub fn config(&self) -> &ClipConfig {
+        &self.model
+    }
+
     /// The number of steps taken.
     #[must_use]
     pub fn steps(&self) -> usize {

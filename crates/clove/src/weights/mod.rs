@@ -18,7 +18,7 @@ use thiserror::Error;
 
 pub use dtype::decode_f32;
 pub(crate) use dtype::encode_f32;
-pub use files::{Directory, InMemory, ModelFiles};
+pub use files::{Directory, InMemory, ModelFiles, Reopen, SingleFile};
 pub use names::{Layout, parameters};
 pub use snapshot::Snapshot;
 pub use source::{ModelSource, Weights};

@@ -1,6 +1,6 @@
 //! A model's parameters in the host's memory: what a training run saves, patches and writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 
 use burn::module::{Module as _, ModuleVisitor, Param};
@@ -135,6 +135,36 @@ impl Snapshot {
     /// # Errors
     /// When `out` can't be written.
     pub fn write_hugging_face<W: Write>(&self, out: W, precision: Precision) -> io::Result<W> {
+        self.write(out, precision, HashMap::new())
+    }
+
+    /// Writes the model as one file, [`super::SingleFile`]: the weights, and beside them in the metadata the configuration, the
+    /// preprocessing and the tokenizer.json, if there's one; and whatever else is to be remembered.
+    ///
+    /// # Errors
+    /// When `out` can't be written.
+    pub fn write_single_file<W: Write>(
+        &self,
+        out: W,
+        precision: Precision,
+        preprocess: &Preprocess,
+        tokenizer: Option<String>,
+        more: HashMap<String, String>,
+    ) -> io::Result<W> {
+        let mut metadata = more;
+        for (name, text) in self.hugging_face_configs(preprocess) {
+            metadata.insert(name.to_owned(), text);
+        }
+        metadata.extend(tokenizer.map(|text| ("tokenizer.json".to_owned(), text)));
+        self.write(out, precision, metadata)
+    }
+
+    fn write<W: Write>(
+        &self,
+        out: W,
+        precision: Precision,
+        mut metadata: HashMap<String, String>,
+    ) -> io::Result<W> {
         let layout = Layout::HuggingFace;
         let dtype = precision.of(Dtype::F32);
         let list = parameters(&self.config);
@@ -145,7 +175,7 @@ impl Snapshot {
                 entries.push((name.clone(), dtype, stored.shape(shape)));
             }
         }
-        let metadata = [("format".to_owned(), "pt".to_owned())].into();
+        metadata.insert("format".to_owned(), "pt".to_owned());
         let mut writer = TensorWriter::new(out, &entries, Some(metadata))?;
         for (parameter, shape) in &list {
             let mut bytes = Vec::new();

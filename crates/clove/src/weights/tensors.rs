@@ -170,7 +170,10 @@ impl TensorFiles {
 }
 
 /// Reads and checks a header; gives the place of the data's first byte.
-fn read_header(name: &str, reader: &mut dyn ReadSeek) -> Result<(u64, Metadata), WeightsError> {
+pub(super) fn read_header(
+    name: &str,
+    reader: &mut dyn ReadSeek,
+) -> Result<(u64, Metadata), WeightsError> {
     /// The limit of the `safetensors` crate, which bounds the memory that a hostile file can claim.
     const LARGEST_HEADER: u64 = 100_000_000;
     let read = |source| WeightsError::Read {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use clove::device::Device;
-use clove::lab::{self, Curve, Recipe, SceneSuite, Texts, Tuning, Variant};
+use clove::lab::{self, Curve, Plan, Recipe, SceneSuite, Scenes, Texts, Tuning, Variant};
 use clove::weights::Snapshot;
 use clove_data::run::Position;
 use serde::{Deserialize, Serialize};
@@ -119,11 +119,18 @@ pub fn run(
     let config = config(job, start)?;
     let folder = session::open_or_make(&dir, &config)?;
     let (mut session, found) = Session::open(folder, context.companions.clone(), 1)?;
-    let (texts, recipe, device) = (job.texts, job.recipe, &context.device);
+    let (recipe, device) = (job.recipe, &context.device);
+    let plan = Plan {
+        texts: job.texts,
+        scenes: Scenes::New,
+        recipe,
+        seed: job.seed,
+    };
     let mut tuning = match found {
-        Some((state, _)) => Tuning::resume(state, texts, recipe, job.seed, device)
-            .with_context(|| dir.display().to_string())?,
-        None => Tuning::new(start, texts, recipe, job.seed, device)?,
+        Some((state, _)) => {
+            Tuning::resume(state, plan, device).with_context(|| dir.display().to_string())?
+        }
+        None => Tuning::new(start, plan, device)?,
     };
     context
         .progress
@@ -188,6 +195,8 @@ fn config(job: &Job, start: &Snapshot) -> Result<String> {
         warmup,
         negatives,
         image_rate,
+        // The lab's own is always CLoVe's.
+        loss: _,
     } = job.recipe;
     let weights = start.write_hugging_face(Vec::new(), clove::weights::Precision::F32)?;
     Ok(toml::to_string(&Config {

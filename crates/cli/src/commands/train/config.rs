@@ -123,6 +123,9 @@ pub struct Data {
     pub cache: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scenes: Option<u64>,
+    /// Whether each epoch has the same scenes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub repeat: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub texts: Option<TextKind>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,7 @@
 //! resumes sees what it would have seen.
 
 use anyhow::{Context as _, Result, bail};
-use clove::lab::{self, Texts};
+use clove::lab::{self, Scenes, Texts};
 use clove::preprocess::{Preprocess, RandomResizedCrop, crop_resize};
 use clove::tokenizer::{Encoding, Tokenizer};
 use clove::train::{Crop, Picture, Pixels};
@@ -154,8 +154,8 @@ impl Samples {
     /// The sample at a position.
     pub fn at(&self, position: u64) -> Result<Example, Broken> {
         let (picture, words) = match &self.source {
-            Source::Scenes(count) => {
-                let sample = self.scene(*count, position);
+            Source::Scenes { scenes, repeat } => {
+                let (_, sample) = self.scene(*scenes, *repeat, position);
                 let words = Words {
                     place: String::new(),
                     caption: sample.text,
@@ -189,24 +189,26 @@ impl Samples {
 
     /// The sample at a position, without its image.
     pub fn words_at(&self, position: u64) -> Words {
-        let (epoch, index) = self.draws.at(position);
         match &self.source {
-            Source::Scenes(count) => {
-                let sample = self.scene(*count, position);
+            Source::Scenes { scenes, repeat } => {
+                let (number, sample) = self.scene(*scenes, *repeat, position);
                 Words {
-                    place: format!("scene {}", epoch * count + index),
+                    place: format!("scene {number}"),
                     caption: sample.text,
                     negatives: sample.negatives,
                 }
             }
-            Source::Pool(pool) => self.choose(&pool.set.samples[index as usize], epoch, index),
+            Source::Pool(pool) => {
+                let (epoch, index) = self.draws.at(position);
+                self.choose(&pool.set.samples[index as usize], epoch, index)
+            }
         }
     }
 
     /// Of the first epoch a sample's caption, by its place, and the caption's hard negatives.
     pub fn hard(&self, index: usize) -> (usize, Vec<String>) {
         match &self.source {
-            Source::Scenes(_) => (0, Vec::new()),
+            Source::Scenes { .. } => (0, Vec::new()),
             Source::Pool(pool) => {
                 let sample = &pool.set.samples[index];
                 let words = self.choose(sample, 0, index as u64);
@@ -215,11 +217,11 @@ impl Samples {
         }
     }
 
-    /// Every epoch draws scenes of its own: nothing is learned by heart.
-    fn scene(&self, count: u64, position: u64) -> lab::SceneSample {
-        let (epoch, index) = self.draws.at(position);
-        let place = epoch.wrapping_mul(count).wrapping_add(index);
-        self.texts.sample(self.seed, place, self.preprocess.size())
+    /// The scene at a position, and its number.
+    fn scene(&self, scenes: u64, repeat: bool, position: u64) -> (u64, lab::SceneSample) {
+        let number = Scenes::Epochs { scenes, repeat }.at(self.seed, position);
+        let size = self.preprocess.size();
+        (number, self.texts.sample(self.seed, number, size))
     }
 
     fn random(&self, epoch: u64, index: u64, purpose: u64) -> Random {
@@ -250,7 +252,7 @@ impl Samples {
     fn caption(&self, sample: &Sample, epoch: u64, index: u64) -> usize {
         let mut random = self.random(epoch, index, purpose::CAPTION);
         match &self.source {
-            Source::Scenes(_) => random.below(sample.captions.len()),
+            Source::Scenes { .. } => random.below(sample.captions.len()),
             Source::Pool(pool) => {
                 let captions = pool.parts.get(usize::from(sample.part));
                 let captions = captions.and_then(|part| part.settings.captions.as_ref());
@@ -360,7 +362,7 @@ impl Samples {
             (cut, texts.len())
         };
         match &self.source {
-            Source::Scenes(scenes) => (0..SCENES.min(*scenes))
+            Source::Scenes { scenes, .. } => (0..SCENES.min(*scenes))
                 .into_par_iter()
                 .map(|position| {
                     let words = self.words_at(position);

@@ -15,8 +15,11 @@ use crate::progress::Progress;
 /// What there is to learn from.
 #[derive(Debug)]
 pub enum Source {
-    /// New scenes in every epoch, so many of them.
-    Scenes(u64),
+    /// Scenes, so many an epoch; new ones in each, unless they're repeated.
+    Scenes {
+        scenes: u64,
+        repeat: bool,
+    },
     Pool(Pool),
 }
 
@@ -151,7 +154,10 @@ impl Source {
     /// Finds the data; images are read later.
     pub fn open(data: &Data, interrupt: &Interrupt) -> Result<Self> {
         Ok(match data.kind {
-            Kind::Scenes => Self::Scenes(data.scenes.unwrap_or(1)),
+            Kind::Scenes => Self::Scenes {
+                scenes: data.scenes.unwrap_or(1),
+                repeat: data.repeat,
+            },
             _ => Self::Pool(Pool::open(data, interrupt)?),
         })
     }
@@ -159,7 +165,7 @@ impl Source {
     /// Samples in an epoch.
     pub fn len(&self) -> u64 {
         match self {
-            Self::Scenes(count) => *count,
+            Self::Scenes { scenes, .. } => *scenes,
             Self::Pool(pool) => pool.set.samples.len() as u64,
         }
     }
@@ -167,7 +173,7 @@ impl Source {
     /// In which order they're drawn.
     pub fn draws(&self, seed: u64) -> Result<Draws> {
         match self {
-            Self::Scenes(count) => Ok(Draws::Even(Order::new(seed, *count))),
+            Self::Scenes { scenes, .. } => Ok(Draws::Even(Order::new(seed, *scenes))),
             Self::Pool(pool) => pool.draws(seed),
         }
     }
@@ -175,7 +181,7 @@ impl Source {
     /// Fills a configuration in.
     pub fn resolve(&self, draft: Draft) -> Result<Config> {
         let digest = match self {
-            Self::Scenes(_) => None,
+            Self::Scenes { .. } => None,
             Self::Pool(pool) => Some(pool.set.digest()),
         };
         draft.resolve(self.len(), digest)
@@ -184,7 +190,13 @@ impl Source {
     /// In words, with what was skipped, and what the filter took away.
     pub fn summary(&self) -> Vec<String> {
         match self {
-            Self::Scenes(count) => vec![format!("data: {} scenes an epoch", HumanCount(*count))],
+            Self::Scenes { scenes, repeat } => {
+                let same = if *repeat { ", the same in each" } else { "" };
+                vec![format!(
+                    "data: {} scenes an epoch{same}",
+                    HumanCount(*scenes)
+                )]
+            }
             Self::Pool(pool) => pool.summary(),
         }
     }

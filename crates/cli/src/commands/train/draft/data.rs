@@ -28,6 +28,7 @@ pub(super) fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
         splits: Vec::new(),
         cache: None,
         scenes: None,
+        repeat: false,
         texts: None,
         crop_scale: None,
         crop_ratio: None,
@@ -53,11 +54,12 @@ pub(super) fn data(keys: &mut Document, recipe: &Recipe) -> Result<Data> {
         let epoch = (recipe.steps * recipe.batch) as u64;
         let some = |count| count >= 1;
         data.scenes = Some(keys.get("data.scenes", epoch, some, "must be at least 1")?);
+        data.repeat = keys.take("data.repeat")?.unwrap_or(false);
         data.texts = Some(keys.take("data.texts")?.unwrap_or(TextKind::Captions));
         return Ok(data);
     }
     keys.refuse(
-        &["data.scenes", "data.texts"],
+        &["data.scenes", "data.repeat", "data.texts"],
         "only the kind \"scenes\" has it",
     )?;
     if kind == Kind::Mixture {

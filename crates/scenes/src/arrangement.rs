@@ -1,0 +1,350 @@
+//! The scene that objects show which somebody placed by hand: the way back from [`place`](crate::place).
+
+use crate::draw::{ALONE, INSIDE, TOUCHING, radius};
+use crate::{Object, Part, Placed, Relation, Scene, Size};
+
+/// An object that somebody placed. Lengths are shares of the picture's width, from its left and upper edge.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Thing {
+    /// What it is.
+    pub object: Object,
+    /// Its centre.
+    pub x: f32,
+    /// Its centre.
+    pub y: f32,
+}
+
+/// What things show.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arrangement {
+    /// What is said of them.
+    pub scene: Scene,
+    /// Where they're drawn, what is in front last: what lies inside another is drawn small, and what holds it large.
+    pub placed: Vec<Placed>,
+    /// How far the picture is from being said in another way, in shares of its width: little where things stand askew, or three
+    /// of them in a row.
+    pub clearness: f32,
+}
+
+/// Centres that are nearer lie inside each other.
+const NEAR: f32 = 0.13;
+
+/// How far two objects apart stand from each other where nobody moved them.
+const APART: f32 = 0.5;
+
+/// Reads one to four things, in the order in which they are to be named where nothing else decides it. None of fewer or more.
+///
+/// The first of two that touch is the upper one, and of two of which one lies inside the other the inner one, whatever their
+/// order. Three or four are read as two parts in halves of their own, by which most room is between the halves and between the
+/// objects of each.
+#[must_use]
+pub fn read(things: &[Thing]) -> Option<Arrangement> {
+    match *things {
+        [one] => Some(Arrangement {
+            scene: Scene {
+                parts: vec![Part::One(one.object)],
+            },
+            placed: vec![placed(one, radius(one.object.size) * ALONE)],
+            clearness: 1.0,
+        }),
+        [first, second] => Some(pair_alone(first, second)),
+        [a, b, c] => best(&[
+            ([a, b], Rest::One(c)),
+            ([a, c], Rest::One(b)),
+            ([b, c], Rest::One(a)),
+        ]),
+        [a, b, c, d] => best(&[
+            ([a, b], Rest::Two([c, d])),
+            ([a, c], Rest::Two([b, d])),
+            ([a, d], Rest::Two([b, c])),
+        ]),
+        _ => None,
+    }
+}
+
+fn placed(thing: Thing, radius: f32) -> Placed {
+    Placed {
+        object: thing.object,
+        x: thing.x,
+        y: thing.y,
+        radius,
+    }
+}
+
+/// As they're drawn: later ones first, so that the first of each part is in front.
+fn drawn<'a>(things: impl DoubleEndedIterator<Item = &'a Thing>) -> Vec<Placed> {
+    things
+        .rev()
+        .map(|thing| placed(*thing, radius(thing.object.size)))
+        .collect()
+}
+
+fn pair_alone(first: Thing, second: Thing) -> Arrangement {
+    let (dx, dy) = (first.x - second.x, first.y - second.y);
+    if dx.abs().max(dy.abs()) < NEAR
+        && let Some((inner, outer)) = nested(first, second)
+    {
+        // Sizes mean nothing there: see `Scene::with_objects`.
+        let ordinary = |mut thing: Thing| {
+            thing.object.size = Size::Ordinary;
+            thing
+        };
+        let (inner, outer) = (ordinary(inner), ordinary(outer));
+        return Arrangement {
+            scene: Scene {
+                parts: vec![Part::Two(inner.object, Relation::Inside, outer.object)],
+            },
+            placed: vec![placed(outer, INSIDE.1), placed(inner, INSIDE.0)],
+            clearness: NEAR - dx.abs().max(dy.abs()),
+        };
+    }
+    let across = dx.abs() > dy.abs();
+    let (first, relation, second) = related(first, second, across);
+    Arrangement {
+        scene: Scene {
+            parts: vec![Part::Two(first.object, relation, second.object)],
+        },
+        placed: drawn([first, second].iter()),
+        clearness: (dx.abs() - dy.abs()).abs(),
+    }
+}
+
+/// Which of two lies inside the other: one with room in it must hold it, of two such the one that was named later.
+fn nested(first: Thing, second: Thing) -> Option<(Thing, Thing)> {
+    if second.object.shape.holds() {
+        Some((first, second))
+    } else if first.object.shape.holds() {
+        Some((second, first))
+    } else {
+        None
+    }
+}
+
+/// How two stand to each other along one direction, and which is named first.
+fn related(first: Thing, second: Thing, across: bool) -> (Thing, Relation, Thing) {
+    if across {
+        let relation = if first.x < second.x {
+            Relation::LeftOf
+        } else {
+            Relation::RightOf
+        };
+        return (first, relation, second);
+    }
+    let (upper, lower) = if first.y < second.y {
+        (first, second)
+    } else {
+        (second, first)
+    };
+    let touching = (radius(first.object.size) + radius(second.object.size)) * TOUCHING;
+    if lower.y - upper.y < f32::midpoint(touching, APART) {
+        return (upper, Relation::OnTopOf, lower);
+    }
+    let relation = if first.y < second.y {
+        Relation::Above
+    } else {
+        Relation::Below
+    };
+    (first, relation, second)
+}
+
+/// What is left of the things beside a pair.
+#[derive(Clone, Copy)]
+enum Rest {
+    One(Thing),
+    Two([Thing; 2]),
+}
+
+impl Rest {
+    fn things(&self) -> &[Thing] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Two(two) => two,
+        }
+    }
+}
+
+/// The clearest reading of all pairs, in rows and in columns.
+fn best(pairs: &[([Thing; 2], Rest)]) -> Option<Arrangement> {
+    let readings = pairs
+        .iter()
+        .flat_map(|(pair, rest)| [true, false].map(|rows| in_halves(*pair, *rest, rows)));
+    // Of equals the first, as the order of the things suggests.
+    readings.reduce(|best, other| {
+        if other.clearness > best.clearness {
+            other
+        } else {
+            best
+        }
+    })
+}
+
+/// A pair in one half and the rest in the other: halves one above the other (`rows`), or side by side.
+fn in_halves(pair: [Thing; 2], rest: Rest, rows: bool) -> Arrangement {
+    // Along the line on which the halves lie, and along the one on which the objects of a half do.
+    let between = |thing: &Thing| if rows { thing.y } else { thing.x };
+    let along = |thing: &Thing| if rows { thing.x } else { thing.y };
+    let apart = |two: &[Thing; 2]| (along(&two[0]) - along(&two[1])).abs();
+    let span = |things: &[Thing]| {
+        let places = things.iter().map(between);
+        places.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), place| {
+            (low.min(place), high.max(place))
+        })
+    };
+    let ((low, high), (other_low, other_high)) = (span(&pair), span(rest.things()));
+    let mut clearness = (other_low - high).max(low - other_high).min(apart(&pair));
+    let part = |[first, second]: [Thing; 2]| {
+        let (first, relation, second) = related(first, second, rows);
+        (
+            Part::Two(first.object, relation, second.object),
+            [first, second],
+        )
+    };
+    let (first, mut things) = (part(pair).0, part(pair).1.to_vec());
+    let second = match rest {
+        Rest::One(one) => {
+            things.push(one);
+            Part::One(one.object)
+        }
+        Rest::Two(two) => {
+            clearness = clearness.min(apart(&two));
+            let (second, two) = part(two);
+            things.extend(two);
+            second
+        }
+    };
+    Arrangement {
+        scene: Scene {
+            parts: vec![first, second],
+        },
+        placed: drawn(things.iter()),
+        clearness,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Colour, Pool, Shape, Split, Texture, place};
+
+    /// Things as a scene's picture has them, in the order of its caption.
+    fn things(scene: &Scene, placed: &[Placed]) -> Vec<Thing> {
+        let of = |object: &Object| {
+            let found = placed.iter().find(|one| one.object == *object).unwrap();
+            Thing {
+                object: *object,
+                x: found.x,
+                y: found.y,
+            }
+        };
+        scene.objects().iter().map(of).collect()
+    }
+
+    /// Whether what is said of two stands so in the picture.
+    fn is_true(part: Part, placed: &[Placed]) -> bool {
+        let Part::Two(first, relation, second) = part else {
+            return true;
+        };
+        let at = |object: Object| {
+            let found = placed.iter().find(|one| one.object == object).unwrap();
+            (found.x, found.y)
+        };
+        let ((x, y), (other_x, other_y)) = (at(first), at(second));
+        match relation {
+            Relation::LeftOf => x < other_x,
+            Relation::RightOf => x > other_x,
+            Relation::Above | Relation::OnTopOf => y < other_y,
+            Relation::Below => y > other_y,
+            Relation::Inside => false,
+        }
+    }
+
+    #[test]
+    fn what_was_placed_is_read_as_the_scene_that_it_was_placed_for() {
+        let (mut tried, mut halves, mut other_words) = (0, 0, 0);
+        let mut kinds = std::collections::BTreeSet::new();
+        for index in 0..3_000 {
+            let mut random = Split::Validation.random(7, index);
+            let scene = Scene::random(&mut random, Pool::All);
+            let large = scene
+                .objects()
+                .iter()
+                .filter(|one| one.size == Size::Large)
+                .count();
+            if large > 1 {
+                // Two large ones stand as near apart as they do touching.
+                continue;
+            }
+            let placed = place(&scene, &mut random);
+            let found = read(&things(&scene, &placed)).unwrap();
+            assert!(found.clearness > 0.0);
+            if scene.parts.len() == 1 {
+                assert_eq!(found.scene, scene, "{index}");
+            } else {
+                // Of four in a square rows and columns are both true, and of three at times.
+                for part in &found.scene.parts {
+                    assert!(is_true(*part, &placed), "{index}: {part:?}");
+                }
+                other_words += usize::from(found.scene != scene);
+                halves += 1;
+            }
+            tried += 1;
+            kinds.insert((scene.parts.len(), scene.relation()));
+        }
+        assert!(
+            halves > 400 && other_words < halves / 3,
+            "{other_words} of {halves}"
+        );
+        assert!(
+            tried > 2_900 && kinds.len() == 1 + 6 + 5,
+            "{tried} {kinds:?}"
+        );
+    }
+
+    fn thing(shape: Shape, colour: Colour, x: f32, y: f32) -> Thing {
+        Thing {
+            object: Object {
+                shape,
+                colour,
+                size: Size::Ordinary,
+                texture: Texture::Plain,
+            },
+            x,
+            y,
+        }
+    }
+
+    #[test]
+    fn the_inner_and_the_upper_one_are_named_first_and_are_in_front() {
+        let square = thing(Shape::Square, Colour::Blue, 0.5, 0.5);
+        let star = thing(Shape::Star, Colour::Red, 0.52, 0.48);
+        for order in [[square, star], [star, square]] {
+            let found = read(&order).unwrap();
+            assert_eq!(
+                found.scene.parts,
+                [Part::Two(star.object, Relation::Inside, square.object)]
+            );
+            assert_eq!(found.placed[1].object, star.object);
+            assert!(found.placed[1].radius < found.placed[0].radius);
+        }
+        let low = thing(Shape::House, Colour::Green, 0.5, 0.7);
+        let high = thing(Shape::Moon, Colour::Pink, 0.5, 0.36);
+        let found = read(&[low, high]).unwrap();
+        assert_eq!(
+            found.scene.parts,
+            [Part::Two(high.object, Relation::OnTopOf, low.object)]
+        );
+    }
+
+    #[test]
+    fn three_in_a_row_are_not_clear_and_five_are_not_read() {
+        let row = [0.2, 0.5, 0.8];
+        let shapes = [Shape::Star, Shape::Moon, Shape::Key];
+        let colours = [Colour::Red, Colour::Blue, Colour::Pink];
+        let three: Vec<Thing> = (0..3)
+            .map(|at| thing(shapes[at], colours[at], row[at], 0.5))
+            .collect();
+        assert!(read(&three).unwrap().clearness <= 0.0);
+        assert_eq!(read(&[]), None);
+        assert_eq!(read(&[three[0]; 5]), None);
+    }
+}

@@ -1,0 +1,144 @@
+//! Guards models in one file, and the runs of the lab's page without a browser.
+
+use std::collections::HashMap;
+use std::fs;
+
+use clove::lab::{self, preprocess, tokenizer_json};
+use clove::weights::{Precision, Snapshot};
+use clove_data::run::{Companions, write_model_dir};
+use clove_web::lab::settings::{Loss, Negatives, Settings, Texts};
+use serde_json::Value;
+
+use super::{fail, path, succeed};
+
+/// A scene model as one file and as a directory.
+fn written(dir: &std::path::Path, name: &str, model: &Snapshot) -> [String; 2] {
+    let file = dir.join(format!("{name}.safetensors"));
+    let bytes = model
+        .write_single_file(
+            Vec::new(),
+            Precision::F32,
+            &preprocess().unwrap(),
+            Some(tokenizer_json()),
+            HashMap::new(),
+        )
+        .unwrap();
+    fs::write(&file, bytes).unwrap();
+    let folder = dir.join(name);
+    let companions = Companions {
+        preprocess: preprocess().unwrap(),
+        tokenizer: Some(tokenizer_json()),
+    };
+    write_model_dir(&folder, model, &companions, Precision::F32).unwrap();
+    [path(&file).to_owned(), path(&folder).to_owned()]
+}
+
+#[test]
+fn a_model_in_one_file_is_taken_for_its_directory() {
+    let temporary = tempfile::tempdir().unwrap();
+    let dir = temporary.path();
+    let [before, before_dir] = written(dir, "before", &lab::pretrained().unwrap());
+    let [after, after_dir] = written(dir, "after", &lab::finetuned().unwrap());
+    let picture = dir.join("picture.png");
+    let scene = &clove_scenes::suite::twins(
+        clove_scenes::Kind::SwapAttribute,
+        clove_scenes::Split::Test,
+        0,
+        0,
+    );
+    let drawn = clove_scenes::draw(&scene.scenes[0], 48, &mut scene.drawing[0].clone());
+    image::save_buffer(&picture, &drawn.rgb, 48, 48, image::ColorType::Rgb8).unwrap();
+    let [caption, wrong] = &scene.captions;
+    let score = |model: &str| -> Vec<f64> {
+        let json: Value = serde_json::from_str(&succeed(&[
+            "score",
+            "--model",
+            model,
+            "--image",
+            path(&picture),
+            "--caption",
+            caption,
+            "--caption",
+            wrong,
+            "--device",
+            "cpu",
+            "--json",
+        ]))
+        .unwrap();
+        let scores = json["captions"].as_array().unwrap();
+        let each = scores.iter().map(|one| one["similarity"].as_f64().unwrap());
+        each.collect()
+    };
+    assert_eq!(score(&before), score(&before_dir));
+    assert_ne!(score(&before), score(&after));
+    let patch = |pretrained: &str, finetuned: &str, out: &str| {
+        let out = path(&dir.join(out)).to_owned();
+        succeed(&[
+            "patch",
+            "--pretrained",
+            pretrained,
+            "--finetuned",
+            finetuned,
+            "--alpha",
+            "0.5",
+            "--out",
+            &out,
+            "--device",
+            "cpu",
+        ]);
+        out
+    };
+    let patched = patch(&before, &after, "patched");
+    let patched_dir = patch(&before_dir, &after_dir, "patched-dir");
+    assert_eq!(score(&patched), score(&patched_dir));
+    // One of each goes together too.
+    assert_eq!(score(&patch(&before_dir, &after, "mixed")), score(&patched));
+    let (weights, texts) = (dir.join("before/model.safetensors"), dir.join("texts"));
+    fs::write(&texts, "a red circle\n").unwrap();
+    let alone = fail(&[
+        "tokenize",
+        "--model",
+        path(&weights),
+        "--texts",
+        path(&texts),
+    ]);
+    assert!(alone.contains("weights alone"), "{alone}");
+}
+
+#[test]
+fn every_run_of_the_labs_page_is_one_of_clove_train() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut tried = 0;
+    for texts in [Texts::Captions, Texts::Alt] {
+        for negatives in [
+            Negatives::None,
+            Negatives::Swap,
+            Negatives::Replace,
+            Negatives::Mixed,
+        ] {
+            for loss in [Loss::Clip, Loss::Clove, Loss::Fsc] {
+                let settings = Settings {
+                    texts,
+                    negatives,
+                    loss,
+                    learning_rate: 1e-7,
+                    scenes: 12,
+                    steps: 3,
+                    batch: 4,
+                    seed: 9,
+                    ..Settings::default()
+                }
+                .sound();
+                let file = temporary.path().join("lab.toml");
+                fs::write(&file, settings.to_toml()).unwrap();
+                let said = succeed(&["train", path(&file), "--dry-run", "--device", "cpu"]);
+                assert!(
+                    said.contains("12 scenes an epoch, the same in each"),
+                    "{said}"
+                );
+                tried += 1;
+            }
+        }
+    }
+    assert_eq!(tried, 24);
+}
