@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { DIST, engine, file, GOLDEN, launch, TOLERANCE, WEBGPU } from "./lib.mjs";
 import { serve } from "./server.mjs";
-import { firstVisit, LIMITS, sizes } from "./sizes.mjs";
+import { firstVisit, LIMITS, sizes, trainer } from "./sizes.mjs";
 
 const ENGINES = { "engine-cpu": [], "engine-gpu": WEBGPU };
 const CAPTIONS = ["an orange heart right of a huge pink cross", "a red ball"];
@@ -164,13 +164,17 @@ test("without WebGPU the engine for it says so", async () => {
   await close();
 });
 
-test("a first visit is no larger than its limits, on either engine", () => {
+test("a first visit is no larger than its limits, on either engine, nor is what the lab fetches besides", () => {
   const list = sizes(DIST);
-  assert.equal(list.filter(({ name }) => name.endsWith(".wasm")).length, 3);
+  assert.equal(list.filter(({ name }) => name.endsWith(".wasm")).length, 5);
   for (const name of Object.keys(ENGINES)) {
     const { all, wasm } = firstVisit(list, name);
     assert.ok(wasm > 0 && wasm < LIMITS.wasm, `${name}: ${wasm} bytes of wasm`);
     assert.ok(all < LIMITS.all, `${name}: ${all} bytes`);
+  }
+  for (const name of ["trainer-cpu", "trainer-gpu"]) {
+    const bytes = trainer(list, name);
+    assert.ok(bytes > 0 && bytes < LIMITS.trainer, `${name}: ${bytes} bytes`);
   }
 });
 
@@ -181,25 +185,8 @@ const AT_ONCE = { "engine-cpu": 1, "engine-gpu": 25 };
 
 for (const name of Object.keys(ENGINES)) {
   test(`${name} uses no more memory after ${SCORES} scores than after ${SETTLED}`, async () => {
-    const { ask, open, close, worker, page } = await engine(browsers[name], site, name);
-    await worker.evaluate(() => {
-      self.buffers = { bytes: 0, count: 0 };
-      if (!self.GPUDevice) return;
-      const create = GPUDevice.prototype.createBuffer;
-      const gone = new FinalizationRegistry((size) => ((self.buffers.bytes -= size), self.buffers.count--));
-      GPUDevice.prototype.createBuffer = function (descriptor) {
-        const buffer = create.call(this, descriptor);
-        self.buffers.bytes += descriptor.size;
-        self.buffers.count++;
-        gone.register(buffer, descriptor.size, buffer);
-        return buffer;
-      };
-      const destroy = GPUBuffer.prototype.destroy;
-      GPUBuffer.prototype.destroy = function () {
-        if (gone.unregister(this)) (self.buffers.bytes -= this.size), self.buffers.count--;
-        return destroy.call(this);
-      };
-    });
+    const { ask, open, close, worker, page, countBuffers } = await engine(browsers[name], site, name);
+    await countBuffers();
     await open();
     await ask({ Sample: { image: 0, number: 0 } });
     // New captions each time, of every length: nothing is known yet, and no shape is the last one's.

@@ -63,10 +63,31 @@ export async function engine(browser, site, name) {
     await started;
   }, site.url + script(name));
   const models = [/^pretrained-.*\.safetensors$/, /\.deltas$/].map((end) => site.url + file(end));
+  const worker = await started;
   return {
     page,
     problems,
-    worker: await started,
+    worker,
+    /// Counts the bytes of the GPU's buffers from now on, as `buffers` in the worker.
+    countBuffers: () =>
+      worker.evaluate(() => {
+        self.buffers = { bytes: 0, count: 0 };
+        if (!self.GPUDevice) return;
+        const create = GPUDevice.prototype.createBuffer;
+        const gone = new FinalizationRegistry((size) => ((self.buffers.bytes -= size), self.buffers.count--));
+        GPUDevice.prototype.createBuffer = function (descriptor) {
+          const buffer = create.call(this, descriptor);
+          self.buffers.bytes += descriptor.size;
+          self.buffers.count++;
+          gone.register(buffer, descriptor.size, buffer);
+          return buffer;
+        };
+        const destroy = GPUBuffer.prototype.destroy;
+        GPUBuffer.prototype.destroy = function () {
+          if (gone.unregister(this)) (self.buffers.bytes -= this.size), self.buffers.count--;
+          return destroy.call(this);
+        };
+      }),
     open: () => page.evaluate((models) => window.open(models), models),
     /// Asks; `bytes` and `files` ([name, bytes]) come along as arrays of numbers or base64. Gives the answer and its bytes.
     ask: (ask, { bytes = null, files = [] } = {}) =>
@@ -102,6 +123,9 @@ export async function visit(browser, site, { query = "", hash = "", allowed = []
   await page.waitForSelector(".lamp.runs", { timeout: 60_000 });
   return { context, page, problems };
 }
+
+/// The lab's page, as [visit].
+export const lab = (browser, site, options) => visit(browser, site, { acceptDownloads: true, ...options });
 
 /// Waits until the captions are scored.
 export const judged = (page, timeout = 30_000) => page.waitForSelector(".verdict.right, .verdict.wrong", { timeout });

@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { brotliCompressSync, constants } from "node:zlib";
 
 /// What comes on demand, and so isn't part of a first visit; of the engines one is.
-const LATER = /\.lexicon$/;
+const LATER = /\.lexicon$|^trainer-/;
 const ENGINE = /^engine-\w+/;
-/// In bytes, compressed: everything of a first visit, and its wasm.
-export const LIMITS = { all: 4e6, wasm: 3e6 };
+/// In bytes, compressed: everything of a first visit, its wasm, and an engine that trains.
+export const LIMITS = { all: 4e6, wasm: 3e6, trainer: 4e6 };
 
 export function sizes(dist) {
   const list = [];
@@ -43,6 +43,9 @@ export function firstVisit(list, engine) {
   return { all: sum(first), wasm: sum(first.filter((file) => file.name.endsWith(".wasm"))) };
 }
 
+/// An engine that trains: what the lab fetches in an engine's place.
+export const trainer = (list, name) => list.filter((file) => file.name.startsWith(`${name}-`)).reduce((total, file) => total + file.compressed, 0);
+
 if (process.argv[1] === import.meta.filename) {
   const list = sizes(process.argv[2] ?? "web/dist");
   const row = (...cells) => console.log(cells.map((cell, at) => (at ? String(cell).padStart(12) : cell.padEnd(60))).join(""));
@@ -53,4 +56,5 @@ if (process.argv[1] === import.meta.filename) {
     row(`first visit with ${engine}`, "", all, `of ${LIMITS.all}`);
     row("  its wasm", "", wasm, `of ${LIMITS.wasm}`);
   }
+  for (const name of ["trainer-cpu", "trainer-gpu"]) row(name, "", trainer(list, name), `of ${LIMITS.trainer}`);
 }

@@ -3,10 +3,11 @@
 //! Two programs talk in the messages of [`protocol`]: the page, which people see, and an engine, a worker that holds the model.
 //! There are two engines of one source, for WebGPU and for the CPU, each with no more code than it needs.
 //! What the page works out without a browser stands in [`verdict`], [`marks`] and [`address`], what an engine
-//! works out without one in [`hub`].
+//! works out without one in [`hub`]; [`lab`] is what belongs to the lab's page.
 
 pub mod address;
 pub mod hub;
+pub mod lab;
 pub mod marks;
 pub mod protocol;
 pub mod verdict;

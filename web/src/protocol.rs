@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::lab;
+
 /// From the page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
@@ -159,6 +161,8 @@ pub enum Ask {
         /// Its name.
         place: String,
     },
+    /// What the lab's page asks; engines that train answer.
+    Lab(lab::Ask),
 }
 
 /// Where a model is.
@@ -306,6 +310,8 @@ pub enum Answer {
     Kept(Kept),
     /// To [`Ask::Files`], [`Ask::Check`] and [`Ask::Stop`].
     Done,
+    /// To [`Ask::Lab`].
+    Lab(lab::Answer),
     /// To anything that failed.
     Failed {
         /// Why, for people.

@@ -139,9 +139,10 @@ fn wasm() -> Result<Outcome> {
     // The flags of this target stand in .cargo/config.toml, and cargo ignores those where RUSTFLAGS is set.
     check.args(shell::locked()).env_remove("RUSTFLAGS");
     shell::run(&mut check)?;
-    // The browser program, with clippy where this toolchain has it. One engine stands for both: they differ in a device.
+    // The browser program, with clippy where this toolchain has it. One engine stands for all: they differ in a device, and the one
+    // that trains has all that the others have.
     let clippy = shell::output(toolchain.cargo().args(["clippy", "--version"])).is_some();
-    for program in ["page", "engine-cpu"] {
+    for program in ["page", "trainer-cpu"] {
         let mut lint = toolchain.cargo();
         lint.args([if clippy { "clippy" } else { "check" }, "--release"])
             .args(["--target", WASM, "--package", "clove-web"])

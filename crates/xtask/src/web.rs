@@ -23,7 +23,7 @@ const TRUNK: &str = "0.21.14";
 const TESTS: &str = "tests/browser";
 
 /// Longest that they may take: a browser that doesn't end would be waited for.
-const TESTS_LIMIT: Duration = Duration::from_mins(20);
+const TESTS_LIMIT: Duration = Duration::from_mins(30);
 
 /// Where Playwright finds a browser: Debian's, or one that is named.
 const CHROMIUM: &str = "CLOVE_CHROMIUM";
@@ -140,6 +140,14 @@ pub fn tests() -> Result<Done> {
     };
     let folder = Path::new(TESTS);
     packages(folder)?;
+    // Models go from the page to the native program and back. Of the whole workspace, so that its features are those of the other
+    // tests, and nothing is compiled twice.
+    shell::run(
+        shell::cargo()
+            .args(["build", "--release", "--workspace", "--bin", "clove"])
+            .args(shell::locked()),
+    )?;
+    let native = env::current_dir()?.join(target()).join("release/clove");
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();
@@ -152,7 +160,8 @@ pub fn tests() -> Result<Done> {
         Command::new("node")
             .arg("--test")
             .args(files)
-            .env(CHROMIUM, chromium),
+            .env(CHROMIUM, chromium)
+            .env("CLOVE_BIN", native),
         TESTS_LIMIT,
     )?;
     Ok(Done::Passed)
@@ -227,11 +236,15 @@ impl Tools {
     }
 }
 
+/// Where cargo builds.
+fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from)
+}
+
 /// Finds or installs them.
 fn tools() -> Result<Tools> {
     let toolchain = toolchain::with_target(WASM, Some(toolchain::WASM_TOOLCHAIN))?;
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    let root = env::current_dir()?.join(target).join("tools");
+    let root = env::current_dir()?.join(target()).join("tools");
     let bin = root.join("bin");
     let bindgen = locked_version("wasm-bindgen")?;
     for (package, program, version, locked) in [

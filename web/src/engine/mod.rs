@@ -6,6 +6,8 @@
 mod device;
 mod files;
 mod images;
+#[cfg(feature = "trainer")]
+mod lab;
 mod library;
 mod models;
 mod trust;
@@ -38,6 +40,8 @@ struct Engine {
     disk: HashMap<String, BrowserFiles>,
     images: HashMap<u32, Image>,
     generator: Option<Generator>,
+    #[cfg(feature = "trainer")]
+    lab: Option<lab::Lab>,
 }
 
 /// Why a request can't be answered, in words.
@@ -84,6 +88,7 @@ impl Engine {
                 }
             }
             Ask::Sample { image, number } => return self.sample(image, number),
+            Ask::Lab(ask) => return self.lab(ask, bytes).await,
             Ask::Score { image, .. }
             | Ask::Curve { image, .. }
             | Ask::Embed { image, .. }
@@ -134,6 +139,19 @@ impl Engine {
             | Ask::Forget { .. } => return Err("asked beside the queue".to_owned()),
         };
         Ok((answer, None))
+    }
+
+    #[cfg(feature = "trainer")]
+    async fn lab(&mut self, ask: crate::lab::Ask, bytes: Option<Vec<u8>>) -> Answered {
+        let lab = self.lab.as_mut().ok_or("no device is open")?;
+        let (answer, bytes) = lab.answer(ask, bytes).await?;
+        Ok((Answer::Lab(answer), bytes))
+    }
+
+    #[cfg(not(feature = "trainer"))]
+    #[expect(clippy::unused_async, reason = "the engine that trains takes its time")]
+    async fn lab(&mut self, _: crate::lab::Ask, _: Option<Vec<u8>>) -> Answered {
+        Err("this engine doesn't train".to_owned())
     }
 
     /// Answers what is about an image and captions.
@@ -220,6 +238,11 @@ impl Engine {
             milliseconds: worker::now() - began,
         };
         self.models = Some(models);
+        #[cfg(feature = "trainer")]
+        {
+            let (pretrained, deltas) = &self.scenes;
+            self.lab = Some(lab::Lab::new(&device, pretrained, deltas)?);
+        }
         self.device = Some(device);
         Ok(answer)
     }

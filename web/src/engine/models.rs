@@ -255,18 +255,13 @@ impl Models {
         caption: &str,
         alpha: f64,
     ) -> Result<Vec<(String, f32)>, Failure> {
-        let words: Vec<&str> = caption.split_whitespace().collect();
-        let mut texts = vec![caption.to_owned()];
-        texts.extend((0..words.len()).map(|without| {
-            let mut rest = words.clone();
-            rest.remove(without);
-            rest.join(" ")
-        }));
+        let (words, mut texts) = without_each_word(caption);
+        texts.insert(0, caption.to_owned());
         let scores = self.scores(image, &texts, alpha).await?.similarities;
         Ok(words
-            .iter()
+            .into_iter()
             .zip(&scores[1..])
-            .map(|(word, without)| ((*word).to_owned(), scores[0] - without))
+            .map(|(word, without)| (word, scores[0] - without))
             .collect())
     }
 
@@ -307,6 +302,18 @@ impl Models {
         self.scales.insert(bits, self.scorer.logit_scale());
         Ok(())
     }
+}
+
+/// A caption's words, and for each the caption without it.
+pub fn without_each_word(caption: &str) -> (Vec<String>, Vec<String>) {
+    let words: Vec<&str> = caption.split_whitespace().collect();
+    let without = (0..words.len()).map(|at| {
+        let mut rest = words.clone();
+        rest.remove(at);
+        rest.join(" ")
+    });
+    let without = without.collect();
+    (words.into_iter().map(ToOwned::to_owned).collect(), without)
 }
 
 /// A fine-tuned model, if it's one of the pretrained one's shape. Weights alone are taken as such.

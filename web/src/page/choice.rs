@@ -20,6 +20,27 @@ pub struct Choice {
     pub why: String,
 }
 
+impl Choice {
+    /// What is tried, one after the other: an engine may stop for a reason that passes, and where a GPU's does twice, there's the
+    /// CPU.
+    pub fn ladder(&self) -> impl Iterator<Item = Kind> + use<> {
+        let ladder: &[Kind] = match self.kind {
+            Kind::Gpu | Kind::TrainerGpu => &[Kind::Gpu, Kind::Gpu, Kind::Cpu, Kind::Cpu],
+            Kind::Cpu | Kind::TrainerCpu => &[Kind::Cpu, Kind::Cpu],
+        };
+        ladder.iter().copied()
+    }
+
+    /// Why another engine is started after one that ended for a reason.
+    pub fn again(&self, kind: Kind, reason: &str) -> String {
+        if kind.is_gpu() == self.kind.is_gpu() {
+            text::restarted(reason)
+        } else {
+            text::fell_back(reason)
+        }
+    }
+}
+
 /// The GPU where the tab has a real one, else the CPU, unless the address says (`?engine=cpu`, `?engine=gpu`).
 pub async fn choose() -> Choice {
     let choice = |kind, why: &str| Choice {

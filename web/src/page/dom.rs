@@ -1,10 +1,10 @@
 //! Small dealings with the browser.
 
-use js_sys::{Array, Function, Promise, Reflect};
+use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
 use leptos::prelude::*;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Blob, HtmlAnchorElement, HtmlElement, Url};
+use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, HtmlElement, Url, UrlSearchParams};
 
 /// Puts the state into the address, without a step in the history.
 pub fn keep_hash(hash: &str) {
@@ -61,6 +61,56 @@ pub fn save(blob: &Blob, name: &str) {
         let _ = Url::revoke_object_url(&url);
     })
     .forget();
+}
+
+/// The page's own address with these parameters, and the engine that this one asks for.
+pub fn page_address(parameters: &[&str]) -> String {
+    let mut parts: Vec<String> = parameters.iter().map(ToString::to_string).collect();
+    let search = window().location().search().unwrap_or_default();
+    let engine = UrlSearchParams::new_with_str(&search)
+        .ok()
+        .and_then(|search| search.get("engine"))
+        // What it may be is checked where it's used; here it must be nothing but a word.
+        .filter(|engine| engine.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    parts.extend(engine.map(|engine| format!("engine={engine}")));
+    if parts.is_empty() {
+        "./".to_owned()
+    } else {
+        format!("./?{}", parts.join("&"))
+    }
+}
+
+/// Bytes as a file.
+///
+/// # Errors
+/// When the browser has no room.
+pub fn blob(bytes: &Uint8Array, kind: &str) -> Result<Blob, JsValue> {
+    let options = BlobPropertyBag::new();
+    options.set_type(kind);
+    Blob::new_with_u8_array_sequence_and_options(&Array::of1(bytes), &options)
+}
+
+/// Text as a file.
+///
+/// # Errors
+/// When the browser has no room.
+pub fn text_blob(text: &str, kind: &str) -> Result<Blob, JsValue> {
+    let options = BlobPropertyBag::new();
+    options.set_type(kind);
+    Blob::new_with_str_sequence_and_options(&Array::of1(&text.into()), &options)
+}
+
+/// A file's bytes.
+///
+/// # Errors
+/// In words, when it can't be read.
+pub async fn read(file: &Blob) -> Result<Uint8Array, String> {
+    let buffer = JsFuture::from(file.array_buffer()).await;
+    let buffer = buffer.map_err(|error| {
+        let error = error.dyn_ref::<js_sys::Error>().map(js_sys::Error::message);
+        error.map_or_else(|| super::text::ODD_ANSWER.to_owned(), String::from)
+    })?;
+    Ok(Uint8Array::new(&buffer))
 }
 
 /// Longest that the first visit waits for its service worker, in milliseconds.

@@ -8,6 +8,7 @@ mod choice;
 mod dom;
 mod engine;
 mod export;
+mod lab;
 mod library;
 mod negatives;
 mod pictures;
@@ -32,6 +33,10 @@ pub fn start() {
     let hash = window().location().hash().unwrap_or_default();
     let kept = Kept::from_hash(&hash);
     root.set_inner_html("");
+    if lab::is_asked_for() {
+        lab::start(root);
+        return;
+    }
     if bench::is_asked_for() {
         mount_to(root.unchecked_into(), view::bench).forget();
         return;

@@ -4,7 +4,6 @@ use js_sys::Uint8Array;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::{Clamped, JsCast as _};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     Blob, CanvasRenderingContext2d, DataTransfer, File, FileList, HtmlCanvasElement, ImageData,
     Url, UrlSearchParams,
@@ -12,7 +11,7 @@ use web_sys::{
 
 use super::engine::{Engine, Failure};
 use super::state::{Picture, State};
-use super::text;
+use super::{dom, text};
 use crate::protocol::{Answer, Ask};
 
 /// Takes files; the first of them is selected.
@@ -201,12 +200,7 @@ async fn ask(
     }
     let file = state.files.with_value(|files| files.get(&image).cloned());
     let file = file.ok_or(Failure::Ended)?;
-    let words = |error: wasm_bindgen::JsValue| {
-        let error = error.dyn_ref::<js_sys::Error>().map(js_sys::Error::message);
-        Failure::Refused(error.map_or_else(|| text::ODD_ANSWER.to_owned(), String::from))
-    };
-    let buffer = JsFuture::from(file.array_buffer()).await.map_err(words)?;
-    let bytes = Uint8Array::new(&buffer);
+    let bytes = dom::read(&file).await.map_err(Failure::Refused)?;
     let on_device = preprocess_on_device();
     let ask = Ask::Image { image, on_device };
     engine.ask(ask, Some(bytes)).await
@@ -224,7 +218,7 @@ fn preprocess_on_device() -> bool {
 }
 
 /// A picture's address from its pixels, three bytes each.
-fn draw(rgb: &[u8], width: u32, height: u32) -> Option<String> {
+pub fn draw(rgb: &[u8], width: u32, height: u32) -> Option<String> {
     let rgba: Vec<u8> = rgb
         .chunks_exact(3)
         .flat_map(|pixel| [pixel[0], pixel[1], pixel[2], u8::MAX])

@@ -8,6 +8,8 @@ pub const TITLE: &str = "CLoVe";
 pub const WHAT: &str = "Which caption fits a picture, and does the model notice who does what to whom? \
      Everything is computed in this tab: no picture leaves it.";
 
+pub const TO_LAB: &str = "The lab: lessons, and a CLIP that you train";
+
 pub const PICTURES: &str = "Picture";
 pub const DROP: &str = "Drop pictures here, paste them, or choose some.";
 pub const CHOOSE: &str = "Choose pictures";

@@ -7,7 +7,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::choice;
-use super::engine::{Engine, Failure, Kind};
+use super::engine::{Engine, Failure};
 use super::state::{Heat, Point, Score, State, Status};
 use super::{library, pictures, text};
 use crate::protocol::{Answer, Ask};
@@ -24,23 +24,13 @@ const STEPS: u32 = 10;
 pub async fn run(state: State) {
     state.status.set(Status::Choosing);
     let choice = choice::choose().await;
-    let ladder: &[Kind] = match choice.kind {
-        Kind::Gpu => &[Kind::Gpu, Kind::Gpu, Kind::Cpu, Kind::Cpu],
-        Kind::Cpu => &[Kind::Cpu, Kind::Cpu],
-    };
-    let mut why = choice.why;
+    let mut why = choice.why.clone();
     let mut reason = String::new();
-    for (failures, &kind) in ladder.iter().enumerate() {
+    for (failures, kind) in choice.ladder().enumerate() {
         if failures > 0 {
-            why = if kind == choice.kind {
-                text::restarted(&reason)
-            } else {
-                text::fell_back(&reason)
-            };
+            why = choice.again(kind, &reason);
         }
-        state.status.set(Status::Starting {
-            gpu: kind == Kind::Gpu,
-        });
+        state.status.set(Status::Starting { gpu: kind.is_gpu() });
         reason = match Engine::open(kind).await {
             Ok((engine, opened)) => use_until_it_ends(state, engine, opened, &why).await,
             Err(reason) => reason,
@@ -78,7 +68,7 @@ async fn use_until_it_ends(state: State, engine: Engine, opened: Answer, why: &s
 }
 
 /// Does `work` whenever what's wanted changes, one at a time; the latest wish wins.
-fn keep<W, F, D>(wanted: Memo<W>, rest: u32, work: F)
+pub fn keep<W, F, D>(wanted: Memo<W>, rest: u32, work: F)
 where
     W: Clone + PartialEq + Send + Sync + 'static,
     F: Fn(W) -> D + Clone + 'static,

@@ -14,7 +14,7 @@ use wasm_bindgen::JsCast as _;
 use web_sys::{ClipboardEvent, DragEvent, HtmlElement};
 
 use super::state::{State, Status};
-use super::{text, work};
+use super::{dom, text, work};
 
 /// The whole page.
 pub fn app(state: State) -> impl IntoView {
@@ -23,9 +23,12 @@ pub fn app(state: State) -> impl IntoView {
     view! {
         <div class="page" class:over=move || over.get()>
             <header class="top">
-                <h1>{text::TITLE}</h1>
+                <div class="titles">
+                    <h1>{text::TITLE}</h1>
+                    <a href=dom::page_address(&["lab"])>{text::TO_LAB}</a>
+                </div>
                 <p class="what">{text::WHAT}</p>
-                {status(state)}
+                {status(state.status, move || spawn_local(work::run(state)))}
             </header>
             <main class="columns">
                 {pictures::pictures(state)}
@@ -43,20 +46,25 @@ pub fn app(state: State) -> impl IntoView {
 }
 
 pub use bench::bench;
+pub use pictures::notices;
 
-fn status(state: State) -> impl IntoView {
-    let line = move || match state.status.get() {
+/// How the engine is, and a way to start it again once it has failed.
+pub fn status(
+    status: RwSignal<Status>,
+    retry: impl Fn() + Copy + Send + Sync + 'static,
+) -> impl IntoView {
+    let line = move || match status.get() {
         Status::Choosing => text::CHOOSING.to_owned(),
         Status::Starting { gpu } => text::starting(gpu),
         Status::Runs { line } => line,
         Status::Failed { reason } => text::failed(&reason),
     };
-    let class = move || match state.status.get() {
+    let class = move || match status.get() {
         Status::Choosing | Status::Starting { .. } => "lamp waits",
         Status::Runs { .. } => "lamp runs",
         Status::Failed { .. } => "lamp failed",
     };
-    let failed = move || matches!(state.status.get(), Status::Failed { .. });
+    let failed = move || matches!(status.get(), Status::Failed { .. });
     view! {
         <div class="engine">
             <p class="status" role="status" id="engine">
@@ -64,7 +72,7 @@ fn status(state: State) -> impl IntoView {
                 <span>{line}</span>
             </p>
             <Show when=failed>
-                <button type="button" on:click=move |_| spawn_local(work::run(state))>
+                <button type="button" on:click=move |_| retry()>
                     {text::RETRY}
                 </button>
             </Show>

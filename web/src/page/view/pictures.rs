@@ -15,7 +15,7 @@ pub fn pictures(state: State) -> impl IntoView {
     view! {
         <section class="card pictures" aria-labelledby="pictures-title">
             <h2 id="pictures-title">{text::PICTURES}</h2>
-            {notices(state)}
+            {notices(state.notices)}
             {stage(state)}
             {strip(state)}
             {sources(state)}
@@ -24,19 +24,20 @@ pub fn pictures(state: State) -> impl IntoView {
     }
 }
 
-fn notices(state: State) -> impl IntoView {
-    let shown = move || state.notices.with(|notices| !notices.is_empty());
+/// What went wrong, to be dismissed.
+pub fn notices(notices: RwSignal<Vec<String>>) -> impl IntoView {
+    let shown = move || notices.with(|notices| !notices.is_empty());
     view! {
         <div role="alert">
             <Show when=shown>
                 <div class="notice">
                     <ul>
                         {move || {
-                            let notices = state.notices.get();
-                            notices.into_iter().map(|words| view! { <li>{words}</li> }).collect_view()
+                            let all = notices.get();
+                            all.into_iter().map(|words| view! { <li>{words}</li> }).collect_view()
                         }}
                     </ul>
-                    <button type="button" class="plain" on:click=move |_| state.notices.set(Vec::new())>
+                    <button type="button" class="plain" on:click=move |_| notices.set(Vec::new())>
                         {text::DISMISS}
                     </button>
                 </div>

@@ -1,0 +1,258 @@
+// The lab in a real Chromium, on the CPU and on WebGPU through a software adapter; and the native program with what comes of it.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { DIST, engine, launch, lab, WEBGPU } from "./lib.mjs";
+import { serve } from "./server.mjs";
+
+/// The native program, as `cargo xtask test` builds it.
+const CLOVE = process.env.CLOVE_BIN;
+const ENGINES = { cpu: [], gpu: WEBGPU };
+/// Losses of 20 steps are sums of a few thousand numbers in other orders; a wrong sample or a wrong rate moves them by far more.
+const LOSSES = 1e-3;
+/// Similarities of the same weights and pixels.
+const SIMILARITIES = 1e-4;
+const STEPS = 20;
+/// Long enough for a software GPU.
+const PATIENCE = 600_000;
+
+let site;
+const browsers = {};
+const folder = mkdtempSync(join(tmpdir(), "clove-lab-"));
+before(async () => {
+  assert.ok(CLOVE, "CLOVE_BIN names the native program: run these by `cargo xtask test`, or build it and name it");
+  site = await serve(DIST);
+  for (const [name, flags] of Object.entries(ENGINES)) browsers[name] = await launch(...flags);
+});
+after(async () => {
+  for (const browser of Object.values(browsers)) await browser?.close();
+  await site?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const clove = (...args) => execFileSync(CLOVE, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], cwd: folder });
+
+/// Presses what saves a file; gives where it lies.
+async function saved(page, press, name) {
+  const [download] = await Promise.all([page.waitForEvent("download", { timeout: PATIENCE }), press()]);
+  const path = join(folder, name);
+  await download.saveAs(path);
+  return path;
+}
+
+/// What the page keeps of a run from visit to visit.
+const kept = (page, id) =>
+  page.evaluate(async (id) => {
+    const cache = await caches.open("lab-runs");
+    const response = await cache.match(`lab-run/${id}`);
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+    const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
+    return { steps: Number(header.__metadata__.step), record: JSON.parse(header.__metadata__.record) };
+  }, id);
+
+const similarity = async (page, column) => Number(await page.locator(`#scores .right-row td >> nth=${column}`).getAttribute("title"));
+const view = (page, name) => page.locator(".tabs a", { hasText: name }).click();
+
+for (const name of Object.keys(ENGINES)) {
+  test(`a run on the ${name} pauses, goes on, is patched and downloaded, and is the native program's too`, { timeout: 2 * PATIENCE }, async () => {
+    const { page, context, problems } = await lab(browsers[name], site, { query: `?lab&engine=${name}`, hash: `#v=train&steps=${STEPS}&batch=4&scenes=60&seed=3` });
+    page.setDefaultTimeout(PATIENCE);
+    const state = page.locator("#run-state");
+    await page.locator("#start").click();
+    await page.waitForFunction(() => Number(document.querySelector("#run-state")?.dataset.steps) >= 3);
+    await page.locator("#pause").click();
+    await page.waitForFunction(() => /Paused/.test(document.querySelector("#run-state").textContent) && !document.querySelector("#resume").disabled);
+    const paused = Number(await state.getAttribute("data-steps"));
+    assert.ok(paused >= 3 && paused < STEPS, `${paused}`);
+    // It stays where it is.
+    await page.waitForTimeout(500);
+    assert.ok(Number(await state.getAttribute("data-steps")) <= paused + 1);
+    await page.locator("#step").click();
+    await page.waitForFunction((paused) => Number(document.querySelector("#run-state").dataset.steps) > paused, paused);
+    await page.waitForFunction(() => !document.querySelector("#resume").disabled);
+    await page.locator("#resume").click();
+    await page.waitForFunction(() => /Done/.test(document.querySelector("#run-state").textContent));
+
+    // The same run without a browser.
+    const toml = await saved(page, () => page.locator("#toml").click(), `lab-${name}.toml`);
+    const out = join(folder, `run-${name}`);
+    clove("train", toml, "--device", "cpu", "--set", `out="${out}"`);
+    const lines = readFileSync(join(out, "metrics.jsonl"), "utf8").trim().split("\n").map((line) => JSON.parse(line));
+    const native = lines.filter(({ loss }) => loss !== undefined).map(({ loss }) => loss);
+    await page.waitForFunction(async () => (await (await caches.open("lab-runs")).keys()).length > 0);
+    const { steps, record } = await kept(page, 1);
+    assert.equal(steps, STEPS);
+    assert.equal(record.losses.length, STEPS);
+    assert.equal(native.length, STEPS);
+    const worst = Math.max(...native.map((loss, at) => Math.abs(loss - record.losses[at])));
+    assert.ok(worst < LOSSES, `losses differ by ${worst}`);
+    // It learns: the weights have moved, and so has the loss of other batches.
+    assert.ok(new Set(record.losses).size > STEPS / 2);
+
+    // What the models say in the page, and what the native program says of the files.
+    const file = await saved(page, () => page.locator("#download").click(), `run-${name}.safetensors`);
+    await view(page, "Draw");
+    await page.locator("#alpha").fill("0.5");
+    await page.waitForFunction(() => document.querySelectorAll("#scores .right-row td[title]").length === 3);
+    const caption = (await page.locator("#caption").textContent()).trim();
+    const shown = await page.locator(".seen img").getAttribute("src");
+    const picture = join(folder, `seen-${name}.png`);
+    writeFileSync(picture, Buffer.from(shown.split(",")[1], "base64"));
+    const [, patched, tuned] = await Promise.all([0, 1, 2].map((column) => similarity(page, column)));
+    await view(page, "Patch");
+    await page.waitForSelector("#curve");
+    const between = await saved(page, () => page.locator("#download-patched").click(), `patched-${name}.safetensors`);
+    const score = (model) => {
+      const json = JSON.parse(clove("score", "--model", model, "--image", picture, "--caption", caption, "--device", "cpu", "--json"));
+      return json.captions[0].similarity;
+    };
+    for (const [model, there] of [[file, tuned], [between, patched]]) {
+      const here = score(model);
+      assert.ok(Math.abs(here - there) < SIMILARITIES, `${model}: ${here} and ${there}`);
+    }
+    assert.notEqual(score(file), score(between));
+
+    // A later visit has the run again; a downloaded file is opened and scores the same.
+    await page.reload();
+    await page.waitForSelector(".lamp.runs", { timeout: PATIENCE });
+    await view(page, "Train");
+    await page.waitForSelector("#runs tbody tr");
+    assert.match(await state.textContent(), new RegExp(`Done: step ${STEPS} of ${STEPS}`));
+    await page.locator("#model-file").setInputFiles(file);
+    await page.waitForFunction(() => document.querySelectorAll("#runs tbody tr").length === 2);
+    await view(page, "Draw");
+    await page.waitForFunction(() => document.querySelectorAll("#scores .right-row td[title]").length === 3);
+    assert.equal((await page.locator("#caption").textContent()).trim(), caption);
+    const again = await similarity(page, 2);
+    assert.ok(Math.abs(again - tuned) < SIMILARITIES, `${again} and ${tuned}`);
+    assert.deepEqual(problems, []);
+    await context.close();
+  });
+}
+
+test("the scene editor: what is drawn is said, by keys and by dragging", async () => {
+  const { page, context, problems } = await lab(browsers.cpu, site, {
+    query: "?lab&engine=cpu",
+    hash: "#v=draw&d=red.circle.mp.250.500&d=blue.square.mp.750.500",
+  });
+  const caption = async () => (await page.locator("#caption").textContent()).trim();
+  const before = await caption();
+  assert.match(before, /red circle.*left.*blue square|left.*blue square.*red circle/);
+  await page.waitForFunction(() => document.querySelectorAll("#scores .right-row td[title]").length === 3);
+  assert.ok((await page.locator("#scores tbody tr").count()) >= 7);
+  // The circle to the other side, by the keyboard.
+  await page.locator(".handle").first().focus();
+  for (let press = 0; press < 9; press++) await page.keyboard.press("Shift+ArrowRight");
+  await page.locator(".handle").nth(1).focus();
+  for (let press = 0; press < 6; press++) await page.keyboard.press("Shift+ArrowLeft");
+  assert.match(await caption(), /red circle.*right.*blue square|right.*blue square.*red circle/);
+  // Onto the square, by dragging: it lies inside.
+  const canvas = await page.locator(".canvas").boundingBox();
+  const middle = async (at) => {
+    const box = await page.locator(".handle").nth(at).boundingBox();
+    return [box.x + box.width / 2, box.y + box.height / 2];
+  };
+  const [from, to] = [await middle(0), await middle(1)];
+  await page.mouse.move(...from);
+  await page.mouse.down();
+  await page.mouse.move(to[0] + canvas.width * 0.01, to[1], { steps: 5 });
+  await page.mouse.up();
+  assert.match(await caption(), /red circle.*\bin(side)?\b.*blue square|\bin(side)?\b.*blue square.*red circle/);
+  // Another thing, of a shape and a colour that aren't there; and away with it.
+  await page.locator("#add-thing").click();
+  assert.equal(await page.locator(".handle").count(), 3);
+  await page.getByRole("button", { name: "Remove" }).click();
+  assert.equal(await page.locator(".handle").count(), 2);
+  // The address keeps it.
+  assert.match(page.url(), /d=red\.circle\.mp\./);
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test("lessons ask before they tell, and each comes to its end", { timeout: PATIENCE }, async () => {
+  const { page, context, problems } = await lab(browsers.cpu, site, { query: "?lab&engine=cpu", hash: "#v=lessons&steps=24" });
+  const titles = await page.locator(".lesson-card h2 a").allTextContents();
+  assert.equal(titles.length, 6);
+  for (const title of titles) {
+    await page.locator(".lesson-card h2 a", { hasText: title }).click();
+    await page.waitForSelector("#run-lesson");
+    assert.ok(await page.locator("#run-lesson").isDisabled(), `${title}: before an answer`);
+    await page.locator(".answer input").nth(1).check();
+    assert.match(page.url(), /&q=1/);
+    await page.locator("#run-lesson:not([disabled])").click();
+    await page.waitForSelector("#happened", { timeout: PATIENCE });
+    const happened = await page.locator("#happened").textContent();
+    assert.match(happened, /\d/, title);
+    assert.doesNotMatch(happened, /–|NaN/, `${title}: ${happened}`);
+    assert.match(await page.locator(".said").textContent(), /You said/);
+    assert.match(await page.locator(".paper a").getAttribute("href"), /^https:\/\/arxiv\.org\/abs\//);
+    await page.locator(".crumbs a").click();
+    await page.waitForSelector(".lesson-list");
+  }
+  assert.equal(await page.locator(".done").count(), 6);
+  // A link with an answer opens the lesson answered.
+  await page.goto(`${site.url}?lab&engine=cpu#v=lessons&l=shortcut&q=2`);
+  await page.waitForSelector("#run-lesson");
+  assert.ok(await page.locator(".answer input").nth(2).isChecked());
+  assert.deepEqual(problems, []);
+  await context.close();
+});
+
+test("an engine that stops is started again, and the run goes on", { timeout: PATIENCE }, async () => {
+  const { page, context } = await lab(browsers.cpu, site, { query: "?lab&engine=cpu", hash: "#v=train&steps=200&batch=8&seed=1" });
+  await page.locator("#start").click();
+  await page.waitForFunction(() => Number(document.querySelector("#run-state")?.dataset.steps) >= 20);
+  const again = page.waitForEvent("worker");
+  // An error that nobody handles ends a worker, as a lost device or too little memory does.
+  await page.workers()[0].evaluate(() => setTimeout(() => { throw new Error("gone"); }));
+  await again;
+  await page.waitForFunction(() => /Done/.test(document.querySelector("#run-state").textContent), null, { timeout: PATIENCE });
+  assert.match(await page.locator("#engine").textContent(), /gone/);
+  assert.equal((await kept(page, 1)).record.losses.length, 200);
+  await context.close();
+});
+
+test("what can't be opened is told by name", async () => {
+  const { page, context } = await lab(browsers.cpu, site, { query: "?lab&engine=cpu", hash: "#v=train" });
+  const notes = { "notes.safetensors": Buffer.from("not a model"), "short.safetensors": Buffer.alloc(4) };
+  for (const [name, buffer] of Object.entries(notes)) {
+    await page.locator("#model-file").setInputFiles({ name, mimeType: "application/octet-stream", buffer });
+    await page.waitForFunction((name) => document.querySelector(".notice")?.textContent.includes(name), name);
+  }
+  assert.equal(await page.locator("#runs").count(), 0);
+  await context.close();
+});
+
+/// Steps in all, and before the first look at the memory; a software GPU takes seconds for each.
+const LONG = { "trainer-cpu": [2_000, 200], "trainer-gpu": [60, 20] };
+const SMALL = { texts: "Captions", scenes: 100, negatives: "Mixed", loss: "Clove", learning_rate: 1e-4, image_rate: 0.25, steps: 2_000, batch: 2, seed: 0 };
+
+for (const [name, [steps, settled]] of Object.entries(LONG)) {
+  test(`${name} uses no more memory after ${steps} steps than after ${settled}`, { timeout: 2 * PATIENCE }, async () => {
+    const browser = name === "trainer-cpu" ? browsers.cpu : browsers.gpu;
+    const { ask, open, close, worker, page, countBuffers } = await engine(browser, site, name);
+    await countBuffers();
+    await open();
+    await ask({ Lab: { Start: { run: 1, settings: SMALL } } });
+    const train = (count) =>
+      page.evaluate(async (count) => {
+        for (let step = 0; step < count; step++) {
+          const [answer] = await window.ask({ Lab: { Step: { run: 1 } } });
+          if (!answer.Lab?.Step) throw new Error(JSON.stringify(answer));
+        }
+      }, count);
+    const memory = async () => [(await ask("Memory"))[0].Memory.bytes, (await worker.evaluate(() => self.buffers)).bytes];
+    await train(settled);
+    const before = await memory();
+    await train(steps - settled);
+    const after = await memory();
+    for (const [at, what] of ["heap", "GPU buffers"].entries()) {
+      assert.ok(after[at] <= before[at] * 1.02, `${what}: ${before[at]} bytes, then ${after[at]}`);
+    }
+    await close();
+  });
+}

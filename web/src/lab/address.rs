@@ -1,0 +1,284 @@
+//! What the lab's address keeps: the view, a lesson with its answer, the settings of a run, alpha and the drawing, as
+//! `#v=lesson&l=hard-negatives&q=1&n=300&seed=7`.
+
+use clove_scenes::{Colour, Object, Shape, Size, Texture, Thing};
+
+use super::lesson::Lesson;
+use super::settings::{Loss, Negatives, Settings, Texts};
+
+/// A part of the lab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum View {
+    /// The lessons, or one of them.
+    #[default]
+    Lessons,
+    /// The scene editor.
+    Draw,
+    /// Training runs.
+    Train,
+    /// Alpha.
+    Patch,
+    /// Embeddings.
+    Inside,
+}
+
+impl View {
+    /// In their order.
+    pub const ALL: [Self; 5] = [
+        Self::Lessons,
+        Self::Draw,
+        Self::Train,
+        Self::Patch,
+        Self::Inside,
+    ];
+
+    /// Its name in addresses.
+    #[must_use]
+    pub fn slug(self) -> &'static str {
+        match self {
+            Self::Lessons => "lessons",
+            Self::Draw => "draw",
+            Self::Train => "train",
+            Self::Patch => "patch",
+            Self::Inside => "inside",
+        }
+    }
+}
+
+/// What is kept.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Place {
+    /// What is seen.
+    pub view: View,
+    /// The lesson that is open.
+    pub lesson: Option<Lesson>,
+    /// The answer that was chosen, from 0.
+    pub answer: Option<usize>,
+    /// Of the next run.
+    pub settings: Settings,
+    /// From 0 to 1.
+    pub alpha: Option<f64>,
+    /// What was drawn.
+    pub things: Vec<Thing>,
+}
+
+/// Every setting that has a name, with the name in addresses.
+const TEXTS: [(Texts, &str); 2] = [(Texts::Captions, "captions"), (Texts::Alt, "alt")];
+const NEGATIVES: [(Negatives, &str); 4] = [
+    (Negatives::None, "none"),
+    (Negatives::Swap, "swap"),
+    (Negatives::Replace, "replace"),
+    (Negatives::Mixed, "mixed"),
+];
+const LOSSES: [(Loss, &str); 3] = [
+    (Loss::Clip, "clip"),
+    (Loss::Clove, "clove"),
+    (Loss::Fsc, "fsc"),
+];
+const SIZES: [(Size, &str); 3] = [
+    (Size::Small, "s"),
+    (Size::Ordinary, "m"),
+    (Size::Large, "l"),
+];
+const TEXTURES: [(Texture, &str); 3] = [
+    (Texture::Plain, "p"),
+    (Texture::Striped, "s"),
+    (Texture::Dotted, "d"),
+];
+
+fn name<T: Copy + PartialEq>(all: &[(T, &'static str)], one: T) -> &'static str {
+    let found = all.iter().find(|(other, _)| *other == one);
+    found.map_or("", |(_, name)| name)
+}
+
+fn named<T: Copy>(all: &[(T, &'static str)], name: &str) -> Option<T> {
+    let found = all.iter().find(|(_, other)| *other == name);
+    found.map(|(one, _)| *one)
+}
+
+impl Place {
+    /// The address's hash without its `#`.
+    #[must_use]
+    pub fn to_hash(&self) -> String {
+        let mut parts = vec![format!("v={}", self.view.slug())];
+        if let Some(lesson) = self.lesson {
+            parts.push(format!("l={}", lesson.slug()));
+        }
+        if let Some(answer) = self.answer {
+            parts.push(format!("q={answer}"));
+        }
+        // Settings that are as usual aren't said.
+        let (now, usual) = (self.settings, Settings::default());
+        let mut say = |is_usual: bool, key: &str, value: String| {
+            if !is_usual {
+                parts.push(format!("{key}={value}"));
+            }
+        };
+        say(
+            now.texts == usual.texts,
+            "texts",
+            name(&TEXTS, now.texts).into(),
+        );
+        say(now.scenes == usual.scenes, "scenes", now.scenes.to_string());
+        let negatives = name(&NEGATIVES, now.negatives);
+        say(
+            now.negatives == usual.negatives,
+            "negatives",
+            negatives.into(),
+        );
+        say(
+            now.loss == usual.loss,
+            "loss",
+            name(&LOSSES, now.loss).into(),
+        );
+        let rate = now.learning_rate;
+        say(rate == usual.learning_rate, "rate", rate.to_string());
+        let rate = now.image_rate;
+        say(rate == usual.image_rate, "image-rate", rate.to_string());
+        say(now.steps == usual.steps, "steps", now.steps.to_string());
+        say(now.batch == usual.batch, "batch", now.batch.to_string());
+        say(now.seed == usual.seed, "seed", now.seed.to_string());
+        if let Some(alpha) = self.alpha {
+            parts.push(format!("a={}", (alpha * 100.0).round() / 100.0));
+        }
+        for thing in &self.things {
+            let Object {
+                shape,
+                colour,
+                size,
+                texture,
+            } = thing.object;
+            parts.push(format!(
+                "d={}.{}.{}{}.{:.0}.{:.0}",
+                colour.word(),
+                shape.word(),
+                name(&SIZES, size),
+                name(&TEXTURES, texture),
+                thing.x * 1000.0,
+                thing.y * 1000.0
+            ));
+        }
+        parts.join("&")
+    }
+
+    /// Reads it; what it doesn't know or can't be is left out.
+    #[must_use]
+    pub fn from_hash(hash: &str) -> Self {
+        let mut place = Self::default();
+        for part in hash.trim_start_matches('#').split('&') {
+            let Some((key, value)) = part.split_once('=') else {
+                continue;
+            };
+            let settings = &mut place.settings;
+            match key {
+                "v" => {
+                    let found = View::ALL.into_iter().find(|view| view.slug() == value);
+                    place.view = found.unwrap_or_default();
+                }
+                "l" => place.lesson = Lesson::named(value),
+                "q" => place.answer = value.parse().ok(),
+                "texts" => set(&mut settings.texts, named(&TEXTS, value)),
+                "negatives" => set(&mut settings.negatives, named(&NEGATIVES, value)),
+                "loss" => set(&mut settings.loss, named(&LOSSES, value)),
+                "scenes" => set(&mut settings.scenes, value.parse().ok()),
+                "rate" => set(&mut settings.learning_rate, value.parse().ok()),
+                "image-rate" => set(&mut settings.image_rate, value.parse().ok()),
+                "steps" => set(&mut settings.steps, value.parse().ok()),
+                "batch" => set(&mut settings.batch, value.parse().ok()),
+                "seed" => set(&mut settings.seed, value.parse().ok()),
+                "a" => {
+                    let alpha = value.parse().ok();
+                    place.alpha = alpha.filter(|alpha| (0.0..=1.0).contains(alpha));
+                }
+                "d" => place.things.extend(thing(value)),
+                _ => (),
+            }
+        }
+        place.settings = place.settings.sound();
+        place
+    }
+}
+
+fn set<T>(setting: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *setting = value;
+    }
+}
+
+fn thing(value: &str) -> Option<Thing> {
+    let parts: Vec<&str> = value.split('.').collect();
+    let [colour, shape, marks, x, y] = parts[..] else {
+        return None;
+    };
+    let (size, texture) = marks.split_at_checked(1)?;
+    let share = |text: &str| {
+        let place = text.parse::<u16>().ok().filter(|place| *place <= 1000)?;
+        Some(f32::from(place) / 1000.0)
+    };
+    Some(Thing {
+        object: Object {
+            shape: Shape::ALL.into_iter().find(|one| one.word() == shape)?,
+            colour: Colour::ALL.into_iter().find(|one| one.word() == colour)?,
+            size: named(&SIZES, size)?,
+            texture: named(&TEXTURES, texture)?,
+        },
+        x: share(x)?,
+        y: share(y)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_comes_back() {
+        let place = Place {
+            view: View::Train,
+            lesson: Some(Lesson::DataCuration),
+            answer: Some(2),
+            settings: Settings {
+                texts: Texts::Captions,
+                scenes: 5,
+                negatives: Negatives::Swap,
+                loss: Loss::Fsc,
+                learning_rate: 2.5e-4,
+                image_rate: 0.5,
+                steps: 12,
+                batch: 4,
+                seed: 7,
+            },
+            alpha: Some(0.65),
+            things: vec![Thing {
+                object: Object {
+                    shape: Shape::Mushroom,
+                    colour: Colour::Pink,
+                    size: Size::Large,
+                    texture: Texture::Plain,
+                },
+                x: 0.25,
+                y: 0.7,
+            }],
+        };
+        assert_eq!(Place::from_hash(&format!("#{}", place.to_hash())), place);
+        let usual = Place::default();
+        assert_eq!(usual.to_hash(), "v=lessons");
+        assert_eq!(Place::from_hash(&usual.to_hash()), usual);
+    }
+
+    #[test]
+    fn an_address_of_anybodys_does_no_harm() {
+        for hash in [
+            "",
+            "#",
+            "#v=x&l=y&q=-1&a=7",
+            "#d=&d=red&d=red.circle&d=red.circle.é.1.1&d=red.circle.mp.2000.1&d=red.circle.mp.NaN.1",
+            "#steps=x&seed=-1&rate=&texts=no",
+        ] {
+            assert_eq!(Place::from_hash(hash), Place::default(), "{hash}");
+        }
+        let huge = Place::from_hash("#steps=99999999&batch=0&rate=NaN&scenes=0");
+        assert_eq!(huge.settings, huge.settings.sound());
+        assert_eq!(huge.settings.batch, 2);
+    }
+}

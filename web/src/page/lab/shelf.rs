@@ -1,0 +1,168 @@
+//! Runs from visit to visit: each in one file, in a cache of the browser that is the lab's own.
+
+use js_sys::{Array, Uint8Array};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Cache, Request, Response};
+
+use super::state::{Lab, Phase, Run};
+use super::text;
+use crate::lab::settings::Settings;
+use crate::lab::{Ask, Measured};
+
+/// The cache. Its name isn't one of those that the service worker clears.
+const CACHE: &str = "lab-runs";
+/// By which the addresses of runs end, before their names.
+const PLACE: &str = "lab-run/";
+
+/// What a run's file says of it beside what the engine needs.
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    settings: Settings,
+    losses: Vec<f32>,
+    points: Vec<(usize, Measured)>,
+    milliseconds: f64,
+    done: bool,
+}
+
+/// What is remembered of a run.
+pub fn record(run: &Run) -> String {
+    let record = Record {
+        settings: run.settings,
+        losses: run.losses.clone(),
+        points: run.points.clone(),
+        milliseconds: run.milliseconds,
+        done: run.phase == Phase::Done,
+    };
+    // Numbers and names are always JSON.
+    serde_json::to_string(&record).unwrap_or_default()
+}
+
+/// The record in a run's file, a safetensors file with it in its metadata.
+fn read(bytes: &[u8]) -> Option<Record> {
+    #[derive(Deserialize)]
+    struct Header {
+        #[serde(rename = "__metadata__")]
+        metadata: Metadata,
+    }
+    #[derive(Deserialize)]
+    struct Metadata {
+        record: String,
+    }
+    let (length, rest) = bytes.split_first_chunk::<8>()?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+    let header: Header = serde_json::from_slice(rest.get(..length)?).ok()?;
+    serde_json::from_str(&header.metadata.record).ok()
+}
+
+async fn cache() -> Result<Cache, JsValue> {
+    let caches = window().caches()?;
+    Ok(JsFuture::from(caches.open(CACHE)).await?.unchecked_into())
+}
+
+/// Keeps a run's file, here and in the browser.
+pub async fn keep(lab: Lab, id: u32, bytes: &Uint8Array) {
+    lab.kept.update_value(|kept| {
+        kept.insert(id, bytes.clone());
+    });
+    let put = async {
+        let response = Response::new_with_opt_buffer_source(Some(bytes))?;
+        let cache = cache().await?;
+        JsFuture::from(cache.put_with_str(&format!("{PLACE}{id}"), &response)).await
+    };
+    // Absent on plain HTTP, and in private windows: there a run is kept while the page is open.
+    let is_there = window().is_secure_context();
+    if put.await.is_err() && is_there {
+        lab.notice(text::NOT_KEPT.to_owned());
+    }
+}
+
+/// Forgets a run or an opened model.
+pub async fn forget(lab: Lab, id: u32) {
+    lab.kept.update_value(|kept| {
+        kept.remove(&id);
+    });
+    if let Ok(cache) = cache().await {
+        // What isn't there needn't be deleted.
+        let _ = JsFuture::from(cache.delete_with_str(&format!("{PLACE}{id}"))).await;
+    }
+}
+
+/// Puts the runs of earlier visits into the table.
+pub async fn list(lab: Lab) {
+    // Where there's no cache there's none.
+    let Ok(found) = all().await else { return };
+    for (id, bytes) in found {
+        lab.name_is_taken(id);
+        let Some(record) = read(&bytes.to_vec()) else {
+            lab.notice(text::spoilt(id));
+            continue;
+        };
+        let run = Run {
+            id,
+            file: None,
+            settings: record.settings.sound(),
+            losses: record.losses,
+            points: record.points,
+            milliseconds: record.milliseconds,
+            phase: if record.done {
+                Phase::Done
+            } else {
+                Phase::Paused
+            },
+        };
+        lab.kept.update_value(|kept| {
+            kept.insert(id, bytes);
+        });
+        lab.runs.update(|runs| runs.push(run));
+        lab.shown.set(Some(id));
+    }
+}
+
+async fn all() -> Result<Vec<(u32, Uint8Array)>, JsValue> {
+    let cache = cache().await?;
+    let requests: Array = JsFuture::from(cache.keys()).await?.dyn_into()?;
+    let mut found = Vec::new();
+    for request in requests.iter() {
+        let request: Request = request.dyn_into()?;
+        let url = request.url();
+        let Some(id) = url.rsplit_once(PLACE).and_then(|(_, id)| id.parse().ok()) else {
+            continue;
+        };
+        let response = JsFuture::from(cache.match_with_request(&request)).await?;
+        let response: Response = response.dyn_into()?;
+        let buffer = JsFuture::from(response.array_buffer()?).await?;
+        found.push((id, Uint8Array::new(&buffer)));
+    }
+    found.sort_by_key(|(id, _)| *id);
+    Ok(found)
+}
+
+/// Gives a new engine all runs and opened models.
+pub async fn hand_over(lab: Lab) {
+    for run in lab.runs.get_untracked() {
+        let bytes = lab.kept.with_value(|kept| kept.get(&run.id).cloned());
+        // The engine takes what it's given.
+        let copy = bytes.map(|bytes| bytes.slice(0, bytes.length()));
+        let ask = match (&run.file, &copy) {
+            (Some(name), _) => Ask::Open {
+                held: run.id,
+                name: name.clone(),
+            },
+            (None, Some(_)) => Ask::Restore {
+                run: run.id,
+                settings: run.settings,
+            },
+            // It was never kept: it begins again.
+            (None, None) => Ask::Start {
+                run: run.id,
+                settings: run.settings,
+            },
+        };
+        if let Some(Err(reason)) = lab.ask(ask, copy).await {
+            lab.change(run.id, |run| run.phase = Phase::Failed(reason));
+        }
+    }
+}

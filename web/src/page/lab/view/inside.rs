@@ -1,0 +1,244 @@
+//! A look inside: similarities of a few scenes, a map of the embeddings, and what words and patches add.
+
+use leptos::prelude::*;
+
+use super::super::state::{Explained, Inside, Lab, Map, Matrix};
+use super::super::text;
+use super::scene::SIDE;
+
+/// The view.
+pub fn inside(lab: Lab) -> impl IntoView {
+    let which = [
+        (Inside::Pretrained, text::PRETRAINED),
+        (Inside::Patched, text::PATCHED),
+        (Inside::Tuned, text::TUNED),
+    ]
+    .map(|(one, name)| {
+        view! {
+            <label>
+                <input type="radio" name="inside" prop:checked=move || lab.inside.get() == one on:change=move |_| lab.inside.set(one) />
+                <span>{name}</span>
+            </label>
+        }
+    });
+    view! {
+        <section class="card" aria-labelledby="inside-title">
+            <h2 id="inside-title">{text::INSIDE}</h2>
+            <div class="settings">
+                <div><span class="label">{text::MODEL}</span><div class="choices">{which}</div></div>
+                {super::tuned(lab)}
+                {super::alpha(lab)}
+            </div>
+        </section>
+        <div class="halves">
+            <section class="card" aria-labelledby="matrix-title">
+                <h2 id="matrix-title">{text::MATRIX}</h2>
+                {move || match lab.matrix.get() {
+                    None => view! { <p class="empty">{text::WAITING}</p> }.into_any(),
+                    Some(found) => matrix(&found).into_any(),
+                }}
+            </section>
+            <section class="card" aria-labelledby="map-title">
+                <h2 id="map-title">{text::MAP}</h2>
+                {move || match lab.map.get() {
+                    None => view! { <p class="empty">{text::WAITING}</p> }.into_any(),
+                    Some(found) => map(&found).into_any(),
+                }}
+            </section>
+        </div>
+        <section class="card" aria-labelledby="explained-title">
+            <h2 id="explained-title">{text::EXPLAINED}</h2>
+            {move || match lab.explained.get() {
+                None => view! { <p class="empty">{text::WAITING}</p> }.into_any(),
+                Some(found) => explained(&found).into_any(),
+            }}
+        </section>
+    }
+}
+
+fn matrix(found: &Matrix) -> impl IntoView + use<> {
+    /// A cell's side, and the pictures' width.
+    const CELL: f64 = 26.0;
+    const PICTURE: f64 = 30.0;
+    let rows = found.pictures.len();
+    let columns = found.texts.len();
+    let (low, high) = found
+        .similarities
+        .iter()
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), one| {
+            (low.min(*one), high.max(*one))
+        });
+    let spread = (high - low).max(f32::EPSILON);
+    let mut told = 0;
+    let cells: Vec<_> = found
+        .similarities
+        .iter()
+        .enumerate()
+        .map(|(at, similarity)| {
+            let (row, column) = (at / columns.max(1), at % columns.max(1));
+            let right = row == column;
+            let own = found.similarities.get(row * columns + row).copied().unwrap_or_default();
+            let is_negative = column == row + rows;
+            if is_negative && own > *similarity {
+                told += 1;
+            }
+            let class = match (right, is_negative) {
+                (true, _) => "cell right",
+                (_, true) if *similarity >= own => "cell missed",
+                (_, true) => "cell hard",
+                _ => "cell",
+            };
+            // A gap between captions and negatives.
+            let gap = if column >= rows { 8.0 } else { 0.0 };
+            let strength = f64::from((similarity - low) / spread);
+            view! {
+                <rect
+                    class=class
+                    x=PICTURE + 4.0 + gap + column as f64 * CELL
+                    y=row as f64 * CELL
+                    width=CELL - 2.0
+                    height=CELL - 2.0
+                    fill-opacity=format!("{:.2}", 0.06 + 0.94 * strength)
+                >
+                    <title>{format!("{}: {similarity:.3}", found.texts.get(column).cloned().unwrap_or_default())}</title>
+                </rect>
+            }
+        })
+        .collect();
+    let pictures: Vec<_> = found
+        .pictures
+        .iter()
+        .enumerate()
+        .map(|(row, url)| {
+            view! { <image href=url.clone() x="0" y=row as f64 * CELL width=CELL - 2.0 height=CELL - 2.0 /> }
+        })
+        .collect();
+    let width = PICTURE + 12.0 + columns as f64 * CELL;
+    let height = rows as f64 * CELL + 14.0;
+    let label = text::matrix_label(told, rows);
+    let names = [
+        (text::CAPTIONS, 0.0),
+        (text::THEIR_NEGATIVES, rows as f64 * CELL + 8.0),
+    ]
+    .map(|(name, from)| {
+        view! { <text class="tick" x=PICTURE + 4.0 + from y=height - 2.0>{name}</text> }
+    });
+    view! {
+        <svg class="matrix" viewBox=format!("0 0 {width} {height}") role="img" aria-label=label.clone()>
+            {pictures}
+            {cells}
+            {names}
+        </svg>
+        <p>{label}</p>
+        <p class="quiet">{text::MATRIX_NOTE}</p>
+    }
+}
+
+fn map(found: &Map) -> impl IntoView + use<> {
+    const AIR: f32 = 4.0;
+    let all = || found.pairs.iter().flatten();
+    let (mut low, mut high) = ([f32::INFINITY; 2], [f32::NEG_INFINITY; 2]);
+    for place in all() {
+        for axis in 0..2 {
+            low[axis] = low[axis].min(place[axis]);
+            high[axis] = high[axis].max(place[axis]);
+        }
+    }
+    // One scale for both axes: distances are seen as they are.
+    let spread = (high[0] - low[0]).max(high[1] - low[1]).max(f32::EPSILON);
+    let scale = (SIDE - 2.0 * AIR) / spread;
+    let height = (high[1] - low[1]) * scale + 2.0 * AIR;
+    let at = |place: &[f32; 2]| {
+        (
+            AIR + (place[0] - low[0]) * scale,
+            AIR + (high[1] - place[1]) * scale,
+        )
+    };
+    let drawn: Vec<_> = found
+        .pairs
+        .iter()
+        .zip(&found.captions)
+        .map(|([image, words], caption)| {
+            let ((x, y), (other_x, other_y)) = (at(image), at(words));
+            view! {
+                <g>
+                    <title>{caption.clone()}</title>
+                    <line x1=x y1=y x2=other_x y2=other_y />
+                    <circle class="look-0" cx=x cy=y r="1.2" />
+                    <rect class="look-1" x=other_x - 1.0 y=other_y - 1.0 width="2" height="2" />
+                </g>
+            }
+        })
+        .collect();
+    let said = text::gap(found.gap, found.explained);
+    view! {
+        <svg class="map" viewBox=format!("0 0 {SIDE} {height}") role="img" aria-label=said.clone()>{drawn}</svg>
+        <ul class="legend"><li class="look-0">{text::PICTURES}</li><li class="look-1">{text::CAPTIONS}</li></ul>
+        <p>{said}</p>
+        <p class="quiet">{text::MAP_NOTE}</p>
+    }
+}
+
+fn explained(found: &Explained) -> impl IntoView + use<> {
+    let (low, high) = found
+        .patches
+        .iter()
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), one| {
+            (low.min(*one), high.max(*one))
+        });
+    let spread = (high - low).max(f32::EPSILON);
+    let side = found.side.max(1);
+    let each = SIDE / side as f32;
+    let veil: Vec<_> = found
+        .patches
+        .iter()
+        .enumerate()
+        .map(|(at, one)| {
+            let (row, column) = (at as u32 / side, at as u32 % side);
+            view! {
+                <rect
+                    x=column as f32 * each
+                    y=row as f32 * each
+                    width=each
+                    height=each
+                    fill-opacity=format!("{:.2}", (high - one) / spread * 0.85)
+                >
+                    <title>{format!("{one:.3}")}</title>
+                </rect>
+            }
+        })
+        .collect();
+    let largest = found
+        .words
+        .iter()
+        .map(|(_, by)| by.abs())
+        .fold(f32::EPSILON, f32::max);
+    let words: Vec<_> = found
+        .words
+        .iter()
+        .map(|(word, by)| {
+            let width = f64::from(by.abs() / largest) * 50.0;
+            let class = if *by < 0.0 { "less" } else { "more" };
+            view! {
+                <li>
+                    <span>{word.clone()}</span>
+                    <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
+                        <rect class=class x=if *by < 0.0 { 50.0 - width } else { 50.0 } width=width height="10" />
+                        <line x1="50" x2="50" y1="0" y2="10" />
+                    </svg>
+                    <span class="value">{super::super::super::text::signed(*by)}</span>
+                </li>
+            }
+        })
+        .collect();
+    view! {
+        <div class="explained">
+            <svg class="scene" viewBox=format!("0 0 {SIDE} {SIDE}") role="img" aria-label=text::HEAT>
+                <image href=found.picture.clone() width=SIDE height=SIDE />
+                <g class="heat">{veil}</g>
+            </svg>
+            <ol class="word-bars">{words}</ol>
+        </div>
+        <p class="quiet">{text::EXPLAINED_NOTE}</p>
+    }
+}

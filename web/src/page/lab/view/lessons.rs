@@ -1,0 +1,319 @@
+//! The lessons: a question, a run, what happened, and the paper behind it.
+
+use clove_scenes::suite::twins;
+use clove_scenes::{Kind, Split, place};
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use super::super::state::{Lab, Outcome};
+use super::super::text::{self, Words};
+use super::super::{teaching, training};
+use super::chart::{Axis, Line, bars, chart, percent};
+use super::{patch, scene};
+use crate::lab::lesson::Lesson;
+use crate::lab::{Contest, Measured};
+
+/// The view: all of them, or the one that is open.
+pub fn lessons(lab: Lab) -> impl IntoView {
+    let open = Memo::new(move |_| lab.lesson.get());
+    move || match open.get() {
+        None => list(lab).into_any(),
+        Some(lesson) => one(lab, lesson).into_any(),
+    }
+}
+
+fn link(lab: Lab, lesson: Lesson, words: String) -> impl IntoView {
+    let click = move |event: web_sys::MouseEvent| {
+        event.prevent_default();
+        lab.lesson.set(Some(lesson));
+        window().scroll_to_with_x_and_y(0.0, 0.0);
+    };
+    view! { <a href=format!("#v=lessons&l={}", lesson.slug()) on:click=click>{words}</a> }
+}
+
+fn list(lab: Lab) -> impl IntoView {
+    let entries = Lesson::ALL.into_iter().enumerate().map(|(at, lesson)| {
+        let words = text::lesson(lesson);
+        let done = move || {
+            let found = lab.outcomes.with(|all| all.contains_key(&lesson));
+            found.then(|| view! { <span class="done">{text::LESSON_DONE}</span> })
+        };
+        view! {
+            <li class="card lesson-card">
+                <h2>{link(lab, lesson, format!("{}. {}", at + 1, words.title))} {done}</h2>
+                <p>{words.short}</p>
+            </li>
+        }
+    });
+    view! {
+        <p class="what">{text::LESSONS_WHAT}</p>
+        <ol class="lesson-list">{entries.collect_view()}</ol>
+        <p class="quiet">{text::LESSONS_NOTE}</p>
+    }
+}
+
+fn one(lab: Lab, lesson: Lesson) -> impl IntoView {
+    let words = text::lesson(lesson);
+    let at = Lesson::ALL
+        .iter()
+        .position(|other| *other == lesson)
+        .unwrap_or(0);
+    let next = Lesson::ALL.get(at + 1).copied();
+    let before = words
+        .before
+        .iter()
+        .map(|paragraph| view! { <p>{*paragraph}</p> });
+    let print = |_| {
+        let _ = window().print();
+    };
+    let all = move |event: web_sys::MouseEvent| {
+        event.prevent_default();
+        lab.lesson.set(None);
+    };
+    view! {
+        <article class="card lesson">
+            <p class="quiet crumbs"><a href="#v=lessons" on:click=all>{text::ALL_LESSONS}</a>{format!(" · {} / {}", at + 1, Lesson::ALL.len())}</p>
+            <h2>{words.title}</h2>
+            {before.collect_view()}
+            {shown(lesson)}
+            {question(lab, lesson, words)}
+            {run(lab, lesson, words)}
+            {result(lab, lesson, words)}
+            <div class="buttons ends">
+                <button type="button" class="plain no-print" on:click=print>{text::PRINT}</button>
+                {next.map(|next| view! { <span class="next">{text::NEXT}" "{link(lab, next, text::lesson(next).title.to_owned())}</span> })}
+            </div>
+        </article>
+    }
+}
+
+/// What a lesson shows before its question.
+fn shown(lesson: Lesson) -> Option<impl IntoView> {
+    let kind = match lesson {
+        Lesson::BagOfWords => Kind::SwapAttribute,
+        Lesson::HardNegatives => Kind::SwapObject,
+        Lesson::Shortcut => Kind::ReplaceRelation,
+        Lesson::Forgetting | Lesson::Patching | Lesson::DataCuration => return None,
+    };
+    let pair = twins(kind, Split::Test, 0, 1);
+    let figures = [0, 1].map(|side: usize| {
+        let placed = place(&pair.scenes[side], &mut pair.drawing[side].clone());
+        view! {
+            <figure>
+                {scene::picture(&placed, pair.captions[side].clone())}
+                <figcaption>{pair.captions[side].clone()}</figcaption>
+            </figure>
+        }
+    });
+    Some(view! { <div class="pair">{figures}</div> })
+}
+
+fn question(lab: Lab, lesson: Lesson, words: Words) -> impl IntoView {
+    let answers = words.answers.iter().enumerate().map(|(at, answer)| {
+        let chosen = move || lab.answers.with(|all| all.get(&lesson) == Some(&at));
+        let choose = move |_| {
+            lab.answers.update(|all| {
+                all.insert(lesson, at);
+            });
+        };
+        view! {
+            <label class="answer">
+                <input type="radio" name="answer" prop:checked=chosen on:change=choose />
+                <span>{*answer}</span>
+            </label>
+        }
+    });
+    view! {
+        <fieldset class="question">
+            <legend>{words.question}</legend>
+            {answers.collect_view()}
+        </fieldset>
+    }
+}
+
+fn run(lab: Lab, lesson: Lesson, words: Words) -> impl IntoView {
+    let answered = move || lab.answers.with(|all| all.contains_key(&lesson));
+    let ready = move || lab.epoch.get() != 0 && lab.working.with(Option::is_none);
+    let click = move |_| spawn_local(teaching::work(lab, lesson));
+    let again = move || lab.outcomes.with(|all| all.contains_key(&lesson));
+    let working = move || {
+        let working = lab
+            .working
+            .get()
+            .filter(|working| working.lesson == lesson)?;
+        Some(view! {
+            <div class="working">
+                <p role="status">{working.doing}</p>
+                <progress max="1" value=working.share.to_string() aria-label=text::PROGRESS></progress>
+                {stop(lab)}
+            </div>
+        })
+    };
+    view! {
+        <p>{words.run}</p>
+        <div class="buttons no-print">
+            <button type="button" class="main" id="run-lesson" disabled=move || !(answered() && ready()) on:click=click>
+                {move || if again() { text::RUN_AGAIN } else { words.button }}
+            </button>
+            {move || (!answered()).then(|| view! { <span class="quiet">{text::ANSWER_FIRST}</span> })}
+            {move || (lab.epoch.get() == 0).then(|| view! { <span class="quiet">{text::ENGINE_FIRST}</span> })}
+        </div>
+        {working}
+        {live(lab, lesson)}
+    }
+}
+
+/// A lesson's run can be ended early; what it has learnt is looked at.
+fn stop(lab: Lab) -> impl IntoView {
+    move || {
+        let id = lab.going.get()?;
+        Some(
+            view! { <button type="button" on:click=move |_| training::stop(lab, id)>{text::ENOUGH}</button> },
+        )
+    }
+}
+
+/// How a lesson's run is doing.
+fn live(lab: Lab, lesson: Lesson) -> impl IntoView {
+    let trains = matches!(lesson, Lesson::HardNegatives | Lesson::DataCuration);
+    let points = Memo::new(move |_| {
+        let working = lab.working.with(|working| {
+            working
+                .as_ref()
+                .is_some_and(|working| working.lesson == lesson)
+        });
+        if !(trains && working) {
+            return None;
+        }
+        let id = lab.going.get()?;
+        lab.runs.with(|runs| {
+            let run = runs.iter().find(|run| run.id == id)?;
+            Some((run.settings.steps, run.points.clone()))
+        })
+    });
+    move || {
+        let (steps, points) = points.get().filter(|(_, points)| points.len() > 1)?;
+        let line = |name: &str, look, value: fn(&Measured) -> Option<f64>| Line {
+            name: name.to_owned(),
+            look,
+            points: points
+                .iter()
+                .filter_map(|(step, measured)| Some((*step as f64, value(measured)?)))
+                .collect(),
+            dots: true,
+        };
+        let x = Axis {
+            name: text::STEPS,
+            range: (0.0, steps.max(1) as f64),
+            write: |value| format!("{value:.0}"),
+        };
+        let y = Axis {
+            name: text::LIVE,
+            range: (0.0, 1.0),
+            write: percent,
+        };
+        let lines = [
+            line(text::SWAPS, 0, Measured::swaps),
+            line(text::UNSEEN_CLASSES, 1, |measured| measured.unseen),
+        ];
+        Some(chart(text::LIVE.to_owned(), &x, &y, &lines, &[]))
+    }
+}
+
+fn result(lab: Lab, lesson: Lesson, words: Words) -> impl IntoView {
+    let found = move || lab.outcomes.with(|all| all.get(&lesson).cloned());
+    move || {
+        let outcome = found()?;
+        let said = lab.answers.with_untracked(|all| {
+            let at = all.get(&lesson)?;
+            words.answers.get(*at).map(|answer| text::you_said(answer))
+        });
+        let (drawn, happened) = match &outcome {
+            Outcome::Models(models) => (
+                figures(lesson, models).into_any(),
+                text::happened(lesson, models),
+            ),
+            Outcome::Contests(contests) => (
+                self::contests(contests).into_any(),
+                text::happened_blind(contests),
+            ),
+            Outcome::Sweep(sweep) => (
+                patch::curve(sweep, None).into_any(),
+                text::happened_sweep(&sweep.test, sweep.chosen),
+            ),
+        };
+        let (about, address) = words.paper;
+        Some(view! {
+            <section class="result" aria-labelledby="result-title" aria-live="polite">
+                <h3 id="result-title">{text::HAPPENED}</h3>
+                {drawn}
+                <p class="said">{said}</p>
+                <p id="happened">{happened}</p>
+                <p>{words.after}</p>
+                <p class="paper">{about}" "<a href=address rel="noreferrer">{address}</a></p>
+            </section>
+        })
+    }
+}
+
+fn figures(lesson: Lesson, models: &[(String, Measured)]) -> impl IntoView + use<> {
+    let names: Vec<String> = models.iter().map(|(name, _)| name.clone()).collect();
+    let row = |name: &str, value: &dyn Fn(&Measured) -> Option<f64>| {
+        let values = models.iter().map(|(_, measured)| value(measured)).collect();
+        (name.to_owned(), values)
+    };
+    let kind = |wanted: &str| {
+        let wanted = wanted.to_owned();
+        move |measured: &Measured| {
+            let found = measured.kinds.iter().find(|(kind, _)| *kind == wanted)?;
+            Some(found.1)
+        }
+    };
+    let recognition = [
+        row(text::SEEN_CLASSES, &|measured| measured.seen),
+        row(text::UNSEEN_CLASSES, &|measured| measured.unseen),
+    ];
+    let kinds: Vec<_> = text::KINDS
+        .iter()
+        .filter(|(name, _)| {
+            models
+                .iter()
+                .any(|(_, measured)| kind(name)(measured).is_some())
+        })
+        .map(|(name, words)| row(words, &kind(name)))
+        .collect();
+    match lesson {
+        Lesson::Forgetting => view! {
+            <h4>{text::RECOGNITION}</h4>
+            {bars(&names, &recognition, false)}
+            <h4>{text::COMPOSITION}</h4>
+            {bars(&names, &[row(text::ALL_KINDS, &|measured| measured.composition)], true)}
+        }
+        .into_any(),
+        _ => bars(&names, &kinds, true).into_any(),
+    }
+}
+
+fn contests(contests: &[Contest]) -> impl IntoView + use<> {
+    let cards: Vec<_> = contests
+        .iter()
+        .map(|contest| {
+            let mut rows = vec![(text::PRETRAINED_SEES.to_owned(), vec![Some(contest.model)])];
+            rows.extend(
+                contest
+                    .blind
+                    .iter()
+                    .map(|(name, value)| (text::blind(name), vec![Some(*value)])),
+            );
+            let [caption, wrong] = contest.example.clone();
+            view! {
+                <div class="contest">
+                    <h4>{text::contest(&contest.name)}</h4>
+                    <p class="quiet">{text::example(&caption, &wrong)}</p>
+                    {bars(&[], &rows, true)}
+                </div>
+            }
+        })
+        .collect();
+    view! { <div class="halves">{cards}</div> }
+}

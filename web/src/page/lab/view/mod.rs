@@ -1,0 +1,120 @@
+//! What's seen of the lab.
+
+mod chart;
+mod draw;
+mod inside;
+mod lessons;
+mod patch;
+mod scene;
+mod train;
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use super::super::dom;
+use super::super::view::{notices, status};
+use super::state::Lab;
+use super::{text, work};
+use crate::lab::Of;
+use crate::lab::address::View;
+
+/// The whole page.
+pub fn app(lab: Lab) -> impl IntoView {
+    let retry = move || spawn_local(work::run(lab));
+    let seen = move || match lab.view.get() {
+        View::Lessons => lessons::lessons(lab).into_any(),
+        View::Draw => draw::draw(lab).into_any(),
+        View::Train => train::train(lab).into_any(),
+        View::Patch => patch::patch(lab).into_any(),
+        View::Inside => inside::inside(lab).into_any(),
+    };
+    view! {
+        <div class="page lab">
+            <header class="top">
+                <div class="titles">
+                    <h1>{text::TITLE}</h1>
+                    <a href=dom::page_address(&[])>{text::TO_SCORING}</a>
+                </div>
+                <p class="what">{text::WHAT}</p>
+                {status(lab.status, retry)}
+                {tabs(lab)}
+            </header>
+            {notices(lab.notices)}
+            <main class="lab-main">{seen}</main>
+        </div>
+    }
+}
+
+fn tabs(lab: Lab) -> impl IntoView {
+    let tab = move |view: View| {
+        let click = move |event: web_sys::MouseEvent| {
+            event.prevent_default();
+            lab.view.set(view);
+            if view == View::Lessons {
+                lab.lesson.set(None);
+            }
+        };
+        let current = move || (lab.view.get() == view).then_some("page");
+        view! {
+            <a href=format!("#v={}", view.slug()) aria-current=current on:click=click>
+                {text::tab(view)}
+            </a>
+        }
+    };
+    view! { <nav class="tabs" aria-label=text::TABS>{View::ALL.map(tab)}</nav> }
+}
+
+/// Chooses the fine-tuned model that is looked at.
+fn tuned(lab: Lab) -> impl IntoView {
+    let choose = move |event| {
+        let name = event_target_value(&event);
+        lab.tuned.set(name.parse().map_or(Of::Shipped, Of::Held));
+    };
+    // A select shows a choice once its options are there, so each option says for itself whether it's the one.
+    let option = move |value: String, of: Of, label: String| {
+        view! { <option value=value selected=move || lab.tuned.get() == of>{label}</option> }
+    };
+    // The runs' names alone: losses come in at every step.
+    let names = Memo::new(move |_| {
+        lab.runs.with(|runs| {
+            let names = runs.iter().map(|run| (run.id, run.label()));
+            names.collect::<Vec<_>>()
+        })
+    });
+    view! {
+        <label class="choice">
+            <span class="label">{text::TUNED_MODEL}</span>
+            <select on:change=choose>
+                {option("shipped".to_owned(), Of::Shipped, text::SHIPPED.to_owned())}
+                {move || {
+                    let names = names.get().into_iter();
+                    names.map(|(id, label)| option(id.to_string(), Of::Held(id), label)).collect_view()
+                }}
+            </select>
+        </label>
+    }
+}
+
+/// How far it's patched.
+fn alpha(lab: Lab) -> impl IntoView {
+    let slide = move |event| {
+        if let Ok(alpha) = event_target_value(&event).parse::<f64>() {
+            lab.alpha.set(alpha.clamp(0.0, 1.0));
+        }
+    };
+    view! {
+        <div class="alpha">
+            <label for="alpha" class="label">{text::ALPHA}</label>
+            <input
+                id="alpha"
+                type="range"
+                min="0"
+                max="1"
+                step="0.05"
+                prop:value=move || lab.alpha.get().to_string()
+                on:input=slide
+            />
+            <output for="alpha">{move || format!("{:.2}", lab.alpha.get())}</output>
+        </div>
+    }
+}

@@ -1,0 +1,86 @@
+//! A scene as a drawing that stays sharp at any size.
+
+use clove_scenes::{Colour, Placed, Texture};
+use leptos::prelude::*;
+
+/// The picture's side in the drawing's units.
+pub const SIDE: f32 = 100.0;
+
+/// A colour as SVG has it.
+pub fn rgb([red, green, blue]: [u8; 3]) -> String {
+    format!("rgb({red} {green} {blue})")
+}
+
+/// What a thing is filled with.
+pub fn fill(colour: Colour, texture: Texture) -> String {
+    match texture {
+        Texture::Plain => rgb(colour.rgb()),
+        Texture::Striped => format!("url(#striped-{})", colour.word()),
+        Texture::Dotted => format!("url(#dotted-{})", colour.word()),
+    }
+}
+
+/// Stripes and dots of all colours, as the models' pictures have them.
+pub fn patterns() -> impl IntoView {
+    let pattern = |colour: Colour| {
+        let (plain, mark) = (rgb(colour.rgb()), rgb(colour.marked()));
+        let word = colour.word();
+        view! {
+            <pattern
+                id=format!("striped-{word}")
+                width="9.1"
+                height="9.1"
+                patternUnits="userSpaceOnUse"
+                patternTransform="rotate(37)"
+            >
+                <rect width="9.1" height="9.1" fill=plain.clone() />
+                <rect width="4.5" height="9.1" fill=mark.clone() />
+            </pattern>
+            <pattern
+                id=format!("dotted-{word}")
+                width="10.5"
+                height="21"
+                patternUnits="userSpaceOnUse"
+            >
+                <rect width="10.5" height="21" fill=plain />
+                <circle cx="5.2" cy="5.2" r="2.8" fill=mark.clone() />
+                <circle cx="0" cy="15.7" r="2.8" fill=mark.clone() />
+                <circle cx="10.5" cy="15.7" r="2.8" fill=mark />
+            </pattern>
+        }
+    };
+    // Patterns are measured in the picture, not in the things that they fill, so that they're as coarse on all of them.
+    view! { <defs>{Colour::ALL.map(pattern)}</defs> }
+}
+
+/// Things where they stand; what is in front comes last.
+pub fn things(placed: &[Placed]) -> impl IntoView + use<> {
+    let thing = |one: &Placed| {
+        let object = one.object;
+        // The path is written in the picture's units, for its pattern's sake.
+        let contours = object.shape.contours().iter().map(|contour| {
+            let points: Vec<String> = contour
+                .iter()
+                .map(|(x, y)| {
+                    let place = |from: f32, by: f32| (from + by * one.radius) * SIDE;
+                    format!("{:.2} {:.2}", place(one.x, *x), place(one.y, *y))
+                })
+                .collect();
+            format!("M{}Z", points.join("L"))
+        });
+        let path: String = contours.collect();
+        view! { <path d=path fill=fill(object.colour, object.texture) /> }
+    };
+    placed.iter().map(thing).collect_view()
+}
+
+/// A whole picture.
+pub fn picture(placed: &[Placed], label: String) -> impl IntoView + use<> {
+    view! {
+        <svg class="scene" viewBox=format!("0 0 {SIDE} {SIDE}") role="img" aria-label=label>
+            {patterns()}
+            <rect class="ground" width=SIDE height=SIDE />
+            {things(placed)}
+        </svg>
+    }
+}

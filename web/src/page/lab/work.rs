@@ -1,0 +1,264 @@
+//! Keeps the engine running, and what's shown up to date.
+
+use leptos::prelude::*;
+
+use super::super::engine::{Engine, Kind};
+use super::super::state::Status;
+use super::super::work::keep;
+use super::super::{choice, pictures};
+use super::state::{Explained, Inside, Lab, Map, Matrix, Phase, Scored};
+use super::{shelf, training};
+use crate::lab::address::View;
+use crate::lab::editor::Described;
+use crate::lab::{Answer, Ask, Weights};
+use crate::protocol;
+
+/// Milliseconds for which changes must rest before models are asked.
+const REST: u32 = 60;
+/// Scenes in the matrix, and on the map.
+const IN_MATRIX: usize = 8;
+const ON_MAP: usize = 80;
+/// Of the background, angles and shades of the drawing.
+const DRAWN_BY: u64 = 5;
+
+/// Chooses an engine, starts it, and another when it ends, until too many have failed.
+pub async fn run(lab: Lab) {
+    lab.status.set(Status::Choosing);
+    let choice = choice::choose().await;
+    let ladder = choice.ladder().map(Kind::that_trains);
+    let mut why = choice.why.clone();
+    let mut reason = String::new();
+    for (failures, kind) in ladder.enumerate() {
+        if failures > 0 {
+            why = choice.again(kind, &reason);
+        }
+        lab.status.set(Status::Starting { gpu: kind.is_gpu() });
+        reason = match Engine::open(kind).await {
+            Ok((engine, opened)) => use_until_it_ends(lab, engine, opened, &why).await,
+            Err(reason) => reason,
+        };
+    }
+    lab.status.set(Status::Failed { reason });
+}
+
+async fn use_until_it_ends(
+    lab: Lab,
+    engine: Engine,
+    opened: protocol::Answer,
+    why: &str,
+) -> String {
+    if let protocol::Answer::Opened {
+        backend,
+        adapter,
+        milliseconds,
+        ..
+    } = opened
+    {
+        lab.status.set(Status::Runs {
+            line: super::super::text::running(&backend, &adapter, why, milliseconds),
+        });
+    }
+    lab.engine.set_value(Some(engine.clone()));
+    leptos::task::spawn_local(async move {
+        shelf::hand_over(lab).await;
+        lab.started.update_value(|started| *started += 1);
+        lab.epoch.set(lab.started.get_value());
+        // What was in training goes on from where it was last kept.
+        if let Some(run) = lab.going.get_untracked() {
+            training::go_on(lab, run);
+        }
+    });
+    let reason = engine.ended().await;
+    lab.engine.set_value(None);
+    // None runs now: what waits for one is asked again when the next is there.
+    lab.epoch.set(0);
+    lab.runs.update(|runs| {
+        for run in runs {
+            if run.phase == Phase::Going {
+                run.phase = Phase::Paused;
+            }
+        }
+    });
+    reason
+}
+
+/// What is asked about the drawing.
+#[derive(Debug, Clone, PartialEq)]
+struct Wanted {
+    epoch: u32,
+    described: Described,
+    models: Vec<Weights>,
+    steps: usize,
+}
+
+impl Wanted {
+    fn of(lab: Lab, models: Vec<Weights>) -> Option<Self> {
+        let epoch = lab.epoch.get();
+        let described = lab
+            .drawing
+            .with(|drawing| drawing.describe(lab.words.get()))?;
+        (epoch != 0).then(|| Self {
+            epoch,
+            described,
+            models,
+            steps: lab.tuned_steps(),
+        })
+    }
+}
+
+/// Keeps everything that's shown up to date.
+pub fn keep_up(lab: Lab) {
+    let _ = window_event_listener_untyped("visibilitychange", move |_| {
+        lab.hidden.set(document().hidden());
+    });
+    let drawn = Memo::new(move |_| {
+        (lab.view.get() == View::Draw)
+            .then(|| Wanted::of(lab, lab.three().to_vec()))
+            .flatten()
+    });
+    keep(drawn, REST, move |wanted| score(lab, wanted));
+
+    let inside = move || lab.view.get() == View::Inside;
+    let explained = Memo::new(move |_| {
+        inside()
+            .then(|| Wanted::of(lab, vec![lab.looked_into()]))
+            .flatten()
+    });
+    keep(explained, REST, move |wanted| explain(lab, wanted));
+
+    let looked = Memo::new(move |_| {
+        let epoch = lab.epoch.get();
+        let model = lab.looked_into();
+        // The pretrained one doesn't change.
+        let steps = match lab.inside.get() {
+            Inside::Pretrained => 0,
+            Inside::Patched | Inside::Tuned => lab.tuned_steps(),
+        };
+        (inside() && epoch != 0).then_some((model, steps, epoch))
+    });
+    keep(looked, REST, move |wanted| {
+        look(lab, wanted.map(|(model, ..)| model))
+    });
+}
+
+async fn score(lab: Lab, wanted: Option<Wanted>) {
+    let Some(wanted) = wanted else { return };
+    let mut captions = vec![wanted.described.caption];
+    captions.extend(wanted.described.negatives.into_iter().map(|(_, text)| text));
+    let ask = Ask::Scene {
+        placed: wanted.described.arrangement.placed,
+        seed: DRAWN_BY,
+        captions: captions.clone(),
+        models: wanted.models,
+    };
+    match lab.ask(ask, None).await {
+        Some(Ok((Answer::Scene { size, similarities }, pixels))) => {
+            let picture = pixels.and_then(|rgb| pictures::draw(&rgb.to_vec(), size, size));
+            lab.scored.set(Some(Scored {
+                captions,
+                similarities,
+                picture,
+            }));
+        }
+        Some(Err(reason)) => lab.notice(reason),
+        _ => (),
+    }
+}
+
+async fn explain(lab: Lab, wanted: Option<Wanted>) {
+    let Some(wanted) = wanted else { return };
+    let Some(model) = wanted.models.first().copied() else {
+        return;
+    };
+    let placed = wanted.described.arrangement.placed;
+    let scene = Ask::Scene {
+        placed: placed.clone(),
+        seed: DRAWN_BY,
+        captions: Vec::new(),
+        models: Vec::new(),
+    };
+    let picture = match lab.ask(scene, None).await {
+        Some(Ok((Answer::Scene { size, .. }, pixels))) => {
+            pixels.and_then(|rgb| pictures::draw(&rgb.to_vec(), size, size))
+        }
+        _ => None,
+    };
+    let ask = Ask::Explain {
+        placed,
+        seed: DRAWN_BY,
+        caption: wanted.described.caption,
+        model,
+    };
+    match lab.ask(ask, None).await {
+        Some(Ok((
+            Answer::Explained {
+                words,
+                side,
+                patches,
+            },
+            _,
+        ))) => lab.explained.set(Some(Explained {
+            words,
+            side,
+            patches,
+            picture,
+        })),
+        Some(Err(reason)) => lab.notice(reason),
+        _ => (),
+    }
+}
+
+async fn look(lab: Lab, model: Option<Weights>) {
+    let Some(model) = model else { return };
+    let ask = Ask::Matrix {
+        model,
+        first: 0,
+        count: IN_MATRIX,
+    };
+    match lab.ask(ask, None).await {
+        Some(Ok((
+            Answer::Matrix {
+                size,
+                texts,
+                similarities,
+            },
+            Some(pixels),
+        ))) => {
+            let pixels = pixels.to_vec();
+            let each = (3 * size * size).max(1) as usize;
+            let pictures = pixels
+                .chunks_exact(each)
+                .map(|rgb| pictures::draw(rgb, size, size).unwrap_or_default());
+            lab.matrix.set(Some(Matrix {
+                pictures: pictures.collect(),
+                texts,
+                similarities,
+            }));
+        }
+        Some(Err(reason)) => return lab.notice(reason),
+        _ => return,
+    }
+    let ask = Ask::Map {
+        model,
+        first: 0,
+        count: ON_MAP,
+    };
+    match lab.ask(ask, None).await {
+        Some(Ok((
+            Answer::Map {
+                pairs,
+                captions,
+                explained,
+                gap,
+            },
+            _,
+        ))) => lab.map.set(Some(Map {
+            pairs,
+            captions,
+            explained,
+            gap,
+        })),
+        Some(Err(reason)) => lab.notice(reason),
+        _ => (),
+    }
+}
