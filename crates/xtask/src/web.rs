@@ -98,7 +98,8 @@ pub fn build() -> Result<Done> {
     Ok(Done::Passed)
 }
 
-/// Builds, and measures in Chromium; the arguments are those of tests/browser/bench/bench.mjs.
+/// Builds, and measures in Chromium; the arguments are those of tests/browser/bench/bench.mjs, or with `--lab` of lab.mjs beside
+/// it.
 ///
 /// # Errors
 /// When a tool can't be had, the build fails, or the browser does.
@@ -110,9 +111,15 @@ pub fn bench(args: &[String]) -> Result<()> {
     let folder = Path::new(TESTS);
     packages(folder)?;
     packages(&folder.join("bench"))?;
+    let is_lab = args.iter().any(|arg| arg == "--lab");
+    let script = if is_lab {
+        "bench/lab.mjs"
+    } else {
+        "bench/bench.mjs"
+    };
     shell::run(
         Command::new("node")
-            .arg(folder.join("bench/bench.mjs"))
+            .arg(folder.join(script))
             .args(args)
             .env(CHROMIUM, browser),
     )

@@ -203,8 +203,8 @@ pub struct Lab {
 
     /// Along alpha, by model.
     pub sweeps: RwSignal<HashMap<Of, Sweep>>,
-    /// The model whose whole curve is being drawn.
-    pub sweeping: RwSignal<bool>,
+    /// How much of a whole curve is drawn, while one is.
+    pub sweeping: RwSignal<Option<f64>>,
 
     /// What is looked into: how far the model is patched.
     pub inside: RwSignal<Inside>,
@@ -215,6 +215,8 @@ pub struct Lab {
     /// Words and patches of the drawing.
     pub explained: RwSignal<Option<Explained>>,
 
+    /// Milliseconds that the last point of a run's curves took.
+    pub measuring: StoredValue<f64>,
     /// Counts engines.
     pub started: StoredValue<u32>,
     next: StoredValue<u32>,
@@ -262,6 +264,7 @@ impl Lab {
             matrix: RwSignal::default(),
             map: RwSignal::default(),
             explained: RwSignal::default(),
+            measuring: StoredValue::new(0.0),
             started: StoredValue::new(0),
             next: StoredValue::new(1),
         };

@@ -265,8 +265,8 @@ pub const PICTURES: &str = "pictures";
 pub const THEIR_NEGATIVES: &str = "their hard negatives";
 pub const MATRIX_NOTE: &str = "Each row is a picture, each column a text; the darker, the more similar. Framed: a picture's own caption. \
      In the right half a picture's own hard negative is framed thinly, and red where the model prefers it.";
-pub const MAP_NOTE: &str = "The two directions in which embeddings differ most. A line joins a picture with its caption. Pictures and captions lie apart: the \
-     modality gap (Liang et al., arXiv 2203.02053).";
+pub const MAP_NOTE: &str = "The two directions in which embeddings differ most. A line joins a picture with its caption. How far pictures and \
+     captions lie apart as a whole is the modality gap (Liang et al., arXiv 2203.02053).";
 pub const HEAT: &str = "The picture; what the model finds least like the caption is veiled";
 pub const EXPLAINED_NOTE: &str = "An approximation: what a word adds is the similarity less that of the caption without it; a patch's similarity was never \
      trained for. The scene is the one in Draw.";
@@ -294,6 +294,7 @@ pub const ANSWER_FIRST: &str = "Answer first: what do you expect?";
 pub const ENGINE_FIRST: &str = "The engine is being started.";
 pub const RUN_AGAIN: &str = "Run it again";
 pub const ENOUGH: &str = "Enough: measure what it has learnt";
+pub const GUESS: &str = "The line marks what a guess gets.";
 pub const HAPPENED: &str = "What happened";
 pub const MEASURING: &str = "Measuring …";
 pub const TRAINING: &str = "Training with hard negatives …";

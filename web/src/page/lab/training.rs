@@ -10,6 +10,8 @@ use crate::lab::{Answer, Ask, Measured, Of, Step, Suite, Weights};
 
 /// Points of a run's curves, with the one before it begins.
 const POINTS: usize = 12;
+/// How many times as long as a point's measurement training must have gone on since the last: a short run isn't spent on measuring.
+const REST: f64 = 3.0;
 /// Milliseconds between looks at whether a hidden tab is seen again.
 const HIDDEN: u32 = 250;
 /// Milliseconds of training after which a run is kept even where no point of its curves is due.
@@ -97,7 +99,7 @@ pub async fn train(lab: Lab, id: u32, most: usize) {
     if run.losses.is_empty() && run.points.is_empty() {
         measure(lab, id).await;
     }
-    let mut kept_at = run.milliseconds;
+    let (mut kept_at, mut measured_at) = (run.milliseconds, run.milliseconds);
     for _ in 0..most {
         while lab.hidden.get_untracked() && is_on() {
             gloo_timers::future::TimeoutFuture::new(HIDDEN).await;
@@ -115,10 +117,11 @@ pub async fn train(lab: Lab, id: u32, most: usize) {
             return;
         };
         let steps = run.losses.len();
-        if is_point(steps, run.settings.steps) || step.is_last {
+        let rested = run.milliseconds - measured_at >= REST * lab.measuring.get_value();
+        if step.is_last || (rested && is_due(&run)) {
             measure(lab, id).await;
             keep(lab, id).await;
-            kept_at = run.milliseconds;
+            (kept_at, measured_at) = (run.milliseconds, run.milliseconds);
         } else if run.milliseconds - kept_at > KEEP_EVERY {
             keep(lab, id).await;
             kept_at = run.milliseconds;
@@ -135,9 +138,15 @@ pub async fn train(lab: Lab, id: u32, most: usize) {
     measure_and_keep(lab, id).await;
 }
 
-fn is_point(steps: usize, of: usize) -> bool {
-    // A short run is measured at its end.
-    of >= POINTS && (1..POINTS).any(|point| steps == of * point / POINTS)
+/// Whether a twelfth of the run has passed since the last point.
+fn is_due(run: &Run) -> bool {
+    let last = run.points.last().map_or(0, |(step, _)| *step);
+    run.losses.len() - last >= run.settings.steps.div_ceil(POINTS)
+}
+
+/// Milliseconds since the page began.
+fn now() -> f64 {
+    window().performance().map_or(0.0, |clock| clock.now())
 }
 
 /// Writes a step down; gives the run as it is then.
@@ -167,7 +176,9 @@ async fn measure(lab: Lab, id: u32) {
         return;
     }
     let model = Weights::of(Of::Held(id));
+    let began = now();
     if let Some(Ok(measured)) = measured(lab, model, Suite::Glance).await {
+        lab.measuring.set_value(now() - began);
         lab.change(id, |run| run.points.push((steps, measured)));
     }
 }

@@ -7,10 +7,10 @@ use super::super::state::Status;
 use super::super::work::keep;
 use super::super::{choice, pictures};
 use super::state::{Explained, Inside, Lab, Map, Matrix, Phase, Scored};
-use super::{shelf, training};
+use super::{shelf, teaching, training};
 use crate::lab::address::View;
 use crate::lab::editor::Described;
-use crate::lab::{Answer, Ask, Weights};
+use crate::lab::{Answer, Ask, Of, Weights};
 use crate::protocol;
 
 /// Milliseconds for which changes must rest before models are asked.
@@ -117,6 +117,7 @@ pub fn keep_up(lab: Lab) {
             .flatten()
     });
     keep(drawn, REST, move |wanted| score(lab, wanted));
+    keep_up_the_curve(lab);
 
     let inside = move || lab.view.get() == View::Inside;
     let explained = Memo::new(move |_| {
@@ -138,6 +139,35 @@ pub fn keep_up(lab: Lab) {
     });
     keep(looked, REST, move |wanted| {
         look(lab, wanted.map(|(model, ..)| model))
+    });
+}
+
+/// Measures the alpha that the slider rests at.
+fn keep_up_the_curve(lab: Lab) {
+    let wanted = Memo::new(move |_| {
+        let (of, alpha, steps) = (lab.tuned.get(), lab.alpha.get(), lab.tuned_steps());
+        let free = lab.view.get() == View::Patch && lab.sweeping.with(Option::is_none);
+        let alpha = (alpha * 100.0).round() as u32;
+        (free && lab.epoch.get() != 0).then_some((of, alpha, steps))
+    });
+    // A run that has learnt more since is another model.
+    let seen = StoredValue::new(None::<(Of, usize)>);
+    keep(wanted, 2 * REST, move |wanted| async move {
+        let Some((of, alpha, steps)) = wanted else {
+            return;
+        };
+        if seen
+            .get_value()
+            .is_some_and(|(before, then)| before == of && then != steps)
+        {
+            lab.sweeps.update(|sweeps| {
+                sweeps.remove(&of);
+            });
+        }
+        seen.set_value(Some((of, steps)));
+        if let Some(Err(reason)) = teaching::point(lab, of, alpha).await {
+            lab.notice(reason);
+        }
     });
 }
 

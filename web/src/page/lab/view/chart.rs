@@ -6,7 +6,7 @@ use leptos::prelude::*;
 const WIDTH: f64 = 420.0;
 const HEIGHT: f64 = 220.0;
 const LEFT: f64 = 46.0;
-const RIGHT: f64 = 12.0;
+const RIGHT: f64 = 22.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 38.0;
 /// Most points of a line: more can't be told apart.
@@ -91,7 +91,7 @@ pub fn chart(
                 points.iter().map(dot).collect_view()
             });
             view! {
-                <g class=format!("line look-{}", line.look)>
+                <g class=format!("line tone-{}", line.look)>
                     <title>{line.name.clone()}</title>
                     <polyline points=path.join(" ") />
                     {dots}
@@ -113,14 +113,14 @@ pub fn chart(
         })
         .collect();
     let key = (lines.len() > 1).then(|| {
-        let entry = |line: &Line| view! { <li class=format!("look-{}", line.look)>{line.name.clone()}</li> };
-        view! { <ul class="legend">{lines.iter().map(entry).collect_view()}</ul> }
+        let entry = |line: &Line| view! { <li class=format!("tone-{}", line.look)>{line.name.clone()}</li> };
+        view! { <ul class="key">{lines.iter().map(entry).collect_view()}</ul> }
     });
     let name = x.name;
     view! {
         <figure class="plot">
             <figcaption class="label">{y.name}</figcaption>
-            <svg class="chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=label>
+            <svg class="plot-chart" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=label>
                 {y_ticks}
                 {x_ticks}
                 <text class="tick" x=f64::midpoint(LEFT, WIDTH - RIGHT) y=HEIGHT - 5.0 text-anchor="middle">{name}</text>
@@ -162,13 +162,13 @@ pub fn bars(
                 .filter_map(|(at, value)| Some((at, (*value)?)))
                 .map(|(at, value)| {
                     view! {
-                        <div class="bar">
+                        <div class="bar-line">
                             <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
                                 <rect class="rest" width="100" height="10" />
-                                <rect class=format!("look-{at}") width=100.0 * value height="10" />
+                                <rect class=format!("tone-{at}") width=100.0 * value height="10" />
                                 {chance.then(|| view! { <line x1="50" x2="50" y1="0" y2="10" /> })}
                             </svg>
-                            <span class="value">{format!("{:.1} %", 100.0 * value)}</span>
+                            <span class="amount">{format!("{:.1} %", 100.0 * value)}</span>
                         </div>
                     }
                 })
@@ -182,8 +182,9 @@ pub fn bars(
         })
         .collect();
     let key = (series.len() > 1).then(|| {
-        let entry = |(at, name): (usize, &String)| view! { <li class=format!("look-{at}")>{name.clone()}</li> };
-        view! { <ul class="legend">{series.iter().enumerate().map(entry).collect_view()}</ul> }
+        let entry = |(at, name): (usize, &String)| view! { <li class=format!("tone-{at}")>{name.clone()}</li> };
+        view! { <ul class="key">{series.iter().enumerate().map(entry).collect_view()}</ul> }
     });
-    view! { <div class="bars">{rows}{key}</div> }
+    let guess = chance.then(|| view! { <p class="quiet">{super::super::text::GUESS}</p> });
+    view! { <div class="bars">{rows}{key}{guess}</div> }
 }

@@ -254,7 +254,7 @@ fn inspector(lab: Lab, id: u32, object: clove_scenes::Object) -> impl IntoView {
     });
     view! {
         <div class="inspector" role="group" aria-label=text::PICKED>
-            <label class="choice">
+            <label class="setting">
                 <span class="label">{text::SHAPE}</span>
                 <select on:change=shape>{shapes}</select>
             </label>
@@ -333,7 +333,7 @@ fn scores(lab: Lab) -> impl IntoView {
                 }
             });
             let cells = cells.collect_view();
-            view! { <tr><th scope="row">{words.clone()}<span class="quiet kind">{text::kind(kind)}</span></th>{cells}</tr> }
+            view! { <tr><th scope="row">{words.clone()}<span class="quiet kind-name">{text::kind(kind)}</span></th>{cells}</tr> }
         });
         rows.collect_view()
     };
@@ -352,7 +352,7 @@ fn scores(lab: Lab) -> impl IntoView {
     };
     view! {
         <div class="scroll">
-            <table class="scores" id="scores">
+            <table class="told-table" id="scores">
                 <thead><tr><th scope="col">{text::TEXTS}</th>{header}</tr></thead>
                 <tbody>
                     <tr class="right-row"><th scope="row">{text::THE_CAPTION}</th>{caption}</tr>

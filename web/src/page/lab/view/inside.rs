@@ -164,8 +164,8 @@ fn map(found: &Map) -> impl IntoView + use<> {
                 <g>
                     <title>{caption.clone()}</title>
                     <line x1=x y1=y x2=other_x y2=other_y />
-                    <circle class="look-0" cx=x cy=y r="1.2" />
-                    <rect class="look-1" x=other_x - 1.0 y=other_y - 1.0 width="2" height="2" />
+                    <circle class="tone-0" cx=x cy=y r="1.2" />
+                    <rect class="tone-1" x=other_x - 1.0 y=other_y - 1.0 width="2" height="2" />
                 </g>
             }
         })
@@ -173,7 +173,7 @@ fn map(found: &Map) -> impl IntoView + use<> {
     let said = text::gap(found.gap, found.explained);
     view! {
         <svg class="map" viewBox=format!("0 0 {SIDE} {height}") role="img" aria-label=said.clone()>{drawn}</svg>
-        <ul class="legend"><li class="look-0">{text::PICTURES}</li><li class="look-1">{text::CAPTIONS}</li></ul>
+        <ul class="key"><li class="tone-0">{text::PICTURES}</li><li class="tone-1">{text::CAPTIONS}</li></ul>
         <p>{said}</p>
         <p class="quiet">{text::MAP_NOTE}</p>
     }
@@ -226,7 +226,7 @@ fn explained(found: &Explained) -> impl IntoView + use<> {
                         <rect class=class x=if *by < 0.0 { 50.0 - width } else { 50.0 } width=width height="10" />
                         <line x1="50" x2="50" y1="0" y2="10" />
                     </svg>
-                    <span class="value">{super::super::super::text::signed(*by)}</span>
+                    <span class="amount">{super::super::super::text::signed(*by)}</span>
                 </li>
             }
         })

@@ -82,7 +82,7 @@ fn tuned(lab: Lab) -> impl IntoView {
         })
     });
     view! {
-        <label class="choice">
+        <label class="setting">
             <span class="label">{text::TUNED_MODEL}</span>
             <select on:change=choose>
                 {option("shipped".to_owned(), Of::Shipped, text::SHIPPED.to_owned())}

@@ -3,48 +3,19 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::super::super::work::keep;
 use super::super::state::{Lab, Sweep};
 use super::super::{teaching, text};
 use super::chart::{Axis, Line, bars, chart, percent};
 use super::train::download;
 use crate::lab::{Of, Weights};
 
-/// Milliseconds for which the slider must rest before a model is measured.
-const REST: u32 = 150;
-
 /// The view.
 pub fn patch(lab: Lab) -> impl IntoView {
-    let wanted = Memo::new(move |_| {
-        let (of, alpha, steps) = (lab.tuned.get(), lab.alpha.get(), lab.tuned_steps());
-        (lab.epoch.get() != 0 && !lab.sweeping.get())
-            .then(|| (of, (alpha * 100.0).round() as u32, steps))
-    });
-    // A run that has learnt more since is another model.
-    let seen = StoredValue::new(None::<(Of, usize)>);
-    keep(wanted, REST, move |wanted| async move {
-        let Some((of, alpha, steps)) = wanted else {
-            return;
-        };
-        if let Some((before, then)) = seen.get_value()
-            && before == of
-            && then != steps
-        {
-            lab.sweeps.update(|sweeps| {
-                sweeps.remove(&of);
-            });
-        }
-        seen.set_value(Some((of, steps)));
-        if let Some(Err(reason)) = teaching::point(lab, of, alpha).await {
-            lab.notice(reason);
-        }
-    });
-    let share = RwSignal::new(0.0);
     let whole = move |_| {
         let of = lab.tuned.get_untracked();
-        lab.sweeping.set(true);
+        lab.sweeping.set(Some(0.0));
         spawn_local(async move {
-            let swept = teaching::sweep(lab, of, &|done| share.set(done)).await;
+            let swept = teaching::sweep(lab, of, &|done| lab.sweeping.set(Some(done))).await;
             match swept {
                 Some(Ok(sweep)) => {
                     if let Some(chosen) = sweep.chosen {
@@ -54,7 +25,7 @@ pub fn patch(lab: Lab) -> impl IntoView {
                 Some(Err(reason)) => lab.notice(reason),
                 None => lab.notice(text::INTERRUPTED.to_owned()),
             }
-            lab.sweeping.set(false);
+            lab.sweeping.set(None);
         });
     };
     let save = move |_| {
@@ -65,7 +36,7 @@ pub fn patch(lab: Lab) -> impl IntoView {
         };
         spawn_local(download(lab, Weights { of, alpha }, name));
     };
-    let idle = move || lab.epoch.get() != 0 && !lab.sweeping.get();
+    let idle = move || lab.epoch.get() != 0 && lab.sweeping.get().is_none();
     let sweep = move || {
         lab.sweeps
             .with(|sweeps| sweeps.get(&lab.tuned.get()).cloned().unwrap_or_default())
@@ -79,9 +50,9 @@ pub fn patch(lab: Lab) -> impl IntoView {
                 <button type="button" class="main" id="sweep" disabled=move || !idle() on:click=whole>{text::SWEEP}</button>
                 <button type="button" id="download-patched" disabled=move || !idle() on:click=save>{text::DOWNLOAD_PATCHED}</button>
             </div>
-            {move || lab.sweeping.get().then(|| view! {
+            {move || lab.sweeping.get().map(|share| view! {
                 <p class="quiet" role="status">{text::SWEEPING}</p>
-                <progress max="1" value=move || share.get().to_string() aria-label=text::PROGRESS></progress>
+                <progress max="1" value=share.to_string() aria-label=text::PROGRESS></progress>
             })}
             {move || curve(&sweep(), Some((lab.alpha.get() * 100.0).round() as u32))}
         </section>

@@ -59,7 +59,7 @@ fn choice<T: Copy + PartialEq + Send + Sync + 'static>(
         }
     };
     view! {
-        <label class="choice">
+        <label class="setting">
             <span class="label">{label}</span>
             <select name=name on:change=change>{options.collect_view()}</select>
         </label>
@@ -87,7 +87,7 @@ fn number(
         field.set_value(&lab.settings.with_untracked(get));
     };
     view! {
-        <label class="choice">
+        <label class="setting">
             <span class="label">{label}</span>
             <input type="text" inputmode="decimal" name=name prop:value=move || lab.settings.with(get) on:change=change />
         </label>
