@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { DIST, engine, file, GOLDEN, launch, TOLERANCE, WEBGPU } from "./lib.mjs";
 import { serve } from "./server.mjs";
-import { firstVisit, LIMITS, sizes, trainer } from "./sizes.mjs";
+import { firstVisit, LIMITS, program, sizes } from "./sizes.mjs";
 
 const ENGINES = { "engine-cpu": [], "engine-gpu": WEBGPU };
 const CAPTIONS = ["an orange heart right of a huge pink cross", "a red ball"];
@@ -166,14 +166,14 @@ test("without WebGPU the engine for it says so", async () => {
 
 test("a first visit is no larger than its limits, on either engine, nor is what the lab fetches besides", () => {
   const list = sizes(DIST);
-  assert.equal(list.filter(({ name }) => name.endsWith(".wasm")).length, 5);
+  assert.equal(list.filter(({ name }) => name.endsWith(".wasm")).length, 6);
   for (const name of Object.keys(ENGINES)) {
     const { all, wasm } = firstVisit(list, name);
     assert.ok(wasm > 0 && wasm < LIMITS.wasm, `${name}: ${wasm} bytes of wasm`);
     assert.ok(all < LIMITS.all, `${name}: ${all} bytes`);
   }
   for (const name of ["trainer-cpu", "trainer-gpu"]) {
-    const bytes = trainer(list, name);
+    const bytes = program(list, name);
     assert.ok(bytes > 0 && bytes < LIMITS.trainer, `${name}: ${bytes} bytes`);
   }
 });

@@ -43,39 +43,59 @@ async function saved(page, press, name) {
   return path;
 }
 
-/// What the page keeps of a run from visit to visit.
-const kept = (page, id) =>
-  page.evaluate(async (id) => {
+/// What the page keeps of its runs from visit to visit, the first first.
+const kept = (page) =>
+  page.evaluate(async () => {
     const cache = await caches.open("lab-runs");
-    const response = await cache.match(`lab-run/${id}`);
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
-    const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
-    return { steps: Number(header.__metadata__.step), record: JSON.parse(header.__metadata__.record) };
-  }, id);
+    const requests = (await cache.keys()).sort((a, b) => (a.url < b.url ? -1 : 1));
+    const read = async (request) => {
+      const bytes = new Uint8Array(await (await cache.match(request)).arrayBuffer());
+      const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+      const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
+      return { steps: Number(header.__metadata__.step), record: JSON.parse(header.__metadata__.record) };
+    };
+    return Promise.all(requests.map(read));
+  });
+/// Waits until as many runs as this have come to their end and are kept so.
+async function done(page, runs) {
+  const began = Date.now();
+  for (;;) {
+    const all = await kept(page);
+    if (all.length >= runs && all.every(({ record }) => record.done)) return;
+    const state = await page.locator("#run-state").textContent();
+    assert.ok(Date.now() - began < 2 * PATIENCE && !/Failed/.test(state), state);
+    await page.waitForTimeout(200);
+  }
+}
+const steps = (page) => page.locator("#run-state").getAttribute("data-steps").then(Number);
 
 const similarity = async (page, column) => Number(await page.locator(`#scores .right-row td >> nth=${column}`).getAttribute("title"));
 const view = (page, name) => page.locator(".tabs a", { hasText: name }).click();
 
+/// On a software GPU a step takes a quarter of a minute, and a measurement more than one: what needs many is left to the CPU.
+const RUNS = { cpu: "&batch=64&scenes=900", gpu: "&batch=2&scenes=30" };
+
 for (const name of Object.keys(ENGINES)) {
-  test(`a run on the ${name} pauses, goes on, is patched and downloaded, and is the native program's too`, { timeout: 2 * PATIENCE }, async () => {
-    const { page, context, problems } = await lab(browsers[name], site, { query: `?lab&engine=${name}`, hash: `#v=train&steps=${STEPS}&batch=4&scenes=60&seed=3` });
-    page.setDefaultTimeout(PATIENCE);
-    const state = page.locator("#run-state");
+  test(`a run on the ${name} pauses, goes on, is patched and downloaded, and is the native program's too`, { timeout: 3 * PATIENCE }, async () => {
+    const { page, context, problems } = await lab(browsers[name], site, { query: `?lab&engine=${name}`, hash: `#v=train&steps=${STEPS}&seed=3${RUNS[name]}` });
+    page.setDefaultTimeout(2 * PATIENCE);
     await page.locator("#start").click();
     await page.waitForFunction(() => Number(document.querySelector("#run-state")?.dataset.steps) >= 3);
     await page.locator("#pause").click();
-    await page.waitForFunction(() => /Paused/.test(document.querySelector("#run-state").textContent) && !document.querySelector("#resume").disabled);
-    const paused = Number(await state.getAttribute("data-steps"));
-    assert.ok(paused >= 3 && paused < STEPS, `${paused}`);
-    // It stays where it is.
-    await page.waitForTimeout(500);
-    assert.ok(Number(await state.getAttribute("data-steps")) <= paused + 1);
+    // It stays where it is, after the step that it was at.
+    await page.waitForFunction(() => /Paused/.test(document.querySelector("#run-state").textContent) && !document.querySelector("#step").disabled);
+    await page.waitForTimeout(name === "cpu" ? 2_000 : 30_000);
+    const paused = await steps(page);
+    assert.ok(paused >= 3 && paused <= 5, `${paused}`);
     await page.locator("#step").click();
     await page.waitForFunction((paused) => Number(document.querySelector("#run-state").dataset.steps) > paused, paused);
     await page.waitForFunction(() => !document.querySelector("#resume").disabled);
+    assert.equal(await steps(page), paused + 1);
+    // At once: the loop before is still keeping what it has.
     await page.locator("#resume").click();
-    await page.waitForFunction(() => /Done/.test(document.querySelector("#run-state").textContent));
+    await page.locator("#pause").click();
+    await page.locator("#resume").click();
+    await done(page, 1);
 
     // The same run without a browser.
     const toml = await saved(page, () => page.locator("#toml").click(), `lab-${name}.toml`);
@@ -83,56 +103,100 @@ for (const name of Object.keys(ENGINES)) {
     clove("train", toml, "--device", "cpu", "--set", `out="${out}"`);
     const lines = readFileSync(join(out, "metrics.jsonl"), "utf8").trim().split("\n").map((line) => JSON.parse(line));
     const native = lines.filter(({ loss }) => loss !== undefined).map(({ loss }) => loss);
-    await page.waitForFunction(async () => (await (await caches.open("lab-runs")).keys()).length > 0);
-    const { steps, record } = await kept(page, 1);
-    assert.equal(steps, STEPS);
-    assert.equal(record.losses.length, STEPS);
+    const [run] = await kept(page);
+    assert.equal(run.steps, STEPS);
+    assert.equal(run.record.losses.length, STEPS);
     assert.equal(native.length, STEPS);
-    const worst = Math.max(...native.map((loss, at) => Math.abs(loss - record.losses[at])));
+    const worst = Math.max(...native.map((loss, at) => Math.abs(loss - run.record.losses[at])));
+    console.log(`losses of ${STEPS} steps on the ${name} are within ${worst.toExponential(1)} of the native program's`);
     assert.ok(worst < LOSSES, `losses differ by ${worst}`);
-    // It learns: the weights have moved, and so has the loss of other batches.
-    assert.ok(new Set(record.losses).size > STEPS / 2);
+    assert.ok(new Set(run.record.losses).size > STEPS / 2);
+    assert.equal(run.record.points.at(-1)[0], STEPS);
 
     // What the models say in the page, and what the native program says of the files.
     const file = await saved(page, () => page.locator("#download").click(), `run-${name}.safetensors`);
     await view(page, "Draw");
     await page.locator("#alpha").fill("0.5");
-    await page.waitForFunction(() => document.querySelectorAll("#scores .right-row td[title]").length === 3);
+    const scored = () => page.waitForFunction(() => document.querySelectorAll("#scores .right-row td[title]").length === 3);
+    await scored();
     const caption = (await page.locator("#caption").textContent()).trim();
     const shown = await page.locator(".seen img").getAttribute("src");
     const picture = join(folder, `seen-${name}.png`);
     writeFileSync(picture, Buffer.from(shown.split(",")[1], "base64"));
+    await page.waitForTimeout(1_000);
     const [, patched, tuned] = await Promise.all([0, 1, 2].map((column) => similarity(page, column)));
-    await view(page, "Patch");
-    await page.waitForSelector("#curve");
-    const between = await saved(page, () => page.locator("#download-patched").click(), `patched-${name}.safetensors`);
     const score = (model) => {
       const json = JSON.parse(clove("score", "--model", model, "--image", picture, "--caption", caption, "--device", "cpu", "--json"));
       return json.captions[0].similarity;
     };
-    for (const [model, there] of [[file, tuned], [between, patched]]) {
+    const same = (model, there) => {
       const here = score(model);
+      console.log(`${name}: a similarity is within ${Math.abs(here - there).toExponential(1)} of the native program's`);
       assert.ok(Math.abs(here - there) < SIMILARITIES, `${model}: ${here} and ${there}`);
+    };
+    same(file, tuned);
+    assert.ok(Math.abs(patched - tuned) > 1e-4);
+    if (name === "cpu") {
+      await view(page, "Patch");
+      await page.waitForSelector("#curve");
+      const between = await saved(page, () => page.locator("#download-patched").click(), `patched-${name}.safetensors`);
+      same(between, patched);
     }
-    assert.notEqual(score(file), score(between));
 
-    // A later visit has the run again; a downloaded file is opened and scores the same.
+    // A later visit has the run again.
     await page.reload();
-    await page.waitForSelector(".lamp.runs", { timeout: PATIENCE });
+    await page.waitForSelector(".lamp.runs");
     await view(page, "Train");
     await page.waitForSelector("#runs tbody tr");
-    assert.match(await state.textContent(), new RegExp(`Done: step ${STEPS} of ${STEPS}`));
-    await page.locator("#model-file").setInputFiles(file);
-    await page.waitForFunction(() => document.querySelectorAll("#runs tbody tr").length === 2);
-    await view(page, "Draw");
-    await page.waitForFunction(() => document.querySelectorAll("#scores .right-row td[title]").length === 3);
-    assert.equal((await page.locator("#caption").textContent()).trim(), caption);
-    const again = await similarity(page, 2);
-    assert.ok(Math.abs(again - tuned) < SIMILARITIES, `${again} and ${tuned}`);
+    assert.match(await page.locator("#run-state").textContent(), new RegExp(`Done: step ${STEPS} of ${STEPS}`));
+    const chosen = async (row) => {
+      await view(page, "Draw");
+      await page.locator("select").first().selectOption({ index: row });
+      await scored();
+      assert.equal((await page.locator("#caption").textContent()).trim(), caption);
+    };
+    const settles = (score) =>
+      page.waitForFunction((score) => {
+        const cell = document.querySelectorAll("#scores .right-row td[title]")[2];
+        return cell && Math.abs(Number(cell.title) - score) < 1e-4;
+      }, score);
+    await chosen(1);
+    await settles(tuned);
+    if (name === "cpu") {
+      // A downloaded file is opened and scores the same, and so do the weights that the native program wrote.
+      for (const [at, model, expected] of [[2, file, tuned], [3, join(out, "model/model.safetensors"), score(join(out, "model"))]]) {
+        await view(page, "Train");
+        await page.locator("#model-file").setInputFiles(model);
+        await page.waitForFunction((rows) => document.querySelectorAll("#runs tbody tr").length === rows, at);
+        await chosen(at);
+        await settles(expected);
+      }
+    }
     assert.deepEqual(problems, []);
     await context.close();
   });
 }
+
+test("a run waits while its tab is hidden", async () => {
+  const { page, context } = await lab(browsers.cpu, site, { query: "?lab&engine=cpu", hash: "#v=train&steps=2000&batch=32" });
+  await page.locator("#start").click();
+  await page.waitForFunction(() => Number(document.querySelector("#run-state")?.dataset.steps) >= 2);
+  // No tab is hidden here but in name.
+  const hide = (hidden) =>
+    page.evaluate((hidden) => {
+      Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+    }, hidden);
+  await hide(true);
+  await page.waitForFunction(() => /Waits for the tab/.test(document.querySelector("#run-state").textContent));
+  await page.waitForTimeout(1_000);
+  const waits = await steps(page);
+  await page.waitForTimeout(2_000);
+  assert.equal(await steps(page), waits);
+  await hide(false);
+  await page.waitForFunction((waits) => Number(document.querySelector("#run-state").dataset.steps) > waits + 2, waits);
+  await context.close();
+});
 
 test("the scene editor: what is drawn is said, by keys and by dragging", async () => {
   const { page, context, problems } = await lab(browsers.cpu, site, {
@@ -162,6 +226,13 @@ test("the scene editor: what is drawn is said, by keys and by dragging", async (
   await page.mouse.move(to[0] + canvas.width * 0.01, to[1], { steps: 5 });
   await page.mouse.up();
   assert.match(await caption(), /red circle.*\bin(side)?\b.*blue square|\bin(side)?\b.*blue square.*red circle/);
+  // And out again: what lies in front is taken hold of.
+  const inner = await middle(0);
+  await page.mouse.move(...inner);
+  await page.mouse.down();
+  await page.mouse.move(inner[0] + canvas.width * 0.5, inner[1], { steps: 5 });
+  await page.mouse.up();
+  assert.match(await caption(), /red circle.*right.*blue square|right.*blue square.*red circle/);
   // Another thing, of a shape and a colour that aren't there; and away with it.
   await page.locator("#add-thing").click();
   assert.equal(await page.locator(".handle").count(), 3);
@@ -174,7 +245,7 @@ test("the scene editor: what is drawn is said, by keys and by dragging", async (
 });
 
 test("lessons ask before they tell, and each comes to its end", { timeout: PATIENCE }, async () => {
-  const { page, context, problems } = await lab(browsers.cpu, site, { query: "?lab&engine=cpu", hash: "#v=lessons&steps=24" });
+  const { page, context, problems } = await lab(browsers.cpu, site, { query: "?lab&engine=cpu", hash: "#v=lessons&n=24" });
   const titles = await page.locator(".lesson-card h2 a").allTextContents();
   assert.equal(titles.length, 6);
   for (const title of titles) {
@@ -202,17 +273,28 @@ test("lessons ask before they tell, and each comes to its end", { timeout: PATIE
   await context.close();
 });
 
-test("an engine that stops is started again, and the run goes on", { timeout: PATIENCE }, async () => {
-  const { page, context } = await lab(browsers.cpu, site, { query: "?lab&engine=cpu", hash: "#v=train&steps=200&batch=8&seed=1" });
+test("an engine that stops is started again, and the run goes on as if nothing had been", { timeout: PATIENCE }, async () => {
+  const { page, context } = await lab(browsers.cpu, site, { query: "?lab&engine=cpu", hash: "#v=train&steps=240&batch=16&seed=1" });
   await page.locator("#start").click();
   await page.waitForFunction(() => Number(document.querySelector("#run-state")?.dataset.steps) >= 20);
+  // So that there's something to go on from.
+  await page.locator("#pause").click();
+  await page.waitForFunction(async () => (await (await caches.open("lab-runs")).keys()).length === 1);
+  await page.locator("#resume").click();
+  await page.waitForFunction(() => Number(document.querySelector("#run-state")?.dataset.steps) >= 30);
   const again = page.waitForEvent("worker");
   // An error that nobody handles ends a worker, as a lost device or too little memory does.
   await page.workers()[0].evaluate(() => setTimeout(() => { throw new Error("gone"); }));
   await again;
-  await page.waitForFunction(() => /Done/.test(document.querySelector("#run-state").textContent), null, { timeout: PATIENCE });
+  await done(page, 1);
   assert.match(await page.locator("#engine").textContent(), /gone/);
-  assert.equal((await kept(page, 1)).record.losses.length, 200);
+  // Another run of the same settings, which nothing stops.
+  await page.locator("#start").click();
+  await page.waitForFunction(() => document.querySelectorAll("#runs tbody tr").length === 2);
+  await done(page, 2);
+  const [one, other] = await kept(page);
+  assert.equal(one.record.losses.length, 240);
+  assert.deepEqual(one.record.losses, other.record.losses);
   await context.close();
 });
 
@@ -228,7 +310,7 @@ test("what can't be opened is told by name", async () => {
 });
 
 /// Steps in all, and before the first look at the memory; a software GPU takes seconds for each.
-const LONG = { "trainer-cpu": [2_000, 200], "trainer-gpu": [60, 20] };
+const LONG = { "trainer-cpu": [2_000, 200], "trainer-gpu": [8, 4] };
 const SMALL = { texts: "Captions", scenes: 100, negatives: "Mixed", loss: "Clove", learning_rate: 1e-4, image_rate: 0.25, steps: 2_000, batch: 2, seed: 0 };
 
 for (const [name, [steps, settled]] of Object.entries(LONG)) {

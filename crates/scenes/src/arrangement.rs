@@ -21,8 +21,8 @@ pub struct Arrangement {
     pub scene: Scene,
     /// Where they're drawn, what is in front last: what lies inside another is drawn small, and what holds it large.
     pub placed: Vec<Placed>,
-    /// How far the picture is from being said in another way, in shares of its width: little where things stand askew, or three
-    /// of them in a row.
+    /// How far things are from standing so that something else is said of them, in shares of the picture's width: little where
+    /// two stand askew, or are about to touch, or three are in a row.
     pub clearness: f32,
 }
 
@@ -95,17 +95,22 @@ fn pair_alone(first: Thing, second: Thing) -> Arrangement {
                 parts: vec![Part::Two(inner.object, Relation::Inside, outer.object)],
             },
             placed: vec![placed(outer, INSIDE.1), placed(inner, INSIDE.0)],
-            clearness: NEAR - dx.abs().max(dy.abs()),
+            clearness: 2.0 * (NEAR - dx.abs().max(dy.abs())),
         };
     }
     let across = dx.abs() > dy.abs();
+    // Askew, or near to where the upper one would touch the lower one.
+    let mut clearness = (dx.abs() - dy.abs()).abs();
+    if !across {
+        clearness = clearness.min(2.0 * (dy.abs() - touching(first, second)).abs());
+    }
     let (first, relation, second) = related(first, second, across);
     Arrangement {
         scene: Scene {
             parts: vec![Part::Two(first.object, relation, second.object)],
         },
         placed: drawn([first, second].iter()),
-        clearness: (dx.abs() - dy.abs()).abs(),
+        clearness,
     }
 }
 
@@ -118,6 +123,12 @@ fn nested(first: Thing, second: Thing) -> Option<(Thing, Thing)> {
     } else {
         None
     }
+}
+
+/// The distance below which one of two above each other rests on the other.
+fn touching(first: Thing, second: Thing) -> f32 {
+    let sum = radius(first.object.size) + radius(second.object.size);
+    f32::midpoint(sum * TOUCHING, APART)
 }
 
 /// How two stand to each other along one direction, and which is named first.
@@ -135,8 +146,7 @@ fn related(first: Thing, second: Thing, across: bool) -> (Thing, Relation, Thing
     } else {
         (second, first)
     };
-    let touching = (radius(first.object.size) + radius(second.object.size)) * TOUCHING;
-    if lower.y - upper.y < f32::midpoint(touching, APART) {
+    if lower.y - upper.y < touching(first, second) {
         return (upper, Relation::OnTopOf, lower);
     }
     let relation = if first.y < second.y {

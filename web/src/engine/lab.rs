@@ -100,7 +100,6 @@ impl Lab {
                     Precision::F32,
                     &lab::preprocess().map_err(failure)?,
                     Some(lab::tokenizer_json()),
-                    HashMap::new(),
                 );
                 return Ok((Answer::Bytes, Some(file.map_err(failure)?)));
             }

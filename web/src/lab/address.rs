@@ -1,10 +1,10 @@
 //! What the lab's address keeps: the view, a lesson with its answer, the settings of a run, alpha and the drawing, as
-//! `#v=lesson&l=hard-negatives&q=1&n=300&seed=7`.
+//! `#v=lessons&l=hard-negatives&q=1&n=300&seed=7`.
 
 use clove_scenes::{Colour, Object, Shape, Size, Texture, Thing};
 
 use super::lesson::Lesson;
-use super::settings::{Loss, Negatives, Settings, Texts};
+use super::settings::{Loss, Negatives, Settings, Texts, limits};
 
 /// A part of the lab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -54,6 +54,8 @@ pub struct Place {
     pub lesson: Option<Lesson>,
     /// The answer that was chosen, from 0.
     pub answer: Option<usize>,
+    /// How long lessons train, where it's said.
+    pub lesson_steps: Option<usize>,
     /// Of the next run.
     pub settings: Settings,
     /// From 0 to 1.
@@ -106,6 +108,9 @@ impl Place {
         }
         if let Some(answer) = self.answer {
             parts.push(format!("q={answer}"));
+        }
+        if let Some(steps) = self.lesson_steps {
+            parts.push(format!("n={steps}"));
         }
         // Settings that are as usual aren't said.
         let (now, usual) = (self.settings, Settings::default());
@@ -176,7 +181,14 @@ impl Place {
                     place.view = found.unwrap_or_default();
                 }
                 "l" => place.lesson = Lesson::named(value),
-                "q" => place.answer = value.parse().ok(),
+                "q" => {
+                    let answer = value.parse().ok();
+                    place.answer = answer.filter(|answer| *answer < Lesson::ANSWERS);
+                }
+                "n" => {
+                    let steps = value.parse().ok();
+                    place.lesson_steps = steps.filter(|steps| limits::STEPS.contains(steps));
+                }
                 "texts" => set(&mut settings.texts, named(&TEXTS, value)),
                 "negatives" => set(&mut settings.negatives, named(&NEGATIVES, value)),
                 "loss" => set(&mut settings.loss, named(&LOSSES, value)),
@@ -237,6 +249,7 @@ mod tests {
             view: View::Train,
             lesson: Some(Lesson::DataCuration),
             answer: Some(2),
+            lesson_steps: Some(300),
             settings: Settings {
                 texts: Texts::Captions,
                 scenes: 5,
@@ -271,7 +284,8 @@ mod tests {
         for hash in [
             "",
             "#",
-            "#v=x&l=y&q=-1&a=7",
+            "#v=x&l=y&q=-1&a=7&n=0",
+            "#q=3&n=-1",
             "#d=&d=red&d=red.circle&d=red.circle.é.1.1&d=red.circle.mp.2000.1&d=red.circle.mp.NaN.1",
             "#steps=x&seed=-1&rate=&texts=no",
         ] {

@@ -18,6 +18,9 @@ pub enum Lesson {
 }
 
 impl Lesson {
+    /// How many answers a question has.
+    pub const ANSWERS: usize = 3;
+
     /// In their order.
     pub const ALL: [Self; 6] = [
         Self::BagOfWords,

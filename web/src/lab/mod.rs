@@ -219,10 +219,6 @@ pub struct Step {
     pub step: usize,
     /// Of the batch, before the step.
     pub loss: f32,
-    /// Before clipping.
-    pub grad_norm: f32,
-    /// What the step was taken with.
-    pub learning_rate: f64,
     /// How long it took, drawing included.
     pub milliseconds: f64,
     /// Whether it was the run's last.

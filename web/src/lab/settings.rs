@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum Texts {
     /// Full captions.
     Captions,
-    /// Noisy alt texts.
+    /// Noisy alt texts of the same scenes.
     Alt,
 }
 
@@ -89,7 +89,9 @@ pub mod limits {
     /// Learning rates.
     pub const LEARNING_RATE: RangeInclusive<f64> = 1e-7..=0.1;
     /// Shares of it.
-    pub const IMAGE_RATE: RangeInclusive<f64> = 0.0..=1.0;
+    pub const IMAGE_RATE: RangeInclusive<f64> = 0.001..=1.0;
+    /// Seeds: TOML has signed numbers.
+    pub const SEED: RangeInclusive<u64> = 0..=i64::MAX as u64;
 }
 
 impl Settings {
@@ -117,8 +119,9 @@ impl Settings {
         self.scenes = within(self.scenes, &limits::SCENES);
         self.learning_rate = within(self.learning_rate, &limits::LEARNING_RATE);
         self.image_rate = within(self.image_rate, &limits::IMAGE_RATE);
-        // Alt texts say too little to be altered.
-        if self.texts == Texts::Alt {
+        self.seed = within(self.seed, &limits::SEED);
+        // Alt texts say too little to be altered, and CLIP's loss takes none.
+        if self.texts == Texts::Alt || self.loss == Loss::Clip {
             self.negatives = Negatives::None;
         }
         self
@@ -138,7 +141,7 @@ impl Settings {
             Texts::Alt => "alt texts",
         };
         let negatives = match self.negatives {
-            Negatives::None => "no negatives",
+            Negatives::None => "none",
             Negatives::Swap => "swap",
             Negatives::Replace => "replace",
             Negatives::Mixed => "mixed",
@@ -148,6 +151,9 @@ impl Settings {
             Loss::Clove => "CLoVe",
             Loss::Fsc => "FSC",
         };
+        if self.negatives == Negatives::None {
+            return format!("{texts}, no negatives");
+        }
         format!("{texts}, {negatives}, {loss}")
     }
 
@@ -156,7 +162,7 @@ impl Settings {
     pub fn to_toml(&self) -> String {
         let texts = match self.texts {
             Texts::Captions => "captions",
-            Texts::Alt => "alt",
+            Texts::Alt => "alt-common",
         };
         let style = match self.negatives {
             Negatives::None => "none",
@@ -175,7 +181,7 @@ impl Settings {
         // Numbers as Rust's debug form has them are TOML's too: floats keep their point or exponent.
         let _ = write!(
             toml,
-            "out = \"runs/lab-seed-{seed}\"\nseed = {seed}\n\n\
+            "out = \"runs/lab-{texts}-{style}-{loss}-seed-{seed}\"\nseed = {seed}\n\n\
              [model]\ninit = \"scenes\"\n\n\
              [data]\nkind = \"scenes\"\ntexts = \"{texts}\"\nscenes = {scenes}\nrepeat = true\n\n\
              [negatives]\nstyle = \"{style}\"\nper_caption = 1\n\n\
@@ -207,13 +213,15 @@ mod tests {
             image_rate: -1.0,
             steps: 0,
             batch: 1_000_000,
+            seed: u64::MAX,
             ..Settings::default()
         };
         let sound = odd.sound();
         assert_eq!(sound.negatives, Negatives::None);
         assert_eq!((sound.scenes, sound.steps, sound.batch), (1, 1, 512));
         assert_eq!(sound.learning_rate, Settings::default().learning_rate);
-        assert_eq!(sound.image_rate, 0.0);
+        assert_eq!(sound.image_rate, *limits::IMAGE_RATE.start());
+        assert_eq!(sound.seed, i64::MAX as u64);
         assert_eq!(Settings::default().sound(), Settings::default());
     }
 }

@@ -8,7 +8,7 @@ mod choice;
 mod dom;
 mod engine;
 mod export;
-mod lab;
+pub mod lab;
 mod library;
 mod negatives;
 mod pictures;
@@ -33,10 +33,6 @@ pub fn start() {
     let hash = window().location().hash().unwrap_or_default();
     let kept = Kept::from_hash(&hash);
     root.set_inner_html("");
-    if lab::is_asked_for() {
-        lab::start(root);
-        return;
-    }
     if bench::is_asked_for() {
         mount_to(root.unchecked_into(), view::bench).forget();
         return;

@@ -16,6 +16,8 @@ use crate::{
 pub enum Texts {
     /// Noisy alt texts of all shapes, as pretraining has them.
     AltTexts,
+    /// Noisy alt texts of the scenes that [`Self::Captions`] has, picture by picture.
+    AltTextsOfCommon,
     /// Full captions of the common shapes, with this many hard negatives each.
     Captions {
         /// How negatives are made; none for plain fine-tuning.
@@ -85,6 +87,17 @@ impl Texts {
                 SceneSample {
                     picture: draw(&scene, size, &mut random),
                     text,
+                    negatives: Vec::new(),
+                }
+            }
+            Self::AltTextsOfCommon => {
+                let mut random = Split::FineTuning.random(seed, index);
+                let scene = Scene::random(&mut random, Pool::Common);
+                // Not used, but drawn: what comes after it is then the same.
+                let _ = Wording::random(&mut random);
+                SceneSample {
+                    picture: draw(&scene, size, &mut random),
+                    text: alt_text(&scene, &mut random),
                     negatives: Vec::new(),
                 }
             }

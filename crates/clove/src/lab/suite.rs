@@ -56,7 +56,8 @@ impl Sizes {
         specimens: 1_000,
         common: 600,
     };
-    /// Of the part of the validation split on which a page chooses alpha: as many as it reports.
+    /// Of the part of the validation split on which a page chooses alpha: as much recognition as it reports, since a limit is
+    /// kept on it.
     pub const SWEPT: Self = Self {
         twins_per_kind: 60,
         specimens: 1_000,

@@ -139,7 +139,7 @@ impl Snapshot {
     }
 
     /// Writes the model as one file, [`super::SingleFile`]: the weights, and beside them in the metadata the configuration, the
-    /// preprocessing and the tokenizer.json, if there's one; and whatever else is to be remembered.
+    /// preprocessing and the tokenizer.json, if there's one.
     ///
     /// # Errors
     /// When `out` can't be written.
@@ -149,12 +149,11 @@ impl Snapshot {
         precision: Precision,
         preprocess: &Preprocess,
         tokenizer: Option<String>,
-        more: HashMap<String, String>,
     ) -> io::Result<W> {
-        let mut metadata = more;
-        for (name, text) in self.hugging_face_configs(preprocess) {
-            metadata.insert(name.to_owned(), text);
-        }
+        let configs = self.hugging_face_configs(preprocess).into_iter();
+        let mut metadata: HashMap<String, String> = configs
+            .map(|(name, text)| (name.to_owned(), text))
+            .collect();
         metadata.extend(tokenizer.map(|text| ("tokenizer.json".to_owned(), text)));
         self.write(out, precision, metadata)
     }

@@ -77,8 +77,6 @@ impl Held {
         Ok(Step {
             step: report.step,
             loss: report.loss,
-            grad_norm: report.grad_norm,
-            learning_rate: report.learning_rate,
             milliseconds: 0.0,
             is_last: tuning.is_done(),
         })
@@ -207,7 +205,7 @@ fn plan(settings: Settings) -> Plan {
     };
     Plan {
         texts: match settings.texts {
-            Texts::Alt => lab::Texts::AltTexts,
+            Texts::Alt => lab::Texts::AltTextsOfCommon,
             Texts::Captions => lab::Texts::Captions {
                 style,
                 negatives: 1,

@@ -15,20 +15,17 @@ use leptos::mount::mount_to;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::JsCast as _;
-use web_sys::UrlSearchParams;
 
 use self::state::Lab;
 use super::dom;
 use crate::lab::address::Place;
 
-/// Whether the address asks for the lab (`?lab`).
-pub fn is_asked_for() -> bool {
-    let search = window().location().search().unwrap_or_default();
-    UrlSearchParams::new_with_str(&search).is_ok_and(|search| search.has("lab"))
-}
-
 /// Mounts it and starts an engine.
-pub fn start(root: web_sys::Element) {
+pub fn start() {
+    let Some(root) = document().get_element_by_id("page") else {
+        return;
+    };
+    root.set_inner_html("");
     document().set_title(text::DOCUMENT);
     let hash = window().location().hash().unwrap_or_default();
     let place = Place::from_hash(&hash);

@@ -22,6 +22,8 @@ use crate::protocol;
 pub struct Run {
     /// The engine's name for it.
     pub id: u32,
+    /// Its name in the browser's storage, which no other tab's run has.
+    pub key: String,
     /// A file's name; none for a run.
     pub file: Option<String>,
     /// What decides it.
@@ -149,6 +151,8 @@ pub struct Working {
     pub doing: String,
     /// From 0 to 1.
     pub share: f64,
+    /// The run that it's about.
+    pub run: Option<u32>,
 }
 
 /// All of it; a handle that's copied freely.
@@ -167,6 +171,8 @@ pub struct Lab {
 
     /// The lesson that is open.
     pub lesson: RwSignal<Option<Lesson>>,
+    /// How long lessons train, where the address says it.
+    pub lesson_steps: RwSignal<Option<usize>>,
     /// What was answered.
     pub answers: RwSignal<HashMap<Lesson, usize>>,
     /// What was found.
@@ -201,8 +207,8 @@ pub struct Lab {
     /// Files of runs and opened models, for a new engine.
     pub kept: StoredValue<HashMap<u32, Uint8Array>, LocalStorage>,
 
-    /// Along alpha, by model.
-    pub sweeps: RwSignal<HashMap<Of, Sweep>>,
+    /// Along alpha, by model and the step that it's at.
+    pub sweeps: RwSignal<HashMap<Rested, Sweep>>,
     /// How much of a whole curve is drawn, while one is.
     pub sweeping: RwSignal<Option<f64>>,
 
@@ -212,15 +218,34 @@ pub struct Lab {
     pub matrix: RwSignal<Option<Matrix>>,
     /// Where embeddings lie.
     pub map: RwSignal<Option<Map>>,
+    /// Which scenes both are of.
+    pub first: RwSignal<u64>,
     /// Words and patches of the drawing.
     pub explained: RwSignal<Option<Explained>>,
 
-    /// Milliseconds that the last point of a run's curves took.
-    pub measuring: StoredValue<f64>,
-    /// Counts engines.
-    pub started: StoredValue<u32>,
-    next: StoredValue<u32>,
+    /// What nobody follows.
+    pub own: StoredValue<Own>,
 }
+
+/// What the lab knows and doesn't show.
+#[derive(Debug, Default)]
+pub struct Own {
+    /// Milliseconds that the last point of a run's curves took.
+    pub measuring: Option<f64>,
+    /// The pretrained model's figures as curves have them.
+    pub pretrained: Option<Measured>,
+    /// Counts engines that were started; the epoch is 0 between them.
+    pub started: u32,
+    /// Counts wishes to train or to rest: a loop goes on while the last one is its own.
+    pub turn: u32,
+    /// Whether a loop is still at work.
+    pub looping: bool,
+    /// Counts names.
+    names: u32,
+}
+
+/// A model and the step that it's at.
+pub type Rested = (Of, usize);
 
 /// Which model is looked into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -243,6 +268,7 @@ impl Lab {
             view: RwSignal::default(),
             notices: RwSignal::default(),
             lesson: RwSignal::default(),
+            lesson_steps: RwSignal::default(),
             answers: RwSignal::default(),
             outcomes: RwSignal::default(),
             working: RwSignal::default(),
@@ -263,10 +289,9 @@ impl Lab {
             inside: RwSignal::new(Inside::Patched),
             matrix: RwSignal::default(),
             map: RwSignal::default(),
+            first: RwSignal::default(),
             explained: RwSignal::default(),
-            measuring: StoredValue::new(0.0),
-            started: StoredValue::new(0),
-            next: StoredValue::new(1),
+            own: StoredValue::new(Own::default()),
         };
         lab.go(place);
         lab
@@ -276,6 +301,7 @@ impl Lab {
     pub fn go(&self, place: &Place) {
         self.view.set(place.view);
         self.lesson.set(place.lesson);
+        self.lesson_steps.set(place.lesson_steps);
         self.settings.set(place.settings);
         if let (Some(lesson), Some(answer)) = (place.lesson, place.answer) {
             self.answers.update(|answers| {
@@ -301,6 +327,7 @@ impl Lab {
             view,
             lesson,
             answer: lesson.and_then(|lesson| self.answers.with(|all| all.get(&lesson).copied())),
+            lesson_steps: self.lesson_steps.get(),
             settings: self.settings.get(),
             alpha: Some(self.alpha.get()).filter(|_| matches!(view, View::Draw | View::Patch)),
             things: if view == View::Draw {
@@ -314,15 +341,8 @@ impl Lab {
 
     /// A name that no run has.
     pub fn name(&self) -> u32 {
-        let name = self.next.get_value();
-        self.next.set_value(name + 1);
-        name
-    }
-
-    /// Names up to this one are taken.
-    pub fn name_is_taken(&self, name: u32) {
-        let next = self.next.get_value().max(name + 1);
-        self.next.set_value(next);
+        self.own.update_value(|own| own.names += 1);
+        self.own.with_value(|own| own.names)
     }
 
     /// Tells of something that went wrong.
@@ -362,6 +382,18 @@ impl Lab {
             }),
             Of::Pretrained | Of::Shipped => 0,
         }
+    }
+
+    /// The fine-tuned model that is looked at, where it isn't being changed.
+    pub fn rested(&self) -> Option<Rested> {
+        let of = self.tuned.get();
+        let Of::Held(id) = of else {
+            return Some((of, 0));
+        };
+        self.runs.with(|runs| {
+            let run = runs.iter().find(|run| run.id == id)?;
+            (run.phase != Phase::Going).then_some((of, run.losses.len()))
+        })
     }
 
     /// Pretrained, patched, fine-tuned.

@@ -119,7 +119,7 @@ pub const RUNS: &str = "All runs";
 pub const TEXTS_OF: &str = "Texts";
 pub const TEXTS_ALL: [(Texts, &str); 2] = [
     (Texts::Captions, "full, synthetic captions"),
-    (Texts::Alt, "noisy alt texts"),
+    (Texts::Alt, "noisy alt texts of the same scenes"),
 ];
 pub const SCENES: &str = "Different scenes";
 pub const NEGATIVES: &str = "Hard negatives";
@@ -176,8 +176,12 @@ pub const NOT_KEPT: &str =
 pub const INTERRUPTED: &str =
     "The engine stopped on the way; another is being started. Please try again.";
 
-pub fn spoilt(id: u32) -> String {
-    format!("Run {id} of an earlier visit can't be read, and is left out.")
+pub fn spoilt(runs: usize) -> String {
+    let (runs, are) = match runs {
+        1 => ("One run".to_owned(), "was"),
+        _ => (format!("{runs} runs"), "were"),
+    };
+    format!("{runs} of an earlier visit can't be read, and {are} removed.")
 }
 
 pub fn run(id: u32, settings: &Settings) -> String {
@@ -228,6 +232,7 @@ pub const SWEEP: &str = "Draw the whole curve and choose alpha";
 pub const SWEEPING: &str = "Measuring along alpha …";
 pub const DOWNLOAD_PATCHED: &str = "Download the patched model";
 pub const NO_CURVE: &str = "Measuring the first point …";
+pub const NOT_RESTED: &str = "This run is in training: pause it, and it can be measured.";
 pub const RECOGNITION_UNSEEN: &str =
     "Recognition of classes that fine-tuning never shows, validation";
 pub const COMPOSITION_VALIDATION: &str = "Composition, validation";
@@ -257,6 +262,7 @@ pub fn alpha_name(alpha: u32, chosen: Option<u32>) -> String {
 
 pub const INSIDE: &str = "Look inside";
 pub const WAITING: &str = "Computing …";
+pub const OTHER_SCENES: &str = "Other scenes";
 pub const MATRIX: &str = "Similarities";
 pub const MAP: &str = "A map of the embeddings";
 pub const EXPLAINED: &str = "Your drawing: where, and which words";
@@ -285,7 +291,7 @@ pub fn gap(gap: f32, explained: [f32; 2]) -> String {
 // Lessons.
 
 pub const LESSONS_WHAT: &str = "Six short lessons. Each asks what you expect before it lets you see; each takes from seconds to some minutes.";
-pub const LESSONS_NOTE: &str = "The address of a lesson can be handed on: it keeps the answer, and steps and seed of its run (&steps=300&seed=7).";
+pub const LESSONS_NOTE: &str = "The address of a lesson can be handed on: it keeps the answer, and steps and seed of its run (&n=300&seed=7).";
 pub const ALL_LESSONS: &str = "All lessons";
 pub const LESSON_DONE: &str = "done";
 pub const PRINT: &str = "Print this lesson";
@@ -326,15 +332,11 @@ pub fn example(caption: &str, wrong: &str) -> String {
     format!("“{caption}” or “{wrong}”?")
 }
 
-/// A rule that sees no picture.
-pub fn blind(name: &str) -> String {
+/// A rule that sees no picture, where it says something: all texts here have as many words, and none a full stop.
+pub fn blind(name: &str) -> Option<&'static str> {
     match name {
-        "chance" => "blind: a guess".to_owned(),
-        "shorter caption (words)" => "blind: the one of fewer words".to_owned(),
-        "shorter caption (characters)" => "blind: the shorter one".to_owned(),
-        "no final full stop" => "blind: the one without a full stop".to_owned(),
-        "bigram model (sum log p)" => "blind: the likelier one, by pairs of words".to_owned(),
-        "bigram model (mean log p)" => "blind: the more fluent one, by pairs of words".to_owned(),
-        _ => format!("blind: {name}"),
+        "shorter caption (characters)" => Some("blind: the shorter text"),
+        "bigram model (mean log p)" => Some("blind: the more usual pairs of words"),
+        _ => None,
     }
 }

@@ -12,6 +12,10 @@ use crate::lab::{Answer, Ask, Measured, Of, Step, Suite, Weights};
 const POINTS: usize = 12;
 /// How many times as long as a point's measurement training must have gone on since the last: a short run isn't spent on measuring.
 const REST: f64 = 3.0;
+/// What a point takes, in steps, before one was measured.
+const GUESS: f64 = 8.0;
+/// Milliseconds between looks at whether a loop has come to its end.
+const LOOK: u32 = 20;
 /// Milliseconds between looks at whether a hidden tab is seen again.
 const HIDDEN: u32 = 250;
 /// Milliseconds of training after which a run is kept even where no point of its curves is due.
@@ -32,6 +36,7 @@ pub async fn begin(lab: Lab, settings: Settings) -> Option<u32> {
     lab.runs.update(|runs| {
         runs.push(Run {
             id,
+            key: shelf::key(),
             file: None,
             settings,
             losses: Vec::new(),
@@ -48,14 +53,12 @@ pub async fn begin(lab: Lab, settings: Settings) -> Option<u32> {
 
 /// Puts a run in training; one that was in training pauses.
 pub fn go_on(lab: Lab, id: u32) {
-    if let Some(other) = lab.going.get_untracked().filter(|other| *other != id) {
-        pause(lab, other);
-    }
-    lab.going.set(Some(id));
-    lab.change(id, |run| run.phase = Phase::Going);
-    spawn_local(async move {
-        train(lab, id, usize::MAX).await;
-    });
+    take_turn(lab, id, usize::MAX);
+}
+
+/// Takes one step of a paused run.
+pub fn step(lab: Lab, id: u32) {
+    take_turn(lab, id, 1);
 }
 
 /// Pauses a run after the step that it's at.
@@ -67,38 +70,71 @@ pub fn pause(lab: Lab, id: u32) {
     });
     if lab.going.get_untracked() == Some(id) {
         lab.going.set(None);
+        new_turn(lab);
     }
-}
-
-/// Takes one step of a paused run.
-pub fn step(lab: Lab, id: u32) {
-    lab.going.set(Some(id));
-    lab.change(id, |run| run.phase = Phase::Going);
-    spawn_local(async move {
-        train(lab, id, 1).await;
-        pause(lab, id);
-    });
 }
 
 /// Ends a run before its last step.
 pub fn stop(lab: Lab, id: u32) {
     pause(lab, id);
-    lab.change(id, |run| run.phase = Phase::Done);
     spawn_local(async move {
-        measure_and_keep(lab, id).await;
+        rested(lab).await;
+        lab.change(id, |run| run.phase = Phase::Done);
+        measure(lab, id).await;
+        keep(lab, id).await;
     });
 }
 
-/// Trains while the run is to go on, at most so many steps.
-pub async fn train(lab: Lab, id: u32, most: usize) {
-    let is_on = move || {
-        lab.going.get_untracked() == Some(id)
-            && lab.run(id).is_some_and(|run| run.phase == Phase::Going)
-    };
-    let Some(run) = lab.run(id) else { return };
-    if run.losses.is_empty() && run.points.is_empty() {
-        measure(lab, id).await;
+fn new_turn(lab: Lab) -> u32 {
+    let turn = lab.own.with_value(|own| own.turn).wrapping_add(1);
+    lab.own.update_value(|own| own.turn = turn);
+    turn
+}
+
+/// Waits until no loop is at work.
+pub async fn rested(lab: Lab) {
+    while lab.own.with_value(|own| own.looping) {
+        gloo_timers::future::TimeoutFuture::new(LOOK).await;
     }
+}
+
+/// Trains a run for at most so many steps, once the loop before it has come to its end.
+fn take_turn(lab: Lab, id: u32, most: usize) {
+    if let Some(other) = lab.going.get_untracked().filter(|other| *other != id) {
+        pause(lab, other);
+    }
+    let turn = new_turn(lab);
+    lab.going.set(Some(id));
+    lab.change(id, |run| run.phase = Phase::Going);
+    spawn_local(async move {
+        rested(lab).await;
+        if lab.own.with_value(|own| own.turn) != turn {
+            return;
+        }
+        lab.own.update_value(|own| own.looping = true);
+        let end = train(lab, id, turn, most).await;
+        lab.own.update_value(|own| own.looping = false);
+        // Where the engine ended, the next one goes on.
+        if end == End::Rests && lab.own.with_value(|own| own.turn) == turn {
+            pause(lab, id);
+        }
+    });
+}
+
+/// Why a loop ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It's told to, or there's nothing left to do.
+    Rests,
+    /// The engine is gone.
+    Broken,
+}
+
+async fn train(lab: Lab, id: u32, turn: u32, most: usize) -> End {
+    let is_on = move || lab.own.with_value(|own| own.turn) == turn;
+    let Some(run) = lab.run(id) else {
+        return End::Rests;
+    };
     let (mut kept_at, mut measured_at) = (run.milliseconds, run.milliseconds);
     for _ in 0..most {
         while lab.hidden.get_untracked() && is_on() {
@@ -109,16 +145,30 @@ pub async fn train(lab: Lab, id: u32, most: usize) {
         }
         let step = match lab.ask(Ask::Step { run: id }, None).await {
             Some(Ok((Answer::Step(step), _))) => step,
-            Some(Err(reason)) => return fail(lab, id, reason),
-            // Another engine goes on.
-            Some(Ok(_)) | None => return,
+            Some(Err(reason)) => {
+                lab.change(id, |run| run.phase = Phase::Failed(reason));
+                return End::Rests;
+            }
+            Some(Ok(_)) | None => return End::Broken,
         };
         let Some(run) = record(lab, id, &step) else {
-            return;
+            return End::Rests;
         };
-        let steps = run.losses.len();
-        let rested = run.milliseconds - measured_at >= REST * lab.measuring.get_value();
-        if step.is_last || (rested && is_due(&run)) {
+        if step.is_last {
+            lab.change(id, |run| run.phase = Phase::Done);
+            measure(lab, id).await;
+            keep(lab, id).await;
+            if lab.going.get_untracked() == Some(id) {
+                lab.going.set(None);
+            }
+            return End::Rests;
+        }
+        // Before it's known how long a point takes, a few steps' time is a guess.
+        let point = lab
+            .own
+            .with_value(|own| own.measuring)
+            .unwrap_or(GUESS * step.milliseconds);
+        if run.milliseconds - measured_at >= REST * point && is_due(&run) {
             measure(lab, id).await;
             keep(lab, id).await;
             (kept_at, measured_at) = (run.milliseconds, run.milliseconds);
@@ -126,16 +176,10 @@ pub async fn train(lab: Lab, id: u32, most: usize) {
             keep(lab, id).await;
             kept_at = run.milliseconds;
         }
-        if step.is_last {
-            lab.change(id, |run| run.phase = Phase::Done);
-            if lab.going.get_untracked() == Some(id) {
-                lab.going.set(None);
-            }
-            keep(lab, id).await;
-            return;
-        }
     }
-    measure_and_keep(lab, id).await;
+    // It rests: what it has learnt is kept.
+    keep(lab, id).await;
+    End::Rests
 }
 
 /// Whether a twelfth of the run has passed since the last point.
@@ -161,31 +205,38 @@ fn record(lab: Lab, id: u32, step: &Step) -> Option<Run> {
     lab.run(id)
 }
 
-fn fail(lab: Lab, id: u32, reason: String) {
-    lab.change(id, |run| run.phase = Phase::Failed(reason));
-    if lab.going.get_untracked() == Some(id) {
-        lab.going.set(None);
-    }
-}
-
-/// Adds a point to the run's curves.
+/// Adds a point to the run's curves; the first one is the pretrained model's.
 async fn measure(lab: Lab, id: u32) {
     let Some(run) = lab.run(id) else { return };
+    if run.points.is_empty() {
+        let before = match lab.own.with_value(|own| own.pretrained.clone()) {
+            Some(known) => Some(known),
+            None => glance(lab, Of::Pretrained).await,
+        };
+        if let Some(before) = before {
+            lab.own
+                .update_value(|own| own.pretrained = Some(before.clone()));
+            lab.change(id, |run| run.points.insert(0, (0, before)));
+        }
+    }
     let steps = run.losses.len();
-    if run.points.last().is_some_and(|(at, _)| *at == steps) {
+    let has = lab
+        .run(id)
+        .is_some_and(|run| run.points.iter().any(|(at, _)| *at == steps));
+    if has {
         return;
     }
-    let model = Weights::of(Of::Held(id));
-    let began = now();
-    if let Some(Ok(measured)) = measured(lab, model, Suite::Glance).await {
-        lab.measuring.set_value(now() - began);
+    if let Some(measured) = glance(lab, Of::Held(id)).await {
         lab.change(id, |run| run.points.push((steps, measured)));
     }
 }
 
-async fn measure_and_keep(lab: Lab, id: u32) {
-    measure(lab, id).await;
-    keep(lab, id).await;
+async fn glance(lab: Lab, of: Of) -> Option<Measured> {
+    let began = now();
+    let measured = measured(lab, Weights::of(of), Suite::Glance).await?.ok()?;
+    lab.own
+        .update_value(|own| own.measuring = Some(now() - began));
+    Some(measured)
 }
 
 /// A model's figures; none when the engine ended.

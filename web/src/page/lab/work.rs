@@ -10,7 +10,7 @@ use super::state::{Explained, Inside, Lab, Map, Matrix, Phase, Scored};
 use super::{shelf, teaching, training};
 use crate::lab::address::View;
 use crate::lab::editor::Described;
-use crate::lab::{Answer, Ask, Of, Weights};
+use crate::lab::{Answer, Ask, Weights};
 use crate::protocol;
 
 /// Milliseconds for which changes must rest before models are asked.
@@ -61,11 +61,14 @@ async fn use_until_it_ends(
     lab.engine.set_value(Some(engine.clone()));
     leptos::task::spawn_local(async move {
         shelf::hand_over(lab).await;
-        lab.started.update_value(|started| *started += 1);
-        lab.epoch.set(lab.started.get_value());
+        lab.own.update_value(|own| own.started += 1);
+        lab.epoch.set(lab.own.with_value(|own| own.started));
         // What was in training goes on from where it was last kept.
-        if let Some(run) = lab.going.get_untracked() {
-            training::go_on(lab, run);
+        let going = lab.going.get_untracked();
+        let paused = |id: &u32| lab.run(*id).is_some_and(|run| run.phase == Phase::Paused);
+        match going.filter(paused) {
+            Some(run) => training::go_on(lab, run),
+            None => lab.going.set(None),
         }
     });
     let reason = engine.ended().await;
@@ -135,37 +138,27 @@ pub fn keep_up(lab: Lab) {
             Inside::Pretrained => 0,
             Inside::Patched | Inside::Tuned => lab.tuned_steps(),
         };
-        (inside() && epoch != 0).then_some((model, steps, epoch))
+        let first = lab.first.get();
+        (inside() && epoch != 0).then_some((model, first, steps, epoch))
     });
     keep(looked, REST, move |wanted| {
-        look(lab, wanted.map(|(model, ..)| model))
+        look(lab, wanted.map(|(model, first, ..)| (model, first)))
     });
 }
 
-/// Measures the alpha that the slider rests at.
+/// Measures the alpha that the slider rests at, of a model that rests too.
 fn keep_up_the_curve(lab: Lab) {
     let wanted = Memo::new(move |_| {
-        let (of, alpha, steps) = (lab.tuned.get(), lab.alpha.get(), lab.tuned_steps());
+        let rested = lab.rested()?;
         let free = lab.view.get() == View::Patch && lab.sweeping.with(Option::is_none);
-        let alpha = (alpha * 100.0).round() as u32;
-        (free && lab.epoch.get() != 0).then_some((of, alpha, steps))
+        let alpha = (lab.alpha.get() * 100.0).round() as u32;
+        (free && lab.epoch.get() != 0).then_some((rested, alpha))
     });
-    // A run that has learnt more since is another model.
-    let seen = StoredValue::new(None::<(Of, usize)>);
     keep(wanted, 2 * REST, move |wanted| async move {
-        let Some((of, alpha, steps)) = wanted else {
+        let Some((rested, alpha)) = wanted else {
             return;
         };
-        if seen
-            .get_value()
-            .is_some_and(|(before, then)| before == of && then != steps)
-        {
-            lab.sweeps.update(|sweeps| {
-                sweeps.remove(&of);
-            });
-        }
-        seen.set_value(Some((of, steps)));
-        if let Some(Err(reason)) = teaching::point(lab, of, alpha).await {
+        if let Some(Err(reason)) = teaching::point(lab, rested, alpha).await {
             lab.notice(reason);
         }
     });
@@ -238,11 +231,11 @@ async fn explain(lab: Lab, wanted: Option<Wanted>) {
     }
 }
 
-async fn look(lab: Lab, model: Option<Weights>) {
-    let Some(model) = model else { return };
+async fn look(lab: Lab, wanted: Option<(Weights, u64)>) {
+    let Some((model, first)) = wanted else { return };
     let ask = Ask::Matrix {
         model,
-        first: 0,
+        first,
         count: IN_MATRIX,
     };
     match lab.ask(ask, None).await {
@@ -270,7 +263,7 @@ async fn look(lab: Lab, model: Option<Weights>) {
     }
     let ask = Ask::Map {
         model,
-        first: 0,
+        first,
         count: ON_MAP,
     };
     match lab.ask(ask, None).await {

@@ -214,6 +214,8 @@ pub enum Crops {
 pub enum TextKind {
     Captions,
     Alt,
+    /// Of the scenes that captions have.
+    AltCommon,
 }
 
 #[derive(Debug, Clone, Serialize)]

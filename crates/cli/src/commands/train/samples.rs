@@ -114,6 +114,7 @@ impl Samples {
         let style = config.negatives.style;
         let texts = match config.data.texts {
             Some(TextKind::Alt) => Texts::AltTexts,
+            Some(TextKind::AltCommon) => Texts::AltTextsOfCommon,
             _ => Texts::Captions {
                 style: match style {
                     Style::Negclip => Some(clove_scenes::Style::NegClip),

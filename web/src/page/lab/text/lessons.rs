@@ -10,7 +10,7 @@ pub struct Words {
     pub short: &'static str,
     pub before: &'static [&'static str],
     pub question: &'static str,
-    pub answers: [&'static str; 3],
+    pub answers: [&'static str; Lesson::ANSWERS],
     pub run: &'static str,
     pub button: &'static str,
     pub after: &'static str,
@@ -69,7 +69,7 @@ const HARD_NEGATIVES: Words = Words {
     ],
     run: "Training takes a minute or three on one core. The curve is renewed as it learns.",
     button: "Train it",
-    after: "Nothing but the wrong captions asks for it: who prefers them pays. More steps tell more; the model that comes with the page learnt for ten times as long.",
+    after: "Nothing but the wrong captions asks for it: who prefers them pays. More steps tell more: the model that comes with the page learnt from twice as many pairs. The other line of the curve is what it costs; that's the lesson after the next.",
     paper: (
         "CLoVe: Encoding compositional language in contrastive vision-language models (Castro et al., 2024) trains CLIP so on 600 million pictures:",
         "https://arxiv.org/abs/2402.15021",
@@ -151,7 +151,7 @@ const DATA_CURATION: Words = Words {
     short: "The same pictures, other texts: what decides what is learnt?",
     before: &[
         "A web page's text names a thing or two: “sticker star new red moon”. A synthetic caption says everything, and how things stand to each other: “a red star left of a striped moon”.",
-        "Two models are fine-tuned from the pretrained one for as many steps, without any hard negatives: one on alt texts, one on full captions.",
+        "Two models are fine-tuned from the pretrained one on the very same pictures, for as many steps and without any hard negatives: one with alt texts, one with full captions.",
     ],
     question: "Without negatives, do the texts matter for composition?",
     answers: [
@@ -174,7 +174,10 @@ fn percent(value: Option<f64>) -> String {
 
 fn points(before: Option<f64>, after: Option<f64>) -> String {
     match before.zip(after) {
-        Some((before, after)) => format!("{:+.1} points", 100.0 * (after - before)),
+        // A minus as it's printed, not a hyphen.
+        Some((before, after)) => {
+            format!("{:+.1} points", 100.0 * (after - before)).replace('-', "−")
+        }
         None => "–".to_owned(),
     }
 }

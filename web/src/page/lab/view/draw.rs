@@ -1,6 +1,6 @@
 //! The scene editor, with what is said of the scene and what the models make of that.
 
-use clove_scenes::{Colour, Shape, Size, Texture};
+use clove_scenes::{Colour, Placed, Shape, Size, Texture};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast as _;
 use web_sys::{Element, KeyboardEvent, PointerEvent};
@@ -60,19 +60,21 @@ fn place(event: &PointerEvent) -> Option<(f32, f32)> {
     ))
 }
 
-/// The thing at a place: of several the one whose middle is nearest for its size.
+/// The thing at a place, the one in front; beside all things the one that's nearest for its size.
 fn hit(described: &Described, drawing: &Drawing, (x, y): (f32, f32)) -> Option<(u32, (f32, f32))> {
-    let found = described.arrangement.placed.iter().map(|one| {
-        let (dx, dy) = (one.x - x, one.y - y);
-        (dx.hypot(dy) / one.radius, one)
-    });
-    let (_, nearest) = found
-        .filter(|(distance, _)| *distance < 1.1)
-        .min_by(|(one, _), (other, _)| one.total_cmp(other))?;
+    /// A finger is less exact than a mouse.
+    const NEARLY: f32 = 1.2;
+    let placed = &described.arrangement.placed;
+    let distance = |one: &Placed| (one.x - x).hypot(one.y - y) / one.radius;
+    let in_front = placed.iter().rev().find(|one| distance(one) < 1.0);
+    let found = in_front.or_else(|| {
+        let near = placed.iter().filter(|one| distance(one) < NEARLY);
+        near.min_by(|one, other| distance(one).total_cmp(&distance(other)))
+    })?;
     let item = drawing
         .items
         .iter()
-        .find(|item| item.thing.object.shape == nearest.object.shape)?;
+        .find(|item| item.thing.object.shape == found.object.shape)?;
     Some((item.id, (item.thing.x - x, item.thing.y - y)))
 }
 

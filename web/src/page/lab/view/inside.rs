@@ -6,6 +6,9 @@ use super::super::state::{Explained, Inside, Lab, Map, Matrix};
 use super::super::text;
 use super::scene::SIDE;
 
+/// How many scenes of each kind the map shows: others are as far away.
+const SCENES: u64 = 20;
+
 /// The view.
 pub fn inside(lab: Lab) -> impl IntoView {
     let which = [
@@ -28,6 +31,7 @@ pub fn inside(lab: Lab) -> impl IntoView {
                 <div><span class="label">{text::MODEL}</span><div class="choices">{which}</div></div>
                 {super::tuned(lab)}
                 {super::alpha(lab)}
+                <button type="button" on:click=move |_| lab.first.update(|first| *first += SCENES)>{text::OTHER_SCENES}</button>
             </div>
         </section>
         <div class="halves">

@@ -5,7 +5,7 @@ use clove_scenes::{Kind, Split, place};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::super::state::{Lab, Outcome};
+use super::super::state::{Lab, Outcome, Phase};
 use super::super::text::{self, Words};
 use super::super::{teaching, training};
 use super::chart::{Axis, Line, bars, chart, percent};
@@ -163,29 +163,36 @@ fn run(lab: Lab, lesson: Lesson, words: Words) -> impl IntoView {
     }
 }
 
-/// A lesson's run can be ended early; what it has learnt is looked at.
+/// A lesson's run can be ended early, and goes on where something else paused it; what it has learnt is looked at.
 fn stop(lab: Lab) -> impl IntoView {
+    let run = Memo::new(move |_| {
+        let id = lab.working.with(|working| working.as_ref()?.run)?;
+        let paused = lab.runs.with(|runs| {
+            let run = runs.iter().find(|run| run.id == id);
+            run.is_some_and(|run| run.phase == Phase::Paused)
+        });
+        Some((id, paused))
+    });
     move || {
-        let id = lab.going.get()?;
-        Some(
-            view! { <button type="button" on:click=move |_| training::stop(lab, id)>{text::ENOUGH}</button> },
-        )
+        let (id, paused) = run.get()?;
+        Some(view! {
+            <div class="buttons">
+                {paused.then(|| view! { <button type="button" class="main" on:click=move |_| training::go_on(lab, id)>{text::GO_ON}</button> })}
+                <button type="button" on:click=move |_| training::stop(lab, id)>{text::ENOUGH}</button>
+            </div>
+        })
     }
 }
 
 /// How a lesson's run is doing.
 fn live(lab: Lab, lesson: Lesson) -> impl IntoView {
-    let trains = matches!(lesson, Lesson::HardNegatives | Lesson::DataCuration);
     let points = Memo::new(move |_| {
-        let working = lab.working.with(|working| {
-            working
+        let id = lab.working.with(|working| {
+            let working = working
                 .as_ref()
-                .is_some_and(|working| working.lesson == lesson)
-        });
-        if !(trains && working) {
-            return None;
-        }
-        let id = lab.going.get()?;
+                .filter(|working| working.lesson == lesson)?;
+            working.run
+        })?;
         lab.runs.with(|runs| {
             let run = runs.iter().find(|run| run.id == id)?;
             Some((run.settings.steps, run.points.clone()))
@@ -299,12 +306,9 @@ fn contests(contests: &[Contest]) -> impl IntoView + use<> {
         .iter()
         .map(|contest| {
             let mut rows = vec![(text::PRETRAINED_SEES.to_owned(), vec![Some(contest.model)])];
-            rows.extend(
-                contest
-                    .blind
-                    .iter()
-                    .map(|(name, value)| (text::blind(name), vec![Some(*value)])),
-            );
+            rows.extend(contest.blind.iter().filter_map(|(name, value)| {
+                Some((text::blind(name)?.to_owned(), vec![Some(*value)]))
+            }));
             let [caption, wrong] = contest.example.clone();
             view! {
                 <div class="contest">

@@ -12,10 +12,12 @@ use crate::lab::{Of, Weights};
 /// The view.
 pub fn patch(lab: Lab) -> impl IntoView {
     let whole = move |_| {
-        let of = lab.tuned.get_untracked();
+        let Some(model) = untrack(|| lab.rested()) else {
+            return;
+        };
         lab.sweeping.set(Some(0.0));
         spawn_local(async move {
-            let swept = teaching::sweep(lab, of, &|done| lab.sweeping.set(Some(done))).await;
+            let swept = teaching::sweep(lab, model, &|done| lab.sweeping.set(Some(done))).await;
             match swept {
                 Some(Ok(sweep)) => {
                     if let Some(chosen) = sweep.chosen {
@@ -36,10 +38,11 @@ pub fn patch(lab: Lab) -> impl IntoView {
         };
         spawn_local(download(lab, Weights { of, alpha }, name));
     };
-    let idle = move || lab.epoch.get() != 0 && lab.sweeping.get().is_none();
+    let idle =
+        move || lab.epoch.get() != 0 && lab.sweeping.get().is_none() && lab.rested().is_some();
     let sweep = move || {
-        lab.sweeps
-            .with(|sweeps| sweeps.get(&lab.tuned.get()).cloned().unwrap_or_default())
+        let model = lab.rested()?;
+        lab.sweeps.with(|sweeps| sweeps.get(&model).cloned())
     };
     view! {
         <section class="card" aria-labelledby="patch-title">
@@ -54,7 +57,12 @@ pub fn patch(lab: Lab) -> impl IntoView {
                 <p class="quiet" role="status">{text::SWEEPING}</p>
                 <progress max="1" value=share.to_string() aria-label=text::PROGRESS></progress>
             })}
-            {move || curve(&sweep(), Some((lab.alpha.get() * 100.0).round() as u32))}
+            {move || if lab.rested().is_some() {
+                let now = (lab.alpha.get() * 100.0).round() as u32;
+                curve(&sweep().unwrap_or_default(), Some(now)).into_any()
+            } else {
+                view! { <p class="empty">{text::NOT_RESTED}</p> }.into_any()
+            }}
         </section>
     }
 }

@@ -194,7 +194,7 @@ fn buttons(lab: Lab, run: &Run) -> impl IntoView + use<> {
                 <button type="button" id="pause" disabled=!going on:click=move |_| training::pause(lab, id)>{text::PAUSE}</button>
                 <button type="button" id="resume" disabled=move || !(can_go && ready()) on:click=move |_| training::go_on(lab, id)>{text::GO_ON}</button>
                 <button type="button" id="step" disabled=move || !(can_go && ready()) on:click=move |_| training::step(lab, id)>{text::ONE_STEP}</button>
-                <button type="button" id="stop" disabled=!(going || can_go) on:click=move |_| training::stop(lab, id)>{text::STOP}</button>
+                <button type="button" id="stop" disabled=move || !((going || can_go) && ready()) on:click=move |_| training::stop(lab, id)>{text::STOP}</button>
             })}
             <button type="button" id="download" disabled=move || !ready() on:click=move |_| spawn_local(download(lab, model, text::file_of(id, 1.0)))>
                 {text::DOWNLOAD}
@@ -347,7 +347,7 @@ fn table(lab: Lab) -> impl IntoView {
                         <button type="button" class="link" aria-pressed=shown.to_string() on:click=move |_| lab.shown.set(Some(id))>{label}</button>
                     </th>
                     {cells}
-                    <td><button type="button" class="plain" disabled=going on:click=move |_| spawn_local(forget(lab, id))>{text::FORGET}</button></td>
+                    <td><button type="button" class="plain" disabled=move || going || lab.epoch.get() == 0 on:click=move |_| spawn_local(forget(lab, id))>{text::FORGET}</button></td>
                 </tr>
             }
         });
@@ -371,14 +371,16 @@ fn table(lab: Lab) -> impl IntoView {
 }
 
 async fn forget(lab: Lab, id: u32) {
+    let Some(run) = lab.run(id) else { return };
+    training::pause(lab, id);
+    training::rested(lab).await;
     let _ = lab.ask(Ask::Drop { held: id }, None).await;
-    shelf::forget(lab, id).await;
+    shelf::forget(lab, &run).await;
     if lab.tuned.get_untracked() == Of::Held(id) {
         lab.tuned.set(Of::Shipped);
     }
-    lab.sweeps.update(|sweeps| {
-        sweeps.remove(&Of::Held(id));
-    });
+    lab.sweeps
+        .update(|sweeps| sweeps.retain(|(of, _), _| *of != Of::Held(id)));
     lab.runs.update(|runs| runs.retain(|run| run.id != id));
     if lab.shown.get_untracked() == Some(id) {
         let last = lab
@@ -432,6 +434,7 @@ async fn open(lab: Lab, file: &web_sys::File) {
     lab.runs.update(|runs| {
         runs.push(Run {
             id,
+            key: shelf::key(),
             file: Some(name),
             settings: Settings::default(),
             losses: Vec::new(),

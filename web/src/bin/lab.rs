@@ -1,0 +1,6 @@
+//! The lab's page.
+
+fn main() {
+    #[cfg(target_family = "wasm")]
+    clove_web::page::lab::start();
+}
