@@ -103,6 +103,14 @@ impl Lab {
                 );
                 return Ok((Answer::Bytes, Some(file.map_err(failure)?)));
             }
+            ask => return self.look(ask).await,
+        };
+        Ok((answer, None))
+    }
+
+    /// Answers what is asked about models.
+    async fn look(&mut self, ask: Ask) -> Answered {
+        let answer = match ask {
             Ask::Measure { model, suite } => self.measure(model, suite).await?,
             Ask::Choose { points } => {
                 let points = points.into_iter();
@@ -169,6 +177,7 @@ impl Lab {
                 });
                 Answer::Shortcut(contests.collect())
             }
+            _ => return Err("it's not about a model".to_owned()),
         };
         Ok((answer, None))
     }

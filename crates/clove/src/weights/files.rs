@@ -140,6 +140,8 @@ impl Reopen for Arc<[u8]> {
 impl<S: Reopen> SingleFile<S> {
     /// The weights' name beside the others.
     const WEIGHTS: &str = "model.safetensors";
+    /// Those in the metadata.
+    const TEXTS: [&str; 3] = ["config.json", "preprocessor_config.json", "tokenizer.json"];
 
     /// Reads the header of the file that messages call `place`.
     ///
@@ -155,7 +157,7 @@ impl<S: Reopen> SingleFile<S> {
             .metadata()
             .iter()
             .flatten()
-            .filter(|(name, _)| name.ends_with(".json"))
+            .filter(|(name, _)| Self::TEXTS.contains(&name.as_str()))
             .map(|(name, text)| (name.clone(), Arc::from(text.as_bytes())))
             .collect();
         if !texts.contains_key("config.json") {
