@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::train::{BLANK, Job, SCENES, folder, pictures};
 #[cfg(unix)]
-use super::train::{interrupt, same};
+use super::train_stops::{interrupt, same};
 use super::{Place, path, succeed};
 
 #[test]

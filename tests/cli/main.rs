@@ -10,6 +10,7 @@
 mod bad_input;
 mod data;
 mod eval;
+mod eval_several;
 mod made_negatives;
 mod negatives;
 mod remote;
@@ -21,6 +22,7 @@ mod train_data;
 mod train_devices;
 mod train_faults;
 mod train_memory;
+mod train_stops;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -86,9 +86,9 @@ fn several_sets_are_drawn_by_their_weights_and_a_run_of_them_resumes() {
     #[cfg(unix)]
     {
         let halved = Job::new(&place, "halved", &body);
-        super::train::interrupt(&halved, &[], "-INT", 10);
+        super::train_stops::interrupt(&halved, &[], "-INT", 10);
         halved.train(&["--resume"]);
-        super::train::same(&whole, &halved);
+        super::train_stops::same(&whole, &halved);
     }
 
     // Without weights each sample is drawn once in an epoch; a filter looks across the sets.

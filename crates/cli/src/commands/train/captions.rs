@@ -74,7 +74,9 @@ impl Captions {
             Choice::First => "the first",
             Choice::Longest => "the longest",
         };
-        format!("{}of which {choice} is taken", fields.collect::<String>())
+        let fields: String = fields.collect();
+        let of_which = if fields.is_empty() { "" } else { "of which " };
+        format!("{fields}{of_which}{choice} is taken")
     }
 
     /// First a field among those that have a caption, then one of its captions.

@@ -270,7 +270,7 @@ pub fn happened_sweep(test: &[(u32, Measured)], chosen: Option<u32>) -> String {
         _ => String::new(),
     };
     format!(
-        "Alpha {:.1} was chosen. On test pictures it has {} of composition ({} more than the pretrained model{kept}) and {} of recognition ({} of the pretrained model's, where the fine-tuned one has {}).",
+        "Alpha {:.1} was chosen. On test pictures it has {} of composition ({} against the pretrained model{kept}) and {} of recognition ({}; the fine-tuned one has {}).",
         f64::from(chosen) / 100.0,
         percent(patched.composition),
         points(before.composition, patched.composition),

@@ -1,0 +1,134 @@
+//! Guards training runs that are killed or stopped: each ends as one that wasn't.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use clove_scenes::Random;
+
+use super::train::{BLANK, Job, SCENES, folder, pictures};
+use super::{Place, text};
+
+/// The steps are many and quick, so that a kill meets every part of the work.
+fn long(place: &Place, name: &str, dir: &Path) -> Job {
+    let train = "[train]\nsteps = 60\nbatch = 4\ncheckpoint_every = 3\nkeep = 2\n";
+    Job::new(place, name, &format!("{BLANK}{}{train}", folder(dir)))
+}
+
+/// What a run leaves for others: all but times.
+pub fn same(whole: &Job, killed: &Job) {
+    for file in [
+        "checkpoints/step-60/model.safetensors",
+        "checkpoints/step-60/optimizer.safetensors",
+        "checkpoints/step-60/state.json",
+        "model/model.safetensors",
+        "skipped.jsonl",
+    ] {
+        assert!(whole.bytes(file) == killed.bytes(file), "{file}");
+    }
+    killed.check(60);
+    // A kill leaves nothing behind but what belongs there.
+    let names = |job: &Job| {
+        let mut names: Vec<String> = fs::read_dir(&job.out)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .filter(|name| !name.starts_with("events.out"))
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(whole), names(killed));
+}
+
+#[test]
+fn runs_that_are_killed_twenty_times_end_as_one_that_is_not() {
+    let place = Place::new();
+    let dir = pictures(&place, 30, 1);
+    let whole = long(&place, "whole", &dir);
+    let began = Instant::now();
+    whole.train(&[]);
+    let took = began.elapsed();
+    assert_eq!(whole.lines("skipped.jsonl").len(), 8);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let mut random = Random::new(&[now.as_nanos() as u64]);
+    let go_on = |job: &Job| -> &[&str] {
+        if job.out.join("run.toml").exists() {
+            &["--resume"]
+        } else {
+            &[]
+        }
+    };
+    let (mut kills, mut runs) = (0, 1);
+    let mut killed = long(&place, "killed-1", &dir);
+    while kills < 20 {
+        // From before the folder is there to some checkpoints later.
+        let delay = took.mul_f32(random.between(0.0, 0.4));
+        let mut child = killed.start(go_on(&killed));
+        std::thread::sleep(delay);
+        child.kill().unwrap();
+        let output = child.wait_with_output().unwrap();
+        println!("run {runs} after {delay:?}: {}", output.status);
+        // It's killed or done, but never fails.
+        assert_ne!(output.status.code(), Some(1), "{}", text(&output.stderr));
+        if output.status.success() {
+            same(&whole, &killed);
+            runs += 1;
+            killed = long(&place, &format!("killed-{runs}"), &dir);
+        } else {
+            kills += 1;
+        }
+    }
+    killed.train(go_on(&killed));
+    same(&whole, &killed);
+    // What is done stays done.
+    let log = killed.train(&["--resume"]);
+    assert!(log.contains("going on after step 60"), "{log}");
+    same(&whole, &killed);
+}
+
+#[cfg(unix)]
+pub fn interrupt(job: &Job, more: &[&str], signal: &str, steps: usize) -> Output {
+    let mut child = job.start(more);
+    let began = Instant::now();
+    let count =
+        || fs::read_to_string(job.out.join("metrics.jsonl")).map_or(0, |t| t.lines().count());
+    while count() < steps {
+        assert!(began.elapsed() < Duration::from_mins(1));
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args([signal, &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    child.wait_with_output().unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_is_saved_and_goes_on() {
+    let place = Place::new();
+    let body = format!("{BLANK}{SCENES}[train]\nsteps = 100000\nbatch = 2\n");
+    let job = Job::new(&place, "run", &body);
+    let mut last = 0;
+    for (signal, more) in [("-INT", &[][..]), ("-TERM", &["--resume"])] {
+        let output = interrupt(&job, more, signal, last + 3);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("--resume"), "{stderr}");
+        let end = stderr.lines().last().unwrap();
+        assert!(end.starts_with("clove: stopped after step "), "{stderr}");
+        last = job.lines("metrics.jsonl").len();
+        assert!(end.contains(&format!("step {last} of 100000")), "{stderr}");
+        assert!(
+            job.out
+                .join(format!("checkpoints/step-{last}/state.json"))
+                .exists()
+        );
+    }
+}
