@@ -12,6 +12,8 @@ use crate::lab::{Answer, Ask, Measured, Of, Step, Suite, Weights};
 const POINTS: usize = 12;
 /// How many times as long as a point's measurement training must have gone on since the last: a short run isn't spent on measuring.
 const REST: f64 = 3.0;
+/// Milliseconds that a point may take without having been earned so.
+const QUICK: f64 = 10_000.0;
 /// What a point takes, in steps, before one was measured.
 const GUESS: f64 = 8.0;
 /// Milliseconds between looks at whether a loop has come to its end.
@@ -154,20 +156,21 @@ async fn train(lab: Lab, id: u32, turn: u32, most: usize) -> End {
         let Some(run) = record(lab, id, &step) else {
             return End::Rests;
         };
+        // Before it's known how long a point takes, a few steps' time is a guess.
+        let known = lab.own.with_value(|own| own.measuring);
+        let point = known.unwrap_or(GUESS * step.milliseconds);
         if step.is_last {
             lab.change(id, |run| run.phase = Phase::Done);
-            measure(lab, id).await;
+            // On a slow device a short run isn't followed by a long wait.
+            if point <= QUICK || run.milliseconds >= REST * point {
+                measure(lab, id).await;
+            }
             keep(lab, id).await;
             if lab.going.get_untracked() == Some(id) {
                 lab.going.set(None);
             }
             return End::Rests;
         }
-        // Before it's known how long a point takes, a few steps' time is a guess.
-        let point = lab
-            .own
-            .with_value(|own| own.measuring)
-            .unwrap_or(GUESS * step.milliseconds);
         if run.milliseconds - measured_at >= REST * point && is_due(&run) {
             measure(lab, id).await;
             keep(lab, id).await;
