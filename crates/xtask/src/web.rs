@@ -23,7 +23,7 @@ const TRUNK: &str = "0.21.14";
 const TESTS: &str = "tests/browser";
 
 /// Longest that they may take: a browser that doesn't end would be waited for.
-const TESTS_LIMIT: Duration = Duration::from_mins(30);
+const TESTS_LIMIT: Duration = Duration::from_mins(40);
 
 /// Where Playwright finds a browser: Debian's, or one that is named.
 const CHROMIUM: &str = "CLOVE_CHROMIUM";
