@@ -107,7 +107,7 @@ fn a_model_in_one_file_is_taken_for_its_directory() {
 fn every_run_of_the_labs_page_is_one_of_clove_train() {
     let temporary = tempfile::tempdir().unwrap();
     let usual = Settings {
-        learning_rate: *limits::LEARNING_RATE.start(),
+        learning_rate: 0.002,
         image_rate: *limits::IMAGE_RATE.start(),
         scenes: 12,
         steps: 3,
@@ -144,7 +144,7 @@ fn every_run_of_the_labs_page_is_one_of_clove_train() {
                     format!("texts = \"{text_name}\""),
                     format!("style = \"{style}\""),
                     format!("kind = \"{loss_name}\""),
-                    "learning_rate = 1e-7".to_owned(),
+                    "learning_rate = 0.002".to_owned(),
                     "image_rate = 0.001".to_owned(),
                     "seed = 9223372036854775807".to_owned(),
                     "steps = 3".to_owned(),
