@@ -1,12 +1,5 @@
 //! Guards the check of devices: it passes on the CPU and on a GPU, and finds every fault that is put in.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "in a test a panic is how failure is reported"
-)]
-
 use clove::check::{Fault, Item, LARGE_BYTES, Verdict, check};
 use clove_tests::devices;
 

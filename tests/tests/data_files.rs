@@ -1,12 +1,5 @@
 //! Guards the readers of clove_data: benchmark files, caption lists and photo folders, and what they say of malformed ones.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "in a test a panic is how failure is reported"
-)]
-
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};

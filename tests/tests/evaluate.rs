@@ -1,13 +1,6 @@
 //! Guards the evaluation arithmetic (clove::evaluate): scores by hand, tie rules, the blind figures of SugarCrepe, and
 //! retrieval against a reference that sorts.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "in a test a panic is how failure is reported"
-)]
-
 use clove::evaluate::*;
 use clove_data::benchmarks::{sugar_crepe, zero_shot};
 use clove_data::{Photos, captions};

@@ -1,13 +1,6 @@
 //! Guards gradient caching and activation checkpointing: a batch that goes through the towers in parts, or back through them block
 //! by block, has the gradients of one that goes at once.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "in a test a panic is how failure is reported"
-)]
-
 use burn::tensor::Device;
 use clove::loss::{Loss, OwnNegatives};
 use clove::model::ClipConfig;

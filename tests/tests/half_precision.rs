@@ -1,12 +1,5 @@
 //! Guards training in half precision: gradients near those of full precision, overflow that costs no batch, and runs that go on.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "in a test a panic is how failure is reported"
-)]
-
 use burn::tensor::Device;
 use clove::lab::{Texts, config, preprocess, pretrained, tokenizer};
 use clove::score::read_back;

@@ -1,12 +1,5 @@
 //! Guards the kernels: each gives what its tensor form gives, forward and backward, with and without fusion and gradients.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "in a test a panic is how failure is reported"
-)]
-
 use burn::backend::DispatchDevice;
 use burn::backend::ops::{FloatTensorOps as _, IntTensorOps as _};
 use burn::backend::wgpu::CubeBackend;

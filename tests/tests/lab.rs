@@ -1,10 +1,5 @@
 //! Guards the lab's own parts: the scene models that come with the program, and what is said of them.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "in a test a panic is how failure is reported"
-)]
-
 use clove::device::{Device, DeviceChoice};
 use clove::lab::{
     SceneSuite, Sizes, blind_rows, config, figures, finetuned, pretrained, read_deltas, read_model,

@@ -1,12 +1,6 @@
 //! Guards low-rank adaptation: the factors' gradients are those that the chain rule gives, matrices move by the factors' product and
 //! nothing else moves, and a run goes on from a checkpoint bit for bit.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "in a test a panic is how failure is reported"
-)]
-
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;

@@ -1,11 +1,5 @@
 //! Guards the losses: each equals its formula, computed number by number in f64.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "in a test a panic is how failure is reported"
-)]
-
 use burn::tensor::{Device, Tensor, TensorData};
 use clove::loss::{OwnNegatives, contrastive, own_negatives};
 use clove::model::normalise_rows;

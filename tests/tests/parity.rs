@@ -1,13 +1,6 @@
 //! Guards the towers: features equal PyTorch's from the same pixels and texts, on the CPU and on a GPU, from both layouts.
 //! Goldens: tests/golden/make_tiny_clip.py (exact GELU), and the shared model (QuickGELU).
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "in a test a panic is how failure is reported"
-)]
-
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Tensor, TensorData};

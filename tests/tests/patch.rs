@@ -1,12 +1,5 @@
 //! Guards patching: the ends are the models themselves, between them stands the formula, and what doesn't fit is refused.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "in a test a panic is how failure is reported"
-)]
-
 use std::convert::Infallible;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,13 +1,6 @@
 //! Guards decoding and preprocessing: byte equality with Pillow and torchvision, random crops equal to torchvision's,
 //! clear errors for bad files. Goldens: tests/golden/make_preprocess.py.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "in a test a panic is how failure is reported"
-)]
-
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 

@@ -1,13 +1,6 @@
 //! Guards what is read from preprocessor_config.json and open_clip_config.json: every published shape of the keys, and
 //! errors that name the key and the value.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "in a test a panic is how failure is reported"
-)]
-
 use clove::preprocess::{Filter, Preprocess, Resize};
 
 #[test]

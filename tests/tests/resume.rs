@@ -1,10 +1,5 @@
 //! Guards runs that are put aside: what goes on is what would have come, bit for bit, and nothing that doesn't fit is taken.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "in a test a panic is how failure is reported"
-)]
-
 use clove::device::{Device, DeviceChoice};
 use clove::lab::{
     Plan, Recipe, Scenes, Texts, Tuning, config, preprocess, tokenizer, tokenizer_json,

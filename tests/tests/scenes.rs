@@ -1,11 +1,5 @@
 //! Guards the drawn scenes: the same everywhere, described truthfully, and a test that no rule on texts can win.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "in a test a panic is how failure is reported"
-)]
-
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 

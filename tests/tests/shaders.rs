@@ -1,11 +1,5 @@
 //! Guards the WGSL: each file is valid, is used, and asks of a device no more than WebGPU promises.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "in a test a panic is how failure is reported"
-)]
-
 use std::collections::BTreeSet;
 
 use clove_kernels::Shader;

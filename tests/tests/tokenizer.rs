@@ -2,13 +2,6 @@
 //! the embedded vocabulary and from tokenizer.json, and rows of one shape whatever the text.
 //! Goldens: tests/golden/make_tokens.py.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "in a test a panic is how failure is reported"
-)]
-
 use clove::tokenizer::{EotRule, Tokenizer, TokenizerConfig, TokenizerError, clean_text};
 use clove_tests::shared;
 use proptest::prelude::*;

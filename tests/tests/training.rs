@@ -1,13 +1,6 @@
 //! Guards training: losses, gradients and the model after five steps equal PyTorch's, on the CPU and on a GPU.
 //! The recorded run is that of the shared golden model.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "in a test a panic is how failure is reported"
-)]
-
 use std::path::Path;
 
 use burn::tensor::{Tensor, TensorData};
