@@ -126,7 +126,8 @@ fn write_optimizer(path: &Path, state: &TrainerState) -> io::Result<()> {
     let metadata = HashMap::from([("step".to_owned(), state.step.to_string())]);
     let file = BufWriter::new(File::create(path)?);
     let mut writer = TensorWriter::new(file, &entries, Some(metadata))?;
-    for values in kinds.iter().flat_map(|(_, pairs)| pairs.values().flatten()) {
+    let pairs = kinds.iter().flat_map(|(_, pairs)| pairs.values().flatten());
+    for values in pairs.chain(&loss_scale) {
         let bytes: Vec<u8> = values
             .iter()
             .flat_map(|value| value.to_le_bytes())
