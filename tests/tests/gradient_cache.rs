@@ -122,8 +122,15 @@ fn the_gradients_of_a_batch_in_parts_are_the_whole_batchs() {
                 fused_loss,
                 ..TrainConfig::new(1)
             };
+            // Whose device it is makes no difference to how a batch is divided, and each division compiles kernels anew.
+            if name != "cpu" && !(loss == Loss::Clove && with_negatives) {
+                continue;
+            }
             let whole = gradients(config(1, false), &batch, &device);
-            for parts in [2, 7, 32] {
+            for parts in if name == "cpu" { &[2, 7, 32][..] } else { &[7] }
+                .iter()
+                .copied()
+            {
                 let what = format!("{name}, {loss:?}, {with_negatives}, in {parts}");
                 assert_equal(
                     &what,
@@ -136,7 +143,7 @@ fn the_gradients_of_a_batch_in_parts_are_the_whole_batchs() {
             // Of the losses one is enough: it stands above the towers.
             for parts in [1, 7]
                 .into_iter()
-                .filter(|_| loss == Loss::Clove && with_negatives)
+                .filter(|_| loss == Loss::Clove && with_negatives && name == "cpu")
             {
                 let by_blocks = TrainConfig {
                     checkpointing: true,

@@ -1,6 +1,6 @@
 //! `cargo xtask COMMAND`: the habits of the house as commands, the same at a desk and in continuous integration.
 //!
-//! One file a command: [`test`], [`cross`], [`web`], [`bench`], [`fixtures`], [`lexicon`]. What they share: [`steps`] runs and reports named steps, [`shell`]
+//! One file a command: [`test`], [`cross`], [`web`], [`bench`], [`campaign`], [`fixtures`], [`lexicon`]. What they share: [`steps`] runs and reports named steps, [`shell`]
 //! runs programs, [`toolchain`] finds Rust targets and components, [`vulkan`] finds or installs a driver, [`debian`] packages,
 //! [`dist`] finishes what trunk built.
 
@@ -10,6 +10,7 @@
 )]
 
 mod bench;
+mod campaign;
 mod cross;
 mod debian;
 mod dist;
@@ -41,6 +42,8 @@ usage: cargo xtask COMMAND
       at http://localhost:8080 and builds it anew on changes.
   bench kernels|model|negatives|web [ARGS...]
       Runs a benchmark; ARGS go to it, for example --help.
+  campaign [NAME [ARGS...]]
+      Runs a test that is too slow for every check and keeps its result in tests/campaigns; without a name, lists them.
   lexicon [ARGS...]
       Builds the lexicon of hard negatives from its sources; without arguments, says what it needs.
   fixtures [--python PATH]
@@ -54,6 +57,7 @@ enum Command {
     Cross,
     Web(web::Options),
     Bench(bench::Options),
+    Campaign(campaign::Options),
     Lexicon(Vec<String>),
     Fixtures(fixtures::Options),
     Help,
@@ -88,6 +92,7 @@ fn parse(args: impl Iterator<Item = std::ffi::OsString>) -> Result<Command, Stri
         "test" => test::Options::parse(rest).map(Command::Test),
         "web" => web::Options::parse(rest).map(Command::Web),
         "bench" => bench::Options::parse(rest).map(Command::Bench),
+        "campaign" => campaign::Options::parse(rest).map(Command::Campaign),
         "lexicon" => Ok(Command::Lexicon(rest.to_vec())),
         "fixtures" => fixtures::Options::parse(rest).map(Command::Fixtures),
         "cross" => match rest.first() {
@@ -116,6 +121,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Cross => cross::run(),
         Command::Web(options) => web::run(options),
         Command::Bench(options) => bench::run(options),
+        Command::Campaign(options) => campaign::run(options),
         Command::Lexicon(args) => lexicon::run(args),
         Command::Fixtures(options) => fixtures::run(options),
         Command::Help => Ok(()),
@@ -146,6 +152,7 @@ mod tests {
             (&["cross", "linux"], "\"linux\""),
             (&["test", "--no-lints"], "\"--no-lints\""),
             (&["fixtures", "python3"], "\"python3\""),
+            (&["campaign", "check"], "device-check"),
         ] {
             let wrong = parsed(args)
                 .err()

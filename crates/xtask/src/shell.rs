@@ -86,6 +86,24 @@ pub fn works(program: &str, args: &[&str]) -> bool {
     output(Command::new(program).args(args)).is_some()
 }
 
+/// What a program prints to standard output, shown too, and how long it took.
+///
+/// # Errors
+/// When it can't be started or doesn't succeed.
+pub fn transcript(command: &mut Command) -> Result<(String, Duration)> {
+    let shown = show(command);
+    say(format_args!("$ {shown}"));
+    let start = Instant::now();
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("can't start `{shown}`"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    say(&text);
+    judge(&shown, output.status)?;
+    Ok((text, start.elapsed()))
+}
+
 fn judge(shown: &str, status: ExitStatus) -> Result<()> {
     if status.success() {
         return Ok(());

@@ -147,14 +147,8 @@ pub fn tests() -> Result<Done> {
     };
     let folder = Path::new(TESTS);
     packages(folder)?;
-    // Models go from the page to the native program and back. Of the whole workspace, so that its features are those of the other
-    // tests, and nothing is compiled twice.
-    shell::run(
-        shell::cargo()
-            .args(["build", "--release", "--workspace", "--bin", "clove"])
-            .args(shell::locked()),
-    )?;
-    let native = env::current_dir()?.join(target()).join("release/clove");
+    // Models go from the page to the native program and back.
+    let native = native_program()?;
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();
@@ -172,6 +166,19 @@ pub fn tests() -> Result<Done> {
         TESTS_LIMIT,
     )?;
     Ok(Done::Passed)
+}
+
+/// Builds the program; of the whole workspace, so that its features are those of the tests, and nothing is compiled twice.
+///
+/// # Errors
+/// When the build fails.
+pub fn native_program() -> Result<PathBuf> {
+    shell::run(
+        shell::cargo()
+            .args(["build", "--release", "--workspace", "--bin", "clove"])
+            .args(shell::locked()),
+    )?;
+    Ok(env::current_dir()?.join(target()).join("release/clove"))
 }
 
 /// Installs what a folder's package-lock.json asks for, unless it's there.

@@ -1,0 +1,104 @@
+//! `cargo xtask campaign NAME`: what takes too long for every check. The last result of each is kept in tests/campaigns.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use crate::{shell, web};
+
+/// Where the last result of each campaign is kept.
+const RESULTS: &str = "tests/campaigns";
+
+/// A long test.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Campaign {
+    name: &'static str,
+    /// What it shows.
+    pub about: &'static str,
+    run: fn(&[String]) -> Result<()>,
+}
+
+const ALL: [Campaign; 1] = [Campaign {
+    name: "device-check",
+    about: "`clove devices --check` with every size, on a software GPU too",
+    run: device_check,
+}];
+
+/// A campaign and its arguments; `None` lists them all.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Options(Option<(&'static Campaign, Vec<String>)>);
+
+impl Options {
+    /// Reads the arguments that follow `campaign`.
+    ///
+    /// # Errors
+    /// For an unknown campaign; names those that exist.
+    pub fn parse(args: &[String]) -> Result<Self, String> {
+        let Some((name, args)) = args.split_first() else {
+            return Ok(Self(None));
+        };
+        let found = ALL.iter().find(|campaign| campaign.name == name);
+        let campaign = found.ok_or_else(|| {
+            let known: Vec<_> = ALL.iter().map(|campaign| campaign.name).collect();
+            format!("there is no campaign {name:?}, only {}", known.join(", "))
+        })?;
+        Ok(Self(Some((campaign, args.to_vec()))))
+    }
+}
+
+/// Runs a campaign, or lists all with the first line of their last results.
+///
+/// # Errors
+/// When it fails.
+pub fn run(options: &Options) -> Result<()> {
+    match &options.0 {
+        Some((campaign, args)) => (campaign.run)(args),
+        None => {
+            list();
+            Ok(())
+        }
+    }
+}
+
+/// Prints each campaign with the first line of its last result.
+pub fn list() {
+    for campaign in &ALL {
+        let file = Path::new(RESULTS).join(campaign.name).with_extension("txt");
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let last = text.lines().next().unwrap_or("never run").to_owned();
+        shell::say(format_args!(
+            "  cargo xtask campaign {}: {}; {last}",
+            campaign.name, campaign.about
+        ));
+    }
+}
+
+fn device_check(args: &[String]) -> Result<()> {
+    let program = web::native_program()?;
+    let mut check = Command::new(program);
+    check
+        .args(["devices", "--check", "--device", "gpu"])
+        .args(args);
+    let (text, took) = shell::transcript(&mut check)?;
+    let head = format!(
+        "{}: passed in {} s with {}",
+        date()?,
+        took.as_secs(),
+        text.lines().next().unwrap_or_default()
+    );
+    keep("device-check", &format!("{head}\n{text}"))
+}
+
+/// Keeps a result, for the next commit.
+fn keep(name: &str, text: &str) -> Result<()> {
+    fs::create_dir_all(RESULTS).context(RESULTS)?;
+    let file = Path::new(RESULTS).join(name).with_extension("txt");
+    fs::write(&file, text).with_context(|| file.display().to_string())
+}
+
+fn date() -> Result<String> {
+    let date = shell::output(Command::new("date").arg("+%Y-%m-%d"));
+    Ok(date.context("`date` failed")?.trim().to_owned())
+}
