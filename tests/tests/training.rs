@@ -5,7 +5,6 @@ use std::path::Path;
 
 use burn::tensor::{Tensor, TensorData};
 use clove::device::DeviceChoice;
-use clove::lab;
 use clove::loss::contrastive;
 use clove::model::TextBatch;
 use clove::preprocess::{CropBox, RgbImage, crop_resize};
@@ -13,6 +12,7 @@ use clove::score::read_back;
 use clove::tokenizer::Encoding;
 use clove::train::{Batch, Crop, Picture, Pixels, Schedule, TrainConfig, Trainer};
 use clove::weights::parameters;
+use clove_lab as lab;
 use clove_tests::{devices, floats, golden, model, shared};
 use serde_json::Value;
 

@@ -2,10 +2,10 @@
 
 use clove_scenes::Style;
 
-use super::data::{Scenes, Texts};
-use super::report::SweepPoint;
-use crate::loss::Loss;
-use crate::train::{AdamWConfig, Schedule, TrainConfig};
+use crate::data::{Scenes, Texts};
+use crate::report::SweepPoint;
+use clove::loss::Loss;
+use clove::train::{AdamWConfig, Schedule, TrainConfig};
 
 /// How a scene model is trained.
 #[derive(Debug, Clone, Copy, PartialEq)]

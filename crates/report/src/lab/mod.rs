@@ -13,11 +13,11 @@ mod tables;
 mod tests;
 mod text;
 
-use super::report::Report;
+use clove_lab::Report;
 use text::{escape, plural, put};
 
 /// What the page looks like, apart from the charts.
-const PAGE_CSS: &str = include_str!("html/report.css");
+const PAGE_CSS: &str = include_str!("report.css");
 
 /// `report.html`: the run's finding, its alpha curve, figures, learning curves, examples and settings.
 ///

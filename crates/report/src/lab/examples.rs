@@ -1,7 +1,7 @@
 //! Test pictures with their two texts, and what the models make of them.
 
-use super::super::report::Example;
 use super::text::{NO_FIGURE, escape, put, signed};
+use clove_lab::Example;
 
 /// Texts whose words make a larger table than this are shown without marks: they're no captions.
 const LARGEST_COMPARISON: usize = 250_000;

@@ -1,6 +1,6 @@
 //! What a lab run found: the figures, and what a page needs to show them.
 //!
-//! [`Report`] is `report.json` as it stands; [`super::html`] makes `report.html` of it.
+//! [`Report`] is `report.json` as it stands; the crate `clove-report` makes `report.html` of it.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,9 +1,9 @@
 //! Learning curves: loss, and both accuracies on the validation split, against the step.
 
-use super::super::report::{Curve, Report};
 use super::alpha::PERCENT;
 use super::chart::{self, Area, Fill, Limits, Scale};
 use super::text::{escape, fixed, listed, put, usable};
+use clove_lab::{Curve, Report};
 
 /// More points than this aren't told apart at the width of a panel.
 const MOST_POINTS: usize = 240;

@@ -1,9 +1,9 @@
 //! The headline: composition against recognition along alpha.
 
-use super::super::recipe::ALLOWED_LOSS;
-use super::super::report::{Report, Sweep, SweepPoint};
 use super::chart::{self, Area, Fill, Key, Labels, Limits, Scale};
 use super::text::{escape, listed, percent, percent_sign, put, short, usable};
+use clove_lab::ALLOWED_LOSS;
+use clove_lab::{Report, Sweep, SweepPoint};
 
 /// How far below the pretrained model's recognition the shaded band reaches. A guide for the eye; the rule that chose
 /// alpha is [`Report::rule`].

@@ -2,9 +2,9 @@
 
 use thiserror::Error;
 
-use crate::preprocess::PreprocessError;
-use crate::score::ScoreError;
-use crate::tokenizer::TokenizerError;
+use clove::preprocess::PreprocessError;
+use clove::score::ScoreError;
+use clove::tokenizer::TokenizerError;
 
 /// Why a lab run stops.
 #[derive(Debug, Error)]
@@ -15,7 +15,7 @@ pub enum LabError {
     /// A saved run can't be taken up again.
     #[cfg(feature = "train")]
     #[error(transparent)]
-    State(#[from] crate::train::StateError),
+    State(#[from] clove::train::StateError),
     /// The scene models' vocabulary can't be used.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
@@ -24,7 +24,7 @@ pub enum LabError {
     Preprocess(#[from] PreprocessError),
     /// A model's weights can't be used.
     #[error(transparent)]
-    Weights(#[from] crate::weights::WeightsError),
+    Weights(#[from] clove::weights::WeightsError),
     /// The loss isn't a number any more.
     #[error("the loss of step {step} is {loss}; lower the learning rate")]
     Diverged {

@@ -10,16 +10,16 @@ use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 
-use super::error::LabError;
-use super::model;
-use crate::model::{ClipConfig, Parameters};
-use crate::patch::{Difference, Differences};
-use crate::weights::{InMemory, ModelSource, Precision, Snapshot, WeightsError, parameters};
+use crate::error::LabError;
+use crate::model;
+use clove::model::{ClipConfig, Parameters};
+use clove::patch::{Difference, Differences};
+use clove::weights::{InMemory, ModelSource, Precision, Snapshot, WeightsError, parameters};
 
 #[cfg(feature = "models")]
-const PRETRAINED: &[u8] = include_bytes!("models/pretrained.safetensors");
+const PRETRAINED: &[u8] = include_bytes!("../models/pretrained.safetensors");
 #[cfg(feature = "models")]
-const DELTAS: &[u8] = include_bytes!("models/clove.deltas");
+const DELTAS: &[u8] = include_bytes!("../models/clove.deltas");
 
 /// The pretrained scene model.
 ///
@@ -139,7 +139,7 @@ pub fn read_deltas(pretrained: &Snapshot, deltas: &[u8]) -> Result<Snapshot, Wei
     Snapshot::from_parameters(config, &mut source)
 }
 
-/// What [`write_deltas`] wrote, as it was written: for [`crate::patch::Delta`], which keeps it so.
+/// What [`write_deltas`] wrote, as it was written: for [`clove::patch::Delta`], which keeps it so.
 #[derive(Debug)]
 pub struct Deltas(BTreeMap<String, Difference>);
 

@@ -1,7 +1,7 @@
 //! What the run found, in a paragraph made of its figures.
 
-use super::super::report::{ModelRow, Report};
 use super::text::{escape, fixed, percent_sign, plural, short, usable};
+use clove_lab::{ModelRow, Report};
 
 /// Differences below this are printed as 0.0 points, and are not called a gain or a loss.
 const NOTHING: f64 = 0.0005;

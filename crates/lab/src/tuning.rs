@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::error::LabError;
-use super::model;
-use super::recipe::Plan;
-use crate::device::Device;
-use crate::preprocess::Preprocess;
-use crate::score::Scorer;
-use crate::tokenizer::Tokenizer;
-use crate::train::{Compute, LossScale, StepReport, Trainer, TrainerState};
-use crate::weights::Snapshot;
+use crate::error::LabError;
+use crate::model;
+use crate::recipe::Plan;
+use clove::device::Device;
+use clove::preprocess::Preprocess;
+use clove::score::Scorer;
+use clove::tokenizer::Tokenizer;
+use clove::train::{Compute, LossScale, StepReport, Trainer, TrainerState};
+use clove::weights::Snapshot;
 
 /// A scene model in training. What it sees at a step depends on the seed and the step alone.
 #[derive(Debug)]

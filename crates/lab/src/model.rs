@@ -1,8 +1,8 @@
 //! The scene models: small CLIPs with a vocabulary of their own, in the published layout.
 
-use crate::model::{Activation, ClipConfig, ImageConfig, TextConfig};
-use crate::preprocess::{Preprocess, PreprocessError};
-use crate::tokenizer::{EotRule, Tokenizer, TokenizerError, pruned_tokenizer_json};
+use clove::model::{Activation, ClipConfig, ImageConfig, TextConfig};
+use clove::preprocess::{Preprocess, PreprocessError};
+use clove::tokenizer::{EotRule, Tokenizer, TokenizerError, pruned_tokenizer_json};
 
 /// Width and height of the pictures, in pixels.
 pub const IMAGE_SIZE: usize = 48;

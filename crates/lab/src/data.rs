@@ -4,9 +4,9 @@ use clove_scenes::{
     Picture, Pool, Scene, Split, Style, Wording, alt_text, caption, draw, negative,
 };
 
-use crate::preprocess::{Preprocess, RgbImage};
+use clove::preprocess::{Preprocess, RgbImage};
 #[cfg(feature = "train")]
-use crate::{
+use clove::{
     tokenizer::Tokenizer,
     train::{Batch, Order},
 };

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use clove_scenes::suite::{Specimen, Twins, common_specimen, prompts, specimen, twins};
 use clove_scenes::{Kind, Pool, Scene, Shape, Split, Wording, caption, draw};
 
-use super::data::pixels;
-use crate::evaluate::{
+use crate::data::pixels;
+use clove::evaluate::{
     Embeddings, Pair, PairEmbeddings, Report, RowsBySubset, Subset, TrainingCaption,
     ZeroShotReport, add_intervals, class_embeddings, classify, distinct_texts, evaluate_pairs,
     row_index,
 };
-use crate::score::{ScoreError, Scorer};
+use clove::score::{ScoreError, Scorer};
 
 /// How many pictures the tests have. Twins count two rows each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,13 +3,13 @@
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use clove_scenes::{Kind, Picture, draw};
 
-use super::data::pixels;
-use super::error::LabError;
-use super::report::{BlindRow, Example, Figure, ModelRow};
-use super::suite::{SceneSuite, figures, kinds};
-use crate::evaluate::{Embeddings, Report as Scores};
-use crate::preprocess::RgbImage;
-use crate::score::{ScoreError, Scorer};
+use crate::data::pixels;
+use crate::error::LabError;
+use crate::report::{BlindRow, Example, Figure, ModelRow};
+use crate::suite::{SceneSuite, figures, kinds};
+use clove::evaluate::{Embeddings, Report as Scores};
+use clove::preprocess::RgbImage;
+use clove::score::{ScoreError, Scorer};
 
 /// A model's line, from its scores on the test split for each seed.
 #[must_use]

@@ -3,9 +3,9 @@
 use clove_scenes::suite::{Twins, twins};
 use clove_scenes::{Kind, Picture, Split, draw};
 
-use super::data::pixels;
-use crate::evaluate::Embeddings;
-use crate::score::{ScoreError, Scorer};
+use crate::data::pixels;
+use clove::evaluate::Embeddings;
+use clove::score::{ScoreError, Scorer};
 
 /// Kinds of which a look takes one after the other: those that a bag of words can't tell, and one that it can.
 const SHOWN: [Kind; 4] = [

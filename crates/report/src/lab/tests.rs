@@ -1,9 +1,7 @@
 //! The page and the chart over reports whole, partial and broken.
 
-use super::super::report::{
-    BlindRow, Curve, Example, Figure, ModelRow, Report, Settings, Sweep, SweepPoint,
-};
 use super::{alpha_curve_svg, page};
+use clove_lab::{BlindRow, Curve, Example, Figure, ModelRow, Report, Settings, Sweep, SweepPoint};
 
 const KINDS: [&str; 3] = ["replace_obj", "replace_att", "swap_obj"];
 

@@ -1,10 +1,10 @@
 //! The table of models and blind rules, and the settings.
 
-use super::super::report::{Figure, ModelRow, Report};
 use super::finding::alphas;
 use super::text::{
     NO_FIGURE, count, duration, escape, fixed, percent, plural, points, put, short, usable,
 };
+use clove_lab::{Figure, ModelRow, Report};
 
 /// Names of the kinds over all rows, in the order in which they first stand.
 fn kinds(report: &Report) -> Vec<&str> {

@@ -3,9 +3,9 @@
 use clove_scenes::suite::{Twins, twins};
 use clove_scenes::{Kind, Random, Split};
 
-use super::suite::{embed_scenes, training_captions};
-use crate::evaluate::{Pair, PairEmbeddings, Subset, distinct_texts, evaluate_pairs, row_index};
-use crate::score::{ScoreError, Scorer};
+use crate::suite::{embed_scenes, training_captions};
+use clove::evaluate::{Pair, PairEmbeddings, Subset, distinct_texts, evaluate_pairs, row_index};
+use clove::score::{ScoreError, Scorer};
 
 /// Of the words' order in shuffled captions.
 const SHUFFLE: u64 = u64::from_le_bytes(*b"shuffle ");

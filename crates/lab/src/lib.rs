@@ -1,9 +1,10 @@
-//! The whole method on drawn scenes: fine-tune, break recognition, patch it back.
+//! The whole method on drawn scenes: fine-tune, lose recognition, patch it back. It runs natively and in a browser.
+//!
+//! A [`Recipe`] says how a model is trained, [`Tuning`] trains it a step at a time, a [`SceneSuite`] measures it, and
+//! [`Report`] holds what a whole run found.
 
 mod data;
 mod error;
-#[cfg(feature = "train")]
-pub mod html;
 mod inside;
 mod model;
 #[cfg(feature = "train")]
