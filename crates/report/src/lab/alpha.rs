@@ -1,9 +1,11 @@
-//! The headline: composition against recognition along alpha.
+//! The main chart: composition and recognition as alpha varies.
 
-use super::chart::{self, Area, Fill, Key, Labels, Limits, Scale};
-use super::text::{escape, listed, percent, percent_sign, put, short, usable};
-use clove_lab::ALLOWED_LOSS;
-use clove_lab::{Report, Sweep, SweepPoint};
+use clove_lab::{ALLOWED_LOSS, Report, Sweep, SweepPoint};
+use maud::{Markup, PreEscaped, html};
+
+use super::chart::{self, Area, Fill, Key, Labels, Limits, Scale, px};
+use super::text::{listed, percent, percent_sign, short, usable};
+use crate::page::clean;
 
 /// How far below the pretrained model's recognition the shaded band reaches. A guide for the eye; the rule that chose
 /// alpha is [`Report::rule`].
@@ -88,8 +90,14 @@ fn point_at(sweep: &Sweep, alpha: f64) -> Option<&SweepPoint> {
         .find(|point| (point.alpha - alpha).abs() < SAME_ALPHA)
 }
 
+/// The chart's title.
+const TITLE: &str = "Composition and recognition as alpha varies";
+
+/// What stands where there is nothing to draw.
+pub(super) const NO_CURVE: &str = "No alpha curve in this run.";
+
 /// The chart as an `<svg>` element; with a heading and a ground of its own where it stands `alone`.
-pub(super) fn svg(report: &Report, size: Size, alone: bool) -> String {
+pub(super) fn svg(report: &Report, size: Size, alone: bool) -> Markup {
     let Size {
         name,
         width,
@@ -97,27 +105,14 @@ pub(super) fn svg(report: &Report, size: Size, alone: bool) -> String {
         font,
     } = size;
     let margin = if alone { font * 1.5 } else { 2.0 };
-    let mut body = String::new();
-    let mut top = margin;
-    if alone {
-        put(
-            &mut body,
-            format_args!(
-                r#"<text class="heading" font-size="{:.1}" x="{margin:.1}" y="{:.1}">Composition against recognition along alpha</text>"#,
-                font * 1.25,
-                top + font
-            ),
-        );
-        top += font * 2.2;
-    }
+    let legend_top = if alone { margin + font * 2.2 } else { margin };
     let (legend, legend_height) = chart::legend(
         &keys(report),
-        (margin, top),
+        (margin, legend_top),
         width - 2.0 * margin,
         font * 0.93,
     );
-    body.push_str(&legend);
-    top += legend_height + font * 2.4;
+    let top = legend_top + legend_height + font * 2.4;
     let plot = Area {
         left: margin + font * 2.6,
         top,
@@ -125,92 +120,67 @@ pub(super) fn svg(report: &Report, size: Size, alone: bool) -> String {
         bottom: top + plot_height,
     };
     let height = plot.bottom + font * 3.2 + margin;
-    put(
-        &mut body,
-        format_args!(
-            r#"<text class="name" x="{margin:.1}" y="{:.1}">Composition, %</text><text class="name" text-anchor="end" x="{:.1}" y="{:.1}">Recognition, %</text>"#,
-            plot.top - font * 0.8,
-            plot.right,
-            plot.bottom + font * 2.8
-        ),
-    );
-    match drawing(report, plot, font) {
-        Some(drawn) => body.push_str(&drawn),
-        None => put(
-            &mut body,
-            format_args!(
-                r#"<text class="name" text-anchor="middle" x="{:.1}" y="{:.1}">No alpha curve in this run.</text>"#,
-                (plot.left + plot.right) / 2.0,
-                (plot.top + plot.bottom) / 2.0
-            ),
-        ),
+    let (title, desc) = (format!("alpha-{name}-title"), format!("alpha-{name}-desc"));
+    html! {
+        svg xmlns=[alone.then_some("http://www.w3.org/2000/svg")] class={ "chart " (name) }
+            viewBox=(format_args!("0 0 {width:.0} {height:.0}")) font-size=(px(font)) role="img"
+            aria-labelledby={ (title) " " (desc) } {
+            title id=(title) { (TITLE) }
+            desc id=(desc) { (clean(&description(report))) }
+            @if alone {
+                style { (PreEscaped(chart::CHART_CSS)) }
+                rect.ground x=".5" y=".5" width=(format_args!("{:.0}", width - 1.0))
+                    height=(format_args!("{:.0}", height - 1.0)) rx="8" {}
+                text.heading font-size=(px(font * 1.25)) x=(px(margin)) y=(px(margin + font)) { (TITLE) }
+            }
+            (legend)
+            text.name x=(px(margin)) y=(px(plot.top - font * 0.8)) { "Composition, %" }
+            text.name text-anchor="end" x=(px(plot.right)) y=(px(plot.bottom + font * 2.8)) { "Recognition, %" }
+            @if let Some(drawn) = drawing(report, plot, font) {
+                (drawn)
+            } @else {
+                text.name text-anchor="middle" x=(px((plot.left + plot.right) / 2.0))
+                    y=(px((plot.top + plot.bottom) / 2.0)) { (NO_CURVE) }
+            }
+        }
     }
-    let (space, style, ground) = if alone {
-        (
-            r#" xmlns="http://www.w3.org/2000/svg""#,
-            format!("<style>{}</style>", chart::CHART_CSS),
-            format!(
-                r#"<rect class="ground" x=".5" y=".5" width="{:.0}" height="{:.0}" rx="8"/>"#,
-                width - 1.0,
-                height - 1.0
-            ),
-        )
-    } else {
-        ("", String::new(), String::new())
-    };
-    format!(
-        r#"<svg{space} class="chart {name}" viewBox="0 0 {width:.0} {height:.0}" font-size="{font:.1}" role="img" aria-labelledby="alpha-{name}-title alpha-{name}-desc"><title id="alpha-{name}-title">Composition against recognition along alpha</title><desc id="alpha-{name}-desc">{}</desc>{style}{ground}{body}</svg>"#,
-        escape(&description(report))
-    )
 }
 
 fn keys(report: &Report) -> Vec<Key> {
-    let middle = chart::KEY_WIDTH / 2.0;
+    let middle = (chart::KEY_WIDTH / 2.0, 0.0);
     let mut keys: Vec<Key> = report
         .sweeps
         .iter()
         .enumerate()
         .map(|(series, sweep)| Key {
-            drawing: format!(
-                r#"<g class="{}">{}{}</g>"#,
-                chart::colour(series),
-                chart::polyline([Some((0.0, 0.0)), Some((chart::KEY_WIDTH, 0.0))]),
-                chart::mark(series, Fill::Full, (middle, 0.0), 4.0)
-            ),
+            drawing: chart::series_key(series),
             words: format!("seed {}", sweep.seed),
         })
         .collect();
     let has = |points: fn(&Sweep) -> &Vec<SweepPoint>| {
         report.sweeps.iter().any(|sweep| !points(sweep).is_empty())
     };
-    let drawn = |drawing: String, words: &str| Key {
-        drawing: format!(r#"<g class="any">{drawing}</g>"#),
-        words: words.to_owned(),
+    let mut add = |drawing: &Markup, words: &str| {
+        keys.push(Key {
+            drawing: html! { g.any { (drawing) } },
+            words: words.to_owned(),
+        });
     };
     if has(|sweep| &sweep.validation) {
-        keys.push(drawn(
-            chart::mark(0, Fill::Full, (middle, 0.0), 3.5),
-            "validation",
-        ));
-        keys.push(drawn(
-            chart::mark(0, Fill::Full, (middle, 0.0), 4.0) + &ring((middle, 0.0)),
-            "chosen alpha",
-        ));
+        add(&chart::mark(0, Fill::Full, middle, 3.5), "validation");
+        let ringed = html! { (chart::mark(0, Fill::Full, middle, 4.0)) (ring(middle)) };
+        add(&ringed, "chosen alpha");
     }
     if has(|sweep| &sweep.test) {
-        keys.push(drawn(
-            chart::mark(0, Fill::Hollow, (middle, 0.0), 5.0),
-            "test",
-        ));
+        add(&chart::mark(0, Fill::Hollow, middle, 5.0), "test");
     }
     if pretrained_recognition(report).is_some() {
         keys.push(Key {
-            drawing: format!(
-                r#"<rect class="band" x="0" y="-7" width="{:.0}" height="14"/>"#,
-                chart::KEY_WIDTH
-            ),
+            drawing: html! {
+                rect.band x="0" y="-7" width=(format_args!("{:.0}", chart::KEY_WIDTH)) height="14" {}
+            },
             words: format!(
-                "at most {} point below pretrained recognition",
+                "within {} point of pretrained recognition",
                 short(BAND * 100.0)
             ),
         });
@@ -218,8 +188,8 @@ fn keys(report: &Report) -> Vec<Key> {
     keys
 }
 
-fn ring((x, y): (f64, f64)) -> String {
-    format!(r#"<circle class="ring" cx="{x:.1}" cy="{y:.1}" r="8.5"/>"#)
+fn ring((x, y): (f64, f64)) -> Markup {
+    html! { circle.ring cx=(px(x)) cy=(px(y)) r="8.5" {} }
 }
 
 /// What a label is about. Points of one role that lie close together share a label.
@@ -230,7 +200,7 @@ enum Role {
     Unpatched,
 }
 
-fn drawing(report: &Report, plot: Area, font: f64) -> Option<String> {
+fn drawing(report: &Report, plot: Area, font: f64) -> Option<Markup> {
     let edge = pretrained_recognition(report).map(|recognition| recognition - BAND * 100.0);
     let across = Scale::over(
         all_points(report)
@@ -250,25 +220,9 @@ fn drawing(report: &Report, plot: Area, font: f64) -> Option<String> {
         in_percent(point)
             .map(|(recognition, composition)| (across.at(recognition), up.at(composition)))
     };
-
-    let mut svg = String::new();
-    if let Some(edge) = edge {
-        let left = across.at_clamped(edge);
-        put(
-            &mut svg,
-            format_args!(
-                r#"<rect class="band" x="{left:.1}" y="{:.1}" width="{:.1}" height="{:.1}"/>"#,
-                plot.top,
-                plot.right - left,
-                plot.bottom - plot.top
-            ),
-        );
-    }
-    svg.push_str(&chart::frame(plot, &across, &up, font * 0.93));
-
     let mut labels = Labels::new(plot, font);
     let mut wanted: Vec<(Role, f64, (f64, f64))> = Vec::new();
-    // Lines first, then every mark, then labels: nothing that is read lies under a line.
+    let (mut lines, mut marks) = (Vec::new(), Vec::new());
     for (series, sweep) in report.sweeps.iter().enumerate() {
         let line: Vec<_> = sweep.validation.iter().map(pixel).collect();
         for pair in line.windows(2) {
@@ -276,41 +230,32 @@ fn drawing(report: &Report, plot: Area, font: f64) -> Option<String> {
                 labels.keep_off_line(*from, *to);
             }
         }
-        put(
-            &mut svg,
-            format_args!(
-                r#"<g class="{}">{}</g>"#,
-                chart::colour(series),
-                chart::polyline(line)
-            ),
-        );
+        lines.push(html! { g class=(chart::colour(series)) { (chart::polyline(line)) } });
     }
     for (series, sweep) in report.sweeps.iter().enumerate() {
-        put(
-            &mut svg,
-            format_args!(r#"<g class="{}">"#, chart::colour(series)),
-        );
-        for (split, points) in [("validation", &sweep.validation), ("test", &sweep.test)] {
-            for point in points {
-                let Some(at) = pixel(point) else { continue };
-                let (fill, radius) = if split == "test" {
-                    (Fill::Hollow, 5.0)
-                } else {
-                    (Fill::Full, 3.5)
-                };
-                put(
-                    &mut svg,
-                    format_args!(
-                        "<g><title>seed {}, alpha {}, {split}: composition {}, recognition {}</title>{}</g>",
-                        sweep.seed,
-                        short(point.alpha),
-                        percent_sign(point.composition),
-                        percent_sign(point.recognition),
-                        chart::mark(series, fill, at, radius)
-                    ),
-                );
-                labels.keep_off(at, radius);
-            }
+        let splits = [("validation", &sweep.validation), ("test", &sweep.test)];
+        let points = splits
+            .into_iter()
+            .flat_map(|(split, points)| points.iter().map(move |point| (split, point)));
+        let mut group = Vec::new();
+        for (split, point) in points {
+            let Some(at) = pixel(point) else { continue };
+            let (fill, radius) = if split == "test" {
+                (Fill::Hollow, 5.0)
+            } else {
+                (Fill::Full, 3.5)
+            };
+            group.push(html! {
+                g {
+                    title {
+                        "seed " (sweep.seed) ", alpha " (short(point.alpha)) ", " (split)
+                        ": composition " (percent_sign(point.composition))
+                        ", recognition " (percent_sign(point.recognition))
+                    }
+                    (chart::mark(series, fill, at, radius))
+                }
+            });
+            labels.keep_off(at, radius);
         }
         for (role, alpha) in [
             (Role::Pretrained, 0.0),
@@ -319,21 +264,30 @@ fn drawing(report: &Report, plot: Area, font: f64) -> Option<String> {
         ] {
             if let Some(at) = point_at(sweep, alpha).and_then(pixel) {
                 if role == Role::Chosen {
-                    svg.push_str(&ring(at));
+                    group.push(ring(at));
                     labels.keep_off(at, 8.5);
                 }
                 wanted.push((role, alpha, at));
             }
         }
-        svg.push_str("</g>");
+        marks.push(html! { g class=(chart::colour(series)) { @for mark in group { (mark) } } });
     }
-    svg.push_str(&labelled(&mut labels, &wanted, CLUSTER * font));
-    Some(svg)
+    let labels = labelled(&mut labels, &wanted, CLUSTER * font);
+    // Lines first, then every mark, then labels: nothing that is read lies under a line.
+    Some(html! {
+        @if let Some(edge) = edge {
+            @let left = across.at_clamped(edge);
+            rect.band x=(px(left)) y=(px(plot.top)) width=(px(plot.right - left))
+                height=(px(plot.bottom - plot.top)) {}
+        }
+        (chart::frame(plot, &across, &up, font * 0.93))
+        @for part in lines.iter().chain(&marks).chain(&labels) { (part) }
+    })
 }
 
 /// Labels of the points, one for all of a role that lie within `reach` of each other.
-fn labelled(labels: &mut Labels, wanted: &[(Role, f64, (f64, f64))], reach: f64) -> String {
-    let mut svg = String::new();
+fn labelled(labels: &mut Labels, wanted: &[(Role, f64, (f64, f64))], reach: f64) -> Vec<Markup> {
+    let mut placed = Vec::new();
     for role in [Role::Chosen, Role::Pretrained, Role::Unpatched] {
         let mut rest: Vec<_> = wanted.iter().filter(|(of, ..)| *of == role).collect();
         while let Some((_, _, (x, y))) = rest.first().copied() {
@@ -345,10 +299,10 @@ fn labelled(labels: &mut Labels, wanted: &[(Role, f64, (f64, f64))], reach: f64)
             let mut heights: Vec<_> = near.iter().map(|(_, _, at)| *at).collect();
             heights.sort_by(|one, other| one.1.total_cmp(&other.1));
             let at = heights[heights.len() / 2];
-            svg.push_str(&labels.place(at, &label(role, &alphas)));
+            placed.push(labels.place(at, &label(role, &alphas)));
         }
     }
-    svg
+    placed
 }
 
 fn label(role: Role, alphas: &[f64]) -> String {
@@ -373,10 +327,10 @@ fn distinct(alphas: &[f64]) -> String {
 
 fn description(report: &Report) -> String {
     if !has_points(report) {
-        return "No alpha curve in this run.".to_owned();
+        return NO_CURVE.to_owned();
     }
     let mut sentences = vec![
-        "Each line is one seed's fine-tuned model mixed into the pretrained one, alpha rising from 0 to 1, on the validation split."
+        "Each line shows one seed on the validation split, with alpha rising from 0 (pretrained) to 1 (fine-tuned)."
             .to_owned(),
     ];
     for sweep in &report.sweeps {
@@ -407,29 +361,45 @@ fn description(report: &Report) -> String {
     sentences.join(" ")
 }
 
-/// The figures behind the chart, folded away.
-pub(super) fn table(report: &Report) -> String {
-    let mut rows = String::new();
-    for sweep in &report.sweeps {
-        for (split, points) in [("validation", &sweep.validation), ("test", &sweep.test)] {
-            for point in points {
-                let is_chosen = (point.alpha - sweep.chosen).abs() < SAME_ALPHA;
-                put(
-                    &mut rows,
-                    format_args!(
-                        r#"<tr{}><td>{}</td><td>{split}</td><td class="n">{}{}</td><td class="n">{}</td><td class="n">{}</td></tr>"#,
-                        if is_chosen { r#" class="ours""# } else { "" },
-                        sweep.seed,
-                        short(point.alpha),
-                        if is_chosen { " (chosen)" } else { "" },
-                        percent(point.composition),
-                        percent(point.recognition)
-                    ),
-                );
+/// The chart's data as a table, folded away.
+pub(super) fn table(report: &Report) -> Markup {
+    html! {
+        details {
+            summary { "Data of the chart" }
+            div.scroll role="region" aria-label="Data of the chart" tabindex="0" {
+                table.plain {
+                    caption { span { "Accuracy in percent for each alpha." } }
+                    thead {
+                        tr {
+                            th scope="col" { "Seed" }
+                            th scope="col" { "Split" }
+                            th.n scope="col" { "Alpha" }
+                            th.n scope="col" { "Composition" }
+                            th.n scope="col" { "Recognition" }
+                        }
+                    }
+                    tbody {
+                        @for sweep in &report.sweeps {
+                            @for (split, points) in [("validation", &sweep.validation), ("test", &sweep.test)] {
+                                @for point in points { (row(sweep, split, point)) }
+                            }
+                        }
+                    }
+                }
             }
         }
     }
-    format!(
-        r#"<details><summary>The figures behind the curve</summary><div class="scroll" role="region" aria-label="The figures behind the curve" tabindex="0"><table class="plain"><caption><span>Accuracy in percent along alpha.</span></caption><thead><tr><th scope="col">Seed</th><th scope="col">Split</th><th scope="col" class="n">Alpha</th><th scope="col" class="n">Composition</th><th scope="col" class="n">Recognition</th></tr></thead><tbody>{rows}</tbody></table></div></details>"#
-    )
+}
+
+fn row(sweep: &Sweep, split: &str, point: &SweepPoint) -> Markup {
+    let is_chosen = (point.alpha - sweep.chosen).abs() < SAME_ALPHA;
+    html! {
+        tr class=[is_chosen.then_some("ours")] {
+            td { (sweep.seed) }
+            td { (split) }
+            td.n { (short(point.alpha)) @if is_chosen { " (chosen)" } }
+            td.n { (percent(point.composition)) }
+            td.n { (percent(point.recognition)) }
+        }
+    }
 }

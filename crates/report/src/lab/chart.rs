@@ -1,6 +1,11 @@
 //! What the charts share: scales, marks, and labels that keep out of each other's way.
 
-use super::text::{fixed, put, usable};
+use std::fmt::Write as _;
+
+use maud::{Markup, html};
+
+use super::text::{fixed, usable};
+use crate::page::clean;
 
 /// Colours of `chart.css`, and shapes of [`mark`].
 const SERIES: usize = 7;
@@ -18,6 +23,11 @@ const MOST_TICKS: usize = 24;
 /// Class of the series' colour.
 pub(super) fn colour(series: usize) -> String {
     format!("s{}", series % SERIES)
+}
+
+/// A coordinate or a length: a tenth of a pixel is enough.
+pub(super) fn px(value: f64) -> String {
+    format!("{value:.1}")
 }
 
 /// Estimated width of a line of text.
@@ -123,55 +133,48 @@ pub(super) enum Fill {
 }
 
 /// A mark in the series' own colour and shape, so that colour is never the only difference.
-pub(super) fn mark(series: usize, fill: Fill, (x, y): (f64, f64), radius: f64) -> String {
+pub(super) fn mark(series: usize, fill: Fill, (x, y): (f64, f64), radius: f64) -> Markup {
     let class = match fill {
         Fill::Full => "full",
         Fill::Hollow => "hollow",
     };
-    // Past the last colour the shapes go on by one, so that no pair of the two comes back soon.
+    // After the last colour the shapes shift by one, so that no pair of colour and shape returns soon.
     let shape = (series + series / SERIES) % SERIES;
-    // A square, and a triangle more, looks larger than a circle of its radius.
-    let polygon = |corners: usize, turn: f64, scale: f64| -> String {
-        let corner = |index: usize| {
-            let angle = (index as f64 / corners as f64 + turn) * std::f64::consts::TAU;
-            format!(
-                "{:.1} {:.1}",
-                x + angle.sin() * radius * scale,
-                y - angle.cos() * radius * scale
-            )
-        };
-        (0..corners).map(corner).collect::<Vec<_>>().join("L")
+    // Corners, turn and scale: a square, and a triangle more, looks larger than a circle of its radius.
+    let (corners, turn, scale) = match shape {
+        0 => return html! { circle class=(class) cx=(px(x)) cy=(px(y)) r=(px(radius)) {} },
+        1 => (4, 0.125, 1.25),
+        2 => (3, 0.0, 1.4),
+        3 => (4, 0.0, 1.3),
+        4 => (3, 0.5, 1.4),
+        5 => (6, 0.0, 1.15),
+        _ => (5, 0.5, 1.2),
     };
-    let path = match shape {
-        0 => {
-            return format!(r#"<circle class="{class}" cx="{x:.1}" cy="{y:.1}" r="{radius:.1}"/>"#);
-        }
-        1 => polygon(4, 0.125, 1.25),
-        2 => polygon(3, 0.0, 1.4),
-        3 => polygon(4, 0.0, 1.3),
-        4 => polygon(3, 0.5, 1.4),
-        5 => polygon(6, 0.0, 1.15),
-        _ => polygon(5, 0.5, 1.2),
+    let corner = |index: usize| {
+        let angle = (index as f64 / corners as f64 + turn) * std::f64::consts::TAU;
+        format!(
+            "{:.1} {:.1}",
+            x + angle.sin() * radius * scale,
+            y - angle.cos() * radius * scale
+        )
     };
-    format!(r#"<path class="{class}" d="M{path}Z"/>"#)
+    let path = (0..corners).map(corner).collect::<Vec<_>>().join("L");
+    html! { path class=(class) d={ "M" (path) "Z" } {} }
 }
 
 /// A line through points; a point that can't be plotted leaves a gap.
-pub(super) fn polyline(points: impl IntoIterator<Item = Option<(f64, f64)>>) -> String {
+pub(super) fn polyline(points: impl IntoIterator<Item = Option<(f64, f64)>>) -> Markup {
     let mut path = String::new();
     let mut pen_is_down = false;
     for point in points {
         if let Some((x, y)) = point {
             path.push(if pen_is_down { 'L' } else { 'M' });
-            put(&mut path, format_args!("{x:.1} {y:.1}"));
+            // Writing to a String can't fail.
+            let _ = write!(path, "{x:.1} {y:.1}");
         }
         pen_is_down = point.is_some();
     }
-    if path.is_empty() {
-        path
-    } else {
-        format!(r#"<path class="line" d="{path}"/>"#)
-    }
+    html! { @if !path.is_empty() { path.line d=(path) {} } }
 }
 
 /// Upright rectangle.
@@ -227,20 +230,7 @@ impl Area {
 }
 
 /// Frame, grid and tick labels of a plot.
-pub(super) fn frame(plot: Area, across: &Scale, up: &Scale, font: f64) -> String {
-    let mut svg = String::new();
-    for (y, label) in up.ticks() {
-        put(
-            &mut svg,
-            format_args!(
-                r#"<path class="grid" d="M{:.1} {y:.1}H{:.1}"/><text class="tick" text-anchor="end" x="{:.1}" y="{:.1}">{label}</text>"#,
-                plot.left,
-                plot.right,
-                plot.left - 8.0,
-                y + font * 0.35
-            ),
-        );
-    }
+pub(super) fn frame(plot: Area, across: &Scale, up: &Scale, font: f64) -> Markup {
     // Long numbers on a narrow axis: every second tick, or every third, keeps its label.
     let ticks = across.ticks();
     let widest = ticks
@@ -252,32 +242,19 @@ pub(super) fn frame(plot: Area, across: &Scale, up: &Scale, font: f64) -> String
         _ => widest + font,
     };
     let every = ((widest + font * 0.6) / apart).ceil().max(1.0) as usize;
-    for (index, (x, label)) in ticks.iter().enumerate() {
-        put(
-            &mut svg,
-            format_args!(
-                r#"<path class="grid" d="M{x:.1} {:.1}V{:.1}"/>"#,
-                plot.top, plot.bottom
-            ),
-        );
-        if index % every == 0 {
-            put(
-                &mut svg,
-                format_args!(
-                    r#"<text class="tick" text-anchor="middle" x="{x:.1}" y="{:.1}">{label}</text>"#,
-                    plot.bottom + font * 1.3
-                ),
-            );
+    html! {
+        @for (y, label) in up.ticks() {
+            path.grid d=(format_args!("M{:.1} {y:.1}H{:.1}", plot.left, plot.right)) {}
+            text.tick text-anchor="end" x=(px(plot.left - 8.0)) y=(px(y + font * 0.35)) { (label) }
         }
+        @for (index, (x, label)) in ticks.iter().enumerate() {
+            path.grid d=(format_args!("M{x:.1} {:.1}V{:.1}", plot.top, plot.bottom)) {}
+            @if index % every == 0 {
+                text.tick text-anchor="middle" x=(px(*x)) y=(px(plot.bottom + font * 1.3)) { (label) }
+            }
+        }
+        path.axis d=(format_args!("M{0:.1} {1:.1}V{2:.1}H{3:.1}", plot.left, plot.top, plot.bottom, plot.right)) {}
     }
-    put(
-        &mut svg,
-        format_args!(
-            r#"<path class="axis" d="M{0:.1} {1:.1}V{2:.1}H{3:.1}"/>"#,
-            plot.left, plot.top, plot.bottom, plot.right
-        ),
-    );
-    svg
 }
 
 /// Places labels beside their points where they cover the least; no label ever covers another.
@@ -335,8 +312,7 @@ impl Labels {
     }
 
     /// The label as SVG, with a leader where it stands away from its point; empty if there is no room for it.
-    /// `text` must be escaped already.
-    pub(super) fn place(&mut self, at: (f64, f64), text: &str) -> String {
+    pub(super) fn place(&mut self, at: (f64, f64), text: &str) -> Markup {
         let (width, height) = (text_width(text, self.font), self.font * 1.25);
         let best = [9.0, 16.0, 26.0, 40.0, 58.0, 80.0, 110.0, 150.0]
             .into_iter()
@@ -356,30 +332,19 @@ impl Labels {
         // What a label near by says already is not worth a leader through another.
         let is_said = self.texts.iter().any(|other| other == text);
         let Some((_, area)) = best.filter(|(cost, _)| !is_said || *cost < CROSSED) else {
-            return String::new();
+            return Markup::default();
         };
         self.texts.push(text.to_owned());
         self.taken.push(area);
         let leader: Vec<_> = self.leader(&area, at).collect();
         let near = area.nearest(at);
-        let mut svg = String::new();
-        if !leader.is_empty() {
-            put(
-                &mut svg,
-                format_args!(
-                    r#"<path class="leader" d="M{:.1} {:.1}L{:.1} {:.1}"/>"#,
-                    at.0, at.1, near.0, near.1
-                ),
-            );
-        }
-        put(
-            &mut svg,
-            format_args!(
-                r#"<text class="label" text-anchor="middle" x="{:.1}" y="{:.1}">{text}</text>"#,
-                (area.left + area.right) / 2.0,
-                (area.top + area.bottom) / 2.0 + self.font * 0.35
-            ),
-        );
+        let svg = html! {
+            @if !leader.is_empty() {
+                path.leader d=(format_args!("M{:.1} {:.1}L{:.1} {:.1}", at.0, at.1, near.0, near.1)) {}
+            }
+            text.label text-anchor="middle" x=(px((area.left + area.right) / 2.0))
+                y=(px((area.top + area.bottom) / 2.0 + self.font * 0.35)) { (clean(text)) }
+        };
         self.leaders.extend(leader);
         svg
     }
@@ -427,40 +392,47 @@ impl Labels {
     }
 }
 
-/// One entry of a legend: its drawing to the right of the origin, about the line's middle, and its words, escaped.
+/// One entry of a legend: its drawing to the right of the origin, about the line's middle, and its words.
 #[derive(Debug)]
 pub(super) struct Key {
-    pub drawing: String,
+    pub drawing: Markup,
     pub words: String,
 }
 
 /// Room for a key's drawing.
 pub(super) const KEY_WIDTH: f64 = 26.0;
 
+/// A series' line with one mark, as a legend shows it.
+pub(super) fn series_key(series: usize) -> Markup {
+    html! {
+        g class=(colour(series)) {
+            (polyline([Some((0.0, 0.0)), Some((KEY_WIDTH, 0.0))]))
+            (mark(series, Fill::Full, (KEY_WIDTH / 2.0, 0.0), 4.0))
+        }
+    }
+}
+
 /// The legend in lines no longer than `width`, and its height.
-pub(super) fn legend(keys: &[Key], corner: (f64, f64), width: f64, font: f64) -> (String, f64) {
+pub(super) fn legend(keys: &[Key], corner: (f64, f64), width: f64, font: f64) -> (Markup, f64) {
     let line = font * 1.6;
     let (mut x, mut y) = (0.0, line / 2.0);
-    let mut svg = String::new();
+    let mut places = Vec::with_capacity(keys.len());
     for key in keys {
         let wide = KEY_WIDTH + 6.0 + text_width(&key.words, font);
         if x > 0.0 && x + wide > width {
             x = 0.0;
             y += line;
         }
-        put(
-            &mut svg,
-            format_args!(
-                r#"<g transform="translate({:.1} {:.1})">{}<text class="key" x="{:.1}" y="{:.1}">{}</text></g>"#,
-                corner.0 + x,
-                corner.1 + y,
-                key.drawing,
-                KEY_WIDTH + 6.0,
-                font * 0.35,
-                key.words
-            ),
-        );
+        places.push((corner.0 + x, corner.1 + y));
         x += wide + font * 1.2;
     }
+    let svg = html! {
+        @for (key, (x, y)) in keys.iter().zip(places) {
+            g transform=(format_args!("translate({x:.1} {y:.1})")) {
+                (key.drawing)
+                text.key x=(px(KEY_WIDTH + 6.0)) y=(px(font * 0.35)) { (clean(&key.words)) }
+            }
+        }
+    };
     (svg, y + line / 2.0)
 }

@@ -1,9 +1,12 @@
-//! Learning curves: loss, and both accuracies on the validation split, against the step.
+//! Learning curves: loss, and both accuracies on the validation split, by step.
+
+use clove_lab::{Curve, Report};
+use maud::{Markup, html};
 
 use super::alpha::PERCENT;
-use super::chart::{self, Area, Fill, Limits, Scale};
-use super::text::{escape, fixed, listed, put, usable};
-use clove_lab::{Curve, Report};
+use super::chart::{self, Area, Fill, Limits, Scale, px};
+use super::text::{fixed, listed, usable};
+use crate::page::clean;
 
 /// More points than this aren't told apart at the width of a panel.
 const MOST_POINTS: usize = 240;
@@ -62,33 +65,30 @@ const PANELS: [Panel; 3] = [
 ];
 
 /// The figure with its legend; none if no curve has a point.
-pub(super) fn figure(report: &Report) -> Option<String> {
-    let panels: String = PANELS
+pub(super) fn figure(report: &Report) -> Option<Markup> {
+    let panels: Vec<Markup> = PANELS
         .iter()
         .filter_map(|panel| drawing(panel, &report.curves))
         .collect();
     if panels.is_empty() {
         return None;
     }
-    let middle = chart::KEY_WIDTH / 2.0;
-    let keys = report
-        .curves
-        .iter()
-        .enumerate()
-        .map(|(series, curve)| {
-            format!(
-                r#"<li><svg class="chart" viewBox="0 -8 {0:.0} 16" width="{0:.0}" height="16" aria-hidden="true"><g class="{1}">{2}{3}</g></svg>{4}</li>"#,
-                chart::KEY_WIDTH,
-                chart::colour(series),
-                chart::polyline([Some((0.0, 0.0)), Some((chart::KEY_WIDTH, 0.0))]),
-                chart::mark(series, Fill::Full, (middle, 0.0), 4.0),
-                escape(&curve.name)
-            )
-        })
-        .collect::<Vec<_>>().concat();
-    Some(format!(
-        r#"<figure><ul class="keys">{keys}</ul><div class="panels">{panels}</div></figure>"#
-    ))
+    let width = format!("{:.0}", chart::KEY_WIDTH);
+    Some(html! {
+        figure {
+            ul.keys {
+                @for (series, curve) in report.curves.iter().enumerate() {
+                    li {
+                        svg.chart viewBox={ "0 -8 " (width) " 16" } width=(width) height="16" aria-hidden="true" {
+                            (chart::series_key(series))
+                        }
+                        (clean(&curve.name))
+                    }
+                }
+            }
+            div.panels { @for panel in &panels { (panel) } }
+        }
+    })
 }
 
 /// The points that can be plotted, thinned to what the eye can tell apart; the last one stays.
@@ -106,7 +106,7 @@ fn plotted(panel: &Panel, curve: &Curve) -> Vec<(f64, Option<f64>)> {
         .collect()
 }
 
-fn drawing(panel: &Panel, curves: &[Curve]) -> Option<String> {
+fn drawing(panel: &Panel, curves: &[Curve]) -> Option<Markup> {
     let lines: Vec<_> = curves.iter().map(|curve| plotted(panel, curve)).collect();
     let plot = Area {
         left: FONT * 2.9,
@@ -127,46 +127,46 @@ fn drawing(panel: &Panel, curves: &[Curve]) -> Option<String> {
         (plot.bottom, plot.top),
         5.0,
     )?;
-    let mut svg = chart::frame(plot, &across, &up, FONT * 0.93);
-    let mut ends = Vec::new();
-    for (series, (curve, line)) in curves.iter().zip(&lines).enumerate() {
-        let pixels: Vec<Option<(f64, f64)>> = line
-            .iter()
-            .map(|(step, value)| value.map(|value| (across.at(*step), up.at(value))))
-            .collect();
-        let every = pixels.len().div_ceil(MARKS).max(1);
-        let last = pixels.len().saturating_sub(1);
-        let marks: String = pixels
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| (last - index).is_multiple_of(every))
-            .filter_map(|(_, at)| *at)
-            .map(|at| chart::mark(series, Fill::Full, at, 3.8))
-            .collect();
-        put(
-            &mut svg,
-            format_args!(
-                r#"<g class="{}"><title>{}</title>{}{marks}</g>"#,
-                chart::colour(series),
-                escape(&curve.name),
-                chart::polyline(pixels)
-            ),
-        );
-        if let Some((step, Some(value))) = line.iter().rev().find(|(_, value)| value.is_some()) {
-            let decimals = if panel.scale > 1.0 { 1 } else { 3 };
-            ends.push(format!(
+    let pixel =
+        |(step, value): &(f64, Option<f64>)| value.map(|value| (across.at(*step), up.at(value)));
+    let decimals = if panel.scale > 1.0 { 1 } else { 3 };
+    let ends: Vec<String> = curves
+        .iter()
+        .zip(&lines)
+        .filter_map(|(curve, line)| {
+            let (step, value) = line
+                .iter()
+                .rev()
+                .find_map(|(step, value)| Some((step, (*value)?)))?;
+            Some(format!(
                 "{} {} at step {step:.0}",
                 curve.name,
-                fixed(*value, decimals)
-            ));
+                fixed(value, decimals)
+            ))
+        })
+        .collect();
+    let (title, desc) = (
+        format!("curve-{}-title", panel.id),
+        format!("curve-{}-desc", panel.id),
+    );
+    Some(html! {
+        svg.chart viewBox=(format_args!("0 0 {WIDTH:.0} {HEIGHT:.0}")) font-size=(px(FONT)) role="img"
+            aria-labelledby={ (title) " " (desc) } {
+            title id=(title) { (panel.title) ", by step" }
+            desc id=(desc) { "Last points: " (clean(&listed(&ends))) "." }
+            text.heading x="0" y=(px(FONT)) { (panel.title) }
+            (chart::frame(plot, &across, &up, FONT * 0.93))
+            @for (series, (curve, line)) in curves.iter().zip(&lines).enumerate() {
+                @let every = line.len().div_ceil(MARKS).max(1);
+                @let pixels: Vec<_> = line.iter().map(pixel).collect();
+                @let marked = pixels.iter().rev().step_by(every).rev();
+                g class=(chart::colour(series)) {
+                    title { (clean(&curve.name)) }
+                    (chart::polyline(pixels.iter().copied()))
+                    @for at in marked.filter_map(|at| *at) { (chart::mark(series, Fill::Full, at, 3.8)) }
+                }
+            }
+            text.name text-anchor="end" x=(px(plot.right)) y=(px(HEIGHT - FONT * 0.4)) { "Step" }
         }
-    }
-    Some(format!(
-        r#"<svg class="chart" viewBox="0 0 {WIDTH:.0} {HEIGHT:.0}" font-size="{FONT:.1}" role="img" aria-labelledby="curve-{id}-title curve-{id}-desc"><title id="curve-{id}-title">{title}, against the step</title><desc id="curve-{id}-desc">Last points: {ends}.</desc><text class="heading" x="0" y="{FONT:.1}">{title}</text>{svg}<text class="name" text-anchor="end" x="{x:.1}" y="{y:.1}">Step</text></svg>"#,
-        id = panel.id,
-        title = panel.title,
-        ends = escape(&listed(&ends)),
-        x = plot.right,
-        y = HEIGHT - FONT * 0.4
-    ))
+    })
 }

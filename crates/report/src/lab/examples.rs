@@ -1,63 +1,71 @@
-//! Test pictures with their two texts, and what the models make of them.
+//! Test pictures with their two texts, and how the models score them.
 
-use super::text::{NO_FIGURE, escape, put, signed};
 use clove_lab::Example;
+use maud::{Markup, html};
+
+use super::chart::px;
+use super::text::{NO_FIGURE, signed};
+use crate::page::clean;
 
 /// Texts whose words make a larger table than this are shown without marks: they're no captions.
 const LARGEST_COMPARISON: usize = 250_000;
 
-/// Figures of a picture as cards.
-pub(super) fn cards(examples: &[Example]) -> String {
+/// The pictures as cards.
+pub(super) fn cards(examples: &[Example]) -> Markup {
     let widest = examples
         .iter()
         .flat_map(|example| &example.scores)
         .map(|(_, caption, negative)| f64::from(caption - negative).abs())
         .filter(|margin| margin.is_finite())
         .fold(0.0, f64::max);
-    let cards: String = examples
-        .iter()
-        .map(|example| card(example, widest))
-        .collect();
-    format!(r#"<div class="cards">{cards}</div>"#)
+    html! { div.cards { @for example in examples { (card(example, widest)) } } }
 }
 
-fn card(example: &Example, widest: f64) -> String {
+fn card(example: &Example, widest: f64) -> Markup {
     let (caption, negative) = marked(&example.caption, &example.negative);
-    // Only a picture that is in the page already: nothing is fetched for it.
-    let picture = if example.picture.starts_with("data:image/") {
-        format!(
-            r#"<img src="{}" alt="{}" width="112" height="112">"#,
-            escape(&example.picture),
-            escape(&example.caption)
-        )
-    } else {
-        r#"<div class="missing">no picture</div>"#.to_owned()
-    };
-    let rows: String = example
-        .scores
-        .iter()
-        .map(|(name, caption, negative)| verdict(name, *caption, *negative, widest))
-        .collect();
-    let table = if rows.is_empty() {
-        String::new()
-    } else {
-        format!(
-            r#"<table><caption class="unseen">Margin of the caption over the negative</caption><thead class="unseen"><tr><th scope="col">Model</th><th scope="col">Verdict</th><th scope="col">Bar</th><th scope="col">Margin</th></tr></thead><tbody>{rows}</tbody></table>"#
-        )
-    };
-    format!(
-        r#"<article><div class="seen">{picture}<div><p class="kind">{}</p><p><span class="tag">caption</span>{caption}</p><p><span class="tag">negative</span>{negative}</p></div></div>{table}</article>"#,
-        escape(&example.kind)
-    )
+    html! {
+        article {
+            div.seen {
+                // Only a picture that is in the page already: nothing is fetched for it.
+                @if example.picture.starts_with("data:image/") {
+                    img src=(clean(&example.picture)) alt=(clean(&example.caption)) width="112" height="112";
+                } @else {
+                    div.missing { "no picture" }
+                }
+                div {
+                    p.kind { (clean(&example.kind)) }
+                    p { span.tag { "caption" } (caption) }
+                    p { span.tag { "negative" } (negative) }
+                }
+            }
+            @if !example.scores.is_empty() {
+                table {
+                    caption.unseen { "Margin of the caption over the negative" }
+                    thead.unseen {
+                        tr {
+                            th scope="col" { "Model" }
+                            th scope="col" { "Result" }
+                            th scope="col" { "Bar" }
+                            th scope="col" { "Margin" }
+                        }
+                    }
+                    tbody {
+                        @for (name, caption, negative) in &example.scores {
+                            (verdict(name, f64::from(caption - negative), widest))
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// A tie is wrong: the model has not told the texts apart.
-fn verdict(name: &str, caption: f32, negative: f32, widest: f64) -> String {
-    let margin = f64::from(caption - negative);
+fn verdict(name: &str, margin: f64, widest: f64) -> Markup {
     let (class, sign, word) = if !margin.is_finite() {
         ("none", NO_FIGURE, "no figure")
     } else if margin > 0.0 {
-        ("right", "✓", "right")
+        ("right", "✓", "correct")
     } else {
         ("wrong", "✗", "wrong")
     };
@@ -67,20 +75,28 @@ fn verdict(name: &str, caption: f32, negative: f32, widest: f64) -> String {
         0.0
     };
     let left = if margin < 0.0 { 50.0 - length } else { 50.0 };
-    format!(
-        r#"<tr class="{class}"><th scope="row">{}</th><td class="verdict"><span aria-hidden="true">{sign}</span><span class="unseen">{word}</span></td><td class="bar"><svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect x="{left:.1}" y="1" width="{length:.1}" height="8"/><path d="M50 0V10"/></svg></td><td class="n">{}</td></tr>"#,
-        escape(name),
-        signed(margin, 3)
-    )
+    html! {
+        tr class=(class) {
+            th scope="row" { (clean(name)) }
+            td.verdict { span aria-hidden="true" { (sign) } span.unseen { (word) } }
+            td.bar {
+                svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true" {
+                    rect x=(px(left)) y="1" width=(px(length)) height="8" {}
+                    path d="M50 0V10" {}
+                }
+            }
+            td.n { (signed(margin, 3)) }
+        }
+    }
 }
 
 /// Both texts as HTML, with the words marked that are not in their longest common sequence.
-fn marked(caption: &str, negative: &str) -> (String, String) {
+fn marked(caption: &str, negative: &str) -> (Markup, Markup) {
     let left: Vec<&str> = caption.split_whitespace().collect();
     let right: Vec<&str> = negative.split_whitespace().collect();
     let width = right.len() + 1;
     if (left.len() + 1).saturating_mul(width) > LARGEST_COMPARISON {
-        return (escape(caption), escape(negative));
+        return (html! { (clean(caption)) }, html! { (clean(negative)) });
     }
     // longest[i * width + j]: length of the longest common sequence of left[i..] and right[j..].
     let mut longest = vec![0usize; (left.len() + 1) * width];
@@ -113,31 +129,23 @@ fn marked(caption: &str, negative: &str) -> (String, String) {
 }
 
 /// Runs of marked words share one mark.
-fn with_marks(words: &[&str], differs: &[bool], class: &str) -> String {
-    let mut html = String::new();
-    let mut is_open = false;
-    for (index, (word, differs)) in words.iter().zip(differs).enumerate() {
-        if is_open && !differs {
-            html.push_str("</mark>");
+fn with_marks(words: &[&str], differs: &[bool], class: &str) -> Markup {
+    let pairs: Vec<(&str, bool)> = words.iter().copied().zip(differs.iter().copied()).collect();
+    html! {
+        @for (number, run) in pairs.chunk_by(|one, other| one.1 == other.1).enumerate() {
+            @let text = run.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" ");
+            @if number > 0 { " " }
+            @if run[0].1 { mark class=(class) { (clean(&text)) } } @else { (clean(&text)) }
         }
-        if index > 0 {
-            html.push(' ');
-        }
-        if *differs && !is_open {
-            put(&mut html, format_args!(r#"<mark class="{class}">"#));
-        }
-        is_open = *differs;
-        html.push_str(&escape(word));
     }
-    if is_open {
-        html.push_str("</mark>");
-    }
-    html
 }
 
 #[cfg(test)]
 mod tests {
-    use super::marked;
+    fn marked(caption: &str, negative: &str) -> (String, String) {
+        let (caption, negative) = super::marked(caption, negative);
+        (caption.into_string(), negative.into_string())
+    }
 
     #[test]
     fn marks_the_words_that_differ() {

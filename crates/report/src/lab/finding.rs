@@ -1,7 +1,10 @@
-//! What the run found, in a paragraph made of its figures.
+//! The result of the run in one paragraph.
 
-use super::text::{escape, fixed, percent_sign, plural, short, usable};
 use clove_lab::{ModelRow, Report};
+use maud::{Markup, html};
+
+use super::text::{fixed, percent_sign, plural, short, usable};
+use crate::page::clean;
 
 /// Differences below this are printed as 0.0 points, and are not called a gain or a loss.
 const NOTHING: f64 = 0.0005;
@@ -41,67 +44,69 @@ impl Change {
     }
 }
 
-fn points(share: f64) -> String {
-    format!("<strong>{}\u{a0}points</strong>", fixed(share * 100.0, 1))
+fn points(share: f64) -> Markup {
+    html! { strong { (fixed(share * 100.0, 1)) "\u{a0}points" } }
 }
 
-/// The paragraph's HTML.
-pub(super) fn paragraph(report: &Report) -> String {
-    let told = story(report).and_then(|[pretrained, unpatched, patched]| {
-        let [was, tuned, kept] =
-            [pretrained, unpatched, patched].map(|model| model.composition.mean);
-        let [knew, forgot, knows] =
-            [pretrained, unpatched, patched].map(|model| model.recognition.mean);
-        let composed = match Change::between(was, tuned)? {
-            Change::Up(gain) => format!("raised composition by {}", points(gain)),
-            Change::Down(loss) => format!("lowered composition by {}", points(loss)),
-            Change::None => "left composition as it was".to_owned(),
-        };
-        let recognised = match Change::between(knew, forgot)? {
-            Change::Up(gain) => format!("raised recognition by {}", points(gain)),
-            Change::Down(loss) => format!("cost {} of recognition", points(loss)),
-            Change::None => "left recognition as it was".to_owned(),
-        };
-        let returned = match (Change::between(knew, forgot)?, Change::between(forgot, knows)?) {
-            (Change::Down(_), Change::Up(gain)) => {
-                format!("gave back {} of recognition", points(gain))
-            }
-            (_, Change::Up(gain)) => format!("raised recognition by {}", points(gain)),
-            (_, Change::Down(loss)) => format!("cost {} of recognition more", points(loss)),
-            (_, Change::None) => "changed nothing in recognition".to_owned(),
-        };
-        let remained = match Change::between(was, kept)? {
-            Change::Up(gain) => format!("{} above the pretrained model", points(gain)),
-            Change::Down(loss) => format!("{} below the pretrained model", points(loss)),
-            Change::None => "where the pretrained model has it".to_owned(),
-        };
-        Some(format!(
-            "Fine-tuning with hard negative texts {composed} (from {} to {}) and {recognised} (from {} to {}). Patching, with {}, {returned} (to {}) and leaves composition {remained} (at {}).",
-            percent_sign(was),
-            percent_sign(tuned),
-            percent_sign(knew),
-            percent_sign(forgot),
-            alphas(&patched.alphas),
-            percent_sign(knows),
-            percent_sign(kept)
-        ))
-    });
-    let told = told.unwrap_or_else(|| match report.models.first() {
-        Some(model) => format!(
-            "{} reaches {} in composition and {} in recognition.",
-            escape(&model.name),
-            percent_sign(model.composition.mean),
-            percent_sign(model.recognition.mean)
-        ),
-        None => "This run has no figures of a model.".to_owned(),
-    });
+/// The paragraph.
+pub(super) fn paragraph(report: &Report) -> Markup {
     let seeds = report.settings.seeds.len();
-    let over = if seeds > 1 {
-        format!("on the test split, means over {}", plural(seeds, "seed"))
-    } else {
-        "on the test split".to_owned()
-    };
-    format!(r#"<p class="finding">{told} All figures are {over}.</p>"#)
+    html! {
+        p.finding {
+            @if let Some(told) = story(report).and_then(told) {
+                (told)
+            } @else if let Some(model) = report.models.first() {
+                (clean(&model.name)) " reaches " (percent_sign(model.composition.mean))
+                " in composition and " (percent_sign(model.recognition.mean)) " in recognition."
+            } @else {
+                "This run has no model results."
+            }
+            @if seeds > 1 {
+                " All figures are means over " (plural(seeds, "seed")) " on the test split."
+            } @else {
+                " All figures are from the test split."
+            }
+        }
+    }
+}
+
+/// What fine-tuning changed and patching restored; none if a figure is missing.
+fn told([pretrained, unpatched, patched]: [&ModelRow; 3]) -> Option<Markup> {
+    let composition = [pretrained, unpatched, patched].map(|model| model.composition.mean);
+    let recognition = [pretrained, unpatched, patched].map(|model| model.recognition.mean);
+    let composed = Change::between(composition[0], composition[1])?;
+    let recognised = Change::between(recognition[0], recognition[1])?;
+    let returned = Change::between(recognition[1], recognition[2])?;
+    let remained = Change::between(composition[0], composition[2])?;
+    Some(html! {
+        "Fine-tuning with hard negatives " (change(composed, "composition"))
+        " (" (percent_sign(composition[0])) " to " (percent_sign(composition[1])) ") and "
+        (change(recognised, "recognition"))
+        " (" (percent_sign(recognition[0])) " to " (percent_sign(recognition[1])) "). Patching with "
+        (alphas(&patched.alphas)) " "
+        @match (recognised, returned) {
+            (Change::Down(_), Change::Up(gain)) => { "restored " (points(gain)) " of recognition" }
+            (Change::Down(_), Change::Down(loss)) => { "lowered recognition by a further " (points(loss)) }
+            (_, returned) => (change(returned, "recognition")),
+        }
+        " (to " (percent_sign(recognition[2])) "); composition is then "
+        @match remained {
+            Change::Up(gain) => { (points(gain)) " above the pretrained model" }
+            Change::Down(loss) => { (points(loss)) " below the pretrained model" }
+            Change::None => "equal to the pretrained model's",
+        }
+        " (" (percent_sign(composition[2])) ")."
+    })
+}
+
+fn change(change: Change, what: &str) -> Markup {
+    html! {
+        @match change {
+            Change::Up(gain) => { "raised " (what) " by " (points(gain)) }
+            Change::Down(loss) => { "lowered " (what) " by " (points(loss)) }
+            Change::None => { "left " (what) " unchanged" }
+        }
+    }
 }
 
 /// The alphas of the seeds: one if they agree.

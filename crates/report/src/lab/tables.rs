@@ -1,10 +1,11 @@
-//! The table of models and blind rules, and the settings.
+//! The table of models and blind baselines, and the settings.
+
+use clove_lab::{Figure, ModelRow, Report};
+use maud::{Markup, html};
 
 use super::finding::alphas;
-use super::text::{
-    NO_FIGURE, count, duration, escape, fixed, percent, plural, points, put, short, usable,
-};
-use clove_lab::{Figure, ModelRow, Report};
+use super::text::{NO_FIGURE, count, duration, fixed, percent, plural, points, short, usable};
+use crate::page::clean;
 
 /// Names of the kinds over all rows, in the order in which they first stand.
 fn kinds(report: &Report) -> Vec<&str> {
@@ -38,7 +39,7 @@ fn columns<'row>(model: &'row ModelRow, kinds: &[&str]) -> Vec<Option<&'row Figu
 }
 
 /// `<table>` of everything measured on the test split.
-pub(super) fn models(report: &Report) -> String {
+pub(super) fn models(report: &Report) -> Markup {
     let kinds = kinds(report);
     let rows: Vec<_> = report
         .models
@@ -56,254 +57,190 @@ pub(super) fn models(report: &Report) -> String {
                 .filter(|_| rows.len() > 1)
         })
         .collect();
-    let mut body = String::from("<tbody>");
-    for (index, (model, row)) in report.models.iter().zip(&rows).enumerate() {
-        let class = if model.alphas.is_empty() {
-            ""
-        } else {
-            r#" class="ours""#
-        };
-        put(
-            &mut body,
-            format_args!(r#"<tr{class}><th scope="row">{}</th>"#, escape(&model.name)),
-        );
-        for (column, figure) in row.iter().enumerate() {
-            let reference = rows
-                .first()
-                .filter(|_| index > 0)
-                .and_then(|first| first[column]);
-            body.push_str(&cell(*figure, reference, best[column].as_deref()));
-        }
-        body.push_str("</tr>");
-    }
-    body.push_str("</tbody>");
-    if !report.blind.is_empty() {
-        put(
-            &mut body,
-            format_args!(
-                r#"<tbody><tr class="group"><th scope="rowgroup" colspan="{}"><span>Rules that see no picture</span></th></tr>"#,
-                width + 1
-            ),
-        );
-        for rule in &report.blind {
-            put(
-                &mut body,
-                format_args!(
-                    r#"<tr class="blind"><th scope="row">{}</th><td class="n">{}</td><td class="n">{NO_FIGURE}</td>"#,
-                    escape(&rule.name),
-                    percent(rule.composition)
-                ),
-            );
-            for kind in &kinds {
-                let share = figure_of(&rule.kinds, kind).copied();
-                put(
-                    &mut body,
-                    format_args!(
-                        r#"<td class="n">{}</td>"#,
-                        share.map_or_else(|| NO_FIGURE.to_owned(), percent)
-                    ),
-                );
+    html! {
+        div.scroll role="region" aria-label="Accuracy of the models" tabindex="0" {
+            table.figures {
+                caption { span { (caption(report)) } }
+                (head(&kinds))
+                tbody {
+                    @for (model, row) in report.models.iter().zip(&rows) {
+                        @let reference = rows.first().filter(|first| !std::ptr::eq(*first, row));
+                        tr class=[(!model.alphas.is_empty()).then_some("ours")] {
+                            th scope="row" { (clean(&model.name)) }
+                            @for (column, figure) in row.iter().enumerate() {
+                                (cell(*figure, reference.and_then(|first| first[column]), best[column].as_deref()))
+                            }
+                        }
+                    }
+                }
+                @if !report.blind.is_empty() {
+                    tbody {
+                        tr.group {
+                            th scope="rowgroup" colspan=(width + 1) { span { "Blind baselines (no picture)" } }
+                        }
+                        @for rule in &report.blind {
+                            tr.blind {
+                                th scope="row" { (clean(&rule.name)) }
+                                td.n { (percent(rule.composition)) }
+                                td.n { (NO_FIGURE) }
+                                @for kind in &kinds {
+                                    td.n { (figure_of(&rule.kinds, kind).copied().map_or(NO_FIGURE.to_owned(), percent)) }
+                                }
+                            }
+                        }
+                    }
+                }
             }
-            body.push_str("</tr>");
         }
-        body.push_str("</tbody>");
     }
+}
+
+fn caption(report: &Report) -> Markup {
     let seeds = report.settings.seeds.len();
-    let spread = if seeds > 1 {
-        format!(" Mean ± standard deviation over {}.", plural(seeds, "seed"))
-    } else {
-        String::new()
-    };
-    let below = match report.models.first() {
-        Some(first) if report.models.len() > 1 => format!(
-            " Below each figure: the difference from {} in points. Bold: the best of its column.",
-            escape(&first.name)
-        ),
-        _ => String::new(),
-    };
-    format!(
-        r#"<div class="scroll" role="region" aria-label="Accuracy of the models" tabindex="0"><table class="figures"><caption><span>Accuracy on the test split, in percent: {} pairs of composition, {} pictures of recognition.{spread}{below}</span></caption>{}{body}</table></div>"#,
-        count(report.settings.composition_rows),
-        count(report.settings.recognition_rows),
-        head(&kinds)
-    )
+    html! {
+        "Accuracy on the test split, in percent (" (count(report.settings.composition_rows)) " composition pairs, "
+        (count(report.settings.recognition_rows)) " recognition pictures)."
+        @if seeds > 1 { " Mean ± standard deviation over " (plural(seeds, "seed")) "." }
+        @if let [first, _, ..] = report.models.as_slice() {
+            " Small figures: difference from " (clean(&first.name)) ", in points. Bold: best in the column."
+        }
+    }
 }
 
 /// Two lines of column headings: what a negative does to the text, and to which part of it.
-fn head(kinds: &[&str]) -> String {
-    let mut above = String::new();
-    let mut below = String::new();
-    let mut rest = kinds;
-    while let Some(first) = rest.first() {
-        let Some((act, _)) = first.split_once('_') else {
-            put(
-                &mut above,
-                format_args!(
-                    r#"<th scope="col" rowspan="2" class="n">{}</th>"#,
-                    escape(first)
-                ),
-            );
-            rest = &rest[1..];
-            continue;
-        };
-        let parts: Vec<&str> = rest
-            .iter()
-            .map_while(|kind| kind.split_once('_'))
-            .take_while(|(of, _)| *of == act)
-            .map(|(_, part)| part)
-            .collect();
-        put(
-            &mut above,
-            format_args!(
-                r#"<th scope="colgroup" colspan="{}" class="over">{}</th>"#,
-                parts.len(),
-                escape(act)
-            ),
-        );
-        for (index, part) in parts.iter().enumerate() {
-            let class = if index == 0 { "n first" } else { "n" };
-            put(
-                &mut below,
-                format_args!(r#"<th scope="col" class="{class}">{}</th>"#, escape(part)),
-            );
+fn head(kinds: &[&str]) -> Markup {
+    let act = |kind: &str| kind.split_once('_').map(|(act, _)| act.to_owned());
+    let groups: Vec<&[&str]> = kinds
+        .chunk_by(|one, other| act(one).is_some() && act(one) == act(other))
+        .collect();
+    html! {
+        thead {
+            tr {
+                th scope="col" rowspan="2" { "Model" }
+                th.n scope="col" rowspan="2" { "Composition" small { "mean over kinds" } }
+                th.n scope="col" rowspan="2" { "Recognition" small { "unseen classes" } }
+                @for group in &groups {
+                    @match act(group[0]) {
+                        Some(act) => { th.over scope="colgroup" colspan=(group.len()) { (clean(&act)) } }
+                        None => { th.n scope="col" rowspan="2" { (clean(group[0])) } }
+                    }
+                }
+            }
+            tr {
+                @for group in &groups {
+                    @for (index, (_, part)) in group.iter().filter_map(|kind| kind.split_once('_')).enumerate() {
+                        th class=(if index == 0 { "n first" } else { "n" }) scope="col" { (clean(part)) }
+                    }
+                }
+            }
         }
-        rest = &rest[parts.len()..];
     }
-    format!(
-        r#"<thead><tr><th scope="col" rowspan="2">Model</th><th scope="col" rowspan="2" class="n">Composition<small>mean of the kinds</small></th><th scope="col" rowspan="2" class="n">Recognition<small>unseen classes</small></th>{above}</tr><tr>{below}</tr></thead>"#
-    )
 }
 
-fn cell(figure: Option<&Figure>, reference: Option<&Figure>, best: Option<&str>) -> String {
+fn cell(figure: Option<&Figure>, reference: Option<&Figure>, best: Option<&str>) -> Markup {
     let Some(figure) = figure.filter(|figure| usable(figure.mean).is_some()) else {
-        return format!(r#"<td class="n">{NO_FIGURE}</td>"#);
+        return html! { td.n { (NO_FIGURE) } };
     };
     let mean = percent(figure.mean);
-    let mean = if best == Some(mean.as_str()) {
-        format!("<b>{mean}</b>")
-    } else {
-        mean
-    };
-    let spread = figure
-        .spread
-        .and_then(usable)
-        .map(|spread| {
-            format!(
-                r#" <span class="spread">±&nbsp;{}</span>"#,
-                fixed(spread * 100.0, 1)
-            )
-        })
-        .unwrap_or_default();
-    let delta = reference
-        .and_then(|reference| usable(figure.mean - reference.mean))
-        .map(|difference| {
-            let class = if difference > 0.0 { "up" } else { "down" };
-            format!(
-                r#"<small class="delta {class}">{}</small>"#,
-                points(difference)
-            )
-        })
-        .unwrap_or_default();
-    format!(r#"<td class="n">{mean}{spread}{delta}</td>"#)
+    let difference = reference.and_then(|reference| usable(figure.mean - reference.mean));
+    html! {
+        td.n {
+            @if best == Some(mean.as_str()) { b { (mean) } } @else { (mean) }
+            @if let Some(spread) = figure.spread.and_then(usable) {
+                " " span.spread { "±\u{a0}" (fixed(spread * 100.0, 1)) }
+            }
+            @if let Some(difference) = difference {
+                small class=(if difference > 0.0 { "delta up" } else { "delta down" }) { (points(difference)) }
+            }
+        }
+    }
 }
 
 /// How each model was made.
-pub(super) fn abouts(report: &Report) -> String {
-    let entries = report
+pub(super) fn abouts(report: &Report) -> Markup {
+    let models: Vec<&ModelRow> = report
         .models
         .iter()
         .filter(|model| !model.about.is_empty() || !model.alphas.is_empty())
-        .map(|model| {
-            let alpha = if model.alphas.is_empty() {
-                String::new()
-            } else {
-                format!("; here {}", alphas(&model.alphas))
-            };
-            format!(
-                "<dt>{}</dt><dd>{}{alpha}</dd>",
-                escape(&model.name),
-                escape(model.about.trim_end_matches('.'))
-            )
-        })
-        .collect::<Vec<_>>()
-        .concat();
-    if entries.is_empty() {
-        entries
-    } else {
-        format!(r#"<dl class="terms">{entries}</dl>"#)
+        .collect();
+    html! {
+        @if !models.is_empty() {
+            dl.terms {
+                @for model in models {
+                    dt { (clean(&model.name)) }
+                    dd {
+                        (clean(model.about.trim_end_matches('.')))
+                        @if !model.alphas.is_empty() { " (" (alphas(&model.alphas)) ")" }
+                    }
+                }
+            }
+        }
     }
 }
 
 /// The settings, the rule, and how to run it again.
-pub(super) fn settings(report: &Report) -> String {
+pub(super) fn settings(report: &Report) -> Markup {
     let settings = &report.settings;
     let seeds: Vec<String> = settings.seeds.iter().map(u64::to_string).collect();
+    let origin = if settings.from_scratch {
+        "trained in this run"
+    } else {
+        "included with the program"
+    };
+    let image_rate = match settings.image_rate {
+        1.0 => String::new(),
+        share if share.is_finite() => {
+            format!(" (image tower: {} % of it)", (100.0 * share).round())
+        }
+        _ => format!(" (image tower: {NO_FIGURE})"),
+    };
+    let classes = match settings.classes.len() {
+        0 => NO_FIGURE.to_owned(),
+        number => format!("{number}: {}", settings.classes.join(", ")),
+    };
     let rows = [
-        ("Choice of alpha", escape(&report.rule)),
+        ("Choice of alpha", report.rule.clone()),
         ("Seeds", seeds.join(", ")),
-        (
-            "Pretrained model",
-            if settings.from_scratch {
-                "trained in this run".to_owned()
-            } else {
-                "comes with the program".to_owned()
-            },
-        ),
-        ("Numbers in the model", count(settings.parameters)),
+        ("Pretrained model", origin.to_owned()),
+        ("Parameters", count(settings.parameters)),
         (
             "Fine-tuning",
             format!(
-                "{} of {}, learning rate up to {}, the image tower's {} of it",
+                "{}, batch size {}, peak learning rate {}{image_rate}",
                 plural(settings.steps, "step"),
-                plural(settings.batch, "scene"),
+                count(settings.batch),
                 rate(settings.learning_rate),
-                match settings.image_rate {
-                    1.0 => "all".to_owned(),
-                    share if share.is_finite() => format!("{} %", (100.0 * share).round()),
-                    _ => NO_FIGURE.to_owned(),
-                }
             ),
         ),
         (
-            "Hard negatives of a caption",
+            "Hard negatives per caption",
             count(settings.negatives_per_caption),
         ),
+        ("Composition pairs (test)", count(settings.composition_rows)),
         (
-            "Test pairs of composition",
-            count(settings.composition_rows),
-        ),
-        (
-            "Test pictures of recognition",
+            "Recognition pictures (test)",
             count(settings.recognition_rows),
         ),
-        (
-            "Classes of recognition",
-            match settings.classes.len() {
-                0 => String::new(),
-                number => format!("{number}: {}", escape(&settings.classes.join(", "))),
-            },
-        ),
-        ("Device", escape(&settings.device)),
-        ("Time", duration(settings.seconds)),
-        ("Program", format!("clove {}", escape(&report.version))),
+        ("Recognition classes", classes),
+        ("Device", settings.device.clone()),
+        ("Duration", duration(settings.seconds)),
+        ("Version", format!("clove {}", report.version)),
     ];
-    let entries = rows
-        .iter()
-        .map(|(name, value)| {
-            let value = if value.is_empty() { NO_FIGURE } else { value };
-            format!("<dt>{name}</dt><dd>{value}</dd>")
-        })
-        .collect::<Vec<_>>()
-        .concat();
-    let scratch = if settings.from_scratch {
-        " --from-scratch"
-    } else {
-        ""
-    };
-    format!(
-        r#"<dl class="terms">{entries}</dl><p>To run it again:</p><pre><code>clove lab --seeds {}{scratch}</code></pre>"#,
-        settings.seeds.len().max(1)
-    )
+    html! {
+        dl.terms {
+            @for (name, value) in &rows {
+                dt { (name) }
+                dd { @if value.is_empty() { (NO_FIGURE) } @else { (clean(value)) } }
+            }
+        }
+        p { "To reproduce this run:" }
+        pre {
+            code {
+                "clove lab --seeds " (settings.seeds.len().max(1))
+                @if settings.from_scratch { " --from-scratch" }
+            }
+        }
+    }
 }
 
 /// A learning rate as it's written in papers: `3e-4`, or `0.01`.

@@ -1,7 +1,4 @@
-//! Text of the page: escaping and numbers.
-
-use std::fmt;
-use std::fmt::Write as _;
+//! Numbers and lists as text.
 
 /// Stands where there is no figure.
 pub(super) const NO_FIGURE: &str = "–";
@@ -9,35 +6,9 @@ pub(super) const NO_FIGURE: &str = "–";
 /// Figures beyond this are treated as none: no accuracy or loss comes near, and coordinates stay exact.
 const LARGEST: f64 = 1e9;
 
-/// Adds formatted text.
-pub(super) fn put(text: &mut String, added: fmt::Arguments<'_>) {
-    // A String takes all there is memory for; the result is the trait's.
-    let _ = text.write_fmt(added);
-}
-
 /// The figure, if it is one that can be printed and plotted.
 pub(super) fn usable(value: f64) -> Option<f64> {
     (value.abs() <= LARGEST).then_some(value)
-}
-
-/// Makes any text safe between tags and in quoted attributes, in HTML and in XML.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            '\t' | '\n' | '\r' => escaped.push(letter),
-            // XML 1.0 has no way to write these, and a whole SVG would be refused for one.
-            '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
-            _ if letter.is_control() => escaped.push('\u{fffd}'),
-            _ => escaped.push(letter),
-        }
-    }
-    escaped
 }
 
 /// With so many decimals and a true minus sign; never a negative zero.

@@ -1,18 +1,5 @@
-//! Builds the lexicon of hard negatives: WordNet's senses, irregular forms, a tagger, and a model of captions, in one file.
-//!
-//! Run by `cargo xtask lexicon`, which says where each source comes from. Deterministic: the same sources give the same file.
-
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program for the terminal"
-)]
-
-mod captions;
-mod fluency;
-mod irregular;
-mod treebank;
-mod wordnet;
+//! The builder: WordNet's senses, irregular forms, a tagger, and a model of captions, in one file. The same sources give the
+//! same file.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,8 +8,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clove_negatives::lexicon::{Data, Lexicon, to_bytes};
 
-const USAGE: &str = "usage: clove-lexicon --wordnet DIR --treebank DIR --test FILE.conllu... --captions FILE.tsv \
-                     --tagged FILE --exclude DIR --out FILE";
+use super::{captions, fluency, irregular, treebank, wordnet};
+use crate::shell::say;
+
+const USAGE: &str = "usage: cargo xtask lexicon --wordnet DIR --treebank DIR --test FILE.conllu... --captions FILE.tsv \
+                     --tagged FILE --exclude DIR";
 
 /// Largest file that a page should be asked to fetch.
 const LARGEST: usize = 4 << 20;
@@ -41,18 +31,21 @@ struct Options {
     tagged: PathBuf,
     /// SugarCrepe's files: what is tested there isn't learnt from.
     exclude: PathBuf,
-    out: PathBuf,
 }
 
-fn main() -> Result<()> {
-    let options = parse(std::env::args().skip(1))?;
+/// Builds the lexicon into `out`.
+///
+/// # Errors
+/// When a source is missing or can't be read, or the lexicon becomes too large.
+pub fn run(args: &[String], out: &Path) -> Result<()> {
+    let options = parse(args)?;
     let wordnet = wordnet::read(&options.wordnet)?;
     let captions = captions::read(&options.captions, &options.exclude)?;
-    println!(
+    say(format_args!(
         "captions: {} of {}, the others have an image or a text of SugarCrepe",
         captions.kept.len(),
         captions.all
-    );
+    ));
 
     // Words: WordNet's, their irregular forms, and those of captions.
     let irregular = irregular::find(&wordnet);
@@ -66,11 +59,11 @@ fn main() -> Result<()> {
     };
     wordnet.fill(&words, &mut data, &wordnet::Counts::new());
     data.irregular = irregular::entries(&irregular, &words);
-    println!(
+    say(format_args!(
         "words: {}; irregular forms: {}",
         words.len(),
         data.irregular.len()
-    );
+    ));
 
     // The tagger's features need the words; counting the captions' words needs the tagger.
     let lexicon = Lexicon::new(data.clone())?;
@@ -80,11 +73,11 @@ fn main() -> Result<()> {
     let lexicon = Lexicon::new(data.clone())?;
     for file in &options.tests {
         let sentences = treebank::sentences(&lexicon, file)?;
-        println!(
+        say(format_args!(
             "{}: {}",
             file.display(),
             treebank::accuracy(&lexicon, &sentences)
-        );
+        ));
     }
 
     let counts = captions.count(&lexicon);
@@ -96,18 +89,19 @@ fn main() -> Result<()> {
     if bytes.len() > LARGEST {
         bail!("the lexicon has {} bytes, more than {LARGEST}", bytes.len());
     }
-    fs::write(&options.out, &bytes).with_context(|| options.out.display().to_string())?;
-    println!("{}: {} bytes", options.out.display(), bytes.len());
+    fs::write(out, &bytes).with_context(|| out.display().to_string())?;
+    say(format_args!("{}: {} bytes", out.display(), bytes.len()));
     Ok(())
 }
 
-fn parse(mut args: impl Iterator<Item = String>) -> Result<Options> {
+fn parse(args: &[String]) -> Result<Options> {
+    let mut args = args.iter();
     let mut options = Options::default();
     while let Some(flag) = args.next() {
         let value = args
             .next()
             .with_context(|| format!("{flag} lacks its value\n{USAGE}"))?;
-        let path = Path::new(&value).to_owned();
+        let path = PathBuf::from(value);
         match flag.as_str() {
             "--wordnet" => options.wordnet = path,
             "--treebank" => options.treebank = path,
@@ -115,7 +109,6 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Options> {
             "--captions" => options.captions = path,
             "--tagged" => options.tagged = path,
             "--exclude" => options.exclude = path,
-            "--out" => options.out = path,
             _ => bail!("unknown argument {flag:?}\n{USAGE}"),
         }
     }
@@ -125,7 +118,6 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Options> {
         ("--captions", &options.captions),
         ("--tagged", &options.tagged),
         ("--exclude", &options.exclude),
-        ("--out", &options.out),
     ];
     if let Some((flag, _)) = needed.iter().find(|(_, path)| path.as_os_str().is_empty()) {
         bail!("{flag} is missing\n{USAGE}");

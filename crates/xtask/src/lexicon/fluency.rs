@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::shell::say;
 use clove_negatives::lexicon::FluencyData;
 use clove_negatives::words::tokens;
 
@@ -81,11 +82,11 @@ pub fn train(captions: &[String], words: &[String]) -> FluencyData {
             cost(probability)
         })
         .collect();
-    println!(
+    say(format_args!(
         "model of captions: {} words, {} pairs",
         known.len(),
         pairs.len()
-    );
+    ));
     data
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::shell::say;
 use anyhow::{Context as _, Result, bail};
 use clove_negatives::lexicon::{Lexicon, TaggerData};
 use clove_negatives::tagger::{BUCKETS, Clues, ROW, Tag, features, plain};
@@ -116,11 +117,11 @@ pub fn train(gold: &[Sentence], silver: &[Sentence]) -> TaggerData {
     let mut stamps = vec![0_u64; BUCKETS * ROW];
     let mut clock = 0_u64;
     let mut order: Vec<&Sentence> = gold.iter().chain(silver).collect();
-    println!(
+    say(format_args!(
         "tagger: learns from {} sentences of a treebank and {} captions",
         gold.len(),
         silver.len()
-    );
+    ));
     let learnt = Tag::ALL.len() - 1;
     for pass in 0..PASSES {
         Random::new(&[pass as u64]).shuffle(&mut order);
@@ -166,11 +167,11 @@ pub fn train(gold: &[Sentence], silver: &[Sentence]) -> TaggerData {
                 }
             }
         }
-        println!(
+        say(format_args!(
             "  pass {}: {:.2} % right while learning",
             pass + 1,
             100.0 * (1.0 - wrong as f64 / seen as f64)
-        );
+        ));
     }
     for place in 0..weights.len() {
         sums[place] += f64::from(weights[place]) * (clock - stamps[place]) as f64;

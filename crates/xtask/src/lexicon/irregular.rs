@@ -9,7 +9,7 @@ use clove_negatives::inflect::regular;
 use clove_negatives::lexicon::{Irregular, Pos, Slot};
 use english::{Degree, English, Form, Number, Person, Tense};
 
-use crate::wordnet::WordNet;
+use super::wordnet::WordNet;
 
 /// Lemma, slot, form.
 pub type Entry = (String, Slot, String);

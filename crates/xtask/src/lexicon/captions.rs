@@ -10,8 +10,8 @@ use clove_negatives::tagger::Tag;
 use clove_negatives::words::tokens;
 use clove_negatives::{inflect, morphology};
 
-use crate::treebank::{Sentence, sentence};
-use crate::wordnet::Counts;
+use super::treebank::{Sentence, sentence};
+use super::wordnet::Counts;
 
 /// Captions that nothing is tested on.
 pub struct Captions {
