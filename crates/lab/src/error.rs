@@ -25,6 +25,10 @@ pub enum LabError {
     /// A model's weights can't be used.
     #[error(transparent)]
     Weights(#[from] clove::weights::WeightsError),
+    /// An example's picture can't be encoded.
+    #[cfg(feature = "train")]
+    #[error("a picture can't be written as PNG: {0}")]
+    Picture(#[from] image::ImageError),
     /// The loss isn't a number any more.
     #[error("the loss of step {step} is {loss}; lower the learning rate")]
     Diverged {

@@ -9,7 +9,7 @@ use crate::report::{BlindRow, Example, Figure, ModelRow};
 use crate::suite::{SceneSuite, figures, kinds};
 use clove::evaluate::{Embeddings, Report as Scores};
 use clove::preprocess::RgbImage;
-use clove::score::{ScoreError, Scorer};
+use clove::score::Scorer;
 
 /// A model's line, from its scores on the test split for each seed.
 #[must_use]
@@ -116,11 +116,7 @@ fn data_url(picture: &Picture) -> Result<String, LabError> {
     let image = RgbImage::from_raw(picture.size, picture.size, picture.rgb.clone())
         .expect("a picture has three bytes for each pixel");
     let mut png = std::io::Cursor::new(Vec::new());
-    image
-        .write_to(&mut png, image::ImageFormat::Png)
-        .map_err(|error| {
-            ScoreError::Device(format!("a picture can't be written as PNG: {error}"))
-        })?;
+    image.write_to(&mut png, image::ImageFormat::Png)?;
     Ok(format!(
         "data:image/png;base64,{}",
         BASE64_STANDARD.encode(png.get_ref())

@@ -7,7 +7,7 @@ use crate::model;
 use crate::recipe::Plan;
 use clove::device::Device;
 use clove::preprocess::Preprocess;
-use clove::score::Scorer;
+use clove::score::{ScoreError, Scorer};
 use clove::tokenizer::Tokenizer;
 use clove::train::{Compute, LossScale, StepReport, Trainer, TrainerState};
 use clove::weights::Snapshot;
@@ -104,7 +104,8 @@ impl Tuning {
     /// # Errors
     /// When the device fails.
     pub async fn snapshot(&self) -> Result<Snapshot, LabError> {
-        Ok(Snapshot::of(&self.trainer.model(), self.trainer.config()).await?)
+        let snapshot = Snapshot::of(&self.trainer.model(), self.trainer.config()).await;
+        Ok(snapshot.map_err(ScoreError::from)?)
     }
 
     /// Everything that the next step depends on.

@@ -130,8 +130,8 @@ fn trials(report: &Report, worst: &[Card], best: &[Card]) -> Markup {
             ", mean over rows " (percent(report.weighted_mean)) " %"
             (within(report.intervals.map(|found| found.weighted_mean))) "."
             @if let Some(lift) = &report.image_lift {
-                " The best blind baseline, “" (clean(&lift.baseline)) "”, does not see the photo; the model is at "
-                (format_args!("{:+.1}", 100.0 * lift.lift)) " points relative to it."
+                " This is " (format_args!("{:+.1}", 100.0 * lift.lift)) " points relative to the best blind baseline, “"
+                (clean(&lift.baseline)) "”, which does not see the photo."
             }
         }
         (accuracies(report))

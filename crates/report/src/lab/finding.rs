@@ -115,8 +115,8 @@ pub(super) fn alphas(alphas: &[f64]) -> String {
     match texts.as_slice() {
         [] => "no alpha".to_owned(),
         [first, rest @ ..] if rest.iter().all(|text| text == first) => {
-            format!("α = {first}")
+            format!("α\u{a0}=\u{a0}{first}")
         }
-        _ => format!("α = {} by seed", texts.join(", ")),
+        _ => format!("α\u{a0}=\u{a0}{} by seed", texts.join(", ")),
     }
 }

@@ -213,13 +213,16 @@ pub(super) fn settings(report: &Report) -> Markup {
             ),
         ),
         (
-            "Hard negatives per caption",
+            "Negatives per caption",
             count(settings.negatives_per_caption),
         ),
-        ("Composition pairs (test)", count(settings.composition_rows)),
         (
-            "Recognition pictures (test)",
-            count(settings.recognition_rows),
+            "Test split",
+            format!(
+                "{} composition pairs, {} recognition pictures",
+                count(settings.composition_rows),
+                count(settings.recognition_rows)
+            ),
         ),
         ("Recognition classes", classes),
         ("Device", settings.device.clone()),

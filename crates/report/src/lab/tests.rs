@@ -167,7 +167,7 @@ fn states_the_finding_in_figures() {
     for part in [
         "raised composition by 25.0\u{a0}points (55.0\u{202f}% to 80.0\u{202f}%)",
         "lowered recognition by 6.0\u{a0}points (86.0\u{202f}% to 80.0\u{202f}%)",
-        "with α = 0.6 restored 5.7\u{a0}points of recognition (to 85.7\u{202f}%)",
+        "with α\u{a0}=\u{a0}0.6 restored 5.7\u{a0}points of recognition (to 85.7\u{202f}%)",
         "20.0\u{a0}points above the pretrained model (75.0\u{202f}%)",
         "means over 3 seeds",
         "clove lab --seeds 3",
@@ -371,13 +371,4 @@ fn one_line_and_all_marks_for_each_seed() {
     assert_eq!(svg.matches(", test: composition").count(), 9);
     // One in the legend and one in the plot.
     assert_eq!(svg.matches(r#"class="line""#).count(), 6);
-}
-
-#[test]
-fn dump() {
-    let Ok(dir) = std::env::var("CLOVE_DUMP") else {
-        return;
-    };
-    std::fs::write(format!("{dir}/whole.html"), page(&report())).unwrap();
-    std::fs::write(format!("{dir}/whole.svg"), alpha_curve_svg(&report())).unwrap();
 }
