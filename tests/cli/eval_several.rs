@@ -37,7 +37,7 @@ fn models_are_put_side_by_side_and_a_page_shows_rows_with_their_pictures() {
     );
     let html = fs::read_to_string(&page).unwrap();
     assert!(
-        html.contains("Side by side") && html.contains("What went worst"),
+        html.contains("Comparison") && html.contains("Lowest margins"),
         "{html}"
     );
     // Four rows, best and worst, of two photos, of two models.
@@ -75,7 +75,7 @@ fn models_are_put_side_by_side_and_a_page_shows_rows_with_their_pictures() {
     );
     let html = fs::read_to_string(&page).unwrap();
     assert!(
-        html.contains("tall triangle") && html.contains("chance"),
+        html.contains("tall triangle") && html.contains("Chance, %"),
         "{html}"
     );
 }

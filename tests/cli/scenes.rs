@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use clove::lab;
 use clove::weights::{Precision, Snapshot};
 use clove_data::run::{Companions, write_model_dir};
+use clove_lab as lab;
 use serde_json::Value;
 
 use super::{Place, clove, path, succeed, text};

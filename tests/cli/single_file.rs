@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use clove::lab::{self, preprocess, tokenizer_json};
 use clove::weights::{Precision, Snapshot};
 use clove_data::run::{Companions, write_model_dir};
+use clove_lab::{self as lab, preprocess, tokenizer_json};
 use clove_web::lab::settings::{Loss, Negatives, Settings, Texts, limits};
 use serde_json::Value;
 

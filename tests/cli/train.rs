@@ -180,7 +180,7 @@ fn scenes_train_from_random_and_from_pretrained_weights() {
         let file = place.out(job).join("model/model.safetensors");
         clove_tests::floats(&file, "visual_projection.weight").0
     };
-    let pretrained = clove::lab::pretrained().unwrap();
+    let pretrained = clove_lab::pretrained().unwrap();
     let file = place.out("pretrained.safetensors");
     let precision = clove::weights::Precision::F32;
     let bytes = pretrained

@@ -22,7 +22,7 @@ fn low_rank_factors_train_go_on_and_are_merged() {
     let place = Place::new();
     let tail = "[lora]\nrank = 2\n[train]\nsteps = 6\nbatch = 4\ncheckpoint_every = 3\n";
     let pretrained = place.out("pretrained.safetensors");
-    let bytes = clove::lab::pretrained()
+    let bytes = clove_lab::pretrained()
         .unwrap()
         .write_hugging_face(Vec::new(), Precision::F32)
         .unwrap();

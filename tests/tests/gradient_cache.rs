@@ -2,9 +2,9 @@
 //! by block, has the gradients of one that goes at once.
 
 use burn::tensor::Device;
+use clove::device::read_back;
 use clove::loss::{Loss, OwnNegatives};
 use clove::model::ClipConfig;
-use clove::score::read_back;
 use clove::tokenizer::Encoding;
 use clove::train::{Batch, Locked, TrainConfig, Trainer};
 use clove_random::Random;

@@ -1,9 +1,9 @@
 //! Guards training in half precision: gradients near those of full precision, overflow that costs no batch, and runs that go on.
 
 use burn::tensor::Device;
-use clove::lab::{Texts, config, preprocess, pretrained, tokenizer};
-use clove::score::read_back;
+use clove::device::read_back;
 use clove::train::{Batch, Compute, LossScale, TrainConfig, Trainer, TrainerState};
+use clove_lab::{Texts, config, preprocess, pretrained, tokenizer};
 use clove_scenes::Style;
 use clove_tests::devices;
 

@@ -1,12 +1,12 @@
 //! Guards the lab's own parts: the scene models that come with the program, and what is said of them.
 
 use clove::device::{Device, DeviceChoice};
-use clove::lab::{
+use clove::model::Parameters as _;
+use clove::weights::{Snapshot, parameters};
+use clove_lab::{
     SceneSuite, Sizes, blind_rows, config, figures, finetuned, pretrained, read_deltas, read_model,
     scorer, tokenizer, write_deltas, write_model,
 };
-use clove::model::Parameters as _;
-use clove::weights::{Snapshot, parameters};
 use clove_scenes::Split;
 
 /// Of the two files together: what a page downloads before it can show anything.

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use clove::lab::{Texts, config, preprocess, tokenizer, tokenizer_json};
+use clove::device::read_back;
 use clove::model::{ClipConfig, Parameters as _};
-use clove::score::read_back;
 use clove::train::{Batch, Locked, Lora, TrainConfig, Trainer, TrainerState};
 use clove::weights::{Snapshot, parameters};
 use clove_data::run::{Companions, Position, RunFolder, read_state, write_state};
+use clove_lab::{Texts, config, preprocess, tokenizer, tokenizer_json};
 use clove_scenes::Style;
 use clove_tests::devices;
 

@@ -1,9 +1,9 @@
 //! Guards the losses: each equals its formula, computed number by number in f64.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use clove::device::read_back;
 use clove::loss::{OwnNegatives, contrastive, own_negatives};
 use clove::model::normalise_rows;
-use clove::score::read_back;
 use clove_tests::devices;
 
 /// f32 against f64 over sums of a few dozen terms.

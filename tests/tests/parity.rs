@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Tensor, TensorData};
+use clove::device::read_back;
 use clove::model::{ClipConfig, RandomInit, TextBatch};
-use clove::score::{Scorer, read_back};
+use clove::score::Scorer;
 use clove::tokenizer::Encoding;
 use clove::weights::parameters;
 use clove_tests::{devices, floats, golden, model, shared, worst};

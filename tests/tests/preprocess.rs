@@ -4,11 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use clove::device::read_back;
 use clove::preprocess::{
     CropBox, DecodeError, DecodeLimits, Filter, Preprocess, RandomResizedCrop, Resize, RgbImage,
     crop_resize, decode,
 };
-use clove::score::read_back;
 use clove_tests::{devices, shared};
 use proptest::prelude::*;
 use serde_json::Value;

@@ -1,13 +1,13 @@
 //! Guards runs that are put aside: what goes on is what would have come, bit for bit, and nothing that doesn't fit is taken.
 
 use clove::device::{Device, DeviceChoice};
-use clove::lab::{
-    Plan, Recipe, Scenes, Texts, Tuning, config, preprocess, tokenizer, tokenizer_json,
-};
 use clove::loss::Loss;
 use clove::train::{Locked, StateError, Trainer};
 use clove::weights::{Snapshot, parameters};
 use clove_data::run::{Checkpoint, Companions, Position, RunFolder, read_state, write_state};
+use clove_lab::{
+    Plan, Recipe, Scenes, Texts, Tuning, config, preprocess, tokenizer, tokenizer_json,
+};
 use clove_scenes::Style;
 
 const PLAN: Plan = Plan {

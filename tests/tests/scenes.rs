@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use clove::lab::{CONTEXT_LENGTH, tokenizer, tokenizer_json};
 use clove::tokenizer::Tokenizer;
+use clove_lab::{CONTEXT_LENGTH, tokenizer, tokenizer_json};
 use clove_scenes::suite::{prompts, specimen, twins};
 use clove_scenes::{
     Colour, Kind, Object, Part, Picture, Pool, Random, Relation, Scene, Shape, Size, Split, Style,

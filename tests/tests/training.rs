@@ -5,14 +5,14 @@ use std::path::Path;
 
 use burn::tensor::{Tensor, TensorData};
 use clove::device::DeviceChoice;
-use clove::lab;
+use clove::device::read_back;
 use clove::loss::contrastive;
 use clove::model::TextBatch;
 use clove::preprocess::{CropBox, RgbImage, crop_resize};
-use clove::score::read_back;
 use clove::tokenizer::Encoding;
 use clove::train::{Batch, Crop, Picture, Pixels, Schedule, TrainConfig, Trainer};
 use clove::weights::parameters;
+use clove_lab as lab;
 use clove_tests::{devices, floats, golden, model, shared};
 use serde_json::Value;
 

@@ -3,8 +3,8 @@
 use std::fs;
 
 use burn::tensor::Device;
-use clove::lab;
 use clove::score::Scorer;
+use clove_lab as lab;
 use clove_scenes::suite::twins;
 use clove_scenes::{Kind, Split, draw};
 use clove_tests::{package, worst};

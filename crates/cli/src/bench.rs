@@ -9,7 +9,6 @@ use clove::evaluate::{
     classify, evaluate_trials, judge, photos_of, prompts, ranks, row_index, share_interval,
     texts_of,
 };
-use clove::lab::{SceneSuite, Sizes};
 use clove::score::Scorer;
 use clove_data::Photos;
 use clove_data::benchmarks::class_set::{ClassSet, lines};
@@ -19,6 +18,7 @@ use clove_data::benchmarks::{
 };
 use clove_data::fetch::Cache;
 use clove_data::sets::{ImagePlace, ImageTextSet};
+use clove_lab::{SceneSuite, Sizes};
 use clove_scenes::Split;
 use serde::Serialize;
 use serde_json::{Value, json};

@@ -10,7 +10,6 @@ mod interrupt;
 mod model;
 mod negatives;
 mod output;
-mod page;
 mod parallel;
 mod photos;
 mod progress;

@@ -5,6 +5,7 @@
 use std::str::FromStr;
 
 pub use burn::tensor::Device;
+use burn::tensor::Tensor;
 #[cfg(not(target_family = "wasm"))]
 use burn::tensor::wgpu::wgpu;
 use thiserror::Error;
@@ -65,6 +66,24 @@ pub enum DeviceError {
         /// The runtime's reason.
         reason: String,
     },
+}
+
+/// A tensor can't be read back: the device failed, or the tensor doesn't hold f32.
+#[derive(Debug, Error)]
+#[error("reading back from the device failed: {0}")]
+pub struct ReadBackError(String);
+
+/// Reads a tensor back to the host, row-major. Asynchronous, because a browser has no other way.
+///
+/// # Errors
+/// When the device fails.
+pub async fn read_back<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, ReadBackError> {
+    let data = tensor
+        .into_data_async()
+        .await
+        .map_err(|error| ReadBackError(error.to_string()))?;
+    data.try_into_vec()
+        .map_err(|error| ReadBackError(format!("{error:?}")))
 }
 
 fn found(count: usize) -> String {

@@ -22,8 +22,6 @@ pub mod score;
 
 pub mod evaluate;
 
-pub mod lab;
-
 pub mod device;
 
 pub mod check;

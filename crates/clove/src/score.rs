@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use thiserror::Error;
 
+use crate::device::{ReadBackError, read_back};
 use crate::evaluate::{Embeddings, EvaluateError};
 use crate::model::{Clip, ClipConfig, Parameters, TextBatch};
 use crate::preprocess::{Preprocess, PreprocessError, RgbImage};
@@ -28,8 +29,8 @@ pub enum ScoreError {
     #[error("the model's embeddings are wrong: {0}")]
     Embeddings(#[from] EvaluateError),
     /// The device failed.
-    #[error("reading back from the device failed: {0}")]
-    Device(String),
+    #[error(transparent)]
+    Device(#[from] ReadBackError),
 }
 
 /// A CLIP that is ready to embed photos and captions.
@@ -264,19 +265,6 @@ fn softmax(values: &[f32], scale: f32) -> Vec<f32> {
         .collect();
     let sum: f32 = powers.iter().sum();
     powers.iter().map(|power| power / sum).collect()
-}
-
-/// Reads a tensor back to the host, row-major. Asynchronous, because a browser has no other way.
-///
-/// # Errors
-/// When the device fails.
-pub async fn read_back<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, ScoreError> {
-    let data = tensor
-        .into_data_async()
-        .await
-        .map_err(|error| ScoreError::Device(error.to_string()))?;
-    data.try_into_vec()
-        .map_err(|error| ScoreError::Device(format!("{error:?}")))
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ mod cross;
 mod debian;
 mod dist;
 mod fixtures;
+#[cfg(test)]
+mod graph;
 mod lexicon;
 mod shell;
 mod steps;

@@ -3,9 +3,9 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use clove::device::OpenDevice;
-use clove::lab;
+use clove::device::read_back;
 use clove::preprocess::{DecodeLimits, Preprocess, Resize, RgbImage, decode};
-use clove::score::read_back;
+use clove_lab as lab;
 use clove_scenes::suite::twins;
 use clove_scenes::{Kind, Picture, Split, draw};
 

@@ -5,9 +5,9 @@ mod held;
 use std::collections::{BTreeMap, HashMap};
 
 use clove::device::OpenDevice;
-use clove::lab::{self, SceneSuite, Sizes, SweepPoint};
 use clove::score::Scorer;
 use clove::weights::{Precision, Snapshot};
+use clove_lab::{self as lab, SceneSuite, Sizes, SweepPoint};
 use clove_scenes::{Kind, Placed, Random, Split, draw_placed};
 
 use self::held::Held;

@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use clove::device::OpenDevice;
 use clove::evaluate::Embeddings;
-use clove::lab;
 use clove::model::{Clip, ClipConfig, RandomInit};
 use clove::patch::{Delta, differences};
 use clove::preprocess::Preprocess;
 use clove::score::{Scorer, Scores, probabilities};
 use clove::weights::{Layout, ModelSource};
+use clove_lab as lab;
 
 use super::files::BrowserFiles;
 use super::images::Image;

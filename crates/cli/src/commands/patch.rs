@@ -1,10 +1,10 @@
 //! `clove patch`: a model between two.
 
 use anyhow::{Context as _, Result};
-use clove::lab::{self, RULE, SweepPoint};
 use clove::patch::{Pair, patch_to};
 use clove::score::Scorer;
 use clove::weights::ModelSource;
+use clove_lab::{self as lab, RULE, SweepPoint};
 use clove_scenes::Split;
 use serde::Serialize;
 

@@ -5,9 +5,10 @@ use clove_kernels::{Focus, Gradients};
 
 use super::host::{self, Numbers, Pairs};
 use super::{ROUNDING, Verdict, compare, tensor, wrong};
+use crate::device::read_back;
 use crate::patch::Difference;
 use crate::preprocess::{Filter, Preprocess, Resize, RgbImage};
-use crate::score::{ScoreError, read_back};
+use crate::score::ScoreError;
 
 /// Pairs and negatives: neither a block nor a multiple of one.
 const PAIRS: usize = 37;

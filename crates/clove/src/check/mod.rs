@@ -17,7 +17,8 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor, TensorData, activation};
 
 use self::host::Numbers;
-use crate::score::{ScoreError, read_back};
+use crate::device::read_back;
+use crate::score::ScoreError;
 
 /// Sides of matrices: powers of two and their neighbours, tokens of ViT-B/32, ViT-B/16 and texts, and others that no tile
 /// divides.

@@ -8,20 +8,11 @@ use std::collections::HashMap;
 use clove_random::Random;
 use serde::{Deserialize, Serialize};
 
-use super::{Report, RowsBySubset};
+use super::{MeanIntervals, Report, RowsBySubset};
 
 /// Draws.
 const DRAWS: usize = 1_000;
 const SEED: u64 = 1_993;
-
-/// 95 % intervals of a report's means.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct MeanIntervals {
-    /// Of the mean of subsets.
-    pub macro_mean: [f64; 2],
-    /// Of the mean of rows.
-    pub weighted_mean: [f64; 2],
-}
 
 /// How another model differs on the same rows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

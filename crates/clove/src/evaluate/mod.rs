@@ -21,17 +21,17 @@ mod trials;
 mod zero_shot;
 
 pub use blind::{Baseline, BlindFigures, BlindReport, BlindSubset};
-pub use bootstrap::{Difference, MeanIntervals, add_intervals, difference, share_interval};
+pub use bootstrap::{Difference, add_intervals, difference, share_interval};
 pub use embeddings::{Embeddings, normalise};
 pub use matching::{MatchReport, judge};
 pub use ngram::{BigramModel, TrainingCaption, TrainingSummary};
 pub use pairs::{
-    Pair, RowIndex, ScoredRow, Subset, SubsetReport, SubsetScore, distinct_images, distinct_texts,
-    row_index,
+    Pair, PairEmbeddings, RowIndex, RowsBySubset, ScoredRow, Subset, SubsetReport, SubsetScore,
+    distinct_images, distinct_texts, row_index,
 };
 pub use report::{
-    GroupReport, ImageLift, MAX_LISTED_IMAGES, PairEmbeddings, Report, RowsBySubset,
-    evaluate_pairs, evaluate_trials,
+    GroupReport, ImageLift, MAX_LISTED_IMAGES, MeanIntervals, Report, evaluate_pairs,
+    evaluate_trials,
 };
 pub use retrieval::{Rank, Ranks, Recall, RetrievalReport, count_ranks, ranks, retrieval};
 pub use trials::{

@@ -3,11 +3,11 @@
 //! SugarCrepe's protocol (RAIVNLab/sugar-crepe, main_eval.py): a row is right if and only if sim(photo, caption) is strictly
 //! greater than sim(photo, negative). Called by [`super::evaluate_pairs`] and by the patching sweep.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::trials::distinct;
+use super::Embeddings;
 
 /// One row of a pair benchmark.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,22 @@ pub struct Subset {
 
 /// Where the embedding of an image (by file name) or of a text (by the text) stands.
 pub type RowIndex = HashMap<String, usize>;
+
+/// The embeddings a pair benchmark is scored on.
+#[derive(Debug, Clone, Copy)]
+pub struct PairEmbeddings<'a> {
+    /// Photos `[photos, dim]`.
+    pub images: &'a Embeddings,
+    /// Texts `[texts, dim]`.
+    pub texts: &'a Embeddings,
+    /// Row of each photo by file name; a photo that is not here is missing.
+    pub image_rows: &'a RowIndex,
+    /// Row of each text.
+    pub text_rows: &'a RowIndex,
+}
+
+/// Scored rows by subset, in the benchmark's order.
+pub type RowsBySubset = Vec<(String, Vec<ScoredRow>)>;
 
 /// The index of a list of names: each name's first position.
 pub fn row_index<S: AsRef<str>>(names: &[S]) -> RowIndex {
@@ -115,4 +131,9 @@ pub struct SubsetScore {
     pub skipped: Vec<String>,
     /// Photos without an embedding, each once, in order of appearance.
     pub missing_images: Vec<String>,
+}
+
+pub(super) fn distinct<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    names.filter(|name| seen.insert(*name)).cloned().collect()
 }

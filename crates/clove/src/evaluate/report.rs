@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::blind::macro_mean;
 use super::{
-    Baseline, BigramModel, BlindFigures, BlindReport, Embeddings, EvaluateError, MatchReport,
-    MeanIntervals, RowIndex, ScoredRow, Subset, SubsetReport, TrainingCaption, TrainingSummary,
-    Trial, TrialSet, ZeroShotReport, score_trials, tower,
+    Baseline, BigramModel, BlindFigures, BlindReport, EvaluateError, MatchReport, PairEmbeddings,
+    RowsBySubset, Subset, SubsetReport, TrainingCaption, TrainingSummary, Trial, TrialSet,
+    ZeroShotReport, score_trials, tower,
 };
 
 /// Most missing photos that a report lists by name; it counts them all.
@@ -77,21 +77,14 @@ pub struct ImageLift {
     pub lift: f64,
 }
 
-/// The embeddings a pair benchmark is scored on.
-#[derive(Debug, Clone, Copy)]
-pub struct PairEmbeddings<'a> {
-    /// Photos `[photos, dim]`.
-    pub images: &'a Embeddings,
-    /// Texts `[texts, dim]`.
-    pub texts: &'a Embeddings,
-    /// Row of each photo by file name; a photo that is not here is missing.
-    pub image_rows: &'a RowIndex,
-    /// Row of each text.
-    pub text_rows: &'a RowIndex,
+/// 95 % intervals of a report's means.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct MeanIntervals {
+    /// Of the mean of subsets.
+    pub macro_mean: [f64; 2],
+    /// Of the mean of rows.
+    pub weighted_mean: [f64; 2],
 }
-
-/// Scored rows by subset, in the benchmark's order.
-pub type RowsBySubset = Vec<(String, Vec<ScoredRow>)>;
 
 /// Scores pairs and the blind baselines of texts; also returns the outcome of each row.
 ///

@@ -3,8 +3,7 @@
 //!
 //! Called by [`super::evaluate_trials`]. `clove-data` reads benchmarks' files into trials.
 
-use std::collections::HashSet;
-
+use super::pairs::distinct;
 use super::{EvaluateError, PairEmbeddings, ScoredRow, Subset, SubsetReport, SubsetScore};
 
 /// A similarity that a trial asks for, by the places of its photos and texts.
@@ -144,11 +143,6 @@ pub fn texts_of(sets: &[TrialSet], present: impl Fn(&str) -> bool) -> Vec<String
 
 fn trials_of(sets: &[TrialSet]) -> impl Iterator<Item = &Trial> {
     sets.iter().flat_map(|set| &set.trials)
-}
-
-pub(super) fn distinct<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
-    let mut seen = HashSet::new();
-    names.filter(|name| seen.insert(*name)).cloned().collect()
 }
 
 /// Scores the trials whose photos all have an embedding, a score for each metric of the set.

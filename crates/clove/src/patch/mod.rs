@@ -17,8 +17,8 @@ use thiserror::Error;
 pub use self::delta::{Delta, DeltaError, Difference, Differences};
 use crate::model::{ClipConfig, Parameters};
 use crate::weights::{
-    AtomicFile, Dtype, Layout, ModelSource, TensorFiles, TensorWriter, Weights, WeightsError,
-    copy_unchanged, decode_f32, is_same_place,
+    AtomicFile, Dtype, Layout, ModelSource, Snapshot, TensorFiles, TensorWriter, Weights,
+    WeightsError, copy_unchanged, decode_f32, is_same_place,
 };
 
 /// Why two models can't be patched.
@@ -87,6 +87,28 @@ pub fn interpolate(pretrained: &mut [f32], finetuned: &[f32], alpha: f64) {
     let (keep, take) = ((1.0 - alpha) as f32, alpha as f32);
     for (value, tuned) in pretrained.iter_mut().zip(finetuned) {
         *value = keep * *value + take * *tuned;
+    }
+}
+
+impl Snapshot {
+    /// The weights between this model, the pretrained one, and a fine-tuned one of the same shape; see [`crate::patch`].
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[must_use]
+    pub fn patched(&self, finetuned: &Self, alpha: f64) -> Self {
+        assert_eq!(self.config(), finetuned.config(), "models of one shape");
+        let mut patched = if alpha == 1.0 {
+            finetuned.clone()
+        } else {
+            self.clone()
+        };
+        if alpha != 0.0 && alpha != 1.0 {
+            for (values, tuned) in patched.beside(finetuned) {
+                interpolate(values, tuned, alpha);
+            }
+        }
+        patched
     }
 }
 

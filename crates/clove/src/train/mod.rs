@@ -29,9 +29,10 @@ pub use state::{StateError, TrainerState};
 
 use lora::Adapters;
 
+use crate::device::read_back;
 use crate::loss::Loss;
 use crate::model::{Clip, ClipConfig};
-use crate::score::{ScoreError, read_back};
+use crate::score::ScoreError;
 use crate::tokenizer::Encoding;
 use crate::weights::parameters;
 

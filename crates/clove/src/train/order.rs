@@ -1,6 +1,6 @@
 //! The order of training: a function of (seed, epoch, position), so that a run that resumes needs no more than its step.
 
-use clove_scenes::Random;
+use clove_random::Random;
 
 /// A new random order of `len` items for each epoch, without a list of them.
 ///

@@ -7,8 +7,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use thiserror::Error;
 
 use super::{AdamW, Adapters, Lora, LossScale, TrainConfig, Trainer};
+use crate::device::read_back;
 use crate::model::ClipConfig;
-use crate::score::{ScoreError, read_back};
+use crate::score::ScoreError;
 use crate::weights::{Snapshot, parameters};
 
 /// Everything that the next step depends on, in the host's memory.

@@ -11,10 +11,9 @@ use super::names::{Layout, Stored, parameters};
 use super::source::transpose;
 use super::tensors::{Dtype, TensorWriter};
 use super::{Precision, WeightsError};
+use crate::device::{ReadBackError, read_back};
 use crate::model::{Clip, ClipConfig, Parameters};
-use crate::patch::interpolate;
 use crate::preprocess::Preprocess;
-use crate::score::{ScoreError, read_back};
 
 /// Every parameter of a model by name, as f32.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,7 +27,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn of(clip: &Clip, config: &ClipConfig) -> Result<Self, ScoreError> {
+    pub async fn of(clip: &Clip, config: &ClipConfig) -> Result<Self, ReadBackError> {
         #[derive(Default)]
         struct Collector {
             path: Vec<String>,
@@ -110,24 +109,12 @@ impl Snapshot {
         values.all(|value| value.is_finite())
     }
 
-    /// The weights between this model, the pretrained one, and a fine-tuned one of the same shape; see [`crate::patch`].
-    ///
-    /// # Panics
-    /// If the shapes differ.
-    #[must_use]
-    pub fn patched(&self, finetuned: &Self, alpha: f64) -> Self {
-        assert_eq!(self.config, finetuned.config, "models of one shape");
-        if alpha == 0.0 {
-            return self.clone();
-        }
-        if alpha == 1.0 {
-            return finetuned.clone();
-        }
-        let mut patched = self.clone();
-        for (name, values) in &mut patched.values {
-            interpolate(values, &finetuned.values[name], alpha);
-        }
-        patched
+    /// The values of every parameter, to be changed, beside those of another model of the same shape.
+    pub(crate) fn beside<'a>(
+        &'a mut self,
+        other: &'a Self,
+    ) -> impl Iterator<Item = (&'a mut Vec<f32>, &'a Vec<f32>)> {
+        self.values.values_mut().zip(other.values.values())
     }
 
     /// Writes the weights as a Hugging Face model.safetensors.

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use clove::device::OpenDevice;
-use clove::lab::{self, Plan, Recipe, Scenes, Tuning};
 use clove::loss::OwnNegatives;
 use clove::train::{Compute, LossScale, TrainerState};
 use clove::weights::{
     Dtype, InMemory, ModelFiles, ModelSource, Precision, SingleFile, Snapshot, TensorFiles,
     TensorWriter, decode_f32,
 };
+use clove_lab::{self as lab, Plan, Recipe, Scenes, Tuning};
 use clove_scenes::Style;
 
 use crate::engine::{Failure, failure};
@@ -194,7 +194,7 @@ fn read(files: Box<dyn ModelFiles>) -> Result<Snapshot, Failure> {
     Snapshot::from_parameters(&ours, &mut weights).map_err(failure)
 }
 
-/// A run in the terms of `clove::lab`.
+/// A run in the terms of `clove_lab`.
 fn plan(settings: Settings) -> Plan {
     let settings = settings.sound();
     let style = match settings.negatives {

@@ -385,7 +385,7 @@ fn remarks(report: &Report) -> Vec<String> {
         .collect();
     vec![
         format!(
-            "{} are longer than the context of {} tokens, and cut",
+            "{} are longer than the context of {} tokens and are truncated",
             share(captions.cut),
             captions.context
         ),

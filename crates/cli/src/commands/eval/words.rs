@@ -1,6 +1,7 @@
 //! Reports as people read them on a terminal.
 
 use clove::evaluate::{Difference, Recall, Report, ZeroShotReport};
+use clove_report::eval::{percent, short, spread};
 use indicatif::HumanCount;
 
 use crate::bench::{BothWays, Figures, Outcome};
@@ -48,10 +49,6 @@ pub fn words(outcome: &Outcome, notes: &[String]) -> String {
         lines.extend(named.map(|(name, why)| format!("  {name}: {why}")));
     }
     lines.join("\n")
-}
-
-pub fn percent(share: Option<f64>) -> String {
-    share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}", 100.0 * share))
 }
 
 fn recalls(
@@ -218,24 +215,6 @@ fn table(report: &Report) -> String {
         ));
     }
     lines.join("\n")
-}
-
-pub fn spread(interval: Option<[f64; 2]>) -> String {
-    interval.map_or_else(String::new, |[low, high]| {
-        format!("{:.1} to {:.1}", 100.0 * low, 100.0 * high)
-    })
-}
-
-/// A baseline's name as it fits over a column.
-pub fn short(baseline: &str) -> String {
-    baseline
-        .replace("shorter caption (words)", "fewer words")
-        .replace("shorter caption (characters)", "fewer letters")
-        .replace("no final full stop", "no stop")
-        .replace("bigram model (sum log p)", "bigram sum")
-        .replace("bigram model (mean log p)", "bigram mean")
-        .replace("text tower, mean photo", "mean photo")
-        .replace("text tower, other photos", "other photos")
 }
 
 /// Several models' figures in columns, and how each differs from the first.

@@ -1,4 +1,4 @@
-//! `clove lab`: the whole method on drawn scenes. What is trained, measured and chosen stands in `clove::lab`; here are the
+//! `clove lab`: the whole method on drawn scenes. What is trained, measured and chosen stands in `clove_lab`; here are the
 //! folders, the threads, the progress and the interruptions.
 
 mod tune;
@@ -9,11 +9,12 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use clove::device::Device;
 use clove::evaluate::Report as Scores;
-use clove::lab::{
-    self, Curve, RULE, Recipe, Report, SceneSuite, Settings, Sizes, Sweep, SweepPoint, Variant,
-};
 use clove::weights::{Precision, Snapshot};
 use clove_data::run::{Companions, RunFolder, write_model_dir};
+use clove_lab::{
+    self as lab, Curve, RULE, Recipe, Report, SceneSuite, Settings, Sizes, Sweep, SweepPoint,
+    Variant,
+};
 use clove_scenes::{Kind, Shape, Split};
 use serde::{Deserialize, Serialize};
 
@@ -120,8 +121,11 @@ fn write_report(out: &Path, report: &Report) -> Result<()> {
     json.push('\n');
     for (name, text) in [
         ("report.json", json),
-        ("report.html", lab::html::page(report)),
-        ("alpha-curve.svg", lab::html::alpha_curve_svg(report)),
+        ("report.html", clove_report::lab::page(report)),
+        (
+            "alpha-curve.svg",
+            clove_report::lab::alpha_curve_svg(report),
+        ),
     ] {
         tensors::write_text(&out.join(name), &text)?;
     }

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use clove::device::Device;
-use clove::lab::{self, Curve, Plan, Recipe, SceneSuite, Scenes, Texts, Tuning, Variant};
 use clove::weights::Snapshot;
 use clove_data::run::Position;
+use clove_lab::{self as lab, Curve, Plan, Recipe, SceneSuite, Scenes, Texts, Tuning, Variant};
 use serde::{Deserialize, Serialize};
 
 use super::Context;

@@ -3,9 +3,9 @@
 mod data;
 
 use anyhow::{Result, bail};
-use clove::lab::Recipe;
 use clove::loss::OwnNegatives;
 use clove::train::{AdamWConfig, TrainConfig};
+use clove_lab::Recipe;
 
 use super::config::{
     Config, Data, Kind, LoraSettings, LossKind, LossSettings, Model, Negatives, Optimizer,

@@ -2,11 +2,11 @@
 //! resumes sees what it would have seen.
 
 use anyhow::{Context as _, Result, bail};
-use clove::lab::{self, Scenes, Texts};
 use clove::preprocess::{Preprocess, RandomResizedCrop, crop_resize};
 use clove::tokenizer::{Encoding, Tokenizer};
 use clove::train::{Crop, Picture, Pixels};
 use clove_data::sets::{ImageTextSet, Sample};
+use clove_lab::{self as lab, Scenes, Texts};
 use clove_negatives::{Generator, Made, Request};
 use clove_scenes::Random;
 use rayon::prelude::*;

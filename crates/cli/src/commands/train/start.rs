@@ -6,13 +6,13 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use clove::device::Device;
-use clove::lab;
 use clove::model::{Clip, ClipConfig};
 use clove::preprocess::Preprocess;
 use clove::tokenizer::Tokenizer;
 use clove::train::TrainConfig;
 use clove::weights::{ModelSource, Snapshot, parameters};
 use clove_data::run::Companions;
+use clove_lab as lab;
 use indicatif::HumanCount;
 
 use super::config::{self, Start};

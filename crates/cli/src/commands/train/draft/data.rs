@@ -1,9 +1,9 @@
 //! What a configuration says of data: of a set, of a mixture of several, and of held-out pairs.
 
 use anyhow::Result;
-use clove::lab::Recipe;
 use clove::preprocess::RandomResizedCrop;
 use clove_data::sets::Filter;
+use clove_lab::Recipe;
 
 use super::super::captions::{Captions, Choice};
 use super::super::config::{Data, Kind, SetSettings, TextKind, Validation};

@@ -1,0 +1,38 @@
+//! The whole method on drawn scenes: fine-tune, lose recognition, patch it back. It runs natively and in a browser.
+//!
+//! A [`Recipe`] says how a model is trained, [`Tuning`] trains it a step at a time, a [`SceneSuite`] measures it, and
+//! [`Report`] holds what a whole run found.
+
+mod data;
+mod error;
+mod inside;
+mod model;
+#[cfg(feature = "train")]
+mod recipe;
+#[cfg(feature = "train")]
+mod report;
+mod shipped;
+mod shortcut;
+#[cfg(feature = "train")]
+mod story;
+mod suite;
+#[cfg(feature = "train")]
+mod tuning;
+
+pub use data::{SceneSample, Scenes, Texts, pixels};
+pub use error::LabError;
+pub use inside::{Map, Matrix, map, matrix};
+pub use model::{CONTEXT_LENGTH, IMAGE_SIZE, config, preprocess, tokenizer, tokenizer_json};
+#[cfg(feature = "train")]
+pub use recipe::{ALLOWED_LOSS, Plan, RULE, Recipe, Variant, alphas, choose_alpha};
+#[cfg(feature = "train")]
+pub use report::*;
+pub use shipped::{Deltas, read_deltas, read_model, write_deltas, write_model};
+#[cfg(feature = "models")]
+pub use shipped::{finetuned, pretrained};
+pub use shortcut::{Contest, shortcut};
+#[cfg(feature = "train")]
+pub use story::{blind_rows, examples, model_row};
+pub use suite::{Measured, SceneSuite, Sizes, figures, kinds};
+#[cfg(feature = "train")]
+pub use tuning::{Tuning, scorer};

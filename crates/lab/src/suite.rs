@@ -1,0 +1,302 @@
+//! The two tests on drawn scenes, for any CLIP: composition by twins, recognition of the rare shapes.
+
+use std::collections::BTreeMap;
+
+use clove_scenes::suite::{Specimen, Twins, common_specimen, prompts, specimen, twins};
+use clove_scenes::{Kind, Pool, Scene, Shape, Split, Wording, caption, draw};
+
+use crate::data::pixels;
+use clove::evaluate::{
+    Embeddings, Pair, PairEmbeddings, Report, RowsBySubset, Subset, TrainingCaption,
+    ZeroShotReport, add_intervals, class_embeddings, classify, distinct_texts, evaluate_pairs,
+    row_index,
+};
+use clove::score::{ScoreError, Scorer};
+
+/// How many pictures the tests have. Twins count two rows each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Pairs of scenes of each kind.
+    pub twins_per_kind: usize,
+    /// Pictures of recognition.
+    pub specimens: usize,
+    /// Pictures of recognition of the classes that fine-tuning shows, which [`SceneSuite::measure`] alone looks at.
+    pub common: usize,
+}
+
+impl Sizes {
+    /// Of the test split: so many that a point means something (one standard error is at most 0.7 points).
+    pub const TEST: Self = Self {
+        twins_per_kind: 250,
+        specimens: 5_000,
+        common: 0,
+    };
+    /// Of the validation split: as much recognition as the test split has, since a limit is kept on it.
+    pub const VALIDATION: Self = Self {
+        twins_per_kind: 100,
+        specimens: 5_000,
+        common: 0,
+    };
+    /// Of the part of the validation split that learning curves are drawn from: the test is taken many times, and decides
+    /// nothing.
+    pub const WATCHED: Self = Self {
+        twins_per_kind: 100,
+        specimens: 1_000,
+        common: 0,
+    };
+    /// Of the part of the validation split that a page draws its curves from, where one core does everything.
+    pub const GLANCED: Self = Self {
+        twins_per_kind: 50,
+        specimens: 200,
+        common: 240,
+    };
+    /// Of the part of the test split that a page reports.
+    pub const REPORTED: Self = Self {
+        twins_per_kind: 150,
+        specimens: 1_000,
+        common: 600,
+    };
+    /// Of the part of the validation split on which a page chooses alpha: as much recognition as it reports, since a limit is
+    /// kept on it.
+    pub const SWEPT: Self = Self {
+        twins_per_kind: 60,
+        specimens: 1_000,
+        common: 0,
+    };
+}
+
+/// Where the splits of the tests begin. One number for every run, so that all are measured on the same pictures.
+const SUITE_SEED: u64 = 0;
+
+/// Captions that train the blind n-gram model.
+const NGRAM_CAPTIONS: u64 = 5_000;
+
+/// Pictures that are embedded at a time.
+const PICTURES_PER_BATCH: usize = 128;
+
+/// A split of the tests, ready to be scored by any model.
+#[derive(Debug)]
+pub struct SceneSuite {
+    twins: Vec<Twins>,
+    specimens: Vec<Specimen>,
+    common: Vec<Specimen>,
+    subsets: Vec<Subset>,
+}
+
+impl SceneSuite {
+    /// The tests of a split.
+    #[must_use]
+    pub fn new(split: Split, sizes: Sizes) -> Self {
+        Self::of_kinds(&Kind::ALL, split, sizes)
+    }
+
+    /// The tests of a split, with these kinds alone.
+    #[must_use]
+    pub fn of_kinds(kinds: &[Kind], split: Split, sizes: Sizes) -> Self {
+        let (mut all, mut subsets) = (Vec::new(), Vec::new());
+        for &kind in kinds {
+            let mut rows = Vec::with_capacity(2 * sizes.twins_per_kind);
+            for index in 0..sizes.twins_per_kind {
+                let pair = twins(kind, split, SUITE_SEED, index as u64);
+                for side in 0..2 {
+                    rows.push(Pair {
+                        id: format!("{index}{}", ["a", "b"][side]),
+                        image: image_name(all.len(), side),
+                        caption: pair.captions[side].clone(),
+                        negative: pair.captions[1 - side].clone(),
+                    });
+                }
+                all.push(pair);
+            }
+            subsets.push(Subset {
+                name: kind.name().to_owned(),
+                rows,
+            });
+        }
+        Self {
+            twins: all,
+            specimens: (0..sizes.specimens)
+                .map(|index| specimen(split, SUITE_SEED, index as u64))
+                .collect(),
+            common: (0..sizes.common)
+                .map(|index| common_specimen(split, SUITE_SEED, index as u64))
+                .collect(),
+            subsets,
+        }
+    }
+
+    /// The pairs of composition.
+    #[must_use]
+    pub fn twins(&self) -> &[Twins] {
+        &self.twins
+    }
+
+    /// Pictures in all.
+    #[must_use]
+    pub fn pictures(&self) -> usize {
+        2 * self.twins.len() + self.specimens.len() + self.common.len()
+    }
+
+    /// Scores a model, with intervals and blind baselines; `progress` hears how many pictures were embedded.
+    ///
+    /// # Errors
+    /// When the device fails, or an embedding isn't finite.
+    pub async fn evaluate(
+        &self,
+        scorer: &Scorer,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Report, ScoreError> {
+        let captions = training_captions();
+        let (mut report, rows) = self.compose(scorer, progress, Some(&captions)).await?;
+        add_intervals(&mut report, &rows);
+        report.recognition = recognise(scorer, &self.specimens, Shape::rare(), progress).await?;
+        Ok(report)
+    }
+
+    /// The figures alone; `progress` hears how many pictures were embedded.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`].
+    pub async fn measure(
+        &self,
+        scorer: &Scorer,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Measured, ScoreError> {
+        let (report, _) = self.compose(scorer, progress, None).await?;
+        let rare = recognise(scorer, &self.specimens, Shape::rare(), progress).await?;
+        let common = recognise(scorer, &self.common, Shape::common(), progress).await?;
+        let top1 = |found: Option<ZeroShotReport>| found.and_then(|found| found.top1);
+        Ok(Measured {
+            composition: report.macro_mean,
+            kinds: report
+                .subsets
+                .into_iter()
+                .filter_map(|subset| Some((subset.name, subset.accuracy?)))
+                .collect(),
+            unseen: top1(rare),
+            seen: top1(common),
+        })
+    }
+
+    /// Composition, and the outcome of each row; `captions` train the blind n-gram model.
+    async fn compose(
+        &self,
+        scorer: &Scorer,
+        progress: &mut dyn FnMut(usize),
+        captions: Option<&[TrainingCaption]>,
+    ) -> Result<(Report, RowsBySubset), ScoreError> {
+        let texts = distinct_texts(&self.subsets);
+        let embedded = scorer.embed_texts(&texts, &mut |_| {}).await?;
+        let scenes: Vec<(&Scene, &clove_scenes::Random)> = self
+            .twins
+            .iter()
+            .flat_map(|pair| pair.scenes.iter().zip(&pair.drawing))
+            .collect();
+        let names: Vec<String> = (0..scenes.len())
+            .map(|place| image_name(place / 2, place % 2))
+            .collect();
+        let images = embed_scenes(scorer, &scenes, progress).await?;
+        Ok(evaluate_pairs(
+            "scenes",
+            &self.subsets,
+            PairEmbeddings {
+                images: &images,
+                texts: &embedded,
+                image_rows: &row_index(&names),
+                text_rows: &row_index(&texts),
+            },
+            captions,
+        )?)
+    }
+}
+
+/// What [`SceneSuite::measure`] finds, from 0 to 1; none where there's nothing of it in the suite.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// The mean of the kinds.
+    pub composition: Option<f64>,
+    /// Accuracy by kind.
+    pub kinds: Vec<(String, f64)>,
+    /// Top-1 accuracy among the classes that fine-tuning never shows.
+    pub unseen: Option<f64>,
+    /// Among those that it shows.
+    pub seen: Option<f64>,
+}
+
+/// What the blind n-gram model is trained on.
+pub(super) fn training_captions() -> Vec<TrainingCaption> {
+    (0..NGRAM_CAPTIONS)
+        .map(|index| {
+            let mut random = Split::FineTuning.random(SUITE_SEED, index);
+            let scene = Scene::random(&mut random, Pool::Common);
+            TrainingCaption::from(caption(&scene, Wording::random(&mut random)).as_str())
+        })
+        .collect()
+}
+
+/// Zero-shot classification by the classes' prompts; none without specimens.
+async fn recognise(
+    scorer: &Scorer,
+    specimens: &[Specimen],
+    shapes: &[Shape],
+    progress: &mut dyn FnMut(usize),
+) -> Result<Option<ZeroShotReport>, ScoreError> {
+    if specimens.is_empty() {
+        return Ok(None);
+    }
+    let texts: Vec<String> = shapes.iter().flat_map(|shape| prompts(*shape)).collect();
+    let embedded = scorer.embed_texts(&texts, &mut |_| {}).await?;
+    let classes = class_embeddings(&embedded, shapes.len())?;
+    let scenes: Vec<(&Scene, &clove_scenes::Random)> = specimens
+        .iter()
+        .map(|specimen| (&specimen.scene, &specimen.drawing))
+        .collect();
+    let labels: Vec<usize> = specimens.iter().map(|specimen| specimen.class).collect();
+    let images = embed_scenes(scorer, &scenes, progress).await?;
+    Ok(Some(classify(&images, &classes, &labels)?))
+}
+
+fn image_name(twins: usize, side: usize) -> String {
+    format!("{twins}{}", ["a", "b"][side])
+}
+
+pub(super) async fn embed_scenes(
+    scorer: &Scorer,
+    scenes: &[(&Scene, &clove_scenes::Random)],
+    progress: &mut dyn FnMut(usize),
+) -> Result<Embeddings, ScoreError> {
+    let preprocess = scorer.preprocess();
+    let mut rows = Vec::with_capacity(scenes.len() * scorer.config().embed_dim);
+    for batch in scenes.chunks(PICTURES_PER_BATCH) {
+        let pixels = batch
+            .iter()
+            .flat_map(|(scene, drawing)| {
+                let picture = draw(scene, preprocess.size(), &mut (*drawing).clone());
+                pixels(picture, preprocess)
+            })
+            .collect();
+        rows.extend_from_slice(scorer.embed_pixels(pixels).await?.as_slice());
+        progress(batch.len());
+    }
+    Ok(Embeddings::from_rows(scorer.config().embed_dim, rows)?)
+}
+
+/// The two figures of a report of [`SceneSuite::evaluate`], from 0 to 1: the mean of the kinds, and top-1 accuracy.
+#[must_use]
+pub fn figures(report: &Report) -> (f64, f64) {
+    let recognition = report.recognition.as_ref().and_then(|found| found.top1);
+    (
+        report.macro_mean.unwrap_or(f64::NAN),
+        recognition.unwrap_or(f64::NAN),
+    )
+}
+
+/// Accuracy by kind.
+#[must_use]
+pub fn kinds(report: &Report) -> BTreeMap<String, f64> {
+    report
+        .subsets
+        .iter()
+        .map(|subset| (subset.name.clone(), subset.accuracy.unwrap_or(f64::NAN)))
+        .collect()
+}

@@ -1,0 +1,128 @@
+//! One training run on scenes, a step at a time.
+
+use std::collections::BTreeMap;
+
+use crate::error::LabError;
+use crate::model;
+use crate::recipe::Plan;
+use clove::device::Device;
+use clove::preprocess::Preprocess;
+use clove::score::{ScoreError, Scorer};
+use clove::tokenizer::Tokenizer;
+use clove::train::{Compute, LossScale, StepReport, Trainer, TrainerState};
+use clove::weights::Snapshot;
+
+/// A scene model in training. What it sees at a step depends on the seed and the step alone.
+#[derive(Debug)]
+pub struct Tuning {
+    trainer: Trainer,
+    plan: Plan,
+    tokenizer: Tokenizer,
+    preprocess: Preprocess,
+}
+
+impl Tuning {
+    /// Starts from `model`.
+    ///
+    /// # Errors
+    /// When the model's parts don't fit together.
+    pub fn new(model: &Snapshot, plan: Plan, device: &Device) -> Result<Self, LabError> {
+        let state = TrainerState {
+            step: 0,
+            model: model.clone(),
+            moments: BTreeMap::new(),
+            factors: BTreeMap::new(),
+            loss_scale: LossScale::new(Compute::F32),
+        };
+        Self::resume(state, plan, device)
+    }
+
+    /// Goes on from what [`Self::state`] gave, in a run of the same settings.
+    ///
+    /// # Errors
+    /// When the state isn't that of such a run.
+    pub fn resume(state: TrainerState, plan: Plan, device: &Device) -> Result<Self, LabError> {
+        let config = state.model.config().clone();
+        Ok(Self {
+            trainer: Trainer::resume(state, config, plan.recipe.train_config(), device)?,
+            plan,
+            tokenizer: model::tokenizer()?,
+            preprocess: model::preprocess()?,
+        })
+    }
+
+    /// Steps taken.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.trainer.steps()
+    }
+
+    /// Whether there's no step left.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.steps() >= self.plan.recipe.steps
+    }
+
+    /// Takes a step.
+    ///
+    /// # Errors
+    /// When the device fails, or the loss isn't finite.
+    pub async fn step(&mut self) -> Result<StepReport, LabError> {
+        let Plan {
+            texts,
+            scenes,
+            recipe,
+            seed,
+        } = self.plan;
+        let first = (self.trainer.steps() * recipe.batch) as u64;
+        let positions = first..first + recipe.batch as u64;
+        let batch = texts.batch(
+            seed,
+            positions.map(|position| scenes.at(seed, position)),
+            &self.tokenizer,
+            &self.preprocess,
+        );
+        let report = self.trainer.step(&batch).await?;
+        if report.loss.is_finite() {
+            Ok(report)
+        } else {
+            Err(LabError::Diverged {
+                step: report.step,
+                loss: report.loss,
+            })
+        }
+    }
+
+    /// What decides the run.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The model's parameters as they are now.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn snapshot(&self) -> Result<Snapshot, LabError> {
+        let snapshot = Snapshot::of(&self.trainer.model(), self.trainer.config()).await;
+        Ok(snapshot.map_err(ScoreError::from)?)
+    }
+
+    /// Everything that the next step depends on.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn state(&self) -> Result<TrainerState, LabError> {
+        Ok(self.trainer.state().await?)
+    }
+}
+
+/// A scene model ready to embed.
+///
+/// # Errors
+/// When the device fails.
+pub async fn scorer(model: &Snapshot, device: &Device) -> Result<Scorer, LabError> {
+    let clip = model.config().build(&mut model.clone(), device)?;
+    let (tokenizer, preprocess) = (model::tokenizer()?, model::preprocess()?);
+    Ok(Scorer::new(clip, model.config().clone(), tokenizer, preprocess, device).await?)
+}

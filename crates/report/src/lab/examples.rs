@@ -1,0 +1,183 @@
+//! Test pictures with their two texts, and how the models score them.
+
+use clove_lab::Example;
+use maud::{Markup, html};
+
+use super::chart::px;
+use super::text::{NO_FIGURE, signed};
+use crate::page::clean;
+
+/// Texts whose words make a larger table than this are shown without marks: they're no captions.
+const LARGEST_COMPARISON: usize = 250_000;
+
+/// The pictures as cards.
+pub(super) fn cards(examples: &[Example]) -> Markup {
+    let widest = examples
+        .iter()
+        .flat_map(|example| &example.scores)
+        .map(|(_, caption, negative)| f64::from(caption - negative).abs())
+        .filter(|margin| margin.is_finite())
+        .fold(0.0, f64::max);
+    html! { div.cards { @for example in examples { (card(example, widest)) } } }
+}
+
+fn card(example: &Example, widest: f64) -> Markup {
+    let (caption, negative) = marked(&example.caption, &example.negative);
+    html! {
+        article {
+            div.seen {
+                // Only a picture that is in the page already: nothing is fetched for it.
+                @if example.picture.starts_with("data:image/") {
+                    img src=(clean(&example.picture)) alt=(clean(&example.caption)) width="112" height="112";
+                } @else {
+                    div.missing { "no picture" }
+                }
+                div {
+                    p.kind { (clean(&example.kind)) }
+                    p { span.tag { "caption" } (caption) }
+                    p { span.tag { "negative" } (negative) }
+                }
+            }
+            @if !example.scores.is_empty() {
+                table {
+                    caption.unseen { "Margin of the caption over the negative" }
+                    thead.unseen {
+                        tr {
+                            th scope="col" { "Model" }
+                            th scope="col" { "Result" }
+                            th scope="col" { "Bar" }
+                            th scope="col" { "Margin" }
+                        }
+                    }
+                    tbody {
+                        @for (name, caption, negative) in &example.scores {
+                            (verdict(name, f64::from(caption - negative), widest))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A tie is wrong: the model has not told the texts apart.
+fn verdict(name: &str, margin: f64, widest: f64) -> Markup {
+    let (class, sign, word) = if !margin.is_finite() {
+        ("none", NO_FIGURE, "no figure")
+    } else if margin > 0.0 {
+        ("right", "✓", "correct")
+    } else {
+        ("wrong", "✗", "wrong")
+    };
+    let length = if margin.is_finite() && widest > 0.0 {
+        50.0 * (margin.abs() / widest)
+    } else {
+        0.0
+    };
+    let left = if margin < 0.0 { 50.0 - length } else { 50.0 };
+    html! {
+        tr class=(class) {
+            th scope="row" { (clean(name)) }
+            td.verdict { span aria-hidden="true" { (sign) } span.unseen { (word) } }
+            td.bar {
+                svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true" {
+                    rect x=(px(left)) y="1" width=(px(length)) height="8" {}
+                    path d="M50 0V10" {}
+                }
+            }
+            td.n { (signed(margin, 3)) }
+        }
+    }
+}
+
+/// Both texts as HTML, with the words marked that are not in their longest common sequence.
+fn marked(caption: &str, negative: &str) -> (Markup, Markup) {
+    let left: Vec<&str> = caption.split_whitespace().collect();
+    let right: Vec<&str> = negative.split_whitespace().collect();
+    let width = right.len() + 1;
+    if (left.len() + 1).saturating_mul(width) > LARGEST_COMPARISON {
+        return (html! { (clean(caption)) }, html! { (clean(negative)) });
+    }
+    // longest[i * width + j]: length of the longest common sequence of left[i..] and right[j..].
+    let mut longest = vec![0usize; (left.len() + 1) * width];
+    for i in (0..left.len()).rev() {
+        for j in (0..right.len()).rev() {
+            longest[i * width + j] = if left[i] == right[j] {
+                longest[(i + 1) * width + j + 1] + 1
+            } else {
+                longest[(i + 1) * width + j].max(longest[i * width + j + 1])
+            };
+        }
+    }
+    let mut differs = (vec![true; left.len()], vec![true; right.len()]);
+    let (mut i, mut j) = (0, 0);
+    while i < left.len() && j < right.len() {
+        if left[i] == right[j] {
+            differs.0[i] = false;
+            differs.1[j] = false;
+            (i, j) = (i + 1, j + 1);
+        } else if longest[(i + 1) * width + j] >= longest[i * width + j + 1] {
+            i += 1;
+        } else {
+            j += 1;
+        }
+    }
+    (
+        with_marks(&left, &differs.0, "is"),
+        with_marks(&right, &differs.1, "not"),
+    )
+}
+
+/// Runs of marked words share one mark.
+fn with_marks(words: &[&str], differs: &[bool], class: &str) -> Markup {
+    let pairs: Vec<(&str, bool)> = words.iter().copied().zip(differs.iter().copied()).collect();
+    html! {
+        @for (number, run) in pairs.chunk_by(|one, other| one.1 == other.1).enumerate() {
+            @let text = run.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" ");
+            @if number > 0 { " " }
+            @if run[0].1 { mark class=(class) { (clean(&text)) } } @else { (clean(&text)) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    fn marked(caption: &str, negative: &str) -> (String, String) {
+        let (caption, negative) = super::marked(caption, negative);
+        (caption.into_string(), negative.into_string())
+    }
+
+    #[test]
+    fn marks_the_words_that_differ() {
+        let (caption, negative) = marked(
+            "a red circle left of a blue square",
+            "a blue circle left of a red square",
+        );
+        assert_eq!(
+            caption,
+            r#"a <mark class="is">red</mark> circle left of a <mark class="is">blue</mark> square"#
+        );
+        assert_eq!(
+            negative,
+            r#"a <mark class="not">blue</mark> circle left of a <mark class="not">red</mark> square"#
+        );
+    }
+
+    #[test]
+    fn marks_what_was_added_and_escapes_it() {
+        let (caption, negative) = marked("a dot", "a dot <b> & more");
+        assert_eq!(caption, "a dot");
+        assert_eq!(
+            negative,
+            r#"a dot <mark class="not">&lt;b&gt; &amp; more</mark>"#
+        );
+        assert_eq!(marked("", ""), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn a_text_of_thousands_of_words_is_not_compared() {
+        let long = "word ".repeat(10_000);
+        let (caption, _) = marked(&long, &long.to_uppercase());
+        assert!(!caption.contains("<mark"));
+    }
+}

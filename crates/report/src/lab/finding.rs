@@ -1,0 +1,122 @@
+//! The result of the run in one paragraph.
+
+use clove_lab::{ModelRow, Report};
+use maud::{Markup, html};
+
+use super::text::{fixed, percent_sign, plural, short, usable};
+use crate::page::clean;
+
+/// Differences below this are printed as 0.0 points, and are not called a gain or a loss.
+const NOTHING: f64 = 0.0005;
+
+/// The three models of the story: pretrained, fine-tuned and not patched, patched.
+fn story(report: &Report) -> Option<[&ModelRow; 3]> {
+    let patched = report
+        .models
+        .iter()
+        .rposition(|model| !model.alphas.is_empty())?;
+    let unpatched = patched.checked_sub(1).filter(|index| *index > 0)?;
+    Some([
+        report.models.first()?,
+        &report.models[unpatched],
+        &report.models[patched],
+    ])
+}
+
+/// A difference that can be spoken of; none below [`NOTHING`].
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Up(f64),
+    Down(f64),
+    None,
+}
+
+impl Change {
+    fn between(from: f64, to: f64) -> Option<Self> {
+        let difference = usable(to - from)?;
+        Some(if difference.abs() < NOTHING {
+            Self::None
+        } else if difference > 0.0 {
+            Self::Up(difference)
+        } else {
+            Self::Down(-difference)
+        })
+    }
+}
+
+fn points(share: f64) -> Markup {
+    html! { strong { (fixed(share * 100.0, 1)) "\u{a0}points" } }
+}
+
+/// The paragraph.
+pub(super) fn paragraph(report: &Report) -> Markup {
+    let seeds = report.settings.seeds.len();
+    html! {
+        p.finding {
+            @if let Some(told) = story(report).and_then(told) {
+                (told)
+            } @else if let Some(model) = report.models.first() {
+                (clean(&model.name)) " reaches " (percent_sign(model.composition.mean))
+                " in composition and " (percent_sign(model.recognition.mean)) " in recognition."
+            } @else {
+                "This run has no model results."
+            }
+            @if seeds > 1 {
+                " All figures are means over " (plural(seeds, "seed")) " on the test split."
+            } @else {
+                " All figures are from the test split."
+            }
+        }
+    }
+}
+
+/// What fine-tuning changed and patching restored; none if a figure is missing.
+fn told([pretrained, unpatched, patched]: [&ModelRow; 3]) -> Option<Markup> {
+    let composition = [pretrained, unpatched, patched].map(|model| model.composition.mean);
+    let recognition = [pretrained, unpatched, patched].map(|model| model.recognition.mean);
+    let composed = Change::between(composition[0], composition[1])?;
+    let recognised = Change::between(recognition[0], recognition[1])?;
+    let returned = Change::between(recognition[1], recognition[2])?;
+    let remained = Change::between(composition[0], composition[2])?;
+    Some(html! {
+        "Fine-tuning with hard negatives " (change(composed, "composition"))
+        " (" (percent_sign(composition[0])) " to " (percent_sign(composition[1])) ") and "
+        (change(recognised, "recognition"))
+        " (" (percent_sign(recognition[0])) " to " (percent_sign(recognition[1])) "). Patching with "
+        (alphas(&patched.alphas)) " "
+        @match (recognised, returned) {
+            (Change::Down(_), Change::Up(gain)) => { "restored " (points(gain)) " of recognition" }
+            (Change::Down(_), Change::Down(loss)) => { "lowered recognition by a further " (points(loss)) }
+            (_, returned) => (change(returned, "recognition")),
+        }
+        " (to " (percent_sign(recognition[2])) "); composition is then "
+        @match remained {
+            Change::Up(gain) => { (points(gain)) " above the pretrained model" }
+            Change::Down(loss) => { (points(loss)) " below the pretrained model" }
+            Change::None => "equal to the pretrained model's",
+        }
+        " (" (percent_sign(composition[2])) ")."
+    })
+}
+
+fn change(change: Change, what: &str) -> Markup {
+    html! {
+        @match change {
+            Change::Up(gain) => { "raised " (what) " by " (points(gain)) }
+            Change::Down(loss) => { "lowered " (what) " by " (points(loss)) }
+            Change::None => { "left " (what) " unchanged" }
+        }
+    }
+}
+
+/// The alphas of the seeds: one if they agree.
+pub(super) fn alphas(alphas: &[f64]) -> String {
+    let texts: Vec<String> = alphas.iter().copied().map(short).collect();
+    match texts.as_slice() {
+        [] => "no alpha".to_owned(),
+        [first, rest @ ..] if rest.iter().all(|text| text == first) => {
+            format!("α\u{a0}=\u{a0}{first}")
+        }
+        _ => format!("α\u{a0}=\u{a0}{} by seed", texts.join(", ")),
+    }
+}

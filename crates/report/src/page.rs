@@ -1,0 +1,140 @@
+//! What all pages share: the frame, and the blocks that more than one page has.
+
+use std::borrow::Cow;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+/// The style of the pages of `clove eval` and `clove data inspect`.
+pub(crate) const CSS: &str = include_str!("page.css");
+
+/// The version of the program, which this crate shares.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A whole page: its title, the version of the program that made it, its style and what stands in `<main>`.
+pub(crate) fn frame(title: &str, version: &str, css: &str, main: &Markup) -> String {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="generator" content={ "clove " (clean(version)) };
+                link rel="icon" href="data:,";
+                title { (clean(title)) }
+                style { (PreEscaped(css)) }
+            }
+            body { main { (main) } }
+        }
+    }
+    .into_string()
+}
+
+/// A section with a heading.
+pub(crate) fn section(title: &str, body: &Markup) -> Markup {
+    html! { section { h2 { (clean(title)) } (body) } }
+}
+
+/// Text that HTML and XML accept: control characters become U+FFFD. `maud` escapes the rest.
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
+    // XML 1.0 can't express U+FFFE and U+FFFF; an SVG that holds one is refused.
+    let is_refused = |letter: char| {
+        letter.is_control() && !matches!(letter, '\t' | '\n' | '\r')
+            || matches!(letter, '\u{fffe}' | '\u{ffff}')
+    };
+    if text.contains(is_refused) {
+        Cow::Owned(text.replace(is_refused, "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// A picture with its texts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Card {
+    /// Data URLs of the pictures, each with the reason where there is none.
+    pub pictures: Vec<Result<String, String>>,
+    /// The texts, in order.
+    pub texts: Vec<CardText>,
+    /// Where the row or sample comes from.
+    pub footer: String,
+}
+
+/// A text on a [`Card`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum CardText {
+    /// One that fits the picture.
+    Caption(String),
+    /// One that doesn't, and how it was made where that is to be shown.
+    Negative(String, Option<String>),
+    /// A remark.
+    Note(String),
+}
+
+/// A grid of cards; empty where there is none.
+pub(crate) fn cards(cards: &[Card]) -> Markup {
+    html! {
+        @if !cards.is_empty() {
+            div.cards {
+                @for card in cards {
+                    article {
+                        @for picture in &card.pictures {
+                            @match picture {
+                                Ok(url) => { img src=(clean(url)) alt="" loading="lazy"; }
+                                Err(reason) => { p.missing { (clean(reason)) } }
+                            }
+                        }
+                        @for text in &card.texts { (card_text(text)) }
+                        footer { (clean(&card.footer)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn card_text(text: &CardText) -> Markup {
+    html! {
+        @match text {
+            CardText::Caption(text) => { p dir="auto" { (clean(text)) } }
+            CardText::Negative(text, origin) => {
+                p.not dir="auto" {
+                    (clean(text))
+                    @if let Some(origin) = origin { small { (clean(origin)) } }
+                }
+            }
+            CardText::Note(text) => { p { small { (clean(text)) } } }
+        }
+    }
+}
+
+/// A list under a heading, cut after `most` entries; empty where there is none.
+pub(crate) fn list(title: &str, entries: &[String], most: usize) -> Markup {
+    html! {
+        @if !entries.is_empty() {
+            h3 { (title) }
+            ul {
+                @for entry in entries.iter().take(most) { li { (clean(entry)) } }
+                @if entries.len() > most {
+                    li { "and " (entries.len() - most) " more; --json lists all" }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use maud::html;
+
+    use super::clean;
+
+    #[test]
+    fn text_is_escaped_in_content_and_in_attributes() {
+        let text = "<b a='1'>\"&\u{1b}[0m";
+        let page = html! { p title=(clean(text)) { (clean(text)) } }.into_string();
+        let escaped = "&lt;b a='1'&gt;&quot;&amp;\u{fffd}[0m";
+        assert_eq!(page, format!("<p title=\"{escaped}\">{escaped}</p>"));
+    }
+}

@@ -1,0 +1,185 @@
+//! The crates' dependency graph against the layout of the house: imports run one way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// What each folder's crate may depend on among the workspace's own, by folder. A crate may also depend on all that stands
+/// behind one of these.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("crates/random", &[]),
+    ("crates/negatives", &["crates/random"]),
+    ("crates/scenes", &["crates/random"]),
+    ("crates/kernels", &[]),
+    ("crates/clove", &["crates/kernels", "crates/scenes"]),
+    ("crates/data", &["crates/clove", "crates/negatives"]),
+    ("crates/lab", &["crates/clove"]),
+    ("crates/report", &["crates/lab"]),
+    (
+        "crates/run",
+        &["crates/negatives", "crates/data", "crates/lab"],
+    ),
+    // What goes to `run` step by step lies in `cli` until it's there.
+    (
+        "crates/cli",
+        &["crates/run", "crates/data", "crates/lab", "crates/report"],
+    ),
+    ("crates/xtask", &["crates/negatives"]),
+    ("web", &["crates/clove", "crates/lab", "crates/negatives"]),
+    ("tests/wasm", &["crates/negatives"]),
+];
+
+/// Crates that hold tests: they may depend on all others, and others on them for tests alone.
+const TESTS: &[&str] = &["tests", "tests/wasm"];
+
+/// The one crate that may name burn's back ends.
+const BACK_ENDS: (&str, &[&str]) = ("crates/kernels", &["burn-autodiff", "burn-cubecl"]);
+
+/// Crates that name no burn at all.
+const WITHOUT_BURN: &[&str] = &[
+    "crates/random",
+    "crates/negatives",
+    "crates/scenes",
+    "crates/lab",
+    "crates/report",
+    "crates/run",
+    "crates/data",
+    "crates/cli",
+    "crates/xtask",
+    "web",
+];
+
+/// A member of the workspace.
+struct Member {
+    folder: String,
+    /// Folders of the members that it depends on.
+    own: BTreeSet<String>,
+    /// The same, for its tests alone.
+    for_tests: BTreeSet<String>,
+    /// Names of the other crates that it depends on.
+    other: BTreeSet<String>,
+}
+
+fn members() -> Vec<Member> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .unwrap();
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+        ])
+        .current_dir(root)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let root = PathBuf::from(text(&metadata["workspace_root"]));
+    let folder = |path: &Path| {
+        let parts = path.strip_prefix(&root).unwrap().iter();
+        let parts: Vec<_> = parts.map(|part| part.to_str().unwrap()).collect();
+        parts.join("/")
+    };
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    packages
+        .map(|package| {
+            let manifest = PathBuf::from(text(&package["manifest_path"]));
+            let mut member = Member {
+                folder: folder(manifest.parent().unwrap()),
+                own: BTreeSet::new(),
+                for_tests: BTreeSet::new(),
+                other: BTreeSet::new(),
+            };
+            for dependency in package["dependencies"].as_array().unwrap() {
+                let is_for_tests = dependency["kind"] == "dev";
+                match (dependency["path"].as_str(), is_for_tests) {
+                    (Some(path), true) => member.for_tests.insert(folder(Path::new(path))),
+                    (Some(path), false) => member.own.insert(folder(Path::new(path))),
+                    (None, false) => member.other.insert(text(&dependency["name"])),
+                    (None, true) => false,
+                };
+            }
+            member
+        })
+        .collect()
+}
+
+/// All that stands behind the arrows of a folder.
+fn allowed(folder: &str) -> BTreeSet<&'static str> {
+    let arrows: BTreeMap<_, _> = ARROWS.iter().copied().collect();
+    let mut found = BTreeSet::new();
+    let mut next: Vec<&str> = arrows.get(folder).map_or(Vec::new(), |to| to.to_vec());
+    while let Some(one) = next.pop() {
+        if found.insert(one) {
+            next.extend(arrows[one]);
+        }
+    }
+    found
+}
+
+#[test]
+fn imports_run_one_way() {
+    let mut wrong = Vec::new();
+    for member in members() {
+        let folder = member.folder.as_str();
+        if TESTS.contains(&folder) {
+            continue;
+        }
+        if !ARROWS.iter().any(|(known, _)| *known == folder) {
+            wrong.push(format!("{folder}: not in ARROWS"));
+            continue;
+        }
+        let allowed = allowed(folder);
+        for own in member.own.iter().map(String::as_str) {
+            if !allowed.contains(own) {
+                wrong.push(format!("{folder} -> {own}: no arrow leads there"));
+            }
+        }
+        // A test of the program may see everything; no other crate's may see more than its own arrows.
+        for own in member.for_tests.iter().map(String::as_str) {
+            if folder != "crates/cli" && !allowed.contains(own) && !TESTS.contains(&own) {
+                wrong.push(format!(
+                    "{folder} -> {own}: no arrow leads there, even in tests"
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn kernels_alone_name_back_ends_and_few_crates_name_burn() {
+    for member in members() {
+        let folder = member.folder.as_str();
+        for name in &member.other {
+            let is_back_end = name.starts_with("burn-") || name.starts_with("cubecl");
+            assert!(
+                !is_back_end || folder == BACK_ENDS.0 && BACK_ENDS.1.contains(&name.as_str()),
+                "{folder} names the back end {name}"
+            );
+            assert!(
+                name != "burn" || !WITHOUT_BURN.contains(&folder),
+                "{folder} names burn"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_arrow_leads_back() {
+    for (folder, _) in ARROWS {
+        assert!(!allowed(folder).contains(folder), "{folder} is in a circle");
+    }
+}

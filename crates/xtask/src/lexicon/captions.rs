@@ -1,0 +1,140 @@
+//! Captions: which words they use, and how.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use clove_negatives::lexicon::{Lexicon, Pos};
+use clove_negatives::tagger::Tag;
+use clove_negatives::words::tokens;
+use clove_negatives::{inflect, morphology};
+
+use super::treebank::{Sentence, sentence};
+use super::wordnet::Counts;
+
+/// Captions that nothing is tested on.
+pub struct Captions {
+    /// How many there were.
+    pub all: usize,
+    /// Places among all, and texts.
+    places: Vec<usize>,
+    pub kept: Vec<String>,
+}
+
+/// Reads the column `title`, less what has an image or a text in common with SugarCrepe.
+pub fn read(path: &Path, exclude: &Path) -> Result<Captions> {
+    let (images, texts) = tested(exclude)?;
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(b'\t')
+        .from_path(path)
+        .with_context(|| path.display().to_string())?;
+    let header = reader.headers()?.clone();
+    let column = |name: &str| {
+        header
+            .iter()
+            .position(|column| column == name)
+            .with_context(|| format!("{}: no column {name}", path.display()))
+    };
+    let (title, file) = (column("title")?, column("filepath")?);
+    let mut captions = Captions {
+        all: 0,
+        places: Vec::new(),
+        kept: Vec::new(),
+    };
+    for record in reader.records() {
+        let record = record.with_context(|| path.display().to_string())?;
+        let text = record[title]
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        let image = record[file].rsplit(['/', '_']).next().unwrap_or_default();
+        if !images.contains(image) && !texts.contains(&text.to_lowercase()) {
+            captions.places.push(captions.all);
+            captions.kept.push(text);
+        }
+        captions.all += 1;
+    }
+    Ok(captions)
+}
+
+/// Images and texts that SugarCrepe tests on.
+fn tested(dir: &Path) -> Result<(HashSet<String>, HashSet<String>)> {
+    let (mut images, mut texts) = (HashSet::new(), HashSet::new());
+    for entry in fs::read_dir(dir).with_context(|| dir.display().to_string())? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let rows: std::collections::BTreeMap<String, std::collections::BTreeMap<String, String>> =
+            serde_json::from_slice(&fs::read(&path)?)
+                .with_context(|| path.display().to_string())?;
+        for row in rows.into_values() {
+            images.insert(row["filename"].clone());
+            texts.insert(row["caption"].to_lowercase());
+        }
+    }
+    Ok((images, texts))
+}
+
+impl Captions {
+    /// Words that stand in them, in lower case.
+    pub fn words(&self) -> BTreeSet<String> {
+        let all = self.kept.iter().flat_map(|text| tokens(text));
+        all.filter(|token| token.word && token.lower.is_ascii())
+            .map(|token| token.lower)
+            .collect()
+    }
+
+    /// The same captions with the tags of a file that has one a line, words as word/TAG.
+    pub fn tagged(&self, lexicon: &Lexicon, path: &Path) -> Result<Vec<Sentence>> {
+        let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let lines: Vec<&str> = text.lines().collect();
+        Ok(self
+            .places
+            .iter()
+            .filter_map(|place| lines.get(*place))
+            .map(|line| {
+                let words = line.split(' ').filter_map(|word| word.rsplit_once('/'));
+                sentence(lexicon, words)
+            })
+            .collect())
+    }
+
+    /// How often each lemma is used.
+    pub fn count(&self, lexicon: &Lexicon) -> Counts {
+        let mut counts = Counts::new();
+        for text in &self.kept {
+            let tokens = tokens(text);
+            let tags = lexicon.tag(&tokens);
+            for (token, tag) in tokens.iter().zip(tags) {
+                let pos = match tag {
+                    tag if tag.is_common_noun() => Pos::Noun,
+                    tag if tag.is_verb() => Pos::Verb,
+                    tag if tag.is_adjective() => Pos::Adjective,
+                    Tag::RB | Tag::RBR | Tag::RBS => Pos::Adverb,
+                    _ => continue,
+                };
+                if let Some(lemma) =
+                    morphology::lemma(lexicon, &token.lower, pos, inflect::slot(tag))
+                {
+                    *counts
+                        .entry((pos, lexicon.word(lemma).to_owned()))
+                        .or_default() += 1;
+                }
+            }
+            // Compounds too: a tennis racket.
+            for pair in tokens.windows(2) {
+                let compound = format!("{} {}", pair[0].lower, pair[1].lower);
+                for slot in [None, Some(clove_negatives::lexicon::Slot::Plural)] {
+                    if let Some(lemma) = morphology::lemma(lexicon, &compound, Pos::Noun, slot) {
+                        *counts
+                            .entry((Pos::Noun, lexicon.word(lemma).to_owned()))
+                            .or_default() += 1;
+                    }
+                }
+            }
+        }
+        counts
+    }
+}
