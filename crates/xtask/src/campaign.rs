@@ -12,7 +12,7 @@ use crate::{shell, web};
 const RESULTS: &str = "tests/campaigns";
 
 /// A long test.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Campaign {
     name: &'static str,
     /// What it shows.
@@ -27,7 +27,7 @@ const ALL: [Campaign; 1] = [Campaign {
 }];
 
 /// A campaign and its arguments; `None` lists them all.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Options(Option<(&'static Campaign, Vec<String>)>);
 
 impl Options {
@@ -53,13 +53,11 @@ impl Options {
 /// # Errors
 /// When it fails.
 pub fn run(options: &Options) -> Result<()> {
-    match &options.0 {
-        Some((campaign, args)) => (campaign.run)(args),
-        None => {
-            list();
-            Ok(())
-        }
+    if let Some((campaign, args)) = &options.0 {
+        return (campaign.run)(args);
     }
+    list();
+    Ok(())
 }
 
 /// Prints each campaign with the first line of its last result.
