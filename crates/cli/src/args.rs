@@ -5,13 +5,16 @@ mod eval;
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args as ArgsDerive, Parser, Subcommand, ValueEnum};
 use clove::device::DeviceChoice;
 use clove_negatives::Style;
+use clove_run::evaluation::Suite;
+use clove_run::{Fault, Setting};
 
 pub use self::data::{Data, DataCommand, Inspect};
-pub use self::eval::{Eval, Suite};
-use crate::commands::train::Fault;
+pub use self::eval::Eval;
+use self::eval::suites;
 
 /// CLIP on any GPU: score captions against photos, patch fine-tuned models, measure compositionality.
 #[derive(Debug, Parser)]
@@ -83,15 +86,22 @@ pub struct Lab {
 #[command(
     after_help = "The folder `out` of the configuration gets run.toml (every key, with its value), metrics.jsonl, TensorBoard events, \
                   checkpoints, and at the end model/, which every other command takes. Ctrl-C saves and stops; --resume goes on.\n\n\
-                  Examples:\n  clove train train.toml --dry-run\n  clove train train.toml --set optimizer.learning_rate=1e-5 --set out=runs/low\n  \
+                  Examples:\n  clove train --example folder > train.toml\n  clove train --explain optimizer\n  clove train train.toml --dry-run\n  clove train train.toml --set optimizer.learning_rate=1e-5 --set out=runs/low\n  \
                   clove train train.toml --resume"
 )]
 pub struct Train {
-    /// The configuration; crates/cli/configs has one for each kind of data, with every key explained
-    #[arg(value_name = "CONFIG.toml")]
-    pub config: PathBuf,
+    /// The configuration
+    #[arg(value_name = "CONFIG.toml", required_unless_present_any = ["example", "explain"])]
+    pub config: Option<PathBuf>,
+    /// Print a configuration with every key explained: scenes, folder, json-lines, table, parquet, webdataset, coco, mixture or
+    /// from-scratch
+    #[arg(long, value_name = "KIND", conflicts_with_all = ["config", "explain"])]
+    pub example: Option<String>,
+    /// Say what a key of the configuration means and what its default is; without KEY, list all keys
+    #[arg(long, value_name = "KEY", num_args = 0..=1, conflicts_with = "config")]
+    pub explain: Option<Option<String>>,
     /// Set a key of the configuration, such as optimizer.learning_rate=1e-5; give it as often as you like
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = Setting::parse)]
+    #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<Setting>,
     /// Go on with the run in `out` from its last whole checkpoint
     #[arg(long)]
@@ -103,36 +113,10 @@ pub struct Train {
     #[arg(long)]
     pub plain: bool,
     /// Do this to the run, to see what becomes of it
-    #[arg(long, value_name = "FAULT", value_parser = Fault::parse, hide = true)]
+    #[arg(long, value_name = "FAULT", hide = true)]
     pub inject_fault: Option<Fault>,
     #[command(flatten)]
     pub device: Device,
-}
-
-/// A key of a configuration with its value.
-#[derive(Debug, Clone)]
-pub struct Setting {
-    /// With a dot after the table's name.
-    pub key: String,
-    pub value: toml::Value,
-}
-
-impl Setting {
-    /// Reads `key=value`. What is no TOML value is a string: quotes are the shell's.
-    fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || "a setting is KEY=VALUE, such as train.batch=32".to_owned();
-        let (key, value) = text.split_once('=').ok_or_else(wrong)?;
-        let (key, value) = (key.trim(), value.trim());
-        if key.split('.').any(str::is_empty) || value.is_empty() {
-            return Err(wrong());
-        }
-        Ok(Self {
-            key: key.to_owned(),
-            value: value
-                .parse()
-                .unwrap_or_else(|_| toml::Value::String(value.to_owned())),
-        })
-    }
 }
 
 /// Where a model runs.
@@ -350,7 +334,7 @@ pub struct Patch {
     #[arg(
         long,
         value_name = "SUITE",
-        value_enum,
+        value_parser = suites(),
         requires = "sweep",
         requires_if("sugar-crepe", "data"),
         requires_if("sugar-crepe", "images")
@@ -363,7 +347,7 @@ pub struct Patch {
     #[arg(long, value_name = "DIR", requires = "select")]
     pub images: Option<PathBuf>,
     /// A suite that is measured at each alpha too, and has no say in the choice
-    #[arg(long, value_name = "SUITE", value_enum, requires = "sweep")]
+    #[arg(long, value_name = "SUITE", value_parser = suites(), requires = "sweep")]
     pub beside: Option<Suite>,
     /// The files of the suite beside
     #[arg(long, value_name = "PATH", requires = "beside")]
@@ -465,6 +449,27 @@ fn sweep(text: &str) -> Result<Alphas, String> {
         alphas.push(to);
     }
     Ok(Alphas(alphas))
+}
+
+/// Reads one of several values by its name; help tells of each.
+fn one_of<T: Copy + Send + Sync + 'static>(
+    all: &'static [T],
+    name: fn(T) -> &'static str,
+    about: fn(T) -> String,
+) -> impl TypedValueParser<Value = T> {
+    let values = all.iter().map(move |value| {
+        let about = about(*value);
+        let value = PossibleValue::new(name(*value));
+        if about.is_empty() {
+            value
+        } else {
+            value.help(about)
+        }
+    });
+    PossibleValuesParser::new(values).map(move |given| {
+        let mut found = all.iter().filter(|value| name(**value) == given);
+        *found.next().expect("the parser took one of these names")
+    })
 }
 
 fn seeds(text: &str) -> Result<usize, String> {

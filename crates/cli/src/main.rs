@@ -1,20 +1,16 @@
-//! The `clove` program: arguments, progress and reports. What is computed stands in the crate `clove`, what is read from disk
-//! in `clove-data`.
+//! The `clove` program: arguments, listeners and printing. What is computed stands in the crate `clove`, what is read from disk
+//! in `clove-data`, and a training run in `clove-run`.
 
 mod args;
-mod bench;
 mod commands;
-mod copies;
-mod embeddings;
 mod interrupt;
+mod listener;
 mod model;
-mod negatives;
 mod output;
 mod parallel;
-mod photos;
 mod progress;
-mod session;
 mod tensors;
+mod thumbnail;
 
 use std::process::ExitCode;
 

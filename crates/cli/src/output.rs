@@ -1,7 +1,6 @@
 //! What people see: results on stdout, everything else on stderr.
 
 use std::io::{self, Write as _};
-use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -30,15 +29,7 @@ pub fn error(error: &Error) {
 
 /// An error and what caused it, on one line.
 pub fn one_line(error: &Error) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    for cause in error.chain() {
-        let part = cause.to_string().replace(char::is_control, " ");
-        // Some errors repeat their source in their own text.
-        if !parts.last().is_some_and(|last| last.contains(&part)) {
-            parts.push(part);
-        }
-    }
-    parts.join(": ")
+    clove_run::one_line(error.as_ref())
 }
 
 /// Whether the reader of our stdout went away.
@@ -48,20 +39,6 @@ pub fn is_broken_pipe(error: &Error) -> bool {
             .downcast_ref::<io::Error>()
             .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     })
-}
-
-/// A bar on stderr with the time left; nothing where stderr is no terminal.
-pub fn progress(total: usize, what: &'static str) -> ProgressBar {
-    let style = ProgressStyle::with_template(
-        "{msg:>10} [{bar:30}] {human_pos}/{human_len} {per_sec} {eta} left",
-    )
-    .unwrap_or_else(|_| ProgressStyle::default_bar())
-    .progress_chars("=> ");
-    let bar = ProgressBar::new(total as u64)
-        .with_style(style)
-        .with_message(what);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }
 
 /// A bar that counts bytes.

@@ -47,6 +47,12 @@ impl Progress {
         self.bar.inc_length(units);
     }
 
+    /// Sets how much of the work there is, and how much is done.
+    pub fn set(&self, done: u64, of: u64) {
+        self.bar.set_length(of);
+        self.advance(done.saturating_sub(self.bar.position()));
+    }
+
     /// Says what is being done.
     pub fn say(&self, what: &str) {
         let message = match self.board.lock() {

@@ -19,12 +19,13 @@ mod suite;
 #[cfg(feature = "train")]
 mod tuning;
 
+pub use clove::patch::ALLOWED_LOSS;
 pub use data::{SceneSample, Scenes, Texts, pixels};
 pub use error::LabError;
 pub use inside::{Map, Matrix, map, matrix};
 pub use model::{CONTEXT_LENGTH, IMAGE_SIZE, config, preprocess, tokenizer, tokenizer_json};
 #[cfg(feature = "train")]
-pub use recipe::{ALLOWED_LOSS, Plan, RULE, Recipe, Variant, alphas, choose_alpha};
+pub use recipe::{Plan, RULE, Recipe, Variant, choose_alpha};
 #[cfg(feature = "train")]
 pub use report::*;
 pub use shipped::{Deltas, read_deltas, read_model, write_deltas, write_model};

@@ -5,6 +5,7 @@ use clove_scenes::Style;
 use crate::data::{Scenes, Texts};
 use crate::report::SweepPoint;
 use clove::loss::Loss;
+use clove::patch::{self, Tried};
 use clove::train::{AdamWConfig, Schedule, TrainConfig};
 
 /// How a scene model is trained.
@@ -149,61 +150,16 @@ impl Variant {
     }
 }
 
-/// The alphas that are tried: 0 to 1 by tenths. A finer grid lets the choice lie so near to the limit on the validation split
-/// that the test split passes it by chance.
-#[must_use]
-pub fn alphas() -> Vec<f64> {
-    (0..=10).map(|tenths| f64::from(tenths) / 10.0).collect()
-}
-
-/// How much recognition a patched model may lose, as a share: one point.
-pub const ALLOWED_LOSS: f64 = 0.01;
-
 /// [`choose_alpha`]'s rule in words.
 pub const RULE: &str = "the alpha with the highest composition on the validation split, among those whose recognition there is \
                         within 1 point of the pretrained model's";
 
-/// Chooses alpha on the validation split by [`RULE`]; of equals the lowest. `points` begin with the pretrained model, alpha 0,
-/// which is what remains where no other is allowed.
+/// Chooses alpha on the validation split by [`RULE`].
 #[must_use]
 pub fn choose_alpha(points: &[SweepPoint]) -> f64 {
-    let Some(pretrained) = points.first() else {
-        return 0.0;
-    };
-    let mut best = *pretrained;
-    for point in points {
-        let allowed = point.recognition >= pretrained.recognition - ALLOWED_LOSS;
-        if allowed && point.composition > best.composition {
-            best = *point;
-        }
-    }
-    best.alpha
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{SweepPoint, choose_alpha};
-
-    fn point(alpha: f64, composition: f64, recognition: f64) -> SweepPoint {
-        SweepPoint {
-            alpha,
-            composition,
-            recognition,
-        }
-    }
-
-    #[test]
-    fn alpha_is_the_best_composition_that_keeps_recognition() {
-        let points = [
-            point(0.0, 0.55, 0.90),
-            point(0.3, 0.66, 0.905),
-            point(0.5, 0.72, 0.8901),
-            point(0.7, 0.78, 0.88),
-            point(1.0, 0.80, 0.80),
-        ];
-        assert_eq!(choose_alpha(&points), 0.5);
-        assert_eq!(choose_alpha(&points[..2]), 0.3);
-        assert_eq!(choose_alpha(&[points[0], points[4]]), 0.0);
-        assert_eq!(choose_alpha(&[]), 0.0);
-    }
+    patch::choose_alpha(points.iter().map(|point| Tried {
+        alpha: point.alpha,
+        composition: point.composition,
+        recognition: Some(point.recognition),
+    }))
 }

@@ -21,11 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "crates/run",
         &["crates/negatives", "crates/data", "crates/lab"],
     ),
-    // What goes to `run` step by step lies in `cli` until it's there.
-    (
-        "crates/cli",
-        &["crates/run", "crates/data", "crates/lab", "crates/report"],
-    ),
+    ("crates/cli", &["crates/run", "crates/report"]),
     ("crates/xtask", &["crates/negatives"]),
     ("web", &["crates/clove", "crates/lab", "crates/negatives"]),
     ("tests/wasm", &["crates/negatives"]),

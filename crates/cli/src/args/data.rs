@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args as ArgsDerive, Subcommand};
+use clove_run::Setting;
+use clove_run::config::Kind;
 
-use super::{Device, NegativeStyle, Setting};
-use crate::commands::train::config::Kind;
+use super::{Device, NegativeStyle, one_of};
 
 #[derive(Debug, ArgsDerive)]
 pub struct Data {
@@ -33,12 +34,12 @@ pub struct Inspect {
     #[arg(value_name = "CONFIG.toml")]
     pub config: Option<PathBuf>,
     /// Set a key of the configuration, such as data.path=other; give it as often as you like
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = Setting::parse, requires = "config")]
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "config")]
     pub settings: Vec<Setting>,
     /// How the set lies on disk
     #[arg(
         long,
-        value_enum,
+        value_parser = one_of(&Kind::ON_DISK, Kind::name, |_| String::new()),
         requires = "path",
         required_unless_present = "config"
     )]

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ArgsDerive, ValueEnum};
+use clap::Args as ArgsDerive;
+use clap::builder::TypedValueParser;
+use clove_run::evaluation::Suite;
 
-use super::Device;
+use super::{Device, one_of};
 
 #[derive(Debug, ArgsDerive)]
 #[command(
@@ -22,7 +24,7 @@ pub struct Eval {
     #[arg(long, value_name = "DIR", required = true)]
     pub model: Vec<PathBuf>,
     /// The benchmark
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = suites())]
     pub suite: Suite,
     /// The benchmark's files: what is asked for stands with each suite
     #[arg(long, value_name = "PATH", required_if_eq("suite", "sugar-crepe"))]
@@ -68,31 +70,9 @@ pub struct Eval {
     pub device: Device,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Suite {
-    /// Drawn scenes, which need no data: pairs that no rule on texts alone can win, and recognition
-    Scenes,
-    /// SugarCrepe (Hsieh et al. 2023): seven kinds of hard negatives on COCO val2017. --data DIR, its data/
-    SugarCrepe,
-    /// SugarCrepe++ (Dumpala et al. 2024): two captions that say the same, and a negative. --data DIR, its data/
-    SugarCrepePp,
-    /// ARO's relations (Yuksekgonul et al. 2023). --data visual_genome_relation.json
-    VgRelation,
-    /// ARO's attributes. --data visual_genome_attribution.json
-    VgAttribution,
-    /// ARO's word orders, drawn with --seed of captions (as for retrieval), or read from a JSON list of {image, caption_options}, the
-    /// caption first. --data FILE
-    Order,
-    /// SVO-Probes (Hendricks and Nematzadeh 2021) by CLoVe's protocol. --data svo_probes.csv; photos are named by their ids
-    SvoProbes,
-    /// COLA's multi-object benchmark (Ray et al. 2023). --data COLA_multiobjects_matching_benchmark.json
-    Cola,
-    /// Winoground's format (Thrush et al. 2022). --data examples.jsonl
-    Winoground,
-    /// Pairs of one's own: a TOML file whose [[sets]] have a name, a path and images. --data FILE.toml
-    Own,
-    /// Captions and photos found among all: Karpathy's or COCO's JSON, JSON lines, a table, shards or a folder. --data PATH
-    Retrieval,
-    /// Photos classified by their classes' names: a folder or tar of folders, CIFAR's binary files. --data PATH
-    ZeroShot,
+/// Every suite, with what it measures and its files.
+pub fn suites() -> impl TypedValueParser<Value = Suite> {
+    one_of(Suite::ALL, Suite::name, |suite| {
+        format!("{}. --data: {}", suite.about(), suite.data())
+    })
 }

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clove_data::captions;
+use clove_run::{Event, photos};
 
 use crate::args::Embed;
+use crate::listener::Listener;
 use crate::tensors::{Data, Tensor};
-use crate::{model, output, photos, tensors};
+use crate::{model, output, tensors};
 
 pub fn run(args: &Embed) -> Result<()> {
     let mut inputs: Vec<&Path> = args.images.iter().map(PathBuf::as_path).collect();
@@ -20,13 +22,15 @@ pub fn run(args: &Embed) -> Result<()> {
         .transpose()?;
     let scorer = model::load(&args.model, args.device.device)?;
     let width = scorer.config().embed_dim;
+    let mut listener = Listener::new();
+    let hear = &mut |event: &Event<'_>| listener.hear(event);
     let images = if args.images.is_empty() {
         None
     } else {
-        Some(photos::embed(&args.images, &scorer)?)
+        Some(photos::embed(&args.images, &scorer, hear)?)
     };
     let texts = texts
-        .map(|texts| photos::embed_texts(&texts, &scorer))
+        .map(|texts| photos::embed_texts(&texts, &scorer, hear))
         .transpose()?;
     let logit_scale = [scorer.logit_scale()];
     let mut entries = Vec::new();

@@ -20,8 +20,9 @@ use serde::Serialize;
 
 use crate::args::{CaptionFormat, Negatives};
 use crate::interrupt::Interrupt;
-use crate::negatives::{self, Yield, counted};
 use crate::{output, tensors};
+use clove_run::negatives::{self, Yield};
+use clove_run::words::counted;
 
 /// Blocks that are read ahead.
 const STOCK: usize = 2;

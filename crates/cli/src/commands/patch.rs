@@ -1,16 +1,16 @@
 //! `clove patch`: a model between two.
 
 use anyhow::{Context as _, Result};
-use clove::patch::{Pair, patch_to};
+use clove::patch::{Pair, Tried, choose_alpha, patch_to};
 use clove::score::Scorer;
 use clove::weights::ModelSource;
-use clove_lab::{self as lab, RULE, SweepPoint};
+use clove_lab::RULE;
+use clove_run::evaluation::{Bench, Figures, Files, Store, Suite};
 use clove_scenes::Split;
 use serde::Serialize;
 
-use crate::args::{Alphas, Patch, Suite};
-use crate::bench::{Bench, Figures, Files};
-use crate::embeddings::Store;
+use crate::args::{Alphas, Patch};
+use crate::listener::Listener;
 use crate::{model, output, tensors};
 
 pub fn run(args: &Patch) -> Result<()> {
@@ -106,6 +106,7 @@ fn sweep(
     let device = model::open_device(args.device.device)?;
     model::note_defaults(pretrained);
     let mut pair = Pair::open(pretrained, finetuned)?;
+    let mut listener = Listener::new();
     let mut score = |alpha: f64| -> Result<(Figures, Option<f64>)> {
         let scorer = pollster::block_on(Scorer::build(
             pretrained,
@@ -115,14 +116,12 @@ fn sweep(
         // Each alpha is another model, whose embeddings nobody asks for again.
         let mut store = Store::forgetful(pretrained.config().embed_dim);
         let place = || format!("at alpha {alpha}");
-        let report = bench
-            .score(&scorer, &mut store)
-            .with_context(place)?
-            .figures;
-        let other = beside
-            .as_ref()
-            .map(|bench| bench.score(&scorer, &mut store));
-        let other = other.transpose().with_context(place)?;
+        let mut score = |bench: &Bench| {
+            let outcome = bench.score(&scorer, &mut store, &mut |event| listener.hear(event));
+            outcome.with_context(place)
+        };
+        let report = score(&bench)?.figures;
+        let other = beside.as_ref().map(score).transpose()?;
         let other = other.and_then(|outcome| outcome.figures.accuracy());
         let percent = |share: Option<f64>| share.map_or(f64::NAN, |share| 100.0 * share);
         output::note(&format!(
@@ -150,23 +149,19 @@ fn sweep(
     let tests_recognition = reports
         .iter()
         .any(|(_, report, _)| report.recognition().is_some());
-    let (chosen, rule) = if tests_recognition {
-        // The rule compares with the pretrained model, whether it's in the sweep or not.
-        let mut points = vec![of(0.0, &score(0.0)?.0)];
-        points.extend(reports.iter().map(|(alpha, report, _)| of(*alpha, report)));
-        (lab::choose_alpha(&points), RULE)
+    // The rule compares with the pretrained model, whether it's in the sweep or not.
+    let pretrained = match tests_recognition {
+        true => Some(tried(0.0, &score(0.0)?.0)),
+        false => None,
+    };
+    let points = reports
+        .iter()
+        .map(|(alpha, report, _)| tried(*alpha, report));
+    let chosen = choose_alpha(pretrained.into_iter().chain(points));
+    let rule = if tests_recognition {
+        RULE
     } else {
-        let mut best = (alphas.0[0], f64::NEG_INFINITY);
-        for (alpha, report, _) in &reports {
-            let accuracy = report.accuracy().unwrap_or(f64::NEG_INFINITY);
-            if accuracy > best.1 {
-                best = (*alpha, accuracy);
-            }
-        }
-        (
-            best.0,
-            "the alpha with the highest mean accuracy of the subsets",
-        )
+        "the alpha with the highest mean accuracy of the subsets"
     };
     Ok(Sweep {
         suite: bench.suite().to_owned(),
@@ -185,15 +180,11 @@ fn sweep(
     })
 }
 
-fn of(alpha: f64, report: &Figures) -> SweepPoint {
-    let (composition, recognition) = match report {
-        Figures::Trials(report) => lab::figures(report),
-        _ => (report.accuracy().unwrap_or(f64::NAN), f64::NAN),
-    };
-    SweepPoint {
+fn tried(alpha: f64, report: &Figures) -> Tried {
+    Tried {
         alpha,
-        composition,
-        recognition,
+        composition: report.accuracy().unwrap_or(f64::NAN),
+        recognition: report.recognition(),
     }
 }
 

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use clove_run::photos;
 
 use crate::args::Preprocess;
 use crate::tensors::{Data, Tensor};
-use crate::{model, output, photos, tensors};
+use crate::{model, output, tensors};
 
 pub fn run(args: &Preprocess) -> Result<()> {
     let inputs: Vec<&Path> = args.images.iter().map(PathBuf::as_path).collect();

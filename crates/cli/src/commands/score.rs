@@ -3,10 +3,11 @@
 use anyhow::Result;
 use clove::score::{Scorer, Scores};
 use clove_negatives::{Made, Negative, Request, WhyNone};
+use clove_run::photos;
 use serde_json::{Value, json};
 
 use crate::args::Score;
-use crate::{model, negatives, output, photos};
+use crate::{model, output};
 
 /// Shown beside the best caption.
 const BAR: usize = 24;
@@ -75,7 +76,7 @@ fn make(args: &Score) -> Result<Vec<Made>> {
     let Some(count) = args.negatives else {
         return Ok(Vec::new());
     };
-    let generator = negatives::generator()?;
+    let generator = clove_run::negatives::generator()?;
     let made = args.captions.iter().enumerate().map(|(place, caption)| {
         let (before, after) = (&args.captions[..place], &args.captions[place + 1..]);
         let others: Vec<&str> = before.iter().chain(after).map(String::as_str).collect();

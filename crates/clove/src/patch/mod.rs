@@ -90,6 +90,46 @@ pub fn interpolate(pretrained: &mut [f32], finetuned: &[f32], alpha: f64) {
     }
 }
 
+/// What a model between two got on the data that alpha is chosen by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tried {
+    /// The share of the fine-tuned model.
+    pub alpha: f64,
+    /// What fine-tuning is for, the higher the better: a share, such as the accuracy on hard negatives.
+    pub composition: f64,
+    /// What it must not cost: a share, such as zero-shot accuracy; none where that isn't tested.
+    pub recognition: Option<f64>,
+}
+
+/// The alphas that are tried: 0 to 1 by tenths. A finer grid lets the choice lie so near to the limit on the validation split
+/// that the test split passes it by chance.
+#[must_use]
+pub fn tenths() -> Vec<f64> {
+    (0..=10).map(|tenths| f64::from(tenths) / 10.0).collect()
+}
+
+/// How much recognition a patched model may lose, as a share: one point.
+pub const ALLOWED_LOSS: f64 = 0.01;
+
+/// Chooses alpha: the one with the highest composition, of equals the lowest, which forgets the least. Where recognition is
+/// tested, it must be within [`ALLOWED_LOSS`] of that of the first of `points`, the pretrained model's at alpha 0, which is what
+/// remains where no other is allowed. Of no points it's 0.
+#[must_use]
+pub fn choose_alpha(points: impl IntoIterator<Item = Tried>) -> f64 {
+    let mut points = points.into_iter();
+    let Some(first) = points.next() else {
+        return 0.0;
+    };
+    let least = first.recognition.map(|share| share - ALLOWED_LOSS);
+    let best = points.fold(first, |best, point| {
+        let allowed = point.recognition >= least;
+        // A composition that isn't a number is worse than any that is.
+        let better = point.composition > best.composition || best.composition.is_nan();
+        if allowed && better { point } else { best }
+    });
+    best.alpha
+}
+
 impl Snapshot {
     /// The weights between this model, the pretrained one, and a fine-tuned one of the same shape; see [`crate::patch`].
     ///
@@ -399,4 +439,38 @@ pub fn differences(left: &ClipConfig, right: &ClipConfig) -> Vec<String> {
         .filter(|(left, right)| left.1 != right.1)
         .map(|((name, left), (_, right))| format!("{name}: {left}, {right}"))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Tried, choose_alpha};
+
+    fn tried(points: &[(f64, f64, f64)]) -> f64 {
+        choose_alpha(points.iter().map(|&(alpha, composition, share)| Tried {
+            alpha,
+            composition,
+            recognition: (share > 0.0).then_some(share),
+        }))
+    }
+
+    #[test]
+    fn alpha_is_the_best_composition_that_keeps_recognition() {
+        let points = [
+            (0.0, 0.55, 0.90),
+            (0.3, 0.66, 0.905),
+            (0.5, 0.72, 0.8901),
+            (0.7, 0.78, 0.88),
+            (1.0, 0.80, 0.80),
+        ];
+        assert_eq!(tried(&points), 0.5);
+        assert_eq!(tried(&points[..2]), 0.3);
+        assert_eq!(tried(&[points[0], points[4]]), 0.0);
+        assert_eq!(tried(&[]), 0.0);
+        // Where nothing tests recognition, composition alone decides; of equals the lowest alpha is taken.
+        assert_eq!(
+            tried(&[(0.2, 0.5, 0.0), (0.4, 0.7, 0.0), (0.6, 0.7, 0.0)]),
+            0.4
+        );
+        assert_eq!(tried(&[(0.2, f64::NAN, 0.0), (0.4, 0.1, 0.0)]), 0.4);
+    }
 }

@@ -9,6 +9,7 @@ use super::{ImagePlace, ImageTextSet, Sample, caption_key, count, reason, thousa
 
 /// What a sample has to be like. Each part counts only where it's given.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Filter {
     /// Fewest words of a caption, between white space.
     #[serde(skip_serializing_if = "Option::is_none")]

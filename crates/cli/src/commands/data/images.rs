@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::spread::Spread;
 use crate::interrupt::Interrupt;
 use crate::output;
-use crate::photos::thumbnail;
 use crate::progress::Progress;
+use crate::thumbnail::thumbnail;
 
 /// The smallest images that are named.
 const SMALLEST: usize = 5;

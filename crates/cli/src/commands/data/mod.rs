@@ -8,10 +8,13 @@ mod spread;
 use std::fs;
 
 use anyhow::{Context as _, Result, bail};
-use clap::ValueEnum as _;
 use clove::tokenizer::Tokenizer;
 use clove_data::sets::{Filtered, ImageTextSet, Sample};
 use clove_negatives::{Generator, Request, Style};
+use clove_run::config::SetSettings;
+use clove_run::negatives::{self, Yield};
+use clove_run::words::counted;
+use clove_run::{Config, Parts, Pool, Source, open_set};
 use indicatif::HumanCount;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -20,16 +23,9 @@ use serde_json::Value;
 use self::captions::Captions;
 use self::images::{Images, Thumbnail};
 use self::spread::Spread;
-use super::train::config::SetSettings;
-use super::train::document::Document;
-use super::train::draft::Draft;
-use super::train::samples::open_set;
-use super::train::source::{Pool, Source};
-use super::train::start::Parts;
 use crate::args::{Data, DataCommand, Inspect};
-use crate::copies::Copies;
 use crate::interrupt::Interrupt;
-use crate::negatives::{self, Yield};
+use crate::listener::Listener;
 use crate::progress::Progress;
 use crate::{model, output};
 
@@ -111,12 +107,14 @@ fn inspect(args: &Inspect) -> Result<()> {
     output::note(&format!(
         "{}: {} with their captions",
         args.out.display(),
-        negatives::counted(report.cards.len() as u64, "picture")
+        counted(report.cards.len() as u64, "picture")
     ));
     Ok(())
 }
 
 fn open(args: &Inspect, interrupt: &Interrupt) -> Result<Task> {
+    let mut listener = Listener::stopped_by(interrupt);
+    let hear = &mut |event: &clove_run::Event<'_>| listener.hear(event);
     let given = args.styles.iter().map(|style| Style::from(*style));
     let mut styles: Vec<Style> = given.collect();
     let Some(file) = &args.config else {
@@ -137,11 +135,9 @@ fn open(args: &Inspect, interrupt: &Interrupt) -> Result<Task> {
             weight: None,
             captions: None,
         };
-        let kind_name = kind.to_possible_value();
-        let kind_name = kind_name.as_ref().map_or("set", |value| value.get_name());
         return Ok(Task {
-            name: format!("{} ({kind_name})", path.display()),
-            set: open_set(&settings, &Copies::new(None, interrupt))?,
+            name: format!("{} ({})", path.display(), kind.name()),
+            set: open_set(&settings, None, hear)?,
             tokenizer,
             styles,
             per_caption: 1,
@@ -149,10 +145,9 @@ fn open(args: &Inspect, interrupt: &Interrupt) -> Result<Task> {
             filtered: None,
         });
     };
-    let draft = Draft::read(Document::read(file, &args.settings)?)?;
-    let config = &draft.config;
+    let config = Config::read(file, &args.settings)?;
     let parts = Parts::open(&config.model, config.seed)?;
-    let source = Source::open(&config.data, interrupt)
+    let source = Source::open(&config.data, hear)
         .with_context(|| format!("the data of {}", file.display()))?;
     let Source::Pool(Pool { set, filtered, .. }) = source else {
         bail!(
@@ -346,7 +341,7 @@ fn text(report: &Report) -> String {
             style_name(*style),
             found.summary()
         ));
-        lines.push(found.kinds().trim_end().to_owned());
+        lines.push(output::table(&found.kinds()).trim_end().to_owned());
         lines.extend(found.why_none().map(|why| format!("  {why}")));
     }
     lines.retain(|line| !line.is_empty());
@@ -356,7 +351,7 @@ fn text(report: &Report) -> String {
 
 /// The counts, on a line.
 fn summary(report: &Report) -> String {
-    let counted = |count: usize, thing| negatives::counted(count as u64, thing);
+    let counted = |number: usize, thing| counted(number as u64, thing);
     let skipped = report.skipped.iter().map(|(_, count)| count).sum();
     let filtered = match &report.filtered {
         Some(filtered) => format!("; filtered out: {}", filtered.summary()),

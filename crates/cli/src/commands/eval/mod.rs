@@ -13,13 +13,13 @@ use clove::score::Scorer;
 use clove::weights::ModelSource;
 use clove_data::benchmarks::aro;
 use clove_data::captions;
+use clove_run::evaluation::{Bench, Figures, Files, Outcome, Store, Suite};
 use clove_scenes::Split;
 use serde::Serialize;
 
 use self::published::Table;
-use crate::args::{Eval, Suite};
-use crate::bench::{Bench, Figures, Files, Outcome};
-use crate::embeddings::Store;
+use crate::args::Eval;
+use crate::listener::Listener;
 use crate::{model, output, tensors};
 
 /// What `--json` prints and `--out` writes.
@@ -191,7 +191,9 @@ fn try_model(
         Store::open(source, &device.description)?
     };
     let began = Instant::now();
-    let outcome = bench.score(&scorer, &mut store)?;
+    let mut listener = Listener::new();
+    let outcome = bench.score(&scorer, &mut store, &mut |event| listener.hear(event))?;
+    listener.close();
     Ok(Tried {
         model: source.place(),
         outcome,

@@ -1,13 +1,15 @@
 //! The report as a page, for `clove-report`.
 
+use anyhow::Result;
 use clove::evaluate::{Difference, ScoredRow};
 use clove_report::eval::{Evaluation, Model, Results};
 use clove_report::{Card, CardText};
+use clove_run::evaluation::{Bench, Figures, Outcome, Photo};
 
 use super::published::Table;
 use super::words::figures;
-use crate::bench::{Bench, Figures, Outcome};
 use crate::output;
+use crate::thumbnail::thumbnail;
 
 /// Rows with the highest margins, and with the lowest, that are shown.
 const SHOWN: usize = 9;
@@ -80,8 +82,7 @@ fn results<'a>(bench: &Bench, outcome: &'a Outcome) -> Results<'a> {
 fn card(bench: &Bench, set: &str, row: &ScoredRow) -> Option<Card> {
     let example = bench.example(set, &row.id)?;
     let pictures = example.photos.iter();
-    let pictures =
-        pictures.map(|photo| photo.thumbnail().map_err(|error| output::one_line(&error)));
+    let pictures = pictures.map(|photo| picture(photo).map_err(|error| output::one_line(&error)));
     let texts = example.texts.iter().enumerate().map(|(number, text)| {
         if example.is_negative(number) {
             CardText::Negative(text.clone(), None)
@@ -94,4 +95,9 @@ fn card(bench: &Bench, set: &str, row: &ScoredRow) -> Option<Card> {
         texts: texts.collect(),
         footer: format!("{set} {}, margin {:+.3}", row.id, row.margin),
     })
+}
+
+/// A small picture of what's meant of a photo.
+fn picture(photo: &Photo) -> Result<String> {
+    thumbnail(&photo.image()?)
 }

@@ -2,9 +2,9 @@
 
 use clove::evaluate::{Difference, Recall, Report, ZeroShotReport};
 use clove_report::eval::{percent, short, spread};
+use clove_run::evaluation::{BothWays, Figures, Outcome};
 use indicatif::HumanCount;
 
-use crate::bench::{BothWays, Figures, Outcome};
 use crate::output;
 
 /// Photos that can't be read, and classes, that a table names.

@@ -247,7 +247,7 @@ fn measure(
     validation: &SceneSuite,
     test: &SceneSuite,
 ) -> Result<Measured> {
-    let alphas = lab::alphas();
+    let alphas = clove::patch::tenths();
     context.progress.say("measuring");
     let pictures = (1 + tuned.len() + seeds.len()) * test.pictures()
         + seeds.len() * alphas.len() * validation.pictures();

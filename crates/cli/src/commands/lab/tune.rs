@@ -9,10 +9,11 @@ use clove::device::Device;
 use clove::weights::Snapshot;
 use clove_data::run::Position;
 use clove_lab::{self as lab, Curve, Plan, Recipe, SceneSuite, Scenes, Texts, Tuning, Variant};
+use clove_run::session::{self, Session};
+use clove_run::{Control, Event};
 use serde::{Deserialize, Serialize};
 
 use super::Context;
-use crate::session::{self, Session};
 
 /// Steps between checkpoints: some ten seconds of work.
 const CHECKPOINT_EVERY: usize = 100;
@@ -118,7 +119,13 @@ pub fn run(
         .join(format!("{}-seed-{}", job.slug, job.seed));
     let config = config(job, start)?;
     let folder = session::open_or_make(&dir, &config)?;
-    let (mut session, found) = Session::open(folder, context.companions.clone(), 1)?;
+    let (mut session, found) =
+        Session::open(folder, context.companions.clone(), 1, &mut |event| {
+            if let Event::Note(text) = event {
+                context.progress.note(text);
+            }
+            Control::Continue
+        })?;
     let (recipe, device) = (job.recipe, &context.device);
     let plan = Plan {
         texts: job.texts,

@@ -1,0 +1,38 @@
+//! Trains on a folder of images with captions until the loss is low enough, and patches: `folder FOLDER MODEL OUT LOSS`.
+
+use std::env::args;
+use std::error::Error;
+
+use clove::device::DeviceChoice;
+use clove_run::{Begin, Config, Control, Event, Run};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = args().skip(1).collect();
+    let [folder, model, out, enough] = &arguments[..] else {
+        return Err("usage: folder FOLDER MODEL OUT LOSS".into());
+    };
+    let enough: f32 = enough.parse()?;
+    let config = format!(
+        "out = {out:?}\nmodel.init = {model:?}\ndata = {{ kind = \"folder\", path = {folder:?} }}\n\
+         negatives.style = \"mixed\"\ntrain = {{ steps = 100, batch = 4 }}\n"
+    );
+    let mut listener = |event: &Event<'_>| match event {
+        Event::Step(step) => {
+            println!("step {}: loss {}", step.report.step, step.report.loss);
+            if step.report.loss < enough {
+                return Control::Finish;
+            }
+            Control::Continue
+        }
+        Event::Patched { alpha, dir, .. } => {
+            println!("{}: alpha {alpha}", dir.display());
+            Control::Continue
+        }
+        _ => Control::Continue,
+    };
+    let mut run = Run::open(Config::from_toml("folder", &config)?, &mut listener)?;
+    let device = clove::device::open(DeviceChoice::Cpu)?;
+    let finished = run.train(&device, Begin::New, None, &mut listener)?;
+    println!("{}: {} steps", finished.dir.display(), finished.step);
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! Which of a sample's captions is taken each time it's seen.
+
+use clove_data::sets::{ImageTextSet, Sample};
+use clove_scenes::Random;
+
+use crate::config::{Captions, Choice};
+use crate::words::count;
+
+impl Captions {
+    /// The place of the caption that `random` takes.
+    pub fn choose(&self, sample: &Sample, random: &mut Random) -> usize {
+        let captions = &sample.captions;
+        match self.choice {
+            Choice::First => 0,
+            Choice::Longest => {
+                let length = |at: &usize| captions[*at].chars().count();
+                // Of equals the first.
+                (0..captions.len()).rev().max_by_key(length).unwrap_or(0)
+            }
+            Choice::Random if self.weights.is_empty() => random.below(captions.len()),
+            Choice::Random => self.by_weight(sample, random),
+        }
+    }
+
+    /// In words, with how many there are in each field of a part of `set`.
+    pub fn summary(&self, set: &ImageTextSet, part: usize) -> String {
+        let mut counts = vec![0_u64; self.fields.len()];
+        let of = |sample: &&Sample| usize::from(sample.part) == part;
+        for sample in set.samples.iter().filter(of) {
+            for field in &sample.fields {
+                if let Some(count) = counts.get_mut(usize::from(*field)) {
+                    *count += 1;
+                }
+            }
+        }
+        let mut weights = self.weights.iter();
+        let fields = self.fields.iter().zip(counts).map(|(field, number)| {
+            let weight = weights.next().map(|weight| format!(" at weight {weight}"));
+            format!(
+                "{} {field:?}{}, ",
+                count(number),
+                weight.unwrap_or_default()
+            )
+        });
+        let choice = match self.choice {
+            Choice::Random if !self.weights.is_empty() => {
+                "a field and one of its captions at random"
+            }
+            Choice::Random => "one at random",
+            Choice::First => "the first",
+            Choice::Longest => "the longest",
+        };
+        let fields: String = fields.collect();
+        let of_which = if fields.is_empty() { "" } else { "of which " };
+        format!("{fields}{of_which}{choice} is taken")
+    }
+
+    /// First a field among those that have a caption, then one of its captions.
+    fn by_weight(&self, sample: &Sample, random: &mut Random) -> usize {
+        let weight = |field: u16| self.weights.get(usize::from(field)).copied().unwrap_or(0.0);
+        let mut fields = sample.fields.clone();
+        fields.dedup();
+        fields.sort_unstable();
+        fields.dedup();
+        let all: f64 = fields.iter().map(|field| weight(*field)).sum();
+        let mut left = f64::from(random.uniform()) * all;
+        let field = fields.iter().copied().find(|field| {
+            left -= weight(*field);
+            left < 0.0
+        });
+        let field = field.or(fields.last().copied());
+        let is_of = |at: &usize| sample.fields.get(*at).copied() == field;
+        let of: Vec<usize> = (0..sample.captions.len()).filter(is_of).collect();
+        of[random.below(of.len())]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(captions: &[&str], fields: &[u16]) -> Sample {
+        Sample {
+            image: std::path::PathBuf::from("a.jpg").into(),
+            captions: captions.iter().map(ToString::to_string).collect(),
+            fields: fields.to_vec(),
+            negatives: Vec::new(),
+            place: String::new(),
+            part: 0,
+        }
+    }
+
+    /// How often each caption is chosen, of 4,000.
+    fn counts(captions: &Captions, sample: &Sample) -> Vec<usize> {
+        let mut counts = vec![0; sample.captions.len()];
+        for index in 0..4_000 {
+            counts[captions.choose(sample, &mut Random::new(&[7, index]))] += 1;
+        }
+        counts
+    }
+
+    fn near(counts: &[usize], expected: &[usize]) -> bool {
+        let near = |(a, b): (&usize, &usize)| a.abs_diff(*b) < 150;
+        counts.iter().zip(expected).all(near)
+    }
+
+    #[test]
+    fn every_caption_is_as_likely_without_weights_and_a_field_by_its_weight_with_them() {
+        let of = sample(&["a", "b", "c", "d"], &[0, 0, 0, 2]);
+        let mut captions = Captions::default();
+        assert!(near(&counts(&captions, &of), &[1_000; 4]));
+        captions.weights = vec![3.0, 100.0, 1.0];
+        // The field in between has none here.
+        let even = [1_000, 1_000, 1_000, 1_000];
+        assert!(near(&counts(&captions, &of), &even));
+        captions.weights = vec![1.0, 1.0, 3.0];
+        let expected = [333, 333, 333, 3_000];
+        let found = counts(&captions, &of);
+        assert!(near(&found, &expected), "{found:?}");
+        // A filter may leave one field, and fields may come back out of order where samples were joined.
+        assert_eq!(counts(&captions, &sample(&["a"], &[1])), [4_000]);
+        let joined = sample(&["a", "b", "c"], &[0, 2, 0]);
+        assert!(near(&counts(&captions, &joined), &[500, 3_000, 500]));
+    }
+
+    #[test]
+    fn the_first_and_the_longest_are_always_the_same() {
+        let of = sample(&["kurz", "größer", "longer", "no"], &[]);
+        let of_choice = |choice| {
+            let captions = Captions {
+                choice,
+                ..Captions::default()
+            };
+            counts(&captions, &of)
+        };
+        assert_eq!(of_choice(Choice::First), [4_000, 0, 0, 0]);
+        assert_eq!(of_choice(Choice::Longest), [0, 4_000, 0, 0]);
+    }
+}

@@ -1,0 +1,233 @@
+//! A configuration file with single settings laid over it. Every message names the key and where it stands.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::fs;
+use std::path::Path;
+use std::str::FromStr;
+
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+use crate::error::{Context as _, Error, Result};
+
+/// A key of a configuration with its value, such as `train.batch=32`: it takes the place of the file's.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    key: String,
+    value: Value,
+}
+
+impl FromStr for Setting {
+    type Err = String;
+
+    /// Reads `key=value`. What is no TOML value is a string: quotes are the shell's.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "a setting is KEY=VALUE, such as train.batch=32".to_owned();
+        let (key, value) = text.split_once('=').ok_or_else(wrong)?;
+        let (key, value) = (key.trim(), value.trim());
+        if key.split('.').any(str::is_empty) || value.is_empty() {
+            return Err(wrong());
+        }
+        Ok(Self {
+            key: key.to_owned(),
+            value: value
+                .parse()
+                .unwrap_or_else(|_| Value::String(value.to_owned())),
+        })
+    }
+}
+
+/// What a file and settings say.
+#[derive(Debug)]
+pub struct Document {
+    file: String,
+    pub table: Table,
+    /// Keys that settings gave.
+    set: BTreeSet<String>,
+}
+
+impl Document {
+    pub fn read(path: &Path, settings: &[Setting]) -> Result<Self> {
+        let file = path.display().to_string();
+        let text = fs::read_to_string(path).with_context(|| file.clone())?;
+        Self::parse(file, &text, settings)
+    }
+
+    pub fn parse(file: String, text: &str, settings: &[Setting]) -> Result<Self> {
+        let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
+            let before = error.span().map_or("", |span| &text[..span.start]);
+            let line = 1 + before.matches('\n').count();
+            Error::Wrong(format!("{file}:{line}: {}", error.message()))
+        })?;
+        let mut set = BTreeSet::new();
+        for Setting { key, value } in settings {
+            let (tables, name) = key.rsplit_once('.').unwrap_or(("", key));
+            let mut inner = &mut table;
+            for part in tables.split('.').filter(|part| !part.is_empty()) {
+                let below = inner
+                    .entry(part)
+                    .or_insert_with(|| Value::Table(Table::new()));
+                let Value::Table(below) = below else {
+                    return Err(Error::Wrong(format!("--set {key}: {part} is no table")));
+                };
+                inner = below;
+            }
+            inner.insert(name.to_owned(), value.clone());
+            set.insert(key.clone());
+        }
+        without_empty(&mut table);
+        Ok(Self { file, table, set })
+    }
+
+    /// Whether a key was given, and by a setting.
+    pub fn is_set(&self, key: &str) -> bool {
+        self.set.contains(key)
+    }
+
+    /// A key's value, if it was given.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        let (tables, name) = key.rsplit_once('.').unwrap_or(("", key));
+        let mut inner = &self.table;
+        for part in tables.split('.').filter(|part| !part.is_empty()) {
+            inner = inner.get(part)?.as_table()?;
+        }
+        inner.get(name)
+    }
+
+    /// A key's value as what it has to be, if it was given.
+    pub fn take<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        let value = self.get(key).map(|value| value.clone().try_into());
+        let value = value.transpose();
+        value.map_err(|error: toml::de::Error| self.wrong(key, error.message()))
+    }
+
+    /// Removes a key.
+    pub fn remove(&mut self, key: &str) {
+        if let Some((table, name)) = key.rsplit_once('.')
+            && let Some(Value::Table(table)) = self.table.get_mut(table)
+        {
+            table.remove(name);
+        }
+    }
+
+    /// What is wrong with a key's value.
+    pub fn wrong(&self, key: &str, problem: impl Display) -> Error {
+        Error::Wrong(if self.set.contains(key) {
+            format!("--set {key}: {problem}")
+        } else {
+            format!("{}: {key}: {problem}", self.file)
+        })
+    }
+
+    /// Refuses keys that mean nothing beside others.
+    pub fn refuse(&self, keys: &[&str], reason: &str) -> Result<()> {
+        match keys.iter().find(|key| self.get(key).is_some()) {
+            Some(key) => Err(self.wrong(key, reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses keys that aren't among `known`, and names the nearest one.
+    pub fn check_names(&self, known: &BTreeSet<String>) -> Result<()> {
+        let mut given = Vec::new();
+        leaves("", &self.table, &mut given);
+        for key in given {
+            // One of several sets has the keys that each has.
+            let (place, general) = match key.strip_prefix("data.sets[") {
+                Some(rest) => {
+                    let name = rest.split_once("].").map_or(rest, |(_, name)| name);
+                    let place = &key[..key.len() - name.len()];
+                    (place.to_owned(), format!("data.sets.{name}"))
+                }
+                None => (String::new(), key.clone()),
+            };
+            if known.contains(&general) {
+                continue;
+            }
+            let is_near = |other: &&String| place.is_empty() == !other.starts_with("data.sets.");
+            let nearest = nearest(&general, known.iter().filter(is_near));
+            let nearest = nearest.replacen("data.sets.", &place, usize::from(!place.is_empty()));
+            let problem = format!("there is no such key; the nearest is {nearest}");
+            return Err(self.wrong(&key, problem));
+        }
+        Ok(())
+    }
+}
+
+/// Takes away tables that hold nothing.
+fn without_empty(table: &mut Table) {
+    for value in table.iter_mut().map(|(_, value)| value) {
+        if let Value::Table(inner) = value {
+            without_empty(inner);
+        }
+    }
+    table.retain(|_, value| value.as_table().is_none_or(|table| !table.is_empty()));
+}
+
+/// The keys of all values, dotted: `optimizer.learning_rate`, `data.sets[1].path`.
+fn leaves(prefix: &str, table: &Table, into: &mut Vec<String>) {
+    for (key, value) in table {
+        let key = format!("{prefix}{key}");
+        match value {
+            Value::Table(table) => leaves(&format!("{key}."), table, into),
+            Value::Array(values) if values.iter().any(Value::is_table) => {
+                for (number, value) in values.iter().enumerate() {
+                    if let Value::Table(table) = value {
+                        leaves(&format!("{key}[{number}]."), table, into);
+                    }
+                }
+            }
+            _ => into.push(key),
+        }
+    }
+}
+
+/// The key that is nearest to another.
+pub fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> &'a str {
+    let nearest = known.min_by_key(|known| distance(key, known));
+    nearest.map_or("", String::as_str)
+}
+
+/// How far a key is from one that exists: the edits between their last parts, and one if the table is another.
+fn distance(key: &str, known: &str) -> (usize, usize) {
+    let split = |key| str::rsplit_once(key, '.').unwrap_or(("", key));
+    let ((table, name), (other_table, other_name)) = (split(key), split(known));
+    let tables = edits(table, other_table);
+    (edits(name, other_name) + usize::from(tables > 0), tables)
+}
+
+/// Levenshtein's distance.
+fn edits(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (at, left) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = at + 1;
+        for (place, right) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(left != *right);
+            diagonal = row[place + 1];
+            row[place + 1] = replaced.min(diagonal + 1).min(row[place] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::edits;
+
+    #[test]
+    fn edits_are_counted() {
+        for (left, right, expected) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("kitten", "sitting", 3),
+            ("rate", "rate", 0),
+            ("lerning", "learning", 1),
+        ] {
+            assert_eq!(edits(left, right), expected, "{left} {right}");
+            assert_eq!(edits(right, left), expected, "{left} {right}");
+        }
+    }
+}

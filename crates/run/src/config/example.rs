@@ -1,0 +1,266 @@
+//! Configurations that explain themselves, made from the description of the keys.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use toml::{Table, Value};
+
+use super::check::{foreign, foreign_data};
+use super::{Config, Kind, LoraSettings, TABLES, Validation};
+use crate::error::{Error, Result};
+
+/// The kinds of examples, each with what it is for.
+pub const EXAMPLES: [(&str, &str); 9] = [
+    (
+        "scenes",
+        "Fine-tunes the small scene model that comes along, as `clove lab` does. Needs no data.",
+    ),
+    (
+        "folder",
+        "Fine-tunes a CLIP on a folder of images, each with its captions in a text file of the same name beside it.",
+    ),
+    (
+        "json-lines",
+        "Fine-tunes a CLIP on a list of images, captions and hard negatives, a JSON object a line.",
+    ),
+    (
+        "table",
+        "Fine-tunes a CLIP on a .csv or .tsv file with a column of images and one of captions.",
+    ),
+    (
+        "parquet",
+        "Fine-tunes a CLIP on Parquet files of images and captions, as Hugging Face has them.",
+    ),
+    (
+        "webdataset",
+        "Fine-tunes a CLIP on a web dataset: tar files in which an image stands beside its captions.",
+    ),
+    (
+        "coco",
+        "Fine-tunes a CLIP on COCO's captions, or on Karpathy's splits of COCO and Flickr30k.",
+    ),
+    (
+        "mixture",
+        "Fine-tunes a CLIP on several sets, each drawn from as often as its weight says.",
+    ),
+    (
+        "from-scratch",
+        "Trains a small CLIP from random weights on a web dataset. TRAINING.md tells what came of it.",
+    ),
+];
+
+/// What an example sets, in TOML; all else is a comment with its default.
+fn set(kind: &str) -> &'static str {
+    match kind {
+        "scenes" => "model.init = \"scenes\"\ndata.kind = \"scenes\"\ntrain.epochs = 1",
+        "folder" => {
+            "model.init = \"clip-vit-base-patch32\"\ndata.kind = \"folder\"\ndata.path = \"photos\"\n\
+             negatives.style = \"mixed\"\ntrain.epochs = 1"
+        }
+        "json-lines" => {
+            "model.init = \"clip-vit-base-patch32\"\ndata.kind = \"json-lines\"\ndata.path = \"captions.jsonl\"\n\
+             data.images = \"photos\"\ntrain.epochs = 1"
+        }
+        "table" => {
+            "model.init = \"clip-vit-base-patch32\"\ndata.kind = \"table\"\ndata.path = \"captions.csv\"\n\
+             data.images = \"photos\"\nnegatives.style = \"mixed\"\ntrain.epochs = 1"
+        }
+        "parquet" => {
+            "model.init = \"clip-vit-base-patch32\"\ndata.kind = \"parquet\"\ndata.path = \"train-{00000..00003}.parquet\"\n\
+             negatives.style = \"mixed\"\ntrain.epochs = 1"
+        }
+        "webdataset" => {
+            "model.init = \"clip-vit-base-patch32\"\ndata.kind = \"webdataset\"\ndata.path = \"shards/train-{00000..00099}.tar\"\n\
+             negatives.style = \"mixed\"\ntrain.epochs = 1"
+        }
+        "coco" => {
+            "model.init = \"clip-vit-base-patch32\"\ndata.kind = \"coco\"\ndata.path = \"annotations/captions_train2017.json\"\n\
+             data.images = \"train2017\"\nnegatives.style = \"mixed\"\ntrain.epochs = 1"
+        }
+        "mixture" => {
+            "model.init = \"clip-vit-base-patch32\"\ndata.kind = \"mixture\"\nnegatives.style = \"mixed\"\ntrain.epochs = 1\n\
+             [[data.sets]]\nkind = \"webdataset\"\npath = \"shards/train-{00000..00099}.tar\"\nweight = 3.0\n\
+             captions = { fields = [\"synthetic\"] }\n[[data.sets]]\nkind = \"folder\"\npath = \"photos\"\nweight = 1.0"
+        }
+        _ => {
+            "seed = 1\nmodel.shape = \"small-clip.json\"\ndata.kind = \"webdataset\"\n\
+             data.path = \"flickr8k-96/train-{00000..00001}.tar\"\ndata.crop_scale = [0.5, 1.0]\nnegatives.style = \"mixed\"\n\
+             optimizer.learning_rate = 5e-4\noptimizer.warmup = 100\noptimizer.weight_decay = 0.2\n\
+             train.epochs = 40\ntrain.batch = 128\ntrain.checkpoint_every = 80\n\
+             validation.path = \"flickr8k-96/test-00000.tar\"\nvalidation.every = 80"
+        }
+    }
+}
+
+/// A configuration with every key of its kind explained: what is commented out shows the default, or a value where there is none.
+///
+/// # Errors
+/// When there is no such kind: names those there are.
+pub fn example(kind: &str) -> Result<String> {
+    let Some((_, about)) = EXAMPLES.iter().find(|(name, _)| *name == kind) else {
+        let names = EXAMPLES.map(|(name, _)| name).join(", ");
+        return Err(Error::Wrong(format!(
+            "{kind}: there is no such example; there are {names}"
+        )));
+    };
+    let set = format!("out = \"runs/{kind}\"\n{}", set(kind));
+    let config = Config::from_toml(kind, &set)?;
+    let given: Table = set.parse().map_err(Error::Document)?;
+    let defaults = Table::try_from(&config)?;
+    let mut text = format!(
+        "# {about}\n#\n#   clove train {kind}.toml --dry-run\n#   clove train {kind}.toml\n#\n\
+         # Paths are relative to where `clove` is run. Lines that are commented out show the default.\n"
+    );
+    let mut pieces = (String::new(), String::new());
+    for (table, keys) in TABLES {
+        let lacks = |name: &str| {
+            let of_set = name.strip_prefix("data.");
+            let copies = config
+                .data
+                .sets()
+                .iter()
+                .any(|set| matches!(set.kind, Kind::Webdataset | Kind::Parquet));
+            match (of_set, name.strip_prefix("validation.")) {
+                (Some(name), _) => foreign_data(config.data.kind, copies, name).is_some(),
+                (_, Some(name)) => foreign(config.data.kind, name).is_some(),
+                _ => false,
+            }
+        };
+        // The sets of a mixture stand at the end: after [[data.sets]] nothing is `data`'s any more.
+        if table == "data.sets" {
+            continue;
+        }
+        pieces.0.clear();
+        pieces.1.clear();
+        let mut is_used = table.is_empty();
+        for key in keys {
+            let name = [table, ".", key.name].concat();
+            let name = name.trim_start_matches('.');
+            let is_table = TABLES.iter().any(|(table, _)| *table == name);
+            if lacks(name) || is_table || name == "validation.captions" {
+                continue;
+            }
+            let value = look_up(&given, name);
+            is_used |= value.is_some();
+            let shown = value
+                .or_else(|| look_up(&defaults, name))
+                .map(|value| written(&value))
+                .or_else(|| of_default_table(name))
+                .or(key.sample.map(str::to_owned));
+            let Some(shown) = shown else { continue };
+            let lead = if value.is_some() { "" } else { "# " };
+            pieces.1.push('\n');
+            for line in key.about {
+                let _ = writeln!(pieces.1, "#{line}");
+            }
+            let _ = writeln!(pieces.1, "{lead}{} = {shown}", key.name);
+        }
+        if pieces.1.is_empty() {
+            continue;
+        }
+        if !table.is_empty() {
+            let lead = if is_used { "" } else { "# " };
+            let _ = write!(pieces.0, "\n{}{lead}[{table}]", title(table));
+            pieces.0.push('\n');
+        }
+        text.push_str(&pieces.0);
+        text.push_str(pieces.1.trim_start_matches('\n'));
+    }
+    if let Some(sets) = set.find("[[data.sets]]") {
+        text.push_str(
+            "\n# The sets. Each has the keys kind, path, images, splits, weight and captions.\n",
+        );
+        text.push_str(&set[sets..].replace("\n[[", "\n\n[["));
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// What a table is, as comment lines.
+fn title(table: &str) -> String {
+    let (parent, name) = table.rsplit_once('.').unwrap_or(("", table));
+    let keys = TABLES.iter().find(|(name, _)| *name == parent);
+    let key = keys.and_then(|(_, keys)| keys.iter().find(|key| key.name == name));
+    let lines = key.map_or(&[][..], |key| key.about).iter();
+    lines.map(|line| format!("#{line}\n")).collect()
+}
+
+fn look_up(table: &Table, name: &str) -> Option<Value> {
+    let mut parts = name.split('.');
+    let first = table.get(parts.next()?)?.clone();
+    let found = parts.try_fold(first, |value, part| value.get(part).cloned())?;
+    (!found.is_table()).then_some(found)
+}
+
+/// The default of a key in a table that a configuration may lack.
+fn of_default_table(name: &str) -> Option<String> {
+    let (table, key) = name.split_once('.')?;
+    let of_captions = super::Captions::default();
+    let defaults = match table {
+        "lora" => Table::try_from(LoraSettings::default()).ok()?,
+        "validation" => Table::try_from(Validation::default()).ok()?,
+        "data" => Table::try_from(of_captions).ok()?,
+        _ => return None,
+    };
+    let value = defaults.get(key.strip_prefix("captions.").unwrap_or(key))?;
+    let nothing = [Value::Integer(0), Value::String(String::new())];
+    (!nothing.contains(value) && key != "kind").then(|| written(value))
+}
+
+/// A value as TOML.
+fn written(value: &Value) -> String {
+    value.to_string()
+}
+
+/// What a key means, with its default; without a key all of them, a line each.
+///
+/// # Errors
+/// When there is no such key: names the nearest.
+pub fn explain(key: Option<&str>) -> Result<String> {
+    let defaults = Table::try_from(Config::default())?;
+    let mut all = BTreeMap::new();
+    let mut lines = Vec::new();
+    for (table, keys) in TABLES {
+        for key in keys {
+            let name = [table, ".", key.name].concat();
+            let name = name.trim_start_matches('.').to_owned();
+            let about = key.about.concat();
+            let about = about.trim_start();
+            let shown = look_up(&defaults, &name)
+                .map(|value| written(&value))
+                .filter(|_| key.sample.is_none())
+                .or_else(|| of_default_table(&name));
+            let mut text = format!("{name}\n  {about}\n");
+            match (shown, key.sample) {
+                (Some(shown), _) if !about.contains("Default: ") => {
+                    let _ = writeln!(text, "  Default: {shown}");
+                }
+                (_, Some(sample)) => {
+                    let _ = writeln!(text, "  Example: {} = {sample}", key.name);
+                }
+                _ => {}
+            }
+            let first = about.split_inclusive(". ").next().unwrap_or(about);
+            lines.push(format!("{name:<28} {}", first.trim_end()));
+            all.insert(name, text);
+        }
+    }
+    let Some(key) = key else {
+        return Ok(lines.join("\n"));
+    };
+    let below = format!("{key}.");
+    let mut found = String::new();
+    let names = all
+        .keys()
+        .filter(|name| *name == key || name.starts_with(&below));
+    for name in names {
+        found.push_str(&all[name]);
+    }
+    if found.is_empty() {
+        let nearest = super::document::nearest(key, all.keys());
+        return Err(Error::Wrong(format!(
+            "{key}: there is no such key; the nearest is {nearest}"
+        )));
+    }
+    Ok(found)
+}

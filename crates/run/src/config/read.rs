@@ -1,0 +1,266 @@
+//! From a file to a [`Config`]: names first, then what excludes what, defaults, types, and at last the values.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use clove::train::TrainConfig;
+use clove_data::sets::Filter;
+use clove_lab::Recipe;
+use toml::{Table, Value};
+
+use super::check::{self, ON_DISK};
+use super::document::{Document, Setting};
+use super::{
+    Captions, Config, Crops, Data, Kind, Model, Negatives, Optimizer, SetSettings, Start, Style,
+    TABLES, TextKind, Training,
+};
+use crate::error::{Result, bail};
+
+/// A slip of the keyboard shouldn't ask for centuries.
+pub(super) const MOST_STEPS: usize = 1_000_000_000;
+
+impl Config {
+    /// Reads a configuration file, with `settings` in the place of what it says.
+    ///
+    /// # Errors
+    /// When it can't be read or makes no sense: names the file and the key, or the setting, and of an unknown key the nearest
+    /// one that exists.
+    pub fn read(path: &Path, settings: &[Setting]) -> Result<Self> {
+        Self::of(Document::read(path, settings)?)
+    }
+
+    /// Reads a configuration from text. Messages call it `name`.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn from_toml(name: &str, text: &str) -> Result<Self> {
+        Self::of(Document::parse(name.to_owned(), text, &[])?)
+    }
+
+    fn of(mut document: Document) -> Result<Self> {
+        document.check_names(&known())?;
+        let init_or_shape =
+            "a model starts from init or, with random weights, from a shape; give one of them";
+        either(&mut document, ["model.init", "model.shape"], init_or_shape)?;
+        let length = ["train.steps", "train.epochs"];
+        either(&mut document, length, "give either steps or epochs")?;
+        check::beside(&document)?;
+        let defaults = Self::defaults(&document)?;
+        let mut table = Table::try_from(&defaults)?;
+        overlay(&mut table, &document.table);
+        let mut config: Self = Value::Table(table)
+            .try_into()
+            .map_err(|error| mistyped(&document, &error))?;
+        config.complete(&document);
+        check::values(&config, &document)?;
+        Ok(config)
+    }
+
+    /// What holds where the document says nothing.
+    fn defaults(document: &Document) -> Result<Self> {
+        let model = Model {
+            init: document.take("model.init")?,
+            shape: document.take("model.shape")?,
+            ..Model::default()
+        };
+        if model.init.is_none() && model.shape.is_none() {
+            return Err(document.wrong(
+                "model.init",
+                "is missing; give a model's directory, or \"scenes\" for the scene model that comes with the program",
+            ));
+        }
+        // Scene models have recipes of their own.
+        let (recipe, base) = match model.start() {
+            Start::Blank | Start::Described(_) => {
+                (Recipe::PRETRAINING, Recipe::PRETRAINING.train_config())
+            }
+            Start::Pretrained => (Recipe::FINE_TUNING, Recipe::FINE_TUNING.train_config()),
+            Start::Directory(_) => (Recipe::FINE_TUNING, TrainConfig::new(1)),
+        };
+        let kind = check::kind(document)?;
+        let texts = document.take("data.texts")?.unwrap_or(TextKind::Captions);
+        let is_scenes = kind == Kind::Scenes;
+        let crop = Self::default().crop();
+        let data = Data {
+            kind,
+            scenes: is_scenes.then_some((recipe.steps * recipe.batch) as u64),
+            texts: is_scenes.then_some(texts),
+            crop_scale: (!is_scenes).then_some(crop.scale.into()),
+            crop_ratio: (!is_scenes).then_some(crop.ratio.into()),
+            unreadable: (!is_scenes).then_some(0.1),
+            ..Data::default()
+        };
+        let negatives = Negatives {
+            style: match texts {
+                TextKind::Captions if is_scenes => Style::Mixed,
+                _ if check::brings_negatives(document) => Style::File,
+                _ => Style::None,
+            },
+            ..Negatives::default()
+        };
+        Ok(Self {
+            data,
+            negatives,
+            optimizer: Optimizer {
+                learning_rate: base.schedule.peak,
+                beta_1: base.optimizer.beta_1,
+                beta_2: base.optimizer.beta_2,
+                epsilon: base.optimizer.epsilon,
+                weight_decay: base.optimizer.weight_decay,
+                image_rate: base.image_rate,
+                clip_norm: base.clip_norm.unwrap_or(f64::INFINITY),
+                ..Optimizer::default()
+            },
+            train: Training {
+                batch: recipe.batch,
+                ..Training::default()
+            },
+            ..Self::default()
+        })
+    }
+
+    /// Fills in what follows from the rest.
+    fn complete(&mut self, document: &Document) {
+        let said = |captions: &mut Option<Captions>| {
+            captions.take_if(|captions| *captions == Captions::default());
+        };
+        said(&mut self.data.captions);
+        for set in &mut self.data.sets {
+            said(&mut set.captions);
+        }
+        self.data
+            .filter
+            .take_if(|filter| *filter == Filter::default());
+        if self.train.steps == 0 && document.get("train.steps").is_none() {
+            self.train.epochs.get_or_insert(1.0);
+        }
+        let Some(validation) = &mut self.validation else {
+            return;
+        };
+        if document.get("validation.kind").is_none() {
+            validation.kind = self.data.kind;
+        }
+        if document.get("validation.every").is_none() {
+            validation.every = self.train.checkpoint_every;
+        }
+        // Captions of the training data's kind stand where those do.
+        let is_alike = validation.kind == self.data.kind;
+        let alike = self.data.captions.as_ref().filter(|_| is_alike);
+        let fields = validation.captions.take().or_else(|| alike.cloned());
+        let fields = fields.map_or_else(Vec::new, |captions| captions.fields);
+        validation.captions = (!fields.is_empty()).then(|| Captions {
+            fields,
+            ..Captions::default()
+        });
+    }
+
+    /// Fills in what depends on the data: `samples` make an epoch, `digest` is the set's.
+    ///
+    /// # Errors
+    /// When the steps are too many, or another set was meant.
+    pub fn resolve(&mut self, samples: u64, digest: Option<String>) -> Result<()> {
+        if let Some(epochs) = self.train.epochs.take() {
+            let steps = (epochs * samples as f64 / self.train.batch as f64).ceil();
+            if steps > MOST_STEPS as f64 {
+                bail!(
+                    "train.epochs: {epochs} epochs are {steps} steps; at most {MOST_STEPS} are taken"
+                );
+            }
+            self.train.steps = (steps as usize).max(1);
+        }
+        let usual = TrainConfig::new(self.train.steps).schedule.warmup;
+        self.optimizer.warmup.get_or_insert(usual);
+        match (&self.data.digest, &digest) {
+            (Some(wanted), Some(found)) if wanted != found => bail!(
+                "data.digest: the set isn't the one that was meant: its digest is {found}, not {wanted}"
+            ),
+            _ => self.data.digest = digest,
+        }
+        Ok(())
+    }
+
+    /// Whether the device that trains crops photos.
+    pub(crate) fn crops_on_device(&self) -> bool {
+        self.data.crops == Some(Crops::Gpu)
+    }
+}
+
+/// Every key that there is.
+pub(super) fn known() -> BTreeSet<String> {
+    let is_table = |name: &str| TABLES.iter().any(|(table, _)| *table == name);
+    let mut known = BTreeSet::new();
+    for (table, keys) in TABLES {
+        for key in keys {
+            let name = match table {
+                "" => key.name.to_owned(),
+                table => format!("{table}.{}", key.name),
+            };
+            match name.as_str() {
+                // Others have the keys of data.captions.
+                "data.sets.captions" => known.extend(
+                    Captions::KEYS
+                        .iter()
+                        .map(|key| format!("{name}.{}", key.name)),
+                ),
+                "validation.captions" => drop(known.insert(format!("{name}.fields"))),
+                "data.sets" => drop(known.insert(name)),
+                _ if is_table(&name) => {}
+                _ => drop(known.insert(name)),
+            }
+        }
+    }
+    known
+}
+
+/// Refuses two keys that exclude each other. One that a setting gives takes the place of the other in the file.
+fn either(document: &mut Document, keys: [&str; 2], problem: &str) -> Result<()> {
+    if keys.iter().any(|key| document.get(key).is_none()) {
+        return Ok(());
+    }
+    match keys.map(|key| document.is_set(key)) {
+        [true, false] => document.remove(keys[1]),
+        [false, true] => document.remove(keys[0]),
+        _ => return Err(document.wrong(keys[1], problem)),
+    }
+    Ok(())
+}
+
+/// Lays one table over another.
+fn overlay(table: &mut Table, over: &Table) {
+    for (key, value) in over {
+        match (table.get_mut(key), value) {
+            (Some(Value::Table(table)), Value::Table(over)) => overlay(table, over),
+            _ => drop(table.insert(key.clone(), value.clone())),
+        }
+    }
+}
+
+/// A value of the wrong type, with its key.
+fn mistyped(document: &Document, error: &toml::de::Error) -> crate::Error {
+    // One of several sets is read by itself, so that its number is told.
+    if let Some(Value::Array(sets)) = document.get("data.sets") {
+        for (number, set) in sets.iter().enumerate() {
+            let set: Result<SetSettings, toml::de::Error> = set.clone().try_into();
+            if let Err(error) = set {
+                let place = format!("data.sets[{number}].{}", key_of(&error));
+                return document.wrong(place.trim_end_matches('.'), error.message());
+            }
+        }
+    }
+    document.wrong(&key_of(error), error.message())
+}
+
+/// The key that an error of `toml` tells on its last line.
+fn key_of(error: &toml::de::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    let key = last
+        .strip_prefix("in `")
+        .and_then(|key| key.strip_suffix('`'));
+    key.unwrap_or_default().to_owned()
+}
+
+/// What's missing of a set's kind.
+pub(super) fn kind_missing() -> String {
+    format!("is missing; give \"scenes\", {ON_DISK}, or several [[data.sets]]")
+}

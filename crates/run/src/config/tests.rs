@@ -1,0 +1,317 @@
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use clove_data::sets::{Duplicates, Filter};
+use toml::{Table, Value};
+
+use super::read::known;
+use super::*;
+
+fn recipes() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/configs/recipes")
+}
+
+fn resolved(text: &str) -> Config {
+    let mut config = Config::from_toml("x.toml", text).unwrap();
+    config.resolve(100, None).unwrap();
+    config
+}
+
+/// The dotted keys of a table.
+fn keys(prefix: &str, table: &Table) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (key, value) in table {
+        let key = format!("{prefix}{key}");
+        match value {
+            Value::Table(table) => found.extend(keys(&format!("{key}."), table)),
+            Value::Array(values) if values.iter().all(Value::is_table) && !values.is_empty() => {
+                let tables = values.iter().filter_map(Value::as_table);
+                found.extend(tables.flat_map(|table| keys(&format!("{key}."), table)));
+            }
+            _ => drop(found.insert(key)),
+        }
+    }
+    found
+}
+
+/// Every key has a value here, but for those that aren't written.
+fn full() -> Config {
+    let captions = Some(Captions {
+        fields: vec!["a".to_owned()],
+        weights: vec![1.0],
+        choice: Choice::First,
+    });
+    let mut config = Config {
+        lora: Some(LoraSettings::default()),
+        validation: Some(Validation {
+            images: Some("a".into()),
+            splits: vec!["a".to_owned()],
+            classes: Some("a".into()),
+            class_names: Some("a".into()),
+            templates: Some("a".into()),
+            patience: Some(1),
+            captions: captions.clone(),
+            ..Validation::default()
+        }),
+        ..Config::default()
+    };
+    config.model = Model {
+        init: Some("a".into()),
+        shape: Some("a".into()),
+        context: Some(1),
+    };
+    config.optimizer.warmup = Some(1);
+    config.data = Data {
+        path: Some("a".into()),
+        images: Some("a".into()),
+        splits: vec!["a".to_owned()],
+        scenes: Some(1),
+        repeat: true,
+        texts: Some(TextKind::Alt),
+        crop_scale: Some([0.0; 2]),
+        crop_ratio: Some([0.0; 2]),
+        unreadable: Some(0.0),
+        digest: Some("a".to_owned()),
+        captions: captions.clone(),
+        filter: Some(Filter {
+            min_words: Some(1),
+            max_words: Some(1),
+            min_side: Some(1),
+            max_aspect: Some(1.0),
+            duplicates: Some(Duplicates::Keep),
+        }),
+        sets: vec![SetSettings {
+            images: Some("a".into()),
+            splits: vec!["a".to_owned()],
+            weight: Some(1.0),
+            captions,
+            ..SetSettings::default()
+        }],
+        ..Data::default()
+    };
+    config
+}
+
+#[test]
+fn the_keys_that_are_explained_are_those_of_the_tree() {
+    let table = Table::try_from(full()).unwrap();
+    let mut found = keys("", &table);
+    // Of the machine or of the input alone: they're read, and aren't written.
+    for key in [
+        "out",
+        "data.cache",
+        "data.crops",
+        "train.memory",
+        "train.epochs",
+    ] {
+        assert!(found.insert(key.to_owned()), "{key}");
+    }
+    // Held-out captions have fields, and no choice.
+    for key in ["weights", "choice"] {
+        assert!(found.remove(&format!("validation.captions.{key}")));
+    }
+    let mut known = known();
+    assert!(known.remove("data.sets"));
+    assert_eq!(found, known);
+}
+
+#[test]
+fn every_key_can_be_explained_and_a_table_with_all_of_its_keys() {
+    let all = explain(None).unwrap();
+    for key in known() {
+        // The sets' captions are explained as the data's.
+        if !key.starts_with("data.sets.captions") && !key.starts_with("validation.captions") {
+            assert!(all.contains(&key), "{key}");
+            assert!(explain(Some(&key)).unwrap().starts_with(&key));
+        }
+    }
+    let batch = explain(Some("train.batch")).unwrap();
+    assert!(batch.contains("Default: 64"), "{batch}");
+    let rates = explain(Some("optimizer")).unwrap();
+    assert!(rates.contains("optimizer.warmup") && rates.contains("optimizer.beta_1"));
+    let error = explain(Some("train.bacth")).unwrap_err().to_string();
+    assert!(error.ends_with("the nearest is train.batch"), "{error}");
+}
+
+#[test]
+fn every_example_is_read_as_it_is_and_with_all_of_its_comments() {
+    for (kind, _) in EXAMPLES {
+        let text = example(kind).unwrap();
+        let config = resolved(&text);
+        // Each line that is commented out is a key with its value.
+        let is_key = |line: &&str| {
+            let name = line.split_once(" = ").map_or("", |(name, _)| name);
+            let is_header = line.starts_with('[') && line.ends_with(']');
+            is_header || (!name.is_empty() && !name.contains(' '))
+        };
+        let mut table = String::new();
+        let mut named = BTreeSet::new();
+        for line in text.lines() {
+            let line = line.trim_start_matches("# ");
+            if !is_key(&line) {
+                continue;
+            }
+            match line.split_once(" = ") {
+                None => table = line.trim_matches(['[', ']']).to_owned() + ".",
+                Some((key, value)) => {
+                    assert!(value.parse::<Value>().is_ok(), "{kind}: {line}");
+                    named.insert(format!("{table}{key}"));
+                }
+            }
+        }
+        let resolved: Table = config.to_toml().unwrap().parse().unwrap();
+        for key in keys("", &resolved) {
+            let key = key.strip_prefix("data.sets.").map_or(key.clone(), |name| {
+                format!("data.sets.{}", name.split('.').next().unwrap())
+            });
+            assert!(
+                named.contains(&key),
+                "{kind}: {key} isn't explained\n{text}"
+            );
+        }
+    }
+    assert!(
+        example("tar")
+            .unwrap_err()
+            .to_string()
+            .contains("webdataset")
+    );
+}
+
+#[test]
+fn every_recipe_is_read_and_names_its_source() {
+    let mut count = 0;
+    for recipe in std::fs::read_dir(recipes()).unwrap() {
+        let path = recipe.unwrap().path();
+        Config::read(&path, &[]).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("arXiv "), "{}", path.display());
+        count += 1;
+    }
+    assert_eq!(count, 6);
+    let shape = recipes().with_file_name("small-clip.json");
+    let text = std::fs::read_to_string(shape).unwrap();
+    assert!(clove::model::ClipConfig::from_open_clip(&text).is_ok());
+}
+
+#[test]
+fn a_resolved_configuration_can_be_given_again() {
+    for (kind, _) in EXAMPLES {
+        let text = resolved(&example(kind).unwrap()).to_toml().unwrap();
+        assert_eq!(resolved(&text).to_toml().unwrap(), text, "{kind}");
+    }
+}
+
+#[test]
+fn a_misspelt_key_is_told_the_nearest() {
+    for (text, nearest) in [
+        (
+            "[optimizer]\nlerning_rate = 1.0\n",
+            "optimizer.learning_rate",
+        ),
+        (
+            "[optimiser]\nlearning_rate = 1.0\n",
+            "optimizer.learning_rate",
+        ),
+        ("learning_rate = 1.0\n", "optimizer.learning_rate"),
+        ("[train]\nbach = 3\n", "train.batch"),
+        ("sed = 1\n", "seed"),
+    ] {
+        let error = Config::from_toml("x.toml", text).unwrap_err().to_string();
+        assert!(error.starts_with("x.toml: "), "{error}");
+        assert!(
+            error.ends_with(&format!("the nearest is {nearest}")),
+            "{error}"
+        );
+    }
+}
+
+/// What is said of a configuration, of which `body` is the data.
+fn refused(body: &str) -> String {
+    let text = format!("[model]\nshape = \"scenes\"\n{body}");
+    let error = Config::from_toml("x.toml", &text).unwrap_err().to_string();
+    error.strip_prefix("x.toml: ").unwrap().to_owned()
+}
+
+#[test]
+fn what_makes_no_sense_of_captions_and_of_several_sets_is_told_with_its_place() {
+    let lines = "[data]\nkind = \"json-lines\"\npath = \"a\"\n[data.captions]\n";
+    let one = "[[data.sets]]\nkind = \"folder\"\npath = \"a\"\n";
+    for (body, starts) in [
+        (
+            format!("{lines}fields = [\"a\", \"b\", \"a\"]"),
+            "data.captions.fields: names a field twice",
+        ),
+        (
+            format!("{lines}fields = [\"a\"]\nweights = [1.0, 2.0]"),
+            "data.captions.weights: must be as many as captions.fields, which are 1",
+        ),
+        (
+            format!("{lines}fields = [\"a\"]\nweights = [0.0]"),
+            "data.captions.weights: must be numbers above 0",
+        ),
+        (
+            format!("{lines}fields = [\"a\"]\nweights = [1.0]\nchoice = \"first\""),
+            "data.captions.weights: only the choice \"random\" has weights",
+        ),
+        (
+            format!("{lines}choice = \"any\""),
+            "data.captions.choice: unknown variant `any`",
+        ),
+        (
+            "[data]\nkind = \"folder\"\npath = \"a\"\n[data.captions]\nfields = [\"a\"]".to_owned(),
+            "data.captions.fields: only the kinds",
+        ),
+        (
+            "[data]\nsets = []".to_owned(),
+            "data.sets: must have at least one set",
+        ),
+        (
+            format!("{one}weight = 1.0\n{one}"),
+            "data.sets: either all of them have a weight or none",
+        ),
+        (
+            format!("{one}weight = 1.0\n{one}weight = -1.0"),
+            "data.sets[1].weight: must be a number above 0",
+        ),
+        (
+            format!("{one}wieght = 1.0"),
+            "data.sets[0].wieght: there is no such key; the nearest is data.sets[0].weight",
+        ),
+        (
+            "[[data.sets]]\npath = \"a\"".to_owned(),
+            "data.sets[0].kind: must be \"folder\"",
+        ),
+        (
+            format!("[data]\npath = \"b\"\n{one}"),
+            "data.path: each of data.sets has its own",
+        ),
+        (
+            format!("[data]\nkind = \"folder\"\n{one}"),
+            "data.sets: is for several sets",
+        ),
+        (
+            format!("{one}[validation]\npath = \"v\""),
+            "validation.kind: must be",
+        ),
+        (
+            format!("{one}[negatives]\nstyle = \"file\""),
+            "negatives.style: none of the sets brings negatives",
+        ),
+    ] {
+        let error = refused(&body);
+        assert!(error.starts_with(starts), "{error}");
+    }
+}
+
+#[test]
+fn epochs_become_steps_and_the_last_batch_runs_on() {
+    for (epochs, samples, steps) in [("1", 100, 4), ("2", 100, 7), ("0.5", 64, 1), ("3", 1, 1)] {
+        let text = format!(
+            "[model]\nshape = \"scenes\"\n[data]\nkind = \"scenes\"\n[train]\nepochs = {epochs}\nbatch = 32\n"
+        );
+        let mut config = Config::from_toml("x.toml", &text).unwrap();
+        config.resolve(samples, None).unwrap();
+        assert_eq!(config.train.steps, steps);
+    }
+}

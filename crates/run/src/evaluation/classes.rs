@@ -1,0 +1,102 @@
+//! Photos to be told apart by their classes' names: of the suite zero-shot, and of held-out photos while a model trains.
+
+use std::path::Path;
+
+use clove::evaluate::{
+    Embeddings, EvaluateError, ZeroShotReport, class_embeddings, classify, fill_template, prompts,
+};
+use clove_data::benchmarks::class_set::{ClassSet, lines};
+use clove_data::benchmarks::zero_shot;
+use clove_data::fetch::Cache;
+
+use super::store::{EmbeddedPhotos, Embedder, Photo};
+use crate::error::{Context as _, Result};
+use crate::words::counted;
+
+/// What stands where a class's name does, without templates of the user's.
+const TEMPLATE: &str = "a photo of a {c}.";
+
+/// Photos by their classes, and prompts.
+#[derive(Debug)]
+pub struct Classes {
+    /// The photos.
+    pub set: ClassSet,
+    /// With `{c}` for the class.
+    pub templates: Vec<String>,
+}
+
+/// Photos and classes, embedded.
+pub struct Classified {
+    pub photos: EmbeddedPhotos,
+    pub classes: Embeddings,
+    /// Of each photo that could be read.
+    pub labels: Vec<usize>,
+}
+
+impl Classified {
+    pub fn report(&self) -> Result<ZeroShotReport, EvaluateError> {
+        classify(&self.photos.rows, &self.classes, &self.labels)
+    }
+}
+
+impl Classes {
+    /// Opens photos; names and templates stand in text files, a line each, or in those of `CLIP_benchmark`: `FILE.json#DATASET`.
+    /// What is wrong with those two is told behind `place`.
+    pub fn open(
+        path: &Path,
+        names: Option<&Path>,
+        templates: Option<&Path>,
+        place: &str,
+        cache: &Cache<'_>,
+    ) -> Result<Self> {
+        let names = names.map(texts).transpose();
+        let names = names.with_context(|| format!("{place}class_names"))?;
+        let of_templates = || format!("{place}templates");
+        let templates = templates.map(texts).transpose();
+        let templates = templates.with_context(of_templates)?;
+        let templates = templates.unwrap_or_else(|| vec![TEMPLATE.to_owned()]);
+        for template in &templates {
+            fill_template(template, "").with_context(of_templates)?;
+        }
+        let set = ClassSet::open(path, names.as_deref(), cache)?;
+        Ok(Self { set, templates })
+    }
+
+    /// Takes of all classes some photos, since they stand one after another.
+    pub fn thin_out(&mut self, most: usize) {
+        let all = self.set.photos.len();
+        let taken = all.min(most);
+        let mut number = 0;
+        self.set.photos.retain(|_| {
+            number += 1;
+            number * taken / all > (number - 1) * taken / all
+        });
+    }
+
+    /// `5 photos of 2 classes`
+    pub fn summary(&self) -> String {
+        let photos = counted(self.set.photos.len() as u64, "photo");
+        format!("{photos} of {} classes", self.set.classes.len())
+    }
+
+    pub fn embed(&self, embedder: &mut Embedder<'_>) -> Result<Classified> {
+        let set = &self.set;
+        let photos: Vec<Photo> = set.photos.iter().map(|(place, _)| place.into()).collect();
+        let photos = embedder.photos(&photos)?;
+        let prompts = embedder.texts(&prompts(&set.classes, &self.templates)?)?;
+        let places = photos.places.iter();
+        Ok(Classified {
+            labels: places.map(|place| set.photos[*place].1).collect(),
+            classes: class_embeddings(&prompts, set.classes.len())?,
+            photos,
+        })
+    }
+}
+
+fn texts(path: &Path) -> Result<Vec<String>> {
+    let name = path.to_string_lossy();
+    Ok(match name.rsplit_once(".json#") {
+        Some((file, set)) => zero_shot::read(Path::new(&format!("{file}.json")), set)?,
+        None => lines(path)?,
+    })
+}

@@ -1,0 +1,336 @@
+//! Training at work in one process: step by step, with what is kept of it on the way.
+
+use std::mem;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clove::device::Device;
+use clove::train::{StepReport, Trainer};
+use clove_data::run::{Position, RunFolder};
+
+use crate::config::Config;
+use crate::error::{Context as _, Error, Result, bail};
+use crate::event::{Control, Event, Finished, Listener, Step};
+use crate::loader::{Loaded, Loader};
+use crate::lost::Fault;
+use crate::run::write_model;
+use crate::samples::Samples;
+use crate::session::{Session, Skipped};
+use crate::start::Parts;
+use crate::validation::Validation;
+
+/// Where a sitting begins.
+#[derive(Debug)]
+pub struct Stand {
+    pub folder: RunFolder,
+    /// After a batch that spoilt the weights: the position behind it, to which the order of training jumps.
+    pub step_back: Option<u64>,
+}
+
+/// How training ended.
+#[derive(Debug)]
+pub enum Outcome {
+    Finished,
+    /// The weights are spoilt; the batch that did it ends at this position.
+    StepBack(u64),
+}
+
+/// Training at work.
+pub struct Sitting<'a> {
+    config: &'a Config,
+    pub trainer: Trainer,
+    session: Session,
+    loader: Loader,
+    position: Position,
+    parts: &'a Parts,
+    device: &'a Device,
+    validation: &'a mut Option<Validation>,
+    /// What a test does to the run.
+    fault: &'a mut Option<Fault>,
+    /// The step of the last checkpoint.
+    saved: Option<usize>,
+    /// Whether a listener wants this step to be the last.
+    is_last: bool,
+    /// Pairs learned from in this sitting, and since when.
+    pairs: usize,
+    began: Instant,
+    /// Those of the pairs whose caption had no negative.
+    without: usize,
+}
+
+impl<'a> Sitting<'a> {
+    /// Begins where a run's folder stands, or goes back from there past a batch that spoilt the weights.
+    pub fn begin(
+        (config, parts): (&'a Config, &'a Parts),
+        samples: &Arc<Samples>,
+        (validation, fault): (&'a mut Option<Validation>, &'a mut Option<Fault>),
+        stand: Stand,
+        device: &'a Device,
+        listener: &mut Listener<'_>,
+    ) -> Result<Self> {
+        let (shape, settings) = (parts.config.clone(), config.train_config());
+        let (mut session, found) = Session::open(
+            stand.folder,
+            parts.companions(),
+            config.train.keep,
+            listener,
+        )?;
+        let (trainer, mut position, mut saved) = if let Some((state, position)) = found {
+            let step = state.step;
+            listener(&Event::Note(format!("going on after step {step}")));
+            let trainer = Trainer::resume(state, shape, settings, device)
+                .with_context(|| config.out.display())?;
+            (trainer, position, Some(step))
+        } else {
+            let start = Position {
+                step: 0,
+                samples: 0,
+                skipped: 0,
+                recoveries: 0,
+                seed: config.seed,
+                config_hash: String::new(),
+            };
+            let trainer = Trainer::new(parts.load(device)?, shape, settings, device);
+            (trainer, start, None)
+        };
+        if let Some(past) = stand.step_back {
+            position.samples = past;
+            position.recoveries += 1;
+            // A kill must not bring the batch back.
+            session.save(&pollster::block_on(trainer.state())?, &position)?;
+            saved = Some(trainer.steps());
+        }
+        let loader = Loader::start(
+            Arc::clone(samples),
+            config.train.batch,
+            position.samples,
+            position.skipped,
+            config.data.unreadable.unwrap_or_default(),
+            config.train.steps.saturating_sub(trainer.steps()),
+        )?;
+        if let Some(validation) = validation {
+            let file = config.out.join("validation.jsonl");
+            validation.remember(&file, trainer.steps())?;
+        }
+        Ok(Self {
+            config,
+            trainer,
+            session,
+            loader,
+            position,
+            parts,
+            device,
+            validation,
+            fault,
+            saved,
+            is_last: false,
+            pairs: 0,
+            began: Instant::now(),
+            without: 0,
+        })
+    }
+
+    /// Trains to the end, or until a listener wants it to stop.
+    pub fn train(&mut self, listener: &mut Listener<'_>) -> Result<Outcome> {
+        let steps = self.config.train.steps;
+        self.validate(listener)?;
+        while self.trainer.steps() < steps && !self.is_over() {
+            let began = Instant::now();
+            let loaded = self.loader.next()?;
+            let waited = began.elapsed().as_secs_f64();
+            self.skip(&loaded, listener)?;
+            let mut report = pollster::block_on(self.trainer.step(&loaded.batch))
+                .with_context(|| format!("in step {}", self.trainer.steps()))?;
+            if let Some(fault) = &mut self.fault {
+                let samples = self.position.samples..loaded.position;
+                fault.strike(&mut report, samples);
+            }
+            // The weights are spoilt by now, and aren't saved.
+            if !(report.loss.is_finite() && report.grad_norm.is_finite()) {
+                return self.step_back(report, loaded.position, listener);
+            }
+            self.position = Position {
+                step: self.trainer.steps(),
+                samples: loaded.position,
+                skipped: loaded.broken,
+                ..self.position.clone()
+            };
+            let pairs = loaded.batch.texts.len();
+            self.pairs += pairs;
+            let negatives = loaded.batch.negatives.iter();
+            self.without += negatives.filter(|negatives| negatives.is_empty()).count();
+            let gone = self.began.elapsed().as_secs_f64();
+            let step = Event::Step(Step {
+                report,
+                step_pairs_per_second: pairs as f64 / began.elapsed().as_secs_f64(),
+                pairs_per_second: self.pairs as f64 / gone,
+                data_wait: waited,
+                waiting: self.loader.waited().as_secs_f64() / gone,
+            });
+            let control = self.tell(&step, listener)?;
+            let done = self.trainer.steps();
+            let stop = control == Control::Stop && done < steps;
+            self.is_last |= control == Control::Finish;
+            let every = self.config.train.checkpoint_every;
+            let is_due = stop || self.is_last || done == steps || done.is_multiple_of(every);
+            if is_due && !self.save(listener)? {
+                return self.step_back(report, loaded.position, listener);
+            }
+            if !stop {
+                self.validate(listener)?;
+            }
+            if self.is_over() && self.saved != Some(done) && !self.save(listener)? {
+                return self.step_back(report, loaded.position, listener);
+            }
+            if stop {
+                return Err(Error::Stopped {
+                    step: done,
+                    steps,
+                    out: self.config.out.clone(),
+                });
+            }
+        }
+        Ok(Outcome::Finished)
+    }
+
+    /// Tells the run's files, and then the listener.
+    fn tell(&mut self, event: &Event<'_>, listener: &mut Listener<'_>) -> Result<Control> {
+        self.session.hear(event)?;
+        Ok(listener(event))
+    }
+
+    /// Tries the model on held-out pairs, where that's due.
+    fn validate(&mut self, listener: &mut Listener<'_>) -> Result<()> {
+        let (step, steps) = (self.trainer.steps(), self.config.train.steps);
+        let Some(validation) = &mut self.validation else {
+            return Ok(());
+        };
+        if !validation.is_due(step, steps) && !self.is_last {
+            return Ok(());
+        }
+        let clip = self.trainer.model();
+        let line = validation.run(clip, step, self.parts, self.device, listener)?;
+        let is_best = validation.is_best(&line);
+        let line = &line;
+        self.tell(&Event::Validated { line, is_best }, listener)?;
+        if is_best && step > 0 {
+            let model = pollster::block_on(self.trainer.state())?.model;
+            write_model(self.config, self.parts, &model, "best")?;
+        }
+        Ok(())
+    }
+
+    /// Whether training ends early: since validation shows nothing better, or a listener wants it.
+    fn is_over(&self) -> bool {
+        self.is_last || self.is_exhausted()
+    }
+
+    fn is_exhausted(&self) -> bool {
+        let validation = self.validation.as_ref();
+        validation.is_some_and(Validation::is_exhausted)
+    }
+
+    /// What there is to tell at the end, of the model in `dir`.
+    pub fn finished(&self, dir: &Path) -> Finished {
+        Finished {
+            dir: dir.to_owned(),
+            step: self.trainer.steps(),
+            is_exhausted: self.is_exhausted(),
+            pairs: self.pairs,
+            took: self.began.elapsed(),
+            waited: self.loader.waited(),
+            idle: self.loader.idle(),
+            without_negatives: self.without,
+            skipped: self.position.skipped,
+        }
+    }
+
+    /// Names what couldn't be read, and stops where it's too much.
+    fn skip(&mut self, loaded: &Loaded, listener: &mut Listener<'_>) -> Result<()> {
+        let list = self.config.out.join("skipped.jsonl");
+        let first = self.position.skipped == 0;
+        for (number, broken) in loaded.skipped.iter().enumerate() {
+            let sample = &Skipped {
+                step: self.trainer.steps(),
+                position: broken.position,
+                image: broken.image.clone(),
+                reason: broken.reason.clone(),
+            };
+            let (is_first, list) = (first && number == 0 && !loaded.is_hopeless(), &list);
+            let event = Event::Skipped {
+                sample,
+                is_first,
+                list,
+            };
+            self.tell(&event, listener)?;
+        }
+        match loaded.skipped.last() {
+            Some(last) if loaded.is_hopeless() => bail!(
+                "{} of the {} samples tried can't be read, more than a share of {} (data.unreadable); {} names them, the last is {}",
+                loaded.broken,
+                loaded.position,
+                self.config.data.unreadable.unwrap_or_default(),
+                list.display(),
+                last.reason
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Saves a checkpoint; `false`, without one, where the weights are spoilt.
+    fn save(&mut self, listener: &mut Listener<'_>) -> Result<bool> {
+        let state = pollster::block_on(self.trainer.state())?;
+        if !state.model.is_finite() {
+            return Ok(false);
+        }
+        self.session.save(&state, &self.position)?;
+        self.saved = Some(state.step);
+        listener(&Event::Saved { step: state.step });
+        Ok(true)
+    }
+
+    /// After a step that spoilt the weights: back to the last checkpoint, and past the batch that did it, while that's allowed.
+    fn step_back(
+        &self,
+        report: StepReport,
+        past: u64,
+        listener: &mut Listener<'_>,
+    ) -> Result<Outcome> {
+        let most = self.config.train.recoveries;
+        if self.position.recoveries >= most {
+            return self.diverged(&report);
+        }
+        listener(&Event::SteppedBack {
+            report,
+            to: self.saved,
+            count: self.position.recoveries + 1,
+            most,
+        });
+        Ok(Outcome::StepBack(past))
+    }
+
+    fn diverged(&self, report: &StepReport) -> Result<Outcome> {
+        let kept = match self.saved {
+            Some(step) => format!("the checkpoint of step {step} stands"),
+            None => "there is no checkpoint yet".to_owned(),
+        };
+        bail!(
+            "step {}: training diverged (loss {}, gradient {}, learning rate {:e}); {kept}; train anew with a lower \
+             optimizer.learning_rate, a longer warmup or a lower clip_norm, in another `out`",
+            report.step,
+            report.loss,
+            report.grad_norm,
+            report.learning_rate
+        )
+    }
+
+    /// Lets the run's folder go, and leaves what lies on a lost device where it is.
+    pub fn let_go(self) {
+        let Self {
+            session, trainer, ..
+        } = self;
+        drop(session);
+        mem::forget(trainer);
+    }
+}
