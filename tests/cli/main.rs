@@ -14,12 +14,15 @@ mod eval_several;
 mod made_negatives;
 mod negatives;
 mod remote;
+#[path = "../../crates/run/examples/folder.rs"]
+mod run_folder;
 mod scenes;
 mod server;
 mod single_file;
 mod train;
 mod train_data;
 mod train_devices;
+mod train_embedded;
 mod train_faults;
 mod train_memory;
 mod train_stops;

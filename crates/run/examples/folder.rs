@@ -1,14 +1,17 @@
 //! Trains on a folder of images with captions until the loss is low enough, and patches: `folder FOLDER MODEL OUT LOSS`.
+#![allow(clippy::print_stdout, reason = "it tells the user")]
 
-use std::env::args;
 use std::error::Error;
 
 use clove::device::DeviceChoice;
 use clove_run::{Begin, Config, Control, Event, Run};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = args().skip(1).collect();
-    let [folder, model, out, enough] = &arguments[..] else {
+    run(&std::env::args().skip(1).collect::<Vec<_>>())
+}
+
+pub fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+    let [folder, model, out, enough] = arguments else {
         return Err("usage: folder FOLDER MODEL OUT LOSS".into());
     };
     let enough: f32 = enough.parse()?;
@@ -16,19 +19,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         "out = {out:?}\nmodel.init = {model:?}\ndata = {{ kind = \"folder\", path = {folder:?} }}\n\
          negatives.style = \"mixed\"\ntrain = {{ steps = 100, batch = 4 }}\n"
     );
-    let mut listener = |event: &Event<'_>| match event {
-        Event::Step(step) => {
-            println!("step {}: loss {}", step.report.step, step.report.loss);
-            if step.report.loss < enough {
-                return Control::Finish;
-            }
-            Control::Continue
+    let mut listener = |event: &Event<'_>| {
+        match event {
+            Event::Step(step) if step.report.loss < enough => return Control::Finish,
+            Event::Patched { alpha, dir, .. } => println!("{}: alpha {alpha}", dir.display()),
+            _ => {}
         }
-        Event::Patched { alpha, dir, .. } => {
-            println!("{}: alpha {alpha}", dir.display());
-            Control::Continue
-        }
-        _ => Control::Continue,
+        Control::Continue
     };
     let mut run = Run::open(Config::from_toml("folder", &config)?, &mut listener)?;
     let device = clove::device::open(DeviceChoice::Cpu)?;

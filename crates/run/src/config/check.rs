@@ -4,7 +4,7 @@ use toml::Value;
 
 use super::document::Document;
 use super::read::{MOST_STEPS, kind_missing};
-use super::{Captions, Choice, Config, Kind, Style, TextKind};
+use super::{Captions, Choice, Config, Kind, Style, TextKind, Validation};
 use crate::error::Result;
 
 /// The kinds of sets.
@@ -189,8 +189,16 @@ fn path_missing(kind: Kind) -> String {
     format!("is missing; give {what}")
 }
 
-/// A key, whether its value may be so, and what it has to be.
-type Rule = (&'static str, bool, &'static str);
+/// Refuses keys whose values may not be so, and says what they have to be.
+macro_rules! rules {
+    ($document:expr; $($key:literal: $right:expr, $problem:expr;)*) => {
+        $(
+            if !$right {
+                return Err($document.wrong($key, $problem));
+            }
+        )*
+    };
+}
 
 const AT_LEAST_ONE: &str = "must be at least 1";
 const POSITIVE: &str = "must be a number above 0";
@@ -208,161 +216,55 @@ pub(super) fn values(config: &Config, document: &Document) -> Result<()> {
     let (data, loss, rates) = (&config.data, &config.loss, &config.optimizer);
     let train = &config.train;
     let filter = data.filter.unwrap_or_default();
+    let fewest = filter.min_words.unwrap_or(1).max(1);
     let steps_given = document.get("train.steps").is_some();
-    let rules: [Rule; 32] = [
-        (
-            "model.context",
-            config.model.context.is_none_or(|tokens| tokens >= 2),
-            "must be at least 2: start and end of text are two tokens",
-        ),
-        (
-            "data.scenes",
-            data.scenes.is_none_or(|scenes| scenes >= 1),
-            AT_LEAST_ONE,
-        ),
-        (
-            "data.crop_scale",
-            rises(data.crop_scale, f64::MIN_POSITIVE, 1.0),
-            "must be the smallest and the largest part of the image's area, above 0 and at most 1",
-        ),
-        (
-            "data.crop_ratio",
-            rises(data.crop_ratio, 0.01, 100.0),
-            "must be the smallest and the largest ratio of width to height, from 0.01 to 100",
-        ),
-        (
-            "data.unreadable",
-            data.unreadable
-                .is_none_or(|share| (0.0..=1.0).contains(&share)),
-            "must be a share, from 0 to 1",
-        ),
-        (
-            "data.filter.max_words",
-            filter
-                .max_words
-                .is_none_or(|most| most >= filter.min_words.unwrap_or(1).max(1)),
-            "must be at least 1, and at least data.filter.min_words",
-        ),
-        (
-            "data.filter.max_aspect",
-            filter.max_aspect.is_none_or(|most| most >= 1.0),
-            "must be the longer side as a multiple of the shorter one, at least 1",
-        ),
-        (
-            "negatives.per_caption",
-            (1..=64).contains(&config.negatives.per_caption),
-            "must be from 1 to 64; for none, set negatives.style to \"none\"",
-        ),
-        ("loss.weight", not_negative(loss.weight), NOT_NEGATIVE),
-        (
-            "loss.gamma",
-            (0..=32).contains(&loss.gamma),
-            "must be from 0 to 32",
-        ),
-        ("loss.smoothing", below_one(loss.smoothing), BELOW_ONE),
-        (
-            "optimizer.learning_rate",
-            positive(rates.learning_rate),
-            POSITIVE,
-        ),
-        ("optimizer.beta_1", below_one(rates.beta_1), BELOW_ONE),
-        ("optimizer.beta_2", below_one(rates.beta_2), BELOW_ONE),
-        ("optimizer.epsilon", positive(rates.epsilon), POSITIVE),
-        (
-            "optimizer.weight_decay",
-            not_negative(rates.weight_decay),
-            NOT_NEGATIVE,
-        ),
-        ("optimizer.image_rate", positive(rates.image_rate), POSITIVE),
-        (
-            "optimizer.clip_norm",
-            rates.clip_norm > 0.0,
-            "must be a number above 0, or inf for no clipping",
-        ),
-        (
-            "train.steps",
-            !steps_given || (1..=MOST_STEPS).contains(&train.steps),
-            "must be from 1 to 1000000000",
-        ),
-        (
-            "train.epochs",
-            train.epochs.is_none_or(positive),
-            "must be above 0",
-        ),
-        (
-            "train.batch",
-            (1..=65_536).contains(&train.batch),
-            "must be from 1 to 65536",
-        ),
-        (
-            "train.micro_batch",
-            train.micro_batch <= train.batch,
-            "must be from 1 to train.batch, or 0 for what the memory holds",
-        ),
-        (
-            "train.recoveries",
-            train.recoveries <= 1_000,
-            "must be at most 1000",
-        ),
-        (
-            "train.checkpoint_every",
-            train.checkpoint_every >= 1,
-            AT_LEAST_ONE,
-        ),
-        ("train.keep", train.keep >= 1, AT_LEAST_ONE),
-        (
-            "train.memory",
-            train.memory.is_none_or(positive),
-            "must be a number of GiB above 0",
-        ),
-        (
-            "lora.rank",
-            config
-                .lora
-                .as_ref()
-                .is_none_or(|lora| (1..=1_024).contains(&lora.rank)),
-            "must be from 1 to 1024",
-        ),
-        (
-            "lora.towers",
-            config
-                .lora
-                .as_ref()
-                .is_none_or(|lora| !lora.towers.is_empty()),
-            "must name \"image\", \"text\" or both",
-        ),
-        (
-            "lora.towers",
-            config.lora.as_ref().is_none_or(|lora| {
-                let is_free = |tower| !train.locked.contains(tower);
-                lora.towers.iter().all(is_free)
-            }),
-            "names a tower that train.locked locks; it either learns by factors or not at all",
-        ),
-        (
-            "lora.alpha",
-            config.lora.as_ref().is_none_or(|lora| positive(lora.alpha)),
-            POSITIVE,
-        ),
-        (
-            "validation.every",
-            config
-                .validation
-                .as_ref()
-                .is_none_or(|validation| validation.every >= 1),
-            AT_LEAST_ONE,
-        ),
-        (
-            "validation.most",
-            config
-                .validation
-                .as_ref()
-                .is_none_or(|validation| validation.most >= 1),
-            AT_LEAST_ONE,
-        ),
-    ];
-    if let Some((key, _, problem)) = rules.iter().find(|(_, is_right, _)| !is_right) {
-        return Err(document.wrong(key, problem));
+    let lora = config.lora.as_ref();
+    let validation = config.validation.as_ref();
+    let is_unlocked = |tower| !train.locked.contains(tower);
+    rules! { document;
+        "model.context": config.model.context.is_none_or(|tokens| tokens >= 2),
+            "must be at least 2: start and end of text are two tokens";
+        "data.scenes": data.scenes.is_none_or(|scenes| scenes >= 1), AT_LEAST_ONE;
+        "data.crop_scale": rises(data.crop_scale, f64::MIN_POSITIVE, 1.0),
+            "must be the smallest and the largest part of the image's area, above 0 and at most 1";
+        "data.crop_ratio": rises(data.crop_ratio, 0.01, 100.0),
+            "must be the smallest and the largest ratio of width to height, from 0.01 to 100";
+        "data.unreadable": data.unreadable.is_none_or(|share| (0.0..=1.0).contains(&share)),
+            "must be a share, from 0 to 1";
+        "data.filter.max_words": filter.max_words.is_none_or(|most| most >= fewest),
+            format!("must be at least {fewest}");
+        "data.filter.max_aspect": filter.max_aspect.is_none_or(|most| most >= 1.0),
+            "must be the longer side as a multiple of the shorter one, at least 1";
+        "negatives.per_caption": (1..=64).contains(&config.negatives.per_caption),
+            "must be from 1 to 64; for none, set negatives.style to \"none\"";
+        "loss.weight": not_negative(loss.weight), NOT_NEGATIVE;
+        "loss.gamma": (0..=32).contains(&loss.gamma), "must be from 0 to 32";
+        "loss.smoothing": below_one(loss.smoothing), BELOW_ONE;
+        "optimizer.learning_rate": positive(rates.learning_rate), POSITIVE;
+        "optimizer.beta_1": below_one(rates.beta_1), BELOW_ONE;
+        "optimizer.beta_2": below_one(rates.beta_2), BELOW_ONE;
+        "optimizer.epsilon": positive(rates.epsilon), POSITIVE;
+        "optimizer.weight_decay": not_negative(rates.weight_decay), NOT_NEGATIVE;
+        "optimizer.image_rate": positive(rates.image_rate), POSITIVE;
+        "optimizer.clip_norm": rates.clip_norm > 0.0, "must be a number above 0, or inf for no clipping";
+        "train.steps": !steps_given || (1..=MOST_STEPS).contains(&train.steps),
+            format!("must be from 1 to {MOST_STEPS}");
+        "train.epochs": train.epochs.is_none_or(positive), "must be above 0";
+        "train.batch": (1..=65_536).contains(&train.batch), "must be from 1 to 65536";
+        "train.micro_batch": train.micro_batch <= train.batch,
+            "must be from 1 to train.batch, or 0 for what the memory holds";
+        "train.recoveries": train.recoveries <= 1_000, "must be at most 1000";
+        "train.checkpoint_every": train.checkpoint_every >= 1, AT_LEAST_ONE;
+        "train.keep": train.keep >= 1, AT_LEAST_ONE;
+        "train.memory": train.memory.is_none_or(positive), "must be a number of GiB above 0";
+        "lora.rank": lora.is_none_or(|lora| (1..=1_024).contains(&lora.rank)), "must be from 1 to 1024";
+        "lora.towers": lora.is_none_or(|lora| !lora.towers.is_empty()),
+            "must name \"image\", \"text\" or both";
+        "lora.towers": lora.is_none_or(|lora| lora.towers.iter().all(is_unlocked)),
+            "names a tower that train.locked locks; it either learns by factors or not at all";
+        "lora.alpha": lora.is_none_or(|lora| positive(lora.alpha)), POSITIVE;
+        "validation.every": validation.is_none_or(|held_out| held_out.every >= 1), AT_LEAST_ONE;
+        "validation.most": validation.is_none_or(|held_out| held_out.most >= 1), AT_LEAST_ONE;
     }
     if let Some((key, problem)) = wrong_captions(&data.captions) {
         return Err(document.wrong(&format!("data.{key}"), problem));
@@ -384,11 +286,11 @@ pub(super) fn values(config: &Config, document: &Document) -> Result<()> {
     if let Some(problem) = wrong_style(config) {
         return Err(document.wrong("negatives.style", problem));
     }
-    validation(config, document)
+    held_out(validation, document)
 }
 
-fn validation(config: &Config, document: &Document) -> Result<()> {
-    let Some(validation) = &config.validation else {
+fn held_out(validation: Option<&Validation>, document: &Document) -> Result<()> {
+    let Some(validation) = validation else {
         return Ok(());
     };
     if matches!(validation.kind, Kind::Scenes | Kind::Mixture) {
