@@ -175,7 +175,7 @@ impl Run {
             let mut sitting = Sitting::begin(
                 (config, parts),
                 samples,
-                (validation, &mut fault),
+                (&mut *validation, &mut fault),
                 stand,
                 &device.device,
                 listener,

@@ -111,60 +111,49 @@ pub fn example(kind: &str) -> Result<String> {
         "# {about}\n#\n#   clove train {kind}.toml --dry-run\n#   clove train {kind}.toml\n#\n\
          # Paths are relative to where `clove` is run. Lines that are commented out show the default.\n"
     );
-    let mut pieces = (String::new(), String::new());
-    for (table, keys) in TABLES {
-        let lacks = |name: &str| {
-            let of_set = name.strip_prefix("data.");
-            let copies = config
-                .data
-                .sets()
-                .iter()
-                .any(|set| matches!(set.kind, Kind::Webdataset | Kind::Parquet));
-            match (of_set, name.strip_prefix("validation.")) {
-                (Some(name), _) => foreign_data(config.data.kind, copies, name).is_some(),
-                (_, Some(name)) => foreign(config.data.kind, name).is_some(),
-                _ => false,
-            }
-        };
-        // The sets of a mixture stand at the end: after [[data.sets]] nothing is `data`'s any more.
-        if table == "data.sets" {
-            continue;
-        }
-        pieces.0.clear();
-        pieces.1.clear();
+    let copies = config.data.sets();
+    let copies = copies
+        .iter()
+        .any(|set| matches!(set.kind, Kind::Webdataset | Kind::Parquet));
+    let lacks = |name: &str| match name.split_once('.') {
+        Some(("data", name)) => foreign_data(config.data.kind, copies, name).is_some(),
+        Some(("validation", "captions")) => true,
+        Some(("validation", name)) => foreign(config.data.kind, name).is_some(),
+        _ => TABLES.iter().any(|(table, _)| *table == name),
+    };
+    // The sets of a mixture stand at the end: after [[data.sets]] nothing is `data`'s any more.
+    for (table, keys) in TABLES.iter().filter(|(table, _)| *table != "data.sets") {
+        let mut lines = String::new();
         let mut is_used = table.is_empty();
-        for key in keys {
-            let name = [table, ".", key.name].concat();
-            let name = name.trim_start_matches('.');
-            let is_table = TABLES.iter().any(|(table, _)| *table == name);
-            if lacks(name) || is_table || name == "validation.captions" {
+        for key in *keys {
+            let name = dotted(table, key.name);
+            if lacks(&name) || TABLES.iter().any(|(table, _)| *table == name) {
                 continue;
             }
-            let value = look_up(&given, name);
+            let value = look_up(&given, &name);
+            let lead = if value.is_some() { "" } else { "# " };
             is_used |= value.is_some();
             let shown = value
-                .or_else(|| look_up(&defaults, name))
-                .map(|value| written(&value))
-                .or_else(|| of_default_table(name))
-                .or(key.sample.map(str::to_owned));
+                .map(|value| value.to_string())
+                .or(key.sample.map(str::to_owned))
+                .or_else(|| look_up(&defaults, &name).map(|value| value.to_string()))
+                .or_else(|| of_optional_table(&name));
             let Some(shown) = shown else { continue };
-            let lead = if value.is_some() { "" } else { "# " };
-            pieces.1.push('\n');
+            lines.push('\n');
             for line in key.about {
-                let _ = writeln!(pieces.1, "#{line}");
+                let _ = writeln!(lines, "#{line}");
             }
-            let _ = writeln!(pieces.1, "{lead}{} = {shown}", key.name);
+            let _ = writeln!(lines, "{lead}{} = {shown}", key.name);
         }
-        if pieces.1.is_empty() {
+        if lines.is_empty() {
             continue;
         }
         if !table.is_empty() {
             let lead = if is_used { "" } else { "# " };
-            let _ = write!(pieces.0, "\n{}{lead}[{table}]", title(table));
-            pieces.0.push('\n');
+            let _ = writeln!(text, "\n{}{lead}[{table}]", title(table));
+            lines.remove(0);
         }
-        text.push_str(&pieces.0);
-        text.push_str(pieces.1.trim_start_matches('\n'));
+        text.push_str(&lines);
     }
     if let Some(sets) = set.find("[[data.sets]]") {
         text.push_str(
@@ -185,6 +174,15 @@ fn title(table: &str) -> String {
     lines.map(|line| format!("#{line}\n")).collect()
 }
 
+/// A key with its table's name.
+fn dotted(table: &str, name: &str) -> String {
+    if table.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{table}.{name}")
+    }
+}
+
 fn look_up(table: &Table, name: &str) -> Option<Value> {
     let mut parts = name.split('.');
     let first = table.get(parts.next()?)?.clone();
@@ -193,7 +191,7 @@ fn look_up(table: &Table, name: &str) -> Option<Value> {
 }
 
 /// The default of a key in a table that a configuration may lack.
-fn of_default_table(name: &str) -> Option<String> {
+fn of_optional_table(name: &str) -> Option<String> {
     let (table, key) = name.split_once('.')?;
     let of_captions = super::Captions::default();
     let defaults = match table {
@@ -204,12 +202,7 @@ fn of_default_table(name: &str) -> Option<String> {
     };
     let value = defaults.get(key.strip_prefix("captions.").unwrap_or(key))?;
     let nothing = [Value::Integer(0), Value::String(String::new())];
-    (!nothing.contains(value) && key != "kind").then(|| written(value))
-}
-
-/// A value as TOML.
-fn written(value: &Value) -> String {
-    value.to_string()
+    (!nothing.contains(value) && key != "kind").then(|| value.to_string())
 }
 
 /// What a key means, with its default; without a key all of them, a line each.
@@ -222,14 +215,13 @@ pub fn explain(key: Option<&str>) -> Result<String> {
     let mut lines = Vec::new();
     for (table, keys) in TABLES {
         for key in keys {
-            let name = [table, ".", key.name].concat();
-            let name = name.trim_start_matches('.').to_owned();
+            let name = dotted(table, key.name);
             let about = key.about.concat();
             let about = about.trim_start();
             let shown = look_up(&defaults, &name)
-                .map(|value| written(&value))
+                .map(|value| value.to_string())
                 .filter(|_| key.sample.is_none())
-                .or_else(|| of_default_table(&name));
+                .or_else(|| of_optional_table(&name));
             let mut text = format!("{name}\n  {about}\n");
             match (shown, key.sample) {
                 (Some(shown), _) if !about.contains("Default: ") => {

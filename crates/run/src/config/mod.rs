@@ -102,21 +102,22 @@ tables! {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         repeat: bool = false;
         /// "captions": full captions of the common shapes. "alt": noisy alt texts of all shapes. "alt-common": noisy alt texts
-        /// of the scenes that "captions" has. Alt texts have no negatives.
+        /// of the scenes that "captions" has. Alt texts have no negatives. Default: "captions".
         #[serde(skip_serializing_if = "Option::is_none")]
         texts: Option<TextKind> = None => "\"captions\"";
-        /// The smallest and the largest share of an image's area that a random crop keeps. Source: CLoVe, arXiv 2402.15021.
+        /// The smallest and the largest share of an image's area that a random crop keeps. Default: 0.9 and 1, CLoVe's.
         #[serde(skip_serializing_if = "Option::is_none")]
         crop_scale: Option<[f64; 2]> = None => "[0.9, 1.0]";
-        /// The smallest and the largest ratio of a crop's width to its height.
+        /// The smallest and the largest ratio of a crop's width to its height. Default: 3/4 and 4/3.
         #[serde(skip_serializing_if = "Option::is_none")]
         crop_ratio: Option<[f64; 2]> = None => "[0.75, 1.3333333333333333]";
         /// Where photos are cropped: "cpu", or "gpu" for the device that trains, which leaves the cores more time to decode.
-        /// The pixels are the same. Photos above 4 million pixels stay on the CPU.
+        /// The pixels are the same. Photos above 4 million pixels stay on the CPU. Default: "cpu".
         // Of the machine, not of the run.
         #[serde(skip_serializing)]
         crops: Option<Crops> = None => "\"cpu\"";
         /// The largest share of unreadable images before the run ends. Each is left out and listed in skipped.jsonl.
+        /// Default: 0.1.
         #[serde(skip_serializing_if = "Option::is_none")]
         unreadable: Option<f64> = None => "0.1";
         /// The set's BLAKE3, as --dry-run and run.toml show it. Another set is then refused.
@@ -225,6 +226,7 @@ tables! {
         /// Optimiser steps. Give steps or epochs.
         steps: usize = 0 => "10000";
         /// How often the whole set is seen, if steps aren't given. Batches run on from one epoch into the next.
+        /// Default: 1.
         #[serde(skip_serializing)]
         epochs: Option<f64> = None => "1";
         /// Pairs of an image and a caption in a step.

@@ -195,17 +195,15 @@ pub(super) fn known() -> BTreeSet<String> {
                 "" => key.name.to_owned(),
                 table => format!("{table}.{}", key.name),
             };
-            match name.as_str() {
-                // Others have the keys of data.captions.
-                "data.sets.captions" => known.extend(
-                    Captions::KEYS
-                        .iter()
-                        .map(|key| format!("{name}.{}", key.name)),
-                ),
-                "validation.captions" => drop(known.insert(format!("{name}.fields"))),
-                "data.sets" => drop(known.insert(name)),
-                _ if is_table(&name) => {}
-                _ => drop(known.insert(name)),
+            // Others have the keys of data.captions.
+            let of_captions = match name.as_str() {
+                "data.sets.captions" => &["fields", "weights", "choice"][..],
+                "validation.captions" => &["fields"],
+                _ => &[],
+            };
+            known.extend(of_captions.iter().map(|key| format!("{name}.{key}")));
+            if of_captions.is_empty() && (name == "data.sets" || !is_table(&name)) {
+                known.insert(name);
             }
         }
     }

@@ -28,7 +28,9 @@ fn keys(prefix: &str, table: &Table) -> BTreeSet<String> {
                 let tables = values.iter().filter_map(Value::as_table);
                 found.extend(tables.flat_map(|table| keys(&format!("{key}."), table)));
             }
-            _ => drop(found.insert(key)),
+            _ => {
+                found.insert(key);
+            }
         }
     }
     found
