@@ -48,11 +48,16 @@ pub struct Skipped {
     pub step: usize,
     /// In the order of training.
     pub position: u64,
+    /// Its image.
     pub image: String,
+    /// Why it can't be read.
     pub reason: String,
 }
 
 /// The folder of the run that `config` describes, whether it's there or has to be made.
+///
+/// # Errors
+/// When the folder holds another run, or can't be written.
 pub fn open_or_make(dir: &Path, config: &str) -> Result<RunFolder> {
     Ok(if dir.join("run.toml").exists() {
         RunFolder::resume(dir, config)?
@@ -63,6 +68,9 @@ pub fn open_or_make(dir: &Path, config: &str) -> Result<RunFolder> {
 
 impl Session {
     /// Goes to work in a run's folder, and gives its last whole checkpoint, if it has one.
+    ///
+    /// # Errors
+    /// When a file of the folder can't be read or written.
     pub fn open(
         folder: RunFolder,
         companions: Companions,
@@ -117,6 +125,9 @@ impl Session {
     }
 
     /// Writes a step's figures down; `data_wait` are the seconds that it waited for its batch, where batches are made beside it.
+    ///
+    /// # Errors
+    /// When it can't be written.
     pub fn record(
         &mut self,
         report: &StepReport,
@@ -168,11 +179,17 @@ impl Session {
     }
 
     /// Writes further figures of a step, such as `validation/composition`.
+    ///
+    /// # Errors
+    /// When they can't be written.
     pub fn scalars(&mut self, step: usize, values: &[(&str, f32)]) -> Result<()> {
         Ok(self.events.scalars(now(), step, values)?)
     }
 
     /// Saves a checkpoint. When it returns, it's on the disk.
+    ///
+    /// # Errors
+    /// When it can't be written.
     pub fn save(&mut self, state: &TrainerState, position: &Position) -> Result<()> {
         self.metrics.sync()?;
         for list in [&self.skipped, &self.validation].into_iter().flatten() {

@@ -9,101 +9,86 @@ use super::check::{foreign, foreign_data};
 use super::{Config, Kind, LoraSettings, TABLES, Validation};
 use crate::error::{Error, Result};
 
-/// The kinds of examples, each with what it is for.
-pub const EXAMPLES: [(&str, &str); 9] = [
+/// An example: its name, what it is for, and what it sets in TOML. All else is a comment with its default.
+type Example = (&'static str, &'static str, &'static str);
+
+/// The kinds of examples.
+pub const EXAMPLES: [Example; 9] = [
     (
         "scenes",
         "Fine-tunes the small scene model that comes along, as `clove lab` does. Needs no data.",
+        "model.init = \"scenes\"\ntrain.epochs = 1",
     ),
     (
         "folder",
         "Fine-tunes a CLIP on a folder of images, each with its captions in a text file of the same name beside it.",
+        "data.path = \"photos\"\nnegatives.style = \"mixed\"",
     ),
     (
         "json-lines",
         "Fine-tunes a CLIP on a list of images, captions and hard negatives, a JSON object a line.",
+        "data.path = \"captions.jsonl\"\ndata.images = \"photos\"",
     ),
     (
         "table",
         "Fine-tunes a CLIP on a .csv or .tsv file with a column of images and one of captions.",
+        "data.path = \"captions.csv\"\ndata.images = \"photos\"\nnegatives.style = \"mixed\"",
     ),
     (
         "parquet",
         "Fine-tunes a CLIP on Parquet files of images and captions, as Hugging Face has them.",
+        "data.path = \"train-{00000..00003}.parquet\"\nnegatives.style = \"mixed\"",
     ),
     (
         "webdataset",
         "Fine-tunes a CLIP on a web dataset: tar files in which an image stands beside its captions.",
+        "data.path = \"shards/train-{00000..00099}.tar\"\nnegatives.style = \"mixed\"",
     ),
     (
         "coco",
         "Fine-tunes a CLIP on COCO's captions, or on Karpathy's splits of COCO and Flickr30k.",
+        "data.path = \"annotations/captions_train2017.json\"\ndata.images = \"train2017\"\nnegatives.style = \"mixed\"",
     ),
     (
         "mixture",
         "Fine-tunes a CLIP on several sets, each drawn from as often as its weight says.",
+        "negatives.style = \"mixed\"\n\
+         [[data.sets]]\nkind = \"webdataset\"\npath = \"shards/train-{00000..00099}.tar\"\nweight = 3.0\n\
+         captions = { fields = [\"synthetic\"] }\n\n[[data.sets]]\nkind = \"folder\"\npath = \"photos\"\nweight = 1.0\n",
     ),
     (
         "from-scratch",
         "Trains a small CLIP from random weights on a web dataset. TRAINING.md tells what came of it.",
+        "seed = 1\nmodel.shape = \"small-clip.json\"\ndata.kind = \"webdataset\"\n\
+         data.path = \"flickr8k-96/train-{00000..00001}.tar\"\ndata.crop_scale = [0.5, 1.0]\nnegatives.style = \"mixed\"\n\
+         optimizer.learning_rate = 5e-4\noptimizer.warmup = 100\noptimizer.weight_decay = 0.2\n\
+         train.epochs = 40\ntrain.batch = 128\ntrain.checkpoint_every = 80\n\
+         validation.path = \"flickr8k-96/test-00000.tar\"\nvalidation.every = 80",
     ),
 ];
-
-/// What an example sets, in TOML; all else is a comment with its default.
-fn set(kind: &str) -> &'static str {
-    match kind {
-        "scenes" => "model.init = \"scenes\"\ndata.kind = \"scenes\"\ntrain.epochs = 1",
-        "folder" => {
-            "model.init = \"clip-vit-base-patch32\"\ndata.kind = \"folder\"\ndata.path = \"photos\"\n\
-             negatives.style = \"mixed\"\ntrain.epochs = 1"
-        }
-        "json-lines" => {
-            "model.init = \"clip-vit-base-patch32\"\ndata.kind = \"json-lines\"\ndata.path = \"captions.jsonl\"\n\
-             data.images = \"photos\"\ntrain.epochs = 1"
-        }
-        "table" => {
-            "model.init = \"clip-vit-base-patch32\"\ndata.kind = \"table\"\ndata.path = \"captions.csv\"\n\
-             data.images = \"photos\"\nnegatives.style = \"mixed\"\ntrain.epochs = 1"
-        }
-        "parquet" => {
-            "model.init = \"clip-vit-base-patch32\"\ndata.kind = \"parquet\"\ndata.path = \"train-{00000..00003}.parquet\"\n\
-             negatives.style = \"mixed\"\ntrain.epochs = 1"
-        }
-        "webdataset" => {
-            "model.init = \"clip-vit-base-patch32\"\ndata.kind = \"webdataset\"\ndata.path = \"shards/train-{00000..00099}.tar\"\n\
-             negatives.style = \"mixed\"\ntrain.epochs = 1"
-        }
-        "coco" => {
-            "model.init = \"clip-vit-base-patch32\"\ndata.kind = \"coco\"\ndata.path = \"annotations/captions_train2017.json\"\n\
-             data.images = \"train2017\"\nnegatives.style = \"mixed\"\ntrain.epochs = 1"
-        }
-        "mixture" => {
-            "model.init = \"clip-vit-base-patch32\"\ndata.kind = \"mixture\"\nnegatives.style = \"mixed\"\ntrain.epochs = 1\n\
-             [[data.sets]]\nkind = \"webdataset\"\npath = \"shards/train-{00000..00099}.tar\"\nweight = 3.0\n\
-             captions = { fields = [\"synthetic\"] }\n[[data.sets]]\nkind = \"folder\"\npath = \"photos\"\nweight = 1.0"
-        }
-        _ => {
-            "seed = 1\nmodel.shape = \"small-clip.json\"\ndata.kind = \"webdataset\"\n\
-             data.path = \"flickr8k-96/train-{00000..00001}.tar\"\ndata.crop_scale = [0.5, 1.0]\nnegatives.style = \"mixed\"\n\
-             optimizer.learning_rate = 5e-4\noptimizer.warmup = 100\noptimizer.weight_decay = 0.2\n\
-             train.epochs = 40\ntrain.batch = 128\ntrain.checkpoint_every = 80\n\
-             validation.path = \"flickr8k-96/test-00000.tar\"\nvalidation.every = 80"
-        }
-    }
-}
 
 /// A configuration with every key of its kind explained: what is commented out shows the default, or a value where there is none.
 ///
 /// # Errors
 /// When there is no such kind: names those there are.
 pub fn example(kind: &str) -> Result<String> {
-    let Some((_, about)) = EXAMPLES.iter().find(|(name, _)| *name == kind) else {
-        let names = EXAMPLES.map(|(name, _)| name).join(", ");
+    let Some((_, about, own)) = EXAMPLES.iter().find(|(name, ..)| *name == kind) else {
+        let names = EXAMPLES.map(|(name, ..)| name).join(", ");
         return Err(Error::Wrong(format!(
             "{kind}: there is no such example; there are {names}"
         )));
     };
-    let set = format!("out = \"runs/{kind}\"\n{}", set(kind));
+    let mut set = format!("out = \"runs/{kind}\"\n");
+    for (table, line) in [
+        ("model.", "model.init = \"clip-vit-base-patch32\"\n"),
+        ("data.kind", format!("data.kind = {kind:?}\n").as_str()),
+        ("train.", "train.epochs = 1\n"),
+    ] {
+        if !own.contains(table) {
+            set.push_str(line);
+        }
+    }
+    set.push_str(own);
     let config = Config::from_toml(kind, &set)?;
     let given: Table = set.parse().map_err(Error::Document)?;
     let defaults = Table::try_from(&config)?;
@@ -159,8 +144,7 @@ pub fn example(kind: &str) -> Result<String> {
         text.push_str(
             "\n# The sets. Each has the keys kind, path, images, splits, weight and captions.\n",
         );
-        text.push_str(&set[sets..].replace("\n[[", "\n\n[["));
-        text.push('\n');
+        text.push_str(&set[sets..]);
     }
     Ok(text)
 }

@@ -137,7 +137,7 @@ fn every_key_can_be_explained_and_a_table_with_all_of_its_keys() {
 
 #[test]
 fn every_example_is_read_as_it_is_and_with_all_of_its_comments() {
-    for (kind, _) in EXAMPLES {
+    for (kind, ..) in EXAMPLES {
         let text = example(kind).unwrap();
         let config = resolved(&text);
         // Each line that is commented out is a key with its value.
@@ -198,7 +198,7 @@ fn every_recipe_is_read_and_names_its_source() {
 
 #[test]
 fn a_resolved_configuration_can_be_given_again() {
-    for (kind, _) in EXAMPLES {
+    for (kind, ..) in EXAMPLES {
         let text = resolved(&example(kind).unwrap()).to_toml().unwrap();
         assert_eq!(resolved(&text).to_toml().unwrap(), text, "{kind}");
     }
