@@ -15,6 +15,7 @@ mod made_negatives;
 mod negatives;
 mod remote;
 #[path = "../../crates/run/examples/folder.rs"]
+#[expect(dead_code, reason = "the test calls what its main calls")]
 mod run_folder;
 mod scenes;
 mod server;

@@ -93,23 +93,23 @@ pub struct Train {
     /// The configuration
     #[arg(value_name = "CONFIG.toml", required_unless_present_any = ["example", "explain"])]
     pub config: Option<PathBuf>,
-    /// Print a configuration with every key explained: scenes, folder, json-lines, table, parquet, webdataset, coco, mixture or
+    /// Print an annotated configuration: scenes, folder, json-lines, table, parquet, webdataset, coco, mixture or
     /// from-scratch
     #[arg(long, value_name = "KIND", conflicts_with_all = ["config", "explain"])]
     pub example: Option<String>,
-    /// Say what a key of the configuration means and what its default is; without KEY, list all keys
-    #[arg(long, value_name = "KEY", num_args = 0..=1, conflicts_with = "config")]
-    pub explain: Option<Option<String>>,
-    /// Set a key of the configuration, such as optimizer.learning_rate=1e-5; give it as often as you like
+    /// Explain a key of the configuration: meaning, default and source; without KEY, list all keys
+    #[arg(long, value_name = "KEY", num_args = 0..=1, default_missing_value = "", conflicts_with = "config")]
+    pub explain: Option<String>,
+    /// Override a key of the configuration, such as optimizer.learning_rate=1e-5; repeatable
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<Setting>,
-    /// Go on with the run in `out` from its last whole checkpoint
+    /// Resume the run in `out` from its last complete checkpoint
     #[arg(long)]
     pub resume: bool,
-    /// Say what would be done, and do nothing
+    /// Print the plan and exit
     #[arg(long)]
     pub dry_run: bool,
-    /// Show a bar instead of the dashboard that a terminal gets
+    /// Print plain lines instead of the dashboard
     #[arg(long)]
     pub plain: bool,
     /// Do this to the run, to see what becomes of it

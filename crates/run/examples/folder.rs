@@ -10,6 +10,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     run(&std::env::args().skip(1).collect::<Vec<_>>())
 }
 
+/// Trains and patches.
+///
+/// # Errors
+/// For arguments that are missing, and when the run fails.
 pub fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let [folder, model, out, enough] = arguments else {
         return Err("usage: folder FOLDER MODEL OUT LOSS".into());

@@ -203,7 +203,7 @@ impl<'a> Sitting<'a> {
     /// Tries the model on held-out pairs, where that's due.
     fn validate(&mut self, listener: &mut Listener<'_>) -> Result<()> {
         let (step, steps) = (self.trainer.steps(), self.config.train.steps);
-        let Some(validation) = &mut self.validation else {
+        let Some(validation) = self.validation.as_mut() else {
             return Ok(());
         };
         if !validation.is_due(step, steps) && !self.is_last {

@@ -305,7 +305,8 @@ impl Report {
     }
 
     fn text(&self) -> String {
-        let mut text = format!("{}\n{}", self.made.summary(), self.made.kinds());
+        let kinds = output::table(&self.made.kinds());
+        let mut text = format!("{}\n{kinds}", self.made.summary());
         let unreadable = (self.unreadable > 0).then(|| {
             let more = self.unreadable - self.named.len() as u64;
             let more = if more == 0 {

@@ -150,9 +150,10 @@ fn sweep(
         .iter()
         .any(|(_, report, _)| report.recognition().is_some());
     // The rule compares with the pretrained model, whether it's in the sweep or not.
-    let pretrained = match tests_recognition {
-        true => Some(tried(0.0, &score(0.0)?.0)),
-        false => None,
+    let pretrained = if tests_recognition {
+        Some(tried(0.0, &score(0.0)?.0))
+    } else {
+        None
     };
     let points = reports
         .iter()

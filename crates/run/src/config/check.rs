@@ -193,7 +193,8 @@ fn path_missing(kind: Kind) -> String {
 macro_rules! rules {
     ($document:expr; $($key:literal: $right:expr, $problem:expr;)*) => {
         $(
-            if !$right {
+            let is_right: bool = $right;
+            if !is_right {
                 return Err($document.wrong($key, $problem));
             }
         )*
@@ -266,12 +267,12 @@ pub(super) fn values(config: &Config, document: &Document) -> Result<()> {
         "validation.every": validation.is_none_or(|held_out| held_out.every >= 1), AT_LEAST_ONE;
         "validation.most": validation.is_none_or(|held_out| held_out.most >= 1), AT_LEAST_ONE;
     }
-    if let Some((key, problem)) = wrong_captions(&data.captions) {
+    if let Some((key, problem)) = wrong_captions(data.captions.as_ref()) {
         return Err(document.wrong(&format!("data.{key}"), problem));
     }
     for (number, set) in data.sets.iter().enumerate() {
         let place = format!("data.sets[{number}]");
-        if let Some((key, problem)) = wrong_captions(&set.captions) {
+        if let Some((key, problem)) = wrong_captions(set.captions.as_ref()) {
             return Err(document.wrong(&format!("{place}.{key}"), problem));
         }
         if !set.weight.is_none_or(positive) {
@@ -308,12 +309,12 @@ fn held_out(validation: Option<&Validation>, document: &Document) -> Result<()> 
 }
 
 /// What is wrong with how captions are found, and the key.
-fn wrong_captions(captions: &Option<Captions>) -> Option<(&'static str, String)> {
+fn wrong_captions(captions: Option<&Captions>) -> Option<(&'static str, String)> {
     let Captions {
         fields,
         weights,
         choice,
-    } = captions.as_ref()?;
+    } = captions?;
     let mut sorted = fields.clone();
     sorted.sort_unstable();
     sorted.dedup();

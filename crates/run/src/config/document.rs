@@ -145,7 +145,7 @@ impl Document {
             if known.contains(&general) {
                 continue;
             }
-            let is_near = |other: &&String| place.is_empty() == !other.starts_with("data.sets.");
+            let is_near = |other: &&String| place.is_empty() != other.starts_with("data.sets.");
             let nearest = nearest(&general, known.iter().filter(is_near));
             let nearest = nearest.replacen("data.sets.", &place, usize::from(!place.is_empty()));
             let problem = format!("there is no such key; the nearest is {nearest}");

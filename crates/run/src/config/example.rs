@@ -155,7 +155,7 @@ fn title(table: &str) -> String {
     let keys = TABLES.iter().find(|(name, _)| *name == parent);
     let key = keys.and_then(|(_, keys)| keys.iter().find(|key| key.name == name));
     let lines = key.map_or(&[][..], |key| key.about).iter();
-    lines.map(|line| format!("#{line}\n")).collect()
+    lines.flat_map(|line| ["#", line, "\n"]).collect()
 }
 
 /// A key with its table's name.

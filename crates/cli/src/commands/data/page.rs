@@ -5,6 +5,7 @@ use clove_report::{Card, CardText};
 
 use super::spread::Spread;
 use super::{Report, remarks, style_name, summary};
+use crate::output;
 
 /// Texts on a card, at most, of captions and of negatives.
 const TEXTS: usize = 6;
@@ -65,7 +66,7 @@ fn negatives(report: &Report) -> Vec<Negatives> {
         Negatives {
             style: style_name(*style).to_owned(),
             summary: format!("{}{why}", found.summary()),
-            kinds: found.kinds(),
+            kinds: output::table(&found.kinds()),
         }
     });
     styles.collect()

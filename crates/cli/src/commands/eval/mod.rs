@@ -89,7 +89,7 @@ pub fn run(args: &Eval) -> Result<()> {
         .map(captions::read_training_captions)
         .transpose()?;
     let sources = args.model.iter().map(|dir| model::open(dir));
-    let sources: Vec<ModelSource> = sources.collect::<Result<_>>()?;
+    let sources = sources.collect::<Result<Vec<ModelSource>, _>>()?;
     let device = model::open_device(args.device.device)?;
     let mut tried = Vec::with_capacity(sources.len());
     for (source, dir) in sources.iter().zip(&args.model) {

@@ -243,7 +243,7 @@ fn save(session: &mut Session, tuning: &Tuning, job: &Job) -> Result<()> {
         seed: job.seed,
         config_hash: String::new(),
     };
-    session.save(&state, &position)
+    Ok(session.save(&state, &position)?)
 }
 
 fn read_validated(dir: &Path) -> Validated {

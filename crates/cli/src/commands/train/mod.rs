@@ -20,7 +20,7 @@ pub fn run(args: &Train) -> Result<()> {
         return output::print(&example(kind)?);
     }
     if let Some(key) = &args.explain {
-        return output::print(&explain(key.as_deref())?);
+        return output::print(&explain(Some(key.as_str()).filter(|key| !key.is_empty()))?);
     }
     // clap asks for it where neither is given.
     let file = args.config.as_deref().context("CONFIG.toml lacks")?;
