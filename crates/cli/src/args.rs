@@ -16,7 +16,7 @@ pub use self::data::{Data, DataCommand, Inspect};
 pub use self::eval::Eval;
 use self::eval::suites;
 
-/// CLIP on any GPU: score captions against photos, patch fine-tuned models, measure compositionality.
+/// CLIP on any GPU: fine-tune with hard negatives, patch, score and evaluate.
 #[derive(Debug, Parser)]
 #[command(
     name = "clove",
@@ -24,7 +24,7 @@ use self::eval::suites;
     arg_required_else_help = true,
     after_help = "A model DIR is a Hugging Face CLIPModel directory (config.json, model.safetensors) or an open_clip one \
                   (open_clip_config.json, open_clip_model.safetensors).\n\
-                  Exit codes: 0 success, 1 something in a file or on the device is wrong, 2 arguments don't parse."
+                  Exit codes: 0 success, 1 error in a file or on the device, 2 invalid arguments."
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -33,46 +33,46 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the whole method on drawn scenes: fine-tune, break recognition, patch it back
+    /// Run the full pipeline on synthetic scenes
     Lab(Lab),
-    /// Train a model on images, captions and hard negatives
+    /// Fine-tune a model on images, captions and hard negatives
     Train(Train),
-    /// Look at data before training on it
+    /// Inspect a data set
     Data(Data),
     /// Score captions against a photo
     Score(Score),
     /// Embed photos and texts into a safetensors file
     Embed(Embed),
-    /// Turn texts into token ids
+    /// Write token ids of texts
     Tokenize(Tokenize),
-    /// Turn photos into a model's pixels
+    /// Write preprocessed pixels of photos
     Preprocess(Preprocess),
-    /// Make hard negatives of captions
+    /// Generate hard negatives of captions
     Negatives(Negatives),
-    /// Interpolate a fine-tuned model with the pretrained one
+    /// Interpolate a fine-tuned model with its pretrained model
     Patch(Patch),
-    /// Measure a model on a benchmark
+    /// Evaluate models on a benchmark
     Eval(Eval),
-    /// Write a model in another layout or precision
+    /// Convert a model to another layout or precision
     Convert(Convert),
-    /// List the devices that a model can run on
+    /// List devices; check that they compute correctly
     Devices(Devices),
 }
 
 #[derive(Debug, ArgsDerive)]
 #[command(
-    after_help = "Fine-tunes a small pretrained model on captions of drawn scenes with several kinds of hard negatives, patches it, and \
-                  measures composition and recognition. Ctrl-C stops it; the same command goes on from there.\n\n\
+    after_help = "Fine-tunes a small pretrained model on captions of synthetic scenes with several kinds of hard negatives, patches it, \
+                  and measures composition and recognition. Ctrl-C stops it; run the same command again to resume.\n\n\
                   Examples:\n  clove lab\n  clove lab --seeds 3 --out lab-3-seeds\n  clove lab --from-scratch --out lab-from-scratch"
 )]
 pub struct Lab {
-    /// The folder for the report, the models and the runs
+    /// Write the report, models and runs to this folder
     #[arg(long, value_name = "DIR", default_value = "clove-lab")]
     pub out: PathBuf,
-    /// Train the pretrained model too, instead of taking the one that comes with the program
+    /// Train the pretrained model too, instead of using the built-in one
     #[arg(long)]
     pub from_scratch: bool,
-    /// Fine-tune with so many seeds, and report mean and spread
+    /// Number of seeds; the report has mean and standard deviation
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = seeds)]
     pub seeds: usize,
     /// Print the report as JSON instead of a table
@@ -84,13 +84,13 @@ pub struct Lab {
 
 #[derive(Debug, ArgsDerive)]
 #[command(
-    after_help = "The folder `out` of the configuration gets run.toml (every key, with its value), metrics.jsonl, TensorBoard events, \
-                  checkpoints, and at the end model/, which every other command takes. Ctrl-C saves and stops; --resume goes on.\n\n\
+    after_help = "Writes to the folder `out` of the configuration: run.toml (the resolved configuration), metrics.jsonl, TensorBoard \
+                  events, checkpoints and finally model/, which every other command accepts. Ctrl-C saves and stops; --resume resumes.\n\n\
                   Examples:\n  clove train --example folder > train.toml\n  clove train --explain optimizer\n  clove train train.toml --dry-run\n  clove train train.toml --set optimizer.learning_rate=1e-5 --set out=runs/low\n  \
                   clove train train.toml --resume"
 )]
 pub struct Train {
-    /// The configuration
+    /// Training configuration
     #[arg(value_name = "CONFIG.toml", required_unless_present_any = ["example", "explain"])]
     pub config: Option<PathBuf>,
     /// Print an annotated configuration: scenes, folder, json-lines, table, parquet, webdataset, coco, mixture or
@@ -112,7 +112,7 @@ pub struct Train {
     /// Print plain lines instead of the dashboard
     #[arg(long)]
     pub plain: bool,
-    /// Do this to the run, to see what becomes of it
+    /// Inject a fault to test recovery
     #[arg(long, value_name = "FAULT", hide = true)]
     pub inject_fault: Option<Fault>,
     #[command(flatten)]
@@ -122,34 +122,34 @@ pub struct Train {
 /// Where a model runs.
 #[derive(Debug, ArgsDerive)]
 pub struct Device {
-    /// auto (a real GPU if there is one, else the CPU), cpu, gpu (any GPU, a software one too) or gpu:N (see `clove devices`)
+    /// auto (a GPU if there is one, else the CPU), cpu, gpu (any adapter, software included) or gpu:N (see `clove devices`)
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     pub device: DeviceChoice,
 }
 
 #[derive(Debug, ArgsDerive)]
 #[command(
-    after_help = "Probabilities are over the given captions. With --negatives there's a second column of them, over negatives too.\n\n\
+    after_help = "Probabilities are over the given captions. --negatives adds a column with probabilities over captions and negatives.\n\n\
                   Examples:\n  clove score --model clip-vit-base-patch32 --image photo.jpg \\\n    --caption \"a man riding a horse\" --caption \"a horse riding a man\"\n  \
                   clove score --model clip-vit-base-patch32 --image photo.jpg --caption \"a man riding a horse\" --negatives 5 --style mixed"
 )]
 pub struct Score {
-    /// The model's directory
+    /// Model directory
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
-    /// The photo
+    /// Photo to score
     #[arg(long, value_name = "FILE")]
     pub image: PathBuf,
-    /// A caption; give it as often as you like
+    /// Caption; repeatable
     #[arg(long = "caption", value_name = "TEXT", required = true, num_args = 1..)]
     pub captions: Vec<String>,
-    /// Make up to so many hard negatives of each caption, and score them too
+    /// Generate up to K hard negatives per caption and score them too
     #[arg(long, value_name = "K", value_parser = per_caption)]
     pub negatives: Option<usize>,
-    /// How the negatives are made
+    /// Style of negatives
     #[arg(long, value_enum, default_value_t, requires = "negatives")]
     pub style: NegativeStyle,
-    /// Another seed makes other negatives
+    /// Seed of the random choices
     #[arg(long, value_name = "N", default_value_t = 0, requires = "negatives")]
     pub seed: u64,
     /// Print JSON
@@ -162,20 +162,20 @@ pub struct Score {
 #[derive(Debug, ArgsDerive)]
 #[command(
     group = ArgGroup::new("what").args(["images", "texts"]).required(true).multiple(true),
-    after_help = "Tensors: image_features [n, d] and text_features [m, d], rows of length one, and logit_scale [1].\n\n\
+    after_help = "Tensors: image_features [n, d] and text_features [m, d], L2-normalized, and logit_scale [1].\n\n\
                   Example:\n  clove embed --model clip-vit-base-patch32 --images *.jpg --texts captions.txt --out features.safetensors"
 )]
 pub struct Embed {
-    /// The model's directory
+    /// Model directory
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
-    /// Photos, a row each
+    /// Photos, one row each
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub images: Vec<PathBuf>,
-    /// A UTF-8 file with a text a line; a blank line is a text too
+    /// UTF-8 file, one text per line; a blank line is an empty text
     #[arg(long, value_name = "FILE")]
     pub texts: Option<PathBuf>,
-    /// The safetensors file to write
+    /// Output safetensors file
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     #[command(flatten)]
@@ -184,20 +184,20 @@ pub struct Embed {
 
 #[derive(Debug, ArgsDerive)]
 #[command(
-    after_help = "Reads no weights. Texts longer than the model's context are cut, keeping end-of-text; stderr says how many.\n\n\
+    after_help = "Reads no weights. Truncates texts longer than the context and keeps end-of-text; prints how many on stderr.\n\n\
                   Example:\n  clove tokenize --model clip-vit-base-patch32 --texts captions.txt --out ids.safetensors"
 )]
 pub struct Tokenize {
-    /// The model's directory
+    /// Model directory
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
-    /// A UTF-8 file with a text a line; a blank line is a text too
+    /// UTF-8 file, one text per line; a blank line is an empty text
     #[arg(long, value_name = "FILE")]
     pub texts: PathBuf,
-    /// The safetensors file to write, tensor input_ids [m, context]; without it the tokens are printed
+    /// Output safetensors file with tensor input_ids [m, context]; prints the tokens if omitted
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Print JSON, an object a line
+    /// Print JSON, one object per line
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -210,13 +210,13 @@ pub struct Tokenize {
                   Example:\n  clove preprocess --model clip-vit-base-patch32 --images *.jpg --out pixels.safetensors"
 )]
 pub struct Preprocess {
-    /// The model's directory
+    /// Model directory
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
-    /// Photos, in the order of the rows
+    /// Photos, in row order
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub images: Vec<PathBuf>,
-    /// The safetensors file to write, tensor pixel_values [n, 3, size, size]
+    /// Output safetensors file with tensor pixel_values [n, 3, size, size]
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     #[command(flatten)]
@@ -225,42 +225,42 @@ pub struct Preprocess {
 
 #[derive(Debug, ArgsDerive)]
 #[command(
-    after_help = "Writes a JSON object a line, as `clove train` reads them where each has its image too:\n  \
+    after_help = "Writes one JSON object per line. Add an image to each and `clove train` reads them:\n  \
                   {\"caption\": \"a man riding a horse\", \"negatives\": [{\"text\": \"a man riding a cow\", \"kind\": \"replace_obj\", \"from\": \"horse\", \"to\": \"cow\"}]}\n\n\
-                  There's a line for each caption, in their order; without negatives where none can be made: of a blank line, of a \
-                  caption of more than 16,384 bytes, whose end isn't written either, and of a row that can't be read. How many there \
-                  are, and why not more, is told on stderr.\n\n\
-                  text: a caption a line. csv, tsv: the column caption or title. json-lines: the field captions, caption, text or title.\n\
-                  webdataset: a tar file; of each .json file in it the field top_caption, caption or captions. A field holds one caption \
-                  or a list of them; those of a list are captions of one image, and none becomes another's negative.\n\n\
+                  Writes one line per caption, in order. The list of negatives is empty for a blank line, an unreadable row, a caption \
+                  longer than 16,384 bytes (truncated in the output) and a caption that gives none. Prints a summary of captions \
+                  without negatives, by reason, on stderr.\n\n\
+                  text: one caption per line. csv, tsv: column caption or title. json-lines: field captions, caption, text or title.\n\
+                  webdataset: tar file; field top_caption, caption or captions of each .json file in it. A field holds one caption or a \
+                  list. The captions of a list describe one image and never become negatives of each other.\n\n\
                   Examples:\n  clove negatives --input captions.txt --out negatives.jsonl\n  \
                   clove negatives --style mixed --per-caption 4 --input captions.csv --field alt_text > negatives.jsonl\n  \
                   echo \"a black dog and a white cat\" | clove negatives --style swap --seed 7\n  \
                   clove negatives --input shard-000.tar --field top_caption --out shard-000.jsonl"
 )]
 pub struct Negatives {
-    /// How they're made
+    /// Style of negatives
     #[arg(long, value_enum, default_value_t)]
     pub style: NegativeStyle,
-    /// Most negatives of a caption
+    /// Maximum number of negatives per caption
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = per_caption)]
     pub per_caption: usize,
-    /// Another seed makes other negatives
+    /// Seed of the random choices
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub seed: u64,
-    /// As the seed: the negatives of another epoch of training
+    /// Epoch: training uses other negatives in each
     #[arg(long, value_name = "E", default_value_t = 0)]
     pub epoch: u64,
-    /// The captions; standard input if it's absent or -
+    /// Input file; standard input if omitted or -
     #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
-    /// How the captions lie in it; auto goes by the extension (.txt, .csv, .tsv, .jsonl, .tar), and takes standard input for text
+    /// Input format; auto uses the extension (.txt, .csv, .tsv, .jsonl, .tar) and reads standard input as text
     #[arg(long, value_enum, default_value_t)]
     pub format: CaptionFormat,
-    /// The column or field that holds the captions
+    /// Column or field with the captions
     #[arg(long, value_name = "NAME")]
     pub field: Option<String>,
-    /// The file to write; standard output without it
+    /// Output file; standard output if omitted
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
@@ -269,16 +269,16 @@ pub struct Negatives {
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub enum NegativeStyle {
-    /// A word gives way to another of its kind (CLoVe's own, after REPLACE)
+    /// Replace a word by another of its kind (CLoVe, after REPLACE)
     #[default]
     Replace,
-    /// Two phrases, nouns, adjectives, adverbs or verbs change places (NegCLIP)
+    /// Swap two phrases, nouns, adjectives, adverbs or verbs (NegCLIP)
     Negclip,
-    /// Objects, or their attributes, change places (SugarCrepe)
+    /// Swap objects or their attributes (SugarCrepe)
     Swap,
-    /// Words lose their order (ARO)
+    /// Shuffle words (ARO)
     Shuffle,
-    /// Of all these kinds
+    /// Mix all of these
     Mixed,
 }
 
@@ -308,7 +308,7 @@ pub enum CaptionFormat {
 #[derive(Debug, ArgsDerive)]
 #[command(
     after_help = "theta = (1 - alpha) * pretrained + alpha * finetuned, over every tensor. The CLoVe paper uses 0.6; choose alpha on \
-                  held-out data, not on the benchmark that you report.\n\n\
+                  held-out data, not on the benchmark you report.\n\n\
                   Examples:\n  clove patch --pretrained clip-vit-base-patch32 --finetuned my-run --alpha 0.6 --out patched\n  \
                   clove patch --pretrained clove-lab/models/pretrained --finetuned clove-lab/models/clove \\\n    --sweep 0:1:0.1 --select scenes --out patched\n  \
                   clove patch --pretrained clip-vit-base-patch32 --finetuned my-run/model --sweep 0:1:0.05 \\\n    \
@@ -316,21 +316,20 @@ pub enum CaptionFormat {
                   --out patched"
 )]
 pub struct Patch {
-    /// The pretrained model's directory
+    /// Pretrained model directory
     #[arg(long, value_name = "DIR")]
     pub pretrained: PathBuf,
-    /// The fine-tuned model's directory
+    /// Fine-tuned model directory
     #[arg(long, value_name = "DIR")]
     pub finetuned: PathBuf,
-    /// The share of the fine-tuned model, from 0 to 1
+    /// Weight of the fine-tuned model, from 0 to 1
     #[arg(long, value_name = "A", value_parser = alpha, allow_negative_numbers = true, required_unless_present = "sweep")]
     pub alpha: Option<f64>,
-    /// Try these alphas and take the best, for example 0:1:0.05
+    /// Try these alphas and write the best, for example 0:1:0.05
     #[arg(long, value_name = "FROM:TO:STEP", value_parser = sweep, conflicts_with = "alpha", requires = "select")]
     pub sweep: Option<Alphas>,
-    /// The suite that --sweep chooses by: held-out data, not the benchmark that you report. scenes takes the best composition among
-    /// the alphas that lose at most a point of recognition; the others have no test of recognition, and take the best accuracy, of
-    /// retrieval the best mean of both R@1
+    /// Suite that --sweep optimizes: held-out data, not the benchmark you report. scenes: best composition among alphas that
+    /// lose at most one point of recognition. retrieval: best mean R@1 of both directions. Others: best mean accuracy
     #[arg(
         long,
         value_name = "SUITE",
@@ -340,22 +339,22 @@ pub struct Patch {
         requires_if("sugar-crepe", "images")
     )]
     pub select: Option<Suite>,
-    /// The directory of the suite's files; scenes have none
+    /// Files of the suite; scenes need none
     #[arg(long, value_name = "DIR", requires = "select")]
     pub data: Option<PathBuf>,
-    /// The directory of the suite's photos; scenes have none
+    /// Photos of the suite; scenes need none
     #[arg(long, value_name = "DIR", requires = "select")]
     pub images: Option<PathBuf>,
-    /// A suite that is measured at each alpha too, and has no say in the choice
+    /// Second suite, measured at each alpha and not used for the choice
     #[arg(long, value_name = "SUITE", value_parser = suites(), requires = "sweep")]
     pub beside: Option<Suite>,
-    /// The files of the suite beside
+    /// Files of the second suite
     #[arg(long, value_name = "PATH", requires = "beside")]
     pub beside_data: Option<PathBuf>,
-    /// The directory of the photos of the suite beside
+    /// Photos of the second suite
     #[arg(long, value_name = "DIR", requires = "beside")]
     pub beside_images: Option<PathBuf>,
-    /// The directory to write the patched model to; with --sweep also sweep.json, the figures of every alpha
+    /// Output directory of the patched model; --sweep adds sweep.json with the figures of every alpha
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     #[command(flatten)]
@@ -364,21 +363,21 @@ pub struct Patch {
 
 #[derive(Debug, ArgsDerive)]
 #[command(
-    after_help = "Without --dtype every number keeps its bits, but for web, which is f16.\n\n\
+    after_help = "Without --dtype, values keep their type and bits; web defaults to f16.\n\n\
                   Examples:\n  clove convert --model clip-vit-base-patch32 --to open-clip --out converted\n  \
                   clove convert --model clip-vit-base-patch32 --to web --out site/clip-vit-base-patch32"
 )]
 pub struct Convert {
-    /// The model's directory
+    /// Model directory
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
-    /// The layout to write
+    /// Output layout
     #[arg(long, value_enum)]
     pub to: Target,
-    /// The type of the elements to write
+    /// Output element type
     #[arg(long, value_enum)]
     pub dtype: Option<Dtype>,
-    /// The directory to write the model to
+    /// Output directory
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     #[command(flatten)]
@@ -391,7 +390,7 @@ pub enum Target {
     HuggingFace,
     /// open_clip_config.json, open_clip_model.safetensors
     OpenClip,
-    /// As hugging-face in f16, with manifest.json: for the browser program, which fetches it from any static host
+    /// hugging-face in f16 with manifest.json, for the browser page; serve it from any static host
     Web,
 }
 
@@ -403,17 +402,17 @@ pub enum Dtype {
 
 #[derive(Debug, ArgsDerive)]
 #[command(
-    after_help = "--check runs on each device what models consist of, compares with the CPU, and exits with 1 where anything differs.\n\n\
+    after_help = "--check runs the operations that models consist of, compares with the CPU, and exits with 1 if anything differs.\n\n\
                   Examples:\n  clove devices --json\n  clove devices --check\n  clove devices --check --device gpu:0"
 )]
 pub struct Devices {
-    /// Compare what the device computes (with --device auto, the best one; gpu takes a software one too) with known numbers
+    /// Compare the results of the selected device with known results
     #[arg(long)]
     pub check: bool,
-    /// Check only this: matmul-77, softmax, ...; may be given several times
+    /// Check only this item, such as matmul-77 or softmax; repeatable
     #[arg(long, value_name = "NAME", requires = "check")]
     pub item: Vec<String>,
-    /// Wrong one number of this item's, to see whether the check finds it
+    /// Corrupt one result of this item to test the check
     #[arg(long, value_name = "NAME", requires = "check", hide = true)]
     pub inject_fault: Option<String>,
     /// Print JSON
