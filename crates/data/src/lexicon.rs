@@ -2,5 +2,5 @@
 
 /// The bytes of the lexicon, for `clove_negatives::Generator::new`. They're part of the program.
 pub fn lexicon() -> &'static [u8] {
-    include_bytes!("../../negatives/english.lexicon")
+    include_bytes!("../english.lexicon")
 }

@@ -59,26 +59,26 @@ impl Shader {
     #[must_use]
     pub fn text(self) -> Cow<'static, str> {
         match self {
-            Self::Patch => include_str!("../../../shaders/patch.wgsl").into(),
-            Self::Resample => include_str!("../../../shaders/resample.wgsl").into(),
+            Self::Patch => include_str!("../shaders/patch.wgsl").into(),
+            Self::Resample => include_str!("../shaders/resample.wgsl").into(),
             Self::Preprocess { half } => {
                 let (enable, element) = if half {
                     ("enable f16;", "f16")
                 } else {
                     ("", "f32")
                 };
-                include_str!("../../../shaders/preprocess.wgsl")
+                include_str!("../shaders/preprocess.wgsl")
                     .replace("{{ enable }}", enable)
                     .replace("{{ element }}", element)
                     .into()
             }
-            Self::Contrastive => include_str!("../../../shaders/contrastive.wgsl").into(),
+            Self::Contrastive => include_str!("../shaders/contrastive.wgsl").into(),
             Self::ContrastiveBackward => {
-                include_str!("../../../shaders/contrastive_backward.wgsl").into()
+                include_str!("../shaders/contrastive_backward.wgsl").into()
             }
-            Self::OwnNegatives => include_str!("../../../shaders/own_negatives.wgsl").into(),
+            Self::OwnNegatives => include_str!("../shaders/own_negatives.wgsl").into(),
             Self::OwnNegativesBackward => {
-                include_str!("../../../shaders/own_negatives_backward.wgsl").into()
+                include_str!("../shaders/own_negatives_backward.wgsl").into()
             }
         }
     }

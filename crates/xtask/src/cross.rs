@@ -32,7 +32,7 @@ fn check(target: &str) -> Result<Outcome> {
     shell::run(
         toolchain
             .cargo()
-            .args(["check", "--release", "--package", "clove-cli"])
+            .args(["check", "--release", "--package", "clove-clip-cli"])
             // Shards on servers need TLS, part of which is C: no compiler for another system's is here.
             .args(["--no-default-features", "--target"])
             .arg(target)

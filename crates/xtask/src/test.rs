@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail, ensure};
 
 use crate::shell;
 use crate::steps::{Outcome, Steps};
@@ -13,7 +13,7 @@ use crate::{toolchain, vulkan, web};
 const WASM: &str = "wasm32-unknown-unknown";
 
 /// The packages that must compile for the browser; those that they depend on come with them.
-const WASM_PACKAGES: [&str; 2] = ["clove", "clove-negatives"];
+const WASM_PACKAGES: [&str; 2] = ["clove-clip", "clove-negatives"];
 
 /// Longest wait for the advisory database, a git repository of a few megabytes.
 const ADVISORY_LIMIT: Duration = Duration::from_mins(1);
@@ -21,7 +21,7 @@ const ADVISORY_LIMIT: Duration = Duration::from_mins(1);
 /// What to check.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Format, clippy, licences and advisories too.
+    /// Format, clippy, licences, advisories and packages too.
     pub lint: bool,
     /// The check for wasm32 too.
     pub wasm: bool,
@@ -75,6 +75,7 @@ pub fn run(options: &Options) -> Result<()> {
         steps.run("clippy", clippy);
         steps.run("licences", licences);
         steps.run("advisories", advisories);
+        steps.run("packages", packages);
     }
     if options.wasm {
         steps.run("wasm32", wasm);
@@ -223,6 +224,35 @@ fn advisories() -> Result<Outcome> {
         )));
     }
     shell::run(shell::cargo().args(["deny", "check", "--disable-fetch", "advisories"]))?;
+    Ok(Outcome::Passed)
+}
+
+/// Every published crate packs with all the files that it includes. Building them again from their packages would take burn's
+/// build; what a crate includes from outside its folder is linked into it, and a broken link fails here.
+fn packages() -> Result<Outcome> {
+    let mut package = shell::cargo();
+    package.args([
+        "package",
+        "--workspace",
+        "--no-verify",
+        "--allow-dirty",
+        "--quiet",
+    ]);
+    for private in ["clove-tests", "clove-tests-wasm", "clove-web", "xtask"] {
+        package.args(["--exclude", private]);
+    }
+    shell::run(&mut package)?;
+    let shaders = shell::output(shell::cargo().args([
+        "package",
+        "--list",
+        "--allow-dirty",
+        "--package",
+        "clove-kernels",
+    ]));
+    ensure!(
+        shaders.is_some_and(|files| files.contains("shaders/patch.wgsl")),
+        "the package of clove-kernels lacks the shaders"
+    );
     Ok(Outcome::Passed)
 }
 
