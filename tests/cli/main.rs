@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod completions;
 mod data;
 mod eval;
 mod eval_several;

@@ -2,6 +2,7 @@
 
 mod data;
 mod eval;
+mod patch;
 
 use std::path::PathBuf;
 
@@ -9,18 +10,26 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args as ArgsDerive, Parser, Subcommand, ValueEnum};
 use clove::device::DeviceChoice;
 use clove_negatives::Style;
-use clove_run::evaluation::Suite;
 use clove_run::{Fault, Setting};
 
 pub use self::data::{Data, DataCommand, Inspect};
 pub use self::eval::Eval;
-use self::eval::suites;
+pub use self::patch::{Alphas, Patch};
+
+/// The version, the commit and what models run on.
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("CLOVE_COMMIT"),
+    ")\nback ends: wgpu (Vulkan, Metal, Direct3D 12), flex (CPU)"
+);
 
 /// CLIP on any GPU: fine-tune with hard negatives, patch, score and evaluate.
 #[derive(Debug, Parser)]
 #[command(
     name = "clove",
     version,
+    long_version = LONG_VERSION,
     arg_required_else_help = true,
     after_help = "A model DIR is a Hugging Face CLIPModel directory (config.json, model.safetensors) or an open_clip one \
                   (open_clip_config.json, open_clip_model.safetensors).\n\
@@ -57,6 +66,8 @@ pub enum Command {
     Convert(Convert),
     /// List devices; check that they compute correctly
     Devices(Devices),
+    /// Print shell completions or the manual page
+    Completions(Completions),
 }
 
 #[derive(Debug, ArgsDerive)]
@@ -307,62 +318,6 @@ pub enum CaptionFormat {
 
 #[derive(Debug, ArgsDerive)]
 #[command(
-    after_help = "theta = (1 - alpha) * pretrained + alpha * finetuned, over every tensor. The CLoVe paper uses 0.6; choose alpha on \
-                  held-out data, not on the benchmark you report.\n\n\
-                  Examples:\n  clove patch --pretrained clip-vit-base-patch32 --finetuned my-run --alpha 0.6 --out patched\n  \
-                  clove patch --pretrained clove-lab/models/pretrained --finetuned clove-lab/models/clove \\\n    --sweep 0:1:0.1 --select scenes --out patched\n  \
-                  clove patch --pretrained clip-vit-base-patch32 --finetuned my-run/model --sweep 0:1:0.05 \\\n    \
-                  --select retrieval --data held-out.jsonl --beside sugar-crepe --beside-data sugar-crepe/data --beside-images val2017 \\\n    \
-                  --out patched"
-)]
-pub struct Patch {
-    /// Pretrained model directory
-    #[arg(long, value_name = "DIR")]
-    pub pretrained: PathBuf,
-    /// Fine-tuned model directory
-    #[arg(long, value_name = "DIR")]
-    pub finetuned: PathBuf,
-    /// Weight of the fine-tuned model, from 0 to 1
-    #[arg(long, value_name = "A", value_parser = alpha, allow_negative_numbers = true, required_unless_present = "sweep")]
-    pub alpha: Option<f64>,
-    /// Try these alphas and write the best, for example 0:1:0.05
-    #[arg(long, value_name = "FROM:TO:STEP", value_parser = sweep, conflicts_with = "alpha", requires = "select")]
-    pub sweep: Option<Alphas>,
-    /// Suite that --sweep optimizes: held-out data, not the benchmark you report. scenes: best composition among alphas that
-    /// lose at most one point of recognition. retrieval: best mean R@1 of both directions. Others: best mean accuracy
-    #[arg(
-        long,
-        value_name = "SUITE",
-        value_parser = suites(),
-        requires = "sweep",
-        requires_if("sugar-crepe", "data"),
-        requires_if("sugar-crepe", "images")
-    )]
-    pub select: Option<Suite>,
-    /// Files of the suite; scenes need none
-    #[arg(long, value_name = "DIR", requires = "select")]
-    pub data: Option<PathBuf>,
-    /// Photos of the suite; scenes need none
-    #[arg(long, value_name = "DIR", requires = "select")]
-    pub images: Option<PathBuf>,
-    /// Second suite, measured at each alpha and not used for the choice
-    #[arg(long, value_name = "SUITE", value_parser = suites(), requires = "sweep")]
-    pub beside: Option<Suite>,
-    /// Files of the second suite
-    #[arg(long, value_name = "PATH", requires = "beside")]
-    pub beside_data: Option<PathBuf>,
-    /// Photos of the second suite
-    #[arg(long, value_name = "DIR", requires = "beside")]
-    pub beside_images: Option<PathBuf>,
-    /// Output directory of the patched model; --sweep adds sweep.json with the figures of every alpha
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    #[command(flatten)]
-    pub device: Device,
-}
-
-#[derive(Debug, ArgsDerive)]
-#[command(
     after_help = "Without --dtype, values keep their type and bits; web defaults to f16.\n\n\
                   Examples:\n  clove convert --model clip-vit-base-patch32 --to open-clip --out converted\n  \
                   clove convert --model clip-vit-base-patch32 --to web --out site/clip-vit-base-patch32"
@@ -422,32 +377,26 @@ pub struct Devices {
     pub device: Device,
 }
 
-/// The alphas of a sweep.
-#[derive(Debug, Clone)]
-pub struct Alphas(pub Vec<f64>);
+#[derive(Debug, ArgsDerive)]
+#[command(
+    after_help = "Examples:\n  clove completions bash > /etc/bash_completion.d/clove\n  clove completions zsh > ~/.zfunc/_clove\n  \
+                  clove completions man > /usr/local/share/man/man1/clove.1"
+)]
+pub struct Completions {
+    /// Shell, or man for the manual page
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: CompletionsFor,
+}
 
-fn sweep(text: &str) -> Result<Alphas, String> {
-    const WRONG: &str = "a sweep is FROM:TO:STEP with 0 <= FROM <= TO <= 1 and a STEP of at least 0.001, for example 0:1:0.05";
-    let numbers: Vec<f64> = text
-        .split(':')
-        .filter_map(|part| part.parse().ok())
-        .collect();
-    let &[from, to, step] = &numbers[..] else {
-        return Err(WRONG.to_owned());
-    };
-    if !(0.0 <= from && from <= to && to <= 1.0 && step >= 0.001) || text.split(':').count() != 3 {
-        return Err(WRONG.to_owned());
-    }
-    // Decimals as they're written: 0.3, not 0.1 + 0.1 + 0.1.
-    let rounded = |alpha: f64| (alpha * 1e9).round() / 1e9;
-    let count = ((to - from) / step + 1e-9).floor() as u32;
-    let mut alphas: Vec<f64> = (0..=count)
-        .map(|place| rounded(from + f64::from(place) * step))
-        .collect();
-    if alphas.last().is_some_and(|last| *last < to) {
-        alphas.push(to);
-    }
-    Ok(Alphas(alphas))
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum CompletionsFor {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+    /// roff, section 1
+    Man,
 }
 
 /// Reads one of several values by its name; help tells of each.
@@ -483,11 +432,4 @@ fn per_caption(text: &str) -> Result<usize, String> {
         .ok()
         .filter(|count| (1..=64).contains(count))
         .ok_or_else(|| "a number of negatives is from 1 to 64".to_owned())
-}
-
-fn alpha(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|alpha| (0.0..=1.0).contains(alpha))
-        .ok_or_else(|| "alpha is a number from 0 (pretrained) to 1 (fine-tuned)".to_owned())
 }

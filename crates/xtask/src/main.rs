@@ -1,6 +1,7 @@
 //! `cargo xtask COMMAND`: the habits of the house as commands, the same at a desk and in continuous integration.
 //!
-//! One file a command: [`test`], [`cross`], [`web`], [`bench`], [`campaign`], [`fixtures`], [`lexicon`]. What they share: [`steps`] runs and reports named steps, [`shell`]
+//! One file a command: [`test`], [`cross`], [`web`], [`bench`], [`campaign`], [`fixtures`], [`lexicon`], and [`archive`] for
+//! `dist`. What they share: [`steps`] runs and reports named steps, [`shell`]
 //! runs programs, [`toolchain`] finds Rust targets and components, [`vulkan`] finds or installs a driver, [`debian`] packages,
 //! [`dist`] finishes what trunk built.
 
@@ -9,6 +10,7 @@
     reason = "a program for the terminal: its last word, if it failed, goes to stderr"
 )]
 
+mod archive;
 mod bench;
 mod campaign;
 mod cross;
@@ -46,6 +48,8 @@ usage: cargo xtask COMMAND
       Runs a benchmark; ARGS go to it, for example --help.
   campaign [NAME [ARGS...]]
       Runs a test that is too slow for every check and keeps its result in tests/campaigns; without a name, lists them.
+  dist
+      Packs the program for this machine, with completions, manual page and licences, into archives/ of the target folder.
   lexicon [ARGS...]
       Builds the lexicon of hard negatives from its sources; without arguments, says what it needs.
   fixtures [--python PATH]
@@ -60,6 +64,7 @@ enum Command {
     Web(web::Options),
     Bench(bench::Options),
     Campaign(campaign::Options),
+    Dist,
     Lexicon(Vec<String>),
     Fixtures(fixtures::Options),
     Help,
@@ -97,6 +102,10 @@ fn parse(args: impl Iterator<Item = std::ffi::OsString>) -> Result<Command, Stri
         "campaign" => campaign::Options::parse(rest).map(Command::Campaign),
         "lexicon" => Ok(Command::Lexicon(rest.to_vec())),
         "fixtures" => fixtures::Options::parse(rest).map(Command::Fixtures),
+        "dist" => match rest.first() {
+            None => Ok(Command::Dist),
+            Some(arg) => Err(format!("`dist` takes no argument, but got {arg:?}")),
+        },
         "cross" => match rest.first() {
             None => Ok(Command::Cross),
             Some(arg) => Err(format!("`cross` takes no argument, but got {arg:?}")),
@@ -124,6 +133,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Web(options) => web::run(options),
         Command::Bench(options) => bench::run(options),
         Command::Campaign(options) => campaign::run(options),
+        Command::Dist => archive::run(),
         Command::Lexicon(args) => lexicon::run(args),
         Command::Fixtures(options) => fixtures::run(options),
         Command::Help => Ok(()),
