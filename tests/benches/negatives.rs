@@ -42,7 +42,7 @@ fn main() {
         }
     }
     let began = Instant::now();
-    let generator = Generator::new(clove_data::lexicon()).unwrap();
+    let generator = Generator::new(clove_negatives::ENGLISH).unwrap();
     let start_up = began.elapsed();
 
     let crepe = sugar_crepe(&data.join("benchmarks/sugar-crepe"));

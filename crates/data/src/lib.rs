@@ -10,7 +10,6 @@ pub mod captions;
 mod error;
 pub mod fetch;
 mod json;
-mod lexicon;
 mod manifest;
 mod photos;
 pub mod run;
@@ -18,6 +17,5 @@ pub mod sets;
 mod text;
 
 pub use error::DataError;
-pub use lexicon::lexicon;
 pub use manifest::write_manifest;
 pub use photos::{Photos, read_image};

@@ -32,6 +32,10 @@ pub use lexicon::LexiconError;
 
 use serde::{Deserialize, Serialize};
 
+/// The lexicon of English, for [`Generator::new`]. A native program holds it; a page fetches the file instead. LEXICON.md has its
+/// sources and licences.
+pub const ENGLISH: &[u8] = include_bytes!("../english.lexicon");
+
 /// Longest caption that negatives are made of, in bytes. A dense caption has a few thousand; a line of a megabyte is none.
 pub const LONGEST_CAPTION: usize = 16_384;
 

@@ -13,7 +13,7 @@ use crate::words::{count, counted};
 /// # Errors
 /// Never, unless the lexicon is damaged.
 pub fn generator() -> Result<Generator> {
-    Generator::new(clove_data::lexicon()).context("the lexicon that comes with the program")
+    Generator::new(clove_negatives::ENGLISH).context("the lexicon that comes with the program")
 }
 
 /// How many negatives captions gave, of which kinds, and why some gave none.
