@@ -14,6 +14,7 @@ mod eval;
 mod eval_several;
 mod made_negatives;
 mod negatives;
+mod old_run;
 mod remote;
 #[path = "../../crates/run/examples/folder.rs"]
 #[expect(dead_code, reason = "the test calls what its main calls")]
