@@ -72,6 +72,13 @@ pub fn devices() -> Vec<(String, Device)> {
     devices
 }
 
+/// Whether a test takes a GPU through all that it takes the CPU through. On a software GPU that's minutes of compiling kernels, so only
+/// `cargo xtask campaign gpu-tests` asks for it.
+#[must_use]
+pub fn thorough() -> bool {
+    promised("CLOVE_THOROUGH")
+}
+
 fn promised(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| value == "1")
 }

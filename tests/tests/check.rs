@@ -1,7 +1,7 @@
 //! Guards the check of devices: it passes on the CPU and on a GPU, and finds every fault that is put in.
 
 use clove::check::{FEW_SIDES, Fault, Item, LARGE_BYTES, Verdict, check};
-use clove_tests::devices;
+use clove_tests::{devices, thorough};
 
 #[test]
 fn every_item_is_right_and_every_fault_is_found_on_every_device() {
@@ -12,9 +12,11 @@ fn every_item_is_right_and_every_fault_is_found_on_every_device() {
         } else {
             LARGE_BYTES - 1
         };
-        // The larger products take a software adapter minutes; `cargo xtask campaign device-check` makes them too.
+        // The larger products take a software adapter minutes.
         let is_due = |item: &Item| {
-            name == "cpu" || !matches!(item, Item::Matmul(side) if !FEW_SIDES.contains(side))
+            name == "cpu"
+                || thorough()
+                || !matches!(item, Item::Matmul(side) if !FEW_SIDES.contains(side))
         };
         for item in Item::all().into_iter().filter(is_due) {
             let run = |fault| pollster::block_on(check(item, &device, largest, fault));

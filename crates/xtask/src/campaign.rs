@@ -20,11 +20,18 @@ pub struct Campaign {
     run: fn(&[String]) -> Result<()>,
 }
 
-const ALL: [Campaign; 1] = [Campaign {
-    name: "device-check",
-    about: "`clove devices --check` with every size, on a software GPU too",
-    run: device_check,
-}];
+const ALL: &[Campaign] = &[
+    Campaign {
+        name: "device-check",
+        about: "`clove devices --check` with every size, on a software GPU too",
+        run: device_check,
+    },
+    Campaign {
+        name: "gpu-tests",
+        about: "the native tests, a GPU going through all that the CPU does: divisions of a batch, precisions, the check's sizes",
+        run: gpu_tests,
+    },
+];
 
 /// A campaign and its arguments; `None` lists them all.
 #[derive(Debug)]
@@ -62,7 +69,7 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// Prints each campaign with the first line of its last result.
 pub fn list() {
-    for campaign in &ALL {
+    for campaign in ALL {
         let file = Path::new(RESULTS).join(campaign.name).with_extension("txt");
         let text = fs::read_to_string(&file).unwrap_or_default();
         let last = text.lines().next().unwrap_or("never run").to_owned();
@@ -87,6 +94,33 @@ fn device_check(args: &[String]) -> Result<()> {
         text.lines().next().unwrap_or_default()
     );
     keep("device-check", &format!("{head}\n{text}"))
+}
+
+fn gpu_tests(args: &[String]) -> Result<()> {
+    let mut tests = shell::cargo();
+    tests
+        .args([
+            "test",
+            "--release",
+            "--workspace",
+            "--test",
+            "all",
+            "--test",
+            "cli",
+            "--",
+        ])
+        .args([
+            "check::",
+            "gradient_cache::",
+            "half_precision::",
+            "train_devices::",
+        ])
+        .args(args)
+        .env("CLOVE_THOROUGH", "1")
+        .env("CLOVE_REQUIRE_GPU", "1");
+    let (text, took) = shell::transcript(&mut tests)?;
+    let head = format!("{}: passed in {} s", date()?, took.as_secs());
+    keep("gpu-tests", &format!("{head}\n{text}"))
 }
 
 /// Keeps a result, for the next commit.
