@@ -4,20 +4,38 @@ use clove::device::OpenDevice;
 
 use super::Failure;
 
-/// The CPU: one core, with SIMD.
-#[cfg(not(feature = "engine-gpu"))]
-#[expect(clippy::unused_async, reason = "the GPU takes its time to open")]
-pub async fn open() -> Result<OpenDevice, Failure> {
-    Ok(clove::device::cpu())
+/// Which device a program computes on: each has the code for one.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// One core, with SIMD.
+    #[cfg(feature = "engine-cpu")]
+    Cpu,
+    /// The tab's GPU.
+    #[cfg(feature = "engine-gpu")]
+    Gpu,
 }
 
-/// The tab's GPU.
-///
+impl Kind {
+    /// Opens it.
+    #[cfg_attr(
+        not(feature = "engine-gpu"),
+        expect(clippy::unused_async, reason = "the GPU takes its time to open")
+    )]
+    pub async fn open(self) -> Result<OpenDevice, Failure> {
+        match self {
+            #[cfg(feature = "engine-cpu")]
+            Self::Cpu => Ok(clove::device::cpu()),
+            #[cfg(feature = "engine-gpu")]
+            Self::Gpu => open_gpu().await,
+        }
+    }
+}
+
 /// burn writes `enable subgroups;` into its shaders where the adapter has them, and opens the device without asking for them,
 /// which Chrome refuses; so they're asked for on the way. What comes back is watched: nothing else tells of a device that is
 /// lost, and what waits for it would wait for ever.
 #[cfg(feature = "engine-gpu")]
-pub async fn open() -> Result<OpenDevice, Failure> {
+async fn open_gpu() -> Result<OpenDevice, Failure> {
     gpu::ask_for_subgroups().map_err(gpu::words)?;
     let adapter = gpu::adapter().await.map_err(gpu::words)?;
     clove::device::webgpu(adapter).await.map_err(super::failure)

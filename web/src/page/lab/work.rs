@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::super::engine::{Engine, Kind};
+use super::super::engine::Engine;
 use super::super::state::Status;
 use super::super::work::keep;
 use super::super::{choice, pictures};
@@ -25,7 +25,7 @@ const DRAWN_BY: u64 = 5;
 pub async fn run(lab: Lab) {
     lab.status.set(Status::Choosing);
     let choice = choice::choose().await;
-    let ladder = choice.ladder().map(Kind::that_trains);
+    let ladder = choice.ladder();
     let mut why = choice.why.clone();
     let mut reason = String::new();
     for (failures, kind) in ladder.enumerate() {
