@@ -20,11 +20,18 @@ pub struct Campaign {
     run: fn(&[String]) -> Result<()>,
 }
 
-const ALL: [Campaign; 1] = [Campaign {
-    name: "device-check",
-    about: "`clove devices --check` with every size, on a software GPU too",
-    run: device_check,
-}];
+const ALL: [Campaign; 2] = [
+    Campaign {
+        name: "device-check",
+        about: "`clove devices --check` with every size, on a software GPU too",
+        run: device_check,
+    },
+    Campaign {
+        name: "lab-memory",
+        about: "an engine's memory in Chromium over many scores and steps, and every lesson",
+        run: lab_memory,
+    },
+];
 
 /// A campaign and its arguments; `None` lists them all.
 #[derive(Debug)]
@@ -87,6 +94,13 @@ fn device_check(args: &[String]) -> Result<()> {
         text.lines().next().unwrap_or_default()
     );
     keep("device-check", &format!("{head}\n{text}"))
+}
+
+fn lab_memory(args: &[String]) -> Result<()> {
+    let mut script = web::script("campaigns/lab-memory.mjs")?;
+    let (text, took) = shell::transcript(script.args(args))?;
+    let head = format!("{}: passed in {} s", date()?, took.as_secs());
+    keep("lab-memory", &format!("{head}\n{text}"))
 }
 
 /// Keeps a result, for the next commit.

@@ -102,7 +102,6 @@ impl Engine {
                 }
             }
             Ask::Sample { image, number } => return self.sample(image, number),
-            Ask::Lab(ask) => return self.lab(ask, bytes).await,
             Ask::Score { image, .. }
             | Ask::Curve { image, .. }
             | Ask::Embed { image, .. }
@@ -146,27 +145,21 @@ impl Engine {
             Ask::Memory => Answer::Memory {
                 bytes: worker::memory(),
             },
-            Ask::Look { .. }
-            | Ask::Fetch { .. }
-            | Ask::Stop { .. }
-            | Ask::Kept
-            | Ask::Forget { .. } => return Err("asked beside the queue".to_owned()),
+            ask => return self.lab()?.answer(ask, bytes).await,
         };
         Ok((answer, None))
     }
 
-    async fn lab(&mut self, ask: crate::lab::Ask, bytes: Option<Vec<u8>>) -> Answered {
-        // Who only scores has no use for it.
-        let lab = match &mut self.lab {
-            Some(lab) => lab,
+    /// The lab; who only scores has no use for it.
+    fn lab(&mut self) -> Result<&mut Lab, Failure> {
+        match &mut self.lab {
+            Some(lab) => Ok(lab),
             none => {
                 let device = self.device.as_ref().ok_or("no device is open")?;
                 let (pretrained, deltas) = &self.scenes;
-                none.insert(Lab::new(device, pretrained, deltas)?)
+                Ok(none.insert(Lab::new(device, pretrained, deltas)?))
             }
-        };
-        let (answer, bytes) = lab.answer(ask, bytes).await?;
-        Ok((Answer::Lab(answer), bytes))
+        }
     }
 
     /// Answers what is about an image and captions.
