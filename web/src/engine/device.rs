@@ -17,6 +17,9 @@ pub enum Kind {
 
 impl Kind {
     /// Opens it.
+    ///
+    /// # Errors
+    /// In words, when there is none or it can't be opened.
     #[cfg_attr(
         not(feature = "engine-gpu"),
         expect(clippy::unused_async, reason = "the GPU takes its time to open")
@@ -36,8 +39,8 @@ impl Kind {
 /// lost, and what waits for it would wait for ever.
 #[cfg(feature = "engine-gpu")]
 async fn open_gpu() -> Result<OpenDevice, Failure> {
-    gpu::ask_for_subgroups().map_err(gpu::words)?;
-    let adapter = gpu::adapter().await.map_err(gpu::words)?;
+    gpu::ask_for_subgroups().map_err(|error| gpu::words(&error))?;
+    let adapter = gpu::adapter().await.map_err(|error| gpu::words(&error))?;
     clove::device::webgpu(adapter).await.map_err(super::failure)
 }
 
@@ -47,7 +50,7 @@ mod gpu {
     use wasm_bindgen::prelude::*;
     use wasm_bindgen_futures::{JsFuture, spawn_local};
 
-    pub fn words(error: JsValue) -> String {
+    pub fn words(error: &JsValue) -> String {
         error.dyn_ref::<js_sys::Error>().map_or_else(
             || format!("{error:?}"),
             |error| String::from(error.message()),
@@ -129,7 +132,7 @@ mod gpu {
         let words = message.unwrap_or_else(|| "the browser doesn't say why".to_owned());
         let error = js_sys::Error::new(&format!("the GPU was lost: {words}"));
         let report = Reflect::get(&js_sys::global(), &"reportError".into());
-        if let Ok(report) = report.and_then(|report| report.dyn_into::<Function>()) {
+        if let Ok(report) = report.and_then(JsCast::dyn_into::<Function>) {
             let _ = report.call1(&js_sys::global(), &error);
         }
     }
