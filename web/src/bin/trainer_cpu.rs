@@ -1,6 +1,0 @@
-//! The engine on the CPU, with training.
-
-fn main() {
-    #[cfg(target_family = "wasm")]
-    clove_web::engine::start();
-}

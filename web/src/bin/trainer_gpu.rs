@@ -1,6 +1,0 @@
-//! The engine on WebGPU, with training.
-
-fn main() {
-    #[cfg(target_family = "wasm")]
-    clove_web::engine::start();
-}
