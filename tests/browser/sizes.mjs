@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { brotliCompressSync, constants } from "node:zlib";
 
 /// What comes on demand, and so isn't part of a first visit; of the engines one is.
-const LATER = /\.lexicon$|^lab-/;
+const LATER = /\.lexicon$|^trainer-|^lab-/;
 const ENGINE = /^engine-\w+/;
-/// In bytes, compressed: everything of a first visit, and its wasm.
-export const LIMITS = { all: 4e6, wasm: 3e6 };
+/// In bytes, compressed: everything of a first visit, its wasm, and an engine that trains.
+export const LIMITS = { all: 4e6, wasm: 3e6, trainer: 4e6 };
 
 export function sizes(dist) {
   const list = [];
@@ -43,8 +43,8 @@ export function firstVisit(list, engine) {
   return { all: sum(first), wasm: sum(first.filter((file) => file.name.endsWith(".wasm"))) };
 }
 
-/// What the lab fetches in the page's place.
-export const lab = (list) => list.filter(({ name }) => name.startsWith("lab-")).reduce((total, file) => total + file.compressed, 0);
+/// What the lab fetches in other programs' place: `lab` for the page, and an engine that trains.
+export const program = (list, name) => list.filter((file) => file.name.startsWith(`${name}-`)).reduce((total, file) => total + file.compressed, 0);
 
 if (process.argv[1] === import.meta.filename) {
   const list = sizes(process.argv[2] ?? "web/dist");
@@ -56,5 +56,5 @@ if (process.argv[1] === import.meta.filename) {
     row(`first visit with ${engine}`, "", all, `of ${LIMITS.all}`);
     row("  its wasm", "", wasm, `of ${LIMITS.wasm}`);
   }
-  row("lab", "", lab(list));
+  for (const name of ["lab", "trainer-cpu", "trainer-gpu"]) row(name, "", program(list, name), name === "lab" ? "" : `of ${LIMITS.trainer}`);
 }

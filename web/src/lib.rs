@@ -1,7 +1,8 @@
 //! CLoVe in a browser tab.
 //!
 //! Two programs talk in the messages of [`protocol`]: the page, which people see, and an engine, a worker that holds the model.
-//! There are two engines of one source, for WebGPU and for the CPU, and two pages, the lab being the other one.
+//! There are four engines of one source, for WebGPU and for the CPU, with training and without, each with no more code than it
+//! needs; and two pages, the lab being the other one.
 //! What the page works out without a browser stands in [`verdict`], [`marks`] and [`address`], what an engine
 //! works out without one in [`hub`]; [`lab`] is what belongs to the lab's page.
 

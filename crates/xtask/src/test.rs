@@ -12,6 +12,9 @@ use crate::{toolchain, vulkan, web};
 
 const WASM: &str = "wasm32-unknown-unknown";
 
+/// The packages that must compile for the browser; those that they depend on come with them.
+const WASM_PACKAGES: [&str; 2] = ["clove-clip", "clove-negatives"];
+
 /// Longest wait for the advisory database, a git repository of a few megabytes.
 const ADVISORY_LIMIT: Duration = Duration::from_mins(1);
 
@@ -20,7 +23,7 @@ const ADVISORY_LIMIT: Duration = Duration::from_mins(1);
 pub struct Options {
     /// Format, clippy, licences, advisories and packages too.
     pub lint: bool,
-    /// Clippy on the browser programs, and the negatives in wasm, too.
+    /// The check for wasm32 too.
     pub wasm: bool,
     /// The browser program and its tests too.
     pub web: bool,
@@ -129,21 +132,29 @@ fn wasm() -> Result<Outcome> {
         Ok(toolchain) => toolchain,
         Err(why) => return unavailable(&why),
     };
-    // All browser programs at once, with clippy where this toolchain has it. In their own profile: build scripts and procedural
-    // macros are then compiled once for this and for the build.
-    let clippy = shell::output(toolchain.cargo().args(["clippy", "--version"])).is_some();
-    let mut lint = toolchain.cargo();
-    lint.arg(if clippy { "clippy" } else { "check" })
-        .args(["--profile", "web", "--target", WASM])
-        .args(["--package", "clove-web", "--bins"])
-        .args(["--features", "page,engine-cpu,engine-gpu"])
-        .args(shell::locked())
-        // The flags of this target stand in .cargo/config.toml, and cargo ignores those where RUSTFLAGS is set.
-        .env_remove("RUSTFLAGS");
-    if clippy {
-        lint.args(["--", "-D", "warnings"]);
+    let mut check = toolchain.cargo();
+    check.args(["check", "--release", "--target", WASM]);
+    for package in WASM_PACKAGES {
+        check.args(["--package", package]);
     }
-    shell::run(&mut lint)?;
+    // The flags of this target stand in .cargo/config.toml, and cargo ignores those where RUSTFLAGS is set.
+    check.args(shell::locked()).env_remove("RUSTFLAGS");
+    shell::run(&mut check)?;
+    // The browser program, with clippy where this toolchain has it. One engine stands for all: they differ in a device, and the one
+    // that trains has all that the others have.
+    let clippy = shell::output(toolchain.cargo().args(["clippy", "--version"])).is_some();
+    for program in ["page", "trainer-cpu"] {
+        let mut lint = toolchain.cargo();
+        lint.args([if clippy { "clippy" } else { "check" }, "--release"])
+            .args(["--target", WASM, "--package", "clove-web"])
+            .args(["--features", program, "--bin", program])
+            .args(shell::locked())
+            .env_remove("RUSTFLAGS");
+        if clippy {
+            lint.args(["--", "-D", "warnings"]);
+        }
+        shell::run(&mut lint)?;
+    }
     Ok(Outcome::Passed)
 }
 

@@ -25,8 +25,8 @@ impl Choice {
     /// CPU.
     pub fn ladder(&self) -> impl Iterator<Item = Kind> + use<> {
         let ladder: &[Kind] = match self.kind {
-            Kind::Gpu => &[Kind::Gpu, Kind::Gpu, Kind::Cpu, Kind::Cpu],
-            Kind::Cpu => &[Kind::Cpu, Kind::Cpu],
+            Kind::Gpu | Kind::TrainerGpu => &[Kind::Gpu, Kind::Gpu, Kind::Cpu, Kind::Cpu],
+            Kind::Cpu | Kind::TrainerCpu => &[Kind::Cpu, Kind::Cpu],
         };
         ladder.iter().copied()
     }

@@ -22,6 +22,10 @@ pub enum Kind {
     Cpu,
     /// On WebGPU.
     Gpu,
+    /// On one core, and it trains.
+    TrainerCpu,
+    /// On WebGPU, and it trains.
+    TrainerGpu,
 }
 
 impl Kind {
@@ -29,12 +33,23 @@ impl Kind {
         match self {
             Self::Cpu => "engine-cpu",
             Self::Gpu => "engine-gpu",
+            Self::TrainerCpu => "trainer-cpu",
+            Self::TrainerGpu => "trainer-gpu",
         }
     }
 
     /// Whether it's on WebGPU.
     pub fn is_gpu(self) -> bool {
-        self == Self::Gpu
+        matches!(self, Self::Gpu | Self::TrainerGpu)
+    }
+
+    /// The one on the same device that trains.
+    pub fn that_trains(self) -> Self {
+        if self.is_gpu() {
+            Self::TrainerGpu
+        } else {
+            Self::TrainerCpu
+        }
     }
 }
 

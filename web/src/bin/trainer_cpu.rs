@@ -1,0 +1,6 @@
+//! The engine on the CPU, with training.
+
+fn main() {
+    #[cfg(target_family = "wasm")]
+    clove_web::engine::start();
+}

@@ -1,0 +1,6 @@
+//! The engine on WebGPU, with training.
+
+fn main() {
+    #[cfg(target_family = "wasm")]
+    clove_web::engine::start();
+}
