@@ -258,6 +258,12 @@ fn target() -> PathBuf {
 /// Finds or installs them.
 fn tools() -> Result<Tools> {
     let toolchain = toolchain::with_target(WASM, Some(toolchain::WASM_TOOLCHAIN))?;
+    // trunk builds offline.
+    shell::run(
+        toolchain
+            .cargo()
+            .args(["fetch", "--locked", "--target", WASM]),
+    )?;
     let root = env::current_dir()?.join(target()).join("tools");
     let bin = root.join("bin");
     let bindgen = locked_version("wasm-bindgen")?;
