@@ -12,9 +12,6 @@ use crate::{toolchain, vulkan, web};
 
 const WASM: &str = "wasm32-unknown-unknown";
 
-/// The packages that must compile for the browser; those that they depend on come with them.
-const WASM_PACKAGES: [&str; 2] = ["clove-clip", "clove-negatives"];
-
 /// Longest wait for the advisory database, a git repository of a few megabytes.
 const ADVISORY_LIMIT: Duration = Duration::from_mins(1);
 
@@ -132,16 +129,8 @@ fn wasm() -> Result<Outcome> {
         Ok(toolchain) => toolchain,
         Err(why) => return unavailable(&why),
     };
-    let mut check = toolchain.cargo();
-    check.args(["check", "--release", "--target", WASM]);
-    for package in WASM_PACKAGES {
-        check.args(["--package", package]);
-    }
-    // The flags of this target stand in .cargo/config.toml, and cargo ignores those where RUSTFLAGS is set.
-    check.args(shell::locked()).env_remove("RUSTFLAGS");
-    shell::run(&mut check)?;
-    // The browser program, with clippy where this toolchain has it. One engine stands for all: they differ in a device, and the one
-    // that trains has all that the others have.
+    // With clippy where this toolchain has it. One engine stands for all: they differ in a device, and the one that trains has all
+    // that the others have. The libraries come with it.
     let clippy = shell::output(toolchain.cargo().args(["clippy", "--version"])).is_some();
     for program in ["page", "trainer-cpu"] {
         let mut lint = toolchain.cargo();
