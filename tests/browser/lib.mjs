@@ -1,4 +1,5 @@
 // What the tests share: the built page, a browser, an engine to talk to, a page that runs.
+import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { chromium } from "playwright-core";
 
@@ -7,7 +8,7 @@ export const GOLDEN = new URL("../golden/tiny-clip", import.meta.url).pathname;
 /// WebGPU in software.
 export const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
 /// Embeddings are unit vectors: another order of summation moves them by 1e-6, a wrong kernel by far more.
-export const TOLERANCE = { "engine-cpu": 1e-4, "engine-gpu": 1e-3 };
+export const TOLERANCE = { "trainer-cpu": 1e-4, "trainer-gpu": 1e-3 };
 
 export const launch = (...flags) =>
   chromium.launch({
@@ -129,3 +130,21 @@ export const lab = (browser, site, options) => visit(browser, site, { acceptDown
 
 /// Waits until the captions are scored.
 export const judged = (page, timeout = 30_000) => page.waitForSelector(".verdict.right, .verdict.wrong", { timeout });
+
+/// Answers a lesson's question, and lets it work; ends at the list of lessons.
+export async function lesson(page, title) {
+  await page.locator(".lesson-card h2 a", { hasText: title }).click();
+  await page.waitForSelector("#run-lesson");
+  assert.ok(await page.locator("#run-lesson").isDisabled(), `${title}: before an answer`);
+  await page.locator(".answer input").nth(1).check();
+  assert.match(page.url(), /&q=1/);
+  await page.locator("#run-lesson:not([disabled])").click();
+  await page.waitForSelector("#happened");
+  const happened = await page.locator("#happened").textContent();
+  assert.match(happened, /\d/, title);
+  assert.doesNotMatch(happened, /–|NaN/, `${title}: ${happened}`);
+  assert.match(await page.locator(".said").textContent(), /You said/);
+  assert.match(await page.locator(".paper a").getAttribute("href"), /^https:\/\/arxiv\.org\/abs\//);
+  await page.locator(".crumbs a").click();
+  await page.waitForSelector(".lesson-list");
+}

@@ -81,7 +81,7 @@ test("a model from a hub: its size is told, a download that breaks off goes on, 
   let cuts = 0;
   hub.fault = (name) => (name === WEIGHTS && cuts++ < 2 ? { cut: 300_000 } : undefined);
   const found = await fetchModel(page);
-  assert.match(found, /golden\/tiny: 0\.8 MB to fetch\.config\.json, preprocessor_config\.json, model\.safetensors/);
+  assert.match(found, /golden\/tiny: 0\.8 MB to download\.config\.json, preprocessor_config\.json, model\.safetensors/);
   await keeps(page, "golden/tiny0.8 MB");
   const [first, ...rest] = ranges();
   assert.equal(first, null);
@@ -114,7 +114,7 @@ test("a download that breaks off for good keeps what has come, and goes on anoth
   await page.reload();
   await judged(page);
   await page.click(".models summary");
-  await page.getByRole("button", { name: "Go on" }).click();
+  await page.getByRole("button", { name: "Resume" }).click();
   await page.waitForFunction(() => !document.querySelector("#kept").textContent.includes("of"));
   assert.match(ranges()[0], /^bytes=[1-9]\d*-$/);
   await openChosen(page, "golden/tiny:");
@@ -128,7 +128,7 @@ test("a file with a wrong hash is refused", async () => {
   assert.match(await trouble(page), /model\.safetensors is damaged/);
   assert.equal(await page.$$eval("#pretrained option", (list) => list.length), 1);
   hub.fault = () => undefined;
-  await page.getByRole("button", { name: "Go on" }).click();
+  await page.getByRole("button", { name: "Resume" }).click();
   await page.waitForFunction(() => document.querySelectorAll("#pretrained option").length === 2);
   await context.close();
 });
@@ -144,7 +144,7 @@ test("a download is stopped, goes on, and is removed", async () => {
   await page.waitForFunction(() => document.querySelector("#verdict").textContent.includes("Prefers"));
   await page.click("#download button");
   assert.match(await trouble(page), /stopped/);
-  await page.getByRole("button", { name: "Go on" }).click();
+  await page.getByRole("button", { name: "Resume" }).click();
   await keeps(page, "golden/tiny0.8 MB");
   await page.getByRole("button", { name: "Remove golden/tiny" }).click();
   await page.waitForFunction(() => !document.querySelector("#kept"));
@@ -170,7 +170,7 @@ test("a full storage is told, before a download and in its middle", async () => 
   assert.match(await trouble(page), /storage is full/);
   await quota();
   hub.requests.length = 0;
-  await page.getByRole("button", { name: "Go on" }).last().click();
+  await page.getByRole("button", { name: "Resume" }).last().click();
   await keeps(page, "golden/large12 MB");
   assert.match(ranges().at(-1), /^bytes=[1-9]\d*-$/);
   await context.close();
@@ -198,11 +198,11 @@ test("a folder on any web server, held to its manifest", async () => {
   await page.fill("#place", `${hub.url}/golden/tiny/resolve/main`);
   await page.click(".look button[type=submit]");
   await page.waitForSelector("#found");
-  assert.match(await page.textContent("#found"), /0\.8 MB to fetch/);
+  assert.match(await page.textContent("#found"), /0\.8 MB to download/);
   await page.click("#fetch");
   assert.match(await trouble(page), /model\.safetensors is damaged/);
   hub.fault = () => undefined;
-  await page.getByRole("button", { name: "Go on" }).click();
+  await page.getByRole("button", { name: "Resume" }).click();
   await keeps(page, "/golden/tiny/resolve/main/0.8 MB");
   await context.close();
 });

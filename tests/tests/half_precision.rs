@@ -63,12 +63,13 @@ fn train(trainer: &mut Trainer, steps: usize) -> Vec<f32> {
 
 #[test]
 fn gradients_in_half_precision_are_near_those_in_full() {
-    for (name, device) in devices() {
+    // A GPU's arithmetic in half precision is guarded by `kernels`; two trainings take a software GPU minutes.
+    let due = devices()
+        .into_iter()
+        .filter(|(name, _)| name == "cpu" || thorough());
+    for (name, device) in due {
         let (full_loss, full) = gradients(settings(Compute::F32), &device);
         for (compute, near) in NEAR {
-            if name != "cpu" && compute == Compute::Bf16 && !thorough() {
-                continue;
-            }
             if !compute.runs_on(&device) {
                 println!("{name} doesn't compute in {compute:?}");
                 continue;

@@ -31,6 +31,11 @@ const ALL: &[Campaign] = &[
         about: "the native tests, a GPU going through all that the CPU does: divisions of a batch, precisions, the check's sizes",
         run: gpu_tests,
     },
+    Campaign {
+        name: "lab-memory",
+        about: "an engine's memory in Chromium over many scores and steps, and every lesson",
+        run: lab_memory,
+    },
 ];
 
 /// A campaign and its arguments; `None` lists them all.
@@ -113,6 +118,7 @@ fn gpu_tests(args: &[String]) -> Result<()> {
             "check::",
             "gradient_cache::",
             "half_precision::",
+            "kernels::",
             "train_devices::",
         ])
         .args(args)
@@ -121,6 +127,13 @@ fn gpu_tests(args: &[String]) -> Result<()> {
     let (text, took) = shell::transcript(&mut tests)?;
     let head = format!("{}: passed in {} s", date()?, took.as_secs());
     keep("gpu-tests", &format!("{head}\n{text}"))
+}
+
+fn lab_memory(args: &[String]) -> Result<()> {
+    let mut script = web::script("campaigns/lab-memory.mjs")?;
+    let (text, took) = shell::transcript(script.args(args))?;
+    let head = format!("{}: passed in {} s", date()?, took.as_secs());
+    keep("lab-memory", &format!("{head}\n{text}"))
 }
 
 /// Keeps a result, for the next commit.

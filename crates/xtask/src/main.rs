@@ -38,7 +38,8 @@ usage: cargo xtask COMMAND
 
   test [--no-lint] [--no-wasm] [--no-web] [-- CARGO_TEST_ARGS...]
       Installs what is missing, then runs every check and test. --no-lint leaves out format, clippy, licences,
-      advisories and packages; --no-wasm the checks for wasm32, --no-web the browser program and its tests. What follows `--` goes to `cargo test`, for example a filter.
+      advisories and packages; --no-wasm clippy on the browser programs and the negatives in wasm; --no-web the browser
+      program and its tests. What follows `--` goes to `cargo test`, for example a filter.
   cross
       Checks that the program compiles for macOS and Windows, where rustup can add those targets.
   web [--sizes] [--serve]

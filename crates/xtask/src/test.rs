@@ -20,7 +20,7 @@ const ADVISORY_LIMIT: Duration = Duration::from_mins(1);
 pub struct Options {
     /// Format, clippy, licences, advisories and packages too.
     pub lint: bool,
-    /// The check for wasm32 too.
+    /// Clippy on the browser programs, and the negatives in wasm, too.
     pub wasm: bool,
     /// The browser program and its tests too.
     pub web: bool,
@@ -129,21 +129,21 @@ fn wasm() -> Result<Outcome> {
         Ok(toolchain) => toolchain,
         Err(why) => return unavailable(&why),
     };
-    // With clippy where this toolchain has it. One engine stands for all: they differ in a device, and the one that trains has all
-    // that the others have. The libraries come with it.
+    // All browser programs at once, with clippy where this toolchain has it. In their own profile: build scripts and procedural
+    // macros are then compiled once for this and for the build.
     let clippy = shell::output(toolchain.cargo().args(["clippy", "--version"])).is_some();
-    for program in ["page", "trainer-cpu"] {
-        let mut lint = toolchain.cargo();
-        lint.args([if clippy { "clippy" } else { "check" }, "--release"])
-            .args(["--target", WASM, "--package", "clove-web"])
-            .args(["--features", program, "--bin", program])
-            .args(shell::locked())
-            .env_remove("RUSTFLAGS");
-        if clippy {
-            lint.args(["--", "-D", "warnings"]);
-        }
-        shell::run(&mut lint)?;
+    let mut lint = toolchain.cargo();
+    lint.arg(if clippy { "clippy" } else { "check" })
+        .args(["--profile", "web", "--target", WASM])
+        .args(["--package", "clove-web", "--bins"])
+        .args(["--features", "page,trainer-cpu,trainer-gpu"])
+        .args(shell::locked())
+        // The flags of this target stand in .cargo/config.toml, and cargo ignores those where RUSTFLAGS is set.
+        .env_remove("RUSTFLAGS");
+    if clippy {
+        lint.args(["--", "-D", "warnings"]);
     }
+    shell::run(&mut lint)?;
     Ok(Outcome::Passed)
 }
 

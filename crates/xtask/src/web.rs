@@ -104,25 +104,30 @@ pub fn build() -> Result<Done> {
 /// # Errors
 /// When a tool can't be had, the build fails, or the browser does.
 pub fn bench(args: &[String]) -> Result<()> {
+    packages(&Path::new(TESTS).join("bench"))?;
+    let is_lab = args.iter().any(|arg| arg == "--lab");
+    let name = if is_lab {
+        "bench/lab.mjs"
+    } else {
+        "bench/bench.mjs"
+    };
+    shell::run(script(name)?.args(args))
+}
+
+/// Builds, and gives the command that runs a script of tests/browser on what was built.
+///
+/// # Errors
+/// When a tool can't be had, or the build fails.
+pub fn script(name: &str) -> Result<Command> {
     let browser = browser()?;
     if let Done::Unavailable(why) = build()? {
         return Err(why);
     }
     let folder = Path::new(TESTS);
     packages(folder)?;
-    packages(&folder.join("bench"))?;
-    let is_lab = args.iter().any(|arg| arg == "--lab");
-    let script = if is_lab {
-        "bench/lab.mjs"
-    } else {
-        "bench/bench.mjs"
-    };
-    shell::run(
-        Command::new("node")
-            .arg(folder.join(script))
-            .args(args)
-            .env(CHROMIUM, browser),
-    )
+    let mut node = Command::new("node");
+    node.arg(folder.join(name)).env(CHROMIUM, browser);
+    Ok(node)
 }
 
 /// What the browser's tests need that no package brings.
@@ -255,10 +260,9 @@ fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from)
 }
 
-/// Finds or installs them.
+/// Finds or installs them, and fetches the crates of the browser programs: trunk builds offline.
 fn tools() -> Result<Tools> {
     let toolchain = toolchain::with_target(WASM, Some(toolchain::WASM_TOOLCHAIN))?;
-    // trunk builds offline.
     shell::run(
         toolchain
             .cargo()

@@ -2,5 +2,5 @@
 
 fn main() {
     #[cfg(target_family = "wasm")]
-    clove_web::engine::start();
+    clove_web::engine::start(clove_web::engine::Kind::Cpu);
 }

@@ -4,22 +4,43 @@ use clove::device::OpenDevice;
 
 use super::Failure;
 
-/// The CPU: one core, with SIMD.
-#[cfg(not(feature = "engine-gpu"))]
-#[expect(clippy::unused_async, reason = "the GPU takes its time to open")]
-pub async fn open() -> Result<OpenDevice, Failure> {
-    Ok(clove::device::cpu())
+/// Which device a program computes on: each has the code for one.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// One core, with SIMD.
+    #[cfg(feature = "engine-cpu")]
+    Cpu,
+    /// The tab's GPU.
+    #[cfg(feature = "engine-gpu")]
+    Gpu,
 }
 
-/// The tab's GPU.
-///
+impl Kind {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// In words, when there is none or it can't be opened.
+    #[cfg_attr(
+        not(feature = "engine-gpu"),
+        expect(clippy::unused_async, reason = "the GPU takes its time to open")
+    )]
+    pub async fn open(self) -> Result<OpenDevice, Failure> {
+        match self {
+            #[cfg(feature = "engine-cpu")]
+            Self::Cpu => Ok(clove::device::cpu()),
+            #[cfg(feature = "engine-gpu")]
+            Self::Gpu => open_gpu().await,
+        }
+    }
+}
+
 /// burn writes `enable subgroups;` into its shaders where the adapter has them, and opens the device without asking for them,
 /// which Chrome refuses; so they're asked for on the way. What comes back is watched: nothing else tells of a device that is
 /// lost, and what waits for it would wait for ever.
 #[cfg(feature = "engine-gpu")]
-pub async fn open() -> Result<OpenDevice, Failure> {
-    gpu::ask_for_subgroups().map_err(gpu::words)?;
-    let adapter = gpu::adapter().await.map_err(gpu::words)?;
+async fn open_gpu() -> Result<OpenDevice, Failure> {
+    gpu::ask_for_subgroups().map_err(|error| gpu::words(&error))?;
+    let adapter = gpu::adapter().await.map_err(|error| gpu::words(&error))?;
     clove::device::webgpu(adapter).await.map_err(super::failure)
 }
 
@@ -29,7 +50,7 @@ mod gpu {
     use wasm_bindgen::prelude::*;
     use wasm_bindgen_futures::{JsFuture, spawn_local};
 
-    pub fn words(error: JsValue) -> String {
+    pub fn words(error: &JsValue) -> String {
         error.dyn_ref::<js_sys::Error>().map_or_else(
             || format!("{error:?}"),
             |error| String::from(error.message()),
@@ -111,7 +132,7 @@ mod gpu {
         let words = message.unwrap_or_else(|| "the browser doesn't say why".to_owned());
         let error = js_sys::Error::new(&format!("the GPU was lost: {words}"));
         let report = Reflect::get(&js_sys::global(), &"reportError".into());
-        if let Ok(report) = report.and_then(|report| report.dyn_into::<Function>()) {
+        if let Ok(report) = report.and_then(JsCast::dyn_into::<Function>) {
             let _ = report.call1(&js_sys::global(), &error);
         }
     }

@@ -11,8 +11,9 @@ use clove_lab::{self as lab, SceneSuite, Sizes, SweepPoint};
 use clove_scenes::{Kind, Placed, Random, Split, draw_placed};
 
 use self::held::Held;
-use super::{Failure, failure, worker};
-use crate::lab::{Answer, Ask, Contest, Measured, Of, Step, Suite, Weights};
+use super::{Answered, Failure, failure, worker};
+use crate::lab::{Contest, Measured, Of, Step, Suite, Weights};
+use crate::protocol::{Answer, Ask};
 
 /// Models that are kept ready to embed.
 const READY: usize = 8;
@@ -38,9 +39,6 @@ struct Key {
     step: usize,
 }
 
-/// An answer, and bytes that go with it.
-type Answered = Result<(Answer, Option<Vec<u8>>), Failure>;
-
 impl Lab {
     /// The lab of the models that come with the page.
     pub fn new(device: &OpenDevice, pretrained: &[u8], deltas: &[u8]) -> Result<Self, Failure> {
@@ -59,7 +57,7 @@ impl Lab {
     pub async fn answer(&mut self, ask: Ask, bytes: Option<Vec<u8>>) -> Answered {
         let bytes = bytes.ok_or_else(|| "the bytes are missing".to_owned());
         let answer = match ask {
-            Ask::Start { run, settings } => {
+            Ask::StartRun { run, settings } => {
                 let held = Held::start(&self.pretrained, settings, &self.device)?;
                 self.held.insert(run, held);
                 Answer::Done
@@ -72,11 +70,11 @@ impl Lab {
                     ..report
                 })
             }
-            Ask::Keep { run, record } => {
+            Ask::KeepRun { run, record } => {
                 let kept = self.run(run)?.keep(record).await?;
                 return Ok((Answer::Bytes, Some(kept)));
             }
-            Ask::Restore { run, settings } => {
+            Ask::RestoreRun { run, settings } => {
                 let held = Held::restore(&bytes?, settings, &self.device)?;
                 self.held.insert(run, held);
                 self.forget(Of::Held(run));
@@ -87,13 +85,13 @@ impl Lab {
                 self.forget(Of::Held(held));
                 Answer::Done
             }
-            Ask::Open { held, name } => {
+            Ask::OpenModel { held, name } => {
                 let opened = Held::open(&name, bytes?)?;
                 self.held.insert(held, opened);
                 self.forget(Of::Held(held));
                 Answer::Done
             }
-            Ask::Save { model } => {
+            Ask::SaveModel { model } => {
                 let snapshot = self.snapshot(model).await?;
                 let file = snapshot.write_single_file(
                     Vec::new(),
@@ -112,14 +110,14 @@ impl Lab {
     async fn look(&mut self, ask: Ask) -> Answered {
         let answer = match ask {
             Ask::Measure { model, suite } => self.measure(model, suite).await?,
-            Ask::Choose { points } => {
+            Ask::ChooseAlpha { points } => {
                 let points = points.into_iter();
                 let points = points.map(|(alpha, composition, recognition)| SweepPoint {
                     alpha,
                     composition,
                     recognition,
                 });
-                Answer::Chosen {
+                Answer::Alpha {
                     alpha: lab::choose_alpha(&points.collect::<Vec<_>>()),
                 }
             }
@@ -177,7 +175,7 @@ impl Lab {
                 });
                 Answer::Shortcut(contests.collect())
             }
-            _ => return Err("it's not about a model".to_owned()),
+            _ => return Err("asked beside the queue".to_owned()),
         };
         Ok((answer, None))
     }

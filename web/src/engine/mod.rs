@@ -13,6 +13,7 @@ mod models;
 mod trust;
 mod worker;
 
+pub use device::Kind;
 pub use worker::start;
 
 use std::collections::HashMap;
@@ -30,8 +31,9 @@ use crate::protocol::{Answer, Ask, Negative, Shape, Where};
 const CAPTION: &str = "a brown dog runs over the wet grass beside an old man";
 
 /// What an engine keeps.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Engine {
+    kind: Kind,
     device: Option<OpenDevice>,
     models: Option<Models>,
     /// The scene models' files, as they came.
@@ -55,6 +57,20 @@ fn failure(error: impl std::fmt::Display) -> Failure {
 type Answered = Result<(Answer, Option<Vec<u8>>), Failure>;
 
 impl Engine {
+    fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            device: None,
+            models: None,
+            scenes: Default::default(),
+            disk: HashMap::new(),
+            images: HashMap::new(),
+            generator: None,
+            #[cfg(feature = "trainer")]
+            lab: None,
+        }
+    }
+
     /// Answers a request.
     async fn answer(&mut self, ask: Ask, enclosed: Enclosed) -> (Answer, Option<Vec<u8>>) {
         match self.try_answer(ask, enclosed).await {
@@ -88,7 +104,6 @@ impl Engine {
                 }
             }
             Ask::Sample { image, number } => return self.sample(image, number),
-            Ask::Lab(ask) => return self.lab(ask, bytes).await,
             Ask::Score { image, .. }
             | Ask::Curve { image, .. }
             | Ask::Embed { image, .. }
@@ -132,26 +147,25 @@ impl Engine {
             Ask::Memory => Answer::Memory {
                 bytes: worker::memory(),
             },
-            Ask::Look { .. }
-            | Ask::Fetch { .. }
-            | Ask::Stop { .. }
-            | Ask::Kept
-            | Ask::Forget { .. } => return Err("asked beside the queue".to_owned()),
+            #[cfg(feature = "trainer")]
+            ask => return self.lab()?.answer(ask, bytes).await,
+            #[cfg(not(feature = "trainer"))]
+            _ => return Err("this engine doesn't train".to_owned()),
         };
         Ok((answer, None))
     }
 
+    /// The lab, made when it's first asked.
     #[cfg(feature = "trainer")]
-    async fn lab(&mut self, ask: crate::lab::Ask, bytes: Option<Vec<u8>>) -> Answered {
-        let lab = self.lab.as_mut().ok_or("no device is open")?;
-        let (answer, bytes) = lab.answer(ask, bytes).await?;
-        Ok((Answer::Lab(answer), bytes))
-    }
-
-    #[cfg(not(feature = "trainer"))]
-    #[expect(clippy::unused_async, reason = "the engine that trains takes its time")]
-    async fn lab(&mut self, _: crate::lab::Ask, _: Option<Vec<u8>>) -> Answered {
-        Err("this engine doesn't train".to_owned())
+    fn lab(&mut self) -> Result<&mut lab::Lab, Failure> {
+        match &mut self.lab {
+            Some(lab) => Ok(lab),
+            none => {
+                let device = self.device.as_ref().ok_or("no device is open")?;
+                let (pretrained, deltas) = &self.scenes;
+                Ok(none.insert(lab::Lab::new(device, pretrained, deltas)?))
+            }
+        }
     }
 
     /// Answers what is about an image and captions.
@@ -224,7 +238,7 @@ impl Engine {
     /// Opens the device and the scene models, and compares what the device computes with what is known.
     async fn open(&mut self) -> Result<Answer, Failure> {
         let began = worker::now();
-        let device = device::open().await?;
+        let device = self.kind.open().await?;
         let mut models = Models::scenes(&device, &self.scenes.0, &self.scenes.1).await?;
         let difference = trust::check(&mut models, &device.description).await?;
         if device.is_gpu {
@@ -238,11 +252,6 @@ impl Engine {
             milliseconds: worker::now() - began,
         };
         self.models = Some(models);
-        #[cfg(feature = "trainer")]
-        {
-            let (pretrained, deltas) = &self.scenes;
-            self.lab = Some(lab::Lab::new(&device, pretrained, deltas)?);
-        }
         self.device = Some(device);
         Ok(answer)
     }

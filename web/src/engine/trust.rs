@@ -53,17 +53,22 @@ pub async fn check(models: &mut Models, device: &str) -> Result<f32, Failure> {
     Ok(worst)
 }
 
-/// Checks what models consist of, on a GPU: a kernel that small models don't use may be wrong too.
+/// Checks what models consist of, on a GPU: a kernel that small models don't use may be wrong too. With a fault, only the item
+/// that it names, wronged.
 ///
 /// # Errors
 /// In words, when something is wrong.
 pub async fn check_parts(device: &OpenDevice, fault: Option<&str>) -> Result<(), Failure> {
-    let fault = Item::few()
-        .into_iter()
-        .find(|item| fault == Some(item.name().as_str()))
-        .map(Fault);
-    for item in Item::few() {
-        let verdict = check::check(item, &device.device, device.largest_binding, fault).await;
+    let mut items = Item::few();
+    if let Some(fault) = fault {
+        items.retain(|item| item.name() == fault);
+        if items.is_empty() {
+            return Err(format!("{fault} isn't checked here"));
+        }
+    }
+    for item in items {
+        let wronged = fault.map(|_| Fault(item));
+        let verdict = check::check(item, &device.device, device.largest_binding, wronged).await;
         if !verdict.is_good() {
             let why = match verdict {
                 Verdict::Wrong { what } => what,

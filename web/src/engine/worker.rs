@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 
-use super::{Engine, library};
+use super::{Engine, Kind, library};
 use crate::protocol::{Answer, Reply, Request};
 
 /// What comes with a request.
@@ -41,10 +41,10 @@ pub fn memory() -> f64 {
 }
 
 /// Listens for requests, and says that it does.
-pub fn start() {
+pub fn start(kind: Kind) {
     let waiting: Waiting = Rc::default();
     // None while a request is being answered.
-    let engine = Rc::new(RefCell::new(Some(Engine::default())));
+    let engine = Rc::new(RefCell::new(Some(Engine::new(kind))));
     let listen = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
         let Some(request) = received(&event.data()) else {
             return;

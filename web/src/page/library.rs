@@ -103,7 +103,7 @@ fn tell(state: State, failure: Failure) {
 
 /// Asks what the browser keeps.
 pub async fn list(state: State) {
-    let Some(engine) = state.engine.get_value() else {
+    let Some(engine) = state.engine.get() else {
         return;
     };
     // A browser that keeps nothing is no trouble until it's asked to.
@@ -115,7 +115,7 @@ pub async fn list(state: State) {
 /// Looks for what was typed.
 pub async fn look(state: State) {
     let library = state.library;
-    let Some(engine) = state.engine.get_value() else {
+    let Some(engine) = state.engine.get() else {
         return;
     };
     library.trouble.set(None);
@@ -147,7 +147,7 @@ pub async fn look(state: State) {
 /// Fetches a model, or the rest of it.
 pub async fn fetch(state: State, place: String) {
     let library = state.library;
-    let Some(engine) = state.engine.get_value() else {
+    let Some(engine) = state.engine.get() else {
         return;
     };
     library.trouble.set(None);
@@ -205,7 +205,7 @@ fn choose(state: State, place: Where) {
 /// Stops the download; what has come is kept.
 pub async fn stop(state: State) {
     let download = state.library.download.get_untracked();
-    if let (Some(engine), Some(download)) = (state.engine.get_value(), download) {
+    if let (Some(engine), Some(download)) = (state.engine.get(), download) {
         let ask = Ask::Stop {
             fetch: download.request,
         };
@@ -216,7 +216,7 @@ pub async fn stop(state: State) {
 /// Removes a model from the browser's storage.
 pub async fn forget(state: State, place: String) {
     let library = state.library;
-    let Some(engine) = state.engine.get_value() else {
+    let Some(engine) = state.engine.get() else {
         return;
     };
     library.trouble.set(None);
@@ -289,7 +289,7 @@ fn path(file: &File) -> String {
 /// Opens what is chosen.
 pub async fn open(state: State) {
     let library = state.library;
-    let Some(engine) = state.engine.get_value() else {
+    let Some(engine) = state.engine.get() else {
         return;
     };
     library.trouble.set(None);
@@ -310,7 +310,7 @@ pub async fn open(state: State) {
 pub async fn reopen(state: State) {
     let library = state.library;
     let wanted = library.in_use.get_untracked();
-    let Some(engine) = state.engine.get_value() else {
+    let Some(engine) = state.engine.get() else {
         return;
     };
     if wanted == scenes() {

@@ -1,10 +1,12 @@
 //! The page that people see.
 //!
-//! [`state`] is what it knows, [`view`] shows it, [`work`] has the engine compute what's shown, and [`text`] is every word of it.
+//! [`state`] is what it knows, [`view`] shows it, [`client`] keeps an engine running and asks it,
+//! [`work`] has it compute what's shown, and [`text`] is every word of it.
 
 mod assets;
 mod bench;
 mod choice;
+mod client;
 mod dom;
 mod engine;
 mod export;

@@ -12,7 +12,7 @@ const COUNT: usize = 3;
 
 /// Makes hard negatives of a caption; they replace those that were made of it before.
 pub async fn make(state: State, id: u32) {
-    let Some(engine) = state.engine.get_value() else {
+    let Some(engine) = state.engine.get() else {
         return;
     };
     let rows = state.rows.get_untracked();
@@ -61,7 +61,7 @@ pub async fn make(state: State, id: u32) {
 }
 
 async fn answer(state: State, engine: &Engine, ask: Ask) -> Result<Answer, Failure> {
-    let started = state.started.get_value();
+    let started = state.engine.started();
     if state.lexicon_in.get_value() != Some(started) {
         let bytes = assets::bytes("lexicon").await.map_err(Failure::Refused)?;
         engine.ask(Ask::Lexicon, Some(bytes)).await?;

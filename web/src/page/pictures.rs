@@ -143,7 +143,7 @@ pub async fn hand_over(state: State) {
 }
 
 async fn hand(state: State, id: u32) {
-    let (Some(engine), epoch) = (state.engine.get_value(), state.epoch.get_untracked()) else {
+    let (Some(engine), epoch) = (state.engine.get(), state.epoch.get_untracked()) else {
         return;
     };
     let picture = state

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use leptos::prelude::*;
 use web_sys::Blob;
 
-use super::engine::Engine;
+use super::client::Client;
 use super::library::Library;
 use crate::address::Kept;
 use crate::protocol::Model;
@@ -81,28 +81,6 @@ pub struct Picture {
     pub taken_by: Option<u32>,
 }
 
-/// How the engine is.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Status {
-    /// A GPU is looked for.
-    Choosing,
-    /// An engine is being fetched and opened.
-    Starting {
-        /// Whether it's WebGPU's.
-        gpu: bool,
-    },
-    /// It answers.
-    Runs {
-        /// On what and why.
-        line: String,
-    },
-    /// None could be started.
-    Failed {
-        /// Why.
-        reason: String,
-    },
-}
-
 /// A point of the chart: for each caption with wrong ones its margin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
@@ -151,7 +129,7 @@ pub struct State {
     /// The chart.
     pub curve: RwSignal<Vec<Point>>,
     /// The engine.
-    pub status: RwSignal<Status>,
+    pub engine: Client,
     /// Counts engines and the models that they open; 0 while none runs.
     pub epoch: RwSignal<u32>,
     /// Where the model sees the caption that's asked for.
@@ -160,14 +138,10 @@ pub struct State {
     pub camera: RwSignal<bool>,
     /// What went wrong with pictures.
     pub notices: RwSignal<Vec<String>>,
-    /// What runs.
-    pub engine: StoredValue<Option<Engine>, LocalStorage>,
     /// Files of pictures.
     pub files: StoredValue<HashMap<u32, Blob>, LocalStorage>,
     /// The engine that has the lexicon.
     pub lexicon_in: StoredValue<Option<u32>>,
-    /// Counts started engines, whatever models they have.
-    pub started: StoredValue<u32>,
     /// What is known of the models in use.
     pub model: RwSignal<Option<Model>>,
     /// Models to choose from, and getting more.
@@ -189,15 +163,13 @@ impl State {
             editing: RwSignal::new(false),
             charted: RwSignal::new(false),
             curve: RwSignal::default(),
-            status: RwSignal::new(Status::Choosing),
+            engine: Client::new(),
             epoch: RwSignal::new(0),
             heat: RwSignal::new(None),
             camera: RwSignal::new(false),
             notices: RwSignal::default(),
-            engine: StoredValue::new_local(None),
             files: StoredValue::new_local(HashMap::new()),
             lexicon_in: StoredValue::new(None),
-            started: StoredValue::new(0),
             model: RwSignal::new(None),
             library: Library::new(),
             next: StoredValue::new(1),

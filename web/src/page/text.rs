@@ -5,13 +5,12 @@ use crate::protocol::Model;
 use crate::verdict::Verdict;
 
 pub const TITLE: &str = "CLoVe";
-pub const WHAT: &str = "Which caption fits a picture, and does the model notice who does what to whom? \
-     Everything is computed in this tab: no picture leaves it.";
+pub const WHAT: &str = "Which caption fits a picture, and does the model notice who does what to whom? Everything runs in this tab; your pictures never leave it.";
 
-pub const TO_LAB: &str = "The lab: lessons, and a CLIP that you train";
+pub const TO_LAB: &str = "Open the lab: lessons, and a CLIP to train";
 
 pub const PICTURES: &str = "Picture";
-pub const DROP: &str = "Drop pictures here, paste them, or choose some.";
+pub const DROP: &str = "Drop, paste or choose pictures.";
 pub const CHOOSE: &str = "Choose pictures";
 pub const CAMERA: &str = "Take a photo";
 pub const SAMPLES: &str = "Samples";
@@ -31,8 +30,8 @@ pub const REMOVE: &str = "Remove";
 pub const MARK_WRONG: &str = "Mark as wrong";
 pub const MARK_RIGHT: &str = "Mark as right";
 pub const ORDER: &str = "Order";
-pub const IN_PLACE: &str = "In place";
-pub const BEST_FIRST: &str = "Best first";
+pub const IN_PLACE: &str = "As written";
+pub const BEST_FIRST: &str = "Best match first";
 pub const SIMILARITY: &str = "Similarity";
 pub const PROBABILITY: &str = "Probability";
 
@@ -45,22 +44,21 @@ pub const STYLES: [(&str, &str); 5] = [
     ("shuffle", "shuffle"),
 ];
 pub const MAKE: &str = "Make hard negatives";
-pub const AGAIN: &str = "Make others";
+pub const AGAIN: &str = "Make new ones";
 pub const MAKING: &str = "Making …";
 pub const WHICH_WORDS: &str = "Which words matter";
 pub const HIDE_WORDS: &str = "Hide words";
 pub const WHERE: &str = "Where it looks";
 pub const HIDE_WHERE: &str = "Hide where";
-pub const HEAT_NOTE: &str = "An approximation: how similar each patch of the picture is to the caption, from least (veiled) to most (clear). CLIP was never trained to tell this.";
-pub const NOT_PAIR: &str = "Alpha needs a fine-tuned model beside the pretrained one.";
-pub const WORDS_NOTE: &str = "What each word adds to the similarity";
+pub const HEAT_NOTE: &str = "Approximate: the similarity of each image patch to the caption. Faded patches are the least similar. CLIP was not trained for this.";
+pub const NOT_PAIR: &str = "Alpha needs a pretrained and a fine-tuned model.";
+pub const WORDS_NOTE: &str = "Contribution of each word to the similarity";
 
 pub const ALPHA: &str = "Alpha";
-pub const ALPHA_NOTE: &str =
-    "0 is the pretrained model, 1 the fine-tuned one; between them their weights are mixed.";
-pub const CHART: &str = "Margins against alpha";
-pub const CHART_NOTE: &str = "A caption's similarity less that of its best wrong caption. Below the line the wrong one is preferred.";
-pub const CHART_EMPTY: &str = "Give a caption a wrong one first.";
+pub const ALPHA_NOTE: &str = "0 is the pretrained model, 1 the fine-tuned model. Values in between interpolate their weights.";
+pub const CHART: &str = "How alpha changes the result";
+pub const CHART_NOTE: &str = "The similarity of a caption minus that of its highest-scoring wrong caption. Below zero, the model prefers the wrong caption.";
+pub const CHART_EMPTY: &str = "Add a wrong caption first.";
 
 pub const EXPORT: &str = "Export";
 pub const EXPORT_JSON: &str = "JSON";
@@ -68,24 +66,24 @@ pub const EXPORT_PNG: &str = "PNG";
 pub const RETRY: &str = "Try again";
 
 pub const CHOOSING: &str = "Looking for a GPU …";
-pub const ASKED_CPU: &str = "the address asks for it";
-pub const ASKED_GPU: &str = "the address asks for it";
-pub const NO_WEBGPU: &str = "this browser has no WebGPU";
-pub const NO_ADAPTER: &str = "WebGPU has no adapter here";
-pub const GPU_FOUND: &str = "the browser offers a GPU";
+pub const ASKED_CPU: &str = "requested in the address";
+pub const ASKED_GPU: &str = "requested in the address";
+pub const NO_WEBGPU: &str = "this browser doesn't support WebGPU";
+pub const NO_ADAPTER: &str = "no GPU available";
+pub const GPU_FOUND: &str = "GPU available";
 pub const STOPPED: &str = "the engine stopped";
-pub const SILENT: &str = "the engine doesn't answer";
-pub const ODD_ANSWER: &str = "the engine's answer makes no sense";
-pub const NO_WORKER: &str = "the engine can't be started";
+pub const SILENT: &str = "the engine doesn't respond";
+pub const ODD_ANSWER: &str = "the engine gave an unexpected answer";
+pub const NO_WORKER: &str = "the engine can't start";
 
 /// A file of the page itself.
 pub fn missing(name: &str) -> String {
-    format!("the page's file {name} can't be fetched; reload the page, a newer one may be there")
+    format!("can't fetch {name}, a file of this page; reload the page to get the current version")
 }
 
 /// Why the CPU is used though there's an adapter.
 pub fn software(adapter: &str) -> String {
-    format!("the browser's only adapter, {adapter}, is software")
+    format!("the only adapter, {adapter}, is software")
 }
 
 pub fn starting(gpu: bool) -> String {
@@ -96,27 +94,27 @@ pub fn starting(gpu: bool) -> String {
 /// What runs, on what, and why.
 pub fn running(backend: &str, adapter: &str, why: &str, milliseconds: f64) -> String {
     let on = if adapter.eq_ignore_ascii_case(backend) {
-        format!("the {backend}")
+        format!("your {backend}")
     } else {
         format!("{backend} ({adapter})")
     };
     format!(
-        "Computes on {on}: {why}. Opened in {:.1} s.",
+        "Running on {on} ({why}). Started in {:.1} s.",
         milliseconds / 1e3
     )
 }
 
 /// The models in use.
 pub fn model(model: &Model) -> String {
-    let size = format!("{:.1} million numbers", model.parameters as f64 / 1e6);
+    let size = format!("{:.1} million parameters", model.parameters as f64 / 1e6);
     match (model.name.as_str(), &model.finetuned) {
         ("scenes", _) => format!(
-            "Small models of drawn scenes such as the samples, {size} each. They know nothing of photos; for those open a CLIP."
+            "Small models trained on drawn scenes like the samples, {size} each. They don't know photos; open a CLIP model for those."
         ),
-        (name, None) => format!(
-            "{name}: {size}. Without a fine-tuned model beside it there is nothing to patch."
-        ),
-        (name, Some(finetuned)) => format!("{name} and, fine-tuned, {finetuned}: {size} each."),
+        (name, None) => format!("{name}: {size}. Add a fine-tuned model to patch it."),
+        (name, Some(finetuned)) => {
+            format!("{name} and its fine-tuned version {finetuned}: {size} each.")
+        }
     }
 }
 
@@ -130,24 +128,24 @@ pub const NONE: &str = "None";
 pub const OPEN: &str = "Open";
 pub const OPENING: &str = "Opening …";
 pub const FROM_DISK: &str = "From this computer";
-pub const FROM_DISK_NOTE: &str = "A CLIP's folder in Hugging Face's or open_clip's layout, or its files. A fine-tuned model may be its weights alone.";
+pub const FROM_DISK_NOTE: &str = "A CLIP folder in Hugging Face or open_clip layout, or its files. For a fine-tuned model, the weights file is enough.";
 pub const CHOOSE_FOLDER: &str = "Choose a folder";
 pub const CHOOSE_FILES: &str = "Choose files";
 pub const EMPTY_FOLDER: &str = "The folder has no files.";
 pub const FROM_WEB: &str = "From the web";
-pub const FROM_WEB_NOTE: &str = "A name on the Hugging Face hub, or the address of a folder. It's fetched only when you say so.";
+pub const FROM_WEB_NOTE: &str = "A model name on the Hugging Face hub, or the URL of a folder. Nothing is downloaded until you press Download.";
 pub const PLACES: [&str; 3] = [
     "openai/clip-vit-base-patch32",
     "openai/clip-vit-base-patch16",
     "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
 ];
-pub const LOOK: &str = "Look";
-pub const LOOKING: &str = "Looking …";
-pub const FETCH: &str = "Fetch";
-pub const DOWNLOADING: &str = "Download";
+pub const LOOK: &str = "Check size";
+pub const LOOKING: &str = "Checking …";
+pub const FETCH: &str = "Download";
+pub const DOWNLOADING: &str = "Downloads";
 pub const STOP: &str = "Stop";
-pub const GO_ON: &str = "Go on";
-pub const KEPT: &str = "Kept in this browser";
+pub const GO_ON: &str = "Resume";
+pub const KEPT: &str = "Stored in this browser";
 
 pub fn on_disk(name: &str) -> String {
     format!("{name} (this computer)")
@@ -165,8 +163,8 @@ fn megabytes(bytes: f64) -> String {
 
 pub fn found(place: &str, bytes: Option<u64>) -> String {
     match bytes {
-        Some(bytes) => format!("{place}: {} to fetch.", megabytes(bytes as f64)),
-        None => format!("{place}: its size isn't told."),
+        Some(bytes) => format!("{place}: {} to download.", megabytes(bytes as f64)),
+        None => format!("{place}: size unknown."),
     }
 }
 
@@ -191,7 +189,7 @@ pub fn kept(bytes: u64, total: Option<u64>, complete: bool) -> String {
     match total {
         _ if complete => there,
         Some(total) => format!("{there} of {}", megabytes(total as f64)),
-        None => format!("{there}, not all of it"),
+        None => format!("{there}, incomplete"),
     }
 }
 
@@ -207,15 +205,15 @@ pub fn storage(usage: f64, quota: Option<f64>) -> String {
 }
 
 pub fn restarted(reason: &str) -> String {
-    format!("started again after: {reason}")
+    format!("restarted after: {reason}")
 }
 
 pub fn fell_back(reason: &str) -> String {
-    format!("WebGPU failed, {reason}")
+    format!("WebGPU failed: {reason}")
 }
 
 pub fn failed(reason: &str) -> String {
-    format!("No engine runs: {reason}")
+    format!("The engine stopped: {reason}")
 }
 
 /// One of those that are offered, or any other that an address names.
@@ -231,7 +229,7 @@ pub fn size(width: u32, height: u32) -> String {
 }
 
 pub fn none_made(why: &str) -> String {
-    format!("No hard negatives: {why}.")
+    format!("No hard negatives made: {why}.")
 }
 
 /// A signed number of a margin, with a true minus.
@@ -252,7 +250,7 @@ pub fn probability(number: f32) -> String {
     format!("{:.1} %", number * 100.0)
 }
 
-/// A hard negative's kind, as people say it.
+/// A hard negative's kind in words.
 pub fn kind(kind: &str) -> String {
     match kind {
         "replace_obj" => "object replaced".to_owned(),
@@ -274,12 +272,12 @@ pub fn verdict(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Nothing => "Write a caption to score it.".to_owned(),
         Verdict::Alone { similarity } => format!(
-            "Similarity {}. Make hard negatives to see whether the model reads or guesses.",
+            "Similarity {}. Make hard negatives to test whether the model reads the caption.",
             self::similarity(*similarity)
         ),
-        Verdict::Best { text, by } => format!("Likes best “{text}”, by {by:.3}."),
+        Verdict::Best { text, by } => format!("Best match: “{text}”, by {by:.3}."),
         Verdict::One { by, .. } if *by == 0.0 => {
-            "Can't tell the right caption from a wrong one.".to_owned()
+            "The right caption and a wrong one score the same.".to_owned()
         }
         Verdict::One { by, .. } if *by > 0.0 => format!("Prefers the right caption by {by:.3}."),
         Verdict::One { by, rival } => {
@@ -290,19 +288,17 @@ pub fn verdict(verdict: &Verdict) -> String {
             of,
             smallest,
         } => format!(
-            "Prefers the right caption {right} times of {of}; the smallest margin is {}.",
+            "Prefers the right caption in {right} of {of} cases; smallest margin {}.",
             signed(*smallest)
         ),
     }
 }
 
-pub const BENCH: &str = "CLoVe, measured in this browser";
-pub const BENCH_WHAT: &str = "How long the engines take here: nothing is sent anywhere. It takes a minute or two; leave the tab in front.";
+pub const BENCH: &str = "CLoVe benchmark in this browser";
+pub const BENCH_WHAT: &str = "Measures the engines on this machine; nothing is sent anywhere. It takes one to two minutes. Keep this tab in front.";
 pub const BENCH_LINK: &str = "Measure this browser";
-pub const BENCH_NOTE: &str = "Medians in milliseconds. The first score counts from the worker's start, downloads included. \
-     The large model has the shape of OpenAI's ViT-B/32 and random weights; a caption has twelve words. The photo has 4000 x 3000 pixels; \
-     ?preprocess=gpu lets the GPU make photos ready.";
-pub const BENCH_SOFTWARE: &str = "The adapter is software, far slower than a GPU: the large model was left out (?bench=all measures it).";
+pub const BENCH_NOTE: &str = "Medians in milliseconds. The first score includes the start of the worker and all downloads. The large model is a ViT-B/32 with random weights; captions have twelve words. The photo is 4000 × 3000 pixels; ?preprocess=gpu preprocesses it on the GPU.";
+pub const BENCH_SOFTWARE: &str = "The adapter is software and far slower than a GPU, so the large model is left out (?bench=all includes it).";
 pub const BACK: &str = "Back to the page";
 pub const MEASURE: &str = "Measure";
 pub const MEASURING: &str = "Measuring …";
@@ -312,7 +308,7 @@ pub const SCENE_MODEL: &str = "Scene model";
 pub const LARGE_MODEL: &str = "ViT-B/32";
 pub const AN_IMAGE: &str = "Image";
 pub const A_CAPTION: &str = "Caption";
-pub const A_PHOTO: &str = "Photo made ready";
+pub const A_PHOTO: &str = "Photo preprocessing";
 pub const BY_HOST: &str = "On the CPU";
 pub const BY_DEVICE: &str = "On the GPU";
 
@@ -328,11 +324,11 @@ pub fn milliseconds(time: f64) -> String {
     }
 }
 
-pub const TAKE: &str = "Take it";
+pub const TAKE: &str = "Capture";
 pub const CANCEL: &str = "Cancel";
-pub const NO_CAMERA: &str = "no camera can be used here";
+pub const NO_CAMERA: &str = "no camera available";
 pub const PHOTO: &str = "photo";
-pub const LENS: &str = "What the camera sees";
+pub const LENS: &str = "Camera preview";
 
 pub fn camera_refused(reason: &str) -> String {
     format!("Camera: {reason}")
@@ -342,7 +338,7 @@ pub fn heat_of(caption: &str) -> String {
     format!("How similar each part of the picture is to “{caption}”")
 }
 
-/// What a reader of the chart is told instead of it.
+/// The chart for screen readers.
 pub fn chart(alpha: f64, margin: f32) -> String {
     format!("alpha {alpha:.1}: {}", signed(margin))
 }

@@ -6,10 +6,8 @@ use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::choice;
-use super::engine::{Engine, Failure};
-use super::state::{Heat, Point, Score, State, Status};
-use super::{library, pictures, text};
+use super::state::{Heat, Point, Score, State};
+use super::{library, pictures};
 use crate::protocol::{Answer, Ask};
 use crate::verdict::margins;
 
@@ -20,51 +18,18 @@ const RESTS: usize = 2;
 /// Points of the chart, less one.
 const STEPS: u32 = 10;
 
-/// Chooses an engine, starts it, and another when it ends, until too many have failed.
+/// Keeps an engine running, and hands it what the page has.
 pub async fn run(state: State) {
-    state.status.set(Status::Choosing);
-    let choice = choice::choose().await;
-    let mut why = choice.why.clone();
-    let mut reason = String::new();
-    for (failures, kind) in choice.ladder().enumerate() {
-        if failures > 0 {
-            why = choice.again(kind, &reason);
-        }
-        state.status.set(Status::Starting { gpu: kind.is_gpu() });
-        reason = match Engine::open(kind).await {
-            Ok((engine, opened)) => use_until_it_ends(state, engine, opened, &why).await,
-            Err(reason) => reason,
-        };
-    }
-    state.status.set(Status::Failed { reason });
-}
-
-async fn use_until_it_ends(state: State, engine: Engine, opened: Answer, why: &str) -> String {
-    if let Answer::Opened {
-        backend,
-        adapter,
-        model,
-        milliseconds,
-        ..
-    } = opened
-    {
-        state.status.set(Status::Runs {
-            line: text::running(&backend, &adapter, why, milliseconds),
-        });
+    let opened = |model| {
         state.model.set(Some(model));
-    }
-    state.engine.set_value(Some(engine.clone()));
-    state.started.update_value(|started| *started += 1);
-    spawn_local(async move {
-        library::reopen(state).await;
-        state.epoch.set(state.name());
-        library::list(state).await;
-        pictures::hand_over(state).await;
-    });
-    let reason = engine.ended().await;
-    state.engine.set_value(None);
-    state.epoch.set(0);
-    reason
+        spawn_local(async move {
+            library::reopen(state).await;
+            state.epoch.set(state.name());
+            library::list(state).await;
+            pictures::hand_over(state).await;
+        });
+    };
+    state.engine.run(false, opened, || state.epoch.set(0)).await;
 }
 
 /// Does `work` whenever what's wanted changes, one at a time; the latest wish wins.
@@ -170,17 +135,6 @@ pub fn keep_up(state: State) {
     keep(curve, 2 * REST, move |wanted| chart(state, wanted, curve));
 }
 
-/// Asks the engine that runs.
-async fn ask(state: State, ask: Ask) -> Option<Result<Answer, String>> {
-    let engine = state.engine.get_value()?;
-    match engine.ask(ask, None).await {
-        Ok((answer, _)) => Some(Ok(answer)),
-        Err(Failure::Refused(reason)) => Some(Err(reason)),
-        // Another is started, and asked again.
-        Err(Failure::Ended) => None,
-    }
-}
-
 async fn score(state: State, wanted: Option<Wanted>) {
     let Some(wanted) = wanted else { return };
     let request = Ask::Score {
@@ -188,12 +142,15 @@ async fn score(state: State, wanted: Option<Wanted>) {
         captions: wanted.captions(),
         alpha: wanted.alpha,
     };
-    match ask(state, request).await {
-        Some(Ok(Answer::Scores {
-            similarities,
-            probabilities,
-            ..
-        })) => state.rows.update(|rows| {
+    match state.engine.ask(request, None).await {
+        Some(Ok((
+            Answer::Scores {
+                similarities,
+                probabilities,
+                ..
+            },
+            _,
+        ))) => state.rows.update(|rows| {
             let scores = similarities.iter().zip(&probabilities);
             let mut found: std::collections::HashMap<u32, Score> = wanted
                 .rows
@@ -227,8 +184,8 @@ async fn explain(state: State, wanted: Option<Wanted>, latest: Memo<Option<Wante
             caption,
             alpha: now.alpha,
         };
-        match ask(state, request).await {
-            Some(Ok(Answer::Words { words })) => state.change(id, |row| row.words = words),
+        match state.engine.ask(request, None).await {
+            Some(Ok((Answer::Words { words }, _))) => state.change(id, |row| row.words = words),
             Some(Err(reason)) => state.change(id, |row| row.note = Some(reason)),
             _ => (),
         }
@@ -248,12 +205,15 @@ async fn warm(state: State, wanted: Option<Wanted>) {
         caption: caption.clone(),
         alpha: wanted.alpha,
     };
-    match ask(state, request).await {
-        Some(Ok(Answer::Heat {
-            side,
-            similarities,
-            seen,
-        })) => state.heat.set(Some(Heat {
+    match state.engine.ask(request, None).await {
+        Some(Ok((
+            Answer::Heat {
+                side,
+                similarities,
+                seen,
+            },
+            _,
+        ))) => state.heat.set(Some(Heat {
             picture: wanted.image,
             caption,
             side,
@@ -280,8 +240,8 @@ async fn chart(state: State, wanted: Option<Wanted>, latest: Memo<Option<Wanted>
             captions: now.captions(),
             alphas: vec![alpha],
         };
-        match ask(state, request).await {
-            Some(Ok(Answer::Curve { similarities, .. })) => {
+        match state.engine.ask(request, None).await {
+            Some(Ok((Answer::Curve { similarities, .. }, _))) => {
                 let Some(similarities) = similarities.first() else {
                     return;
                 };

@@ -10,8 +10,9 @@ use web_sys::{Cache, Request, Response};
 use super::super::dom;
 use super::state::{Lab, Phase, Run};
 use super::text;
+use crate::lab::Measured;
 use crate::lab::settings::Settings;
-use crate::lab::{Ask, Measured};
+use crate::protocol::Ask;
 
 /// The cache. Its name isn't one of those that the service worker clears.
 const CACHE: &str = "lab-runs";
@@ -176,16 +177,16 @@ pub async fn hand_over(lab: Lab) {
     for run in lab.runs.get_untracked() {
         let bytes = lab.kept.with_value(|kept| kept.get(&run.id).cloned());
         let ask = match (&run.file, &bytes) {
-            (Some(name), _) => Ask::Open {
+            (Some(name), _) => Ask::OpenModel {
                 held: run.id,
                 name: name.clone(),
             },
-            (None, Some(_)) => Ask::Restore {
+            (None, Some(_)) => Ask::RestoreRun {
                 run: run.id,
                 settings: run.settings,
             },
             // It was never kept: it begins again.
-            (None, None) => Ask::Start {
+            (None, None) => Ask::StartRun {
                 run: run.id,
                 settings: run.settings,
             },
@@ -205,7 +206,7 @@ pub async fn hand_over(lab: Lab) {
         }
         // The engine takes what it's given.
         let copy = bytes.map(|bytes| bytes.slice(0, bytes.length()));
-        if let Some(Err(reason)) = lab.ask(ask, copy).await {
+        if let Some(Err(reason)) = lab.engine.ask(ask, copy).await {
             lab.change(run.id, |run| run.phase = Phase::Failed(reason));
         }
     }

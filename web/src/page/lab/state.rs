@@ -7,15 +7,14 @@ use clove_scenes::{Kind, Split};
 use js_sys::Uint8Array;
 use leptos::prelude::*;
 
-use super::super::engine::{Engine, Failure};
-use super::super::state::{ALPHA, Status};
+use super::super::client::Client;
+use super::super::state::ALPHA;
 use super::text;
 use crate::lab::address::{Place, View};
 use crate::lab::editor::Drawing;
 use crate::lab::lesson::Lesson;
 use crate::lab::settings::Settings;
-use crate::lab::{Answer, Ask, Contest, Measured, Of, Weights};
-use crate::protocol;
+use crate::lab::{Contest, Measured, Of, Weights};
 
 /// A training run, or a model that was opened.
 #[derive(Debug, Clone, PartialEq)]
@@ -159,9 +158,7 @@ pub struct Working {
 #[derive(Debug, Clone, Copy)]
 pub struct Lab {
     /// The engine.
-    pub status: RwSignal<Status>,
-    /// What runs.
-    pub engine: StoredValue<Option<Engine>, LocalStorage>,
+    pub engine: Client,
     /// Counts engines; 0 while none runs.
     pub epoch: RwSignal<u32>,
     /// What is seen.
@@ -234,8 +231,6 @@ pub struct Own {
     pub measuring: Option<f64>,
     /// The pretrained model's figures as curves have them.
     pub pretrained: Option<Measured>,
-    /// Counts engines that were started; the epoch is 0 between them.
-    pub started: u32,
     /// Counts wishes to train or to rest: a loop goes on while the last one is its own.
     pub turn: u32,
     /// Whether a loop is still at work.
@@ -262,8 +257,7 @@ impl Lab {
     /// As the address has it.
     pub fn new(place: &Place) -> Self {
         let lab = Self {
-            status: RwSignal::new(Status::Choosing),
-            engine: StoredValue::new_local(None),
+            engine: Client::new(),
             epoch: RwSignal::new(0),
             view: RwSignal::default(),
             notices: RwSignal::default(),
@@ -413,21 +407,6 @@ impl Lab {
             Inside::Pretrained => pretrained,
             Inside::Patched => patched,
             Inside::Tuned => tuned,
-        }
-    }
-
-    /// Asks the engine that runs; none when it ended, and another will be there.
-    pub async fn ask(
-        &self,
-        ask: Ask,
-        bytes: Option<Uint8Array>,
-    ) -> Option<Result<(Answer, Option<Uint8Array>), String>> {
-        let engine = self.engine.get_value()?;
-        match engine.ask(protocol::Ask::Lab(ask), bytes).await {
-            Ok((protocol::Answer::Lab(answer), bytes)) => Some(Ok((answer, bytes))),
-            Ok(_) => Some(Err(super::super::text::ODD_ANSWER.to_owned())),
-            Err(Failure::Refused(reason)) => Some(Err(reason)),
-            Err(Failure::Ended) => None,
         }
     }
 }

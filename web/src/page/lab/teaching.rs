@@ -6,7 +6,8 @@ use super::state::{Lab, Outcome, Phase, Rested, Sweep, Working};
 use super::{text, training};
 use crate::lab::lesson::Lesson;
 use crate::lab::settings::{Negatives, Settings, Texts};
-use crate::lab::{Answer, Ask, Measured, Of, Suite, Weights};
+use crate::lab::{Measured, Of, Suite, Weights};
+use crate::protocol::{Answer, Ask};
 
 /// Tenths of alpha.
 const TENTHS: u32 = 10;
@@ -150,7 +151,7 @@ async fn train_and_compare(lab: Lab, say: Say<'_>) -> Found {
 
 async fn shortcut(lab: Lab) -> Found {
     let model = Weights::of(Of::Pretrained);
-    let (answer, _) = get!(lab.ask(Ask::Shortcut { model }, None).await);
+    let (answer, _) = get!(lab.engine.ask(Ask::Shortcut { model }, None).await);
     match answer {
         Answer::Shortcut(contests) => Some(Ok(Outcome::Contests(contests))),
         _ => None,
@@ -212,8 +213,8 @@ pub async fn sweep(
             tenth.then_some(point)
         });
     let points = points.collect();
-    let (answer, _) = get!(lab.ask(Ask::Choose { points }, None).await);
-    let Answer::Chosen { alpha } = answer else {
+    let (answer, _) = get!(lab.engine.ask(Ask::ChooseAlpha { points }, None).await);
+    let Answer::Alpha { alpha } = answer else {
         return None;
     };
     let chosen = (alpha * 100.0).round() as u32;

@@ -12,8 +12,8 @@ use crate::lab::settings::{Loss, Negatives, Settings, Texts};
 pub const DOCUMENT: &str = "CLoVe: the lab";
 pub const TITLE: &str = "CLoVe: the lab";
 pub const TO_SCORING: &str = "Score your own pictures";
-pub const WHAT: &str = "A small CLIP of drawn scenes, trained, broken, mended and patched in this tab. \
-     Nothing leaves it.";
+pub const WHAT: &str =
+    "Train, break, repair and patch a small CLIP of drawn scenes in this tab. No data leaves it.";
 pub const TABS: &str = "Parts of the lab";
 
 pub fn tab(view: View) -> &'static str {
@@ -30,7 +30,7 @@ pub const PRETRAINED: &str = "Pretrained";
 pub const PATCHED: &str = "Patched";
 pub const TUNED: &str = "Fine-tuned";
 pub const TUNED_HERE: &str = "Fine-tuned here";
-pub const SHIPPED: &str = "CLoVe, which comes with the page";
+pub const SHIPPED: &str = "CLoVe, included with this page";
 pub const TUNED_MODEL: &str = "Fine-tuned model";
 pub const MODEL: &str = "Model";
 pub const ALPHA: &str = "Alpha";
@@ -38,24 +38,21 @@ pub const ALPHA: &str = "Alpha";
 // Drawing.
 
 pub const DRAW: &str = "Draw a scene";
-pub const DRAW_NOTE: &str = "Drag things, or pick one and use the arrow keys (with Shift: further); Delete takes it away. \
-     Put one on the middle of a large shape, and it lies inside.";
-pub const SAID: &str = "What is said of it";
-pub const UNCLEAR: &str =
-    "This could be said in more than one way: move things apart, in two halves of the picture.";
-pub const OTHER_WORDS: &str = "Other words and negatives";
+pub const DRAW_NOTE: &str = "Drag shapes, or select one and move it with the arrow keys (Shift: larger steps). Delete removes it. Place a shape on the middle of a large one to put it inside.";
+pub const SAID: &str = "Its caption";
+pub const UNCLEAR: &str = "This scene has more than one correct caption. Move the shapes apart, into two halves of the picture.";
+pub const OTHER_WORDS: &str = "New wording and negatives";
 pub const ADD_THING: &str = "Add a shape";
-pub const FULL: &str = "Four are the most that a caption names.";
-pub const PICK: &str = "Pick a shape to change it.";
-pub const PICKED: &str = "The shape that is picked";
+pub const FULL: &str = "A caption names at most four shapes.";
+pub const PICK: &str = "Select a shape to change it.";
+pub const PICKED: &str = "Selected shape";
 pub const SHAPE: &str = "Shape";
 pub const REMOVE: &str = "Remove";
-pub const SEEN: &str = "As the models see it: 48 by 48 pixels";
+pub const SEEN: &str = "Model input: 48 × 48 pixels";
 pub const TEXTS: &str = "Texts";
-pub const THE_CAPTION: &str = "The caption: its similarity with the picture";
-pub const TOLD: &str = "Wrong captions that are told";
-pub const SCORES_NOTE: &str = "Beside each wrong caption: by how much the right one is more similar to the picture. \
-     ✗ where the model prefers the wrong one.";
+pub const THE_CAPTION: &str = "Similarity of the caption and the picture";
+pub const TOLD: &str = "Wrong captions rejected";
+pub const SCORES_NOTE: &str = "Beside each wrong caption: how much more similar the right one is to the picture. ✗ marks those that the model prefers.";
 
 pub fn told(told: bool) -> &'static str {
     if told {
@@ -81,7 +78,7 @@ pub fn texture(texture: Texture) -> &'static str {
     }
 }
 
-/// A thing for those who don't see it.
+/// A shape for screen readers.
 pub fn thing(thing: &Thing) -> String {
     let object = thing.object;
     format!(
@@ -95,7 +92,7 @@ pub fn thing(thing: &Thing) -> String {
     )
 }
 
-/// SugarCrepe's kinds with their names for people.
+/// SugarCrepe's kinds in words.
 pub const KINDS: [(&str, &str); 7] = [
     ("replace_obj", "another shape"),
     ("replace_att", "another colour or pattern"),
@@ -136,52 +133,49 @@ pub const LOSSES: [(Loss, &str); 3] = [
     (Loss::Clip, "CLIP: no negatives"),
 ];
 pub const RATE: &str = "Learning rate";
-pub const IMAGE_RATE: &str = "Image tower's share of it";
+pub const IMAGE_RATE: &str = "Image tower's learning rate, relative";
 pub const STEPS: &str = "Steps";
-pub const BATCH: &str = "Scenes in a step";
+pub const BATCH: &str = "Batch size";
 pub const SEED: &str = "Seed";
 pub const START: &str = "Start";
-pub const USUAL: &str = "As usual";
-pub const FORM_NOTE: &str = "Runs begin from the pretrained model. They pause while the tab is hidden, and are kept in this browser.";
+pub const USUAL: &str = "Defaults";
+pub const FORM_NOTE: &str = "Runs start from the pretrained model. They pause while the tab is hidden, and are stored in this browser.";
 pub const NO_RUN: &str = "No run yet: start one.";
-pub const NO_RUNS: &str = "Runs and opened models stand here, to be compared.";
+pub const NO_RUNS: &str = "Runs and opened models appear here for comparison.";
 pub const PAUSE: &str = "Pause";
-pub const GO_ON: &str = "Go on";
+pub const GO_ON: &str = "Resume";
 pub const ONE_STEP: &str = "One step";
 pub const STOP: &str = "Stop";
 pub const DOWNLOAD: &str = "Download the model";
 pub const TOML: &str = "Settings for clove train";
 pub const PROGRESS: &str = "Progress";
-pub const GOING: &str = "In training";
+pub const GOING: &str = "Training";
 pub const PAUSED: &str = "Paused";
-pub const HIDDEN: &str = "Waits for the tab to be seen";
+pub const HIDDEN: &str = "Paused while the tab is hidden";
 pub const DONE: &str = "Done";
 pub const LOSS_CURVE: &str = "Loss";
 pub const COMPOSITION: &str = "Composition";
 pub const RECOGNITION: &str = "Recognition";
-pub const SEEN_CLASSES: &str = "Classes that fine-tuning shows";
-pub const UNSEEN_CLASSES: &str = "Classes that it never shows";
-pub const CURVES_NOTE: &str = "Composition: how often the right caption of two is preferred; a guess gets 50 %. Recognition: how often a shape alone is \
-     named rightly, of twelve that fine-tuning shows, or of ten that it doesn't. Both on a few hundred validation pictures.";
+pub const SEEN_CLASSES: &str = "Classes in the fine-tuning data";
+pub const UNSEEN_CLASSES: &str = "Classes absent from the fine-tuning data";
+pub const CURVES_NOTE: &str = "Composition: accuracy at choosing the right caption of two (chance: 50 %). Recognition: accuracy at naming a single shape, of twelve classes in the fine-tuning data or ten absent from it. Both use a few hundred validation pictures.";
 pub const COLUMNS: [&str; 4] = ["Steps", "Composition", "Swaps", "Unseen classes"];
-pub const FORGET: &str = "Forget";
+pub const FORGET: &str = "Delete";
 pub const OPEN: &str = "Open a model";
-pub const FILES_NOTE: &str = "A downloaded model is one safetensors file, which clove eval, clove score and clove patch take for a model's directory. \
-     What is opened here is such a file, or a model.safetensors of clove lab or clove train.";
+pub const FILES_NOTE: &str = "A downloaded model is one safetensors file. clove eval, clove score and clove patch accept it in place of a model directory. Open such a file here, or a model.safetensors from clove lab or clove train.";
 pub const OPENED_NOTE: &str =
-    "Opened from a file: there are no curves. Draw, Patch and Look inside use it.";
+    "Opened from a file, so it has no curves. Use it in Draw, Patch and Look inside.";
 pub const NOT_SAVED: &str = "the browser can't save the file";
 pub const NOT_KEPT: &str =
-    "The browser has no room for the run: it's kept while this page is open, and no longer.";
-pub const INTERRUPTED: &str =
-    "The engine stopped on the way; another is being started. Please try again.";
+    "The browser has no space for this run: it is lost when you close the page.";
+pub const INTERRUPTED: &str = "The engine stopped and is restarting. Please try again.";
 
 pub fn spoilt(runs: usize) -> String {
     let (runs, are) = match runs {
         1 => ("One run".to_owned(), "was"),
         _ => (format!("{runs} runs"), "were"),
     };
-    format!("{runs} of an earlier visit can't be read, and {are} removed.")
+    format!("{runs} of an earlier visit {are} unreadable and removed.")
 }
 
 pub fn run(id: u32, settings: &Settings) -> String {
@@ -192,10 +186,10 @@ pub fn pairs(settings: &Settings) -> String {
     let pairs = settings.steps * settings.batch;
     let scenes = settings.scenes;
     if (pairs as u64) <= scenes {
-        format!("{pairs} pairs in all, no scene twice.")
+        format!("{pairs} pairs in total; no scene is repeated.")
     } else {
         let times = pairs as f64 / scenes as f64;
-        format!("{pairs} pairs in all: each scene about {times:.1} times.")
+        format!("{pairs} pairs in total; each scene about {times:.1} times.")
     }
 }
 
@@ -208,7 +202,7 @@ pub fn loss(loss: f32) -> String {
 }
 
 pub fn speed(pairs: f64) -> String {
-    format!("{pairs:.0} pairs a second")
+    format!("{pairs:.0} pairs per second")
 }
 
 pub fn failed(reason: &str) -> String {
@@ -226,20 +220,18 @@ pub fn file_of(id: u32, alpha: f64) -> String {
 // Patching.
 
 pub const PATCH: &str = "Patch";
-pub const PATCH_WHAT: &str = "Between the pretrained weights (alpha 0) and the fine-tuned ones (alpha 1) every mixture is a model. Move alpha: each \
-     place that you rest at is measured and stands in the curve.";
-pub const SWEEP: &str = "Draw the whole curve and choose alpha";
+pub const PATCH_WHAT: &str = "Every alpha between the pretrained weights (0) and the fine-tuned weights (1) gives a model. Move alpha: each value that you stop at is measured and added to the curve.";
+pub const SWEEP: &str = "Measure the whole curve and choose alpha";
 pub const SWEEPING: &str = "Measuring along alpha …";
 pub const DOWNLOAD_PATCHED: &str = "Download the patched model";
 pub const NO_CURVE: &str = "Measuring the first point …";
-pub const NOT_RESTED: &str = "This run is in training: pause it, and it can be measured.";
+pub const NOT_RESTED: &str = "This run is still training. Pause it to measure it.";
 pub const RECOGNITION_UNSEEN: &str =
-    "Recognition of classes that fine-tuning never shows, validation";
+    "Recognition of classes absent from the fine-tuning data, validation";
 pub const COMPOSITION_VALIDATION: &str = "Composition, validation";
 pub const CURVE: &str = "Composition against recognition along alpha";
-pub const ON_TEST: &str = "On the test split, which chose nothing";
-pub const RULE: &str = "Chosen: the alpha with the highest composition on the validation split, among those whose recognition there is within 1 point of \
-     the pretrained model's.";
+pub const ON_TEST: &str = "On the test split, not used to choose alpha";
+pub const RULE: &str = "Chosen: the alpha with the highest composition on the validation split whose recognition stays within 1 point of the pretrained model's.";
 
 pub fn chosen(alpha: u32) -> String {
     format!("chosen: alpha {:.2}", f64::from(alpha) / 100.0)
@@ -269,13 +261,10 @@ pub const EXPLAINED: &str = "Your drawing: where, and which words";
 pub const CAPTIONS: &str = "captions";
 pub const PICTURES: &str = "pictures";
 pub const THEIR_NEGATIVES: &str = "their hard negatives";
-pub const MATRIX_NOTE: &str = "Each row is a picture, each column a text; the darker, the more similar. Framed: a picture's own caption. \
-     In the right half a picture's own hard negative is framed thinly, and red where the model prefers it.";
-pub const MAP_NOTE: &str = "The two directions in which embeddings differ most. A line joins a picture with its caption. How far pictures and \
-     captions lie apart as a whole is the modality gap (Liang et al., arXiv 2203.02053).";
-pub const HEAT: &str = "The picture; what the model finds least like the caption is veiled";
-pub const EXPLAINED_NOTE: &str = "An approximation: what a word adds is the similarity less that of the caption without it; a patch's similarity was never \
-     trained for. The scene is the one in Draw.";
+pub const MATRIX_NOTE: &str = "Rows are pictures, columns are texts; darker is more similar. Thick frames mark each picture's own caption. In the right half, thin frames mark its hard negative, red where the model prefers it.";
+pub const MAP_NOTE: &str = "The first two principal components of the embeddings. A line joins a picture and its caption. The distance between pictures and captions as a whole is the modality gap (Liang et al., arXiv 2203.02053).";
+pub const HEAT: &str = "The picture; patches least similar to the caption are faded";
+pub const EXPLAINED_NOTE: &str = "Approximate. A word's contribution is the similarity minus that of the caption without it. Patch similarities were never trained. The scene is the one in Draw.";
 
 pub fn matrix_label(told: usize, of: usize) -> String {
     format!("{told} of {of} pictures prefer their caption to its hard negative.")
@@ -283,31 +272,31 @@ pub fn matrix_label(told: usize, of: usize) -> String {
 
 pub fn gap(gap: f32, explained: [f32; 2]) -> String {
     format!(
-        "The means of pictures and captions are {gap:.2} apart. The map shows {:.0} % of all differences.",
+        "The mean picture and the mean caption are {gap:.2} apart. The map shows {:.0} % of the variance.",
         100.0 * (explained[0] + explained[1])
     )
 }
 
 // Lessons.
 
-pub const LESSONS_WHAT: &str = "Six short lessons. Each asks what you expect before it lets you see; each takes from seconds to some minutes.";
-pub const LESSONS_NOTE: &str = "The address of a lesson can be handed on: it keeps the answer, and steps and seed of its run (&n=300&seed=7).";
+pub const LESSONS_WHAT: &str = "Six short lessons. Each asks for your prediction first, and takes from seconds to a few minutes.";
+pub const LESSONS_NOTE: &str = "Share a lesson by its address: it contains your answer and the run's steps and seed (&n=300&seed=7).";
 pub const ALL_LESSONS: &str = "All lessons";
 pub const LESSON_DONE: &str = "done";
 pub const PRINT: &str = "Print this lesson";
 pub const NEXT: &str = "Next:";
 pub const ANSWER_FIRST: &str = "Answer first: what do you expect?";
-pub const ENGINE_FIRST: &str = "The engine is being started.";
+pub const ENGINE_FIRST: &str = "The engine is starting.";
 pub const RUN_AGAIN: &str = "Run it again";
-pub const ENOUGH: &str = "Enough: measure what it has learnt";
-pub const GUESS: &str = "The line marks what a guess gets.";
+pub const ENOUGH: &str = "Stop and measure";
+pub const GUESS: &str = "The line marks chance.";
 pub const HAPPENED: &str = "What happened";
 pub const MEASURING: &str = "Measuring …";
 pub const TRAINING: &str = "Training with hard negatives …";
 pub const LIVE: &str = "On validation pictures";
-pub const SWAPS: &str = "Exchanges told";
+pub const SWAPS: &str = "Swapped captions rejected";
 pub const ALL_KINDS: &str = "all kinds of wrong captions";
-pub const PRETRAINED_SEES: &str = "the pretrained model, which sees the picture";
+pub const PRETRAINED_SEES: &str = "the pretrained model, with the picture";
 
 /// A run's name and what is done meanwhile, by its texts.
 pub fn curated(texts: Texts) -> (&'static str, &'static str) {
@@ -332,11 +321,11 @@ pub fn example(caption: &str, wrong: &str) -> String {
     format!("“{caption}” or “{wrong}”?")
 }
 
-/// A rule that sees no picture, where it says something: all texts here have as many words, and none a full stop.
+/// A text-only rule; rules on the number of words and full stops say nothing here, where all texts are alike in both.
 pub fn blind(name: &str) -> Option<&'static str> {
     match name {
-        "shorter caption (characters)" => Some("blind: the shorter text"),
-        "bigram model (mean log p)" => Some("blind: the more usual pairs of words"),
+        "shorter caption (characters)" => Some("text only: the shorter caption"),
+        "bigram model (mean log p)" => Some("text only: the more frequent word pairs"),
         _ => None,
     }
 }

@@ -6,7 +6,8 @@ use leptos::task::spawn_local;
 use super::shelf;
 use super::state::{Lab, Phase, Run};
 use crate::lab::settings::Settings;
-use crate::lab::{Answer, Ask, Measured, Of, Step, Suite, Weights};
+use crate::lab::{Measured, Of, Step, Suite, Weights};
+use crate::protocol::{Answer, Ask};
 
 /// Points of a run's curves, with the one before it begins.
 const POINTS: usize = 12;
@@ -27,7 +28,11 @@ const KEEP_EVERY: f64 = 60_000.0;
 pub async fn begin(lab: Lab, settings: Settings) -> Option<u32> {
     let id = lab.name();
     let settings = settings.sound();
-    match lab.ask(Ask::Start { run: id, settings }, None).await {
+    match lab
+        .engine
+        .ask(Ask::StartRun { run: id, settings }, None)
+        .await
+    {
         Some(Ok(_)) => {}
         Some(Err(reason)) => {
             lab.notice(reason);
@@ -145,7 +150,7 @@ async fn train(lab: Lab, id: u32, turn: u32, most: usize) -> End {
         if !is_on() {
             break;
         }
-        let step = match lab.ask(Ask::Step { run: id }, None).await {
+        let step = match lab.engine.ask(Ask::Step { run: id }, None).await {
             Some(Ok((Answer::Step(step), _))) => step,
             Some(Err(reason)) => {
                 lab.change(id, |run| run.phase = Phase::Failed(reason));
@@ -244,7 +249,7 @@ async fn glance(lab: Lab, of: Of) -> Option<Measured> {
 
 /// A model's figures; none when the engine ended.
 pub async fn measured(lab: Lab, model: Weights, suite: Suite) -> Option<Result<Measured, String>> {
-    match lab.ask(Ask::Measure { model, suite }, None).await? {
+    match lab.engine.ask(Ask::Measure { model, suite }, None).await? {
         Ok((Answer::Measured(measured), _)) => Some(Ok(measured)),
         Ok(_) => None,
         Err(reason) => Some(Err(reason)),
@@ -255,7 +260,7 @@ pub async fn measured(lab: Lab, model: Weights, suite: Suite) -> Option<Result<M
 async fn keep(lab: Lab, id: u32) {
     let Some(run) = lab.run(id) else { return };
     let record = shelf::record(&run);
-    match lab.ask(Ask::Keep { run: id, record }, None).await {
+    match lab.engine.ask(Ask::KeepRun { run: id, record }, None).await {
         Some(Ok((Answer::Bytes, Some(bytes)))) => shelf::keep(lab, id, &bytes).await,
         Some(Err(reason)) => lab.notice(reason),
         _ => (),

@@ -1,17 +1,16 @@
 //! Keeps the engine running, and what's shown up to date.
 
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 
-use super::super::engine::{Engine, Kind};
-use super::super::state::Status;
+use super::super::pictures;
 use super::super::work::keep;
-use super::super::{choice, pictures};
 use super::state::{Explained, Inside, Lab, Map, Matrix, Phase, Scored};
 use super::{shelf, teaching, training};
+use crate::lab::Weights;
 use crate::lab::address::View;
 use crate::lab::editor::Described;
-use crate::lab::{Answer, Ask, Weights};
-use crate::protocol;
+use crate::protocol::{Answer, Ask};
 
 /// Milliseconds for which changes must rest before models are asked.
 const REST: u32 = 60;
@@ -21,68 +20,33 @@ const ON_MAP: usize = 80;
 /// Of the background, angles and shades of the drawing.
 const DRAWN_BY: u64 = 5;
 
-/// Chooses an engine, starts it, and another when it ends, until too many have failed.
+/// Keeps an engine running, and hands it what the lab has.
 pub async fn run(lab: Lab) {
-    lab.status.set(Status::Choosing);
-    let choice = choice::choose().await;
-    let ladder = choice.ladder().map(Kind::that_trains);
-    let mut why = choice.why.clone();
-    let mut reason = String::new();
-    for (failures, kind) in ladder.enumerate() {
-        if failures > 0 {
-            why = choice.again(kind, &reason);
-        }
-        lab.status.set(Status::Starting { gpu: kind.is_gpu() });
-        reason = match Engine::open(kind).await {
-            Ok((engine, opened)) => use_until_it_ends(lab, engine, opened, &why).await,
-            Err(reason) => reason,
-        };
-    }
-    lab.status.set(Status::Failed { reason });
-}
-
-async fn use_until_it_ends(
-    lab: Lab,
-    engine: Engine,
-    opened: protocol::Answer,
-    why: &str,
-) -> String {
-    if let protocol::Answer::Opened {
-        backend,
-        adapter,
-        milliseconds,
-        ..
-    } = opened
-    {
-        lab.status.set(Status::Runs {
-            line: super::super::text::running(&backend, &adapter, why, milliseconds),
-        });
-    }
-    lab.engine.set_value(Some(engine.clone()));
-    leptos::task::spawn_local(async move {
-        shelf::hand_over(lab).await;
-        lab.own.update_value(|own| own.started += 1);
-        lab.epoch.set(lab.own.with_value(|own| own.started));
-        // What was in training goes on from where it was last kept.
-        let going = lab.going.get_untracked();
-        let paused = |id: &u32| lab.run(*id).is_some_and(|run| run.phase == Phase::Paused);
-        match going.filter(paused) {
-            Some(run) => training::go_on(lab, run),
-            None => lab.going.set(None),
-        }
-    });
-    let reason = engine.ended().await;
-    lab.engine.set_value(None);
-    // None runs now: what waits for one is asked again when the next is there.
-    lab.epoch.set(0);
-    lab.runs.update(|runs| {
-        for run in runs {
-            if run.phase == Phase::Going {
-                run.phase = Phase::Paused;
+    let opened = |_| {
+        spawn_local(async move {
+            shelf::hand_over(lab).await;
+            lab.epoch.set(lab.engine.started());
+            // What was in training goes on from where it was last kept.
+            let going = lab.going.get_untracked();
+            let paused = |id: &u32| lab.run(*id).is_some_and(|run| run.phase == Phase::Paused);
+            match going.filter(paused) {
+                Some(run) => training::go_on(lab, run),
+                None => lab.going.set(None),
             }
-        }
-    });
-    reason
+        });
+    };
+    let ended = || {
+        // None runs now: what waits for one is asked again when the next is there.
+        lab.epoch.set(0);
+        lab.runs.update(|runs| {
+            for run in runs {
+                if run.phase == Phase::Going {
+                    run.phase = Phase::Paused;
+                }
+            }
+        });
+    };
+    lab.engine.run(true, opened, ended).await;
 }
 
 /// What is asked about the drawing.
@@ -174,7 +138,7 @@ async fn score(lab: Lab, wanted: Option<Wanted>) {
         captions: captions.clone(),
         models: wanted.models,
     };
-    match lab.ask(ask, None).await {
+    match lab.engine.ask(ask, None).await {
         Some(Ok((Answer::Scene { size, similarities }, pixels))) => {
             let picture = pixels.and_then(|rgb| pictures::draw(&rgb.to_vec(), size, size));
             lab.scored.set(Some(Scored {
@@ -200,7 +164,7 @@ async fn explain(lab: Lab, wanted: Option<Wanted>) {
         captions: Vec::new(),
         models: Vec::new(),
     };
-    let picture = match lab.ask(scene, None).await {
+    let picture = match lab.engine.ask(scene, None).await {
         Some(Ok((Answer::Scene { size, .. }, pixels))) => {
             pixels.and_then(|rgb| pictures::draw(&rgb.to_vec(), size, size))
         }
@@ -212,7 +176,7 @@ async fn explain(lab: Lab, wanted: Option<Wanted>) {
         caption: wanted.described.caption,
         model,
     };
-    match lab.ask(ask, None).await {
+    match lab.engine.ask(ask, None).await {
         Some(Ok((
             Answer::Explained {
                 words,
@@ -238,7 +202,7 @@ async fn look(lab: Lab, wanted: Option<(Weights, u64)>) {
         first,
         count: IN_MATRIX,
     };
-    match lab.ask(ask, None).await {
+    match lab.engine.ask(ask, None).await {
         Some(Ok((
             Answer::Matrix {
                 size,
@@ -266,7 +230,7 @@ async fn look(lab: Lab, wanted: Option<(Weights, u64)>) {
         first,
         count: ON_MAP,
     };
-    match lab.ask(ask, None).await {
+    match lab.engine.ask(ask, None).await {
         Some(Ok((
             Answer::Map {
                 pairs,

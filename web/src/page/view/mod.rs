@@ -13,7 +13,8 @@ use leptos::task::spawn_local;
 use wasm_bindgen::JsCast as _;
 use web_sys::{ClipboardEvent, DragEvent, HtmlElement};
 
-use super::state::{State, Status};
+use super::client::Status;
+use super::state::State;
 use super::{dom, text, work};
 
 /// The whole page.
@@ -28,7 +29,7 @@ pub fn app(state: State) -> impl IntoView {
                     <a href=dom::page_address(&["lab"])>{text::TO_LAB}</a>
                 </div>
                 <p class="what">{text::WHAT}</p>
-                {status(state.status, move || spawn_local(work::run(state)))}
+                {status(state.engine.status, move || spawn_local(work::run(state)))}
             </header>
             <main class="columns">
                 {pictures::pictures(state)}

@@ -31,22 +31,22 @@ pub fn lesson(lesson: Lesson) -> Words {
 
 const BAG_OF_WORDS: Words = Words {
     title: "A bag of words",
-    short: "A pretrained model knows what is in a picture. Does it know which thing has which colour?",
+    short: "A pretrained model knows what is in a picture. Does it know which object has which colour?",
     before: &[
-        "CLIP learns from pictures and the texts beside them on the web. It puts both into one space, and a picture's text should lie near the picture. \
-                 The small model here learnt that from half a million drawn scenes with alt texts such as “star free clipart moon”.",
+        "CLIP learns from pictures and their texts on the web. It embeds both in one space, and is trained to place a picture and its text close together. \
+                 The small model here was trained on half a million drawn scenes with alt texts such as “star free clipart moon”.",
         "Below are two scenes. Their captions have the same words in another order.",
     ],
     question: "Will the pretrained model prefer the right caption of such a pair?",
     answers: [
         "Nearly always: the pictures are quite different.",
-        "Hardly more often than a coin would.",
+        "About as often as a coin toss.",
         "It will prefer the wrong one.",
     ],
-    run: "The model chooses between a right and a wrong caption for 2,100 test pictures, wrong in seven different ways. A guess gets 50 %.",
-    button: "Let it choose",
-    after: "To tell another shape from the right one, it's enough to know which things are there: a bag of words. To tell an exchange, one must know which \
-                    word belongs to which thing, and alt texts hardly ever reward that.",
+    run: "The model chooses between a right and a wrong caption for 2,100 test pictures, with seven kinds of wrong captions. Chance is 50 %.",
+    button: "Run the test",
+    after: "A bag of words is enough to reject a wrong shape. To reject swapped words, a model must know which \
+                    word belongs to which object, and alt texts rarely reward that.",
     paper: (
         "When and why vision-language models behave like bags-of-words, and what to do about it (Yuksekgonul et al., ICLR 2023):",
         "https://arxiv.org/abs/2210.01936",
@@ -55,21 +55,21 @@ const BAG_OF_WORDS: Words = Words {
 
 const HARD_NEGATIVES: Words = Words {
     title: "Hard negatives",
-    short: "Train with wrong captions that are nearly right, and watch the model begin to look.",
+    short: "Train with wrong captions that are nearly right, and watch word order start to count.",
     before: &[
-        "In training a model sees many pictures and captions at once, and must find out which belong together. Other pictures' captions are easy to refuse. \
-                 A hard negative isn't: it's the picture's own caption with two words exchanged.",
-        "The model is fine-tuned from the pretrained one, on full captions, each with one such hard negative.",
+        "In training, a model matches a batch of pictures with their captions. The captions of other pictures are easy to reject. \
+                 A hard negative is difficult: the picture's own caption with two words swapped.",
+        "The pretrained model is fine-tuned on full captions, each with one such hard negative.",
     ],
-    question: "After some minutes of this, how often will it tell captions with exchanged words?",
+    question: "After a few minutes, how often will it reject captions with swapped words?",
     answers: [
         "As before: the model is too small for it.",
-        "Clearly more often than before, though far from always.",
+        "Clearly more often than before, but far from always.",
         "Nearly always.",
     ],
-    run: "Training takes a minute or three on one core. The curve is renewed as it learns.",
+    run: "Training takes one to three minutes on one core. The curve updates as it learns.",
     button: "Train it",
-    after: "Nothing but the wrong captions asks for it: who prefers them pays. More steps tell more: the model that comes with the page learnt from twice as many pairs. The other line of the curve is what it costs; that's the lesson after the next.",
+    after: "Only the wrong captions require word order: preferring one raises the loss. More steps help; the model included with this page saw twice as many pairs. The other line of the curve shows the cost, which is the topic of the lesson after next.",
     paper: (
         "CLoVe: Encoding compositional language in contrastive vision-language models (Castro et al., 2024) trains CLIP so on 600 million pictures:",
         "https://arxiv.org/abs/2402.15021",
@@ -78,22 +78,22 @@ const HARD_NEGATIVES: Words = Words {
 
 const SHORTCUT: Words = Words {
     title: "The shortcut",
-    short: "How good is a benchmark that can be won with the eyes shut?",
+    short: "What does a benchmark measure if a text-only rule can win it?",
     before: &[
-        "To test whether a model sees order, one could take captions and shuffle their words: “a star left of a moon” against “left star moon a of a”. \
-                 Or one could take twins: two scenes, each of whose captions is wrong for the other.",
-        "A rule that never sees the picture takes part too: it has read 5,000 captions, and prefers the text whose pairs of words it has seen more often.",
+        "To test word order, a benchmark can shuffle the words of a caption: “a star left of a moon” against “left star moon a of a”. \
+                 Or it can use twins: two scenes, where the caption of each is wrong for the other.",
+        "A text-only rule competes: it has read 5,000 captions, and prefers the text with the more frequent word pairs.",
     ],
-    question: "How well will the blind rule do?",
+    question: "How well will the text-only rule do?",
     answers: [
-        "It guesses on both benchmarks: it sees nothing.",
-        "It nearly always wins on shuffled words, and guesses on twins.",
-        "It beats the guess a little on both.",
+        "Chance on both benchmarks: it sees no picture.",
+        "Nearly perfect on shuffled words, chance on twins.",
+        "A little above chance on both.",
     ],
-    run: "The pretrained model and the blind rules choose for 400 pictures, once with shuffled words and once with twins.",
-    button: "Let them choose",
-    after: "Where a rule on texts alone wins, a high score says nothing about seeing. So every benchmark here is reported with blind rules beside it, and the lab's own is made \
-                    of twins: each text is right as often as it's wrong.",
+    run: "The pretrained model and the text-only rules choose for 400 pictures, once with shuffled words and once with twins.",
+    button: "Run the test",
+    after: "Where a text-only rule wins, a high score says nothing about vision. So every benchmark here is reported with text-only baselines, and the lab's own is made \
+                    of twins: each text is right as often as it is wrong.",
     paper: (
         "SugarCrepe: Fixing hackable benchmarks for vision-language compositionality (Hsieh et al., NeurIPS 2023):",
         "https://arxiv.org/abs/2306.14610",
@@ -102,44 +102,44 @@ const SHORTCUT: Words = Words {
 
 const FORGETTING: Words = Words {
     title: "Forgetting",
-    short: "What does a model lose while it learns to look?",
+    short: "What does a model lose while it learns composition?",
     before: &[
-        "The pretrained model knows 22 shapes. Fine-tuning with hard negatives shows twelve of them; keys, cups, mushrooms and seven others never occur.",
-        "After it, the model is shown single shapes, and must name each: of the twelve, or of the ten that it hasn't seen since.",
+        "The pretrained model knows 22 shapes. The fine-tuning data has twelve of them; keys, cups, mushrooms and seven others never occur.",
+        "Afterwards, the model names single shapes: of the twelve, or of the ten absent from fine-tuning.",
     ],
-    question: "What becomes of the ten?",
+    question: "What happens to the ten?",
     answers: [
-        "Nothing: what it has learnt it keeps.",
+        "Nothing: it keeps what it has learnt.",
         "It names fewer of them than before.",
         "It has forgotten all of them.",
     ],
-    run: "The pretrained model and the one that CLoVe made of it name 1,000 pictures of unseen shapes and 600 of seen ones.",
+    run: "The pretrained and the fine-tuned model name 1,000 pictures of absent shapes and 600 of the others.",
     button: "Compare them",
-    after: "Fine-tuning moves the weights to where the new task is done well, and nothing holds what the old one needs. On real CLIP models it's the same: \
-                    composition rises, and ImageNet falls.",
+    after: "Fine-tuning moves the weights toward the new task, and nothing preserves the old one. Real CLIP models behave alike: \
+                    composition improves, and ImageNet accuracy drops.",
     paper: (
-        "Robust fine-tuning of zero-shot models (Wortsman et al., CVPR 2022) measured it for CLIP:",
+        "Robust fine-tuning of zero-shot models (Wortsman et al., CVPR 2022) measured this for CLIP:",
         "https://arxiv.org/abs/2109.01903",
     ),
 };
 
 const PATCHING: Words = Words {
     title: "Patching",
-    short: "Between two models lies a third: mix their weights.",
+    short: "Interpolate the weights of two models to get a third.",
     before: &[
-        "Two sets of weights: the pretrained one recognises ten rare shapes and hardly sees order; the fine-tuned one sees order and has forgotten part of the shapes.",
-        "Mix them, number by number: (1 − alpha) times the first plus alpha times the second.",
+        "Two sets of weights: the pretrained model recognises ten rare shapes and mostly ignores word order; the fine-tuned model uses word order and has forgotten some of the shapes.",
+        "Interpolate every weight: (1 − alpha) times the first plus alpha times the second.",
     ],
-    question: "What will a model from the middle do?",
+    question: "What will a model in the middle do?",
     answers: [
-        "Nothing: mixed weights make no sense.",
-        "Half of both: it lies on the straight line between the two.",
+        "Nothing useful: the average is meaningless.",
+        "Half of both: a straight line between the two.",
         "Better than half: it keeps most of both.",
     ],
-    run: "Eleven mixtures are measured on validation pictures. One is chosen by a rule, and measured on test pictures. It takes about a minute on one core.",
-    button: "Mix them",
-    after: "Fine-tuning from a pretrained model stays in one valley of the loss, so the way between them is no worse than its ends. That is CLoVe's last step: \
-                    recognition comes back, and composition stays.",
+    run: "Measures eleven values of alpha on validation pictures, chooses one by a fixed rule, and measures it on test pictures. Takes about a minute on one core.",
+    button: "Interpolate",
+    after: "Fine-tuning from a pretrained model stays in the same valley of the loss, so models along the path are good too. This is the last step of CLoVe: \
+                    recognition returns, and composition stays.",
     paper: (
         "Patching open-vocabulary models by interpolating weights (Ilharco et al., NeurIPS 2022):",
         "https://arxiv.org/abs/2208.05592",
@@ -148,10 +148,10 @@ const PATCHING: Words = Words {
 
 const DATA_CURATION: Words = Words {
     title: "Data curation",
-    short: "The same pictures, other texts: what decides what is learnt?",
+    short: "Same pictures, different texts: which decides what a model learns?",
     before: &[
-        "A web page's text names a thing or two: “sticker star new red moon”. A synthetic caption says everything, and how things stand to each other: “a red star left of a striped moon”.",
-        "Two models are fine-tuned from the pretrained one on the very same pictures, for as many steps and without any hard negatives: one with alt texts, one with full captions.",
+        "An alt text names an object or two: “sticker star new red moon”. A synthetic caption names every object and relation: “a red star left of a striped moon”.",
+        "Two models are fine-tuned from the pretrained model on the same pictures, for the same number of steps and without hard negatives: one on alt texts, one on full captions.",
     ],
     question: "Without negatives, do the texts matter for composition?",
     answers: [
@@ -159,9 +159,9 @@ const DATA_CURATION: Words = Words {
         "Yes: full captions alone teach part of it.",
         "Alt texts teach more: there is more noise to learn from.",
     ],
-    run: "Two short runs, one after the other; a minute or three on one core.",
+    run: "Two short runs, one after the other; one to three minutes on one core.",
     button: "Train both",
-    after: "A loss can only teach what the texts say. CLoVe therefore begins with synthetic captions, before any hard negative.",
+    after: "A loss can only teach what the texts contain. CLoVe therefore starts with synthetic captions, before hard negatives.",
     paper: (
         "Improving multimodal datasets with image captioning (Nguyen et al., NeurIPS 2023) shows it for billions of web pictures:",
         "https://arxiv.org/abs/2307.10350",
@@ -192,18 +192,18 @@ pub fn happened(lesson: Lesson, models: &[(String, Measured)]) -> String {
     };
     match lesson {
         Lesson::BagOfWords => format!(
-            "It tells another shape in {} of the pictures, and exchanged words in {}.",
+            "It rejects a wrong shape in {} of the pictures, and swapped words in {}.",
             percent(kind(of(0), "replace_obj")),
             percent(of(0).swaps())
         ),
         Lesson::HardNegatives => format!(
-            "Exchanged words are told in {} of the pictures instead of {}: {}.",
+            "It rejects swapped words in {} of the pictures, before {}: {}.",
             percent(of(1).swaps()),
             percent(of(0).swaps()),
             points(of(0).swaps(), of(1).swaps())
         ),
         Lesson::Forgetting => format!(
-            "Of the shapes that fine-tuning never showed it names {} instead of {} ({}), of those that it showed {} instead of {}. Composition: {}.",
+            "Accuracy on shapes absent from fine-tuning: {}, before {} ({}). On the others: {}, before {}. Composition: {}.",
             percent(of(1).unseen),
             percent(of(0).unseen),
             points(of(0).unseen, of(1).unseen),
@@ -234,7 +234,7 @@ pub fn happened_blind(contests: &[Contest]) -> String {
             _ => "on shuffled words",
         };
         format!(
-            "{name} the best blind rule gets {:.1} % and the model {:.1} %",
+            "{name} the best text-only rule gets {:.1} % and the model {:.1} %",
             100.0 * best(contest),
             100.0 * contest.model
         )
@@ -263,14 +263,14 @@ pub fn happened_sweep(test: &[(u32, Measured)], chosen: Option<u32>) -> String {
     let kept = match (before.composition, patched.composition, after.composition) {
         (Some(before), Some(patched), Some(after)) if after > before => {
             format!(
-                ", {:.0} % of what fine-tuning gained",
+                ", {:.0} % of the gain of fine-tuning",
                 100.0 * (patched - before) / (after - before)
             )
         }
         _ => String::new(),
     };
     format!(
-        "Alpha {:.1} was chosen. On test pictures it has {} of composition ({} against the pretrained model{kept}) and {} of recognition ({}; the fine-tuned one has {}).",
+        "Chosen alpha: {:.1}. On test pictures, composition is {} ({} against the pretrained model{kept}) and recognition {} ({}; fine-tuned: {}).",
         f64::from(chosen) / 100.0,
         percent(patched.composition),
         points(before.composition, patched.composition),

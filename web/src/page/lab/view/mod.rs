@@ -36,7 +36,7 @@ pub fn app(lab: Lab) -> impl IntoView {
                     <a href=dom::page_address(&[])>{text::TO_SCORING}</a>
                 </div>
                 <p class="what">{text::WHAT}</p>
-                {status(lab.status, retry)}
+                {status(lab.engine.status, retry)}
                 {tabs(lab)}
             </header>
             {notices(lab.notices)}

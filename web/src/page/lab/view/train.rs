@@ -9,7 +9,8 @@ use super::super::state::{Lab, Phase, Run};
 use super::super::{shelf, text, training};
 use super::chart::{Axis, Line, bars, chart, percent};
 use crate::lab::settings::{Loss, Negatives, Settings, Texts, limits};
-use crate::lab::{Answer, Ask, Of, Weights};
+use crate::lab::{Of, Weights};
+use crate::protocol::{Answer, Ask};
 
 /// The view.
 pub fn train(lab: Lab) -> impl IntoView {
@@ -206,7 +207,7 @@ fn buttons(lab: Lab, run: &Run) -> impl IntoView + use<> {
 
 /// Saves a model as one file.
 pub async fn download(lab: Lab, model: Weights, name: String) {
-    match lab.ask(Ask::Save { model }, None).await {
+    match lab.engine.ask(Ask::SaveModel { model }, None).await {
         Some(Ok((Answer::Bytes, Some(bytes)))) => {
             match dom::blob(&bytes, "application/octet-stream") {
                 Ok(blob) => dom::save(&blob, &name),
@@ -374,7 +375,7 @@ async fn forget(lab: Lab, id: u32) {
     let Some(run) = lab.run(id) else { return };
     training::pause(lab, id);
     training::rested(lab).await;
-    let _ = lab.ask(Ask::Drop { held: id }, None).await;
+    let _ = lab.engine.ask(Ask::Drop { held: id }, None).await;
     shelf::forget(lab, &run).await;
     if lab.tuned.get_untracked() == Of::Held(id) {
         lab.tuned.set(Of::Shipped);
@@ -419,11 +420,11 @@ async fn open(lab: Lab, file: &web_sys::File) {
     };
     let id = lab.name();
     let kept = bytes.slice(0, bytes.length());
-    let ask = Ask::Open {
+    let ask = Ask::OpenModel {
         held: id,
         name: name.clone(),
     };
-    match lab.ask(ask, Some(bytes)).await {
+    match lab.engine.ask(ask, Some(bytes)).await {
         Some(Ok(_)) => {}
         Some(Err(reason)) => return lab.notice(reason),
         None => return,
