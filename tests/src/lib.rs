@@ -72,6 +72,16 @@ pub fn devices() -> Vec<(String, Device)> {
     devices
 }
 
+/// [`devices`], but a GPU only where all is asked for: for tests of what no device has a part in, and that compile kernels of their own.
+#[must_use]
+pub fn devices_if_thorough() -> Vec<(String, Device)> {
+    let mut devices = devices();
+    if !thorough() {
+        devices.truncate(1);
+    }
+    devices
+}
+
 /// Whether a test takes a GPU through all that it takes the CPU through. On a software GPU that's minutes of compiling kernels, so only
 /// `cargo xtask campaign gpu-tests` asks for it.
 #[must_use]

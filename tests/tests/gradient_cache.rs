@@ -8,7 +8,7 @@ use clove::model::ClipConfig;
 use clove::tokenizer::Encoding;
 use clove::train::{Batch, Locked, TrainConfig, Trainer};
 use clove_random::Random;
-use clove_tests::{devices, thorough};
+use clove_tests::{devices, devices_if_thorough};
 
 const PAIRS: usize = 32;
 
@@ -109,11 +109,7 @@ fn assert_equal(
 
 #[test]
 fn the_gradients_of_a_batch_in_parts_are_the_whole_batchs() {
-    // Whose device it is makes no difference to how a batch is divided, and each division compiles kernels anew: a GPU takes minutes.
-    let due = devices()
-        .into_iter()
-        .filter(|(name, _)| name == "cpu" || thorough());
-    for (name, device) in due {
+    for (name, device) in devices_if_thorough() {
         for (loss, with_negatives) in [
             (Loss::Clove, false),
             (Loss::Clove, true),

@@ -5,7 +5,7 @@ use clove::device::read_back;
 use clove::train::{Batch, Compute, LossScale, TrainConfig, Trainer, TrainerState};
 use clove_lab::{Texts, config, preprocess, pretrained, tokenizer};
 use clove_scenes::Style;
-use clove_tests::{devices, thorough};
+use clove_tests::{devices, devices_if_thorough};
 
 /// Of the whole gradient's length. Half a unit in the last place is 2^-11 in f16 and 2^-8 in bf16; a tower rounds some hundred times, with
 /// signs that go both ways.
@@ -63,11 +63,7 @@ fn train(trainer: &mut Trainer, steps: usize) -> Vec<f32> {
 
 #[test]
 fn gradients_in_half_precision_are_near_those_in_full() {
-    // A GPU's arithmetic in half precision is guarded by `kernels`; two trainings take a software GPU minutes.
-    let due = devices()
-        .into_iter()
-        .filter(|(name, _)| name == "cpu" || thorough());
-    for (name, device) in due {
+    for (name, device) in devices_if_thorough() {
         let (full_loss, full) = gradients(settings(Compute::F32), &device);
         for (compute, near) in NEAR {
             if !compute.runs_on(&device) {

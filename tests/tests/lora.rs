@@ -11,7 +11,7 @@ use clove::weights::{Snapshot, parameters};
 use clove_data::run::{Companions, Position, RunFolder, read_state, write_state};
 use clove_lab::{Texts, config, preprocess, tokenizer, tokenizer_json};
 use clove_scenes::Style;
-use clove_tests::devices;
+use clove_tests::{devices, devices_if_thorough};
 
 const RANK: usize = 3;
 const LORA: Lora = Lora {
@@ -115,7 +115,7 @@ fn assert_near(what: &str, found: &[f64], wanted: &[f64], share: f64) {
 
 #[test]
 fn the_factors_gradients_are_those_of_the_chain_rule() {
-    for (name, device) in devices() {
+    for (name, device) in devices_if_thorough() {
         let mut adapted = trainer(settings(Some(LORA)), &device);
         // At first `up` is zero, and with it the gradient of `down`.
         train(&mut adapted, 2);

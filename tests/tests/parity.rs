@@ -9,7 +9,7 @@ use clove::model::{ClipConfig, RandomInit, TextBatch};
 use clove::score::Scorer;
 use clove::tokenizer::Encoding;
 use clove::weights::parameters;
-use clove_tests::{devices, floats, golden, model, shared, worst};
+use clove_tests::{devices, devices_if_thorough, floats, golden, model, shared, worst};
 use serde_json::Value;
 
 /// f32 sums in another order than PyTorch's.
@@ -119,7 +119,7 @@ fn a_batch_cut_to_its_longest_text_gives_what_the_full_context_gives() {
     let tokenizer = source.tokenizer().unwrap();
     let long = "a photo of a cat and a dog ".repeat(20);
     let texts = ["", "a cat", "a black cat sitting on a wooden chair", &long];
-    for (name, device) in devices() {
+    for (name, device) in devices_if_thorough() {
         let clip = source.load(&device).unwrap();
         let together: Vec<Encoding> = tokenizer.encode_batch(&texts);
         let full = clip.embed_texts(TextBatch::new(&together, &source.config().text, &device));

@@ -119,6 +119,8 @@ fn gpu_tests(args: &[String]) -> Result<()> {
             "gradient_cache::",
             "half_precision::",
             "kernels::",
+            "lora::",
+            "parity::",
             "train_devices::",
         ])
         .args(args)
