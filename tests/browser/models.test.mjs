@@ -66,11 +66,11 @@ test("a model from a folder on this computer, and its fine-tuned sister", async 
   await openChosen(page, "before:");
   assert.ok(await page.isDisabled("#alpha"));
   await page.setInputFiles("#model-folder", join(place, "after"));
-  await openChosen(page, "before and, fine-tuned, after");
+  await openChosen(page, "before and its fine-tuned version after");
   assert.ok(await page.isEnabled("#alpha"));
   // Back to the scenes, which need nothing that isn't there.
   await page.selectOption("#pretrained", { index: 0 });
-  await openChosen(page, "Small models of drawn scenes");
+  await openChosen(page, "Small models trained on drawn scenes");
   assert.deepEqual(problems, []);
   await context.close();
   rmSync(place, { recursive: true });
