@@ -54,17 +54,10 @@ fn main() {
     }
     let crops = crops(&photos);
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    println!(
-        "{} photos of {}, {threads} threads",
-        crops.len(),
-        photos.display()
-    );
+    println!("{} photos of {}, {threads} threads", crops.len(), photos.display());
     let preprocess = Preprocess::clip(SIZE).unwrap();
 
-    let pool = ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .unwrap();
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let one = ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     one.install(|| parts(&crops, &preprocess));
     let mut pillow = python.map(|python| Pillow::start(&python, threads, &crops));
@@ -167,10 +160,7 @@ fn load(
 /// Bytes that this process holds; Linux tells them.
 fn resident() -> u64 {
     let text = fs::read_to_string("/proc/self/status").unwrap();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().unwrap();
     kib * 1_024
 }
@@ -195,34 +185,19 @@ impl Pillow {
         let photos: Vec<_> = crops
             .iter()
             .map(|(file, crop)| {
-                let CropBox {
-                    x,
-                    y,
-                    width,
-                    height,
-                } = *crop;
+                let CropBox { x, y, width, height } = *crop;
                 json!([file, [x, y, x + width, y + height]])
             })
             .collect();
-        writeln!(
-            go,
-            "{}",
-            json!({"processes": processes, "size": SIZE, "photos": photos})
-        )
-        .unwrap();
-        Self {
-            _child: child,
-            go,
-            seconds: BufReader::new(seconds),
-        }
+        writeln!(go, "{}", json!({"processes": processes, "size": SIZE, "photos": photos}))
+            .unwrap();
+        Self { _child: child, go, seconds: BufReader::new(seconds) }
     }
 
     fn pass(&mut self) -> f64 {
         writeln!(self.go).unwrap();
         let mut line = String::new();
         self.seconds.read_line(&mut line).unwrap();
-        line.trim()
-            .parse()
-            .expect("Pillow's seconds; does the Python have Pillow?")
+        line.trim().parse().expect("Pillow's seconds; does the Python have Pillow?")
     }
 }

@@ -5,11 +5,7 @@
 //! Retrieval among 5,000 photos with 25,000 captions, as in COCO's test of Karpathy's split, and pairs of 7,511 rows, as in SugarCrepe,
 //! with blind rules and bootstrap intervals; embeddings of 512 numbers, drawn at random.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a benchmark talks to its terminal"
-)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark talks to its terminal")]
 
 use std::time::Instant;
 
@@ -51,9 +47,7 @@ fn timed(mut work: impl FnMut()) -> (f64, f32) {
 fn main() {
     let photos = embeddings(PHOTOS, 1);
     let captions = embeddings(PHOTOS * CAPTIONS, 2);
-    let image_of: Vec<usize> = (0..captions.len())
-        .map(|caption| caption / CAPTIONS)
-        .collect();
+    let image_of: Vec<usize> = (0..captions.len()).map(|caption| caption / CAPTIONS).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     println!("{threads} threads; embeddings of {DIM} numbers\n");
     let (seconds, memory) = timed(|| {

@@ -5,11 +5,7 @@
 //! Each time is the median of several runs that take turns, each until the device is done; a ratio below 1 is a gain. Memory is
 //! what the device's pools hold after one run, inputs and results included.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a benchmark talks to its terminal"
-)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark talks to its terminal")]
 
 use std::cell::LazyCell;
 use std::process::Command;
@@ -58,10 +54,7 @@ fn main() {
         );
         println!("| --- | ---: | ---: | ---: | ---: | ---: |");
     }
-    let bench = Bench {
-        device: open.device,
-        only,
-    };
+    let bench = Bench { device: open.device, only };
     bench.patch();
     for (pairs, negatives) in [(64, 64), (256, 256), (1024, 1024)] {
         bench.loss(Loss::Clove, pairs, negatives);
@@ -97,10 +90,8 @@ impl Bench {
         let base = LazyCell::new(|| vector(&values));
         let tuned = LazyCell::new(|| vector(&values));
         let bytes: Vec<i8> = (0..WEIGHTS).map(|at| at as i8).collect();
-        let packed = [
-            ("f16", Difference::f16(&values).unwrap()),
-            ("8 bits", Difference::i8(&bytes, 0.001)),
-        ];
+        let packed =
+            [("f16", Difference::f16(&values).unwrap()), ("8 bits", Difference::i8(&bytes, 0.001))];
         for (name, difference) in packed {
             let words = LazyCell::new(|| {
                 let words: Vec<i32> = difference.words.iter().map(|w| w.cast_signed()).collect();
@@ -135,9 +126,7 @@ impl Bench {
         let device = self.device.clone().autodiff();
         let mut random = Random::new(&[2]);
         let mut rows = |count: usize| {
-            let values: Vec<f32> = (0..count * 512)
-                .map(|_| random.between(-1.0, 1.0))
-                .collect();
+            let values: Vec<f32> = (0..count * 512).map(|_| random.between(-1.0, 1.0)).collect();
             let rows = Tensor::<2>::from_data(TensorData::new(values, [count, 512]), &device);
             normalise_rows(rows).detach().require_grad()
         };
@@ -154,10 +143,8 @@ impl Bench {
             let value = loss.of(embedded, scale.clone(), fused);
             let gradients = value.backward();
             let all = [&images, &texts, &wrong];
-            let mut all: Vec<Tensor<1>> = all
-                .iter()
-                .filter_map(|tensor| Some(flat(tensor.grad(&gradients)?)))
-                .collect();
+            let mut all: Vec<Tensor<1>> =
+                all.iter().filter_map(|tensor| Some(flat(tensor.grad(&gradients)?))).collect();
             all.extend(scale.grad(&gradients));
             all
         };
@@ -167,9 +154,8 @@ impl Bench {
     /// Photos from their bytes to the device: resized by the host, on one of its threads, or by the device.
     fn preprocess(&self, what: &str, photos: usize, width: u32, height: u32) {
         let mut random = Random::new(&[3]);
-        let photo = RgbImage::from_fn(width, height, |_, _| {
-            image::Rgb([random.below(256) as u8; 3])
-        });
+        let photo =
+            RgbImage::from_fn(width, height, |_, _| image::Rgb([random.below(256) as u8; 3]));
         let photos: Vec<&RgbImage> = (0..photos).map(|_| &photo).collect();
         let preprocess = Preprocess::clip(224).unwrap();
         self.row(
@@ -191,11 +177,7 @@ impl Bench {
             return;
         }
         if let Some((_, side)) = &self.only {
-            self.hold(if side == KERNEL {
-                &mut kernel
-            } else {
-                &mut composed
-            });
+            self.hold(if side == KERNEL { &mut kernel } else { &mut composed });
             return;
         }
         let time = |run: &mut dyn FnMut() -> Vec<Tensor<1>>| {
@@ -210,9 +192,8 @@ impl Bench {
         time(&mut composed);
         time(&mut kernel);
         let [theirs, its] = [COMPOSED, KERNEL].map(|side| Self::memory(what, side));
-        let (mut left, mut right): (Vec<Duration>, Vec<Duration>) = (0..RUNS)
-            .map(|_| (time(&mut composed), time(&mut kernel)))
-            .unzip();
+        let (mut left, mut right): (Vec<Duration>, Vec<Duration>) =
+            (0..RUNS).map(|_| (time(&mut composed), time(&mut kernel))).unzip();
         left.sort();
         right.sort();
         let (left, right) = (left[RUNS / 2], right[RUNS / 2]);
@@ -224,10 +205,7 @@ impl Bench {
     /// once had.
     fn memory(what: &str, side: &str) -> String {
         let program = std::env::current_exe().unwrap();
-        let child = Command::new(program)
-            .args(["--memory", what, side])
-            .output()
-            .unwrap();
+        let child = Command::new(program).args(["--memory", what, side]).output().unwrap();
         String::from_utf8(child.stdout).unwrap().trim().to_owned()
     }
 

@@ -5,11 +5,7 @@
 //! Ratios stand side by side in one run, each the median of several: loading against reading the file, patching against
 //! copying it.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a benchmark talks to its terminal"
-)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark talks to its terminal")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,10 +47,7 @@ fn main() {
             device.device.sync().unwrap();
         },
     );
-    println!(
-        "{megabytes:.0} MB: read {read:.2?}, load {load:.2?}, {:.2} times",
-        ratio(load, read)
-    );
+    println!("{megabytes:.0} MB: read {read:.2?}, load {load:.2?}, {:.2} times", ratio(load, read));
 
     if let Some(finetuned) = finetuned {
         let tuned = model(&finetuned);
@@ -70,10 +63,7 @@ fn main() {
                 patch_to(&source, &tuned, 0.6, &patched, &mut |_, _| ()).unwrap();
             },
         );
-        println!(
-            "copy {copy:.2?}, patch {patch:.2?}, {:.2} times",
-            ratio(patch, copy)
-        );
+        println!("copy {copy:.2?}, patch {patch:.2?}, {:.2} times", ratio(patch, copy));
     }
 
     let scorer = pollster::block_on(Scorer::load(&source, &device.device)).unwrap();
@@ -83,30 +73,20 @@ fn main() {
         let pixels = vec![0.5; batch * 3 * size * size];
         let time =
             median(|| drop(pollster::block_on(scorer.embed_pixels(pixels.clone())).unwrap()));
-        println!(
-            "{batch} images: {time:.2?}, {:.1} a second",
-            batch as f64 / time.as_secs_f64()
-        );
+        println!("{batch} images: {time:.2?}, {:.1} a second", batch as f64 / time.as_secs_f64());
     }
     for batch in [1, 64] {
         let captions = vec![caption; batch];
         let time = median(|| {
             drop(pollster::block_on(scorer.embed_texts(&captions, &mut |_| ())).unwrap());
         });
-        println!(
-            "{batch} captions: {time:.2?}, {:.1} a second",
-            batch as f64 / time.as_secs_f64()
-        );
+        println!("{batch} captions: {time:.2?}, {:.1} a second", batch as f64 / time.as_secs_f64());
     }
 }
 
 fn weights_file(dir: &Path) -> PathBuf {
     let single = dir.join("model.safetensors");
-    if single.exists() {
-        single
-    } else {
-        dir.join("open_clip_model.safetensors")
-    }
+    if single.exists() { single } else { dir.join("open_clip_model.safetensors") }
 }
 
 fn time(run: &mut impl FnMut()) -> Duration {
@@ -127,9 +107,8 @@ fn median(mut run: impl FnMut()) -> Duration {
 fn alternate(mut first: impl FnMut(), mut second: impl FnMut()) -> (Duration, Duration) {
     first();
     second();
-    let (mut left, mut right): (Vec<Duration>, Vec<Duration>) = (0..RUNS)
-        .map(|_| (time(&mut first), time(&mut second)))
-        .unzip();
+    let (mut left, mut right): (Vec<Duration>, Vec<Duration>) =
+        (0..RUNS).map(|_| (time(&mut first), time(&mut second))).unzip();
     left.sort();
     right.sort();
     (left[RUNS / 2], right[RUNS / 2])

@@ -49,36 +49,16 @@ fn main() {
     let (negclip, their_pairs) = negclip(&data.join("benchmarks/aro/valid_neg_clip.tsv"));
     let coco = coco(&data.join("photos/coco-val2017/captions.json"));
     let flickr = flickr(&data.join("photos/flickr8k-96"));
-    let crepe_captions = distinct(
-        crepe
-            .iter()
-            .flat_map(|subset| &subset.rows)
-            .map(|pair| pair.caption.clone()),
-    );
+    let crepe_captions =
+        distinct(crepe.iter().flat_map(|subset| &subset.rows).map(|pair| pair.caption.clone()));
 
     let mut page = String::from(
         "# Hard negatives: how good, how fast\n\nWritten by `cargo xtask bench negatives`.\n\n",
     );
-    let all = distinct(
-        crepe_captions
-            .iter()
-            .chain(&negclip)
-            .chain(&flickr)
-            .cloned(),
-    );
+    let all = distinct(crepe_captions.iter().chain(&negclip).chain(&flickr).cloned());
     page += &speed(&generator, &all, start_up);
-    page += &yields(
-        &generator,
-        &[("COCO val2017", &coco), ("SugarCrepe", &crepe_captions)],
-    );
-    page += &told(
-        &generator,
-        &crepe,
-        &crepe_captions,
-        &their_pairs,
-        &flickr,
-        &negclip,
-    );
+    page += &yields(&generator, &[("COCO val2017", &coco), ("SugarCrepe", &crepe_captions)]);
+    page += &told(&generator, &crepe, &crepe_captions, &their_pairs, &flickr, &negclip);
     page += &examples(&generator, &coco);
     match out {
         Some(out) => fs::write(out, page).unwrap(),
@@ -145,22 +125,13 @@ fn speed(generator: &Generator, captions: &[String], start_up: std::time::Durati
             rate(2)
         );
     }
-    let memory = fs::read_to_string("/proc/self/status")
-        .ok()
-        .and_then(|status| {
-            let line = status
-                .lines()
-                .find(|line| line.starts_with("VmHWM"))?
-                .to_owned();
-            line.split_whitespace().nth(1)?.parse::<f64>().ok()
-        });
+    let memory = fs::read_to_string("/proc/self/status").ok().and_then(|status| {
+        let line = status.lines().find(|line| line.starts_with("VmHWM"))?.to_owned();
+        line.split_whitespace().nth(1)?.parse::<f64>().ok()
+    });
     let _ = write!(text, "\nStart-up: {:.1} ms.", start_up.as_secs_f64() * 1e3);
     if let Some(memory) = memory {
-        let _ = write!(
-            text,
-            " Most memory, with all captions held: {:.0} MB.",
-            memory / 1024.0
-        );
+        let _ = write!(text, " Most memory, with all captions held: {:.0} MB.", memory / 1024.0);
     }
     text + "\n\n"
 }
@@ -207,10 +178,7 @@ fn told(
     negclip: &[String],
 ) -> String {
     let training = |captions: &[String]| -> Vec<TrainingCaption> {
-        captions
-            .iter()
-            .map(|text| TrainingCaption::from(text.as_str()))
-            .collect()
+        captions.iter().map(|text| TrainingCaption::from(text.as_str())).collect()
     };
     // What is judged isn't learnt: the model drops captions that occur in the subsets given to it.
     let ours: Vec<Subset> = Style::ALL
@@ -236,10 +204,7 @@ fn told(
             )
         })
         .collect();
-    let theirs = Subset {
-        name: "NegCLIP's own".to_owned(),
-        rows: their_pairs.to_vec(),
-    };
+    let theirs = Subset { name: "NegCLIP's own".to_owned(), rows: their_pairs.to_vec() };
     let halves = |odd: usize| -> Subset {
         Subset {
             name: String::new(),
@@ -262,11 +227,7 @@ fn told(
         })
         .into();
     let share = |model: &BigramModel, subset: &Subset| {
-        let sum: f64 = subset
-            .rows
-            .iter()
-            .map(|pair| Baseline::BigramSum(model).credit(pair))
-            .sum();
+        let sum: f64 = subset.rows.iter().map(|pair| Baseline::BigramSum(model).credit(pair)).sum();
         (sum, subset.rows.len())
     };
     let percent = |(sum, rows): (f64, usize)| 100.0 * sum / rows as f64;
@@ -312,23 +273,15 @@ fn examples(generator: &Generator, captions: &[String]) -> String {
     for style in Style::ALL {
         let mut order: Vec<usize> = (0..captions.len()).collect();
         Random::new(&[style as u64]).shuffle(&mut order);
-        let _ = write!(
-            text,
-            "### {}\n\n| Caption | Negative | Kind |\n|---|---|---|\n",
-            style.name()
-        );
+        let _ =
+            write!(text, "### {}\n\n| Caption | Negative | Kind |\n|---|---|---|\n", style.name());
         let cell = |text: &str| text.trim().replace('|', "\\|").replace('\n', " ");
         for &index in order.iter().take(EXAMPLES) {
             let negatives = make(generator, &captions[index], style, 1, index);
-            let (negative, kind) = negatives.first().map_or(("none", ""), |negative| {
-                (&negative.text, negative.kind.name())
-            });
-            let _ = writeln!(
-                text,
-                "| {} | {} | {kind} |",
-                cell(&captions[index]),
-                cell(negative)
-            );
+            let (negative, kind) = negatives
+                .first()
+                .map_or(("none", ""), |negative| (&negative.text, negative.kind.name()));
+            let _ = writeln!(text, "| {} | {} | {kind} |", cell(&captions[index]), cell(negative));
         }
         text.push('\n');
     }
@@ -341,10 +294,7 @@ fn sugar_crepe(dir: &Path) -> Vec<Subset> {
 
 /// NegCLIP's captions, and pairs of them with the negatives that came with them.
 fn negclip(path: &Path) -> (Vec<String>, Vec<Pair>) {
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(b'\t')
-        .from_path(path)
-        .unwrap();
+    let mut reader = csv::ReaderBuilder::new().delimiter(b'\t').from_path(path).unwrap();
     let header = reader.headers().unwrap().clone();
     let column = |name: &str| header.iter().position(|column| column == name).unwrap();
     let (title, negatives) = (column("title"), column("neg_caption"));
@@ -386,35 +336,19 @@ fn python_strings(list: &str) -> Vec<String> {
 fn coco(path: &Path) -> Vec<String> {
     let json: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     let annotations = json["annotations"].as_array().unwrap();
-    annotations
-        .iter()
-        .map(|row| row["caption"].as_str().unwrap().to_owned())
-        .collect()
+    annotations.iter().map(|row| row["caption"].as_str().unwrap().to_owned()).collect()
 }
 
 /// The captions of image-text shards.
 fn flickr(dir: &Path) -> Vec<String> {
-    let mut shards: Vec<PathBuf> = fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut shards: Vec<PathBuf> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     shards.sort();
     let mut captions = Vec::new();
-    for shard in shards
-        .iter()
-        .filter(|path| path.extension().is_some_and(|end| end == "tar"))
-    {
-        for member in tar::Archive::new(File::open(shard).unwrap())
-            .entries()
-            .unwrap()
-        {
+    for shard in shards.iter().filter(|path| path.extension().is_some_and(|end| end == "tar")) {
+        for member in tar::Archive::new(File::open(shard).unwrap()).entries().unwrap() {
             let member = member.unwrap();
-            if member
-                .path()
-                .unwrap()
-                .extension()
-                .is_some_and(|end| end == "json")
-            {
+            if member.path().unwrap().extension().is_some_and(|end| end == "json") {
                 let json: Value = serde_json::from_reader(member).unwrap();
                 let list = json["captions"].as_array().unwrap().iter();
                 captions.extend(list.map(|caption| caption.as_str().unwrap().to_owned()));

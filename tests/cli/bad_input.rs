@@ -13,28 +13,8 @@ fn arguments_that_do_not_parse_end_with_2() {
         &["score", "--no-such-flag"][..],
         &["frobnicate"],
         &["score", "--model", "m"],
-        &[
-            "patch",
-            "--pretrained",
-            "a",
-            "--finetuned",
-            "b",
-            "--alpha",
-            "1.5",
-            "--out",
-            "c",
-        ],
-        &[
-            "score",
-            "--model",
-            "m",
-            "--image",
-            "i",
-            "--caption",
-            "c",
-            "--device",
-            "tpu",
-        ],
+        &["patch", "--pretrained", "a", "--finetuned", "b", "--alpha", "1.5", "--out", "c"],
+        &["score", "--model", "m", "--image", "i", "--caption", "c", "--device", "tpu"],
         &["embed", "--model", "m", "--out", "o"],
     ] {
         let output = clove(args);
@@ -50,36 +30,19 @@ fn arguments_that_do_not_parse_end_with_2() {
 fn bad_input_is_one_clear_line_that_names_it() {
     let place = Place::new();
     let score = |model: &str, image: &str| {
-        fail(&[
-            "score",
-            "--model",
-            model,
-            "--image",
-            image,
-            "--caption",
-            "x",
-            "--device",
-            "cpu",
-        ])
+        fail(&["score", "--model", model, "--image", image, "--caption", "x", "--device", "cpu"])
     };
     // Directories that hold no model.
     assert!(score("no/such/dir", &place.picture).contains("no/such/dir: no such directory"));
     let empty = tempfile::tempdir().unwrap();
     assert!(score(path(empty.path()), &place.picture).contains("neither config.json"));
     assert!(score(&place.picture, &place.picture).contains("safetensors file?"));
-    fs::copy(
-        golden("tiny-clip/hf/config.json"),
-        empty.path().join("config.json"),
-    )
-    .unwrap();
+    fs::copy(golden("tiny-clip/hf/config.json"), empty.path().join("config.json")).unwrap();
     fs::write(empty.path().join("pytorch_model.bin"), "x").unwrap();
     assert!(score(path(empty.path()), &place.picture).contains("pytorch_model.bin is a pickle"));
     fs::write(empty.path().join("model.safetensors"), "").unwrap();
     let error = score(path(empty.path()), &place.picture);
-    assert!(
-        error.contains("model.safetensors: it has 0 bytes"),
-        "{error}"
-    );
+    assert!(error.contains("model.safetensors: it has 0 bytes"), "{error}");
 
     // Files that hold no image.
     let words = place.file("words.jpg", b"these are words");
@@ -87,34 +50,19 @@ fn bad_input_is_one_clear_line_that_names_it() {
     assert!(score(&place.model, "no-such.jpg").contains("no-such.jpg"));
     let huge = place.file("huge.png", &huge_png());
     let error = score(&place.model, &huge);
-    assert!(
-        error.contains("huge.png") && error.contains("60000"),
-        "{error}"
-    );
+    assert!(error.contains("huge.png") && error.contains("60000"), "{error}");
 
     // Texts that aren't UTF-8.
     let texts = place.file("texts.txt", b"fine\n\xff\xfe broken\n");
     let error = fail(&["tokenize", "--model", &place.model, "--texts", &texts]);
-    assert!(
-        error.contains("texts.txt") && error.contains('2'),
-        "{error}"
-    );
+    assert!(error.contains("texts.txt") && error.contains('2'), "{error}");
 
     // A place that can't be written to.
     let occupied = place.file("occupied", b"");
     let out = format!("{occupied}/below/features.safetensors");
     let ok = place.file("ok.txt", b"x\n");
-    let error = fail(&[
-        "embed",
-        "--model",
-        &place.model,
-        "--texts",
-        &ok,
-        "--out",
-        &out,
-        "--device",
-        "cpu",
-    ]);
+    let error =
+        fail(&["embed", "--model", &place.model, "--texts", &ok, "--out", &out, "--device", "cpu"]);
     assert!(error.contains("features.safetensors"), "{error}");
 }
 
@@ -123,43 +71,17 @@ fn no_output_replaces_what_is_read() {
     let place = Place::new();
     let copy = place.out("model");
     fs::create_dir(&copy).unwrap();
-    for name in [
-        "config.json",
-        "model.safetensors",
-        "preprocessor_config.json",
-    ] {
+    for name in ["config.json", "model.safetensors", "preprocessor_config.json"] {
         fs::copy(golden("tiny-clip/hf").join(name), copy.join(name)).unwrap();
     }
     let weights = fs::read(copy.join("model.safetensors")).unwrap();
     let texts = place.file("texts.txt", b"a caption\n");
     let model = path(&copy);
     let inside = format!("{model}/model.safetensors");
-    fail(&[
-        "tokenize", "--model", model, "--texts", &texts, "--out", &texts,
-    ]);
-    fail(&[
-        "embed", "--model", model, "--texts", &texts, "--out", &inside,
-    ]);
-    fail(&[
-        "convert",
-        "--model",
-        model,
-        "--to",
-        "hugging-face",
-        "--dtype",
-        "f16",
-        "--out",
-        model,
-    ]);
-    fail(&[
-        "convert",
-        "--model",
-        model,
-        "--to",
-        "open-clip",
-        "--out",
-        model,
-    ]);
+    fail(&["tokenize", "--model", model, "--texts", &texts, "--out", &texts]);
+    fail(&["embed", "--model", model, "--texts", &texts, "--out", &inside]);
+    fail(&["convert", "--model", model, "--to", "hugging-face", "--dtype", "f16", "--out", model]);
+    fail(&["convert", "--model", model, "--to", "open-clip", "--out", model]);
     fail(&[
         "patch",
         "--pretrained",
@@ -183,44 +105,20 @@ fn a_link_is_followed_and_a_pipe_is_no_model() {
     let real = place.file("real.safetensors", b"old");
     let link = place.out("link.safetensors");
     std::os::unix::fs::symlink(&real, &link).unwrap();
-    succeed(&[
-        "tokenize",
-        "--model",
-        &place.model,
-        "--texts",
-        &texts,
-        "--out",
-        path(&link),
-    ]);
+    succeed(&["tokenize", "--model", &place.model, "--texts", &texts, "--out", path(&link)]);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert!(fs::read(&real).unwrap().len() > 3);
 
     // Writing to a device goes to the device: this one is always full.
-    let error = fail(&[
-        "tokenize",
-        "--model",
-        &place.model,
-        "--texts",
-        &texts,
-        "--out",
-        "/dev/full",
-    ]);
-    assert!(
-        error.contains("/dev/full") && error.contains("space"),
-        "{error}"
-    );
+    let error =
+        fail(&["tokenize", "--model", &place.model, "--texts", &texts, "--out", "/dev/full"]);
+    assert!(error.contains("/dev/full") && error.contains("space"), "{error}");
 
     let copy = place.out("model");
     fs::create_dir(&copy).unwrap();
     fs::copy(golden("tiny-clip/hf/config.json"), copy.join("config.json")).unwrap();
     let pipe = copy.join("model.safetensors");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let error = fail(&[
         "score",
         "--model",
@@ -257,19 +155,13 @@ fn a_caption_of_ten_thousand_words_is_cut_aloud() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let place = Place::new();
-    let lines = place.file(
-        "many.txt",
-        "a caption of some words\n".repeat(50_000).as_bytes(),
-    );
+    let lines = place.file("many.txt", "a caption of some words\n".repeat(50_000).as_bytes());
     let command = format!(
         "set -o pipefail; {} tokenize --model {} --texts {lines} --json | head -n 1",
         env!("CARGO_BIN_EXE_clove"),
         place.model
     );
-    let output = Command::new("bash")
-        .args(["-c", &command])
-        .output()
-        .unwrap();
+    let output = Command::new("bash").args(["-c", &command]).output().unwrap();
     assert_eq!(text(&output.stderr), "");
     assert!(output.status.success());
 }
@@ -284,11 +176,7 @@ fn huge_png() -> Vec<u8> {
     for byte in &chunk {
         crc ^= u32::from(*byte);
         for _ in 0..8 {
-            crc = if crc & 1 == 1 {
-                (crc >> 1) ^ 0xedb8_8320
-            } else {
-                crc >> 1
-            };
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
         }
     }
     let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0d".to_vec();

@@ -17,14 +17,8 @@ fn completions_and_the_manual_name_every_command() {
 fn the_version_names_the_commit_and_the_back_ends() {
     let text = succeed(&["--version"]);
     let first = text.lines().next().unwrap_or_default();
-    let commit = first
-        .split("(commit ")
-        .nth(1)
-        .and_then(|rest| rest.strip_suffix(')'));
+    let commit = first.split("(commit ").nth(1).and_then(|rest| rest.strip_suffix(')'));
     let commit = commit.unwrap_or_else(|| panic!("no commit in {first:?}"));
-    assert!(
-        commit == "unknown" || commit.bytes().all(|byte| byte.is_ascii_hexdigit()),
-        "{commit}"
-    );
+    assert!(commit == "unknown" || commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{commit}");
     assert!(text.contains("flex") && text.contains("wgpu"), "{text}");
 }

@@ -20,14 +20,7 @@ fn a_set_is_counted_and_measured() {
     let place = Place::new();
     let (dir, out) = (set(&place), place.out("page.html"));
     let base = ["data", "inspect", "--kind", "folder", "--path", &dir];
-    let more = [
-        "--style",
-        "replace",
-        "--style",
-        "shuffle",
-        "--out",
-        path(&out),
-    ];
+    let more = ["--style", "replace", "--style", "shuffle", "--out", path(&out)];
     let args = [&base[..], &more].concat();
     let report: Value = serde_json::from_str(&succeed(&[&args[..], &["--json"]].concat())).unwrap();
     assert_eq!(report["samples"], 10);
@@ -40,27 +33,18 @@ fn a_set_is_counted_and_measured() {
     assert_eq!(captions["words"]["median"], 4);
     assert_eq!(captions["words"]["min"], 3);
     assert_eq!(captions["tokens"]["median"], 6);
-    assert_eq!(
-        (&captions["context"], &captions["cut"]),
-        (&json!(77), &json!(0))
-    );
+    assert_eq!((&captions["context"], &captions["cut"]), (&json!(77), &json!(0)));
     assert_eq!(captions["ascii"], 19);
     assert_eq!(captions["scripts"], json!([["Latin", 20]]));
     let images = &report["images"];
-    assert_eq!(
-        (&images["tried"], &images["formats"]),
-        (&json!(10), &json!({"Png": 9}))
-    );
+    assert_eq!((&images["tried"], &images["formats"]), (&json!(10), &json!({"Png": 9})));
     let side = images["shorter_side"]["min"].as_u64().unwrap();
     assert!((50..80).contains(&side), "{side}");
     let unreadable = images["unreadable"].as_array().unwrap();
     assert!(unreadable[0][0].as_str().unwrap().ends_with("09.png"));
     assert_eq!(unreadable.len(), 1);
     let made = report["made_negatives"].as_array().unwrap();
-    assert_eq!(
-        (&made[0][0], &made[1][0]),
-        (&json!("replace"), &json!("shuffle"))
-    );
+    assert_eq!((&made[0][0], &made[1][0]), (&json!("replace"), &json!("shuffle")));
     assert_eq!(made[0][1]["captions"], 10);
     assert!(made[0][1]["with"].as_u64().unwrap() > 5, "{made:?}");
 
@@ -91,14 +75,7 @@ fn a_configuration_says_what_to_look_at() {
     let body = format!("{BLANK}{}[negatives]\nstyle = \"swap\"\n", folder(&dir));
     let job = Job::new(&place, "run", &body);
     let out = place.out("page.html");
-    let args = [
-        "data",
-        "inspect",
-        &job.config,
-        "--out",
-        path(&out),
-        "--json",
-    ];
+    let args = ["data", "inspect", &job.config, "--out", path(&out), "--json"];
     let report: Value = serde_json::from_str(&succeed(&args)).unwrap();
     assert_eq!(report["made_negatives"][0][0], "swap");
     assert_ne!(report["captions"]["context"], 77);
@@ -116,9 +93,7 @@ fn arguments_that_lack_a_part_are_refused() {
         &["data", "inspect", "--kind", "folder"],
         &["data", "inspect", "--path", "x"],
         &["data", "inspect", "--kind", "scenes", "--path", "x"],
-        &[
-            "data", "inspect", "x.toml", "--kind", "folder", "--path", "x",
-        ],
+        &["data", "inspect", "x.toml", "--kind", "folder", "--path", "x"],
         &["data", "inspect", "x.toml", "--all", "--sample", "3"],
     ] {
         let output = clove(args);
@@ -133,12 +108,8 @@ fn a_filter_is_counted_changes_the_set_and_its_digest() {
     // The same bytes as another's, and a caption of one word.
     fs::copy(dir.join("00.png"), dir.join("03.png")).unwrap();
     fs::write(dir.join("04.txt"), "square").unwrap();
-    let body = |filter: &str| {
-        format!(
-            "{BLANK}{}{filter}[train]\nsteps = 2\nbatch = 3\n",
-            folder(&dir)
-        )
-    };
+    let body =
+        |filter: &str| format!("{BLANK}{}{filter}[train]\nsteps = 2\nbatch = 3\n", folder(&dir));
     let filter = "[data.filter]\nmin_words = 2\nmax_aspect = 2.0\nduplicates = \"images\"\n";
     let all = Job::new(&place, "all", &body(""));
     let job = Job::new(&place, "filtered", &body(filter));
@@ -167,16 +138,9 @@ fn a_filter_is_counted_changes_the_set_and_its_digest() {
         path(&place.out("page.html")),
     ]))
     .unwrap();
-    assert_eq!(
-        (&report["samples"], &report["filtered"]["joined"]),
-        (&json!(5), &json!(1))
-    );
+    assert_eq!((&report["samples"], &report["filtered"]["joined"]), (&json!(5), &json!(1)));
     // The same folder, another filter: not the same run.
-    let looser = Job::new(
-        &place,
-        "filtered",
-        &body("[data.filter]\nmax_aspect = 3.0\n"),
-    );
+    let looser = Job::new(&place, "filtered", &body("[data.filter]\nmax_aspect = 3.0\n"));
     let error = looser.fail(&["--resume"]);
     assert!(error.contains("run.toml"), "{error}");
 
@@ -189,32 +153,16 @@ fn a_filter_is_counted_changes_the_set_and_its_digest() {
             "min_words = 200",
             "data.filter: none of the 8 samples passes; filtered out: 8 samples: 8 without a caption left",
         ),
-        (
-            "min_words = 4\nmax_words = 3",
-            "data.filter.max_words: must be at least 4",
-        ),
-        (
-            "max_aspect = 0.5",
-            "data.filter.max_aspect: must be the longer side",
-        ),
-        (
-            "duplicates = \"all\"",
-            "data.filter.duplicates: unknown variant",
-        ),
+        ("min_words = 4\nmax_words = 3", "data.filter.max_words: must be at least 4"),
+        ("max_aspect = 0.5", "data.filter.max_aspect: must be the longer side"),
+        ("duplicates = \"all\"", "data.filter.duplicates: unknown variant"),
         ("min_side = -1", "data.filter.min_side: "),
     ] {
-        let job = Job::new(
-            &place,
-            "wrong",
-            &body(&format!("[data.filter]\n{filter}\n")),
-        );
+        let job = Job::new(&place, "wrong", &body(&format!("[data.filter]\n{filter}\n")));
         let error = job.fail(&["--dry-run"]);
         assert!(error.contains(message), "{error}");
     }
     let scenes = format!("{BLANK}{SCENES}[data.filter]\nmin_words = 2\n");
     let error = Job::new(&place, "scenes", &scenes).fail(&["--dry-run"]);
-    assert!(
-        error.contains("data.filter.min_words: scenes have none"),
-        "{error}"
-    );
+    assert!(error.contains("data.filter.min_words: scenes have none"), "{error}");
 }

@@ -82,10 +82,7 @@ fn every_row_of_every_suite_gets_what_its_published_rule_gives_it() {
             assert_eq!(found[set].len(), rows.len(), "{suite} {set}");
             for (id, margin) in rows {
                 let (found, margin) = (found[set][id], margin.as_f64().unwrap());
-                assert!(
-                    (found - margin).abs() < MARGIN,
-                    "{suite} {set} {id}: {found} {margin}"
-                );
+                assert!((found - margin).abs() < MARGIN, "{suite} {set} {id}: {found} {margin}");
                 assert_eq!(found > 0.0, margin > 0.0);
                 right += u64::from(margin > 0.0);
             }
@@ -94,10 +91,7 @@ fn every_row_of_every_suite_gets_what_its_published_rule_gives_it() {
         let correct = subsets.iter().map(|s| s["correct"].as_u64().unwrap());
         assert_eq!(correct.sum::<u64>(), right, "{suite}");
         let blind = report["blind"].as_array().unwrap();
-        let names: Vec<&str> = blind
-            .iter()
-            .map(|b| b["baseline"].as_str().unwrap())
-            .collect();
+        let names: Vec<&str> = blind.iter().map(|b| b["baseline"].as_str().unwrap()).collect();
         let usual = [
             "chance",
             "shorter caption (words)",
@@ -127,10 +121,7 @@ fn chance_is_that_of_each_suite_and_what_cannot_be_scored_is_told() {
         (sets.iter().map(of).collect::<Vec<f64>>(), report)
     };
     // Of the group's chance one in six; of two captions that both have to beat a third one in three.
-    assert_eq!(
-        chance("winoground", "winoground.jsonl").0,
-        [17.0, 25.0, 25.0]
-    );
+    assert_eq!(chance("winoground", "winoground.jsonl").0, [17.0, 25.0, 25.0]);
     assert_eq!(chance("cola", "cola.json").0, [25.0]);
     let (shares, report) = chance("sugar-crepe-pp", "sugar-crepe-pp");
     assert_eq!(shares, [33.0; 10]);
@@ -139,10 +130,7 @@ fn chance_is_that_of_each_suite_and_what_cannot_be_scored_is_told() {
     let expected = fs::read_to_string(golden("evaluate").join("expected.json")).unwrap();
     let expected: Value = serde_json::from_str(&expected).unwrap();
     for key in ["positive", "negative"] {
-        assert_eq!(
-            report["matching"][key],
-            expected["svo-probes-matching"][key]
-        );
+        assert_eq!(report["matching"][key], expected["svo-probes-matching"][key]);
     }
     let report = chance("sugar-crepe-pp", "sugar-crepe-pp").1;
     // A rule on texts has no say in whether two texts are alike.
@@ -151,43 +139,16 @@ fn chance_is_that_of_each_suite_and_what_cannot_be_scored_is_told() {
     let groups: Vec<&str> = groups.iter().map(|g| g["name"].as_str().unwrap()).collect();
     assert_eq!(
         groups,
-        [
-            "replace ITT",
-            "swap ITT",
-            "all ITT",
-            "replace TOT",
-            "swap TOT",
-            "all TOT"
-        ]
+        ["replace ITT", "swap ITT", "all ITT", "replace TOT", "swap TOT", "all TOT"]
     );
     // Three of eight rows have an option less.
     let (shares, report) = chance("order", "order.json");
-    assert_eq!(
-        shares,
-        [((5.0 / 5.0 + 3.0 / 4.0) / 8.0 * 100.0_f64).round()]
-    );
-    assert!(
-        report["notes"][0]
-            .as_str()
-            .unwrap()
-            .starts_with("3 rows have options")
-    );
+    assert_eq!(shares, [((5.0 / 5.0 + 3.0 / 4.0) / 8.0 * 100.0_f64).round()]);
+    assert!(report["notes"][0].as_str().unwrap().starts_with("3 rows have options"));
     let notes = &chance("vg-relation", "visual_genome_relation.json").1["notes"];
-    assert!(
-        notes[0]
-            .as_str()
-            .unwrap()
-            .starts_with("9 rows whose relation"),
-        "{notes}"
-    );
+    assert!(notes[0].as_str().unwrap().starts_with("9 rows whose relation"), "{notes}");
     let notes = &chance("vg-attribution", "visual_genome_attribution.json").1["notes"];
-    assert!(
-        notes[0]
-            .as_str()
-            .unwrap()
-            .starts_with("2 rows of attributes"),
-        "{notes}"
-    );
+    assert!(notes[0].as_str().unwrap().starts_with("2 rows of attributes"), "{notes}");
 }
 
 #[test]
@@ -198,33 +159,19 @@ fn photos_and_captions_find_one_another_and_photos_their_classes() {
     let (data, images) = (file("karpathy.json"), file("images"));
     let rows = place.out("rows.jsonl");
     let args = ["--data", &data, "--images", &images, "--split", "test"];
-    let found = report(
-        &place,
-        "retrieval",
-        &[&args[..], &["--rows", path(&rows)]].concat(),
-    );
-    assert_eq!(
-        (&found["images"], &found["captions"]),
-        (&json!(7), &json!(21))
-    );
+    let found = report(&place, "retrieval", &[&args[..], &["--rows", path(&rows)]].concat());
+    assert_eq!((&found["images"], &found["captions"]), (&json!(7), &json!(21)));
     for direction in ["image_to_text", "text_to_image"] {
         for k in [1, 5, 10] {
-            let wanted = expected["retrieval"][format!("{direction}_at_{k}")]
-                .as_f64()
-                .unwrap();
+            let wanted = expected["retrieval"][format!("{direction}_at_{k}")].as_f64().unwrap();
             let got = found[direction][format!("at_{k}")].as_f64().unwrap();
-            assert!(
-                (got - wanted).abs() < 1e-6,
-                "{direction} {k}: {got} {wanted}"
-            );
+            assert!((got - wanted).abs() < 1e-6, "{direction} {k}: {got} {wanted}");
         }
     }
     let lines = |file: &PathBuf| -> Vec<Value> {
         let text = fs::read_to_string(file).unwrap();
         let lines = text.lines();
-        lines
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
     };
     for set in ["image to text", "text to image"] {
         let of: Vec<Value> = lines(&rows)
@@ -232,23 +179,12 @@ fn photos_and_captions_find_one_another_and_photos_their_classes() {
             .filter(|line| line["set"] == set)
             .map(|line| line["above"].clone())
             .collect();
-        assert_eq!(
-            json!(of),
-            expected["retrieval"][set.replace(' ', "_")],
-            "{set}"
-        );
+        assert_eq!(json!(of), expected["retrieval"][set.replace(' ', "_")], "{set}");
     }
     let chance = found["chance"]["text_to_image"][1].as_f64().unwrap();
     assert!((chance - 5.0 / 7.0).abs() < 1e-12);
     let (data, templates) = (file("classes"), file("templates.txt"));
-    let args = [
-        "--data",
-        &data,
-        "--templates",
-        &templates,
-        "--rows",
-        path(&rows),
-    ];
+    let args = ["--data", &data, "--templates", &templates, "--rows", path(&rows)];
     let found = report(&place, "zero-shot", &args);
     assert_eq!(found["top1"], expected["zero-shot"]["top1"]);
     let classes = found["classes"].as_array().unwrap();
@@ -272,10 +208,7 @@ fn what_was_embedded_once_is_read_again() {
     let first = report(&place, "sugar-crepe", &args);
     let again = report(&place, "sugar-crepe", &args);
     assert_eq!(first["known"], 0);
-    assert_eq!(
-        (&again["embedded"], &again["known"]),
-        (&json!(0), &first["embedded"])
-    );
+    assert_eq!((&again["embedded"], &again["known"]), (&json!(0), &first["embedded"]));
     let figures = |report: &Value| {
         let mut report = report.clone();
         for key in ["embedded", "known", "seconds"] {
@@ -286,12 +219,7 @@ fn what_was_embedded_once_is_read_again() {
     assert_eq!(figures(&first), figures(&again));
     // A store that was cut or damaged is read as far as it's whole.
     let folder = place.out("cache").join("embeddings");
-    let store: PathBuf = fs::read_dir(folder)
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
+    let store: PathBuf = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
     let bytes = fs::read(&store).unwrap();
     let mut damaged = bytes.clone();
     let middle = damaged.len() / 2;
@@ -302,11 +230,7 @@ fn what_was_embedded_once_is_read_again() {
         assert!(report["embedded"].as_u64().unwrap() >= least, "{report}");
         assert_eq!(figures(&first), figures(&report));
     }
-    let forgetful = report(
-        &place,
-        "sugar-crepe",
-        &[&args[..], &["--no-cache"]].concat(),
-    );
+    let forgetful = report(&place, "sugar-crepe", &[&args[..], &["--no-cache"]].concat());
     assert_eq!(forgetful["known"], 0);
 }
 
@@ -322,20 +246,14 @@ fn pairs_of_ones_own_are_a_suite_and_bad_files_are_named() {
         .collect();
     let rows: Vec<String> = rows.iter().map(Value::to_string).collect();
     place.file("pairs.jsonl", rows.join("\n").as_bytes());
-    let suite = place.file(
-        "suite.toml",
-        b"[[sets]]\nname = \"mine\"\npath = \"pairs.jsonl\"\n",
-    );
+    let suite = place.file("suite.toml", b"[[sets]]\nname = \"mine\"\npath = \"pairs.jsonl\"\n");
     let found = report(&place, "own", &["--data", &suite]);
     assert_eq!(
         (&found["subsets"][0]["name"], &found["subsets"][0]["rows"]),
         (&json!("mine"), &json!(2))
     );
     assert_eq!(found["notes"], json!(["mine: 2 rows have no negative"]));
-    let misspelt = place.file(
-        "suite.toml",
-        b"[[sets]]\nname = \"mine\"\npaht = \"pairs.jsonl\"\n",
-    );
+    let misspelt = place.file("suite.toml", b"[[sets]]\nname = \"mine\"\npaht = \"pairs.jsonl\"\n");
     assert!(refused(&place, "own", &["--data", &misspelt]).contains("paht"));
 
     let images = file("images");
@@ -344,33 +262,20 @@ fn pairs_of_ones_own_are_a_suite_and_bad_files_are_named() {
         refused(&place, suite, &["--data", &file, "--images", &images])
     };
     let error = bad("winoground", "w.jsonl", "{\"id\": 1, \"image_0\": \"a\"}\n");
-    assert!(
-        error.contains("row \"1\": field \"image_1\" is missing"),
-        "{error}"
-    );
+    assert!(error.contains("row \"1\": field \"image_1\" is missing"), "{error}");
     let row = r#"{"id": 1, "image_0": "a", "image_1": "b", "caption_0": "c", "caption_1": "d"}"#;
     let error = bad("winoground", "w.jsonl", &format!("{row}\n{row}\n"));
     assert!(error.contains("an earlier row has the same id"), "{error}");
     let error = bad("cola", "c.json", "[[\"a\", \"b\", \"c\"]]");
     assert!(error.contains("c.json"), "{error}");
-    let error = bad(
-        "vg-relation",
-        "v.json",
-        r#"[{"image_path": "a", "bbox_x": -1}]"#,
-    );
-    assert!(
-        error.contains("row \"0\": field \"bbox_x\" must be a whole number"),
-        "{error}"
-    );
+    let error = bad("vg-relation", "v.json", r#"[{"image_path": "a", "bbox_x": -1}]"#);
+    assert!(error.contains("row \"0\": field \"bbox_x\" must be a whole number"), "{error}");
     let error = bad("svo-probes", "s.csv", "sentence,pos_image_id\na,b\n");
     assert!(error.contains("it has no column neg_image_id"), "{error}");
     let error = refused(&place, "cola", &["--data", &file("cola.json")]);
     assert!(error.contains("the suite cola needs --images"), "{error}");
     let error = refused(&place, "retrieval", &[]);
-    assert!(
-        error.contains("the suite retrieval needs --data"),
-        "{error}"
-    );
+    assert!(error.contains("the suite retrieval needs --data"), "{error}");
 
     // A photo that's there and can't be read is named, and its rows are missing.
     let folder = place.out("photos");
@@ -381,16 +286,9 @@ fn pairs_of_ones_own_are_a_suite_and_bad_files_are_named() {
     }
     fs::write(folder.join("000000000003.png"), "no photo").unwrap();
     let data = file("cola.json");
-    let found = report(
-        &place,
-        "cola",
-        &["--data", &data, "--images", path(&folder)],
-    );
+    let found = report(&place, "cola", &["--data", &data, "--images", path(&folder)]);
     assert_eq!(
-        (
-            &found["subsets"][0]["rows"],
-            &found["subsets"][0]["missing"]
-        ),
+        (&found["subsets"][0]["rows"], &found["subsets"][0]["missing"]),
         (&json!(3), &json!(1))
     );
     assert_eq!(found["unreadable"][0][0], "000000000003.png");

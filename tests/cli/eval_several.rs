@@ -14,70 +14,32 @@ fn models_are_put_side_by_side_and_a_page_shows_rows_with_their_pictures() {
     let place = Place::new();
     let other = golden("tiny-clip/open_clip");
     let (data, images, page) = (file("cola.json"), file("images"), place.out("page.html"));
-    let more = [
-        "--model",
-        path(&other),
-        "--data",
-        &data,
-        "--images",
-        &images,
-    ];
-    let found = report(
-        &place,
-        "cola",
-        &[&more[..], &["--html", path(&page)]].concat(),
-    );
+    let more = ["--model", path(&other), "--data", &data, "--images", &images];
+    let found = report(&place, "cola", &[&more[..], &["--html", path(&page)]].concat());
     let models = found["models"].as_array().unwrap();
     assert_eq!(models.len(), 2);
     // The same model in another layout.
     assert_eq!(models[0]["macro_mean"], models[1]["macro_mean"]);
-    assert_eq!(
-        found["differences"],
-        json!([{"macro_mean": 0.0, "interval": [0.0, 0.0]}])
-    );
+    assert_eq!(found["differences"], json!([{"macro_mean": 0.0, "interval": [0.0, 0.0]}]));
     let html = fs::read_to_string(&page).unwrap();
-    assert!(
-        html.contains("Comparison") && html.contains("Lowest margins"),
-        "{html}"
-    );
+    assert!(html.contains("Comparison") && html.contains("Lowest margins"), "{html}");
     // Four rows, best and worst, of two photos, of two models.
-    assert_eq!(
-        html.matches("data:image/jpeg;base64,").count(),
-        4 * 2 * 2 * 2
-    );
+    assert_eq!(html.matches("data:image/jpeg;base64,").count(), 4 * 2 * 2 * 2);
     assert!(!html.contains("<script") && !html.contains("http:"));
     let text = {
         let output = Command::new(env!("CARGO_BIN_EXE_clove"))
-            .args([
-                "eval",
-                "--model",
-                &place.model,
-                "--device",
-                "cpu",
-                "--suite",
-                "cola",
-            ])
+            .args(["eval", "--model", &place.model, "--device", "cpu", "--suite", "cola"])
             .args(more)
             .env("CLOVE_CACHE", place.out("cache"))
             .output()
             .unwrap();
         text(&output.stdout)
     };
-    assert!(
-        text.contains("side by side") && text.contains("+0.0 points over model 1"),
-        "{text}"
-    );
+    assert!(text.contains("side by side") && text.contains("+0.0 points over model 1"), "{text}");
     let (data, page) = (file("classes"), place.out("classes.html"));
-    report(
-        &place,
-        "zero-shot",
-        &["--data", &data, "--html", path(&page)],
-    );
+    report(&place, "zero-shot", &["--data", &data, "--html", path(&page)]);
     let html = fs::read_to_string(&page).unwrap();
-    assert!(
-        html.contains("tall triangle") && html.contains("Chance, %"),
-        "{html}"
-    );
+    assert!(html.contains("tall triangle") && html.contains("Chance, %"), "{html}");
 }
 
 #[test]
@@ -134,10 +96,7 @@ fn an_alpha_is_chosen_on_one_suite_and_measured_on_another() {
         "--out",
         path(&place.out("other")),
     ]);
-    assert!(
-        error.contains("chosen on the rows that it's measured on"),
-        "{error}"
-    );
+    assert!(error.contains("chosen on the rows that it's measured on"), "{error}");
     let sweep = fs::read_to_string(out.join("sweep.json")).unwrap();
     let sweep: Value = serde_json::from_str(&sweep).unwrap();
     let cola = report(&place, "cola", &["--data", &cola, "--images", &images]);
@@ -169,47 +128,25 @@ fn an_embedding_that_is_no_number_is_named_and_not_scored() {
     fs::write(&weights, bytes).unwrap();
     let (data, images) = (file("cola.json"), file("images"));
     let output = Command::new(env!("CARGO_BIN_EXE_clove"))
-        .args([
-            "eval",
-            "--model",
-            path(&dir),
-            "--device",
-            "cpu",
-            "--suite",
-            "cola",
-        ])
+        .args(["eval", "--model", path(&dir), "--device", "cpu", "--suite", "cola"])
         .args(["--data", &data, "--images", &images, "--no-cache"])
         .output()
         .unwrap();
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(
-        stderr.contains("000000000000.png") && stderr.contains("not finite"),
-        "{stderr}"
-    );
+    assert!(stderr.contains("000000000000.png") && stderr.contains("not finite"), "{stderr}");
     assert!(output.stdout.is_empty());
 }
 
 #[test]
 fn orders_are_drawn_with_a_seed_and_can_be_kept() {
     let place = Place::new();
-    let (data, images, kept) = (
-        file("karpathy.json"),
-        file("images"),
-        place.out("orders.json"),
-    );
+    let (data, images, kept) = (file("karpathy.json"), file("images"), place.out("orders.json"));
     let args = ["--data", &data, "--images", &images, "--split", "test"];
-    let drawn = report(
-        &place,
-        "order",
-        &[&args[..], &["--orders", path(&kept)]].concat(),
-    );
+    let drawn = report(&place, "order", &[&args[..], &["--orders", path(&kept)]].concat());
     assert_eq!(drawn["notes"][0], "orders drawn with seed 0");
     let rows: Vec<Value> = serde_json::from_str(&fs::read_to_string(&kept).unwrap()).unwrap();
-    assert_eq!(
-        rows.len() as u64,
-        drawn["subsets"][0]["rows"].as_u64().unwrap()
-    );
+    assert_eq!(rows.len() as u64, drawn["subsets"][0]["rows"].as_u64().unwrap());
     for row in &rows {
         let options = row["caption_options"].as_array().unwrap();
         assert!((2..=5).contains(&options.len()), "{row}");
@@ -223,17 +160,10 @@ fn orders_are_drawn_with_a_seed_and_can_be_kept() {
             assert_eq!(words(option), words(&options[0]));
         }
     }
-    let again = report(
-        &place,
-        "order",
-        &["--data", path(&kept), "--images", &images],
-    );
+    let again = report(&place, "order", &["--data", path(&kept), "--images", &images]);
     assert_eq!(again["subsets"], drawn["subsets"]);
-    let other = report(
-        &place,
-        "order",
-        &[&args[..], &["--seed", "1", "--orders", path(&kept)]].concat(),
-    );
+    let other =
+        report(&place, "order", &[&args[..], &["--seed", "1", "--orders", path(&kept)]].concat());
     assert_eq!(other["notes"][0], "orders drawn with seed 1");
     let others: Vec<Value> = serde_json::from_str(&fs::read_to_string(&kept).unwrap()).unwrap();
     assert_ne!(others, rows);

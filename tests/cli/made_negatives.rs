@@ -13,56 +13,29 @@ use super::{Place, path, succeed};
 fn score_sets_captions_against_negatives() {
     let place = Place::new();
     let model = &place.model;
-    let args = [
-        "score",
-        "--model",
-        model,
-        "--image",
-        &place.picture,
-        "--device",
-        "cpu",
-    ];
-    let given = [
-        "--caption",
-        "a red square",
-        "--caption",
-        "a blue circle",
-        "--caption",
-        "xyzzy",
-    ];
+    let args = ["score", "--model", model, "--image", &place.picture, "--device", "cpu"];
+    let given = ["--caption", "a red square", "--caption", "a blue circle", "--caption", "xyzzy"];
     let score = |more: &[&str]| succeed(&[&args[..], &given, more].concat());
     let parse = |text: String| -> Value { serde_json::from_str(&text).unwrap() };
     let plain = parse(score(&["--json"]));
     let hard = parse(score(&["--negatives", "3", "--json"]));
     assert_eq!(hard, parse(score(&["--negatives", "3", "--json"])));
-    assert_ne!(
-        hard,
-        parse(score(&["--negatives", "3", "--seed", "9", "--json"]))
-    );
+    assert_ne!(hard, parse(score(&["--negatives", "3", "--seed", "9", "--json"])));
     let float = |value: &Value| value.as_f64().unwrap();
     let (mut among_all, mut count) = (0.0, 0);
-    for (plain, hard) in plain["captions"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .zip(hard["captions"].as_array().unwrap())
+    for (plain, hard) in
+        plain["captions"].as_array().unwrap().iter().zip(hard["captions"].as_array().unwrap())
     {
         // What was there is still there, and the same but for rounding.
         assert!(plain.get("negatives").is_none());
         assert_eq!(plain["text"], hard["text"]);
         for key in ["similarity", "probability"] {
-            assert!(
-                (float(&plain[key]) - float(&hard[key])).abs() < 1e-5,
-                "{hard}"
-            );
+            assert!((float(&plain[key]) - float(&hard[key])).abs() < 1e-5, "{hard}");
         }
         among_all += float(&hard["probability_with_negatives"]);
         for negative in hard["negatives"].as_array().unwrap() {
             let margin = float(&hard["similarity"]) - float(&negative["similarity"]);
-            assert!(
-                (margin - float(&negative["margin"])).abs() < 1e-6,
-                "{negative}"
-            );
+            assert!((margin - float(&negative["margin"])).abs() < 1e-6, "{negative}");
             for key in ["text", "kind", "from", "to"] {
                 assert!(negative[key].is_string(), "{negative}");
             }
@@ -76,12 +49,9 @@ fn score_sets_captions_against_negatives() {
 
     let table = score(&["--negatives", "3", "--style", "replace"]);
     assert_eq!(table.matches("  not: ").count(), count, "{table}");
-    for part in [
-        "with negatives",
-        "a red square: prefers the caption over ",
-        "smallest margin ",
-        "xyzzy: ",
-    ] {
+    for part in
+        ["with negatives", "a red square: prefers the caption over ", "smallest margin ", "xyzzy: "]
+    {
         assert!(table.contains(part), "{part}: {table}");
     }
     assert!(!score(&[]).contains("not: "));
@@ -141,10 +111,7 @@ fn a_dry_run_shows_negatives_and_how_many_there_are() {
         assert!(told.contains(part), "{part}: {told}");
     }
     let log = job.train(&replace);
-    assert!(
-        log.contains("2 of the 12 captions of this sitting had no negative"),
-        "{log}"
-    );
+    assert!(log.contains("2 of the 12 captions of this sitting had no negative"), "{log}");
 
     // JSON lines bring negatives, or have them made.
     let lines: Vec<String> = (0..6)
@@ -153,10 +120,8 @@ fn a_dry_run_shows_negatives_and_how_many_there_are() {
         })
         .collect();
     let list = place.file("set.jsonl", lines.join("\n").as_bytes());
-    let data = format!(
-        "[data]\nkind = \"json-lines\"\npath = {list:?}\nimages = {:?}\n",
-        path(&dir)
-    );
+    let data =
+        format!("[data]\nkind = \"json-lines\"\npath = {list:?}\nimages = {:?}\n", path(&dir));
     let job = Job::new(&place, "lines", &format!("{BLANK}{data}{tail}"));
     let told = |more: &[&str]| succeed(&job.args(&[more, &["--dry-run"]].concat()));
     assert!(!told(&[]).contains("    not \""));
@@ -166,15 +131,9 @@ fn a_dry_run_shows_negatives_and_how_many_there_are() {
     let job = Job::new(&place, "scenes", &format!("{BLANK}{SCENES}{tail}"));
     for style in ["swap", "shuffle"] {
         let error = job.fail(&["--set", &format!("negatives.style={style}")]);
-        assert!(
-            error.contains("negatives.style: scenes have negatives of their own"),
-            "{error}"
-        );
+        assert!(error.contains("negatives.style: scenes have negatives of their own"), "{error}");
     }
     let job = Job::new(&place, "file", &format!("{BLANK}{}{tail}", folder(&dir)));
     let error = job.fail(&["--set", "negatives.style=file"]);
-    assert!(
-        error.contains("a folder of texts brings no negatives"),
-        "{error}"
-    );
+    assert!(error.contains("a folder of texts brings no negatives"), "{error}");
 }

@@ -59,11 +59,7 @@ fn text(bytes: &[u8]) -> String {
 /// Runs, expects success, gives stdout.
 fn succeed(args: &[&str]) -> String {
     let output = clove(args);
-    assert!(
-        output.status.success(),
-        "{args:?}: {}",
-        text(&output.stderr)
-    );
+    assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
     text(&output.stdout)
 }
 
@@ -73,10 +69,7 @@ fn fail(args: &[&str]) -> String {
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
     assert!(!stderr.contains("panicked"), "{stderr}");
-    let lines: Vec<&str> = stderr
-        .lines()
-        .filter(|line| !line.starts_with("device: "))
-        .collect();
+    let lines: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("device: ")).collect();
     assert_eq!(lines.len(), 1, "{args:?}: {stderr}");
     assert!(lines[0].starts_with("clove: "), "{stderr}");
     assert!(output.stdout.is_empty());
@@ -116,29 +109,15 @@ impl Place {
 #[test]
 fn score_ranks_captions_and_gives_json() {
     let place = Place::new();
-    let args = [
-        "score",
-        "--model",
-        &place.model,
-        "--image",
-        &place.picture,
-        "--device",
-        "cpu",
-    ];
+    let args = ["score", "--model", &place.model, "--image", &place.picture, "--device", "cpu"];
     let captions = ["--caption", "a red square", "--caption", "a blue circle"];
     let table = succeed(&[&args[..], &captions].concat());
-    assert!(
-        table.contains("similarity") && table.contains("a red square"),
-        "{table}"
-    );
+    assert!(table.contains("similarity") && table.contains("a red square"), "{table}");
     let json: Value =
         serde_json::from_str(&succeed(&[&args[..], &captions, &["--json"]].concat())).unwrap();
     let rows = json["captions"].as_array().unwrap();
     assert_eq!(rows[0]["text"], "a red square");
-    let sum: f64 = rows
-        .iter()
-        .map(|row| row["probability"].as_f64().unwrap())
-        .sum();
+    let sum: f64 = rows.iter().map(|row| row["probability"].as_f64().unwrap()).sum();
     assert!((sum - 1.0).abs() < 1e-6);
     let best = usize::try_from(json["best"].as_u64().unwrap()).unwrap();
     assert!(rows[best]["similarity"].as_f64() >= rows[1 - best]["similarity"].as_f64());
@@ -153,10 +132,7 @@ fn embed_writes_pytorchs_features() {
         serde_json::from_str(&fs::read_to_string(folder.join("expected.json")).unwrap()).unwrap();
     let strings = |key: &str| -> Vec<String> {
         let values = list[key].as_array().unwrap();
-        values
-            .iter()
-            .map(|value| value.as_str().unwrap().to_owned())
-            .collect()
+        values.iter().map(|value| value.as_str().unwrap().to_owned()).collect()
     };
     let texts = place.file("texts.txt", strings("captions").join("\n").as_bytes());
     let images: Vec<String> = strings("images")
@@ -166,15 +142,7 @@ fn embed_writes_pytorchs_features() {
     let out = place.out("features.safetensors");
     for model in ["hf", "open_clip"] {
         let model = folder.join(model);
-        let mut args = vec![
-            "embed",
-            "--model",
-            path(&model),
-            "--texts",
-            &texts,
-            "--device",
-            "cpu",
-        ];
+        let mut args = vec!["embed", "--model", path(&model), "--texts", &texts, "--device", "cpu"];
         args.extend(["--out", path(&out), "--images"]);
         args.extend(images.iter().map(String::as_str));
         succeed(&args);
@@ -213,45 +181,19 @@ fn tokenize_and_preprocess_write_what_pytorch_was_given() {
         "a red square to the left of a blue circle\na blue square to the left of a red circle\nA green triangle, above two YELLOW bars!\n\nthe horse is riding the man & the man isn't\n".as_bytes(),
     );
     let out = place.out("ids.safetensors");
-    succeed(&[
-        "tokenize",
-        "--model",
-        &place.model,
-        "--texts",
-        &texts,
-        "--out",
-        path(&out),
-    ]);
+    succeed(&["tokenize", "--model", &place.model, "--texts", &texts, "--out", path(&out)]);
     let bytes = fs::read(&out).unwrap();
     let got = SafeTensors::deserialize(&bytes).unwrap();
-    let (got, ids) = (
-        got.tensor("input_ids").unwrap(),
-        wanted.tensor("input_ids").unwrap(),
-    );
-    assert_eq!(
-        (got.shape(), got.dtype(), got.data()),
-        (ids.shape(), ids.dtype(), ids.data())
-    );
+    let (got, ids) = (got.tensor("input_ids").unwrap(), wanted.tensor("input_ids").unwrap());
+    assert_eq!((got.shape(), got.dtype(), got.data()), (ids.shape(), ids.dtype(), ids.data()));
     assert!(
         succeed(&["tokenize", "--model", &place.model, "--texts", &texts]).contains("square</w>")
     );
 
     let out = place.out("pixels.safetensors");
     let picture = |name: &str| path(&golden("tiny-clip/images").join(name)).to_owned();
-    let pictures = [
-        "square-circle.png",
-        "circle-square.png",
-        "triangle-bars.png",
-    ]
-    .map(picture);
-    let mut args = vec![
-        "preprocess",
-        "--model",
-        &place.model,
-        "--out",
-        path(&out),
-        "--images",
-    ];
+    let pictures = ["square-circle.png", "circle-square.png", "triangle-bars.png"].map(picture);
+    let mut args = vec!["preprocess", "--model", &place.model, "--out", path(&out), "--images"];
     args.extend(pictures.iter().map(String::as_str));
     succeed(&args);
     let (got, shape) = floats(&out, "pixel_values");
@@ -264,15 +206,7 @@ fn tokenize_and_preprocess_write_what_pytorch_was_given() {
 fn a_model_for_the_web_is_f16_and_lists_its_hashes() {
     let place = Place::new();
     let out = place.out("web");
-    succeed(&[
-        "convert",
-        "--model",
-        &place.model,
-        "--to",
-        "web",
-        "--out",
-        path(&out),
-    ]);
+    succeed(&["convert", "--model", &place.model, "--to", "web", "--out", path(&out)]);
     let manifest: Value =
         serde_json::from_slice(&fs::read(out.join("manifest.json")).unwrap()).unwrap();
     let files = manifest["files"].as_object().unwrap();
@@ -285,10 +219,7 @@ fn a_model_for_the_web_is_f16_and_lists_its_hashes() {
     let weights = fs::read(out.join("model.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&weights).unwrap();
     let all = tensors.tensors();
-    assert!(
-        all.iter()
-            .all(|(_, tensor)| tensor.dtype() == safetensors::Dtype::F16)
-    );
+    assert!(all.iter().all(|(_, tensor)| tensor.dtype() == safetensors::Dtype::F16));
 }
 
 #[test]
@@ -328,24 +259,18 @@ fn convert_and_patch_make_models_that_load_again() {
         "--out",
         path(&patched),
     ]);
-    for file in [
-        "model.safetensors",
-        "config.json",
-        "preprocessor_config.json",
-    ] {
+    for file in ["model.safetensors", "config.json", "preprocessor_config.json"] {
         assert!(
             fs::read(patched.join(file)).unwrap()
                 == fs::read(golden("tiny-clip/hf").join(file)).unwrap()
         );
     }
     // Nothing half-written is left beside what is finished.
-    assert!(fs::read_dir(&patched).unwrap().all(|file| {
-        !file
+    assert!(
+        fs::read_dir(&patched)
             .unwrap()
-            .file_name()
-            .to_string_lossy()
-            .contains("partial")
-    }));
+            .all(|file| { !file.unwrap().file_name().to_string_lossy().contains("partial") })
+    );
 }
 
 #[test]
@@ -374,19 +299,11 @@ fn eval_counts_every_row_of_sugar_crepe() {
         "--device",
         "cpu",
     ]);
-    assert!(
-        table.contains("replace_rel") && table.contains("mean of rows"),
-        "{table}"
-    );
+    assert!(table.contains("replace_rel") && table.contains("mean of rows"), "{table}");
     let report: Value = serde_json::from_str(&fs::read_to_string(&out).unwrap()).unwrap();
     assert_eq!(report["suite"], "sugar-crepe");
     let subsets = report["subsets"].as_array().unwrap();
-    let sum = |key: &str| {
-        subsets
-            .iter()
-            .map(|subset| subset[key].as_u64().unwrap())
-            .sum::<u64>()
-    };
+    let sum = |key: &str| subsets.iter().map(|subset| subset[key].as_u64().unwrap()).sum::<u64>();
     // The data's own account of itself: 7,511 rows, of which 201 fall on the 123 photos.
     assert_eq!((sum("rows"), sum("missing")), (201, 7310));
     assert!(subsets.iter().all(|subset| {
@@ -423,27 +340,17 @@ fn devices_check_says_what_is_right_and_fails_where_anything_is_wrong() {
     assert_eq!(report["right"], true);
     let items = report["items"].as_array().unwrap();
     // The kernels are a GPU's.
-    let (skipped, items): (Vec<&Value>, Vec<&Value>) = items
-        .iter()
-        .partition(|item| item["verdict"] == "not checked");
-    let skipped: Vec<&str> = skipped
-        .iter()
-        .map(|item| item["item"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        skipped,
-        ["patch", "preprocess", "contrastive", "own-negatives"]
-    );
+    let (skipped, items): (Vec<&Value>, Vec<&Value>) =
+        items.iter().partition(|item| item["verdict"] == "not checked");
+    let skipped: Vec<&str> = skipped.iter().map(|item| item["item"].as_str().unwrap()).collect();
+    assert_eq!(skipped, ["patch", "preprocess", "contrastive", "own-negatives"]);
     assert!(items.iter().all(|item| item["verdict"] == "right"), "{out}");
     for item in items {
         let name = item["item"].as_str().unwrap();
         let wronged = clove(&[&check[..], &["--item", name, "--inject-fault", name]].concat());
         assert_eq!(wronged.status.code(), Some(1), "{name}");
         let said = text(&wronged.stderr);
-        assert!(
-            said.contains("computes wrong numbers") && said.contains(name),
-            "{said}"
-        );
+        assert!(said.contains("computes wrong numbers") && said.contains(name), "{said}");
         let report: Value = serde_json::from_slice(&wronged.stdout).unwrap();
         assert_eq!(report["items"][0]["verdict"], "wrong");
     }

@@ -27,10 +27,7 @@ const CAPTIONS: [&str; 6] = [
 
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_clove"));
-    command
-        .arg("negatives")
-        .args(args)
-        .env("XDG_RUNTIME_DIR", std::env::temp_dir());
+    command.arg("negatives").args(args).env("XDG_RUNTIME_DIR", std::env::temp_dir());
     command
 }
 
@@ -65,9 +62,7 @@ fn made(args: &[&str], input: &[u8]) -> (Vec<Value>, String) {
 fn lines(text: &str) -> Vec<Value> {
     assert!(text.is_empty() || text.ends_with('\n'));
     let lines = text.lines();
-    lines
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn captions(lines: &[Value]) -> Vec<&str> {
@@ -77,9 +72,7 @@ fn captions(lines: &[Value]) -> Vec<&str> {
 
 fn negatives(line: &Value) -> Vec<&str> {
     let negatives = line["negatives"].as_array().unwrap().iter();
-    negatives
-        .map(|negative| negative["text"].as_str().unwrap())
-        .collect()
+    negatives.map(|negative| negative["text"].as_str().unwrap()).collect()
 }
 
 fn shard(members: &[(String, String)]) -> Vec<u8> {
@@ -88,9 +81,7 @@ fn shard(members: &[(String, String)]) -> Vec<u8> {
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
         header.set_mode(0o644);
-        builder
-            .append_data(&mut header, name, content.as_bytes())
-            .unwrap();
+        builder.append_data(&mut header, name, content.as_bytes()).unwrap();
     }
     builder.into_inner().unwrap()
 }
@@ -136,10 +127,7 @@ fn every_format_gives_the_same_lines_in_order() {
         let object = line.as_object().unwrap();
         assert_eq!(object.len(), 2, "{line}");
         let caption = line["caption"].as_str().unwrap();
-        assert_eq!(
-            negatives(line).len(),
-            if caption.is_empty() { 0 } else { 2 }
-        );
+        assert_eq!(negatives(line).len(), if caption.is_empty() { 0 } else { 2 });
         for negative in line["negatives"].as_array().unwrap() {
             let keys: Vec<&String> = negative.as_object().unwrap().keys().collect();
             assert_eq!(keys, ["from", "kind", "text", "to"]);
@@ -167,9 +155,8 @@ fn every_format_gives_the_same_lines_in_order() {
 #[test]
 fn the_same_arguments_give_the_same_lines_on_any_number_of_threads() {
     // More than are worked on at a time.
-    let expected: Vec<String> = (0..5_000)
-        .map(|number| format!("{} number {number}", CAPTIONS[number % 6]))
-        .collect();
+    let expected: Vec<String> =
+        (0..5_000).map(|number| format!("{} number {number}", CAPTIONS[number % 6])).collect();
     let input = expected.join("\n");
     let run = |threads: Option<&str>, more: &[&str]| {
         let mut command = command(&[&["--style", "mixed", "--per-caption", "2"], more].concat());
@@ -194,12 +181,9 @@ fn the_same_arguments_give_the_same_lines_on_any_number_of_threads() {
 #[test]
 fn every_style_makes_its_own_kinds() {
     let input = CAPTIONS.join("\n");
-    for (style, kinds) in [
-        ("replace", "replace_"),
-        ("negclip", "swap_"),
-        ("swap", "swap_"),
-        ("shuffle", "shuffle_"),
-    ] {
+    for (style, kinds) in
+        [("replace", "replace_"), ("negclip", "swap_"), ("swap", "swap_"), ("shuffle", "shuffle_")]
+    {
         let (lines, _) = made(&["--style", style, "--per-caption", "3"], input.as_bytes());
         let found: Vec<&str> = lines
             .iter()
@@ -207,15 +191,9 @@ fn every_style_makes_its_own_kinds() {
             .map(|negative| negative["kind"].as_str().unwrap())
             .collect();
         assert!(!found.is_empty(), "{style}");
-        assert!(
-            found.iter().all(|kind| kind.starts_with(kinds)),
-            "{style}: {found:?}"
-        );
+        assert!(found.iter().all(|kind| kind.starts_with(kinds)), "{style}: {found:?}");
     }
-    let (lines, _) = made(
-        &["--style", "mixed", "--per-caption", "4"],
-        input.as_bytes(),
-    );
+    let (lines, _) = made(&["--style", "mixed", "--per-caption", "4"], input.as_bytes());
     let kinds: HashSet<&str> = lines
         .iter()
         .flat_map(|line| line["negatives"].as_array().unwrap())
@@ -243,10 +221,7 @@ fn no_line_of_text_moves_another() {
     let captions = captions(&lines);
     assert_eq!(captions[..2], ["a red car", ""]);
     assert_eq!(captions[3..5], ["🦀🦀 🐕‍🦺", "\0\u{1b}[31m a red\u{7} car"]);
-    assert_eq!(
-        captions[6..],
-        ["a \u{fffd}\u{fffd} car", "\u{fffd}", "a red car"]
-    );
+    assert_eq!(captions[6..], ["a \u{fffd}\u{fffd} car", "\u{fffd}", "a red car"]);
     // What is longer than any caption comes without its end.
     assert_eq!(captions[5], &long[..16_384]);
     for empty in [1, 2, 5, 6, 7] {
@@ -285,21 +260,13 @@ fn bad_rows_are_counted_and_named_and_keep_their_lines() {
             "bad.csv",
             table.into_bytes(),
             2,
-            &[
-                "line 3: wrong number of columns: 3 where the header has 2",
-                "line 4: ",
-            ][..],
+            &["line 3: wrong number of columns: 3 where the header has 2", "line 4: "][..],
         ),
         (
             "bad.jsonl",
             objects.into_bytes(),
             4,
-            &[
-                "line 2: wrong type",
-                "line 4: not ",
-                "line 5: not ",
-                "; and 1 more",
-            ],
+            &["line 2: wrong type", "line 4: not ", "line 5: not ", "; and 1 more"],
         ),
         ("bad.tar", shard(&members), 1, &["\"b.json\": not "]),
     ] {
@@ -325,10 +292,7 @@ fn bad_rows_are_counted_and_named_and_keep_their_lines() {
     let report = text(&output.stderr);
     assert!(output.status.success(), "{report}");
     assert_eq!(captions(&lines(&text(&output.stdout))), [dog]);
-    assert!(
-        report.contains("in or after \"a.json\": damaged"),
-        "{report}"
-    );
+    assert!(report.contains("in or after \"a.json\": damaged"), "{report}");
 }
 
 #[test]
@@ -345,29 +309,17 @@ fn what_cannot_work_ends_with_one_line_that_names_it() {
         (&["--input", "no/such.txt"][..], &["no/such.txt: "][..]),
         (&["--input", &strange], &["words.md: ", "--format"]),
         (&["--input", &words, "--field", "alt"], &["--field: "]),
-        (
-            &["--input", &table],
-            &["table.csv: no column caption or title", "\"alt\""],
-        ),
-        (
-            &["--input", &noise],
-            &["noise.jsonl: nothing in it can be read", "line 1: not "],
-        ),
+        (&["--input", &table], &["table.csv: no column caption or title", "\"alt\""]),
+        (&["--input", &noise], &["noise.jsonl: nothing in it can be read", "line 1: not "]),
         (&["--input", &shard], &["x.tar: none of its 1 members"]),
-        (
-            &["--input", path(place.dir.path()), "--format", "text"],
-            &[path(place.dir.path())],
-        ),
+        (&["--input", path(place.dir.path()), "--format", "text"], &[path(place.dir.path())]),
     ] {
         let error = run(args);
         assert!(parts.iter().all(|part| error.contains(part)), "{error}");
         assert!(!out.exists(), "{args:?}");
     }
     let error = fail(&["negatives", "--input", &words, "--out", &words]);
-    assert!(
-        error.contains("words.txt: this is a file that is read"),
-        "{error}"
-    );
+    assert!(error.contains("words.txt: this is a file that is read"), "{error}");
     assert_eq!(fs::read(&words).unwrap(), b"a red car\n");
     // Nothing half-written is left.
     for file in fs::read_dir(place.dir.path()).unwrap() {
@@ -382,20 +334,12 @@ fn what_cannot_work_ends_with_one_line_that_names_it() {
         &["--format", "xml"],
         &["words.txt"],
     ] {
-        assert_eq!(
-            command(args).output().unwrap().status.code(),
-            Some(2),
-            "{args:?}"
-        );
+        assert_eq!(command(args).output().unwrap().status.code(), Some(2), "{args:?}");
     }
     for option in [["--style", "swap"], ["--seed", "3"]] {
         let score = ["score", "--model", "m", "--image", "i", "--caption", "c"];
         let output = clove(&[&score[..], &option].concat());
-        assert_eq!(
-            output.status.code(),
-            Some(2),
-            "{option:?} without --negatives"
-        );
+        assert_eq!(output.status.code(), Some(2), "{option:?} without --negatives");
     }
 }
 
@@ -405,10 +349,7 @@ fn an_empty_input_gives_an_empty_output_and_out_is_written_whole() {
     for format in ["text", "csv", "tsv", "json-lines", "webdataset"] {
         let (lines, report) = made(&["--format", format], b"");
         assert!(lines.is_empty());
-        assert_eq!(
-            report.trim_end(),
-            "0 captions, 0 with a negative (0.0 %), 0 negatives"
-        );
+        assert_eq!(report.trim_end(), "0 captions, 0 with a negative (0.0 %), 0 negatives");
     }
     let table = place.file("t.csv", b"id,alt\n1,a red car\n2,a blue house\n");
     let out = place.out("new/out.jsonl");
@@ -431,10 +372,7 @@ fn captions_of_one_image_are_no_negatives_of_each_other() {
     let captions: Vec<String> = colours.map(|colour| format!("a {colour} square")).to_vec();
     let object = json!({ "captions": captions }).to_string();
     let taken: HashSet<&str> = captions.iter().map(String::as_str).collect();
-    let (together, _) = made(
-        &["--format", "json-lines", "--per-caption", "16"],
-        object.as_bytes(),
-    );
+    let (together, _) = made(&["--format", "json-lines", "--per-caption", "16"], object.as_bytes());
     assert_eq!(self::captions(&together), captions);
     assert!(together.iter().any(|line| !negatives(line).is_empty()));
     for line in &together {
@@ -450,18 +388,12 @@ fn captions_of_one_image_are_no_negatives_of_each_other() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let place = Place::new();
-    let many = place.file(
-        "many.txt",
-        "a black dog and a white cat\n".repeat(20_000).as_bytes(),
-    );
+    let many = place.file("many.txt", "a black dog and a white cat\n".repeat(20_000).as_bytes());
     let command = format!(
         "set -o pipefail; {} negatives --input {many} | head -n 1",
         env!("CARGO_BIN_EXE_clove")
     );
-    let output = Command::new("bash")
-        .args(["-c", &command])
-        .output()
-        .unwrap();
+    let output = Command::new("bash").args(["-c", &command]).output().unwrap();
     assert_eq!(text(&output.stderr), "");
     assert!(output.status.success());
     assert_eq!(lines(&text(&output.stdout)).len(), 1);
@@ -513,10 +445,6 @@ fn an_interruption_ends_it_with_whole_lines_though_the_input_goes_on() {
         assert!(stderr.starts_with("clove: stopped after "), "{stderr}");
         // Every line is whole, and there are as many as it says.
         lines(&rest.join().unwrap());
-        assert_eq!(
-            fs::read_dir(place.dir.path()).unwrap().count(),
-            0,
-            "{stderr}"
-        );
+        assert_eq!(fs::read_dir(place.dir.path()).unwrap().count(), 0, "{stderr}");
     }
 }

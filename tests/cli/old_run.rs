@@ -29,9 +29,7 @@ fn copy(from: &Path, to: &Path) {
 
 fn metrics(file: &Path) -> Vec<Value> {
     let text = fs::read_to_string(file).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
@@ -42,33 +40,21 @@ fn a_run_of_the_first_version_goes_on() {
     }
     let dir = place.out("old-run");
     let output = Command::new(env!("CARGO_BIN_EXE_clove"))
-        .args([
-            "train",
-            "train.toml",
-            "--resume",
-            "--device",
-            "cpu",
-            "--plain",
-        ])
+        .args(["train", "train.toml", "--resume", "--device", "cpu", "--plain"])
         .current_dir(&dir)
         .output()
         .unwrap();
     let log = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{log}");
     assert!(log.contains("step 2"), "{log}");
-    let (got, wanted) = (
-        metrics(&dir.join("run/metrics.jsonl")),
-        metrics(&dir.join("expected.jsonl")),
-    );
+    let (got, wanted) =
+        (metrics(&dir.join("run/metrics.jsonl")), metrics(&dir.join("expected.jsonl")));
     assert_eq!((got.len(), wanted.len()), (4, 4));
     for (got, wanted) in got.iter().zip(&wanted) {
         assert_eq!(got["step"], wanted["step"]);
         for key in ["loss", "grad_norm", "logit_scale", "learning_rate"] {
             let (got, wanted) = (got[key].as_f64().unwrap(), wanted[key].as_f64().unwrap());
-            assert!(
-                (got - wanted).abs() <= RELATIVE * wanted.abs(),
-                "{key}: {got} {wanted}"
-            );
+            assert!((got - wanted).abs() <= RELATIVE * wanted.abs(), "{key}: {got} {wanted}");
         }
     }
     assert!(dir.join("run/patched/model.safetensors").exists());

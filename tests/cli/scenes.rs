@@ -41,19 +41,13 @@ fn eval_on_scenes_needs_no_data_and_tests_recognition_too() {
         "--device",
         "cpu",
     ]);
-    assert!(
-        table.contains("replace_rel") && table.contains("recognition: "),
-        "{table}"
-    );
+    assert!(table.contains("replace_rel") && table.contains("recognition: "), "{table}");
     let report = json(&out);
     assert_eq!(report["suite"], "scenes");
     let subsets = report["subsets"].as_array().unwrap();
     assert_eq!(subsets.len(), 7);
     for subset in subsets {
-        assert_eq!(
-            (&subset["rows"], &subset["missing"]),
-            (&500.into(), &0.into())
-        );
+        assert_eq!((&subset["rows"], &subset["missing"]), (&500.into(), &0.into()));
     }
     assert_eq!(report["recognition"]["rows"], 5000);
     // A tenth is what guessing among the ten classes gets; a model that pretraining made knows far more.
@@ -87,9 +81,7 @@ fn a_sweep_patches_at_the_alpha_that_its_rule_chooses() {
     assert_eq!(alphas, [0.0, 0.5, 1.0]);
     // The rule, anew.
     let known = figure(&points[0], "recognition") - 0.01;
-    let allowed = points
-        .iter()
-        .filter(|point| figure(point, "recognition") >= known);
+    let allowed = points.iter().filter(|point| figure(point, "recognition") >= known);
     let best = allowed
         .max_by(|a, b| figure(a, "composition").total_cmp(&figure(b, "composition")))
         .unwrap();
@@ -97,14 +89,7 @@ fn a_sweep_patches_at_the_alpha_that_its_rule_chooses() {
 
     // What is written is the model at that alpha.
     let (plain, alpha) = (place.out("plain"), sweep["chosen"].to_string());
-    succeed(
-        &[
-            &["patch"][..],
-            &models,
-            &["--alpha", &alpha, "--out", path(&plain)],
-        ]
-        .concat(),
-    );
+    succeed(&[&["patch"][..], &models, &["--alpha", &alpha, "--out", path(&plain)]].concat());
     let weights = |dir: &std::path::Path| fs::read(dir.join("model.safetensors")).unwrap();
     assert!(weights(&out) == weights(&plain));
 }
@@ -124,20 +109,10 @@ fn a_sweep_that_makes_no_sense_is_refused_before_any_work() {
         // A benchmark of photos needs --data and --images.
         ("0:1:0.5", Some("sugar-crepe")),
     ] {
-        let mut args = [
-            &["patch"][..],
-            &models,
-            &["--sweep", sweep, "--out", path(&out)],
-        ]
-        .concat();
+        let mut args = [&["patch"][..], &models, &["--sweep", sweep, "--out", path(&out)]].concat();
         args.extend(select.into_iter().flat_map(|suite| ["--select", suite]));
         let output = clove(&args);
-        assert_eq!(
-            output.status.code(),
-            Some(2),
-            "{args:?}: {}",
-            text(&output.stderr)
-        );
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", text(&output.stderr));
     }
     assert!(!out.exists());
 }

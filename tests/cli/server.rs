@@ -47,15 +47,9 @@ impl Server {
     pub fn new(files: &[(&str, Vec<u8>)], ways: Ways) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let files = files
-            .iter()
-            .map(|(path, bytes)| ((*path).to_owned(), bytes.clone()));
-        let state = Arc::new(Mutex::new(State {
-            files: files.collect(),
-            ways,
-            seen: Vec::new(),
-            sent: 0,
-        }));
+        let files = files.iter().map(|(path, bytes)| ((*path).to_owned(), bytes.clone()));
+        let state =
+            Arc::new(Mutex::new(State { files: files.collect(), ways, seen: Vec::new(), sent: 0 }));
         let shared = Arc::clone(&state);
         thread::spawn(move || {
             for stream in listener.incoming() {
@@ -107,11 +101,7 @@ fn serve(mut stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     // Google's names have no folders, and are escaped as a whole.
     let path = path.replace("%2F", "/").replace("%2E", ".");
     let ways = state.ways;
-    state.seen.push(Seen {
-        method: method.clone(),
-        target,
-        headers: headers.clone(),
-    });
+    state.seen.push(Seen { method: method.clone(), target, headers: headers.clone() });
     let file = state.files.iter().find(|(name, _)| *name == path);
     let refused = (ways.signed && !is_signed) || (ways.get_only && method != "GET");
     let (status, range, bytes) = match file {

@@ -23,10 +23,8 @@ fn written(dir: &std::path::Path, name: &str, model: &Snapshot) -> [String; 2] {
         .unwrap();
     fs::write(&file, bytes).unwrap();
     let folder = dir.join(name);
-    let companions = Companions {
-        preprocess: preprocess().unwrap(),
-        tokenizer: Some(tokenizer_json()),
-    };
+    let companions =
+        Companions { preprocess: preprocess().unwrap(), tokenizer: Some(tokenizer_json()) };
     write_model_dir(&folder, model, &companions, Precision::F32).unwrap();
     [path(&file).to_owned(), path(&folder).to_owned()]
 }
@@ -93,13 +91,7 @@ fn a_model_in_one_file_is_taken_for_its_directory() {
     assert_eq!(score(&patch(&before_dir, &after, "mixed")), score(&patched));
     let (weights, texts) = (dir.join("before/model.safetensors"), dir.join("texts"));
     fs::write(&texts, "a red circle\n").unwrap();
-    let alone = fail(&[
-        "tokenize",
-        "--model",
-        path(&weights),
-        "--texts",
-        path(&texts),
-    ]);
+    let alone = fail(&["tokenize", "--model", path(&weights), "--texts", path(&texts)]);
     assert!(alone.contains("weights alone"), "{alone}");
 }
 
@@ -122,17 +114,10 @@ fn every_run_of_the_labs_page_is_one_of_clove_train() {
             (Negatives::Replace, "replace"),
             (Negatives::Mixed, "mixed"),
         ] {
-            for (loss, loss_name) in [
-                (Loss::Clip, "clip"),
-                (Loss::Clove, "clove"),
-                (Loss::Fsc, "fsc"),
-            ] {
-                let settings = Settings {
-                    texts,
-                    negatives,
-                    loss,
-                    ..usual
-                };
+            for (loss, loss_name) in
+                [(Loss::Clip, "clip"), (Loss::Clove, "clove"), (Loss::Fsc, "fsc")]
+            {
+                let settings = Settings { texts, negatives, loss, ..usual };
                 let settings = settings.sound();
                 let file = temporary.path().join("lab.toml");
                 fs::write(&file, settings.to_toml()).unwrap();

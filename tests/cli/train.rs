@@ -64,9 +64,7 @@ impl Job {
     pub fn lines(&self, name: &str) -> Vec<Value> {
         let text = fs::read_to_string(self.out.join(name)).unwrap();
         let lines = text.lines();
-        lines
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     pub fn bytes(&self, name: &str) -> Vec<u8> {
@@ -89,10 +87,7 @@ impl Job {
         ]);
         assert!(table.contains("a red square"), "{table}");
         let metrics = self.lines("metrics.jsonl");
-        let found: Vec<u64> = metrics
-            .iter()
-            .map(|line| line["step"].as_u64().unwrap())
-            .collect();
+        let found: Vec<u64> = metrics.iter().map(|line| line["step"].as_u64().unwrap()).collect();
         assert_eq!(found, (0..steps as u64).collect::<Vec<_>>());
         assert!(metrics.iter().all(|line| line["loss"].is_f64()));
         assert!(metrics.iter().all(|line| line["data_wait"].is_f64()));
@@ -140,27 +135,16 @@ fn scenes_train_from_random_and_from_pretrained_weights() {
     assert!(log.contains("training waited"), "{log}");
     job.check(6);
     let resolved = fs::read_to_string(job.out.join("run.toml")).unwrap();
-    for part in [
-        "seed = 0",
-        "learning_rate = ",
-        "kind = \"clove\"",
-        "keep = 2",
-    ] {
+    for part in ["seed = 0", "learning_rate = ", "kind = \"clove\"", "keep = 2"] {
         assert!(resolved.contains(part), "{part}: {resolved}");
     }
 
     for (name, settings) in [
         ("fsc", &["--set", "loss.kind=fsc"][..]),
         ("locked", &["--set", "train.locked=[\"image\"]"]),
-        (
-            "clip",
-            &["--set", "loss.kind=clip", "--set", "negatives.style=none"],
-        ),
+        ("clip", &["--set", "loss.kind=clip", "--set", "negatives.style=none"]),
         // On the command line one of two that exclude each other takes the other's place.
-        (
-            "alt",
-            &["--set", "data.texts=alt", "--set", "train.epochs=1.2"],
-        ),
+        ("alt", &["--set", "data.texts=alt", "--set", "train.epochs=1.2"]),
     ] {
         let body = format!("[model]\ninit = \"scenes\"\n{tail}");
         let job = Job::new(&place, name, &body);
@@ -183,9 +167,7 @@ fn scenes_train_from_random_and_from_pretrained_weights() {
     let pretrained = clove_lab::pretrained().unwrap();
     let file = place.out("pretrained.safetensors");
     let precision = clove::weights::Precision::F32;
-    let bytes = pretrained
-        .write_hugging_face(Vec::new(), precision)
-        .unwrap();
+    let bytes = pretrained.write_hugging_face(Vec::new(), precision).unwrap();
     fs::write(&file, bytes).unwrap();
     let before = clove_tests::floats(&file, "visual_projection.weight").0;
     assert_eq!(tower("locked"), before);
@@ -202,10 +184,7 @@ fn a_folder_and_json_lines_train_a_models_directory() {
     let model = format!("[model]\ninit = {:?}\n", place.model);
     let job = Job::new(&place, "folder", &format!("{model}{}{tail}", folder(&dir)));
     let log = job.train(&[]);
-    assert!(
-        log.contains("6 images with 12 captions, 0 negatives"),
-        "{log}"
-    );
+    assert!(log.contains("6 images with 12 captions, 0 negatives"), "{log}");
     job.check(6);
 
     let lines: Vec<String> = (0..6)
@@ -220,21 +199,13 @@ fn a_folder_and_json_lines_train_a_models_directory() {
         .chain(["{\"image\": \"nowhere.png\", \"caption\": \"x\"}".to_owned()])
         .collect();
     let list = place.file("set.jsonl", lines.join("\n").as_bytes());
-    let data = format!(
-        "[data]\nkind = \"json-lines\"\npath = {list:?}\nimages = {:?}\n",
-        path(&dir)
-    );
+    let data =
+        format!("[data]\nkind = \"json-lines\"\npath = {list:?}\nimages = {:?}\n", path(&dir));
     let job = Job::new(&place, "lines", &format!("{model}{data}{tail}"));
     let log = job.train(&[]);
-    assert!(
-        log.contains("6 images with 6 captions, 12 negatives"),
-        "{log}"
-    );
+    assert!(log.contains("6 images with 6 captions, 12 negatives"), "{log}");
     assert!(log.contains("set.jsonl line 7: image not found"), "{log}");
-    assert!(
-        log.contains(&format!("clove patch --pretrained {}", place.model)),
-        "{log}"
-    );
+    assert!(log.contains(&format!("clove patch --pretrained {}", place.model)), "{log}");
     job.check(6);
     // The same seed gives the same run, and negatives count.
     let again = Job::new(&place, "again", &format!("{model}{data}{tail}"));
@@ -247,16 +218,11 @@ fn a_folder_and_json_lines_train_a_models_directory() {
     // A long text is announced.
     let long = place.file(
         "long.jsonl",
-        json!({"image": "00.png", "caption": "word ".repeat(200)})
-            .to_string()
-            .as_bytes(),
+        json!({"image": "00.png", "caption": "word ".repeat(200)}).to_string().as_bytes(),
     );
     let log = Job::new(&place, "long", &format!("{model}{data}{tail}"))
         .train(&["--set", &format!("data.path={long}")]);
-    assert!(
-        log.contains("1 of 1 texts are longer than the context of 77"),
-        "{log}"
-    );
+    assert!(log.contains("1 of 1 texts are longer than the context of 77"), "{log}");
     assert!(log.contains("has some of the 1 samples twice"), "{log}");
 }
 
@@ -267,9 +233,7 @@ fn tar(members: &[(String, Vec<u8>)]) -> Vec<u8> {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
-        builder
-            .append_data(&mut header, name, bytes.as_slice())
-            .unwrap();
+        builder.append_data(&mut header, name, bytes.as_slice()).unwrap();
     }
     builder.into_inner().unwrap()
 }
@@ -299,22 +263,14 @@ impl Shards {
             .flat_map(|number| {
                 let image = fs::read(dir.join(format!("{number:02}.png"))).unwrap();
                 let text = texts[number].to_string().into_bytes();
-                [
-                    (format!("{number:02}.png"), image),
-                    (format!("{number:02}.json"), text),
-                ]
+                [(format!("{number:02}.png"), image), (format!("{number:02}.json"), text)]
             })
             .collect();
         place.file("s-0.tar", &tar(&members[..6]));
         place.file("s-1.tar", &tar(&members[6..]));
         let pattern = path(&place.out("s-{0..1}.tar")).to_owned();
         let data = format!("[data]\nkind = \"webdataset\"\npath = {pattern:?}\n");
-        Self {
-            dir,
-            texts,
-            members,
-            data,
-        }
+        Self { dir, texts, members, data }
     }
 }
 
@@ -336,10 +292,7 @@ fn shards_train_as_the_same_files_do_and_damage_is_counted() {
     let body = format!("{model}{}{SIX_STEPS}", shards.data);
     let whole = Job::new(&place, "shards", &body);
     let log = whole.train(&[]);
-    assert!(
-        log.contains("6 images with 12 captions, 6 negatives"),
-        "{log}"
-    );
+    assert!(log.contains("6 images with 12 captions, 6 negatives"), "{log}");
     let weights = "model/model.safetensors";
     assert!(whole.bytes(weights) == files.bytes(weights), "the same run");
 
@@ -354,10 +307,7 @@ fn shards_train_as_the_same_files_do_and_damage_is_counted() {
     let (of_whole, of_parts) = (losses(&whole), losses(&parts));
     assert_eq!((of_parts.len(), of_whole.len()), (6, 6));
     for (one, other) in of_parts.iter().zip(&of_whole) {
-        assert!(
-            (one - other).abs() < 1e-4 * other,
-            "{of_parts:?} {of_whole:?}"
-        );
+        assert!((one - other).abs() < 1e-4 * other, "{of_parts:?} {of_whole:?}");
     }
 
     // A shard that ends early, and a photo that isn't one.
@@ -386,15 +336,9 @@ fn a_model_is_tried_on_held_out_pairs_and_patched_by_them() {
     let tail = format!("{SIX_STEPS}checkpoint_every = 2\n{validation}");
     let watched = Job::new(&place, "watched", &format!("{described}{data}{tail}"));
     let log = watched.train(&[]);
-    assert!(
-        log.contains("validation: 3 images with 6 captions"),
-        "{log}"
-    );
+    assert!(log.contains("validation: 3 images with 6 captions"), "{log}");
     let found = watched.lines("validation.jsonl");
-    let steps: Vec<u64> = found
-        .iter()
-        .map(|line| line["step"].as_u64().unwrap())
-        .collect();
+    let steps: Vec<u64> = found.iter().map(|line| line["step"].as_u64().unwrap()).collect();
     assert_eq!(steps, [0, 2, 4, 6]);
     for line in &found {
         assert_eq!((&line["images"], &line["captions"]), (&json!(3), &json!(6)));
@@ -410,10 +354,7 @@ fn a_model_is_tried_on_held_out_pairs_and_patched_by_them() {
     assert!(watched.bytes("validation.jsonl") == before);
     watched.check(6);
     let patched = watched.out.join("patched");
-    assert!(
-        !patched.exists(),
-        "random weights are nothing to go back to"
-    );
+    assert!(!patched.exists(), "random weights are nothing to go back to");
 
     // Photos of classes, in a folder for each; what is seen of them counts.
     for (class, count) in [("red_square", 2), ("circle", 3)] {
@@ -427,10 +368,7 @@ fn a_model_is_tried_on_held_out_pairs_and_patched_by_them() {
     let body = format!("{described}{data}{tail}classes = {classes:?}\n");
     let classified = Job::new(&place, "classified", &body);
     let log = classified.train(&[]);
-    assert!(
-        log.contains("; 5 photos of 2 classes, by 1 template"),
-        "{log}"
-    );
+    assert!(log.contains("; 5 photos of 2 classes, by 1 template"), "{log}");
     for line in classified.lines("validation.jsonl") {
         assert_eq!(line["classified"], 5, "{line}");
         let right = line["zero_shot"].as_f64().unwrap() * 5.0;
@@ -467,10 +405,7 @@ fn a_model_is_tried_on_held_out_pairs_and_patched_by_them() {
     let best = curve.iter().map(worth).fold(0.0, f64::max);
     let chosen_line = curve.iter().find(|line| worth(line) == best).unwrap();
     let alpha = chosen_line["alpha"].as_f64().unwrap();
-    assert!(
-        log.contains(&format!("patched: alpha {alpha}, the best")),
-        "{log}"
-    );
+    assert!(log.contains(&format!("patched: alpha {alpha}, the best")), "{log}");
     let bytes = |folder: &str| chosen.bytes(&format!("{folder}/model.safetensors"));
     assert_eq!(bytes("patched") == bytes("model"), alpha == 1.0);
 }
@@ -498,12 +433,9 @@ fn a_dry_run_tells_everything_and_touches_nothing() {
     fs::write(dir.join("alone.png"), "").unwrap();
     let job = Job::new(&place, "folder", &format!("{BLANK}{}", folder(&dir)));
     let told = succeed(&job.args(&["--dry-run", "--set", "train.batch=3"]));
-    for part in [
-        "6 images with 12 captions",
-        "1 skipped: 1 without a text",
-        "alone.png",
-        "digest = ",
-    ] {
+    for part in
+        ["6 images with 12 captions", "1 skipped: 1 without a text", "alone.png", "digest = "]
+    {
         assert!(told.contains(part), "{part}: {told}");
     }
     assert_eq!(told.matches(".png: \"a ").count(), 3, "{told}");

@@ -38,14 +38,8 @@ fn captions_come_from_their_fields_and_the_choice_is_kept_to() {
         "{log}"
     );
     let log = shown("weights", &format!("{fields}weights = [1.0, 1e9]"));
-    assert!(
-        log.contains("3 \"alt\" at weight 1, 8 \"made\" at weight 1000000000"),
-        "{log}"
-    );
-    assert!(
-        log.contains("photo of a thing") && !log.contains(": alt "),
-        "{log}"
-    );
+    assert!(log.contains("3 \"alt\" at weight 1, 8 \"made\" at weight 1000000000"), "{log}");
+    assert!(log.contains("photo of a thing") && !log.contains(": alt "), "{log}");
     let log = shown("first", &format!("{fields}choice = \"first\""));
     assert_eq!(log.matches("alt 3").count(), 1, "{log}");
     // The one that has no text there falls back on the other field.
@@ -78,10 +72,7 @@ fn several_sets_are_drawn_by_their_weights_and_a_run_of_them_resumes() {
         log.contains("set.jsonl: 4 samples, 75.0 % of what is drawn; captions: 8 \"made\""),
         "{log}"
     );
-    assert!(
-        log.contains("pictures: 7 samples, 25.0 % of what is drawn"),
-        "{log}"
-    );
+    assert!(log.contains("pictures: 7 samples, 25.0 % of what is drawn"), "{log}");
     whole.train(&[]);
     #[cfg(unix)]
     {
@@ -102,8 +93,5 @@ fn several_sets_are_drawn_by_their_weights_and_a_run_of_them_resumes() {
     assert!(log.contains("4 joined to one of the same image"), "{log}");
     let none = body.replace("[data.filter]\n", "[data.filter]\nmin_words = 5\n");
     let error = Job::new(&place, "none", &none).fail(&["--dry-run"]);
-    assert!(
-        error.contains("no sample of data.sets[1] passes"),
-        "{error}"
-    );
+    assert!(error.contains("no sample of data.sets[1] passes"), "{error}");
 }

@@ -20,10 +20,7 @@ const THREADS: f64 = 1e-5;
 
 fn losses(job: &Job) -> Vec<f64> {
     let lines = job.lines("metrics.jsonl");
-    lines
-        .iter()
-        .map(|line| line["loss"].as_f64().unwrap())
-        .collect()
+    lines.iter().map(|line| line["loss"].as_f64().unwrap()).collect()
 }
 
 fn assert_near(one: &[f64], other: &[f64], share: f64) {
@@ -54,20 +51,14 @@ fn a_gpu_crops_and_can_be_lost_and_if_thorough_it_chooses_a_precision() {
         args.extend(["--set", "train.precision=\"auto\""]);
     }
     let log = gpu.train_on(&args);
-    assert!(
-        log.contains("beginning anew from the last checkpoint"),
-        "{log}"
-    );
+    assert!(log.contains("beginning anew from the last checkpoint"), "{log}");
     assert!(log.contains("going on after step 1"), "{log}");
     if !thorough() {
         assert_near(&losses(&cpu), &losses(&gpu), GPU);
         return;
     }
     // Chosen once: the process that goes on keeps it.
-    let chosen: Vec<_> = log
-        .lines()
-        .filter_map(|line| line.strip_prefix("precision: "))
-        .collect();
+    let chosen: Vec<_> = log.lines().filter_map(|line| line.strip_prefix("precision: ")).collect();
     let [line] = chosen[..] else { panic!("{log}") };
     assert!(line.contains(" ms in f32"), "{line}");
     let name = line.split([',', ';']).next().unwrap();

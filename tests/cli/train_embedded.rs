@@ -11,11 +11,8 @@ fn a_program_of_forty_lines_trains_on_a_folder_ends_when_it_likes_and_patches() 
     let place = Place::new();
     let dir = pictures(&place, 6, 0);
     let out = place.out("run");
-    let arguments = |enough: &str| {
-        [path(&dir), &place.model, path(&out), enough]
-            .map(str::to_owned)
-            .to_vec()
-    };
+    let arguments =
+        |enough: &str| [path(&dir), &place.model, path(&out), enough].map(str::to_owned).to_vec();
     assert!(run_folder::run(&arguments("often")).is_err());
     assert!(!out.exists());
     // Any loss is low enough: it ends after one step as it would after all.
@@ -27,14 +24,9 @@ fn a_program_of_forty_lines_trains_on_a_folder_ends_when_it_likes_and_patches() 
         assert!(out.join(name).join("model.safetensors").exists(), "{name}");
     }
     // What it wrote is a run of the program, which goes on with it.
-    let config = place.file(
-        "train.toml",
-        fs::read(out.join("run.toml")).unwrap().as_slice(),
-    );
+    let config = place.file("train.toml", fs::read(out.join("run.toml")).unwrap().as_slice());
     let out = format!("out={}", path(&out));
-    let steps = [
-        "train", &config, "--device", "cpu", "--set", &out, "--resume",
-    ];
+    let steps = ["train", &config, "--device", "cpu", "--set", &out, "--resume"];
     succeed(&steps);
     let source = include_str!("../../crates/run/examples/folder.rs");
     assert!(source.lines().count() < 40);

@@ -18,40 +18,21 @@ fn what_is_wrong_with_a_configuration_is_named() {
     for (body, parts) in [
         (
             format!("{good}[optimizer]\nlerning_rate = 1e-3\n"),
-            &[
-                "bad.toml",
-                "optimizer.lerning_rate",
-                "nearest is optimizer.learning_rate",
-            ][..],
+            &["bad.toml", "optimizer.lerning_rate", "nearest is optimizer.learning_rate"][..],
         ),
         (
             format!("{good}[optimizer]\nlearning_rate = \"fast\"\n"),
             &["bad.toml: optimizer.learning_rate: ", "string \"fast\""],
         ),
-        (
-            format!("{good}[optimizer]\nlearning_rate = -1\n"),
-            &["optimizer.learning_rate: must be"],
-        ),
-        (
-            format!("{good}[loss]\nkind = \"clovee\"\n"),
-            &["loss.kind", "`clove`"],
-        ),
+        (format!("{good}[optimizer]\nlearning_rate = -1\n"), &["optimizer.learning_rate: must be"]),
+        (format!("{good}[loss]\nkind = \"clovee\"\n"), &["loss.kind", "`clove`"]),
         (format!("{good}[loss\n"), &["bad.toml:10: "]),
         (SCENES.to_owned(), &["model.init", "missing"]),
         (BLANK.to_owned(), &["data.kind", "missing"]),
         (format!("{BLANK}{nowhere}"), &["no/such/folder"]),
-        (
-            format!("{BLANK}{}", folder(&empty)),
-            &["empty: no image with a caption"],
-        ),
-        (
-            format!("{BLANK}[data]\nkind = \"json-lines\"\n"),
-            &["data.path", "missing"],
-        ),
-        (
-            format!("{BLANK}{SCENES}path = \"x\"\n"),
-            &["data.path", "scenes have none"],
-        ),
+        (format!("{BLANK}{}", folder(&empty)), &["empty: no image with a caption"]),
+        (format!("{BLANK}[data]\nkind = \"json-lines\"\n"), &["data.path", "missing"]),
+        (format!("{BLANK}{SCENES}path = \"x\"\n"), &["data.path", "scenes have none"]),
         (
             format!("[model]\ninit = \"no/such/model\"\n{SCENES}"),
             &["no/such/model: no such directory"],
@@ -72,14 +53,8 @@ fn what_is_wrong_with_a_configuration_is_named() {
 
     let job = Job::new(&place, "good", &good);
     for (setting, parts) in [
-        (
-            "train.batch=many",
-            ["--set train.batch: ", "string \"many\""],
-        ),
-        (
-            "train.batsh=4",
-            ["--set train.batsh: ", "nearest is train.batch"],
-        ),
+        ("train.batch=many", ["--set train.batch: ", "string \"many\""]),
+        ("train.batsh=4", ["--set train.batsh: ", "nearest is train.batch"]),
     ] {
         let error = job.fail(&["--set", setting]);
         assert!(parts.iter().all(|part| error.contains(part)), "{error}");
@@ -89,10 +64,7 @@ fn what_is_wrong_with_a_configuration_is_named() {
     assert!(!job.out.exists());
     job.train(&[]);
     let error = job.fail(&[]);
-    assert!(
-        error.contains("already holds a run") && error.contains("--resume"),
-        "{error}"
-    );
+    assert!(error.contains("already holds a run") && error.contains("--resume"), "{error}");
     let error = job.fail(&["--resume", "--set", "optimizer.learning_rate=0.5"]);
     let lines = ["run.toml: ", "`[optimizer] learning_rate = 0.5`"];
     assert!(lines.iter().all(|line| error.contains(line)), "{error}");
@@ -152,10 +124,7 @@ fn a_broken_image_is_counted_and_named_and_many_end_the_run() {
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     let end = stderr.lines().last().unwrap();
-    assert!(
-        end.contains("more than a share of 0.1") && end.contains(".png"),
-        "{stderr}"
-    );
+    assert!(end.contains("more than a share of 0.1") && end.contains(".png"), "{stderr}");
     assert!(job.lines("skipped.jsonl").len() >= 20);
     assert!(!job.out.join("model").exists());
 }
@@ -191,10 +160,7 @@ fn a_set_with_many_faults_is_counted_exactly() {
             let mut bytes = builder.into_inner().unwrap();
             if shard == 0 {
                 // In the header of the eleventh sample's image.
-                let one = bytes
-                    .windows(7)
-                    .position(|part| part == b"010.png")
-                    .unwrap();
+                let one = bytes.windows(7).position(|part| part == b"010.png").unwrap();
                 bytes.truncate(one + 100);
             }
             place.file(&format!("{share}-{shard}.tar"), &bytes);
@@ -214,20 +180,15 @@ fn a_set_with_many_faults_is_counted_exactly() {
             "{log}"
         );
         let skipped = job.lines("skipped.jsonl");
-        let of_first_epoch = skipped
-            .iter()
-            .filter(|line| line["position"].as_u64().unwrap() < left as u64)
-            .count();
+        let of_first_epoch =
+            skipped.iter().filter(|line| line["position"].as_u64().unwrap() < left as u64).count();
         assert_eq!(of_first_epoch, broken, "{share} in a hundred");
         let state = format!("checkpoints/step-{steps}/state.json");
         let state: Value = serde_json::from_slice(&job.bytes(&state)).unwrap();
         assert_eq!(state["skipped"], skipped.len());
         let tried = state["samples"].as_u64().unwrap() as usize;
         assert_eq!(tried - skipped.len(), steps * 8, "every batch is full");
-        assert!(
-            log.contains(&format!("{} samples couldn't be read", skipped.len())),
-            "{log}"
-        );
+        assert!(log.contains(&format!("{} samples couldn't be read", skipped.len())), "{log}");
         job.check(steps);
     }
 }
@@ -244,10 +205,7 @@ fn training_that_diverges_names_the_step_and_keeps_what_was_good() {
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     let end = stderr.lines().last().unwrap();
-    assert!(
-        end.starts_with("clove: step ") && end.contains("diverged"),
-        "{stderr}"
-    );
+    assert!(end.starts_with("clove: step ") && end.contains("diverged"), "{stderr}");
     assert!(end.contains("checkpoint"), "{stderr}");
     assert!(!job.out.join("model").exists());
     for checkpoint in fs::read_dir(job.out.join("checkpoints")).unwrap() {
@@ -263,17 +221,13 @@ fn a_batch_that_spoils_the_weights_is_passed_over() {
     let tail = "[train]\nsteps = 12\nbatch = 4\ncheckpoint_every = 3\nkeep = 9\n";
     let body = format!("{BLANK}{SCENES}{tail}");
     // In the fifth batch, and in the first, before there's a checkpoint.
-    for (name, sample, place_told) in [
-        ("fifth", 18, "the checkpoint of step 3"),
-        ("first", 1, "the beginning"),
-    ] {
+    for (name, sample, place_told) in
+        [("fifth", 18, "the checkpoint of step 3"), ("first", 1, "the beginning")]
+    {
         let job = Job::new(&place, name, &body);
         let fault = format!("nan@{sample}");
         let log = job.train(&["--inject-fault", &fault]);
-        assert!(
-            log.contains(&format!("going back to {place_told}")),
-            "{log}"
-        );
+        assert!(log.contains(&format!("going back to {place_told}")), "{log}");
         job.check(12);
         let position = |step: usize| -> Value {
             let file = format!("checkpoints/step-{step}/state.json");
@@ -307,12 +261,7 @@ fn a_device_that_is_lost_is_taken_up_anew_a_few_times() {
         .map(|name| Job::new(&place, name, &format!("{BLANK}{SCENES}{tail}")));
     whole.train(&[]);
     let log = lost.train(&["--inject-fault", "lost@4x2"]);
-    assert_eq!(
-        log.matches("beginning anew from the last checkpoint")
-            .count(),
-        2,
-        "{log}"
-    );
+    assert_eq!(log.matches("beginning anew from the last checkpoint").count(), 2, "{log}");
     assert!(!log.contains("panicked"), "{log}");
     lost.check(8);
     assert!(whole.bytes("model/model.safetensors") == lost.bytes("model/model.safetensors"));
@@ -322,10 +271,7 @@ fn a_device_that_is_lost_is_taken_up_anew_a_few_times() {
     assert_eq!(output.status.code(), Some(1));
     let log = text(&output.stderr);
     let end = log.lines().last().unwrap();
-    assert!(
-        end.starts_with("clove: the device failed in step 5"),
-        "{log}"
-    );
+    assert!(end.starts_with("clove: the device failed in step 5"), "{log}");
     assert!(end.contains("after 2 new beginnings"), "{log}");
     // What was saved is there.
     hopeless.train(&["--set", "train.recoveries=2", "--resume"]);

@@ -22,23 +22,15 @@ fn low_rank_factors_train_go_on_and_are_merged() {
     let place = Place::new();
     let tail = "[lora]\nrank = 2\n[train]\nsteps = 6\nbatch = 4\ncheckpoint_every = 3\n";
     let pretrained = place.out("pretrained.safetensors");
-    let bytes = clove_lab::pretrained()
-        .unwrap()
-        .write_hugging_face(Vec::new(), Precision::F32)
-        .unwrap();
+    let bytes =
+        clove_lab::pretrained().unwrap().write_hugging_face(Vec::new(), Precision::F32).unwrap();
     fs::write(&pretrained, bytes).unwrap();
     for checkpointing in ["true", "false"] {
-        let job = Job::new(
-            &place,
-            &format!("lora-{checkpointing}"),
-            &format!("{TUNED}{SCENES}{tail}"),
-        );
+        let job =
+            Job::new(&place, &format!("lora-{checkpointing}"), &format!("{TUNED}{SCENES}{tail}"));
         let by_blocks = format!("train.checkpointing={checkpointing}");
         let log = job.train(&["--set", &by_blocks]);
-        assert!(
-            log.contains("low-rank factors (rank 2) among them"),
-            "{log}"
-        );
+        assert!(log.contains("low-rank factors (rank 2) among them"), "{log}");
         job.check(6);
         let whole = job.bytes("model/model.safetensors");
         forget_the_end(&job);
@@ -64,10 +56,7 @@ fn factors_that_make_no_sense_are_refused() {
         (&["lora.rank=0"][..], "lora.rank: must be from 1 to 1024"),
         (&["lora.alpha=2"], "without lora.rank"),
         (&["lora.rank=4", "lora.towers=[]"], "lora.towers: must name"),
-        (
-            &["lora.rank=4", "train.locked=[\"text\"]"],
-            "names a tower that train.locked locks",
-        ),
+        (&["lora.rank=4", "train.locked=[\"text\"]"], "names a tower that train.locked locks"),
         (&["lora.rank=4", "lora.alpha=0"], "lora.alpha: must be"),
     ] {
         let settings: Vec<&str> = settings.iter().flat_map(|&set| ["--set", set]).collect();
@@ -87,10 +76,7 @@ fn a_batch_is_divided_as_the_memory_demands_and_stays_so() {
     assert!(told.contains("memory: a step takes about "), "{told}");
     let small = ["--set", "train.memory=0.04"];
     let told = plan(&small);
-    assert!(
-        told.contains("16 at a time, as many as the memory holds"),
-        "{told}"
-    );
+    assert!(told.contains("16 at a time, as many as the memory holds"), "{told}");
     // What was said is what the run does, and a run that goes on elsewhere does the same.
     job.train(&small);
     let whole = job.bytes("model/model.safetensors");
@@ -101,14 +87,8 @@ fn a_batch_is_divided_as_the_memory_demands_and_stays_so() {
     assert!(whole == job.bytes("model/model.safetensors"));
 
     let told = plan(&["--set", "train.memory=0.001"]);
-    assert!(
-        told.contains("warning: the step takes more than there is (train.memory"),
-        "{told}"
-    );
-    assert!(
-        told.contains("train.checkpointing = true would take"),
-        "{told}"
-    );
+    assert!(told.contains("warning: the step takes more than there is (train.memory"), "{told}");
+    assert!(told.contains("train.checkpointing = true would take"), "{told}");
     let line = job.fail(&["--set", "train.memory=0"]);
     assert!(line.contains("train.memory: must be"), "{line}");
 }
@@ -141,10 +121,7 @@ fn texts_can_be_cut_shorter_than_the_models_context() {
         ]);
     }
     let line = job.fail(&["--set", "model.context=99"]);
-    assert!(
-        line.contains("model.context: 99 tokens are more than the 32"),
-        "{line}"
-    );
+    assert!(line.contains("model.context: 99 tokens are more than the 32"), "{line}");
     let line = job.fail(&["--set", "model.context=1"]);
     assert!(line.contains("model.context: must be at least 2"), "{line}");
 }

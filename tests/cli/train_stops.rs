@@ -53,11 +53,7 @@ fn runs_that_are_killed_twenty_times_end_as_one_that_is_not() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let mut random = Random::new(&[now.as_nanos() as u64]);
     let go_on = |job: &Job| -> &[&str] {
-        if job.out.join("run.toml").exists() {
-            &["--resume"]
-        } else {
-            &[]
-        }
+        if job.out.join("run.toml").exists() { &["--resume"] } else { &[] }
     };
     let (mut kills, mut runs) = (0, 1);
     let mut killed = long(&place, "killed-1", &dir);
@@ -99,13 +95,7 @@ pub fn interrupt(job: &Job, more: &[&str], signal: &str, steps: usize) -> Output
         std::thread::sleep(Duration::from_millis(5));
     }
     let pid = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args([signal, &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     child.wait_with_output().unwrap()
 }
 
@@ -125,10 +115,6 @@ fn an_interrupted_run_is_saved_and_goes_on() {
         assert!(end.starts_with("clove: stopped after step "), "{stderr}");
         last = job.lines("metrics.jsonl").len();
         assert!(end.contains(&format!("step {last} of 100000")), "{stderr}");
-        assert!(
-            job.out
-                .join(format!("checkpoints/step-{last}/state.json"))
-                .exists()
-        );
+        assert!(job.out.join(format!("checkpoints/step-{last}/state.json")).exists());
     }
 }

@@ -7,11 +7,7 @@ use clove_tests::{devices, thorough};
 fn every_item_is_right_and_every_fault_is_found_on_every_device() {
     for (name, device) in devices() {
         // A software adapter binds less than the large buffer; the CPU has no such limit.
-        let largest = if name == "cpu" {
-            u64::MAX
-        } else {
-            LARGE_BYTES - 1
-        };
+        let largest = if name == "cpu" { u64::MAX } else { LARGE_BYTES - 1 };
         // The larger products take a software adapter minutes, and so do a step's kernels, which the recorded steps of `training`
         // compile too.
         let is_due = |item: &Item| {

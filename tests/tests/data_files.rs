@@ -25,11 +25,7 @@ fn sugar_crepe_rows_come_in_numeric_order() {
     let row = |image| {
         format!(r#"{{"filename": "{image}", "caption": "c", "negative_caption": "n", "new": 1}}"#)
     };
-    let json = format!(
-        "\u{feff}{{\"10\": {}, \"9\": {}}}",
-        row("x.jpg"),
-        row("y.jpg")
-    );
+    let json = format!("\u{feff}{{\"10\": {}, \"9\": {}}}", row("x.jpg"), row("y.jpg"));
     let read = crepe(&json).unwrap();
     let expected = Pair {
         id: "9".to_owned(),
@@ -53,26 +49,14 @@ fn malformed_sugar_crepe_files_are_named_with_key_and_field() {
             r#"{"3": {"filename": 7, "caption": "c", "negative_caption": "n"}}"#.to_owned(),
             ["\"3\"", "filename", "a number"],
         ),
-        (
-            format!(r#"{{"3": {row}, "4": {row}, "3": {row}}}"#),
-            ["\"3\"", "twice", "line 1"],
-        ),
+        (format!(r#"{{"3": {row}, "4": {row}, "3": {row}}}"#), ["\"3\"", "twice", "line 1"]),
         (
             r#"{"3": {"caption": "a", "caption": "b"}}"#.to_owned(),
             ["\"3\"", "\"caption\"", "twice"],
         ),
-        (
-            format!(r#"{{"3": {row}, "03": {row}}}"#),
-            ["\"3\"", "\"03\"", "same number"],
-        ),
-        (
-            format!(r#"{{"three": {row}}}"#),
-            ["\"three\"", "row number", "swap_obj"],
-        ),
-        (
-            r#"{"3": ["x.jpg"]}"#.to_owned(),
-            ["\"3\"", "sequence", "object"],
-        ),
+        (format!(r#"{{"3": {row}, "03": {row}}}"#), ["\"3\"", "\"03\"", "same number"]),
+        (format!(r#"{{"three": {row}}}"#), ["\"three\"", "row number", "swap_obj"]),
+        (r#"{"3": ["x.jpg"]}"#.to_owned(), ["\"3\"", "sequence", "object"]),
         (format!("[{row}]"), ["sequence", "object", "swap_obj"]),
         (format!(r#"{{"3": {row}"#), ["EOF", "line 1", "swap_obj"]),
     ];
@@ -104,10 +88,7 @@ fn lines_keep_blanks_and_drop_the_bom() {
     assert_eq!(from, ["x", "y"]);
     let error = captions::read_lines_from(&b"fine\n\nna\xefve\n"[..], Path::new("stdin"));
     let message = error.unwrap_err().to_string();
-    assert!(
-        message.starts_with("stdin:3:") && message.contains("UTF-8"),
-        "{message}"
-    );
+    assert!(message.starts_with("stdin:3:") && message.contains("UTF-8"), "{message}");
     let error = captions::read_lines(Path::new("no/such/file.txt")).unwrap_err();
     assert!(error.to_string().contains("no/such/file.txt"), "{error}");
 }
@@ -125,10 +106,7 @@ fn training_captions_of_every_format() {
     assert_eq!(read("x.txt", "A \"b\", c\n").unwrap(), with(None));
     let tsv = "\ttitle\tfilepath\n0\t\"A \"\"b\"\", c\"\tp/q.jpg\n";
     assert_eq!(read("x.tsv", tsv).unwrap(), with(Some("p/q.jpg")));
-    assert_eq!(
-        read("x.CSV", "caption\n\"A \"\"b\"\", c\"\n").unwrap(),
-        with(None)
-    );
+    assert_eq!(read("x.CSV", "caption\n\"A \"\"b\"\", c\"\n").unwrap(), with(None));
     let coco = r#"{"images": [{"id": 4, "file_name": "q.jpg"}], "annotations": [{"image_id": 4, "caption": "A \"b\", c"}]}"#;
     assert_eq!(read("x.json", coco).unwrap(), with(Some("q.jpg")));
     let lines = "{\"caption\": \"A \\\"b\\\", c\", \"image\": \"q.jpg\"}\n\n";
@@ -138,23 +116,12 @@ fn training_captions_of_every_format() {
         ("x.md", "a", ".jsonl"),
         ("x.csv", "text\na\n", "caption or title"),
         ("x.csv", "caption,image\na\n", "record 1"),
-        (
-            "x.json",
-            &coco.replace("\"image_id\": 4", "\"image_id\": 5"),
-            "annotation 0",
-        ),
-        (
-            "x.jsonl",
-            "{\"caption\": \"a\"}\n{\"text\": \"b\"}\n",
-            "line 2",
-        ),
+        ("x.json", &coco.replace("\"image_id\": 4", "\"image_id\": 5"), "annotation 0"),
+        ("x.jsonl", "{\"caption\": \"a\"}\n{\"text\": \"b\"}\n", "line 2"),
         ("x.jsonl", "{\"caption\": 3}\n", "a number"),
     ] {
         let message = read(name, text).unwrap_err().to_string();
-        assert!(
-            message.contains(name) && message.contains(part),
-            "{message}"
-        );
+        assert!(message.contains(name) && message.contains(part), "{message}");
     }
 }
 
@@ -181,10 +148,7 @@ fn photos_are_found_flat_or_nested() {
     assert_eq!(photos.find("z.jpg").unwrap(), None);
     assert_eq!(photos.find("note.txt").unwrap(), None);
     let message = photos.find("c.jpg").unwrap_err().to_string();
-    assert!(
-        message.contains("one") && message.contains("two"),
-        "{message}"
-    );
+    assert!(message.contains("one") && message.contains("two"), "{message}");
     assert_eq!(photos.count_found(&["a.jpg", "z.jpg"]).unwrap(), 1);
     assert!(Photos::open(&folder.path().join("none")).is_err());
 }

@@ -41,20 +41,10 @@ fn embeddings_are_normalised_and_bad_rows_are_named() {
     let error = |data: &[f32]| Embeddings::from_rows(2, data.to_vec()).unwrap_err();
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let error = error(&[1.0, 0.0, 1.0, bad]);
-        assert!(matches!(
-            error,
-            EvaluateError::NotFinite {
-                row: 1,
-                position: 1,
-                ..
-            }
-        ));
+        assert!(matches!(error, EvaluateError::NotFinite { row: 1, position: 1, .. }));
         assert!(error.to_string().contains("row 1"), "{error}");
     }
-    assert_eq!(
-        error(&[1.0, 0.0, 0.0, -0.0]),
-        EvaluateError::ZeroRow { row: 1 }
-    );
+    assert_eq!(error(&[1.0, 0.0, 0.0, -0.0]), EvaluateError::ZeroRow { row: 1 });
     assert_eq!(error(&[1.0]), EvaluateError::Shape { dim: 2, values: 1 });
     assert!(Embeddings::from_rows(0, vec![]).is_err());
     assert!(Embeddings::from_rows(4, vec![]).unwrap().is_empty());
@@ -77,12 +67,7 @@ fn world<'a>(
     image_rows: &'a RowIndex,
     text_rows: &'a RowIndex,
 ) -> PairEmbeddings<'a> {
-    PairEmbeddings {
-        images,
-        texts,
-        image_rows,
-        text_rows,
-    }
+    PairEmbeddings { images, texts, image_rows, text_rows }
 }
 
 #[test]
@@ -99,9 +84,7 @@ fn pair_accuracy_is_strict_and_counts_ties_missing_and_skipped() {
     ];
     let set = TrialSet::from(&subset("s", rows));
     let scores = score_trials(&set, world(&images, &texts, &image_rows, &text_rows)).unwrap();
-    let [score] = &scores[..] else {
-        panic!("one metric")
-    };
+    let [score] = &scores[..] else { panic!("one metric") };
     let report = &score.report;
     assert_eq!(report.accuracy, Some(0.5));
     assert_eq!((report.rows, report.correct, report.ties), (4, 2, 1));
@@ -121,20 +104,10 @@ fn pair_scoring_refuses_what_it_cannot_score() {
     let one = TrialSet::from(&subset("s", vec![pair("5", "a.jpg", "east", "unheard")]));
     let error = score_trials(&one, world(&images, &texts, &image_rows, &text_rows)).unwrap_err();
     let message = error.to_string();
-    assert!(
-        message.contains("row 5 of s") && message.contains("unheard"),
-        "{message}"
-    );
+    assert!(message.contains("row 5 of s") && message.contains("unheard"), "{message}");
     let past = RowIndex::from([("a.jpg".to_owned(), 2)]);
     let error = score_trials(&one, world(&images, &texts, &past, &text_rows)).unwrap_err();
-    assert!(matches!(
-        error,
-        EvaluateError::Index {
-            row: 2,
-            rows: 2,
-            ..
-        }
-    ));
+    assert!(matches!(error, EvaluateError::Index { row: 2, rows: 2, .. }));
     let wide = embeddings(&[&[1.0, 0.0, 0.0]]);
     let error = score_trials(&one, world(&wide, &texts, &image_rows, &text_rows)).unwrap_err();
     assert_eq!(error, EvaluateError::Width { left: 3, right: 2 });
@@ -147,31 +120,19 @@ fn report_has_both_means_groups_and_the_contracts_shape() {
     let wrong = |id| pair(id, "a.jpg", "diagonal", "east");
     let lost = |i: usize| pair(&i.to_string(), &format!("{i}.jpg"), "north", "east");
     let subsets = [
-        subset(
-            "replace_obj",
-            vec![right("0"), right("1"), right("2"), wrong("3")],
-        ),
+        subset("replace_obj", vec![right("0"), right("1"), right("2"), wrong("3")]),
         subset("replace_att", vec![wrong("0")]),
         subset("swap_obj", (0..25).map(lost).collect()),
-        subset(
-            "add_obj",
-            vec![right("0"), pair("1", "a.jpg", "east", "east")],
-        ),
+        subset("add_obj", vec![right("0"), pair("1", "a.jpg", "east", "east")]),
     ];
     let world = world(&images, &texts, &image_rows, &text_rows);
     let (report, rows) = evaluate_pairs("sugar-crepe", &subsets, world, None).unwrap();
     assert_eq!(report.macro_mean, Some((0.75 + 0.0 + 1.0) / 3.0));
     assert_eq!(report.weighted_mean, Some(4.0 / 6.0));
-    let groups: Vec<_> = report
-        .groups
-        .iter()
-        .map(|g| (g.name.as_str(), g.macro_mean, g.weighted_mean))
-        .collect();
-    let expected = [
-        ("replace", Some(0.375), Some(0.6)),
-        ("swap", None, None),
-        ("add", Some(1.0), Some(1.0)),
-    ];
+    let groups: Vec<_> =
+        report.groups.iter().map(|g| (g.name.as_str(), g.macro_mean, g.weighted_mean)).collect();
+    let expected =
+        [("replace", Some(0.375), Some(0.6)), ("swap", None, None), ("add", Some(1.0), Some(1.0))];
     assert_eq!(groups, expected);
     assert_eq!(report.missing_image_count, 25);
     assert_eq!(report.missing_images.len(), MAX_LISTED_IMAGES);
@@ -209,13 +170,10 @@ fn blind_baselines_by_hand() {
 
 #[test]
 fn bigram_model_by_hand_and_disjoint_from_the_test() {
-    let test = [TrialSet::from(&subset(
-        "s",
-        vec![pair("0", "000000000009.jpg", "A  cat.", "a hat")],
-    ))];
-    let mut given: Vec<TrainingCaption> = ["a dog", "A dog", "a CAT .", "A hat", " "]
-        .map(TrainingCaption::from)
-        .to_vec();
+    let test =
+        [TrialSet::from(&subset("s", vec![pair("0", "000000000009.jpg", "A  cat.", "a hat")]))];
+    let mut given: Vec<TrainingCaption> =
+        ["a dog", "A dog", "a CAT .", "A hat", " "].map(TrainingCaption::from).to_vec();
     given.push(TrainingCaption {
         text: "the same photo".to_owned(),
         image: Some("coco/val2014/COCO_val2014_000000000009.jpg".to_owned()),
@@ -236,13 +194,7 @@ fn bigram_model_by_hand_and_disjoint_from_the_test() {
     let (sum, _) = model.log_probability("a fox");
     assert!((sum - (seen.ln() + unseen)).abs() < 1e-12);
     let error = BigramModel::train(&given[2..4], &test).unwrap_err();
-    assert_eq!(
-        error,
-        EvaluateError::NoTrainingCaptions {
-            given: 2,
-            dropped: 2
-        }
-    );
+    assert_eq!(error, EvaluateError::NoTrainingCaptions { given: 2, dropped: 2 });
 }
 
 /// Blind figures of SugarCrepe in per cent, measured by separate code on the same files, ties counting 0.5: fewer
@@ -267,10 +219,7 @@ fn sugar_crepes_blind_figures_are_reproduced() {
     let subsets = sugar_crepe::read(&shared.join("benchmarks/sugar-crepe")).unwrap();
     assert_eq!(subsets.iter().map(|s| s.rows.len()).sum::<usize>(), 7511);
     let swap_obj = &subsets[6].rows;
-    assert_eq!(
-        (swap_obj[107].id.as_str(), swap_obj[108].id.as_str()),
-        ("107", "109")
-    );
+    assert_eq!((swap_obj[107].id.as_str(), swap_obj[108].id.as_str()), ("107", "109"));
     assert_eq!(distinct_images(&subsets).len(), 1560);
 
     let captions = shared.join("benchmarks/aro/valid_neg_clip.tsv");
@@ -288,16 +237,8 @@ fn sugar_crepes_blind_figures_are_reproduced() {
         for (figure, (name, rows, expected)) in figures.subsets.iter().zip(BLIND) {
             assert_eq!((figure.name.as_str(), figure.rows), (name, rows));
             let found = 100.0 * figure.accuracy.unwrap();
-            let tolerance = if at < 3 {
-                COUNTED_TOLERANCE
-            } else {
-                BIGRAM_TOLERANCE
-            };
-            println!(
-                "{name} {}: {found:.2}, expected {}",
-                baseline.name(),
-                expected[at]
-            );
+            let tolerance = if at < 3 { COUNTED_TOLERANCE } else { BIGRAM_TOLERANCE };
+            println!("{name} {}: {found:.2}, expected {}", baseline.name(), expected[at]);
             assert!((found - expected[at]).abs() <= tolerance);
         }
     }
@@ -306,10 +247,7 @@ fn sugar_crepes_blind_figures_are_reproduced() {
     let photos = Photos::open(&shared.join("photos/coco-val2017")).unwrap();
     assert_eq!(photos.len(), 123);
     let images = subsets.iter().flat_map(|s| &s.rows).map(|row| &row.image);
-    assert_eq!(
-        photos.count_found(&images.collect::<Vec<_>>()).unwrap(),
-        201
-    );
+    assert_eq!(photos.count_found(&images.collect::<Vec<_>>()).unwrap(), 201);
     let coco = shared.join("photos/coco-val2017/captions.json");
     let coco = captions::read_training_captions(&coco).unwrap();
     assert_eq!(coco.len(), 616);
@@ -323,17 +261,9 @@ fn class_embedding_is_the_normalised_mean_of_normalised_prompts() {
     let prompts = embeddings(&[&[5.0, 0.0], &[0.0, 0.1], &[0.0, 1.0], &[0.0, 1.0]]);
     let classes = class_embeddings(&prompts, 2).unwrap();
     let half = std::f32::consts::FRAC_1_SQRT_2;
-    assert!(
-        classes
-            .row(0)
-            .iter()
-            .all(|value| (value - half).abs() < 1e-7)
-    );
+    assert!(classes.row(0).iter().all(|value| (value - half).abs() < 1e-7));
     assert_eq!(classes.row(1), [0.0, 1.0]);
-    assert!(matches!(
-        class_embeddings(&prompts, 3),
-        Err(EvaluateError::Count { .. })
-    ));
+    assert!(matches!(class_embeddings(&prompts, 3), Err(EvaluateError::Count { .. })));
     assert!(class_embeddings(&prompts, 0).is_err());
     let opposite = embeddings(&[&[1.0, 0.0], &[-1.0, 0.0]]);
     let error = class_embeddings(&opposite, 1).unwrap_err();
@@ -364,14 +294,8 @@ fn zero_shot_accuracy_by_hand() {
     let two = embeddings(&[&[1.0, 0.0], &[0.0, 1.0]]);
     let small = classify(&two, &two, &[0, 0]).unwrap();
     assert_eq!((small.top1, small.top5), (Some(0.5), None));
-    assert!(matches!(
-        classify(&two, &two, &[0, 2]),
-        Err(EvaluateError::Index { row: 2, .. })
-    ));
-    assert!(matches!(
-        classify(&two, &two, &[0]),
-        Err(EvaluateError::Count { .. })
-    ));
+    assert!(matches!(classify(&two, &two, &[0, 2]), Err(EvaluateError::Index { row: 2, .. })));
+    assert!(matches!(classify(&two, &two, &[0]), Err(EvaluateError::Count { .. })));
     let none = Embeddings::from_rows(2, vec![]).unwrap();
     assert_eq!(classify(&none, &two, &[]).unwrap().top1, None);
 }
@@ -402,10 +326,7 @@ fn retrieval_by_hand() {
     let ranks = count_ranks(&photos, &texts, &[0, 0, 1], 0..3).unwrap();
     let rank = |greater, ties| Rank { greater, ties };
     // Photo 0's best is caption 1, which caption 2 equals; photo 1 has caption 0 above its own and caption 1 equal to it.
-    assert_eq!(
-        ranks.image_to_text,
-        [Some(rank(0, 1)), Some(rank(1, 1)), None]
-    );
+    assert_eq!(ranks.image_to_text, [Some(rank(0, 1)), Some(rank(1, 1)), None]);
     // Caption 0 is nearest photo 2 and ties between 0 and 1; caption 2 lies nearer photos 0 and 2 than its own.
     assert_eq!(ranks.text_to_image, [rank(1, 1), rank(0, 0), rank(2, 0)]);
     let report = ranks.report();
@@ -428,32 +349,17 @@ fn a_collapsed_model_retrieves_nothing() {
     }
     let none = Embeddings::from_rows(1, vec![]).unwrap();
     let empty = retrieval(&none, &none, &[]).unwrap();
-    assert_eq!(
-        (empty.image_to_text.at_1, empty.text_to_image.queries),
-        (None, 0)
-    );
+    assert_eq!((empty.image_to_text.at_1, empty.text_to_image.queries), (None, 0));
 }
 
 #[test]
 fn retrieval_refuses_lists_that_do_not_fit() {
     let e = embeddings(&[&[1.0, 0.0], &[0.0, 1.0]]);
-    assert!(matches!(
-        retrieval(&e, &e, &[0]),
-        Err(EvaluateError::Count { .. })
-    ));
-    assert!(matches!(
-        retrieval(&e, &e, &[0, 2]),
-        Err(EvaluateError::Index { row: 2, .. })
-    ));
-    assert!(matches!(
-        count_ranks(&e, &e, &[0, 1], 0..3),
-        Err(EvaluateError::Index { .. })
-    ));
+    assert!(matches!(retrieval(&e, &e, &[0]), Err(EvaluateError::Count { .. })));
+    assert!(matches!(retrieval(&e, &e, &[0, 2]), Err(EvaluateError::Index { row: 2, .. })));
+    assert!(matches!(count_ranks(&e, &e, &[0, 1], 0..3), Err(EvaluateError::Index { .. })));
     let wide = embeddings(&[&[1.0, 0.0, 0.0]]);
-    assert!(matches!(
-        retrieval(&wide, &e, &[0, 0]),
-        Err(EvaluateError::Width { .. })
-    ));
+    assert!(matches!(retrieval(&wide, &e, &[0, 0]), Err(EvaluateError::Width { .. })));
 }
 
 /// Position of the first right candidate when all are sorted, equals in the order that harms (or helps) it.

@@ -28,20 +28,14 @@ fn model() -> ClipConfig {
 /// Pairs of noise; of the captions some have no negative, some several, of mixed length.
 fn batch(with_negatives: bool) -> Batch {
     let mut random = Random::new(&[1]);
-    let pixels: Vec<f32> = (0..PAIRS * 3 * 32 * 32)
-        .map(|_| random.between(-2.0, 2.0))
-        .collect();
+    let pixels: Vec<f32> = (0..PAIRS * 3 * 32 * 32).map(|_| random.between(-2.0, 2.0)).collect();
     let mut text = || {
         let length = 1 + random.below(9);
         let mut ids = vec![88];
         ids.extend((0..length).map(|_| random.below(88) as u32));
         ids.push(89);
         ids.resize(12, 0);
-        Encoding {
-            ids,
-            end: length + 1,
-            dropped: 0,
-        }
+        Encoding { ids, end: length + 1, dropped: 0 }
     };
     let texts = (0..PAIRS).map(|_| text()).collect();
     let negatives = (0..PAIRS)
@@ -50,11 +44,7 @@ fn batch(with_negatives: bool) -> Batch {
     Batch {
         pixels: pixels.into(),
         texts,
-        negatives: if with_negatives {
-            negatives
-        } else {
-            Vec::new()
-        },
+        negatives: if with_negatives { negatives } else { Vec::new() },
     }
 }
 
@@ -71,10 +61,7 @@ fn gradients(
         .names()
         .map(|name| {
             let gradient = gradients.get(name).unwrap();
-            (
-                name.to_owned(),
-                pollster::block_on(read_back(gradient)).unwrap(),
-            )
+            (name.to_owned(), pollster::block_on(read_back(gradient)).unwrap())
         })
         .collect();
     all.sort_by(|one, other| one.0.cmp(&other.0));
@@ -82,10 +69,7 @@ fn gradients(
 }
 
 fn length(values: impl Iterator<Item = f32>) -> f64 {
-    values
-        .map(|value| f64::from(value).powi(2))
-        .sum::<f64>()
-        .sqrt()
+    values.map(|value| f64::from(value).powi(2)).sum::<f64>().sqrt()
 }
 
 fn assert_equal(
@@ -110,11 +94,9 @@ fn assert_equal(
 #[test]
 fn the_gradients_of_a_batch_in_parts_are_the_whole_batchs() {
     for (name, device) in devices_if_thorough() {
-        for (loss, with_negatives) in [
-            (Loss::Clove, false),
-            (Loss::Clove, true),
-            (Loss::Fsc(OwnNegatives::default()), true),
-        ] {
+        for (loss, with_negatives) in
+            [(Loss::Clove, false), (Loss::Clove, true), (Loss::Fsc(OwnNegatives::default()), true)]
+        {
             let batch = batch(with_negatives);
             let config = |parts: usize, fused_loss: bool| TrainConfig {
                 loss,
@@ -129,11 +111,7 @@ fn the_gradients_of_a_batch_in_parts_are_the_whole_batchs() {
             let divisions: &[usize] = if name == "cpu" { &[2, 7, 32] } else { &[7] };
             for &parts in divisions {
                 let what = format!("{name}, {loss:?}, {with_negatives}, in {parts}");
-                assert_equal(
-                    &what,
-                    &whole,
-                    &gradients(config(parts, false), &batch, &device),
-                );
+                assert_equal(&what, &whole, &gradients(config(parts, false), &batch, &device));
             }
             let fused = gradients(config(2, true), &batch, &device);
             assert_equal(&format!("{name}, {loss:?}, fused, in 2"), &whole, &fused);
@@ -142,10 +120,7 @@ fn the_gradients_of_a_batch_in_parts_are_the_whole_batchs() {
                 .into_iter()
                 .filter(|_| loss == Loss::Clove && with_negatives && name == "cpu")
             {
-                let by_blocks = TrainConfig {
-                    checkpointing: true,
-                    ..config(parts, false)
-                };
+                let by_blocks = TrainConfig { checkpointing: true, ..config(parts, false) };
                 let by_blocks = gradients(by_blocks, &batch, &device);
                 let what = format!("{name}, {loss:?}, {with_negatives}, in {parts}, by blocks");
                 assert_equal(&what, &whole, &by_blocks);
@@ -170,12 +145,7 @@ fn where_a_tower_is_locked_only_the_other_has_gradients() {
     let all = of(Locked::default(), 1, false);
     for (image, text) in [(true, false), (false, true), (true, true)] {
         let locked = Locked { image, text };
-        let free: Vec<_> = all
-            .1
-            .iter()
-            .filter(|(name, _)| !locked.holds(name))
-            .cloned()
-            .collect();
+        let free: Vec<_> = all.1.iter().filter(|(name, _)| !locked.holds(name)).cloned().collect();
         for (parts, checkpointing) in [(1, false), (3, false), (1, true), (3, true)] {
             let found = of(locked, parts, checkpointing);
             assert_equal(

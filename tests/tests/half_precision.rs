@@ -12,10 +12,7 @@ use clove_tests::{devices, devices_if_thorough};
 const NEAR: [(Compute, f64); 2] = [(Compute::F16, 0.02), (Compute::Bf16, 0.15)];
 
 fn batch() -> Batch {
-    let texts = Texts::Captions {
-        style: Some(Style::Mixed),
-        negatives: 1,
-    };
+    let texts = Texts::Captions { style: Some(Style::Mixed), negatives: 1 };
     texts.batch(5, 0..8, &tokenizer().unwrap(), &preprocess().unwrap())
 }
 
@@ -56,9 +53,7 @@ fn state(trainer: &Trainer) -> TrainerState {
 }
 
 fn train(trainer: &mut Trainer, steps: usize) -> Vec<f32> {
-    (0..steps)
-        .map(|_| pollster::block_on(trainer.step(&batch())).unwrap().loss)
-        .collect()
+    (0..steps).map(|_| pollster::block_on(trainer.step(&batch())).unwrap().loss).collect()
 }
 
 #[test]
@@ -71,9 +66,8 @@ fn gradients_in_half_precision_are_near_those_in_full() {
                 continue;
             }
             // Whose device it is makes no difference to the way back, and on a software GPU it takes a minute.
-            for checkpointing in [false, true]
-                .into_iter()
-                .filter(|by_blocks| !by_blocks || name == "cpu")
+            for checkpointing in
+                [false, true].into_iter().filter(|by_blocks| !by_blocks || name == "cpu")
             {
                 let mut settings = settings(compute);
                 settings.checkpointing = checkpointing;
@@ -101,13 +95,8 @@ fn gradients_that_overflow_halve_the_factor_and_cost_no_batch() {
     // So large a factor that the first gradients don't fit f16.
     let mut begun = trainer(settings(Compute::F16), &device);
     train(&mut begun, 1);
-    let reached = TrainerState {
-        loss_scale: LossScale {
-            factor: 16_777_216.0,
-            steps: 5,
-        },
-        ..state(&begun)
-    };
+    let reached =
+        TrainerState { loss_scale: LossScale { factor: 16_777_216.0, steps: 5 }, ..state(&begun) };
     let shape = config(&tokenizer().unwrap());
     let resumed = Trainer::resume(reached, shape, settings(Compute::F16), &device);
     let mut resumed = resumed.unwrap();
@@ -117,10 +106,7 @@ fn gradients_that_overflow_halve_the_factor_and_cost_no_batch() {
     assert!((again[1] - losses[2]).abs() < 1e-2 * losses[2]);
     let scale = state(&resumed).loss_scale;
     println!("{scale:?}");
-    assert!(
-        scale.factor < 16_777_216.0 && scale.factor >= 1.0,
-        "{scale:?}"
-    );
+    assert!(scale.factor < 16_777_216.0 && scale.factor >= 1.0, "{scale:?}");
     assert!(scale.steps <= 2);
     let weights = state(&resumed).model;
     assert!(weights.is_finite());

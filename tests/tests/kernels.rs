@@ -15,9 +15,8 @@ use clove_tests::{devices, thorough};
 
 /// The devices whose kernels run, said aloud where there's none.
 fn gpus() -> Vec<(String, Device)> {
-    let (with, without): (Vec<_>, Vec<_>) = devices()
-        .into_iter()
-        .partition(|(_, device)| clove_kernels::run_on(device));
+    let (with, without): (Vec<_>, Vec<_>) =
+        devices().into_iter().partition(|(_, device)| clove_kernels::run_on(device));
     for (name, _) in without {
         println!("{name}: no kernels, the tensor form runs");
     }
@@ -70,11 +69,7 @@ fn where_wgsl_is_refused_the_tensor_form_runs() {
         assert!(fused.loss == composed.loss && fused.by_images == composed.by_images);
         let settings = OwnNegatives::default();
         let own = |fused: bool| {
-            let of = if fused {
-                fused::own_negatives
-            } else {
-                loss::own_negatives
-            };
+            let of = if fused { fused::own_negatives } else { loss::own_negatives };
             batch
                 .differentiate(&device, |[images, texts, negatives], scale| {
                     of(&images, &texts, negatives, &[0, 2], scale, settings)
@@ -85,11 +80,7 @@ fn where_wgsl_is_refused_the_tensor_form_runs() {
         assert!(fused.loss == composed.loss && fused.by_negatives == composed.by_negatives);
     }
     assert!(refused > 0, "the CPU takes no WGSL");
-    assert_eq!(
-        cfg!(feature = "vulkan"),
-        refused > 1,
-        "nor does a compiler of SPIR-V"
-    );
+    assert_eq!(cfg!(feature = "vulkan"), refused > 1, "nor does a compiler of SPIR-V");
 }
 
 #[test]
@@ -106,10 +97,7 @@ fn a_patch_is_the_exact_sum_rounded() {
                 .map(|(at, value)| value * 0.5_f32.powi(at as i32 % 24))
                 .collect();
             let bytes: Vec<i8> = (0..count).map(|_| random.below(256) as u8 as i8).collect();
-            let packed = [
-                Difference::f16(&deltas).unwrap(),
-                Difference::i8(&bytes, 0.003),
-            ];
+            let packed = [Difference::f16(&deltas).unwrap(), Difference::i8(&bytes, 0.003)];
             for difference in packed {
                 for alpha in [0.0, 0.3, 0.5, 1.0] {
                     let patched = clove_kernels::patch(
@@ -261,10 +249,7 @@ impl Losses {
 
     /// In f32 on a device, with burn's autodiff.
     fn compute(&self, device: &Device, fused: bool) -> Computed<f32> {
-        self.differentiate(device, |tensors, scale| {
-            Some(self.of(tensors, scale, fused))
-        })
-        .unwrap()
+        self.differentiate(device, |tensors, scale| Some(self.of(tensors, scale, fused))).unwrap()
     }
 
     fn differentiate(
@@ -301,9 +286,7 @@ impl Losses {
 
     fn rows(&self, which: usize) -> Vec<Vec<f64>> {
         let all = [&self.images, &self.texts, &self.negatives][which];
-        (0..all.len() / self.width)
-            .map(|row| self.row(which, row))
-            .collect()
+        (0..all.len() / self.width).map(|row| self.row(which, row)).collect()
     }
 
     /// CLoVe's loss and its gradients by their formulas in f64.
@@ -314,12 +297,7 @@ impl Losses {
         candidates.extend(self.rows(2));
         let logits: Vec<Vec<f64>> = images
             .iter()
-            .map(|image| {
-                candidates
-                    .iter()
-                    .map(|text| scale * dot(image, text))
-                    .collect()
-            })
+            .map(|image| candidates.iter().map(|text| scale * dot(image, text)).collect())
             .collect();
         let b = self.pairs;
         let mut slopes = vec![vec![0.0; candidates.len()]; b];
@@ -370,13 +348,7 @@ impl Losses {
             }
         }
         let by_negatives = by_candidates.split_off(self.pairs * width);
-        Computed {
-            loss,
-            by_images,
-            by_texts: by_candidates,
-            by_negatives,
-            by_scale,
-        }
+        Computed { loss, by_images, by_texts: by_candidates, by_negatives, by_scale }
     }
 }
 
@@ -389,10 +361,7 @@ fn softmax(logits: &[f64]) -> (f64, Vec<f64>) {
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
     let log_sum = largest + sum.ln();
-    (
-        log_sum,
-        logits.iter().map(|logit| (logit - log_sum).exp()).collect(),
-    )
+    (log_sum, logits.iter().map(|logit| (logit - log_sum).exp()).collect())
 }
 
 /// Errors of the kernels and of the composed operations against f64, in parts of the largest number that should have come: squares
@@ -424,11 +393,7 @@ impl Errors {
     fn add_all(&mut self, kernel: &Computed<f32>, composed: &Computed<f32>, exact: &Computed<f64>) {
         self.add(&kernel.by_images, &composed.by_images, &exact.by_images);
         self.add(&kernel.by_texts, &composed.by_texts, &exact.by_texts);
-        self.add(
-            &kernel.by_negatives,
-            &composed.by_negatives,
-            &exact.by_negatives,
-        );
+        self.add(&kernel.by_negatives, &composed.by_negatives, &exact.by_negatives);
     }
 
     /// How many times the composed operations' error the kernel's is, where that is more than a rounding.
@@ -445,10 +410,7 @@ fn contrastive_loss_and_gradients_are_as_exact_as_the_composed_ones() {
         let (mut losses, mut scales) = (Errors::default(), Errors::default());
         // Around the blocks of 16 and 32, with and without negatives.
         let (sizes, per_pair): (&[usize], &[f64]) = if thorough() {
-            (
-                &[1, 2, 15, 16, 17, 31, 32, 33, 64, 65, 128, 129, 257],
-                &[0.5, 1.0, 3.0],
-            )
+            (&[1, 2, 15, 16, 17, 31, 32, 33, 64, 65, 128, 129, 257], &[0.5, 1.0, 3.0])
         } else {
             // Each size compiles the composed operations anew, which takes a software GPU seconds.
             (&[1, 16, 33], &[3.0])
@@ -470,11 +432,7 @@ fn contrastive_loss_and_gradients_are_as_exact_as_the_composed_ones() {
                         gradients.add_all(&kernel, &composed, &exact);
                         losses.add(&[kernel.loss], &[composed.loss], &[exact.loss]);
                         let scales_of = |of: &Computed<f32>| [of.by_scale];
-                        scales.add(
-                            &scales_of(&kernel),
-                            &scales_of(&composed),
-                            &[exact.by_scale],
-                        );
+                        scales.add(&scales_of(&kernel), &scales_of(&composed), &[exact.by_scale]);
                     }
                 }
             }
@@ -500,9 +458,7 @@ fn the_kernels_gradient_is_the_slope_of_its_loss() {
             let step = 0.01;
             let along = |values: &[f32], direction: &[f32], step: f32| -> Vec<f32> {
                 let moved = values.iter().zip(direction);
-                moved
-                    .map(|(value, direction)| value + step * direction)
-                    .collect()
+                moved.map(|(value, direction)| value + step * direction).collect()
             };
             let directions = [&batch.images, &batch.texts, &batch.negatives]
                 .map(|values| uniform(&mut random, values.len()));
@@ -518,11 +474,7 @@ fn the_kernels_gradient_is_the_slope_of_its_loss() {
                 f64::from(read(moved.loss(&device, true))[0])
             };
             let slope = (at(step) - at(-step)) / (2.0 * f64::from(step));
-            let by = [
-                &gradients.by_images,
-                &gradients.by_texts,
-                &gradients.by_negatives,
-            ];
+            let by = [&gradients.by_images, &gradients.by_texts, &gradients.by_negatives];
             let mut expected = 0.5 * f64::from(gradients.by_scale);
             for (gradient, direction) in by.into_iter().zip(&directions) {
                 let products = gradient.iter().zip(direction);
@@ -530,10 +482,7 @@ fn the_kernels_gradient_is_the_slope_of_its_loss() {
             }
             // The curve's third derivative over the step, and f32's rounding of the loss over it.
             let allowed = 0.01 * expected.abs() + 2e-3;
-            assert!(
-                (slope - expected).abs() < allowed,
-                "{name}, {pairs}: {slope} {expected}"
-            );
+            assert!((slope - expected).abs() < allowed, "{name}, {pairs}: {slope} {expected}");
         }
     }
 }
@@ -546,17 +495,12 @@ fn exact_own(batch: &Losses, owners: &[usize], settings: OwnNegatives) -> Comput
     candidates.extend(batch.rows(2));
     let mut slopes = vec![vec![0.0; candidates.len()]; batch.pairs];
     let mut all_logits = vec![vec![0.0; candidates.len()]; batch.pairs];
-    let with: Vec<usize> = (0..batch.pairs)
-        .filter(|image| owners.contains(image))
-        .collect();
+    let with: Vec<usize> = (0..batch.pairs).filter(|image| owners.contains(image)).collect();
     let gamma = settings.gamma;
     let mut loss = 0.0;
     for &image in &with {
         let mut own = vec![image];
-        let negatives = owners
-            .iter()
-            .enumerate()
-            .filter(|(_, owner)| **owner == image);
+        let negatives = owners.iter().enumerate().filter(|(_, owner)| **owner == image);
         own.extend(negatives.map(|(negative, _)| batch.pairs + negative));
         let logits: Vec<f64> = own
             .iter()
@@ -565,11 +509,7 @@ fn exact_own(batch: &Losses, owners: &[usize], settings: OwnNegatives) -> Comput
         let (log_sum, p) = softmax(&logits);
         let even = settings.smoothing / own.len() as f64;
         let label = |at: usize| {
-            if at == 0 {
-                1.0 - settings.smoothing + even
-            } else {
-                even
-            }
+            if at == 0 { 1.0 - settings.smoothing + even } else { even }
         };
         let share = 1.0 / with.len() as f64;
         let by_log: Vec<f64> = (0..own.len())
@@ -597,21 +537,13 @@ fn own_negatives_and_their_gradients_are_as_exact_as_the_composed_ones() {
             [(1, 1, 1.0), (5, 3, 10.0), (64, 64, 20.0), (129, 300, 40.0)]
         {
             for (gamma, smoothing) in [(2, 0.02), (0, 0.0), (1, 0.1)] {
-                let settings = OwnNegatives {
-                    gamma,
-                    smoothing,
-                    weight: 1.0,
-                };
+                let settings = OwnNegatives { gamma, smoothing, weight: 1.0 };
                 let batch = Losses::new(pairs, negatives, 72, scale);
                 let mut random = Random::new(&[6, pairs as u64]);
                 // Some captions have none, some several.
                 let owners: Vec<usize> = (0..negatives).map(|_| random.below(pairs)).collect();
                 let compute = |device: &Device, fused: bool| {
-                    let of = if fused {
-                        fused::own_negatives
-                    } else {
-                        loss::own_negatives
-                    };
+                    let of = if fused { fused::own_negatives } else { loss::own_negatives };
                     batch
                         .differentiate(device, |[images, texts, negatives], scale| {
                             of(&images, &texts, negatives, &owners, scale, settings)
@@ -652,21 +584,14 @@ fn where_no_caption_has_a_negative_there_is_no_loss_of_own_ones() {
 fn image(random: &mut Random, width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         let noise = random.below(256) as u32;
-        image::Rgb([
-            noise as u8,
-            (x * 255 / width) as u8,
-            ((y * 7 + noise) % 256) as u8,
-        ])
+        image::Rgb([noise as u8, (x * 255 / width) as u8, ((y * 7 + noise) % 256) as u8])
     })
 }
 
 fn assert_equal(what: &str, got: Tensor<4>, expected: &[f32]) {
     let got = read(got);
     assert_eq!(got.len(), expected.len(), "{what}");
-    let different = got
-        .iter()
-        .zip(expected)
-        .position(|(a, b)| a.to_bits() != b.to_bits());
+    let different = got.iter().zip(expected).position(|(a, b)| a.to_bits() != b.to_bits());
     assert!(different.is_none(), "{what}: number {different:?}");
 }
 
@@ -680,11 +605,7 @@ fn preprocessing_equals_the_hosts_bit_for_bit_at_200_sizes() {
             // Most are small, so that the test is quick; one in twenty is up to 4,000 pixels wide or high.
             let most = if done % 20 == 0 { 4_000 } else { 700 };
             let mut side = || 1 + random.below(most) as u32;
-            let sizes = [
-                [side(), side()],
-                [side(), 1 + side() % 900],
-                [1 + side() % 900, side()],
-            ];
+            let sizes = [[side(), side()], [side(), 1 + side() % 900], [1 + side() % 900, side()]];
             let images: Vec<RgbImage> = sizes
                 .iter()
                 .filter(|[width, height]| width.max(height) / width.min(height) < 40)
@@ -712,12 +633,7 @@ fn in_f16_the_same_numbers_come_rounded() {
         let mut random = Random::new(&[9]);
         let photo = image(&mut random, 90, 61);
         let values: Vec<f32> = (0..3 * 256).map(|at| at as f32 / 100.0 - 3.0).collect();
-        let settings = |half| Settings {
-            filter: Filter::Bicubic,
-            size: 33,
-            values: &values,
-            half,
-        };
+        let settings = |half| Settings { filter: Filter::Bicubic, size: 33, values: &values, half };
         let photo = Photo {
             rgb: photo.as_raw(),
             width: 90,
@@ -749,17 +665,11 @@ fn every_resize_crop_and_padding_equals_the_hosts() {
         let images = [(33, 500), (500, 33), (1, 1), (64, 64), (17, 90)]
             .map(|(width, height)| image(&mut random, width, height));
         let batch: Vec<&RgbImage> = images.iter().collect();
-        for resize in [
-            Resize::Keep,
-            Resize::Square(70),
-            Resize::ShortestEdge(40),
-            Resize::ShortestEdge(80),
-        ] {
+        for resize in
+            [Resize::Keep, Resize::Square(70), Resize::ShortestEdge(40), Resize::ShortestEdge(80)]
+        {
             for filter in [Filter::Bilinear, Filter::Bicubic] {
-                let preprocess = Preprocess::clip(64)
-                    .unwrap()
-                    .with_resize(resize, filter)
-                    .unwrap();
+                let preprocess = Preprocess::clip(64).unwrap().with_resize(resize, filter).unwrap();
                 let expected: Vec<f32> = images
                     .iter()
                     .flat_map(|image| preprocess.normalise(&preprocess.pixels(image).unwrap()))
@@ -769,12 +679,7 @@ fn every_resize_crop_and_padding_equals_the_hosts() {
             }
         }
         let preprocess = Preprocess::clip(64).unwrap();
-        let crop = CropBox {
-            x: 3,
-            y: 40,
-            width: 21,
-            height: 11,
-        };
+        let crop = CropBox { x: 3, y: 40, width: 21, height: 11 };
         let tall = &images[0];
         let whole = CropBox::whole(500, 33);
         let got = preprocess.crops_on_device(&[(tall, crop), (&images[1], whole)], &device);
@@ -782,15 +687,7 @@ fn every_resize_crop_and_padding_equals_the_hosts() {
         expected.extend(preprocess.normalise(&crop_resize(&images[1], whole, 64).unwrap()));
         assert_equal(&format!("{name}: crops"), got.unwrap(), &expected);
         let outside = CropBox { x: 30, ..crop };
-        assert!(
-            preprocess
-                .crops_on_device(&[(tall, outside)], &device)
-                .is_none()
-        );
-        assert!(
-            preprocess
-                .on_device(&[&RgbImage::new(0, 0)], &device)
-                .is_none()
-        );
+        assert!(preprocess.crops_on_device(&[(tall, outside)], &device).is_none());
+        assert!(preprocess.on_device(&[&RgbImage::new(0, 0)], &device).is_none());
     }
 }

@@ -31,18 +31,9 @@ fn the_shipped_models_are_small_and_different() {
     let (before, after) = (pretrained().unwrap(), finetuned().unwrap());
     let weights = write_model(&before).unwrap();
     // What was shipped is what would be written again.
-    assert_eq!(
-        values(&read_model(&weights).unwrap()),
-        values(&before),
-        "f16 survives"
-    );
+    assert_eq!(values(&read_model(&weights).unwrap()), values(&before), "f16 survives");
     let deltas = write_deltas(&before, &after).unwrap();
-    assert!(
-        weights.len() + deltas.len() <= LARGEST,
-        "{} {}",
-        weights.len(),
-        deltas.len()
-    );
+    assert!(weights.len() + deltas.len() <= LARGEST, "{} {}", weights.len(), deltas.len());
     assert_ne!(values(&before), values(&after));
 }
 
@@ -58,20 +49,10 @@ fn deltas_keep_a_model_to_half_a_step_of_each_tensor() {
     for (((name, left), (_, right)), (_, found)) in
         values(&left).iter().zip(values(&right)).zip(values(&found))
     {
-        let largest = left
-            .iter()
-            .zip(&right)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0, f32::max);
+        let largest = left.iter().zip(&right).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         // 31 steps to the largest, and some rounding of f32.
         let allowed = largest / 31.0 * 0.5 + 1e-5;
-        assert!(
-            right
-                .iter()
-                .zip(found)
-                .all(|(a, b)| (a - b).abs() <= allowed),
-            "{name}"
-        );
+        assert!(right.iter().zip(found).all(|(a, b)| (a - b).abs() <= allowed), "{name}");
     }
     let cut = read_deltas(&left, &deltas[..deltas.len() / 2]);
     assert!(cut.is_err());
@@ -80,14 +61,8 @@ fn deltas_keep_a_model_to_half_a_step_of_each_tensor() {
 #[test]
 fn the_shipped_models_tell_the_methods_story_and_blind_rules_do_not() {
     let device = cpu();
-    let suite = SceneSuite::new(
-        Split::Validation,
-        Sizes {
-            twins_per_kind: 40,
-            specimens: 200,
-            common: 0,
-        },
-    );
+    let suite =
+        SceneSuite::new(Split::Validation, Sizes { twins_per_kind: 40, specimens: 200, common: 0 });
     let score = |model: &Snapshot| {
         let scorer = pollster::block_on(scorer(model, &device)).unwrap();
         pollster::block_on(suite.evaluate(&scorer, &mut |_| {})).unwrap()

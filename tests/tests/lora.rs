@@ -14,13 +14,7 @@ use clove_scenes::Style;
 use clove_tests::{devices, devices_if_thorough};
 
 const RANK: usize = 3;
-const LORA: Lora = Lora {
-    rank: RANK,
-    alpha: 2.0,
-    image: true,
-    text: true,
-    seed: 7,
-};
+const LORA: Lora = Lora { rank: RANK, alpha: 2.0, image: true, text: true, seed: 7 };
 const SCALE: f64 = 2.0 / 3.0;
 
 /// Of the longest gradient's length: f32 products of up to 384 terms.
@@ -34,10 +28,7 @@ fn model() -> ClipConfig {
 }
 
 fn batch() -> Batch {
-    let texts = Texts::Captions {
-        style: Some(Style::Mixed),
-        negatives: 2,
-    };
+    let texts = Texts::Captions { style: Some(Style::Mixed), negatives: 2 };
     texts.batch(5, 0..6, &tokenizer().unwrap(), &preprocess().unwrap())
 }
 
@@ -58,9 +49,7 @@ fn state(trainer: &Trainer) -> TrainerState {
 
 fn train(trainer: &mut Trainer, steps: usize) -> Vec<f32> {
     let batch = batch();
-    (0..steps)
-        .map(|_| pollster::block_on(trainer.step(&batch)).unwrap().loss)
-        .collect()
+    (0..steps).map(|_| pollster::block_on(trainer.step(&batch)).unwrap().loss).collect()
 }
 
 fn gradients(trainer: &Trainer) -> BTreeMap<String, Vec<f64>> {
@@ -83,18 +72,14 @@ fn product(left: &[f64], right: &[f64], inner: usize) -> Vec<f64> {
         .flat_map(|row| {
             (0..columns).map(move |column| {
                 let terms = row.iter().enumerate();
-                terms
-                    .map(|(place, value)| value * right[place * columns + column])
-                    .sum()
+                terms.map(|(place, value)| value * right[place * columns + column]).sum()
             })
         })
         .collect()
 }
 
 fn transposed(matrix: &[f64], columns: usize) -> Vec<f64> {
-    (0..columns)
-        .flat_map(|column| matrix.iter().skip(column).step_by(columns).copied())
-        .collect()
+    (0..columns).flat_map(|column| matrix.iter().skip(column).step_by(columns).copied()).collect()
 }
 
 fn wide(values: &[f32]) -> Vec<f64> {
@@ -106,11 +91,7 @@ fn assert_near(what: &str, found: &[f64], wanted: &[f64], share: f64) {
     let length = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>().sqrt();
     let apart: Vec<f64> = found.iter().zip(wanted).map(|(a, b)| a - b).collect();
     let (apart, whole) = (length(&apart), length(wanted));
-    assert!(
-        whole > 0.0 && apart <= share * whole,
-        "{what}: {}",
-        apart / whole
-    );
+    assert!(whole > 0.0 && apart <= share * whole, "{what}: {}", apart / whole);
 }
 
 #[test]
@@ -135,9 +116,7 @@ fn the_factors_gradients_are_those_of_the_chain_rule() {
             "text.blocks.1.mlp.up.weight",
         ] {
             let whole = &full[matrix];
-            let [down, up] = reached.factors[matrix]
-                .each_ref()
-                .map(|values| wide(values));
+            let [down, up] = reached.factors[matrix].each_ref().map(|values| wide(values));
             let inputs = down.len() / RANK;
             let scaled =
                 |values: Vec<f64>| values.into_iter().map(|v| v * SCALE).collect::<Vec<_>>();
@@ -145,12 +124,7 @@ fn the_factors_gradients_are_those_of_the_chain_rule() {
             let by_up = scaled(product(whole, &transposed(&down, inputs), inputs));
             for (end, wanted) in [("lora_down", by_down), ("lora_up", by_up)] {
                 let factor = format!("{matrix}.{end}");
-                assert_near(
-                    &format!("{name}, {factor}"),
-                    &found[&factor],
-                    &wanted,
-                    RELATIVE,
-                );
+                assert_near(&format!("{name}, {factor}"), &found[&factor], &wanted, RELATIVE);
             }
             assert!(!found.contains_key(matrix));
         }
@@ -164,16 +138,10 @@ fn matrices_move_by_the_factors_product_and_nothing_else_moves() {
     let start = state(&trainer(settings(None), &device)).model;
     for checkpointing in [false, true] {
         for text_only in [false, true] {
-            let lora = Lora {
-                image: !text_only,
-                ..LORA
-            };
+            let lora = Lora { image: !text_only, ..LORA };
             let mut settings = settings(Some(lora));
             settings.checkpointing = checkpointing;
-            settings.locked = Locked {
-                image: text_only,
-                text: false,
-            };
+            settings.locked = Locked { image: text_only, text: false };
             let learning = settings.learning(&model());
             let mut trainer = trainer(settings, &device);
             let losses = train(&mut trainer, 6);
@@ -216,10 +184,8 @@ fn a_run_with_factors_goes_on_bit_for_bit_and_only_with_its_own() {
 
     let dir = tempfile::tempdir().unwrap();
     let folder = RunFolder::create(&dir.path().join("run"), "seed = 5\n").unwrap();
-    let companions = Companions {
-        preprocess: preprocess().unwrap(),
-        tokenizer: Some(tokenizer_json()),
-    };
+    let companions =
+        Companions { preprocess: preprocess().unwrap(), tokenizer: Some(tokenizer_json()) };
     let position = Position {
         step: 2,
         samples: 12,

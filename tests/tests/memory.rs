@@ -21,13 +21,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 /// How far an estimate may be from what is measured.
 const SHARE: f64 = 0.15;
 
-const LORA: Lora = Lora {
-    rank: 4,
-    alpha: 4.0,
-    image: true,
-    text: true,
-    seed: 0,
-};
+const LORA: Lora = Lora { rank: 4, alpha: 4.0, image: true, text: true, seed: 0 };
 
 /// Tokens of a text at most.
 const CONTEXT: usize = 40;
@@ -56,11 +50,7 @@ fn batch(pairs: usize, size: usize) -> Batch {
         ids.extend((0..length).map(|_| random.below(998) as u32));
         ids.push(999);
         ids.resize(CONTEXT, 0);
-        Encoding {
-            ids,
-            end: length + 1,
-            dropped: 0,
-        }
+        Encoding { ids, end: length + 1, dropped: 0 }
     };
     Batch {
         texts: (0..pairs).map(|_| text()).collect(),
@@ -86,36 +76,16 @@ fn a_step_takes_what_was_foretold() {
         ("deep", &deep, 48, with(|_| {})),
         ("few pairs of wide", &wide, 2, with(|_| {})),
         ("long in parts", &long, 24, with(|c| c.micro_batch = 6)),
-        (
-            "wide in half",
-            &wide,
-            16,
-            with(|c| c.compute = Compute::F16),
-        ),
-        (
-            "deep by blocks",
-            &deep,
-            64,
-            with(|c| c.checkpointing = true),
-        ),
+        ("wide in half", &wide, 16, with(|c| c.compute = Compute::F16)),
+        ("deep by blocks", &deep, 64, with(|c| c.checkpointing = true)),
         (
             "deep in parts by blocks",
             &deep,
             128,
             with(|c| (c.checkpointing, c.micro_batch) = (true, 32)),
         ),
-        (
-            "wide with its image tower locked",
-            &wide,
-            32,
-            with(|c| c.locked.image = true),
-        ),
-        (
-            "wide with low-rank factors",
-            &wide,
-            8,
-            with(|c| c.lora = Some(LORA)),
-        ),
+        ("wide with its image tower locked", &wide, 32, with(|c| c.locked.image = true)),
+        ("wide with low-rank factors", &wide, 8, with(|c| c.lora = Some(LORA))),
         (
             "deep by blocks with low-rank factors",
             &deep,

@@ -13,15 +13,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 fn request(caption: &str, style: Style, count: usize, seed: u64) -> Request<'_> {
-    Request {
-        caption,
-        others: &[],
-        style,
-        count,
-        seed,
-        epoch: 0,
-        index: 0,
-    }
+    Request { caption, others: &[], style, count, seed, epoch: 0, index: 0 }
 }
 
 fn made(caption: &str, style: Style, count: usize, seed: u64) -> Made {
@@ -30,16 +22,11 @@ fn made(caption: &str, style: Style, count: usize, seed: u64) -> Made {
 
 /// Negatives of a caption over many seeds.
 fn many(caption: &str, style: Style) -> Vec<Negative> {
-    (0..60)
-        .flat_map(|seed| made(caption, style, 1, seed).negatives)
-        .collect()
+    (0..60).flat_map(|seed| made(caption, style, 1, seed).negatives).collect()
 }
 
 fn texts(negatives: &[Negative]) -> Vec<&str> {
-    negatives
-        .iter()
-        .map(|negative| negative.text.as_str())
-        .collect()
+    negatives.iter().map(|negative| negative.text.as_str()).collect()
 }
 
 #[test]
@@ -62,17 +49,9 @@ fn captions_are_analysed_into_chunks_and_relations() {
         ),
     ] {
         let analysis = Analysis::new(generator().lexicon(), caption, tokens(caption));
-        let found: Vec<_> = analysis
-            .chunks
-            .iter()
-            .map(|c| analysis.slice(&c.tokens))
-            .collect();
+        let found: Vec<_> = analysis.chunks.iter().map(|c| analysis.slice(&c.tokens)).collect();
         assert_eq!(found, chunks, "{caption}");
-        let found: Vec<_> = analysis
-            .relations
-            .iter()
-            .map(|r| analysis.slice(&r.tokens))
-            .collect();
+        let found: Vec<_> = analysis.relations.iter().map(|r| analysis.slice(&r.tokens)).collect();
         assert_eq!(found, relations, "{caption}");
     }
     let caption = "a man with a tennis racket";
@@ -90,19 +69,12 @@ fn replaced_words_keep_number_tense_case_and_article() {
         let first: Vec<&str> = negative.text.split(' ').take(2).collect();
         assert_eq!(
             first[0],
-            if first[1].starts_with(['a', 'e', 'i', 'o', 'u']) {
-                "An"
-            } else {
-                "A"
-            },
+            if first[1].starts_with(['a', 'e', 'i', 'o', 'u']) { "An" } else { "A" },
             "{negative:?}"
         );
         match negative.kind {
             Kind::ReplaceRelation if negative.from == "sits" => {
-                assert!(
-                    negative.to.split(' ').next().unwrap().ends_with('s'),
-                    "{negative:?}"
-                );
+                assert!(negative.to.split(' ').next().unwrap().ends_with('s'), "{negative:?}");
             }
             Kind::ReplaceRelation => assert_eq!(negative.from, "on"),
             Kind::ReplaceAttribute => assert_eq!(negative.from, "wooden"),
@@ -113,20 +85,11 @@ fn replaced_words_keep_number_tense_case_and_article() {
     for negative in many("Two dogs are running", Style::Replace) {
         match negative.from.as_str() {
             "dogs" => assert!(!negative.text.contains("dog"), "{negative:?}"),
-            "running" => assert!(
-                negative.to.split(' ').next().unwrap().ends_with("ing"),
-                "{negative:?}"
-            ),
+            "running" => {
+                assert!(negative.to.split(' ').next().unwrap().ends_with("ing"), "{negative:?}")
+            }
             "Two" => assert!(
-                negative
-                    .text
-                    .split(' ')
-                    .next()
-                    .unwrap()
-                    .chars()
-                    .next()
-                    .unwrap()
-                    .is_uppercase()
+                negative.text.split(' ').next().unwrap().chars().next().unwrap().is_uppercase()
             ),
             _ => panic!("{negative:?}"),
         }
@@ -160,23 +123,13 @@ fn exchanges_that_change_nothing_are_not_made() {
     ] {
         for style in [Style::Swap, Style::Negclip] {
             let made = made(caption, style, 3, 0);
-            assert_eq!(
-                made.why_none,
-                Some(WhyNone::NothingToChange),
-                "{caption}: {made:?}"
-            );
+            assert_eq!(made.why_none, Some(WhyNone::NothingToChange), "{caption}: {made:?}");
         }
     }
     let swapped = many("A man is riding a horse", Style::Swap);
-    assert!(
-        texts(&swapped).contains(&"A horse is riding a man"),
-        "{swapped:?}"
-    );
+    assert!(texts(&swapped).contains(&"A horse is riding a man"), "{swapped:?}");
     let swapped = many("a red ball on a cube", Style::Swap);
-    assert!(
-        texts(&swapped).contains(&"a ball on a red cube"),
-        "{swapped:?}"
-    );
+    assert!(texts(&swapped).contains(&"a ball on a red cube"), "{swapped:?}");
     let swapped = many("a red ball and a blue cube", Style::Swap);
     for negative in &swapped {
         assert!(
@@ -185,11 +138,7 @@ fn exchanges_that_change_nothing_are_not_made() {
             "{negative:?}"
         );
     }
-    assert!(
-        swapped
-            .iter()
-            .any(|negative| negative.kind == Kind::SwapAttribute)
-    );
+    assert!(swapped.iter().any(|negative| negative.kind == Kind::SwapAttribute));
 }
 
 #[test]
@@ -214,12 +163,8 @@ fn shuffles_keep_the_words_and_their_punctuation() {
 #[test]
 fn mixed_negatives_differ_in_kind() {
     for seed in 0..20 {
-        let made = made(
-            "A young woman holds a red umbrella over a brown dog",
-            Style::Mixed,
-            3,
-            seed,
-        );
+        let made =
+            made("A young woman holds a red umbrella over a brown dog", Style::Mixed, 3, seed);
         let kinds: std::collections::BTreeSet<_> = made.negatives.iter().map(|n| n.kind).collect();
         assert_eq!((made.negatives.len(), kinds.len()), (3, 3), "{made:?}");
     }
@@ -230,10 +175,8 @@ fn what_is_true_of_the_image_is_no_negative() {
     let caption = "a man riding a horse";
     let all = many(caption, Style::Swap);
     let others: Vec<&str> = texts(&all);
-    let made = generator().negatives(&Request {
-        others: &others,
-        ..request(caption, Style::Swap, 4, 0)
-    });
+    let made =
+        generator().negatives(&Request { others: &others, ..request(caption, Style::Swap, 4, 0) });
     assert_eq!(made.negatives, []);
     assert_eq!(made.why_none, Some(WhyNone::OnlyTrueOnes));
 }
@@ -244,15 +187,10 @@ fn negatives_are_a_function_of_text_style_and_key() {
     for style in Style::ALL {
         assert_eq!(made(caption, style, 3, 1), made(caption, style, 3, 1));
     }
-    let epoch = |epoch| {
-        generator().negatives(&Request {
-            epoch,
-            ..request(caption, Style::Replace, 1, 1)
-        })
-    };
-    let different: std::collections::BTreeSet<String> = (0..40)
-        .map(|number| epoch(number).negatives[0].text.clone())
-        .collect();
+    let epoch =
+        |epoch| generator().negatives(&Request { epoch, ..request(caption, Style::Replace, 1, 1) });
+    let different: std::collections::BTreeSet<String> =
+        (0..40).map(|number| epoch(number).negatives[0].text.clone()).collect();
     assert!(different.len() > 10, "{different:?}");
 }
 
@@ -261,10 +199,7 @@ fn what_is_no_caption_says_why() {
     let why = |caption: &str| made(caption, Style::Replace, 1, 0).why_none;
     assert_eq!(why(""), Some(WhyNone::Blank));
     assert_eq!(why(" \t\u{7}\u{0}"), Some(WhyNone::Blank));
-    assert_eq!(
-        why(&"dog ".repeat(LONGEST_CAPTION / 4 + 1)),
-        Some(WhyNone::TooLong)
-    );
+    assert_eq!(why(&"dog ".repeat(LONGEST_CAPTION / 4 + 1)), Some(WhyNone::TooLong));
     assert_eq!(why("🐕🐕"), Some(WhyNone::NothingToChange));
     assert_eq!(made("a dog", Style::Replace, 0, 0).why_none, None);
 }
@@ -286,12 +221,7 @@ fn the_same_natively_and_in_wasm() {
         fs::write(&file, format!("{text}\n")).unwrap();
     }
     let held: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    assert_eq!(
-        found,
-        held,
-        "CLOVE_WRITE_GOLDEN=1 writes {} anew",
-        file.display()
-    );
+    assert_eq!(found, held, "CLOVE_WRITE_GOLDEN=1 writes {} anew", file.display());
 }
 
 /// The share of captions that have a negative.
@@ -300,10 +230,8 @@ fn share(captions: &[String], style: Style) -> f64 {
         .iter()
         .enumerate()
         .filter(|(index, caption)| {
-            let made = generator().negatives(&Request {
-                index: *index as u64,
-                ..request(caption, style, 1, 0)
-            });
+            let made = generator()
+                .negatives(&Request { index: *index as u64, ..request(caption, style, 1, 0) });
             !made.negatives.is_empty()
         })
         .count();
@@ -335,12 +263,7 @@ fn nearly_every_coco_caption_has_a_negative() {
     for captions in [captions, crepe] {
         for (style, least) in [(Style::Replace, 0.95), (Style::Negclip, 0.90)] {
             let share = share(&captions, style);
-            assert!(
-                share >= least,
-                "{}: {share} of {}",
-                style.name(),
-                captions.len()
-            );
+            assert!(share >= least, "{}: {share} of {}", style.name(), captions.len());
         }
     }
 }

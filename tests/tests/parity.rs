@@ -35,10 +35,7 @@ fn load(folder: PathBuf) -> Golden {
     let expected: Value = serde_json::from_str(&text).unwrap();
     let captions = expected["captions"].as_array().unwrap();
     Golden {
-        captions: captions
-            .iter()
-            .map(|caption| caption.as_str().unwrap().to_owned())
-            .collect(),
+        captions: captions.iter().map(|caption| caption.as_str().unwrap().to_owned()).collect(),
         folder,
     }
 }
@@ -67,22 +64,10 @@ fn features_equal_pytorch_from_both_layouts_on_every_device() {
                 let scorer = pollster::block_on(Scorer::load(&source, &device)).unwrap();
                 let (pixels, _) = floats(&expected, "pixel_values");
                 let images = pollster::block_on(scorer.embed_pixels(pixels)).unwrap();
-                assert_close(
-                    &what,
-                    images.as_slice(),
-                    &expected,
-                    "image_features",
-                    tolerance,
-                );
+                assert_close(&what, images.as_slice(), &expected, "image_features", tolerance);
                 let texts =
                     pollster::block_on(scorer.embed_texts(&golden.captions, &mut |_| ())).unwrap();
-                assert_close(
-                    &what,
-                    texts.as_slice(),
-                    &expected,
-                    "text_features",
-                    tolerance,
-                );
+                assert_close(&what, texts.as_slice(), &expected, "text_features", tolerance);
                 // The shared golden has none.
                 if golden.folder.ends_with("tiny-clip") {
                     let (pixels, _) = floats(&expected, "pixel_values");
@@ -101,13 +86,7 @@ fn features_equal_pytorch_from_both_layouts_on_every_device() {
                     .flat_map(|image| scorer.scores(&images, image, &texts).similarities)
                     .map(|similarity| scale * similarity)
                     .collect();
-                assert_close(
-                    &what,
-                    &logits,
-                    &expected,
-                    "logits_per_image",
-                    LOGITS * tolerance,
-                );
+                assert_close(&what, &logits, &expected, "logits_per_image", LOGITS * tolerance);
             }
         }
     }
@@ -151,10 +130,8 @@ fn a_built_model_asks_for_exactly_the_listed_parameters_in_their_order() {
     let (_, device) = devices().remove(0);
     let Ok(_clip) = config.build(&mut asked, &device);
     assert_eq!(asked.1, parameters(config));
-    let elements: usize = parameters(config)
-        .iter()
-        .map(|(_, shape)| shape.iter().product::<usize>())
-        .sum();
+    let elements: usize =
+        parameters(config).iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
     assert_eq!(elements, config.parameters());
 }
 
@@ -163,10 +140,8 @@ fn random_weights_depend_on_the_seed_and_on_nothing_else() {
     let config = model(&golden("tiny-clip/hf")).config().clone();
     let draw = |seed| {
         let (_, device) = devices().remove(0);
-        let pixels = Tensor::from_data(
-            TensorData::new(vec![0.5_f32; 3 * 32 * 32], [1, 3, 32, 32]),
-            &device,
-        );
+        let pixels =
+            Tensor::from_data(TensorData::new(vec![0.5_f32; 3 * 32 * 32], [1, 3, 32, 32]), &device);
         pollster::block_on(read_back(config.init(seed, &device).embed_images(pixels))).unwrap()
     };
     assert_eq!(draw(1), draw(1));

@@ -16,23 +16,12 @@ fn pair(layout: Layout) -> (TempDir, PathBuf, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let (left, right) = (dir.path().join("pretrained"), dir.path().join("finetuned"));
     for place in [&left, &right] {
-        write_model(
-            &model(&golden("tiny-clip/hf")),
-            layout,
-            Precision::F32,
-            place,
-        )
-        .unwrap();
+        write_model(&model(&golden("tiny-clip/hf")), layout, Precision::F32, place).unwrap();
     }
     let file = weights(&right);
     let mut bytes = fs::read(&file).unwrap();
     let header = 8 + usize::try_from(u64::from_le_bytes(bytes[..8].try_into().unwrap())).unwrap();
-    for (index, word) in bytes[header..]
-        .as_chunks_mut::<4>()
-        .0
-        .iter_mut()
-        .enumerate()
-    {
+    for (index, word) in bytes[header..].as_chunks_mut::<4>().0.iter_mut().enumerate() {
         let noise = ((index * 2_654_435_761) % 1000) as f32 / 1000.0 + 0.001;
         *word = (f32::from_le_bytes(*word) * 1.25 + noise).to_le_bytes();
     }
@@ -61,10 +50,7 @@ fn the_ends_are_the_models_bit_for_bit() {
         assert!(fs::read(weights(&out)).unwrap() == fs::read(weights(&left)).unwrap());
         patch(&left, &right, 1.0, &out).unwrap();
         assert!(fs::read(weights(&out)).unwrap() == fs::read(weights(&right)).unwrap());
-        assert_eq!(
-            model(&out).preprocess().unwrap(),
-            model(&left).preprocess().unwrap()
-        );
+        assert_eq!(model(&out).preprocess().unwrap(), model(&left).preprocess().unwrap());
     }
 }
 
@@ -73,20 +59,15 @@ fn between_them_stands_the_formula_in_f32() {
     let (dir, left, right) = pair(Layout::HuggingFace);
     let out = dir.path().join("patched");
     patch(&left, &right, 0.6, &out).unwrap();
-    for tensor in [
-        "text_model.embeddings.token_embedding.weight",
-        "logit_scale",
-        "visual_projection.weight",
-    ] {
+    for tensor in
+        ["text_model.embeddings.token_embedding.weight", "logit_scale", "visual_projection.weight"]
+    {
         let (pretrained, _) = floats(&weights(&left), tensor);
         let (finetuned, _) = floats(&weights(&right), tensor);
         let (patched, _) = floats(&weights(&out), tensor);
         for ((p, f), patched) in pretrained.iter().zip(&finetuned).zip(&patched) {
             let expected = 0.4_f32 * p + 0.6_f32 * f;
-            assert!(
-                p != f && *patched == expected,
-                "{tensor}: {patched} instead of {expected}"
-            );
+            assert!(p != f && *patched == expected, "{tensor}: {patched} instead of {expected}");
         }
     }
 }
@@ -161,10 +142,7 @@ fn models_that_are_too_far_apart_for_f16_are_refused_by_tensor() {
     let clip = model(&golden("tiny-clip/hf")).load(&device).unwrap();
     let error = Delta::between(&clip, Constant(0.0), Constant(1e5), &device).unwrap_err();
     let message = error.to_string();
-    assert!(
-        message.contains("100000") && message.contains("`image."),
-        "{message}"
-    );
+    assert!(message.contains("100000") && message.contains("`image."), "{message}");
 }
 
 #[test]
@@ -172,27 +150,12 @@ fn what_does_not_fit_is_refused() {
     let (dir, left, right) = pair(Layout::HuggingFace);
     let out = dir.path().join("patched");
     for alpha in [-0.1, 1.1, f64::NAN] {
-        assert!(matches!(
-            patch(&left, &right, alpha, &out),
-            Err(PatchError::Alpha(_))
-        ));
+        assert!(matches!(patch(&left, &right, alpha, &out), Err(PatchError::Alpha(_))));
     }
-    assert!(matches!(
-        patch(&left, &right, 0.5, &right),
-        Err(PatchError::SamePlace(_))
-    ));
+    assert!(matches!(patch(&left, &right, 0.5, &right), Err(PatchError::SamePlace(_))));
     let open_clip = dir.path().join("open_clip");
-    write_model(
-        &model(&right),
-        Layout::OpenClip,
-        Precision::Unchanged,
-        &open_clip,
-    )
-    .unwrap();
-    assert!(matches!(
-        patch(&left, &open_clip, 0.5, &out),
-        Err(PatchError::Layouts { .. })
-    ));
+    write_model(&model(&right), Layout::OpenClip, Precision::Unchanged, &open_clip).unwrap();
+    assert!(matches!(patch(&left, &open_clip, 0.5, &out), Err(PatchError::Layouts { .. })));
 
     // The footgun of the field: weights trained with one activation, loaded with the other.
     let config = right.join("config.json");
@@ -200,11 +163,6 @@ fn what_does_not_fit_is_refused() {
     json["vision_config"]["hidden_act"] = json!("quick_gelu");
     fs::write(&config, json.to_string()).unwrap();
     let error = patch(&left, &right, 0.5, &out).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("image activation: gelu, quick_gelu"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("image activation: gelu, quick_gelu"), "{error}");
     assert!(!out.exists());
 }

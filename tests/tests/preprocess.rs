@@ -86,9 +86,7 @@ fn cases(kind: &str) -> Vec<Value> {
 }
 
 fn text<'a>(case: &'a Value, key: &str) -> &'a str {
-    case[key]
-        .as_str()
-        .unwrap_or_else(|| panic!("{key}: {case}"))
+    case[key].as_str().unwrap_or_else(|| panic!("{key}: {case}"))
 }
 
 fn numbers(case: &Value, key: &str) -> Vec<f64> {
@@ -116,10 +114,7 @@ fn every_layout_decodes_as_pillow_converts_it() {
         if case["exact"] == true {
             assert_eq!(worst, 0, "{name}");
         } else {
-            assert!(
-                worst <= WORST_LOSSY && mean <= MEAN_WAVES,
-                "{name}: {worst}, {mean}"
-            );
+            assert!(worst <= WORST_LOSSY && mean <= MEAN_WAVES, "{name}: {worst}, {mean}");
         }
     }
 }
@@ -137,25 +132,14 @@ fn pixels_equal_pillow_and_torchvision_byte_for_byte() {
             "keep" => Resize::Keep,
             other => panic!("{other}"),
         };
-        let filter = if case["bilinear"] == true {
-            Filter::Bilinear
-        } else {
-            Filter::Bicubic
-        };
-        let preprocess = Preprocess::clip(size)
-            .unwrap()
-            .with_resize(resize, filter)
-            .unwrap();
+        let filter = if case["bilinear"] == true { Filter::Bilinear } else { Filter::Bicubic };
+        let preprocess = Preprocess::clip(size).unwrap().with_resize(resize, filter).unwrap();
         let image = decode_file(&golden(text(case, "input")));
         let pixels = preprocess.pixels(&image).unwrap();
         let expected = npy_image(&golden(text(case, "pixels")));
         assert_eq!(difference(&pixels, &expected).0, 0, "{case}");
         if let Some(values) = case["values"].as_str() {
-            assert_eq!(
-                preprocess.normalise(&pixels),
-                npy_floats(&golden(values)),
-                "{case}"
-            );
+            assert_eq!(preprocess.normalise(&pixels), npy_floats(&golden(values)), "{case}");
             normalised += 1;
         }
     }
@@ -180,12 +164,7 @@ fn a_training_crop_resizes_as_pillow_does() {
 
 fn crop_box(numbers: &[f64]) -> CropBox {
     let [x, y, width, height] = [0, 1, 2, 3].map(|index| numbers[index] as u32);
-    CropBox {
-        x,
-        y,
-        width,
-        height,
-    }
+    CropBox { x, y, width, height }
 }
 
 #[test]
@@ -194,10 +173,7 @@ fn random_crops_equal_torchvision_with_the_same_draws() {
     let mut central = 0;
     for case in &cases {
         let pair = |key| <(f64, f64)>::from(<[f64; 2]>::try_from(numbers(case, key)).unwrap());
-        let sampler = RandomResizedCrop {
-            scale: pair("scale"),
-            ratio: pair("ratio"),
-        };
+        let sampler = RandomResizedCrop { scale: pair("scale"), ratio: pair("ratio") };
         let draws = numbers(case, "draws");
         let mut next = draws.iter().copied();
         let mut uniform = || next.next().expect("as many draws as torchvision's");
@@ -224,15 +200,9 @@ fn real_photos_equal_clips_preprocessing_at_224() {
         assert_close(name, &preprocess.normalise(&pixels), &expected);
         let jpeg = decode_file(&folder.join(format!("{name}.jpg")));
         let (worst, mean) = difference(&jpeg, &png);
-        assert!(
-            worst <= WORST_LOSSY && mean <= MEAN_PHOTO,
-            "{name}: {worst}, {mean}"
-        );
+        assert!(worst <= WORST_LOSSY && mean <= MEAN_PHOTO, "{name}: {worst}, {mean}");
         let (worst, mean) = difference(&preprocess.pixels(&jpeg).unwrap(), &pixels);
-        assert!(
-            worst <= WORST_LOSSY && mean <= MEAN_CROPPED,
-            "{name}: {worst}, {mean}"
-        );
+        assert!(worst <= WORST_LOSSY && mean <= MEAN_CROPPED, "{name}: {worst}, {mean}");
     }
 }
 
@@ -275,11 +245,8 @@ fn both_model_directories_preprocess_as_pytorch_did() {
     assert_eq!(expected.shape(), [6, 3, 64, 64]);
     let expected = floats(expected.data());
     let list: Value = serde_json::from_str(&config("expected.json")).unwrap();
-    for (name, expected) in list["images"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .zip(expected.chunks(3 * 64 * 64))
+    for (name, expected) in
+        list["images"].as_array().unwrap().iter().zip(expected.chunks(3 * 64 * 64))
     {
         let name = name.as_str().unwrap();
         let image = decode_file(&folder.join("images").join(name));
@@ -292,11 +259,7 @@ fn both_model_directories_preprocess_as_pytorch_did() {
 
 fn assert_close(name: &str, values: &[f32], expected: &[f32]) {
     assert_eq!(values.len(), expected.len(), "{name}");
-    let worst = values
-        .iter()
-        .zip(expected)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max);
+    let worst = values.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(worst <= LAST_BIT, "{name}: {worst}");
 }
 
@@ -313,10 +276,7 @@ fn what_is_no_image_says_so() {
     assert!(error.contains(r"\xff"), "{error}");
     // AVIF is recognised, but not read.
     let avif = b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf";
-    assert!(matches!(
-        decode_error(avif),
-        DecodeError::Unsupported { .. }
-    ));
+    assert!(matches!(decode_error(avif), DecodeError::Unsupported { .. }));
 }
 
 #[test]
@@ -380,15 +340,9 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
 /// PNG's checksum (CRC-32).
 fn crc(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| {
-        if crc & 1 == 1 {
-            (crc >> 1) ^ 0xEDB8_8320
-        } else {
-            crc >> 1
-        }
+        if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 }
     };
-    !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), step)
-    })
+    !bytes.iter().fold(u32::MAX, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
 }
 
 /// A JPEG with frame and scan headers, no tables and no data.
@@ -414,51 +368,32 @@ fn gif_header(width: u16, height: u16) -> Vec<u8> {
 #[test]
 fn a_header_that_announces_too_much_is_refused_at_once() {
     let start = Instant::now();
-    for header in [
-        png_header(60_000, 60_000),
-        jpeg_header(60_000, 60_000),
-        gif_header(60_000, 60_000),
-    ] {
+    for header in
+        [png_header(60_000, 60_000), jpeg_header(60_000, 60_000), gif_header(60_000, 60_000)]
+    {
         let error = decode_error(&header);
         assert!(matches!(error, DecodeError::TooLarge { .. }), "{error:?}");
         let message = error.to_string();
-        assert!(
-            message.contains("60000 x 60000") && message.contains("134217728"),
-            "{message}"
-        );
+        assert!(message.contains("60000 x 60000") && message.contains("134217728"), "{message}");
     }
     let wide = decode_error(&png_header(70_000, 1)).to_string();
     assert!(wide.contains("65535 pixels a side"), "{wide}");
     assert!(start.elapsed() < QUICK, "{:?}", start.elapsed());
 
-    let limits = DecodeLimits {
-        max_bytes: 1000,
-        ..DecodeLimits::default()
-    };
+    let limits = DecodeLimits { max_bytes: 1000, ..DecodeLimits::default() };
     let error = decode(&read(&golden("hard-48x40.png")), &limits).unwrap_err();
     assert!(error.to_string().contains("1000 bytes"), "{error}");
 }
 
 #[test]
 fn an_image_without_pixels_is_an_error() {
-    for header in [
-        png_header(0, 5),
-        jpeg_header(0, 5),
-        jpeg_header(5, 0),
-        gif_header(0, 5),
-    ] {
+    for header in [png_header(0, 5), jpeg_header(0, 5), jpeg_header(5, 0), gif_header(0, 5)] {
         let error = decode_error(&header);
-        assert!(
-            !matches!(error, DecodeError::UnknownFormat { .. }),
-            "{error:?}"
-        );
+        assert!(!matches!(error, DecodeError::UnknownFormat { .. }), "{error:?}");
     }
     let error = decode_error(&gif_header(0, 5)).to_string();
     assert!(error.contains("0 x 5"), "{error}");
-    let empty = Preprocess::clip(8)
-        .unwrap()
-        .pixels(&RgbImage::new(0, 5))
-        .unwrap_err();
+    let empty = Preprocess::clip(8).unwrap().pixels(&RgbImage::new(0, 5)).unwrap_err();
     assert!(empty.to_string().contains("0 x 5"), "{empty}");
 }
 

@@ -18,10 +18,7 @@ fn hugging_face_configurations_are_read_in_every_shape() {
         Preprocess::clip(336).unwrap()
     );
     assert_eq!(read(r#"{"size": 256}"#), bicubic(Resize::ShortestEdge(256)));
-    assert_eq!(
-        read(r#"{"size": 224, "default_to_square": true}"#),
-        bicubic(Resize::Square(224))
-    );
+    assert_eq!(read(r#"{"size": 224, "default_to_square": true}"#), bicubic(Resize::Square(224)));
     let square = r#""size": {"height": 224, "width": 224}"#;
     assert_eq!(read(&format!("{{{square}}}")), bicubic(Resize::Square(224)));
     assert_eq!(
@@ -31,15 +28,9 @@ fn hugging_face_configurations_are_read_in_every_shape() {
     assert_eq!(read(r#"{"do_resize": false}"#), bicubic(Resize::Keep));
     assert_eq!(read(r#"{"resample": 2}"#).filter(), Filter::Bilinear);
     let raw = read(r#"{"do_rescale": false, "do_normalize": false}"#);
-    assert_eq!(
-        (raw.rescale(), raw.mean(), raw.std()),
-        (1.0, [0.0; 3], [1.0; 3])
-    );
+    assert_eq!((raw.rescale(), raw.mean(), raw.std()), (1.0, [0.0; 3], [1.0; 3]));
     let own = read(r#"{"image_mean": [0.5, 0.25, 0.5], "image_std": 0.5, "rescale_factor": 0.5}"#);
-    assert_eq!(
-        (own.rescale(), own.mean(), own.std()),
-        (0.5, [0.5, 0.25, 0.5], [0.5; 3])
-    );
+    assert_eq!((own.rescale(), own.mean(), own.std()), (0.5, [0.5, 0.25, 0.5], [0.5; 3]));
 }
 
 #[test]
@@ -49,9 +40,7 @@ fn open_clip_configurations_are_read_in_every_shape() {
     assert_eq!(read("{}"), clip);
     let model = r#""model_cfg": {"vision_cfg": {"image_size": 96}}"#;
     assert_eq!(
-        read(&format!(
-            r#"{{{model}, "preprocess_cfg": {{"size": [224, 224]}}}}"#
-        )),
+        read(&format!(r#"{{{model}, "preprocess_cfg": {{"size": [224, 224]}}}}"#)),
         Preprocess::clip(96).unwrap()
     );
     assert_eq!(
@@ -62,32 +51,20 @@ fn open_clip_configurations_are_read_in_every_shape() {
         r#"{"preprocess_cfg": {"mean": 0.5, "std": [0.5, 0.5, 0.5], "interpolation": "bilinear", "resize_mode": "squash"}}"#,
     );
     assert_eq!((other.mean(), other.std()), ([0.5; 3], [0.5; 3]));
-    assert_eq!(
-        (other.resize(), other.filter()),
-        (Resize::Square(224), Filter::Bilinear)
-    );
+    assert_eq!((other.resize(), other.filter()), (Resize::Square(224), Filter::Bilinear));
 }
 
 #[test]
 fn a_configuration_that_cannot_be_followed_names_key_and_value() {
     let hugging_face = [
         (r#"{"resample": 1}"#, "resample is 1"),
-        (
-            r#"{"size": {"height": 224, "width": 336}}"#,
-            r#"size is {"height":224,"width":336}"#,
-        ),
-        (
-            r#"{"size": {"shortest_edge": 224, "longest_edge": 300}}"#,
-            "longest_edge",
-        ),
+        (r#"{"size": {"height": 224, "width": 336}}"#, r#"size is {"height":224,"width":336}"#),
+        (r#"{"size": {"shortest_edge": 224, "longest_edge": 300}}"#, "longest_edge"),
         (r#"{"size": "big"}"#, r#"size is "big""#),
         (r#"{"size": 0}"#, "size of 0 pixels"),
         (r#"{"size": 4000000000}"#, "size of 4000000000 pixels"),
         (r#"{"size": -3}"#, "size is -3"),
-        (
-            r#"{"crop_size": {"height": 224, "width": 336}}"#,
-            "crop_size is",
-        ),
+        (r#"{"crop_size": {"height": 224, "width": 336}}"#, "crop_size is"),
         (r#"{"crop_size": 2.5}"#, "crop_size is 2.5"),
         (r#"{"do_center_crop": false}"#, "do_center_crop is false"),
         (r#"{"do_resize": "yes"}"#, r#"do_resize is "yes""#),
@@ -95,10 +72,7 @@ fn a_configuration_that_cannot_be_followed_names_key_and_value() {
         (r#"{"image_mean": [0.5, 0.5]}"#, "image_mean is [0.5,0.5]"),
         (r#"{"image_std": [0.5, 0, 0.5]}"#, "standard deviation is 0"),
         (r#"{"rescale_factor": 0}"#, "rescale factor is 0"),
-        (
-            r#"{"image_processor_type": "SiglipImageProcessor"}"#,
-            "SiglipImageProcessor",
-        ),
+        (r#"{"image_processor_type": "SiglipImageProcessor"}"#, "SiglipImageProcessor"),
         ("[]", "the file is []"),
         ("{", "not valid JSON"),
     ];
@@ -111,10 +85,7 @@ fn a_configuration_that_cannot_be_followed_names_key_and_value() {
             r#"{"preprocess_cfg": {"interpolation": "nearest"}}"#,
             r#"preprocess_cfg.interpolation is "nearest""#,
         ),
-        (
-            r#"{"preprocess_cfg": {"mode": "L"}}"#,
-            r#"preprocess_cfg.mode is "L""#,
-        ),
+        (r#"{"preprocess_cfg": {"mode": "L"}}"#, r#"preprocess_cfg.mode is "L""#),
         (r#"{"preprocess_cfg": 7}"#, "preprocess_cfg is 7"),
         (
             r#"{"model_cfg": {"vision_cfg": {"image_size": [224, 336]}}}"#,
@@ -122,10 +93,7 @@ fn a_configuration_that_cannot_be_followed_names_key_and_value() {
         ),
     ];
     let read = [
-        (
-            Preprocess::from_hugging_face as fn(&str) -> _,
-            &hugging_face[..],
-        ),
+        (Preprocess::from_hugging_face as fn(&str) -> _, &hugging_face[..]),
         (Preprocess::from_open_clip, &open_clip[..]),
     ];
     for (read, cases) in read {

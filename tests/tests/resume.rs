@@ -11,10 +11,7 @@ use clove_lab::{
 use clove_scenes::Style;
 
 const PLAN: Plan = Plan {
-    texts: Texts::Captions {
-        style: Some(Style::Mixed),
-        negatives: 2,
-    },
+    texts: Texts::Captions { style: Some(Style::Mixed), negatives: 2 },
     scenes: Scenes::New,
     recipe: Recipe {
         steps: 6,
@@ -38,9 +35,7 @@ fn blank() -> Snapshot {
 }
 
 fn train(tuning: &mut Tuning, steps: usize) -> Vec<f32> {
-    (0..steps)
-        .map(|_| pollster::block_on(tuning.step()).unwrap().loss)
-        .collect()
+    (0..steps).map(|_| pollster::block_on(tuning.step()).unwrap().loss).collect()
 }
 
 #[test]
@@ -55,10 +50,8 @@ fn a_run_that_went_through_a_checkpoint_is_bit_identical() {
     let state = pollster::block_on(first.state()).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let folder = RunFolder::create(&dir.path().join("run"), "seed = 5\n").unwrap();
-    let companions = Companions {
-        preprocess: preprocess().unwrap(),
-        tokenizer: Some(tokenizer_json()),
-    };
+    let companions =
+        Companions { preprocess: preprocess().unwrap(), tokenizer: Some(tokenizer_json()) };
     let position = Position {
         step: 3,
         samples: 12,
@@ -67,19 +60,16 @@ fn a_run_that_went_through_a_checkpoint_is_bit_identical() {
         seed: 5,
         config_hash: folder.config_hash().to_owned(),
     };
-    let saved: Checkpoint = folder
-        .save_checkpoint(3, 1, |to| write_state(to, &state, &position, &companions))
-        .unwrap();
+    let saved: Checkpoint =
+        folder.save_checkpoint(3, 1, |to| write_state(to, &state, &position, &companions)).unwrap();
     let (read, found) = read_state(&saved).unwrap();
     assert_eq!(found, position);
     assert_eq!(read, state);
 
     let mut second = Tuning::resume(read, PLAN, &device).unwrap();
     assert_eq!(train(&mut second, 3), losses[3..]);
-    let (left, right) = (
-        pollster::block_on(whole.state()).unwrap(),
-        pollster::block_on(second.state()).unwrap(),
-    );
+    let (left, right) =
+        (pollster::block_on(whole.state()).unwrap(), pollster::block_on(second.state()).unwrap());
     assert_eq!(left, right);
 }
 
@@ -97,9 +87,7 @@ fn a_state_that_does_not_fit_is_refused_by_name() {
     missing.moments.remove("image.projection");
     assert!(refused(missing).contains("image.projection is missing"));
     let mut extra = state.clone();
-    extra
-        .moments
-        .insert("image.other".into(), [vec![0.0], vec![0.0]]);
+    extra.moments.insert("image.other".into(), [vec![0.0], vec![0.0]]);
     assert!(refused(extra).contains("image.other isn't used"));
     let mut short = state.clone();
     short.moments.get_mut("logit_scale").unwrap()[1] = Vec::new();
@@ -112,24 +100,10 @@ fn locked_towers_stay_and_the_others_learn() {
     let device = cpu();
     let start = blank();
     let shape = start.config().clone();
-    let batch = PLAN
-        .texts
-        .batch(5, 0..4, &tokenizer().unwrap(), &preprocess().unwrap());
+    let batch = PLAN.texts.batch(5, 0..4, &tokenizer().unwrap(), &preprocess().unwrap());
     for (locked, fixed) in [
-        (
-            Locked {
-                image: true,
-                text: false,
-            },
-            "image.",
-        ),
-        (
-            Locked {
-                image: false,
-                text: true,
-            },
-            "text.",
-        ),
+        (Locked { image: true, text: false }, "image."),
+        (Locked { image: false, text: true }, "text."),
     ] {
         let mut train = PLAN.recipe.train_config();
         (train.locked, train.loss) = (locked, Loss::Fsc(clove::loss::OwnNegatives::default()));
@@ -147,10 +121,7 @@ fn locked_towers_stay_and_the_others_learn() {
             assert_eq!(before == after, name.starts_with(fixed), "{name}");
         }
         // And the state of a locked run is taken up by a run with the same lock alone.
-        let open = clove::train::TrainConfig {
-            locked: Locked::default(),
-            ..train.clone()
-        };
+        let open = clove::train::TrainConfig { locked: Locked::default(), ..train.clone() };
         assert!(Trainer::resume(state.clone(), shape.clone(), train, &device).is_ok());
         let other = Trainer::resume(state, shape.clone(), open, &device);
         assert!(matches!(other, Err(StateError::Moments { .. })));

@@ -62,9 +62,7 @@ fn pixels_and_texts_are_the_same_on_every_platform() {
 #[test]
 fn seeds_and_splits_have_scenes_of_their_own() {
     let first = |split: Split, seed| -> Vec<Scene> {
-        (0..20)
-            .map(|index| Scene::random(&mut split.random(seed, index), Pool::Common))
-            .collect()
+        (0..20).map(|index| Scene::random(&mut split.random(seed, index), Pool::Common)).collect()
     };
     let all = [
         first(Split::FineTuning, 1),
@@ -172,9 +170,7 @@ fn negatives_are_false_and_of_their_kind() {
                     assert_eq!(sorted_words(&texts[0]), sorted_words(&texts[1]));
                 }
                 Kind::AddAttribute => assert_eq!(
-                    sorted_words(&texts[0])
-                        .len()
-                        .abs_diff(sorted_words(&texts[1]).len()),
+                    sorted_words(&texts[0]).len().abs_diff(sorted_words(&texts[1]).len()),
                     1
                 ),
                 _ => {}
@@ -203,14 +199,10 @@ fn captions_name_everything_in_known_words_and_fit_the_context() {
         }
         for text in negatives.iter().chain([&full, &alt]) {
             known(text);
-            assert!(
-                !text.contains("a orange") && !text.contains("an red"),
-                "{text}"
-            );
+            assert!(!text.contains("a orange") && !text.contains("an red"), "{text}");
             assert_eq!(tokenizer.encode(text).dropped, 0, "{text}");
-            let rare = Shape::rare()
-                .iter()
-                .any(|shape| text.split(' ').any(|word| word == shape.word()));
+            let rare =
+                Shape::rare().iter().any(|shape| text.split(' ').any(|word| word == shape.word()));
             assert!(!rare, "{text}");
         }
     }
@@ -238,21 +230,12 @@ fn the_pruned_vocabulary_spells_as_clips_does() {
 
 #[test]
 fn objects_stand_where_the_caption_says() {
-    let object = |shape, colour| Object {
-        shape,
-        colour,
-        size: Size::Ordinary,
-        texture: Texture::Plain,
-    };
-    let (first, second) = (
-        object(Shape::Circle, Colour::Red),
-        object(Shape::Square, Colour::Blue),
-    );
+    let object =
+        |shape, colour| Object { shape, colour, size: Size::Ordinary, texture: Texture::Plain };
+    let (first, second) = (object(Shape::Circle, Colour::Red), object(Shape::Square, Colour::Blue));
     for relation in Relation::ALL {
         for seed in 0..40 {
-            let scene = Scene {
-                parts: vec![Part::Two(first, relation, second)],
-            };
+            let scene = Scene { parts: vec![Part::Two(first, relation, second)] };
             let picture = draw(&scene, 48, &mut Random::new(&[seed]));
             let [(x1, y1), (x2, y2)] =
                 [Colour::Red, Colour::Blue].map(|colour| centre(&picture, colour));

@@ -81,14 +81,8 @@ fn every_shader_is_valid_and_within_webgpus_default_limits() {
                 other => panic!("{name}: {:?} is in {other:?}", variable.name),
             }
         }
-        assert!(
-            workgroup <= limits::WORKGROUP_STORAGE,
-            "{name}: {workgroup}"
-        );
-        assert!(
-            bindings.len() <= limits::STORAGE_BUFFERS_PER_STAGE,
-            "{name}"
-        );
+        assert!(workgroup <= limits::WORKGROUP_STORAGE, "{name}: {workgroup}");
+        assert!(bindings.len() <= limits::STORAGE_BUFFERS_PER_STAGE, "{name}");
         assert!(bindings.iter().copied().eq(0..bindings.len()), "{name}");
     }
 }

@@ -41,12 +41,7 @@ fn hard_texts_equal_open_clip() {
             wrong.push(format!("{beginning:?}: {ours:?} instead of {ids:?}"));
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} texts differ:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} texts differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
@@ -58,9 +53,9 @@ fn captions_of_the_shared_data_equal_open_clip() {
     for (file, expected) in digests {
         let Some(path) = shared(&file) else { continue };
         let texts = texts_of(&path);
-        let digest = texts.iter().fold(0_u64, |sum, text| {
-            sum.wrapping_add(fnv1a(&unpadded(&tokenizer, text)))
-        });
+        let digest = texts
+            .iter()
+            .fold(0_u64, |sum, text| sum.wrapping_add(fnv1a(&unpadded(&tokenizer, text))));
         let ours = json!({"texts": texts.len(), "digest": format!("{digest:016x}")});
         assert_eq!(ours, expected, "{file}");
     }
@@ -80,20 +75,12 @@ fn texts_of(path: &Path) -> Vec<String> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("tar") => {
             for json in json_members(&bytes) {
-                collect_strings(
-                    serde_json::from_slice(json).expect("JSON in a shard"),
-                    &mut texts,
-                );
+                collect_strings(serde_json::from_slice(json).expect("JSON in a shard"), &mut texts);
             }
         }
         Some("tsv") => {
             let table = String::from_utf8(bytes).expect("UTF-8");
-            texts.extend(
-                table
-                    .split('\n')
-                    .flat_map(|line| line.split('\t'))
-                    .map(str::to_owned),
-            );
+            texts.extend(table.split('\n').flat_map(|line| line.split('\t')).map(str::to_owned));
         }
         _ => collect_strings(serde_json::from_slice(&bytes).expect("JSON"), &mut texts),
     }
@@ -103,12 +90,10 @@ fn texts_of(path: &Path) -> Vec<String> {
 fn collect_strings(value: Value, out: &mut Vec<String>) {
     match value {
         Value::String(text) => out.push(text),
-        Value::Array(items) => items
-            .into_iter()
-            .for_each(|item| collect_strings(item, out)),
-        Value::Object(members) => members
-            .into_iter()
-            .for_each(|(_, item)| collect_strings(item, out)),
+        Value::Array(items) => items.into_iter().for_each(|item| collect_strings(item, out)),
+        Value::Object(members) => {
+            members.into_iter().for_each(|(_, item)| collect_strings(item, out))
+        }
         _ => {}
     }
 }
@@ -119,20 +104,12 @@ fn json_members(mut tar: &[u8]) -> Vec<&[u8]> {
     let mut members = Vec::new();
     while tar.len() >= BLOCK && tar[0] != 0 {
         let field = |from: usize, to: usize| {
-            let bytes = tar[from..to]
-                .split(|byte| *byte == 0)
-                .next()
-                .unwrap_or_default();
-            std::str::from_utf8(bytes)
-                .expect("ASCII in a tar header")
-                .trim()
+            let bytes = tar[from..to].split(|byte| *byte == 0).next().unwrap_or_default();
+            std::str::from_utf8(bytes).expect("ASCII in a tar header").trim()
         };
         let name = field(0, 100);
         let size = usize::from_str_radix(field(124, 136), 8).expect("an octal size");
-        if Path::new(name)
-            .extension()
-            .is_some_and(|kind| kind == "json")
-        {
+        if Path::new(name).extension().is_some_and(|kind| kind == "json") {
             members.push(&tar[BLOCK..BLOCK + size]);
         }
         tar = &tar[BLOCK + size.next_multiple_of(BLOCK)..];
@@ -146,24 +123,16 @@ fn shared_tokenizer_json_is_the_embedded_vocabulary() {
         return;
     };
     let json = std::fs::read(path).expect("tokenizer.json");
-    let (embedded, read) = (
-        Tokenizer::clip(CONTEXT),
-        Tokenizer::from_json(&json, CONTEXT).expect("CLIP's"),
-    );
+    let (embedded, read) =
+        (Tokenizer::clip(CONTEXT), Tokenizer::from_json(&json, CONTEXT).expect("CLIP's"));
     assert!(embedded.is_clip_vocabulary() && read.is_clip_vocabulary());
     assert_eq!(embedded.vocab_size(), 49_408);
     assert_eq!((embedded.start_id(), embedded.end_id()), (START, END));
-    assert_eq!(
-        (read.start_id(), read.end_id(), read.vocab_size()),
-        (START, END, 49_408)
-    );
+    assert_eq!((read.start_id(), read.end_id(), read.vocab_size()), (START, END, 49_408));
 
     // With one merge less it is another vocabulary: built on its own, and still right on what doesn't need that merge.
     let mut other: Value = serde_json::from_slice(&json).expect("JSON");
-    other["model"]["merges"]
-        .as_array_mut()
-        .expect("merges")
-        .pop();
+    other["model"]["merges"].as_array_mut().expect("merges").pop();
     let other = Tokenizer::from_json(other.to_string().as_bytes(), CONTEXT).expect("a vocabulary");
     assert!(!other.is_clip_vocabulary());
     for row in golden("hard_texts.json").as_array().expect("a list") {
@@ -197,34 +166,21 @@ fn load(json: &Value) -> Result<Tokenizer, TokenizerError> {
 #[test]
 fn another_vocabulary_is_used_as_it_is() {
     let tokenizer = load(&small()).expect("a vocabulary");
-    assert_eq!(
-        (
-            tokenizer.start_id(),
-            tokenizer.end_id(),
-            tokenizer.vocab_size()
-        ),
-        (6, 7, 10)
-    );
+    assert_eq!((tokenizer.start_id(), tokenizer.end_id(), tokenizer.vocab_size()), (6, 7, 10));
     assert_eq!(tokenizer.encode("AB cab").ids, [6, 9, 2, 9, 7, 0, 0, 0]);
     assert_eq!(tokenizer.tokens("AB cab"), ["ab</w>", "c", "ab</w>"]);
     // The added token "abba" is not looked for, and what the vocabulary lacks doesn't become end of text.
     assert_eq!(tokenizer.encode("abba").ids, [6, 8, 1, 3, 7, 0, 0, 0]);
-    assert_eq!(
-        tokenizer.encode("x a é <|endoftext|>").ids,
-        [6, 3, 7, 0, 0, 0, 0, 0]
-    );
+    assert_eq!(tokenizer.encode("x a é <|endoftext|>").ids, [6, 3, 7, 0, 0, 0, 0, 0]);
 
     let mut json = small();
     json["model"]["unk_token"] = json!("c");
     let tokenizer = load(&json).expect("a vocabulary");
     assert_eq!(tokenizer.encode("xa").ids[..4], [6, 2, 3, 7]);
 
-    let padded = TokenizerConfig {
-        context_length: 5,
-        pad_id: 7,
-    }
-    .init_from_json(small().to_string().as_bytes())
-    .expect("a vocabulary");
+    let padded = TokenizerConfig { context_length: 5, pad_id: 7 }
+        .init_from_json(small().to_string().as_bytes())
+        .expect("a vocabulary");
     assert_eq!(padded.encode("a").ids, [6, 3, 7, 7, 7]);
     assert_eq!(padded.encode("a").end, 2);
 }
@@ -237,53 +193,28 @@ fn wrong_tokenizer_files_are_named_errors() {
         load(&json).expect_err("an error").to_string()
     };
     let end = message(&|json| json["added_tokens"][1]["content"] = json!("<end>"));
-    assert!(
-        end.contains("<|endoftext|>") && end.contains("<end_of_text>"),
-        "{end}"
-    );
+    assert!(end.contains("<|endoftext|>") && end.contains("<end_of_text>"), "{end}");
     let start = message(&|json| json["added_tokens"] = json!([]));
-    assert!(
-        start.contains("<|startoftext|>") && start.contains("<start_of_text>"),
-        "{start}"
-    );
+    assert!(start.contains("<|startoftext|>") && start.contains("<start_of_text>"), "{start}");
     let same = message(&|json| json["added_tokens"][0]["id"] = json!(7));
     assert!(same.contains("same id 7"), "{same}");
     let missing =
         message(&|json| json["model"]["merges"][0] = json!("a bcdefghijklmnopqrstuvwxyz"));
-    assert!(
-        missing.contains("\"bcdefghijklmnopqrstuvwxyz\""),
-        "{missing}"
-    );
+    assert!(missing.contains("\"bcdefghijklmnopqrstuvwxyz\""), "{missing}");
     let result = message(&|json| json["model"]["merges"][0] = json!("b c"));
-    assert!(
-        result.contains("lacks \"bc\"") && result.contains("\"b c\""),
-        "{result}"
-    );
+    assert!(result.contains("lacks \"bc\"") && result.contains("\"b c\""), "{result}");
     let merge = message(&|json| json["model"]["merges"][0] = json!("ab"));
     assert!(merge.contains("\"ab\" is not two tokens"), "{merge}");
-    for (key, value) in [
-        ("type", "WordPiece"),
-        ("end_of_word_suffix", ""),
-        ("continuing_subword_prefix", "##"),
-    ] {
+    for (key, value) in
+        [("type", "WordPiece"), ("end_of_word_suffix", ""), ("continuing_subword_prefix", "##")]
+    {
         let kind = message(&|json| json["model"][key] = json!(value));
         assert!(kind.contains("not of CLIP's kind"), "{kind}");
     }
-    assert!(matches!(
-        Tokenizer::from_json(b"{}", 8),
-        Err(TokenizerError::Json(_))
-    ));
-    assert!(matches!(
-        Tokenizer::from_json(b"\xFF", 8),
-        Err(TokenizerError::Json(_))
-    ));
-    let short = TokenizerConfig {
-        context_length: 1,
-        pad_id: 0,
-    }
-    .init()
-    .expect_err("an error")
-    .to_string();
+    assert!(matches!(Tokenizer::from_json(b"{}", 8), Err(TokenizerError::Json(_))));
+    assert!(matches!(Tokenizer::from_json(b"\xFF", 8), Err(TokenizerError::Json(_))));
+    let short =
+        TokenizerConfig { context_length: 1, pad_id: 0 }.init().expect_err("an error").to_string();
     assert!(short.contains("context length 1 is too short"), "{short}");
 }
 
@@ -293,10 +224,7 @@ fn long_texts_are_cut_and_keep_end_of_text() {
     let fits = tokenizer.encode("one two three four five six");
     assert_eq!((fits.end, fits.dropped, fits.is_truncated()), (7, 0, false));
     let cut = tokenizer.encode("one two three four five six seven eight");
-    assert_eq!(
-        (cut.ids.len(), cut.end, cut.dropped, cut.is_truncated()),
-        (8, 7, 2, true)
-    );
+    assert_eq!((cut.ids.len(), cut.end, cut.dropped, cut.is_truncated()), (8, 7, 2, true));
     assert_eq!(cut.ids, fits.ids);
     assert_eq!(cut.ids[7], END);
     // The shortest context holds start and end; `clip` raises a shorter one to it.
@@ -393,11 +321,7 @@ fn piece() -> impl Strategy<Value = String> {
         "Ð°",
         "√©",
     ]);
-    prop_oneof![
-        any::<String>(),
-        telling.prop_map(str::to_owned),
-        "[a-zA-Z0-9 ]{0,6}"
-    ]
+    prop_oneof![any::<String>(), telling.prop_map(str::to_owned), "[a-zA-Z0-9 ]{0,6}"]
 }
 
 proptest! {

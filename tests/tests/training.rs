@@ -39,26 +39,15 @@ fn recorded(folder: &Path) -> Recorded {
     let batch = Batch {
         pixels: pixels.clone().into(),
         texts: encode("captions", 6),
-        negatives: encode("negative_captions", 6)
-            .into_iter()
-            .map(|text| vec![text])
-            .collect(),
+        negatives: encode("negative_captions", 6).into_iter().map(|text| vec![text]).collect(),
     };
-    Recorded {
-        captions: encode("captions", 8),
-        expected,
-        batch,
-    }
+    Recorded { captions: encode("captions", 8), expected, batch }
 }
 
 fn config() -> TrainConfig {
     // The recorded learning rates rise from 2e-4 to 1e-3 in five steps.
     TrainConfig {
-        schedule: Schedule {
-            peak: 1e-3,
-            warmup: 5,
-            steps: 100,
-        },
+        schedule: Schedule { peak: 1e-3, warmup: 5, steps: 100 },
         ..TrainConfig::new(100)
     }
 }
@@ -68,10 +57,7 @@ fn relative(got: f32, wanted: f64) -> f64 {
 }
 
 fn norm(values: impl Iterator<Item = f32>) -> f64 {
-    values
-        .map(|value| f64::from(value).powi(2))
-        .sum::<f64>()
-        .sqrt()
+    values.map(|value| f64::from(value).powi(2)).sum::<f64>().sqrt()
 }
 
 fn difference(got: &[f32], wanted: &[f32]) -> f64 {
@@ -155,11 +141,7 @@ fn five_recorded_steps_are_repeated() {
     let Some(folder) = shared("golden/quickgelu-p16-64") else {
         return;
     };
-    let Recorded {
-        expected,
-        batch,
-        captions,
-    } = recorded(&folder);
+    let Recorded { expected, batch, captions } = recorded(&folder);
     let source = model(&folder.join("open_clip"));
     for (device_name, device) in devices() {
         let clip = source.load(&device).unwrap();
@@ -218,12 +200,7 @@ fn without_negatives_the_loss_is_clips_and_by_hand_it_is_the_formula() {
     let plain = (cross_entropy(&[0.6, 0.0], 0) + cross_entropy(&[0.8, 1.0], 1)) / 2.0;
     let wide =
         (cross_entropy(&[0.6, 0.0, 0.8, 1.0], 0) + cross_entropy(&[0.8, 1.0, 0.6, 0.0], 1)) / 2.0;
-    let got = value(contrastive(
-        images.clone(),
-        texts.clone(),
-        None,
-        scale.clone(),
-    ));
+    let got = value(contrastive(images.clone(), texts.clone(), None, scale.clone()));
     assert!((got - (plain + to_images) / 2.0).abs() < 1e-6, "{got}");
     let got = value(contrastive(images, texts, Some(negatives), scale));
     assert!((got - (wide + to_images) / 2.0).abs() < 1e-6, "{got}");
@@ -246,30 +223,20 @@ fn texts_of_mixed_length_give_the_loss_of_one_batch() {
         "the batch is worth splitting"
     );
     let side = config.image.image_size;
-    let pixels: Vec<f32> = (0..4 * 3 * side * side)
-        .map(|place| (place % 251) as f32 / 125.0 - 1.0)
-        .collect();
+    let pixels: Vec<f32> =
+        (0..4 * 3 * side * side).map(|place| (place % 251) as f32 / 125.0 - 1.0).collect();
     let batch = Batch {
         pixels: pixels.clone().into(),
         texts: encodings[..4].to_vec(),
-        negatives: vec![
-            vec![encodings[5].clone()],
-            vec![],
-            vec![encodings[4].clone()],
-            vec![],
-        ],
+        negatives: vec![vec![encodings[5].clone()], vec![], vec![encodings[4].clone()], vec![]],
     };
     let trainer = Trainer::new(clip.clone(), config.clone(), TrainConfig::new(1), &device);
     let (found, _) = pollster::block_on(trainer.gradients(&batch)).unwrap();
 
-    let all: Vec<Encoding> = [0, 1, 2, 3, 5, 4]
-        .map(|text| encodings[text].clone())
-        .to_vec();
+    let all: Vec<Encoding> = [0, 1, 2, 3, 5, 4].map(|text| encodings[text].clone()).to_vec();
     let embedded = clip.embed_texts(TextBatch::new(&all, &config.text, &device));
-    let images = clip.embed_images(Tensor::from_data(
-        TensorData::new(pixels, [4, 3, side, side]),
-        &device,
-    ));
+    let images =
+        clip.embed_images(Tensor::from_data(TensorData::new(pixels, [4, 3, side, side]), &device));
     let whole = contrastive(
         images,
         embedded.clone().narrow(0, 0, 4),
@@ -291,12 +258,7 @@ fn photos_that_the_device_crops_teach_what_their_pixels_do() {
         let bytes = |x: u32, y: u32| [x * 7 + number, y * 5, x * y + 3 * number].map(|v| v as u8);
         RgbImage::from_fn(90 + 9 * number, 120 - 7 * number, |x, y| bytes(x, y).into())
     };
-    let part = |number: u32| CropBox {
-        x: 3 + number,
-        y: 2,
-        width: 70 + number,
-        height: 60,
-    };
+    let part = |number: u32| CropBox { x: 3 + number, y: 2, width: 70 + number, height: 60 };
     let on_host = |number: u32| {
         let cropped = crop_resize(&photo(number), part(number), size).unwrap();
         preprocess.normalise(&cropped)
@@ -318,10 +280,7 @@ fn photos_that_the_device_crops_teach_what_their_pixels_do() {
     for (device_name, device) in devices() {
         let clip = source.load(&device).unwrap();
         for micro_batch in [0, 2] {
-            let settings = TrainConfig {
-                micro_batch,
-                ..TrainConfig::new(1)
-            };
+            let settings = TrainConfig { micro_batch, ..TrainConfig::new(1) };
             let trainer = Trainer::new(clip.clone(), config.clone(), settings, &device);
             let loss = |batch: &Batch| pollster::block_on(trainer.gradients(batch)).unwrap().0;
             let (found, expected) = (loss(&crops), loss(&ready));

@@ -71,11 +71,7 @@ fn a_missing_an_unused_and_a_misshapen_tensor_are_named() {
     });
     assert!(matches!(&missing, WeightsError::Missing { tensors, .. }
         if *tensors == ["logit_scale", "visual_projection.weight"]));
-    assert!(
-        missing
-            .to_string()
-            .contains("model.safetensors: 2 tensors missing: logit_scale")
-    );
+    assert!(missing.to_string().contains("model.safetensors: 2 tensors missing: logit_scale"));
 
     let unused = refused(|tensors| {
         let bias = tensors["vision_model.pre_layrnorm.bias"].clone();
@@ -89,9 +85,7 @@ fn a_missing_an_unused_and_a_misshapen_tensor_are_named() {
         shape.reverse();
     });
     assert!(
-        misshapen
-            .to_string()
-            .contains("text_projection.weight [8, 12] instead of [12, 8]"),
+        misshapen.to_string().contains("text_projection.weight [8, 12] instead of [12, 8]"),
         "{misshapen}"
     );
 
@@ -109,10 +103,7 @@ fn position_numbers_that_old_files_hold_are_no_surprise() {
     let (dir, file) = copy();
     let mut tensors = read(&file);
     let ids: Vec<u8> = (0..77_i64).flat_map(i64::to_le_bytes).collect();
-    tensors.insert(
-        "text_model.embeddings.position_ids".into(),
-        (Dtype::I64, vec![1, 77], ids),
-    );
+    tensors.insert("text_model.embeddings.position_ids".into(), (Dtype::I64, vec![1, 77], ids));
     write(&file, &tensors);
     assert!(model(dir.path()).load(&Device::flex()).is_ok());
 }
@@ -164,25 +155,15 @@ fn shards_load_as_one_model_and_a_missing_one_is_named() {
         shards[shard].insert(name, tensor);
     }
     for (shard, tensors) in shards.iter().enumerate() {
-        write(
-            &dir.path().join(format!("model-{shard}.safetensors")),
-            tensors,
-        );
+        write(&dir.path().join(format!("model-{shard}.safetensors")), tensors);
     }
     let index = dir.path().join("model.safetensors.index.json");
-    fs::write(
-        &index,
-        json!({ "metadata": {}, "weight_map": map }).to_string(),
-    )
-    .unwrap();
+    fs::write(&index, json!({ "metadata": {}, "weight_map": map }).to_string()).unwrap();
     let source = model(dir.path());
     let mut sharded = source.weights().unwrap();
     let mut whole = model(&golden("tiny-clip/hf")).weights().unwrap();
     for (name, shape) in parameters(source.config()) {
-        assert_eq!(
-            sharded.bytes(&name, &shape).unwrap(),
-            whole.bytes(&name, &shape).unwrap()
-        );
+        assert_eq!(sharded.bytes(&name, &shape).unwrap(), whole.bytes(&name, &shape).unwrap());
     }
     let name = map.keys().next().unwrap().clone();
     let mut wrong = map.clone();
@@ -214,10 +195,7 @@ fn configurations_that_cannot_be_computed_are_refused_by_key() {
         error.to_string()
     };
     let swish = error("/vision_config/hidden_act", json!("swish"));
-    assert!(
-        swish.contains("config.json: `vision_config.hidden_act` is \"swish\""),
-        "{swish}"
-    );
+    assert!(swish.contains("config.json: `vision_config.hidden_act` is \"swish\""), "{swish}");
     assert!(error("/model_type", json!("siglip")).contains("siglip"));
     assert!(error("/text_config/hidden_size", json!(-3)).contains("text_config.hidden_size"));
     assert!(error("/text_config/num_hidden_layers", json!(16_777_216)).contains("1024"));
@@ -228,10 +206,7 @@ fn configurations_that_cannot_be_computed_are_refused_by_key() {
     let files = Box::new(clove::weights::Directory(dir.path().to_owned()));
     assert!(matches!(
         clove::weights::ModelSource::open(files).unwrap_err(),
-        WeightsError::Config {
-            source: ConfigError::Json(_),
-            ..
-        }
+        WeightsError::Config { source: ConfigError::Json(_), .. }
     ));
 }
 
@@ -240,11 +215,7 @@ fn a_tokenizer_that_the_configuration_does_not_mean_is_refused() {
     let (dir, _) = copy();
     let path = dir.path().join("config.json");
     let config: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-    for (key, value) in [
-        ("vocab_size", 49_409),
-        ("vocab_size", 400),
-        ("eos_token_id", 49_406),
-    ] {
+    for (key, value) in [("vocab_size", 49_409), ("vocab_size", 400), ("eos_token_id", 49_406)] {
         let mut config = config.clone();
         config["text_config"][key] = json!(value);
         fs::write(&path, config.to_string()).unwrap();
@@ -304,10 +275,7 @@ fn hugging_face_to_open_clip_and_back_keeps_every_bit() {
                 folder.display()
             );
             assert_eq!(model(&back).config().image, source.config().image);
-            assert_eq!(
-                model(&there).preprocess().unwrap(),
-                source.preprocess().unwrap()
-            );
+            assert_eq!(model(&there).preprocess().unwrap(), source.preprocess().unwrap());
         }
     }
 }
@@ -315,10 +283,7 @@ fn hugging_face_to_open_clip_and_back_keeps_every_bit() {
 #[test]
 fn both_layouts_of_the_golden_model_hold_the_same_numbers() {
     // PyTorch wrote the one in f16 and the other in bf16, from numbers that both hold exactly.
-    let (hf, oc) = (
-        model(&golden("tiny-clip/hf")),
-        model(&golden("tiny-clip/open_clip")),
-    );
+    let (hf, oc) = (model(&golden("tiny-clip/hf")), model(&golden("tiny-clip/open_clip")));
     let (mut left, mut right): (Weights, Weights) = (hf.weights().unwrap(), oc.weights().unwrap());
     for (name, shape) in parameters(hf.config()) {
         use clove::model::Parameters as _;

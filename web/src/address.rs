@@ -41,10 +41,7 @@ impl Kept {
             match key {
                 "s" => kept.sample = value.parse().ok(),
                 "a" => {
-                    kept.alpha = value
-                        .parse()
-                        .ok()
-                        .filter(|alpha| (0.0..=1.0).contains(alpha));
+                    kept.alpha = value.parse().ok().filter(|alpha| (0.0..=1.0).contains(alpha));
                 }
                 "c" | "n" if kept.captions.len() < MOST => {
                     kept.captions.push((decode(value), key == "n"));

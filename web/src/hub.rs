@@ -9,12 +9,8 @@ use serde::{Deserialize, Serialize};
 pub const HUB: &str = "https://huggingface.co";
 
 /// The files that a model may have, apart from its weights.
-const SMALL: [&str; 4] = [
-    "config.json",
-    "open_clip_config.json",
-    "preprocessor_config.json",
-    "tokenizer.json",
-];
+const SMALL: [&str; 4] =
+    ["config.json", "open_clip_config.json", "preprocessor_config.json", "tokenizer.json"];
 /// The files that may hold its weights; the first that is there is taken.
 const WEIGHTS: [(&str, &str); 2] = [
     ("model.safetensors", "config.json"),
@@ -78,33 +74,22 @@ impl Place {
         let plain = |word: &str| {
             !word.is_empty()
                 && !word.starts_with('.')
-                && word
-                    .chars()
-                    .all(|one| one.is_ascii_alphanumeric() || "-_.".contains(one))
+                && word.chars().all(|one| one.is_ascii_alphanumeric() || "-_.".contains(one))
         };
         for word in [owner, name].into_iter().chain(revision.split('/')) {
             if !plain(word) {
                 return Err(format!("\"{word}\" is no part of a model's name"));
             }
         }
-        Ok(Self::Hub {
-            repository: format!("{owner}/{name}"),
-            revision: revision.to_owned(),
-        })
+        Ok(Self::Hub { repository: format!("{owner}/{name}"), revision: revision.to_owned() })
     }
 
     /// Its name, for people, and for the browser's storage.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
-            Self::Hub {
-                repository,
-                revision,
-            } if revision == "main" => repository.clone(),
-            Self::Hub {
-                repository,
-                revision,
-            } => format!("{repository}@{revision}"),
+            Self::Hub { repository, revision } if revision == "main" => repository.clone(),
+            Self::Hub { repository, revision } => format!("{repository}@{revision}"),
             Self::Web(folder) => folder.clone(),
         }
     }
@@ -113,10 +98,7 @@ impl Place {
     #[must_use]
     pub fn list(&self, hub: &str) -> Option<String> {
         match self {
-            Self::Hub {
-                repository,
-                revision,
-            } => {
+            Self::Hub { repository, revision } => {
                 let revision = in_path(revision);
                 Some(format!("{hub}/api/models/{repository}/tree/{revision}"))
             }
@@ -128,10 +110,9 @@ impl Place {
     #[must_use]
     pub fn file(&self, hub: &str, name: &str) -> String {
         match self {
-            Self::Hub {
-                repository,
-                revision,
-            } => format!("{hub}/{repository}/resolve/{}/{name}", in_path(revision)),
+            Self::Hub { repository, revision } => {
+                format!("{hub}/{repository}/resolve/{}/{name}", in_path(revision))
+            }
             Self::Web(folder) => format!("{folder}{name}"),
         }
     }
@@ -184,9 +165,7 @@ pub fn listing(json: &str) -> Result<Vec<Remote>, String> {
     let remote = |entry: Entry| Remote {
         name: entry.path,
         size: Some(entry.lfs.as_ref().map_or(entry.size, |lfs| lfs.size)),
-        hash: entry
-            .lfs
-            .map(|lfs| Hash::Sha256(lfs.oid.trim_start_matches("sha256:").to_owned())),
+        hash: entry.lfs.map(|lfs| Hash::Sha256(lfs.oid.trim_start_matches("sha256:").to_owned())),
     };
     Ok(entries.into_iter().map(remote).collect())
 }
@@ -221,10 +200,7 @@ pub fn manifest(json: &str) -> Result<BTreeMap<String, Remote>, String> {
 /// The names that a model's files can have in a folder that doesn't list them; shards are named by their index.
 #[must_use]
 pub fn candidates() -> Vec<&'static str> {
-    SMALL
-        .into_iter()
-        .chain(WEIGHTS.map(|(weights, _)| weights))
-        .collect()
+    SMALL.into_iter().chain(WEIGHTS.map(|(weights, _)| weights)).collect()
 }
 
 /// Those of the files that make a model: its configuration, its preprocessing, its vocabulary, and one set of weights.
@@ -237,9 +213,7 @@ pub fn needed(all: &[Remote]) -> Result<Vec<Remote>, String> {
         .into_iter()
         .find(|(weights, config)| find(weights).is_some() && find(config).is_some());
     let Some((weights, config)) = weights else {
-        let sharded = all
-            .iter()
-            .any(|file| file.name.ends_with(".safetensors.index.json"));
+        let sharded = all.iter().any(|file| file.name.ends_with(".safetensors.index.json"));
         return Err(if sharded {
             "its weights lie in several files; fetch them by other means and open the folder"
                 .to_owned()
@@ -250,9 +224,7 @@ pub fn needed(all: &[Remote]) -> Result<Vec<Remote>, String> {
         });
     };
     let other = WEIGHTS.map(|(_, config)| config);
-    let small = SMALL
-        .into_iter()
-        .filter(|name| *name == config || !other.contains(name));
+    let small = SMALL.into_iter().filter(|name| *name == config || !other.contains(name));
     let mut files: Vec<Remote> = small.filter_map(find).cloned().collect();
     files.extend(find(weights).cloned());
     Ok(files)
@@ -279,9 +251,7 @@ pub fn unfolder(folder: &str) -> String {
     let mut parts = folder.split('%');
     bytes.extend(parts.next().unwrap_or_default().bytes());
     for part in parts {
-        let code = part
-            .get(..2)
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let code = part.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match code {
             Some(code) => {
                 bytes.push(code);
@@ -298,31 +268,19 @@ mod tests {
     use super::*;
 
     fn hub(repository: &str, revision: &str) -> Place {
-        Place::Hub {
-            repository: repository.to_owned(),
-            revision: revision.to_owned(),
-        }
+        Place::Hub { repository: repository.to_owned(), revision: revision.to_owned() }
     }
 
     #[test]
     fn names_and_addresses_are_told_apart() {
         for (typed, place) in [
-            (
-                " openai/clip-vit-base-patch32 ",
-                hub("openai/clip-vit-base-patch32", "main"),
-            ),
+            (" openai/clip-vit-base-patch32 ", hub("openai/clip-vit-base-patch32", "main")),
             ("a/b@v1.0", hub("a/b", "v1.0")),
             ("a/b@refs/pr/3", hub("a/b", "refs/pr/3")),
             ("https://huggingface.co/a/b", hub("a/b", "main")),
             ("https://huggingface.co/a/b/tree/dev", hub("a/b", "dev")),
-            (
-                "https://huggingface.co/a/b/blob/dev/model.safetensors",
-                hub("a/b", "dev"),
-            ),
-            (
-                "https://x.org/models/clip",
-                Place::Web("https://x.org/models/clip/".to_owned()),
-            ),
+            ("https://huggingface.co/a/b/blob/dev/model.safetensors", hub("a/b", "dev")),
+            ("https://x.org/models/clip", Place::Web("https://x.org/models/clip/".to_owned())),
             (
                 "http://localhost:8000/clip/model.safetensors?raw=1",
                 Place::Web("http://localhost:8000/clip/".to_owned()),
@@ -331,14 +289,7 @@ mod tests {
         ] {
             assert_eq!(Place::parse(typed), Ok(place), "{typed}");
         }
-        for typed in [
-            "",
-            "clip",
-            "a/b/c",
-            "../b",
-            "a/..",
-            "https://huggingface.co/a",
-        ] {
+        for typed in ["", "clip", "a/b/c", "../b", "a/..", "https://huggingface.co/a"] {
             assert!(Place::parse(typed).is_err(), "{typed}");
         }
     }
@@ -353,10 +304,8 @@ mod tests {
             {"type":"file","oid":"x","size":7,"path":"tokenizer.json"}
         ]"#;
         let files = needed(&listing(json).unwrap()).unwrap();
-        let told: Vec<_> = files
-            .iter()
-            .map(|file| (file.name.as_str(), file.size, file.hash.clone()))
-            .collect();
+        let told: Vec<_> =
+            files.iter().map(|file| (file.name.as_str(), file.size, file.hash.clone())).collect();
         let sha = Hash::Sha256("abc".to_owned());
         assert_eq!(
             told,
@@ -371,11 +320,7 @@ mod tests {
 
     #[test]
     fn one_set_of_weights_is_taken_with_its_configuration() {
-        let file = |name: &str| Remote {
-            name: name.to_owned(),
-            size: None,
-            hash: None,
-        };
+        let file = |name: &str| Remote { name: name.to_owned(), size: None, hash: None };
         let names = |all: &[&str]| {
             let all: Vec<Remote> = all.iter().map(|name| file(name)).collect();
             needed(&all).map(|files| files.into_iter().map(|one| one.name).collect::<Vec<_>>())

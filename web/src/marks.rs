@@ -6,9 +6,7 @@ const MOST: usize = 300;
 /// The text in pieces that join to it again, each with whether its word isn't where the caption has it.
 pub fn marks(caption: &str, text: &str) -> Vec<(String, bool)> {
     let pieces = pieces(text);
-    let words: Vec<usize> = (0..pieces.len())
-        .filter(|at| is_word(&pieces[*at]))
-        .collect();
+    let words: Vec<usize> = (0..pieces.len()).filter(|at| is_word(&pieces[*at])).collect();
     let theirs: Vec<String> = self::pieces(caption)
         .into_iter()
         .filter(|piece| is_word(piece))
@@ -84,30 +82,21 @@ mod tests {
         let marks = marks(caption, text);
         let whole: String = marks.iter().map(|(piece, _)| piece.as_str()).collect();
         assert_eq!(whole, text);
-        marks
-            .into_iter()
-            .filter_map(|(piece, marked)| marked.then_some(piece))
-            .collect()
+        marks.into_iter().filter_map(|(piece, marked)| marked.then_some(piece)).collect()
     }
 
     #[test]
     fn exchanged_words_are_marked() {
         let caption = "The man is riding a horse.";
         assert_eq!(marked(caption, "The man is riding a camel."), ["camel"]);
-        assert_eq!(
-            marked(caption, "the man is riding an old-ish horse!"),
-            ["an", "old-ish"]
-        );
+        assert_eq!(marked(caption, "the man is riding an old-ish horse!"), ["an", "old-ish"]);
         assert_eq!(marked(caption, caption), [""; 0]);
         assert_eq!(marked(caption, "  "), [""; 0]);
     }
 
     #[test]
     fn of_swapped_words_at_least_one_is_marked() {
-        let words = marked(
-            "a red ball left of a blue box",
-            "a blue ball left of a red box",
-        );
+        let words = marked("a red ball left of a blue box", "a blue ball left of a red box");
         assert_eq!(words, ["blue", "red"]);
         assert!(!marked("the dog chases the cat", "the cat chases the dog").is_empty());
     }

@@ -87,11 +87,7 @@ pub fn margins(wrong: &[bool], similarities: &[f32]) -> Vec<Margin> {
                     (last.rival, last.by) = (place, by);
                 }
             }
-            _ => found.push(Margin {
-                caption: of,
-                rival: place,
-                by,
-            }),
+            _ => found.push(Margin { caption: of, rival: place, by }),
         }
     }
     found
@@ -104,17 +100,11 @@ pub fn verdict(rows: &[Scored]) -> Verdict {
     let margins = margins(&wrong, &similarities);
     match margins.as_slice() {
         [] => among_equals(rows),
-        [margin] => Verdict::One {
-            by: margin.by,
-            rival: rows[margin.rival].text.clone(),
-        },
+        [margin] => Verdict::One { by: margin.by, rival: rows[margin.rival].text.clone() },
         several => Verdict::Several {
             right: several.iter().filter(|margin| margin.by > 0.0).count(),
             of: several.len(),
-            smallest: several
-                .iter()
-                .map(|margin| margin.by)
-                .fold(f32::INFINITY, f32::min),
+            smallest: several.iter().map(|margin| margin.by).fold(f32::INFINITY, f32::min),
         },
     }
 }
@@ -124,13 +114,10 @@ fn among_equals(rows: &[Scored]) -> Verdict {
     order.sort_by(|one, other| other.similarity.total_cmp(&one.similarity));
     match order.as_slice() {
         [] => Verdict::Nothing,
-        [only] => Verdict::Alone {
-            similarity: only.similarity,
-        },
-        [best, next, ..] => Verdict::Best {
-            text: best.text.clone(),
-            by: best.similarity - next.similarity,
-        },
+        [only] => Verdict::Alone { similarity: only.similarity },
+        [best, next, ..] => {
+            Verdict::Best { text: best.text.clone(), by: best.similarity - next.similarity }
+        }
     }
 }
 
@@ -139,11 +126,7 @@ mod tests {
     use super::{Margin, Scored, Verdict, margins, verdict};
 
     fn row(text: &str, wrong: bool, similarity: f32) -> Scored {
-        Scored {
-            text: text.to_owned(),
-            wrong,
-            similarity,
-        }
+        Scored { text: text.to_owned(), wrong, similarity }
     }
 
     #[test]
@@ -158,15 +141,8 @@ mod tests {
 
     #[test]
     fn the_verdict_names_the_wrong_caption_that_wins() {
-        let rows = [
-            row("a", false, 0.25),
-            row("b", true, 0.5),
-            row("c", true, 0.0),
-        ];
-        let expected = Verdict::One {
-            by: -0.25,
-            rival: "b".to_owned(),
-        };
+        let rows = [row("a", false, 0.25), row("b", true, 0.5), row("c", true, 0.0)];
+        let expected = Verdict::One { by: -0.25, rival: "b".to_owned() };
         assert_eq!(verdict(&rows), expected);
     }
 
@@ -175,29 +151,15 @@ mod tests {
         assert_eq!(verdict(&[]), Verdict::Nothing);
         let alone = Verdict::Alone { similarity: 0.5 };
         assert_eq!(verdict(&[row("a", false, 0.5)]), alone);
-        let best = Verdict::Best {
-            text: "b".to_owned(),
-            by: 0.25,
-        };
-        assert_eq!(
-            verdict(&[row("a", false, 0.5), row("b", false, 0.75)]),
-            best
-        );
+        let best = Verdict::Best { text: "b".to_owned(), by: 0.25 };
+        assert_eq!(verdict(&[row("a", false, 0.5), row("b", false, 0.75)]), best);
     }
 
     #[test]
     fn several_captions_are_counted_and_a_tie_is_no_win() {
-        let rows = [
-            row("a", false, 0.5),
-            row("b", true, 0.25),
-            row("c", false, 0.5),
-            row("d", true, 0.5),
-        ];
-        let expected = Verdict::Several {
-            right: 1,
-            of: 2,
-            smallest: 0.0,
-        };
+        let rows =
+            [row("a", false, 0.5), row("b", true, 0.25), row("c", false, 0.5), row("d", true, 0.5)];
+        let expected = Verdict::Several { right: 1, of: 2, smallest: 0.0 };
         assert_eq!(verdict(&rows), expected);
     }
 }

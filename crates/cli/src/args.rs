@@ -408,11 +408,7 @@ fn one_of<T: Copy + Send + Sync + 'static>(
     let values = all.iter().map(move |value| {
         let about = about(*value);
         let value = PossibleValue::new(name(*value));
-        if about.is_empty() {
-            value
-        } else {
-            value.help(about)
-        }
+        if about.is_empty() { value } else { value.help(about) }
     });
     PossibleValuesParser::new(values).map(move |given| {
         let mut found = all.iter().filter(|value| name(**value) == given);

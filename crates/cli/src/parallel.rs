@@ -10,11 +10,7 @@ use rayon::ThreadPoolBuilder;
 
 /// How many pieces run side by side: on a GPU one, on the CPU as many as there are cores.
 pub fn workers(is_gpu: bool) -> usize {
-    if is_gpu {
-        1
-    } else {
-        thread::available_parallelism().map_or(1, NonZero::get)
-    }
+    if is_gpu { 1 } else { thread::available_parallelism().map_or(1, NonZero::get) }
 }
 
 /// Does `work` for each item on up to `workers` threads, and gives the results in the items' order. After an error no new piece
@@ -62,15 +58,11 @@ pub fn map<T: Sync, R: Send>(
             }));
         }
         for thread in running {
-            thread
-                .join()
-                .map_err(|_| anyhow!("a worker thread failed"))?;
+            thread.join().map_err(|_| anyhow!("a worker thread failed"))?;
         }
         Ok(())
     })?;
-    let results = results
-        .into_inner()
-        .map_err(|_| anyhow!("a worker thread failed"))?;
+    let results = results.into_inner().map_err(|_| anyhow!("a worker thread failed"))?;
     results.into_iter().flatten().collect()
 }
 
@@ -83,10 +75,7 @@ mod tests {
     fn results_keep_their_order_and_the_first_error_wins() {
         let items: Vec<u32> = (0..40).collect();
         let doubled = map(&items, 3, |item| Ok(item * 2)).unwrap();
-        assert_eq!(
-            doubled,
-            items.iter().map(|item| item * 2).collect::<Vec<_>>()
-        );
+        assert_eq!(doubled, items.iter().map(|item| item * 2).collect::<Vec<_>>());
         let failed = map(&items, 3, |item| {
             if *item >= 7 {
                 bail!("item {item}")

@@ -80,7 +80,6 @@ pub fn write_text(path: &Path, text: &str) -> Result<()> {
 /// Writes a file, atomically.
 pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = AtomicFile::create(path)?;
-    file.write_all(bytes)
-        .map_err(|error| AtomicFile::failed(path, error))?;
+    file.write_all(bytes).map_err(|error| AtomicFile::failed(path, error))?;
     Ok(file.commit()?)
 }

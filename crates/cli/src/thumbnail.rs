@@ -28,8 +28,5 @@ pub fn thumbnail(image: &RgbImage) -> Result<String> {
     JpegEncoder::new_with_quality(&mut jpeg, 80)
         .encode_image(image)
         .context("can't make a small picture")?;
-    Ok(format!(
-        "data:image/jpeg;base64,{}",
-        BASE64_STANDARD.encode(jpeg)
-    ))
+    Ok(format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(jpeg)))
 }

@@ -78,12 +78,8 @@ pub struct ReadBackError(String);
 /// # Errors
 /// When the device fails.
 pub async fn read_back<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, ReadBackError> {
-    let data = tensor
-        .into_data_async()
-        .await
-        .map_err(|error| ReadBackError(error.to_string()))?;
-    data.try_into_vec()
-        .map_err(|error| ReadBackError(format!("{error:?}")))
+    let data = tensor.into_data_async().await.map_err(|error| ReadBackError(error.to_string()))?;
+    data.try_into_vec().map_err(|error| ReadBackError(format!("{error:?}")))
 }
 
 fn found(count: usize) -> String {
@@ -138,9 +134,7 @@ impl Adapter {
     #[must_use]
     pub fn largest_binding(&self) -> u64 {
         let limits = &self.limits;
-        limits
-            .max_storage_buffer_binding_size
-            .min(limits.max_buffer_size)
+        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
     }
 
     /// Its kind in a word.
@@ -195,11 +189,7 @@ mod native {
     #[must_use]
     pub fn adapters() -> Vec<Adapter> {
         let primary = list(wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12);
-        if primary.is_empty() {
-            list(wgpu::Backends::GL)
-        } else {
-            primary
-        }
+        if primary.is_empty() { list(wgpu::Backends::GL) } else { primary }
     }
 
     fn list(backends: wgpu::Backends) -> Vec<Adapter> {
@@ -218,9 +208,7 @@ mod native {
                 name: info.name,
                 kind: info.device_type,
                 api: info.backend,
-                driver: format!("{} {}", info.driver, info.driver_info)
-                    .trim()
-                    .to_owned(),
+                driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
                 limits: found.limits(),
                 features: found.features(),
                 index,
@@ -253,12 +241,11 @@ mod native {
                 None => Ok(cpu()),
             },
             DeviceChoice::Gpu(None) => open_adapter(adapters.first().ok_or(DeviceError::NoGpu)?),
-            DeviceChoice::Gpu(Some(number)) => {
-                open_adapter(adapters.get(number).ok_or(DeviceError::NoSuchGpu {
-                    number,
-                    count: adapters.len(),
-                })?)
-            }
+            DeviceChoice::Gpu(Some(number)) => open_adapter(
+                adapters
+                    .get(number)
+                    .ok_or(DeviceError::NoSuchGpu { number, count: adapters.len() })?,
+            ),
         }
     }
 
@@ -266,10 +253,7 @@ mod native {
         /// burn refuses to initialise an adapter twice in a process, so open ones are remembered.
         static OPEN: Mutex<Vec<(DeviceKind, wgpu::Backend, OpenDevice)>> = Mutex::new(Vec::new());
 
-        let failed = |reason: String| DeviceError::Open {
-            name: adapter.name.clone(),
-            reason,
-        };
+        let failed = |reason: String| DeviceError::Open { name: adapter.name.clone(), reason };
         let kind = match adapter.kind {
             wgpu::DeviceType::DiscreteGpu => DeviceKind::DiscreteGpu(adapter.index),
             wgpu::DeviceType::IntegratedGpu => DeviceKind::IntegratedGpu(adapter.index),
@@ -285,9 +269,8 @@ mod native {
             other => return Err(failed(format!("{other} isn't supported"))),
         };
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, _, device)) = open
-            .iter()
-            .find(|(other, backend, _)| *other == kind && *backend == adapter.api)
+        if let Some((_, _, device)) =
+            open.iter().find(|(other, backend, _)| *other == kind && *backend == adapter.api)
         {
             return Ok(device.clone());
         }
@@ -298,12 +281,7 @@ mod native {
             .map_err(|error| failed(error.to_string()))?;
         let device = OpenDevice {
             device,
-            description: format!(
-                "{} ({}, {})",
-                adapter.name,
-                adapter.kind_name(),
-                adapter.api
-            ),
+            description: format!("{} ({}, {})", adapter.name, adapter.kind_name(), adapter.api),
             is_gpu: true,
             largest_binding: adapter.largest_binding(),
         };
@@ -329,9 +307,6 @@ pub async fn webgpu(name: String) -> Result<OpenDevice, DeviceError> {
             // WebGPU's default, which every browser gives.
             largest_binding: 128 << 20,
         }),
-        Err(error) => Err(DeviceError::Open {
-            name,
-            reason: error.to_string(),
-        }),
+        Err(error) => Err(DeviceError::Open { name, reason: error.to_string() }),
     }
 }

@@ -39,11 +39,7 @@ pub struct OwnNegatives {
 
 impl Default for OwnNegatives {
     fn default() -> Self {
-        Self {
-            weight: 0.5,
-            gamma: 2,
-            smoothing: 0.02,
-        }
+        Self { weight: 0.5, gamma: 2, smoothing: 0.02 }
     }
 }
 
@@ -67,22 +63,9 @@ impl Loss {
     /// If there isn't one text for each image and one owner for each negative.
     #[must_use]
     pub fn of(self, batch: Embedded<'_>, logit_scale: Tensor<1>, fused: bool) -> Tensor<1> {
-        let Embedded {
-            images,
-            texts,
-            negatives,
-            owners,
-        } = batch;
-        let contrastive = if fused {
-            fused::contrastive
-        } else {
-            contrastive
-        };
-        let own_negatives = if fused {
-            fused::own_negatives
-        } else {
-            own_negatives
-        };
+        let Embedded { images, texts, negatives, owners } = batch;
+        let contrastive = if fused { fused::contrastive } else { contrastive };
+        let own_negatives = if fused { fused::own_negatives } else { own_negatives };
         match (self, negatives) {
             (Self::Fsc(settings), Some(negatives)) => {
                 let scale = logit_scale.clone();
@@ -121,10 +104,9 @@ pub fn contrastive(
     let to_images = log_sum_exp(logits.clone().transpose());
     let wide = match negatives {
         None => logits,
-        Some(negatives) => Tensor::cat(
-            vec![logits, images.matmul(negatives.transpose()) * scale],
-            1,
-        ),
+        Some(negatives) => {
+            Tensor::cat(vec![logits, images.matmul(negatives.transpose()) * scale], 1)
+        }
     };
     let losses = log_sum_exp(wide) + to_images - right * 2.0;
     losses.reshape([batch]).mean() / 2.0
@@ -154,11 +136,7 @@ pub fn own_negatives(
     logit_scale: Tensor<1>,
     settings: OwnNegatives,
 ) -> Option<Tensor<1>> {
-    assert_eq!(
-        negatives.dims()[0],
-        owners.len(),
-        "one owner for each negative"
-    );
+    assert_eq!(negatives.dims()[0], owners.len(), "one owner for each negative");
     let table = OwnTable::new(owners, settings.smoothing)?;
     let device = images.device();
     let (rows, columns) = (table.rows.len(), table.columns);
@@ -175,12 +153,8 @@ pub fn own_negatives(
     let scale = logit_scale.exp().reshape([1, 1]);
     let [_, embed] = images.dims();
     let right = (images.clone() * texts).sum_dim(1);
-    let wrong = negatives
-        .select(0, indices(table.negatives))
-        .reshape([rows, columns - 1, embed]);
-    let wrong = (images.reshape([rows, 1, embed]) * wrong)
-        .sum_dim(2)
-        .reshape([rows, columns - 1]);
+    let wrong = negatives.select(0, indices(table.negatives)).reshape([rows, columns - 1, embed]);
+    let wrong = (images.reshape([rows, 1, embed]) * wrong).sum_dim(2).reshape([rows, columns - 1]);
     let logits = Tensor::cat(vec![right, wrong], 1) * scale + of_host(table.absent);
     let log_p = activation::log_softmax(logits, 1);
     let focus = (log_p.clone().exp().neg() + 1.0).powi_scalar(settings.gamma);
@@ -237,10 +211,7 @@ pub mod fused {
         {
             let candidates = Tensor::cat(vec![texts.clone(), negatives.clone()], 0);
             let (images, scale) = (images.clone(), logit_scale.clone());
-            let focus = Focus {
-                gamma,
-                smoothing: settings.smoothing as f32,
-            };
+            let focus = Focus { gamma, smoothing: settings.smoothing as f32 };
             let loss = clove_kernels::own_negatives(images, candidates, scale, owners, focus);
             if loss.is_some() {
                 return loss;

@@ -164,11 +164,7 @@ impl Scorer {
         let size = self.config.image.image_size;
         let images = pixels.len() / (3 * size * size);
         let data = TensorData::new(pixels, [images, 3, size, size]);
-        self.embeddings(
-            self.clip
-                .embed_images(Tensor::from_data(data, &self.device)),
-        )
-        .await
+        self.embeddings(self.clip.embed_images(Tensor::from_data(data, &self.device))).await
     }
 
     /// Embeds each patch of one image, given as [`Self::pixels`]: row by row from the top left. See
@@ -179,11 +175,7 @@ impl Scorer {
     pub async fn embed_patches(&self, pixels: Vec<f32>) -> Result<Embeddings, ScoreError> {
         let size = self.config.image.image_size;
         let data = TensorData::new(pixels, [1, 3, size, size]);
-        self.embeddings(
-            self.clip
-                .embed_patches(Tensor::from_data(data, &self.device)),
-        )
-        .await
+        self.embeddings(self.clip.embed_patches(Tensor::from_data(data, &self.device))).await
     }
 
     /// Embeds one batch of captions.
@@ -228,14 +220,10 @@ impl Scorer {
     /// Scores every caption against one image.
     #[must_use]
     pub fn scores(&self, images: &Embeddings, image: usize, texts: &Embeddings) -> Scores {
-        let similarities: Vec<f32> = (0..texts.len())
-            .map(|text| images.dot(image, texts, text))
-            .collect();
+        let similarities: Vec<f32> =
+            (0..texts.len()).map(|text| images.dot(image, texts, text)).collect();
         let probabilities = self.probabilities(&similarities);
-        Scores {
-            similarities,
-            probabilities,
-        }
+        Scores { similarities, probabilities }
     }
 
     /// Softmax of similarities times the model's scale: as [`Self::scores`] gives it, for some of its captions say.
@@ -259,10 +247,7 @@ pub fn probabilities(similarities: &[f32], logit_scale: f32) -> Vec<f32> {
 /// Softmax of `scale * values`, computed from the largest so that nothing overflows.
 fn softmax(values: &[f32], scale: f32) -> Vec<f32> {
     let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f32> = values
-        .iter()
-        .map(|value| (scale * (value - largest)).exp())
-        .collect();
+    let powers: Vec<f32> = values.iter().map(|value| (scale * (value - largest)).exp()).collect();
     let sum: f32 = powers.iter().sum();
     powers.iter().map(|power| power / sum).collect()
 }

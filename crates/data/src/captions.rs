@@ -32,9 +32,7 @@ pub fn read_lines(path: &Path) -> Result<Vec<String>, DataError> {
 /// As [`read_lines`].
 pub fn read_lines_from(mut reader: impl Read, name: &Path) -> Result<Vec<String>, DataError> {
     let mut bytes = Vec::new();
-    reader
-        .read_to_end(&mut bytes)
-        .map_err(|source| text::io(name, source))?;
+    reader.read_to_end(&mut bytes).map_err(|source| text::io(name, source))?;
     text::decode(bytes, name).map(|text| split(&text))
 }
 
@@ -50,10 +48,9 @@ fn split(text: &str) -> Vec<String> {
 pub fn read_training_captions(path: &Path) -> Result<Vec<TrainingCaption>, DataError> {
     let extension = path.extension().and_then(|extension| extension.to_str());
     match extension.map(str::to_ascii_lowercase).as_deref() {
-        Some("txt") => Ok(read_lines(path)?
-            .iter()
-            .map(|line| TrainingCaption::from(line.as_str()))
-            .collect()),
+        Some("txt") => {
+            Ok(read_lines(path)?.iter().map(|line| TrainingCaption::from(line.as_str())).collect())
+        }
         Some("tsv") => read_table(path, b'\t'),
         Some("csv") => read_table(path, b','),
         Some("json") => read_coco(path),
@@ -67,18 +64,11 @@ pub fn read_training_captions(path: &Path) -> Result<Vec<TrainingCaption>, DataE
 
 fn read_table(path: &Path, delimiter: u8) -> Result<Vec<TrainingCaption>, DataError> {
     let text = text::read(path)?;
-    let wrong = |source| DataError::Csv {
-        path: path.to_owned(),
-        source,
-    };
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter)
-        .from_reader(text.as_bytes());
+    let wrong = |source| DataError::Csv { path: path.to_owned(), source };
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
     let header = reader.headers().map_err(wrong)?.clone();
     let column = |names: &[&str]| {
-        names
-            .iter()
-            .find_map(|name| header.iter().position(|column| column == *name))
+        names.iter().find_map(|name| header.iter().position(|column| column == *name))
     };
     let caption = column(&CAPTION_FIELDS).ok_or_else(|| DataError::Format {
         path: path.to_owned(),
@@ -122,11 +112,8 @@ struct CocoAnnotation {
 
 fn read_coco(path: &Path) -> Result<Vec<TrainingCaption>, DataError> {
     let coco: Coco = json::read(path)?;
-    let names: HashMap<u64, &str> = coco
-        .images
-        .iter()
-        .map(|image| (image.id, image.file_name.as_str()))
-        .collect();
+    let names: HashMap<u64, &str> =
+        coco.images.iter().map(|image| (image.id, image.file_name.as_str())).collect();
     coco.annotations
         .into_iter()
         .enumerate()
@@ -138,10 +125,7 @@ fn read_coco(path: &Path) -> Result<Vec<TrainingCaption>, DataError> {
                 field: "image_id".to_owned(),
                 problem: format!("is {id}, which is not among the images"),
             })?;
-            Ok(TrainingCaption {
-                text: annotation.caption,
-                image: Some((*image).to_owned()),
-            })
+            Ok(TrainingCaption { text: annotation.caption, image: Some((*image).to_owned()) })
         })
         .collect()
 }
@@ -153,12 +137,9 @@ fn read_json_lines(path: &Path) -> Result<Vec<TrainingCaption>, DataError> {
             continue;
         }
         let row = format!("line {number}");
-        let fields: UniqueMap<Value> =
-            serde_json::from_str(&line).map_err(|error| DataError::Row {
-                path: path.to_owned(),
-                row: row.clone(),
-                problem: error.to_string(),
-            })?;
+        let fields: UniqueMap<Value> = serde_json::from_str(&line).map_err(|error| {
+            DataError::Row { path: path.to_owned(), row: row.clone(), problem: error.to_string() }
+        })?;
         let has = |field: &&&str| fields.0.iter().any(|(key, _)| key == **field);
         let image = IMAGE_FIELDS.iter().find(has);
         captions.push(TrainingCaption {

@@ -67,10 +67,7 @@ impl UniqueMap<Value> {
 pub(crate) fn object(bytes: &[u8]) -> Result<UniqueMap<Value>, String> {
     let line = std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to() + 1;
-        reason(
-            "not UTF-8",
-            format_args!("at byte {at}; save the file as UTF-8"),
-        )
+        reason("not UTF-8", format_args!("at byte {at}; save the file as UTF-8"))
     })?;
     serde_json::from_str(line).map_err(|error| {
         let (message, at) = (error.to_string(), error.column());
@@ -79,21 +76,15 @@ pub(crate) fn object(bytes: &[u8]) -> Result<UniqueMap<Value>, String> {
             Some(message) => format!("{message}, at column {at}"),
             None => message,
         };
-        let kind = if error.is_data() {
-            "not a plain JSON object"
-        } else {
-            "not JSON"
-        };
+        let kind = if error.is_data() { "not a plain JSON object" } else { "not JSON" };
         reason(kind, message)
     })
 }
 
 /// Reads a JSON file.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, DataError> {
-    serde_json::from_str(&text::read(path)?).map_err(|source| DataError::Json {
-        path: path.to_owned(),
-        source,
-    })
+    serde_json::from_str(&text::read(path)?)
+        .map_err(|source| DataError::Json { path: path.to_owned(), source })
 }
 
 pub(crate) fn kind(value: &Value) -> &'static str {

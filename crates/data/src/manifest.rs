@@ -44,18 +44,12 @@ pub fn write_manifest(folder: &Path) -> Result<(), DataError> {
         let mut hasher = blake3::Hasher::new();
         let file = File::open(&path).map_err(failed(&path))?;
         hasher.update_reader(file).map_err(failed(&path))?;
-        let entry = Entry {
-            bytes: hasher.count(),
-            blake3: hasher.finalize().to_hex().to_string(),
-        };
+        let entry = Entry { bytes: hasher.count(), blake3: hasher.finalize().to_hex().to_string() };
         files.insert(name.to_owned(), entry);
     }
     let path = folder.join(NAME);
-    let text =
-        serde_json::to_string_pretty(&Manifest { files }).map_err(|source| DataError::Json {
-            path: path.clone(),
-            source,
-        })?;
+    let text = serde_json::to_string_pretty(&Manifest { files })
+        .map_err(|source| DataError::Json { path: path.clone(), source })?;
     let write = || {
         let mut file = AtomicFile::create(&path).map_err(io::Error::other)?;
         writeln!(file, "{text}")?;

@@ -36,11 +36,7 @@ impl Photos {
     /// # Errors
     /// [`DataError::Io`] for a folder that can't be listed.
     pub fn open(dir: &Path) -> Result<Self, DataError> {
-        let mut photos = Self {
-            root: dir.to_owned(),
-            by_name: HashMap::new(),
-            count: 0,
-        };
+        let mut photos = Self { root: dir.to_owned(), by_name: HashMap::new(), count: 0 };
         let mut seen = HashSet::new();
         let mut folders = vec![dir.to_owned()];
         while let Some(folder) = folders.pop() {
@@ -105,9 +101,9 @@ impl Photos {
     /// # Errors
     /// Those of [`find`](Self::find).
     pub fn count_found<S: AsRef<str>>(&self, names: &[S]) -> Result<usize, DataError> {
-        names.iter().try_fold(0, |count, name| {
-            Ok(count + usize::from(self.find(name.as_ref())?.is_some()))
-        })
+        names
+            .iter()
+            .try_fold(0, |count, name| Ok(count + usize::from(self.find(name.as_ref())?.is_some())))
     }
 }
 
@@ -115,9 +111,7 @@ impl Photos {
 fn photo_name(path: &Path) -> Option<String> {
     let extension = path.extension()?.to_str()?.to_ascii_lowercase();
     let is_photo = EXTENSIONS.contains(&extension.as_str()) && path.is_file();
-    is_photo
-        .then(|| path.file_name()?.to_str().map(str::to_owned))
-        .flatten()
+    is_photo.then(|| path.file_name()?.to_str().map(str::to_owned)).flatten()
 }
 
 #[cfg(test)]

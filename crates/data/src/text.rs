@@ -17,9 +17,7 @@ pub(crate) fn read(path: &Path) -> Result<String, DataError> {
 pub(crate) fn read_bytes(path: &Path, largest: u64) -> Result<Vec<u8>, DataError> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|source| io(path, source))?;
-    file.take(largest + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|source| io(path, source))?;
+    file.take(largest + 1).read_to_end(&mut bytes).map_err(|source| io(path, source))?;
     if bytes.len() as u64 > largest {
         let source = io::Error::other(format!("larger than {largest} bytes"));
         return Err(io(path, source));
@@ -28,10 +26,7 @@ pub(crate) fn read_bytes(path: &Path, largest: u64) -> Result<Vec<u8>, DataError
 }
 
 pub(crate) fn io(path: &Path, source: io::Error) -> DataError {
-    DataError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    DataError::Io { path: path.to_owned(), source }
 }
 
 /// The text of `bytes` without a byte-order mark; `path` names it in errors.

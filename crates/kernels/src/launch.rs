@@ -59,10 +59,5 @@ pub fn launch(shader: Shader, grid: [u32; 3], buffers: &[&CubeTensor], info: &[u
 
 /// A tensor to write to, on the device of another.
 pub fn empty(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) -> CubeTensor {
-    empty_device_contiguous_dtype(
-        like.client.clone(),
-        like.device.clone(),
-        shape.into(),
-        dtype,
-    )
+    empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape.into(), dtype)
 }

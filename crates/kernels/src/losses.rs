@@ -112,11 +112,7 @@ impl Inputs {
     fn new(images: Tensor<2>, candidates: Tensor<2>, logit_scale: Tensor<1>) -> Self {
         let ([count, width], [all, other]) = (images.dims(), candidates.dims());
         assert!(all >= count && width == other, "one text for each image");
-        Self {
-            images,
-            candidates,
-            logit_scale,
-        }
+        Self { images, candidates, logit_scale }
     }
 }
 

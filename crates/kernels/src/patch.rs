@@ -56,13 +56,8 @@ pub fn patch(
             Packing::F16 => (0.0, false),
             Packing::I8 { step } => (step, true),
         };
-        let patched = Dispatch::clove_patch(
-            base.into_dispatch(),
-            delta.into_dispatch(),
-            alpha,
-            step,
-            bytes,
-        );
+        let patched =
+            Dispatch::clove_patch(base.into_dispatch(), delta.into_dispatch(), alpha, step, bytes);
         Some(Tensor::from_dispatch(patched))
     }
     #[cfg(not(feature = "gpu"))]

@@ -114,12 +114,7 @@ impl Coefficients {
             starts.push(start);
             lengths.push(row.len() as u32);
         }
-        Some(Self {
-            window,
-            starts,
-            lengths,
-            weights,
-        })
+        Some(Self { window, starts, lengths, weights })
     }
 
     /// Number of outputs.
@@ -136,10 +131,7 @@ impl Coefficients {
     pub fn get(&self, output: usize) -> Option<(u32, &[f64])> {
         let start = *self.starts.get(output)?;
         let first = output * self.window;
-        Some((
-            start,
-            &self.weights[first..first + self.lengths[output] as usize],
-        ))
+        Some((start, &self.weights[first..first + self.lengths[output] as usize]))
     }
 
     /// The same coefficients in Pillow's 8-bit fixed point: rounded to the nearest, halves away from zero.
@@ -218,17 +210,8 @@ mod tests {
     use super::*;
 
     /// Sizes that shrink, grow, and leave alone, by whole and broken scales.
-    const SIZES: [(u32, u32); 9] = [
-        (1, 1),
-        (1, 7),
-        (7, 1),
-        (64, 64),
-        (257, 224),
-        (3, 224),
-        (640, 224),
-        (65_535, 3),
-        (5, 4),
-    ];
+    const SIZES: [(u32, u32); 9] =
+        [(1, 1), (1, 7), (7, 1), (64, 64), (257, 224), (3, 224), (640, 224), (65_535, 3), (5, 4)];
 
     #[test]
     fn weights_sum_to_one_and_stay_inside_the_input() {
@@ -270,10 +253,7 @@ mod tests {
         assert_eq!(part.get(10), None);
         let range = part.to_fixed_point().source_range();
         let (last, weights) = part.get(9).unwrap();
-        assert_eq!(
-            range,
-            part.starts[0] as usize..last as usize + weights.len()
-        );
+        assert_eq!(range, part.starts[0] as usize..last as usize + weights.len());
     }
 
     #[test]
@@ -282,11 +262,7 @@ mod tests {
         for index in 0..9 {
             let (start, weights) = same.get(index).unwrap();
             for (offset, &weight) in weights.iter().enumerate() {
-                let expected = if start as usize + offset == index {
-                    1.0
-                } else {
-                    0.0
-                };
+                let expected = if start as usize + offset == index { 1.0 } else { 0.0 };
                 assert_eq!(weight, expected);
             }
         }

@@ -62,11 +62,7 @@ impl Shader {
             Self::Patch => include_str!("../shaders/patch.wgsl").into(),
             Self::Resample => include_str!("../shaders/resample.wgsl").into(),
             Self::Preprocess { half } => {
-                let (enable, element) = if half {
-                    ("enable f16;", "f16")
-                } else {
-                    ("", "f32")
-                };
+                let (enable, element) = if half { ("enable f16;", "f16") } else { ("", "f32") };
                 include_str!("../shaders/preprocess.wgsl")
                     .replace("{{ enable }}", enable)
                     .replace("{{ element }}", element)

@@ -54,11 +54,7 @@ impl Scenes {
             Self::New => position,
             Self::Epochs { scenes, repeat } => {
                 let (epoch, index) = Order::new(seed, scenes).at(position);
-                if repeat {
-                    index
-                } else {
-                    epoch.wrapping_mul(scenes).wrapping_add(index)
-                }
+                if repeat { index } else { epoch.wrapping_mul(scenes).wrapping_add(index) }
             }
         }
     }
@@ -113,11 +109,7 @@ impl Texts {
                         .map(|(_, text)| text)
                         .collect::<Vec<_>>()
                 });
-                SceneSample {
-                    picture,
-                    negatives: made.collect(),
-                    text: caption(&scene, wording),
-                }
+                SceneSample { picture, negatives: made.collect(), text: caption(&scene, wording) }
             }
         }
     }
@@ -136,18 +128,13 @@ impl Texts {
         preprocess: &Preprocess,
     ) -> Batch {
         let mut rows = Vec::new();
-        let mut batch = Batch {
-            pixels: Vec::new().into(),
-            texts: Vec::new(),
-            negatives: Vec::new(),
-        };
+        let mut batch =
+            Batch { pixels: Vec::new().into(), texts: Vec::new(), negatives: Vec::new() };
         for index in numbers {
             let sample = self.sample(seed, index, preprocess.size());
             rows.extend(pixels(sample.picture, preprocess));
             batch.texts.push(tokenizer.encode(&sample.text));
-            batch
-                .negatives
-                .push(tokenizer.encode_batch(&sample.negatives));
+            batch.negatives.push(tokenizer.encode_batch(&sample.negatives));
         }
         batch.pixels = rows.into();
         batch

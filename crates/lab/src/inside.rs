@@ -8,12 +8,8 @@ use clove::evaluate::Embeddings;
 use clove::score::{ScoreError, Scorer};
 
 /// Kinds of which a look takes one after the other: those that a bag of words can't tell, and one that it can.
-const SHOWN: [Kind; 4] = [
-    Kind::SwapAttribute,
-    Kind::ReplaceRelation,
-    Kind::SwapObject,
-    Kind::ReplaceAttribute,
-];
+const SHOWN: [Kind; 4] =
+    [Kind::SwapAttribute, Kind::ReplaceRelation, Kind::SwapObject, Kind::ReplaceAttribute];
 
 /// Scenes against their captions and those captions' hard negatives.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,11 +38,7 @@ pub async fn matrix(scorer: &Scorer, first: u64, count: usize) -> Result<Matrix,
         .flat_map(|image| (0..texts.len()).map(move |text| (image, text)))
         .map(|(image, text)| images.dot(image, &embedded, text))
         .collect();
-    Ok(Matrix {
-        pictures,
-        texts,
-        similarities,
-    })
+    Ok(Matrix { pictures, texts, similarities })
 }
 
 /// Embeddings on the plane that keeps most of their differences.
@@ -77,33 +69,17 @@ pub async fn map(scorer: &Scorer, first: u64, count: usize) -> Result<Map, Score
         .collect();
     let (places, explained) = principal_components(&rows);
     let (of_images, of_texts) = places.split_at(images.len());
-    let pairs = of_images
-        .iter()
-        .zip(of_texts)
-        .map(|(image, text)| [*image, *text])
-        .collect();
-    let difference = mean(&rows[..images.len()])
-        .into_iter()
-        .zip(mean(&rows[images.len()..]));
+    let pairs = of_images.iter().zip(of_texts).map(|(image, text)| [*image, *text]).collect();
+    let difference = mean(&rows[..images.len()]).into_iter().zip(mean(&rows[images.len()..]));
     let gap: f64 = difference.map(|(image, text)| (image - text).powi(2)).sum();
-    Ok(Map {
-        pairs,
-        captions,
-        explained,
-        gap: gap.sqrt() as f32,
-    })
+    Ok(Map { pairs, captions, explained, gap: gap.sqrt() as f32 })
 }
 
 fn shown(first: u64, count: usize) -> Vec<Twins> {
     (0..count)
         .map(|at| {
             let kind = SHOWN[at % SHOWN.len()];
-            twins(
-                kind,
-                Split::Validation,
-                0,
-                first + (at / SHOWN.len()) as u64,
-            )
+            twins(kind, Split::Validation, 0, first + (at / SHOWN.len()) as u64)
         })
         .collect()
 }
@@ -115,18 +91,9 @@ async fn embed_pictures(
     let preprocess = scorer.preprocess();
     let pictures: Vec<Picture> = all
         .iter()
-        .map(|pair| {
-            draw(
-                &pair.scenes[0],
-                preprocess.size(),
-                &mut pair.drawing[0].clone(),
-            )
-        })
+        .map(|pair| draw(&pair.scenes[0], preprocess.size(), &mut pair.drawing[0].clone()))
         .collect();
-    let rows = pictures
-        .iter()
-        .flat_map(|picture| pixels(picture.clone(), preprocess))
-        .collect();
+    let rows = pictures.iter().flat_map(|picture| pixels(picture.clone(), preprocess)).collect();
     let embedded = scorer.embed_pixels(rows).await?;
     Ok((pictures, embedded))
 }
@@ -151,12 +118,7 @@ fn principal_components(rows: &[&[f32]]) -> (Vec<[f32; 2]>, [f32; 2]) {
     let dim = mean.len();
     let mut centred: Vec<Vec<f64>> = rows
         .iter()
-        .map(|row| {
-            row.iter()
-                .zip(&mean)
-                .map(|(value, mean)| f64::from(*value) - mean)
-                .collect()
-        })
+        .map(|row| row.iter().zip(&mean).map(|(value, mean)| f64::from(*value) - mean).collect())
         .collect();
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let total: f64 = centred.iter().map(|row| dot(row, row)).sum();

@@ -68,11 +68,7 @@ impl Recipe {
     #[must_use]
     pub fn train_config(&self) -> TrainConfig {
         TrainConfig {
-            schedule: Schedule {
-                peak: self.learning_rate,
-                warmup: self.warmup,
-                steps: self.steps,
-            },
+            schedule: Schedule { peak: self.learning_rate, warmup: self.warmup, steps: self.steps },
             optimizer: AdamWConfig::default(),
             clip_norm: Some(1.0),
             loss: self.loss,
@@ -143,10 +139,7 @@ impl Variant {
             Self::Replace => Some(Style::Replace),
             Self::Clove => Some(Style::Mixed),
         };
-        Texts::Captions {
-            style,
-            negatives: recipe.negatives,
-        }
+        Texts::Captions { style, negatives: recipe.negatives }
     }
 }
 

@@ -46,10 +46,7 @@ pub fn finetuned() -> Result<Snapshot, LabError> {
 pub fn read_model(weights: &[u8]) -> Result<Snapshot, LabError> {
     let config = model::config(&model::tokenizer()?);
     let files = [
-        (
-            "config.json",
-            config.to_hugging_face().to_string().into_bytes(),
-        ),
+        ("config.json", config.to_hugging_face().to_string().into_bytes()),
         ("model.safetensors", weights.to_vec()),
     ];
     let files = InMemory {
@@ -60,10 +57,7 @@ pub fn read_model(weights: &[u8]) -> Result<Snapshot, LabError> {
             .collect::<BTreeMap<_, _>>(),
     };
     let source = ModelSource::open(Box::new(files))?;
-    Ok(Snapshot::from_parameters(
-        source.config(),
-        &mut source.weights()?,
-    )?)
+    Ok(Snapshot::from_parameters(source.config(), &mut source.weights()?)?)
 }
 
 /// A scene model's weights as f16.
@@ -87,27 +81,15 @@ pub fn write_deltas(pretrained: &Snapshot, finetuned: &Snapshot) -> Result<Vec<u
     let mut bytes = Vec::new();
     for (name, shape) in parameters(pretrained.config()) {
         let (base, tuned) = (base.values(&name, &shape)?, tuned.values(&name, &shape)?);
-        let differences: Vec<f32> = tuned
-            .iter()
-            .zip(&base)
-            .map(|(tuned, base)| tuned - base)
-            .collect();
-        let largest = differences
-            .iter()
-            .fold(0.0_f32, |most, value| most.max(value.abs()));
+        let differences: Vec<f32> =
+            tuned.iter().zip(&base).map(|(tuned, base)| tuned - base).collect();
+        let largest = differences.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
         bytes.extend(largest.to_le_bytes());
         let step = if largest > 0.0 { LEVELS / largest } else { 0.0 };
-        bytes.extend(
-            differences
-                .iter()
-                .map(|value| (value * step).round() as i8 as u8),
-        );
+        bytes.extend(differences.iter().map(|value| (value * step).round() as i8 as u8));
     }
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
-    encoder
-        .write_all(&bytes)
-        .and_then(|()| encoder.finish())
-        .map_err(deltas_failed)
+    encoder.write_all(&bytes).and_then(|()| encoder.finish()).map_err(deltas_failed)
 }
 
 /// The model that [`write_deltas`] described, to half a step of each tensor's largest difference.
@@ -132,10 +114,7 @@ pub fn read_deltas(pretrained: &Snapshot, deltas: &[u8]) -> Result<Snapshot, Wei
         }
     }
     let config = pretrained.config();
-    let mut source = Patched {
-        base: pretrained.clone(),
-        deltas: Deltas::read(config, deltas)?,
-    };
+    let mut source = Patched { base: pretrained.clone(), deltas: Deltas::read(config, deltas)? };
     Snapshot::from_parameters(config, &mut source)
 }
 
@@ -150,9 +129,7 @@ impl Deltas {
     /// When `deltas` isn't as long as the model asks for.
     pub fn read(config: &ClipConfig, deltas: &[u8]) -> Result<Self, WeightsError> {
         let mut bytes = Vec::new();
-        DeflateDecoder::new(deltas)
-            .read_to_end(&mut bytes)
-            .map_err(deltas_failed)?;
+        DeflateDecoder::new(deltas).read_to_end(&mut bytes).map_err(deltas_failed)?;
         let short = || deltas_failed(io::ErrorKind::UnexpectedEof.into());
         let mut rest = bytes.as_slice();
         let mut differences = BTreeMap::new();
@@ -189,8 +166,5 @@ impl Differences for Deltas {
 }
 
 fn deltas_failed(source: io::Error) -> WeightsError {
-    WeightsError::Read {
-        file: "the scene model's deltas".to_owned(),
-        source,
-    }
+    WeightsError::Read { file: "the scene model's deltas".to_owned(), source }
 }

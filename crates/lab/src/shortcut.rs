@@ -33,17 +33,13 @@ pub async fn shortcut(scorer: &Scorer, per_kind: usize) -> Result<Vec<Contest>, 
         .into_iter()
         .flat_map(|kind| (0..per_kind as u64).map(move |index| twins(kind, Split::Test, 0, index)))
         .collect();
-    let mut subsets = ["words shuffled", "twins"].map(|name| Subset {
-        name: name.to_owned(),
-        rows: Vec::new(),
-    });
+    let mut subsets =
+        ["words shuffled", "twins"].map(|name| Subset { name: name.to_owned(), rows: Vec::new() });
     for (number, pair) in (0_u64..).zip(&all) {
         for side in 0..2 {
             let caption = &pair.captions[side];
-            let wrong = [
-                shuffled(caption, number * 2 + side as u64),
-                pair.captions[1 - side].clone(),
-            ];
+            let wrong =
+                [shuffled(caption, number * 2 + side as u64), pair.captions[1 - side].clone()];
             for (subset, negative) in subsets.iter_mut().zip(wrong) {
                 subset.rows.push(Pair {
                     id: format!("{number}-{side}"),
@@ -54,15 +50,9 @@ pub async fn shortcut(scorer: &Scorer, per_kind: usize) -> Result<Vec<Contest>, 
             }
         }
     }
-    let scenes: Vec<_> = all
-        .iter()
-        .flat_map(|pair| pair.scenes.iter().zip(&pair.drawing))
-        .collect();
-    let names: Vec<String> = subsets[0]
-        .rows
-        .iter()
-        .map(|row| row.image.clone())
-        .collect();
+    let scenes: Vec<_> =
+        all.iter().flat_map(|pair| pair.scenes.iter().zip(&pair.drawing)).collect();
+    let names: Vec<String> = subsets[0].rows.iter().map(|row| row.image.clone()).collect();
     let images = embed_scenes(scorer, &scenes, &mut |_| {}).await?;
     let texts = distinct_texts(&subsets);
     let embedded = scorer.embed_texts(&texts, &mut |_| {}).await?;
@@ -87,10 +77,7 @@ pub async fn shortcut(scorer: &Scorer, per_kind: usize) -> Result<Vec<Contest>, 
                 .iter()
                 .map(|blind| {
                     let figures = &blind.scored_rows.subsets[at];
-                    (
-                        blind.baseline.to_string(),
-                        figures.accuracy.unwrap_or(f64::NAN),
-                    )
+                    (blind.baseline.to_string(), figures.accuracy.unwrap_or(f64::NAN))
                 })
                 .collect(),
             example: example

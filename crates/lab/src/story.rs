@@ -15,12 +15,7 @@ use clove::score::Scorer;
 #[must_use]
 pub fn model_row(name: &str, about: &str, scores: &[&Scores], alphas: Vec<f64>) -> ModelRow {
     let over = |value: &dyn Fn(&Scores) -> f64| {
-        Figure::over(
-            &scores
-                .iter()
-                .map(|scores| value(scores))
-                .collect::<Vec<_>>(),
-        )
+        Figure::over(&scores.iter().map(|scores| value(scores)).collect::<Vec<_>>())
     };
     ModelRow {
         name: name.to_owned(),
@@ -45,27 +40,20 @@ pub fn blind_rows(scores: &Scores) -> Vec<BlindRow> {
     let mut rows = vec![BlindRow {
         name: "chance".to_owned(),
         composition: 0.5,
-        kinds: Kind::ALL
-            .iter()
-            .map(|kind| (kind.name().to_owned(), 0.5))
-            .collect(),
+        kinds: Kind::ALL.iter().map(|kind| (kind.name().to_owned(), 0.5)).collect(),
     }];
-    rows.extend(
-        scores
-            .blind
-            .iter()
-            .filter(|blind| blind.baseline != "chance")
-            .map(|blind| BlindRow {
-                name: blind.baseline.clone().into_owned(),
-                composition: blind.all_rows.macro_mean.unwrap_or(f64::NAN),
-                kinds: blind
-                    .all_rows
-                    .subsets
-                    .iter()
-                    .map(|subset| (subset.name.clone(), subset.accuracy.unwrap_or(f64::NAN)))
-                    .collect(),
-            }),
-    );
+    rows.extend(scores.blind.iter().filter(|blind| blind.baseline != "chance").map(|blind| {
+        BlindRow {
+            name: blind.baseline.clone().into_owned(),
+            composition: blind.all_rows.macro_mean.unwrap_or(f64::NAN),
+            kinds: blind
+                .all_rows
+                .subsets
+                .iter()
+                .map(|subset| (subset.name.clone(), subset.accuracy.unwrap_or(f64::NAN)))
+                .collect(),
+        }
+    }));
     rows
 }
 
@@ -91,20 +79,14 @@ pub async fn examples(
         };
         for (name, scorer) in models {
             let preprocess = scorer.preprocess();
-            let picture = draw(
-                &twins.scenes[0],
-                preprocess.size(),
-                &mut twins.drawing[0].clone(),
-            );
+            let picture = draw(&twins.scenes[0], preprocess.size(), &mut twins.drawing[0].clone());
             if example.picture.is_empty() {
                 example.picture = data_url(&picture)?;
             }
             let images: Embeddings = scorer.embed_pixels(pixels(picture, preprocess)).await?;
             let texts = scorer.embed_texts(&twins.captions, &mut |_| {}).await?;
             let score = |text| images.dot(0, &texts, text);
-            example
-                .scores
-                .push(((*name).to_owned(), score(0), score(1)));
+            example.scores.push(((*name).to_owned(), score(0), score(1)));
         }
         examples.push(example);
     }
@@ -117,8 +99,5 @@ fn data_url(picture: &Picture) -> Result<String, LabError> {
         .expect("a picture has three bytes for each pixel");
     let mut png = std::io::Cursor::new(Vec::new());
     image.write_to(&mut png, image::ImageFormat::Png)?;
-    Ok(format!(
-        "data:image/png;base64,{}",
-        BASE64_STANDARD.encode(png.get_ref())
-    ))
+    Ok(format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png.get_ref())))
 }

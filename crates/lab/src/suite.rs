@@ -26,43 +26,19 @@ pub struct Sizes {
 
 impl Sizes {
     /// Of the test split: so many that a point means something (one standard error is at most 0.7 points).
-    pub const TEST: Self = Self {
-        twins_per_kind: 250,
-        specimens: 5_000,
-        common: 0,
-    };
+    pub const TEST: Self = Self { twins_per_kind: 250, specimens: 5_000, common: 0 };
     /// Of the validation split: as much recognition as the test split has, since a limit is kept on it.
-    pub const VALIDATION: Self = Self {
-        twins_per_kind: 100,
-        specimens: 5_000,
-        common: 0,
-    };
+    pub const VALIDATION: Self = Self { twins_per_kind: 100, specimens: 5_000, common: 0 };
     /// Of the part of the validation split that learning curves are drawn from: the test is taken many times, and decides
     /// nothing.
-    pub const WATCHED: Self = Self {
-        twins_per_kind: 100,
-        specimens: 1_000,
-        common: 0,
-    };
+    pub const WATCHED: Self = Self { twins_per_kind: 100, specimens: 1_000, common: 0 };
     /// Of the part of the validation split that a page draws its curves from, where one core does everything.
-    pub const GLANCED: Self = Self {
-        twins_per_kind: 50,
-        specimens: 200,
-        common: 240,
-    };
+    pub const GLANCED: Self = Self { twins_per_kind: 50, specimens: 200, common: 240 };
     /// Of the part of the test split that a page reports.
-    pub const REPORTED: Self = Self {
-        twins_per_kind: 150,
-        specimens: 1_000,
-        common: 600,
-    };
+    pub const REPORTED: Self = Self { twins_per_kind: 150, specimens: 1_000, common: 600 };
     /// Of the part of the validation split on which a page chooses alpha: as much recognition as it reports, since a limit is
     /// kept on it.
-    pub const SWEPT: Self = Self {
-        twins_per_kind: 60,
-        specimens: 1_000,
-        common: 0,
-    };
+    pub const SWEPT: Self = Self { twins_per_kind: 60, specimens: 1_000, common: 0 };
 }
 
 /// Where the splits of the tests begin. One number for every run, so that all are measured on the same pictures.
@@ -108,10 +84,7 @@ impl SceneSuite {
                 }
                 all.push(pair);
             }
-            subsets.push(Subset {
-                name: kind.name().to_owned(),
-                rows,
-            });
+            subsets.push(Subset { name: kind.name().to_owned(), rows });
         }
         Self {
             twins: all,
@@ -187,14 +160,10 @@ impl SceneSuite {
     ) -> Result<(Report, RowsBySubset), ScoreError> {
         let texts = distinct_texts(&self.subsets);
         let embedded = scorer.embed_texts(&texts, &mut |_| {}).await?;
-        let scenes: Vec<(&Scene, &clove_scenes::Random)> = self
-            .twins
-            .iter()
-            .flat_map(|pair| pair.scenes.iter().zip(&pair.drawing))
-            .collect();
-        let names: Vec<String> = (0..scenes.len())
-            .map(|place| image_name(place / 2, place % 2))
-            .collect();
+        let scenes: Vec<(&Scene, &clove_scenes::Random)> =
+            self.twins.iter().flat_map(|pair| pair.scenes.iter().zip(&pair.drawing)).collect();
+        let names: Vec<String> =
+            (0..scenes.len()).map(|place| image_name(place / 2, place % 2)).collect();
         let images = embed_scenes(scorer, &scenes, progress).await?;
         Ok(evaluate_pairs(
             "scenes",
@@ -247,10 +216,8 @@ async fn recognise(
     let texts: Vec<String> = shapes.iter().flat_map(|shape| prompts(*shape)).collect();
     let embedded = scorer.embed_texts(&texts, &mut |_| {}).await?;
     let classes = class_embeddings(&embedded, shapes.len())?;
-    let scenes: Vec<(&Scene, &clove_scenes::Random)> = specimens
-        .iter()
-        .map(|specimen| (&specimen.scene, &specimen.drawing))
-        .collect();
+    let scenes: Vec<(&Scene, &clove_scenes::Random)> =
+        specimens.iter().map(|specimen| (&specimen.scene, &specimen.drawing)).collect();
     let labels: Vec<usize> = specimens.iter().map(|specimen| specimen.class).collect();
     let images = embed_scenes(scorer, &scenes, progress).await?;
     Ok(Some(classify(&images, &classes, &labels)?))
@@ -285,10 +252,7 @@ pub(super) async fn embed_scenes(
 #[must_use]
 pub fn figures(report: &Report) -> (f64, f64) {
     let recognition = report.recognition.as_ref().and_then(|found| found.top1);
-    (
-        report.macro_mean.unwrap_or(f64::NAN),
-        recognition.unwrap_or(f64::NAN),
-    )
+    (report.macro_mean.unwrap_or(f64::NAN), recognition.unwrap_or(f64::NAN))
 }
 
 /// Accuracy by kind.

@@ -68,12 +68,7 @@ impl Tuning {
     /// # Errors
     /// When the device fails, or the loss isn't finite.
     pub async fn step(&mut self) -> Result<StepReport, LabError> {
-        let Plan {
-            texts,
-            scenes,
-            recipe,
-            seed,
-        } = self.plan;
+        let Plan { texts, scenes, recipe, seed } = self.plan;
         let first = (self.trainer.steps() * recipe.batch) as u64;
         let positions = first..first + recipe.batch as u64;
         let batch = texts.batch(
@@ -86,10 +81,7 @@ impl Tuning {
         if report.loss.is_finite() {
             Ok(report)
         } else {
-            Err(LabError::Diverged {
-                step: report.step,
-                loss: report.loss,
-            })
+            Err(LabError::Diverged { step: report.step, loss: report.loss })
         }
     }
 

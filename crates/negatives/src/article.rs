@@ -16,8 +16,7 @@ pub fn mend(of: &[Token], text: String) -> String {
         }
         let wanted = if needs_an(&next.lower) { "an" } else { "a" };
         let stood = || {
-            of.windows(2)
-                .any(|pair| pair[0].lower == article.lower && pair[1].lower == next.lower)
+            of.windows(2).any(|pair| pair[0].lower == article.lower && pair[1].lower == next.lower)
         };
         if article.lower == wanted || stood() {
             continue;
@@ -35,9 +34,7 @@ pub fn mend(of: &[Token], text: String) -> String {
             }
             _ => wanted.to_owned(),
         };
-        mended
-            .get_or_insert_with(|| text.clone())
-            .replace_range(article.start..article.end, &new);
+        mended.get_or_insert_with(|| text.clone()).replace_range(article.start..article.end, &new);
     }
     mended.unwrap_or(text)
 }
@@ -69,20 +66,10 @@ mod tests {
 
     #[test]
     fn sounds_count_and_not_letters() {
-        for word in [
-            "apple",
-            "umbrella",
-            "hour",
-            "unidentified",
-            "18",
-            "x-ray",
-            "open",
-        ] {
+        for word in ["apple", "umbrella", "hour", "unidentified", "18", "x-ray", "open"] {
             assert!(needs_an(word), "{word}");
         }
-        for word in [
-            "dog", "unicorn", "uniform", "one-way", "european", "house", "1", "used",
-        ] {
+        for word in ["dog", "unicorn", "uniform", "one-way", "european", "house", "1", "used"] {
             assert!(!needs_an(word), "{word}");
         }
     }

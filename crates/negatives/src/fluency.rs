@@ -63,11 +63,7 @@ impl Fluency {
         }
         data.pairs = Vec::new();
         data.bigrams = Vec::new();
-        Ok(Self {
-            data,
-            places,
-            pairs,
-        })
+        Ok(Self { data, places, pairs })
     }
 
     /// The place of a word of the lexicon, or of a word that it lacks.
@@ -135,10 +131,7 @@ pub fn willingness(extra: i32, patience: i32) -> u64 {
     }
     let sixteenths = i64::from(extra) * 16 / i64::from(patience.max(1));
     let whole = (sixteenths / 16).min(63) as u32;
-    (SIXTEENTHS[(sixteenths % 16) as usize]
-        .checked_shr(whole)
-        .unwrap_or(0))
-    .max(1)
+    (SIXTEENTHS[(sixteenths % 16) as usize].checked_shr(whole).unwrap_or(0)).max(1)
 }
 
 #[cfg(test)]

@@ -43,9 +43,7 @@ impl Generator {
     /// # Errors
     /// When the bytes are none, or damaged.
     pub fn new(lexicon: &[u8]) -> Result<Self, LexiconError> {
-        Ok(Self {
-            lexicon: Lexicon::from_bytes(lexicon)?,
-        })
+        Ok(Self { lexicon: Lexicon::from_bytes(lexicon)? })
     }
 
     /// From a lexicon.
@@ -64,10 +62,7 @@ impl Generator {
     #[must_use]
     pub fn negatives(&self, request: &Request<'_>) -> Made {
         let caption = request.caption;
-        let none = |why| Made {
-            negatives: Vec::new(),
-            why_none: Some(why),
-        };
+        let none = |why| Made { negatives: Vec::new(), why_none: Some(why) };
         if caption.len() > LONGEST_CAPTION {
             return none(WhyNone::TooLong);
         }
@@ -76,18 +71,11 @@ impl Generator {
             return none(WhyNone::Blank);
         }
         if request.count == 0 {
-            return Made {
-                negatives: Vec::new(),
-                why_none: None,
-            };
+            return Made { negatives: Vec::new(), why_none: None };
         }
         let analysis = Analysis::new(&self.lexicon, caption, tokens);
-        let mut random = Random::new(&[
-            request.seed,
-            request.epoch,
-            request.index,
-            request.style as u64,
-        ]);
+        let mut random =
+            Random::new(&[request.seed, request.epoch, request.index, request.style as u64]);
         let mut chosen = Chosen::new(request);
         match request.style {
             Style::Mixed => self.mixed(&analysis, &mut random, &mut chosen),
@@ -98,10 +86,7 @@ impl Generator {
         } else {
             WhyNone::NothingToChange
         });
-        Made {
-            negatives: chosen.negatives,
-            why_none,
-        }
+        Made { negatives: chosen.negatives, why_none }
     }
 
     /// Negatives of one style, the wanted first; some more than asked for, since not all may be used.
@@ -140,9 +125,7 @@ impl Generator {
                 let before = chosen.negatives.len();
                 for list in &mut offers {
                     while chosen.wants() {
-                        let at = list
-                            .iter()
-                            .position(|offer| !anew || !chosen.has(offer.kind));
+                        let at = list.iter().position(|offer| !anew || !chosen.has(offer.kind));
                         let Some(at) = at else { break };
                         if chosen.accept(list.remove(at)) {
                             break;
@@ -168,16 +151,9 @@ struct Chosen<'a> {
 
 impl<'a> Chosen<'a> {
     fn new(request: &'a Request<'a>) -> Self {
-        let taken = std::iter::once(&request.caption)
-            .chain(request.others)
-            .map(|text| key(text))
-            .collect();
-        Self {
-            request,
-            taken,
-            negatives: Vec::with_capacity(request.count.min(8)),
-            refused: false,
-        }
+        let taken =
+            std::iter::once(&request.caption).chain(request.others).map(|text| key(text)).collect();
+        Self { request, taken, negatives: Vec::with_capacity(request.count.min(8)), refused: false }
     }
 
     fn wants(&self) -> bool {

@@ -24,10 +24,7 @@ pub fn inflect(lexicon: &Lexicon, lemma: &str, pos: Pos, slot: Option<Slot>) -> 
     let Some(slot) = slot else {
         return lemma.to_owned();
     };
-    let single = |word: &str| match lexicon
-        .find(word)
-        .and_then(|id| lexicon.irregular(id, slot))
-    {
+    let single = |word: &str| match lexicon.find(word).and_then(|id| lexicon.irregular(id, slot)) {
         Some(form) => lexicon.word(form).to_owned(),
         None => regular(word, slot),
     };
@@ -56,9 +53,7 @@ pub fn regular(word: &str, slot: Slot) -> String {
         Slot::Plural | Slot::ThirdPerson => {
             if soft_y {
                 format!("{stem}ies")
-            } else if ["s", "x", "z", "ch", "sh"]
-                .iter()
-                .any(|end| word.ends_with(end))
+            } else if ["s", "x", "z", "ch", "sh"].iter().any(|end| word.ends_with(end))
                 || (slot == Slot::ThirdPerson && last == b'o' && !is_vowel(before))
             {
                 format!("{word}es")
@@ -85,11 +80,8 @@ pub fn regular(word: &str, slot: Slot) -> String {
             }
         }
         Slot::Comparative | Slot::Superlative => {
-            let (ending, more) = if slot == Slot::Comparative {
-                ("er", "more")
-            } else {
-                ("est", "most")
-            };
+            let (ending, more) =
+                if slot == Slot::Comparative { ("er", "more") } else { ("est", "most") };
             let vowels = syllables(word);
             if soft_y && vowels <= 2 {
                 format!("{stem}i{ending}")

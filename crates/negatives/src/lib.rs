@@ -57,13 +57,8 @@ pub enum Style {
 
 impl Style {
     /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Replace,
-        Self::Negclip,
-        Self::Swap,
-        Self::Shuffle,
-        Self::Mixed,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Replace, Self::Negclip, Self::Swap, Self::Shuffle, Self::Mixed];
 
     /// Its name in commands and configurations.
     #[must_use]
@@ -188,12 +183,8 @@ pub enum WhyNone {
 
 impl WhyNone {
     /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::Blank,
-        Self::TooLong,
-        Self::NothingToChange,
-        Self::OnlyTrueOnes,
-    ];
+    pub const ALL: [Self; 4] =
+        [Self::Blank, Self::TooLong, Self::NothingToChange, Self::OnlyTrueOnes];
 
     /// In words, for reports.
     #[must_use]

@@ -42,11 +42,7 @@ pub fn readings(lexicon: &Lexicon, form: &str, mut each: impl FnMut(Reading)) {
     if let Some(lemma) = base {
         for pos in Pos::ALL {
             if !lexicon.senses(lemma, pos).is_empty() {
-                each(Reading {
-                    lemma,
-                    pos,
-                    slot: None,
-                });
+                each(Reading { lemma, pos, slot: None });
             }
         }
         for entry in lexicon.analyses(lemma) {
@@ -56,11 +52,7 @@ pub fn readings(lexicon: &Lexicon, form: &str, mut each: impl FnMut(Reading)) {
                 _ => Pos::Verb,
             };
             if !lexicon.senses(entry.lemma, pos).is_empty() {
-                each(Reading {
-                    lemma: entry.lemma,
-                    pos,
-                    slot: Some(entry.slot),
-                });
+                each(Reading { lemma: entry.lemma, pos, slot: Some(entry.slot) });
             }
         }
     }
@@ -77,11 +69,7 @@ pub fn readings(lexicon: &Lexicon, form: &str, mut each: impl FnMut(Reading)) {
             if let Some(lemma) = lexicon.find(lemma)
                 && !lexicon.senses(lemma, pos).is_empty()
             {
-                each(Reading {
-                    lemma,
-                    pos,
-                    slot: Some(slot),
-                });
+                each(Reading { lemma, pos, slot: Some(slot) });
             }
         };
         lemma.clear();
@@ -113,11 +101,8 @@ pub fn lemma(lexicon: &Lexicon, form: &str, pos: Pos, slot: Option<Slot>) -> Opt
         if !fits {
             return;
         }
-        let weight = lexicon
-            .senses(reading.lemma, pos)
-            .iter()
-            .map(|sense| u64::from(sense.weight))
-            .sum();
+        let weight =
+            lexicon.senses(reading.lemma, pos).iter().map(|sense| u64::from(sense.weight)).sum();
         if best.is_none_or(|(most, _)| weight > most) {
             best = Some((weight, reading.lemma));
         }

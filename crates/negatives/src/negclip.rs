@@ -62,9 +62,7 @@ pub fn offers(
         .map(|chunk| chunk.tokens.clone())
         .filter(|tokens| tokens.len() > 2)
         .collect();
-    pool(phrases, Kind::SwapObject, &|first, second| {
-        related(first, second, false)
-    });
+    pool(phrases, Kind::SwapObject, &|first, second| related(first, second, false));
     pool(verbs(analysis), Kind::SwapRelation, &|_, _| true);
     for number in [[Tag::NN, Tag::NNP], [Tag::NNS, Tag::NNPS]] {
         let heads = analysis
@@ -73,15 +71,11 @@ pub fn offers(
             .map(|chunk| chunk.head.clone())
             .filter(|head| number.contains(&analysis.tags[head.end - 1]))
             .collect();
-        pool(heads, Kind::SwapObject, &|first, second| {
-            related(first, second, true)
-        });
+        pool(heads, Kind::SwapObject, &|first, second| related(first, second, true));
     }
     let tagged = |fits: fn(Tag) -> bool| -> Vec<Range<usize>> {
         let all = 0..analysis.tags.len();
-        all.filter(|at| fits(analysis.tags[*at]))
-            .map(|at| at..at + 1)
-            .collect()
+        all.filter(|at| fits(analysis.tags[*at])).map(|at| at..at + 1).collect()
     };
     let apart = |first: &Range<usize>, second: &Range<usize>| {
         chunk_of(first).is_none_or(|chunk| second.start >= chunk.tokens.end)
@@ -96,11 +90,7 @@ fn verbs(analysis: &Analysis<'_>) -> Vec<Range<usize>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
     let mut at = 0;
     while at < analysis.tags.len() {
-        if let Some(chunk) = analysis
-            .chunks
-            .iter()
-            .find(|chunk| chunk.tokens.start == at)
-        {
+        if let Some(chunk) = analysis.chunks.iter().find(|chunk| chunk.tokens.start == at) {
             at = chunk.tokens.end;
             continue;
         }

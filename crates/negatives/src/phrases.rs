@@ -68,10 +68,8 @@ impl<'a> Analysis<'a> {
     #[must_use]
     pub fn new(lexicon: &Lexicon, caption: &'a str, tokens: Vec<Token>) -> Self {
         let tags = lexicon.tagger.tag(lexicon, &tokens);
-        let places = tokens
-            .iter()
-            .map(|token| lexicon.fluency.place(lexicon.find(&token.lower)))
-            .collect();
+        let places =
+            tokens.iter().map(|token| lexicon.fluency.place(lexicon.find(&token.lower))).collect();
         let mut analysis = Self {
             caption,
             tokens,
@@ -97,10 +95,7 @@ impl<'a> Analysis<'a> {
             && (found.len > 1 || matches!(tag, Tag::IN | Tag::TO | Tag::RP))
         {
             let end = at + found.len;
-            self.relations.push(Relation {
-                tokens: at..end,
-                what: Link::Preposition(found.group),
-            });
+            self.relations.push(Relation { tokens: at..end, what: Link::Preposition(found.group) });
             return end;
         }
         if let Some(end) = self.chunk_end(at) {
@@ -116,10 +111,7 @@ impl<'a> Analysis<'a> {
                 crate::inflect::slot(tag),
             );
             if let Some(lemma) = lemma {
-                self.relations.push(Relation {
-                    tokens: at..at + 1,
-                    what: Link::Verb(lemma),
-                });
+                self.relations.push(Relation { tokens: at..at + 1, what: Link::Verb(lemma) });
             }
         } else if tag.is_adjective() {
             self.predicates.push(at);
@@ -186,11 +178,7 @@ impl<'a> Analysis<'a> {
 
     /// Whether a chunk can begin here: after a preposition, a conjunction, or nothing.
     fn opens(&self, at: usize) -> bool {
-        at == 0
-            || matches!(
-                self.tags[at - 1],
-                Tag::IN | Tag::TO | Tag::CC | Tag::Punctuation
-            )
+        at == 0 || matches!(self.tags[at - 1], Tag::IN | Tag::TO | Tag::CC | Tag::Punctuation)
     }
 
     fn chunk(&self, lexicon: &Lexicon, tokens: Range<usize>) -> Chunk {
@@ -207,12 +195,7 @@ impl<'a> Analysis<'a> {
                 tag.is_adjective() || matches!(tag, Tag::CD | Tag::VBN | Tag::VBG)
             })
             .collect();
-        Chunk {
-            tokens,
-            head,
-            lemma,
-            modifiers,
-        }
+        Chunk { tokens, head, lemma, modifiers }
     }
 
     /// The longest compound of the lexicon that ends a chunk.
@@ -265,17 +248,12 @@ impl<'a> Analysis<'a> {
     /// What the words of some tokens cost where they stand.
     pub(crate) fn cost(&self, lexicon: &Lexicon, tokens: &Range<usize>) -> i32 {
         let words: Vec<Place> = self.words(tokens).collect();
-        lexicon
-            .fluency
-            .run(self.before(tokens.start), &words, self.after(tokens.end))
+        lexicon.fluency.run(self.before(tokens.start), &words, self.after(tokens.end))
     }
 
     /// The words among some tokens, as the model of captions knows them.
     pub(crate) fn words(&self, tokens: &Range<usize>) -> impl Iterator<Item = Place> {
-        tokens
-            .clone()
-            .filter(|&at| self.tokens[at].word)
-            .map(|at| self.places[at])
+        tokens.clone().filter(|&at| self.tokens[at].word).map(|at| self.places[at])
     }
 
     /// Tokens as they stand in the caption.

@@ -19,21 +19,11 @@ pub struct Group {
 }
 
 const fn group(words: &'static [&'static str], near: &'static [usize], symmetric: bool) -> Group {
-    Group {
-        words,
-        near,
-        symmetric,
-        path: false,
-    }
+    Group { words, near, symmetric, path: false }
 }
 
 const fn path(words: &'static [&'static str], near: &'static [usize]) -> Group {
-    Group {
-        words,
-        near,
-        symmetric: false,
-        path: true,
-    }
+    Group { words, near, symmetric: false, path: true }
 }
 
 /// The groups that are replaced and that replace.
@@ -46,14 +36,7 @@ pub const GROUPS: [Group; 25] = [
     ),
     /* 1 */
     group(
-        &[
-            "in",
-            "inside",
-            "inside of",
-            "into",
-            "within",
-            "in the middle of",
-        ],
+        &["in", "inside", "inside of", "into", "within", "in the middle of"],
         &[0, 2, 5, 10, 12, 14, 15],
         false,
     ),
@@ -61,43 +44,24 @@ pub const GROUPS: [Group; 25] = [
     /* 3 */
     group(
         &["near", "close to", "by", "around"],
-        &[
-            0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 24,
-        ],
+        &[0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 24],
         true,
     ),
     /* 4 */
     group(
-        &[
-            "next to",
-            "beside",
-            "alongside",
-            "at the side of",
-            "to the side of",
-        ],
+        &["next to", "beside", "alongside", "at the side of", "to the side of"],
         &[0, 2, 3, 5, 10, 16, 17, 18, 24],
         true,
     ),
     /* 5 */
-    group(
-        &["with", "along with", "together with"],
-        &[0, 1, 2, 3, 4, 10, 16],
-        true,
-    ),
+    group(&["with", "along with", "together with"], &[0, 1, 2, 3, 4, 10, 16], true),
     /* 6 */ group(&["in front of", "before", "ahead of"], &[2, 3, 9], false),
     /* 7 */ group(&["behind", "in back of", "at the back of"], &[2, 3], false),
     /* 8 */ group(&["under", "underneath", "beneath", "below"], &[3], false),
     /* 9 */ group(&["facing", "across from", "opposite"], &[3, 6], true),
     /* 10 */
     group(
-        &[
-            "among",
-            "amongst",
-            "amid",
-            "between",
-            "in between",
-            "surrounded by",
-        ],
+        &["among", "amongst", "amid", "between", "in between", "surrounded by"],
         &[1, 3, 4, 5],
         false,
     ),
@@ -108,31 +72,15 @@ pub const GROUPS: [Group; 25] = [
     /* 15 */ group(&["against"], &[0, 2, 3, 4, 16], false),
     /* 16 */ group(&["attached to", "leaning on"], &[0, 3, 4, 5, 15], false),
     /* 17 */
-    group(
-        &["to the left of", "on the left side of", "left of"],
-        &[3, 4],
-        false,
-    ),
+    group(&["to the left of", "on the left side of", "left of"], &[3, 4], false),
     /* 18 */
-    group(
-        &["to the right of", "on the right side of", "right of"],
-        &[3, 4],
-        false,
-    ),
+    group(&["to the right of", "on the right side of", "right of"], &[3, 4], false),
     /* 19 */ path(&["down"], &[13]),
     /* 20 */ path(&["up"], &[13]),
     /* 21 */ path(&["toward", "towards"], &[]),
     /* 22 */
     group(
-        &[
-            "away from",
-            "far from",
-            "out of",
-            "off",
-            "off of",
-            "outside",
-            "outside of",
-        ],
+        &["away from", "far from", "out of", "off", "off of", "outside", "outside of"],
         &[],
         false,
     ),
@@ -194,14 +142,8 @@ mod tests {
     #[test]
     fn the_longest_one_is_found() {
         let tokens = tokens("a cat on top of a box in front of me");
-        assert_eq!(
-            find(&tokens, 2).map(|found| (found.len, found.group)),
-            Some((3, 0))
-        );
-        assert_eq!(
-            find(&tokens, 7).map(|found| (found.len, found.group)),
-            Some((3, 6))
-        );
+        assert_eq!(find(&tokens, 2).map(|found| (found.len, found.group)), Some((3, 0)));
+        assert_eq!(find(&tokens, 7).map(|found| (found.len, found.group)), Some((3, 6)));
         assert_eq!(find(&tokens, 0), None);
     }
 

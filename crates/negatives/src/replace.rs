@@ -56,11 +56,7 @@ pub fn offers(
         if total == 0 {
             break;
         }
-        let at = draw(
-            random,
-            total,
-            candidates.iter().map(|candidate| candidate.weight),
-        );
+        let at = draw(random, total, candidates.iter().map(|candidate| candidate.weight));
         let candidate = candidates.swap_remove(at);
         // Other places first: negatives of one caption should differ in what they teach.
         for other in &mut candidates {
@@ -108,10 +104,7 @@ fn objects(
     for chunk in &analysis.chunks {
         let Some(lemma) = chunk.lemma else { continue };
         let tag = analysis.tags[chunk.head.end - 1];
-        let part_of = analysis
-            .tokens
-            .get(chunk.head.end)
-            .is_some_and(|next| next.lower == "of");
+        let part_of = analysis.tokens.get(chunk.head.end).is_some_and(|next| next.lower == "of");
         if !tag.is_common_noun() || (part_of && is_partitive(lexicon.word(lemma))) {
             continue;
         }
@@ -156,35 +149,23 @@ fn attributes(
 
 /// Another number, as it is written.
 fn numbers(lexicon: &Lexicon, analysis: &Analysis<'_>, at: usize, into: &mut Vec<Candidate>) {
-    const WORDS: [&str; 9] = [
-        "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-    ];
+    const WORDS: [&str; 9] =
+        ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
     let word = analysis.tokens[at].lower.as_str();
     let place = WORDS.iter().position(|number| *number == word);
     let others: Vec<String> = match (place, word.parse::<u32>()) {
         (Some(place), _) => {
             let near = place.saturating_sub(2)..(place + 3).min(WORDS.len());
-            near.filter(|other| *other != place)
-                .map(|other| WORDS[other].to_owned())
-                .collect()
+            near.filter(|other| *other != place).map(|other| WORDS[other].to_owned()).collect()
         }
         // One is too many things; a year or a large number is no count.
         (None, Ok(number @ 2..=20)) => {
             let near = number.saturating_sub(2).max(2)..=number + 2;
-            near.filter(|other| *other != number)
-                .map(|other| other.to_string())
-                .collect()
+            near.filter(|other| *other != number).map(|other| other.to_string()).collect()
         }
         _ => return,
     };
-    push(
-        lexicon,
-        analysis,
-        &(at..at + 1),
-        Kind::ReplaceAttribute,
-        others,
-        into,
-    );
+    push(lexicon, analysis, &(at..at + 1), Kind::ReplaceAttribute, others, into);
 }
 
 fn relations(
@@ -198,24 +179,11 @@ fn relations(
         match relation.what {
             Link::Preposition(group) => {
                 // Of two things only: not `to stand up`, `turned on`.
-                let related = analysis
-                    .chunks
-                    .iter()
-                    .any(|chunk| chunk.tokens.end <= start)
-                    && analysis
-                        .chunks
-                        .iter()
-                        .any(|chunk| chunk.tokens.start == end);
+                let related = analysis.chunks.iter().any(|chunk| chunk.tokens.end <= start)
+                    && analysis.chunks.iter().any(|chunk| chunk.tokens.start == end);
                 if related {
                     let others = prepositions::others(group).map(str::to_owned).collect();
-                    push(
-                        lexicon,
-                        analysis,
-                        &relation.tokens,
-                        Kind::ReplaceRelation,
-                        others,
-                        into,
-                    );
+                    push(lexicon, analysis, &relation.tokens, Kind::ReplaceRelation, others, into);
                 }
             }
             Link::Verb(lemma) => {
@@ -273,20 +241,12 @@ fn option(lexicon: &Lexicon, lemma: WordId, pos: Pos, random: &mut Random) -> Op
     let senses = lexicon.pos(pos);
     let own = senses.of(lemma);
     let total: u64 = own.iter().map(|sense| u64::from(sense.weight)).sum();
-    let sense = own[draw(
-        random,
-        total,
-        own.iter().map(|sense| u64::from(sense.weight)),
-    )];
+    let sense = own[draw(random, total, own.iter().map(|sense| u64::from(sense.weight)))];
     let antonyms = senses.antonyms(sense.synset);
     // Antonyms are few and sharp, cousins many: both get their turn.
     let (word, synset) = if !antonyms.is_empty() && random.below(2) == 0 {
         let total = antonyms.iter().map(|form| u64::from(form.weight)).sum();
-        let at = draw(
-            random,
-            total,
-            antonyms.iter().map(|form| u64::from(form.weight)),
-        );
+        let at = draw(random, total, antonyms.iter().map(|form| u64::from(form.weight)));
         (antonyms[at].word, None)
     } else {
         let cousin = senses.pools.draw(sense.synset, random)?;
@@ -295,9 +255,7 @@ fn option(lexicon: &Lexicon, lemma: WordId, pos: Pos, random: &mut Random) -> Op
     // A synonym in any sense would be true, and so would what stands above or below in line.
     let others = senses.of(word);
     let same = word == lemma
-        || others
-            .iter()
-            .any(|other| own.iter().any(|sense| sense.synset == other.synset));
+        || others.iter().any(|other| own.iter().any(|sense| sense.synset == other.synset));
     let in_line =
         pos != Pos::Adjective && synset.is_some_and(|synset| senses.in_line(sense.synset, synset));
     (!same && !in_line).then_some(word)
@@ -322,10 +280,7 @@ fn push(
         .find(|chunk| chunk.tokens.start <= range.start && range.end <= chunk.tokens.end)
         .map_or(range.clone(), |chunk| chunk.tokens.clone());
     for text in texts {
-        if analysis.tokens[chunk.clone()]
-            .iter()
-            .any(|token| token.lower == text)
-        {
+        if analysis.tokens[chunk.clone()].iter().any(|token| token.lower == text) {
             continue;
         }
         let places: Vec<Place> = if text.contains([' ', '-', '\'']) {

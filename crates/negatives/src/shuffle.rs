@@ -78,11 +78,8 @@ fn order(
     match kind {
         Kind::ShuffleNounsAndAdjectives | Kind::ShuffleAllButNounsAndAdjectives => {
             let wanted = kind == Kind::ShuffleNounsAndAdjectives;
-            let places: Vec<usize> = order
-                .iter()
-                .copied()
-                .filter(|at| names(at) == wanted)
-                .collect();
+            let places: Vec<usize> =
+                order.iter().copied().filter(|at| names(at) == wanted).collect();
             let mut moved = places.clone();
             random.shuffle(&mut moved);
             for (place, word) in places.into_iter().zip(moved) {

@@ -29,12 +29,7 @@ pub fn splice(caption: &str, of: &[Token], edits: &[Edit]) -> Option<String> {
     let mut text = String::with_capacity(caption.len() + 16);
     let mut at = 0;
     let words = of.iter().filter(|token| token.word).count();
-    let titled = of
-        .iter()
-        .filter(|token| token.word && token.capital)
-        .count()
-        * 4
-        > words * 3;
+    let titled = of.iter().filter(|token| token.word && token.capital).count() * 4 > words * 3;
     for edit in edits {
         let (from, to) = (of[edit.start].start, of[edit.end - 1].end);
         text.push_str(&caption[at..from]);
@@ -48,10 +43,7 @@ pub fn splice(caption: &str, of: &[Token], edits: &[Edit]) -> Option<String> {
     let text = article::mend(of, text);
     let after = tokens(&text);
     let doubled = |tokens: &[Token]| {
-        tokens
-            .windows(2)
-            .filter(|pair| pair[0].word && pair[0].lower == pair[1].lower)
-            .count()
+        tokens.windows(2).filter(|pair| pair[0].word && pair[0].lower == pair[1].lower).count()
     };
     let determiners = |tokens: &[Token]| {
         tokens
@@ -63,10 +55,7 @@ pub fn splice(caption: &str, of: &[Token], edits: &[Edit]) -> Option<String> {
 }
 
 fn is_determiner(word: &str) -> bool {
-    matches!(
-        word,
-        "a" | "an" | "the" | "his" | "her" | "its" | "their" | "this" | "that"
-    )
+    matches!(word, "a" | "an" | "the" | "his" | "her" | "its" | "their" | "this" | "that")
 }
 
 /// A text in the case of what it replaces: all capitals, or where it `begins` something its first letter.
@@ -105,11 +94,7 @@ mod tests {
     fn edited(caption: &str, edits: &[(usize, usize, &str)]) -> Option<String> {
         let edits: Vec<Edit> = edits
             .iter()
-            .map(|&(start, end, text)| Edit {
-                start,
-                end,
-                text: text.to_owned(),
-            })
+            .map(|&(start, end, text)| Edit { start, end, text: text.to_owned() })
             .collect();
         splice(caption, &tokens(caption), &edits)
     }
@@ -117,21 +102,13 @@ mod tests {
     #[test]
     fn case_articles_and_spacing_come_out_right() {
         for (caption, edits, expected) in [
-            (
-                "A dog runs.",
-                &[(1, 2, "elephant")][..],
-                Some("An elephant runs."),
-            ),
+            ("A dog runs.", &[(1, 2, "elephant")][..], Some("An elephant runs.")),
             ("An old man", &[(1, 2, "young")], Some("A young man")),
             ("DOGS RUN", &[(0, 1, "cats")], Some("CATS RUN")),
             ("Dogs  run", &[(0, 1, "cats")], Some("Cats  run")),
             ("an African dog", &[(1, 3, "cat")], Some("a cat")),
             ("A Red Dog Runs", &[(2, 3, "cat")], Some("A Red Cat Runs")),
-            (
-                "Dogs run. Cats sit.",
-                &[(3, 4, "birds")],
-                Some("Dogs run. Birds sit."),
-            ),
+            ("Dogs run. Cats sit.", &[(3, 4, "birds")], Some("Dogs run. Birds sit.")),
             ("He saw a hour", &[(0, 1, "she")], Some("She saw a hour")),
             ("on a bus", &[(2, 3, "hour")], Some("on an hour")),
             ("a big big dog", &[(3, 4, "cat")], Some("a big big cat")),

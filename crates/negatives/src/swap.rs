@@ -48,26 +48,16 @@ impl Change {
     fn hand_over(modifier: usize, giver: &Range<usize>, taker: &Range<usize>) -> Self {
         let given = (modifier..giver.end, vec![giver.clone()]);
         let taken = (taker.clone(), vec![modifier..modifier + 1, taker.clone()]);
-        let (first, second) = if giver.start < taker.start {
-            (given, taken)
-        } else {
-            (taken, given)
-        };
-        Self {
-            first,
-            second,
-            kind: Kind::SwapAttribute,
-            share: 1,
-        }
+        let (first, second) =
+            if giver.start < taker.start { (given, taken) } else { (taken, given) };
+        Self { first, second, kind: Kind::SwapAttribute, share: 1 }
     }
 
     /// What the caption costs more after it.
     fn extra_cost(&self, lexicon: &Lexicon, analysis: &Analysis<'_>) -> i32 {
         let between = self.first.0.end..self.second.0.start;
-        let (before, after) = (
-            analysis.before(self.first.0.start),
-            analysis.after(self.second.0.end),
-        );
+        let (before, after) =
+            (analysis.before(self.first.0.start), analysis.after(self.second.0.end));
         let mut places: Vec<Place> = Vec::with_capacity(16);
         let mut run = |parts: &mut dyn Iterator<Item = &Range<usize>>| {
             places.clear();
@@ -88,11 +78,7 @@ impl Change {
                 .iter()
                 .map(|part| moved(analysis.caption, &analysis.tokens, part.start, part.end))
                 .collect();
-            Edit {
-                start: tokens.start,
-                end: tokens.end,
-                text: words.join(" "),
-            }
+            Edit { start: tokens.start, end: tokens.end, text: words.join(" ") }
         };
         let edits = [edit(&self.first), edit(&self.second)];
         let text = splice(analysis.caption, &analysis.tokens, &edits)?;
@@ -128,12 +114,7 @@ pub fn offers(
 fn objects(analysis: &Analysis<'_>, one: &Chunk, other: &Chunk, into: &mut Vec<Change>) {
     let symmetric = is_symmetric(analysis, one, other);
     let mut add = |first: &Range<usize>, second: &Range<usize>| {
-        into.push(Change::exchange(
-            first.clone(),
-            second.clone(),
-            Kind::SwapObject,
-            1,
-        ));
+        into.push(Change::exchange(first.clone(), second.clone(), Kind::SwapObject, 1));
     };
     if same_number(analysis, one, other) && !(symmetric && bare(one) && bare(other)) {
         add(&one.head, &other.head);
@@ -177,9 +158,7 @@ pub fn changed(
         .filter(|change| {
             let (first, second) = (&change.first.0, &change.second.0);
             first.end <= second.start
-                && !analysis
-                    .slice(first)
-                    .eq_ignore_ascii_case(analysis.slice(second))
+                && !analysis.slice(first).eq_ignore_ascii_case(analysis.slice(second))
         })
         .map(|change| {
             let extra = change.extra_cost(lexicon, analysis);
@@ -200,9 +179,7 @@ pub fn changed(
 fn heads_differ(analysis: &Analysis<'_>, one: &Chunk, other: &Chunk) -> bool {
     match (one.lemma, other.lemma) {
         (Some(one), Some(other)) => one != other,
-        _ => !analysis
-            .slice(&one.head)
-            .eq_ignore_ascii_case(analysis.slice(&other.head)),
+        _ => !analysis.slice(&one.head).eq_ignore_ascii_case(analysis.slice(&other.head)),
     }
 }
 
@@ -249,10 +226,7 @@ pub fn is_symmetric(analysis: &Analysis<'_>, one: &Chunk, other: &Chunk) -> bool
         }
         let token = &analysis.tokens[at];
         let neutral = matches!(analysis.tags[at], Tag::CC)
-            || matches!(
-                token.lower.as_str(),
-                "," | "&" | "is" | "are" | "was" | "were" | "-"
-            )
+            || matches!(token.lower.as_str(), "," | "&" | "is" | "are" | "was" | "were" | "-")
             || is_posture(&token.lower);
         if !neutral {
             return false;

@@ -79,10 +79,7 @@ impl Tag {
     /// VB, VBD, VBG, VBN, VBP, VBZ.
     #[must_use]
     pub fn is_verb(self) -> bool {
-        matches!(
-            self,
-            Self::VB | Self::VBD | Self::VBG | Self::VBN | Self::VBP | Self::VBZ
-        )
+        matches!(self, Self::VB | Self::VBD | Self::VBG | Self::VBN | Self::VBP | Self::VBZ)
     }
 }
 
@@ -150,13 +147,8 @@ impl Clues {
             });
             if forms != 0 {
                 // The part of speech that it mostly is.
-                let most = (0..4).fold(0, |best, at| {
-                    if weights[at] > weights[best] {
-                        at
-                    } else {
-                        best
-                    }
-                });
+                let most =
+                    (0..4).fold(0, |best, at| if weights[at] > weights[best] { at } else { best });
                 forms |= (most as u64 + 1) << 10;
             }
         }
@@ -169,22 +161,14 @@ impl Clues {
         }
     }
 
-    const START: Self = Self {
-        word: 1,
-        ending: 1,
-        beginning: 1,
-        shape: 1,
-        forms: 1 << 20,
-    };
+    const START: Self = Self { word: 1, ending: 1, beginning: 1, shape: 1, forms: 1 << 20 };
 }
 
 /// The buckets of a token's features, `at` counted in `clues`, with the tags of the two tokens before it.
 #[must_use]
 pub fn features(clues: &[Clues], at: usize, before: [u8; 2]) -> [u32; FEATURES] {
     let near = |offset: isize| -> Clues {
-        at.checked_add_signed(offset)
-            .and_then(|at| clues.get(at).copied())
-            .unwrap_or(Clues::START)
+        at.checked_add_signed(offset).and_then(|at| clues.get(at).copied()).unwrap_or(Clues::START)
     };
     let (here, previous, next) = (near(0), near(-1), near(1));
     let [second, first] = before.map(|tag| u64::from(tag) + 1);
@@ -239,11 +223,7 @@ impl Tagger {
     /// # Errors
     /// When it has another size.
     pub fn new(data: TaggerData) -> Result<Self, LexiconError> {
-        let weights = if data.weights.is_empty() {
-            vec![0; BUCKETS * ROW]
-        } else {
-            data.weights
-        };
+        let weights = if data.weights.is_empty() { vec![0; BUCKETS * ROW] } else { data.weights };
         if weights.len() != BUCKETS * ROW {
             return Err(LexiconError::Damaged("the tagger's weights"));
         }
@@ -253,10 +233,7 @@ impl Tagger {
     /// Tags of a caption's tokens, in their order.
     #[must_use]
     pub fn tag(&self, lexicon: &Lexicon, tokens: &[Token]) -> Vec<Tag> {
-        let clues: Vec<Clues> = tokens
-            .iter()
-            .map(|token| Clues::new(lexicon, token))
-            .collect();
+        let clues: Vec<Clues> = tokens.iter().map(|token| Clues::new(lexicon, token)).collect();
         let mut tags = Vec::with_capacity(tokens.len());
         let mut before = [Tag::ALL.len() as u8; 2];
         for (at, token) in tokens.iter().enumerate() {
@@ -278,10 +255,8 @@ impl Tagger {
         }
         // The last tag is punctuation's, which goes without saying.
         let learnt = Tag::ALL.len() - 1;
-        let best = (1..learnt).fold(
-            0,
-            |best, at| if scores[at] > scores[best] { at } else { best },
-        );
+        let best =
+            (1..learnt).fold(0, |best, at| if scores[at] > scores[best] { at } else { best });
         Tag::ALL[best]
     }
 }

@@ -30,11 +30,7 @@ impl Token {
         Self {
             start,
             end,
-            lower: if slice.is_ascii() {
-                slice.to_ascii_lowercase()
-            } else {
-                slice.to_lowercase()
-            },
+            lower: if slice.is_ascii() { slice.to_ascii_lowercase() } else { slice.to_lowercase() },
             capital: slice.chars().next().is_some_and(char::is_uppercase),
             word: slice.chars().any(char::is_alphanumeric),
         }
@@ -61,10 +57,7 @@ pub fn tokens(text: &str) -> Vec<Token> {
             while let Some(&(at, next)) = chars.peek() {
                 let joins = is_inner(next)
                     || (is_joint(next)
-                        && text[at + next.len_utf8()..]
-                            .chars()
-                            .next()
-                            .is_some_and(is_inner));
+                        && text[at + next.len_utf8()..].chars().next().is_some_and(is_inner));
                 if !joins {
                     break;
                 }
@@ -88,10 +81,7 @@ fn is_inner(character: char) -> bool {
 
 /// A character that joins two parts of a word.
 fn is_joint(character: char) -> bool {
-    matches!(
-        character,
-        '-' | '\'' | '\u{2019}' | '\u{2010}' | '\u{2011}' | '.' | ',' | '/' | '&'
-    )
+    matches!(character, '-' | '\'' | '\u{2019}' | '\u{2010}' | '\u{2011}' | '.' | ',' | '/' | '&')
 }
 
 /// One word, with what stands apart in it.
@@ -161,10 +151,7 @@ mod tests {
         for (text, expected) in [
             ("A man's dog.", &["A", "man", "'s", "dog", "."][..]),
             ("It isn't a t-shirt", &["It", "is", "n't", "a", "t-shirt"]),
-            (
-                "cats,dogs and 3.5 pies",
-                &["cats", ",", "dogs", "and", "3.5", "pies"],
-            ),
+            ("cats,dogs and 3.5 pies", &["cats", ",", "dogs", "and", "3.5", "pies"]),
             ("girls' room", &["girls", "'", "room"]),
             ("black & white b&w", &["black", "&", "white", "b&w"]),
             ("  \t\u{7}", &[]),

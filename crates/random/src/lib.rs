@@ -12,10 +12,7 @@ impl Random {
     /// The stream of `keys`, such as a seed and an index. Different keys give unrelated streams.
     #[must_use]
     pub fn new(keys: &[u64]) -> Self {
-        Self(
-            keys.iter()
-                .fold(STEP, |state, key| mix(state.wrapping_add(STEP) ^ mix(*key))),
-        )
+        Self(keys.iter().fold(STEP, |state, key| mix(state.wrapping_add(STEP) ^ mix(*key))))
     }
 
     /// The next 64 bits.
@@ -86,10 +83,7 @@ mod tests {
             counts[random.below(6)] += 1;
         }
         // Six standard deviations of a binomial with n = 60,000 and p = 1/6.
-        assert!(
-            counts.iter().all(|count| count.abs_diff(10_000) < 550),
-            "{counts:?}"
-        );
+        assert!(counts.iter().all(|count| count.abs_diff(10_000) < 550), "{counts:?}");
         let mean = (0..10_000).map(|_| random.uniform()).sum::<f32>() / 10_000.0;
         assert!((mean - 0.5).abs() < 0.02, "{mean}");
     }

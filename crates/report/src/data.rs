@@ -113,9 +113,8 @@ fn images(found: &Inspection) -> Markup {
         (name, *count)
     });
     let smallest = images.smallest.iter();
-    let smallest: Vec<String> = smallest
-        .map(|(name, width, height)| format!("{width} × {height}: {name}"))
-        .collect();
+    let smallest: Vec<String> =
+        smallest.map(|(name, width, height)| format!("{width} × {height}: {name}")).collect();
     html! {
         p { "Opened " (images.opened) @if images.opened == 1 { " image." } @else { " images." } }
         (distributions(&found.columns, &images.distributions))
@@ -153,12 +152,7 @@ fn distributions(columns: &[String], rows: &[Distribution]) -> Markup {
 
 /// Counts with a bar each.
 fn bars(rows: &[(String, usize)]) -> Markup {
-    let most = rows
-        .iter()
-        .map(|(_, count)| *count)
-        .max()
-        .unwrap_or(0)
-        .max(1);
+    let most = rows.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
     html! {
         table.bars {
             @for (name, count) in rows {

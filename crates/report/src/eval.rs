@@ -85,10 +85,7 @@ pub fn page(found: &Evaluation<'_>) -> String {
 }
 
 fn unreadable(photos: &[(String, String)]) -> Markup {
-    let photos: Vec<String> = photos
-        .iter()
-        .map(|(name, why)| format!("{name}: {why}"))
-        .collect();
+    let photos: Vec<String> = photos.iter().map(|(name, why)| format!("{name}: {why}")).collect();
     list("Unreadable photos", &photos, usize::MAX)
 }
 
@@ -243,10 +240,8 @@ fn plain(
         .zip(intervals)
         .filter_map(|((name, _), interval)| Some(format!("{name} {}", spread(Some((*interval)?)))))
         .collect();
-    let mut sorted: Vec<_> = classes
-        .iter()
-        .map(|(name, share)| (name.as_str(), Some(*share), None))
-        .collect();
+    let mut sorted: Vec<_> =
+        classes.iter().map(|(name, share)| (name.as_str(), Some(*share), None)).collect();
     sorted.sort_by(|one, other| other.1.unwrap_or(0.0).total_cmp(&one.1.unwrap_or(0.0)));
     html! {
         (shares(&rows.collect::<Vec<_>>()))

@@ -36,11 +36,7 @@ impl Captions {
         let mut weights = self.weights.iter();
         let fields = self.fields.iter().zip(counts).map(|(field, number)| {
             let weight = weights.next().map(|weight| format!(" at weight {weight}"));
-            format!(
-                "{} {field:?}{}, ",
-                count(number),
-                weight.unwrap_or_default()
-            )
+            format!("{} {field:?}{}, ", count(number), weight.unwrap_or_default())
         });
         let choice = match self.choice {
             Choice::Random if !self.weights.is_empty() => {
@@ -127,10 +123,7 @@ mod tests {
     fn the_first_and_the_longest_are_always_the_same() {
         let of = sample(&["kurz", "größer", "longer", "no"], &[]);
         let of_choice = |choice| {
-            let captions = Captions {
-                choice,
-                ..Captions::default()
-            };
+            let captions = Captions { choice, ..Captions::default() };
             counts(&captions, &of)
         };
         assert_eq!(of_choice(Choice::First), [4_000, 0, 0, 0]);

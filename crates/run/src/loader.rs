@@ -89,11 +89,7 @@ impl Loader {
                 }
             })
             .context("can't start a thread")?;
-        Ok(Self {
-            batches,
-            waited: Duration::ZERO,
-            idle,
-        })
+        Ok(Self { batches, waited: Duration::ZERO, idle })
     }
 
     /// The next batch.
@@ -140,10 +136,7 @@ fn load(
         let missing = (size - loaded.batch.texts.len()) as u64;
         let first = loaded.position;
         let found: Vec<_> = pool.install(|| {
-            (first..first + missing)
-                .into_par_iter()
-                .map(|position| samples.at(position))
-                .collect()
+            (first..first + missing).into_par_iter().map(|position| samples.at(position)).collect()
         });
         loaded.position += missing;
         for sample in found {

@@ -33,11 +33,7 @@ fn message(panic: &(dyn Any + Send)) -> String {
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("it failed")
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    text.unwrap_or("it failed").lines().next().unwrap_or_default().to_owned()
 }
 
 /// What a test does to a run, to see what becomes of it.
@@ -64,10 +60,7 @@ impl FromStr for Fault {
         let (place, lives) = place.split_once('x').unwrap_or((place, "1"));
         match (kind, place.parse(), lives.parse()) {
             ("nan", Ok(sample), Ok(1)) => Ok(Self::Nan(sample)),
-            ("lost", Ok(step), Ok(lives)) => Ok(Self::Lost {
-                step: step as usize,
-                lives,
-            }),
+            ("lost", Ok(step), Ok(lives)) => Ok(Self::Lost { step: step as usize, lives }),
             _ => Err(wrong()),
         }
     }
@@ -78,10 +71,7 @@ impl Fault {
     #[must_use]
     pub fn of_life(self, restarts: u32) -> Self {
         match self {
-            Self::Lost { lives, .. } if restarts >= lives => Self::Lost {
-                step: usize::MAX,
-                lives,
-            },
+            Self::Lost { lives, .. } if restarts >= lives => Self::Lost { step: usize::MAX, lives },
             other => other,
         }
     }

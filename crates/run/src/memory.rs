@@ -46,17 +46,10 @@ pub fn fit(
     let (room, whose) = match config.train.memory {
         Some(gib) => (Some((gib * GIB) as u64), "train.memory"),
         None if device.is_gpu => (None, ""),
-        None => (
-            free().map(|free| (free as f64 * SHARE) as u64),
-            "85 % of what is free",
-        ),
+        None => (free().map(|free| (free as f64 * SHARE) as u64), "85 % of what is free"),
     };
     let room = room.unwrap_or(u64::MAX);
-    let largest = if device.is_gpu {
-        device.largest_binding
-    } else {
-        u64::MAX
-    };
+    let largest = if device.is_gpu { device.largest_binding } else { u64::MAX };
     let fits = |estimate: &Estimate| estimate.total + ahead <= room && estimate.largest <= largest;
 
     let batch = config.train.batch;
@@ -79,19 +72,11 @@ pub fn fit(
         bytes(found.moments),
         bytes(found.gradients),
         bytes(found.activations),
-        if ahead > 0 {
-            format!(", batches made ahead {}", bytes(ahead))
-        } else {
-            String::new()
-        },
+        if ahead > 0 { format!(", batches made ahead {}", bytes(ahead)) } else { String::new() },
         bytes(found.largest),
     )];
     if pairs < batch {
-        let why = if is_free {
-            ", as many as the memory holds"
-        } else {
-            ""
-        };
+        let why = if is_free { ", as many as the memory holds" } else { "" };
         lines.push(format!(
             "the {} pairs of a batch go through the towers {} at a time{why}: train.micro_batch = {pairs}",
             count(batch as u64),
@@ -100,10 +85,7 @@ pub fn fit(
     }
     if !fits(&found) {
         let (what, limit) = if found.largest > largest {
-            (
-                "largest tensor is more than the device binds at once",
-                largest,
-            )
+            ("largest tensor is more than the device binds at once", largest)
         } else {
             ("step takes more than there is", room)
         };
@@ -115,10 +97,7 @@ pub fn fit(
         } else {
             format!("train.checkpointing = true would take {}", bytes(by_blocks))
         };
-        lines.push(format!(
-            "warning: the {what} ({whose}: {}); {advice}",
-            bytes(limit)
-        ));
+        lines.push(format!("warning: the {what} ({whose}: {}); {advice}", bytes(limit)));
     }
     if room == u64::MAX && is_free {
         lines.push(
@@ -133,9 +112,7 @@ pub fn fit(
 fn free() -> Option<u64> {
     // proc_meminfo(5): an estimate of what can be had without swapping.
     let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1_024)
 }

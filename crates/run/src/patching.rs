@@ -55,23 +55,15 @@ pub fn patch(
             composition: point.line.worth(),
             recognition: None,
         }));
-        let lines: Vec<String> = points
-            .iter()
-            .map(serde_json::to_string)
-            .collect::<Result<_, _>>()?;
+        let lines: Vec<String> =
+            points.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
         let path = config.out.join("patching.jsonl");
         let mut file = AtomicFile::create(&path)?;
-        file.write_all((lines.join("\n") + "\n").as_bytes())
-            .with_context(|| path.display())?;
+        file.write_all((lines.join("\n") + "\n").as_bytes()).with_context(|| path.display())?;
         file.commit()?;
         curve = Some(path);
     }
-    let dir = write_model(
-        config,
-        parts,
-        &pretrained.patched(finetuned, alpha),
-        "patched",
-    )?;
+    let dir = write_model(config, parts, &pretrained.patched(finetuned, alpha), "patched")?;
     listener(&Event::Patched { alpha, dir, curve });
     Ok(())
 }

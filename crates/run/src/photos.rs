@@ -39,9 +39,7 @@ pub fn read_at(place: &ImagePlace) -> Result<RgbImage> {
 /// When a photo can't be read; names it.
 pub fn pixels(path: &Path, preprocess: &Preprocess) -> Result<Vec<f32>> {
     let image = read(path)?;
-    let cropped = preprocess
-        .pixels(&image)
-        .with_context(|| path.display().to_string())?;
+    let cropped = preprocess.pixels(&image).with_context(|| path.display().to_string())?;
     Ok(preprocess.normalise(&cropped))
 }
 
@@ -50,10 +48,8 @@ pub fn pixels(path: &Path, preprocess: &Preprocess) -> Result<Vec<f32>> {
 /// # Errors
 /// When a photo can't be read; names it.
 pub fn batch(paths: &[impl AsRef<Path> + Sync], preprocess: &Preprocess) -> Result<Vec<f32>> {
-    let photos: Vec<Result<Vec<f32>>> = paths
-        .par_iter()
-        .map(|path| pixels(path.as_ref(), preprocess))
-        .collect();
+    let photos: Vec<Result<Vec<f32>>> =
+        paths.par_iter().map(|path| pixels(path.as_ref(), preprocess)).collect();
     let mut batch = Vec::new();
     for photo in photos {
         batch.extend(photo?);
@@ -92,11 +88,8 @@ pub fn embed_texts(
     listener: &mut Listener<'_>,
 ) -> Result<Embeddings> {
     let mut done = 0;
-    Ok(pollster::block_on(scorer.embed_texts(
-        texts,
-        &mut |count| {
-            done += count;
-            working(listener, "texts", done, texts.len());
-        },
-    ))?)
+    Ok(pollster::block_on(scorer.embed_texts(texts, &mut |count| {
+        done += count;
+        working(listener, "texts", done, texts.len());
+    }))?)
 }

@@ -60,13 +60,7 @@ impl Run {
         plan.extend(summary.map(|summary| format!("validation: {summary}")));
         let (tokenizer, preprocess) = (parts.tokenizer.clone(), parts.preprocess.clone());
         let samples = Samples::new(source, &config, tokenizer, preprocess)?;
-        Ok(Self {
-            config,
-            parts,
-            samples: Arc::new(samples),
-            validation,
-            plan,
-        })
+        Ok(Self { config, parts, samples: Arc::new(samples), validation, plan })
     }
 
     /// The resolved configuration.
@@ -99,12 +93,7 @@ impl Run {
         timed: bool,
         listener: &mut Listener<'_>,
     ) -> Result<Vec<String>> {
-        let Self {
-            config,
-            parts,
-            samples,
-            ..
-        } = self;
+        let Self { config, parts, samples, .. } = self;
         check(config, parts, device)?;
         let mut lines = self.plan.clone();
         if begin == Begin::Resume {
@@ -149,13 +138,7 @@ impl Run {
         listener: &mut Listener<'_>,
     ) -> Result<Finished> {
         let lines = self.prepare(device, begin, true, listener)?;
-        let Self {
-            config,
-            parts,
-            samples,
-            validation,
-            ..
-        } = self;
+        let Self { config, parts, samples, validation, .. } = self;
         let (config, parts) = (&*config, &*parts);
         let resolved = config.to_toml()?;
         let folder = match begin {
@@ -167,10 +150,7 @@ impl Run {
             listener(&Event::Note(line));
         }
         let has_fault = fault.is_some();
-        let mut stand = Stand {
-            folder,
-            step_back: None,
-        };
+        let mut stand = Stand { folder, step_back: None };
         loop {
             let mut sitting = Sitting::begin(
                 (config, parts),
@@ -180,11 +160,7 @@ impl Run {
                 &device.device,
                 listener,
             )?;
-            listener(&Event::Began {
-                config,
-                step: sitting.trainer.steps(),
-                epoch: samples.len(),
-            });
+            listener(&Event::Began { config, step: sitting.trainer.steps(), epoch: samples.len() });
             let is_guarded = device.is_gpu || has_fault;
             let outcome = match lost::guard(is_guarded, || sitting.train(listener)) {
                 Ok(outcome) => outcome?,
@@ -248,9 +224,7 @@ fn check(config: &Config, parts: &Parts, device: &OpenDevice) -> Result<()> {
 fn crops_on(device: &OpenDevice, parts: &Parts) -> bool {
     let image = RgbImage::new(2, 2);
     let whole = CropBox::whole(2, 2);
-    let cropped = parts
-        .preprocess
-        .crops_on_device(&[(&image, whole)], &device.device);
+    let cropped = parts.preprocess.crops_on_device(&[(&image, whole)], &device.device);
     device.is_gpu && cropped.is_some()
 }
 
@@ -290,8 +264,6 @@ pub fn write_model(
     remove(&partial).with_context(|| partial.display())?;
     let precision = weights::Precision::F32;
     write_model_dir(&partial, model, &parts.companions(), precision)?;
-    remove(&dir)
-        .and_then(|()| fs::rename(&partial, &dir))
-        .with_context(|| dir.display())?;
+    remove(&dir).and_then(|()| fs::rename(&partial, &dir)).with_context(|| dir.display())?;
     Ok(dir)
 }

@@ -29,9 +29,7 @@ pub fn open_set(
     cache: Option<&Path>,
     listener: &mut Listener<'_>,
 ) -> Result<ImageTextSet> {
-    let SetSettings {
-        kind, path, splits, ..
-    } = settings;
+    let SetSettings { kind, path, splits, .. } = settings;
     let images = settings.images.as_deref();
     let fields = settings.captions.as_ref();
     let fields = fields.map_or(&[][..], |captions| &captions.fields);
@@ -126,10 +124,7 @@ impl Samples {
         let texts = match config.data.texts {
             Some(TextKind::Alt) => Texts::AltTexts,
             Some(TextKind::AltCommon) => Texts::AltTextsOfCommon,
-            _ => Texts::Captions {
-                style: style.of_scenes(),
-                negatives: per_caption,
-            },
+            _ => Texts::Captions { style: style.of_scenes(), negatives: per_caption },
         };
         let negatives = match (&source, style.of_captions()) {
             (Source::Pool(_), Some(style)) => {
@@ -187,11 +182,7 @@ impl Samples {
         // A change may lie beyond the model's context, or between words that it doesn't know: such a negative would push the image
         // away from its own caption.
         negatives.retain(|negative| negative.ids != text.ids);
-        Ok(Example {
-            picture,
-            text,
-            negatives,
-        })
+        Ok(Example { picture, text, negatives })
     }
 
     /// The sample at a position, without its image.
@@ -248,11 +239,7 @@ impl Samples {
                 texts.map(|negative| negative.text).collect()
             }
         };
-        Words {
-            place: sample.image.to_string(),
-            caption: caption.clone(),
-            negatives,
-        }
+        Words { place: sample.image.to_string(), caption: caption.clone(), negatives }
     }
 
     /// The place of the caption of this epoch.
@@ -277,8 +264,7 @@ impl Samples {
             // A set may call one caption of an image a negative of another.
             .filter(|negative| *negative != caption)
             .collect();
-        self.random(epoch, index, purpose::NEGATIVES)
-            .shuffle(&mut negatives);
+        self.random(epoch, index, purpose::NEGATIVES).shuffle(&mut negatives);
         negatives.truncate(self.per_caption);
         negatives.into_iter().cloned().collect()
     }
@@ -314,15 +300,13 @@ impl Samples {
         else {
             return None;
         };
-        let found = (0..TRIED.min(self.source.len()))
-            .into_par_iter()
-            .map(|position| {
-                let (epoch, index) = self.draws.at(position);
-                let sample = &pool.set.samples[index as usize];
-                let mut found = Yield::default();
-                found.add(&self.make(generator, *style, sample, epoch, index));
-                found
-            });
+        let found = (0..TRIED.min(self.source.len())).into_par_iter().map(|position| {
+            let (epoch, index) = self.draws.at(position);
+            let sample = &pool.set.samples[index as usize];
+            let mut found = Yield::default();
+            found.add(&self.make(generator, *style, sample, epoch, index));
+            found
+        });
         Some(found.reduce(Yield::default, |mut all, found| {
             all.absorb(found);
             all
@@ -346,9 +330,7 @@ impl Samples {
     fn photo(&self, sample: &Sample, epoch: u64, index: u64) -> Result<Picture> {
         let image = photos::read_at(&sample.image)?;
         let mut random = self.random(epoch, index, purpose::CROP);
-        let crop = self.crop.sample(image.width(), image.height(), &mut || {
-            random.uniform().into()
-        });
+        let crop = self.crop.sample(image.width(), image.height(), &mut || random.uniform().into());
         let pixels = u64::from(image.width()) * u64::from(image.height());
         if self.on_device && pixels <= LARGEST_ON_DEVICE {
             let crop = Crop::new(image, crop).with_context(|| sample.image.to_string())?;
@@ -373,11 +355,7 @@ impl Samples {
                 .into_par_iter()
                 .map(|position| {
                     let words = self.words_at(position);
-                    count(
-                        std::iter::once(&words.caption)
-                            .chain(&words.negatives)
-                            .collect(),
-                    )
+                    count(std::iter::once(&words.caption).chain(&words.negatives).collect())
                 })
                 .reduce(|| (0, 0), add),
             Source::Pool(pool) => pool

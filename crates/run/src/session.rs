@@ -90,10 +90,7 @@ impl Session {
         let validation = folder.path().join(VALIDATION);
         let session = Self {
             metrics: Metrics::open_at(&folder.metrics_path(), step)?,
-            skipped: skipped
-                .exists()
-                .then(|| Metrics::open_at(&skipped, step))
-                .transpose()?,
+            skipped: skipped.exists().then(|| Metrics::open_at(&skipped, step)).transpose()?,
             // It's validated again where it goes on.
             validation: validation
                 .exists()
@@ -113,11 +110,9 @@ impl Session {
     /// When it can't be written.
     pub fn hear(&mut self, event: &Event<'_>) -> Result<()> {
         match event {
-            Event::Step(step) => self.record(
-                &step.report,
-                step.step_pairs_per_second,
-                Some(step.data_wait),
-            ),
+            Event::Step(step) => {
+                self.record(&step.report, step.step_pairs_per_second, Some(step.data_wait))
+            }
             Event::Skipped { sample, .. } => self.skip(sample),
             Event::Validated { line, .. } => self.validated(line),
             _ => Ok(()),
@@ -167,10 +162,7 @@ impl Session {
     fn validated(&mut self, line: &validation::Line) -> Result<()> {
         let list = match &mut self.validation {
             Some(list) => list,
-            none => none.insert(Metrics::open_at(
-                &self.folder.path().join(VALIDATION),
-                line.step,
-            )?),
+            none => none.insert(Metrics::open_at(&self.folder.path().join(VALIDATION), line.step)?),
         };
         list.append(line)?;
         let scalars = line.scalars();
@@ -196,10 +188,8 @@ impl Session {
             list.sync()?;
         }
         self.events.sync()?;
-        let position = Position {
-            config_hash: self.folder.config_hash().to_owned(),
-            ..position.clone()
-        };
+        let position =
+            Position { config_hash: self.folder.config_hash().to_owned(), ..position.clone() };
         self.folder.save_checkpoint(state.step, self.keep, |dir| {
             write_state(dir, state, &position, &self.companions)
         })?;
@@ -208,7 +198,5 @@ impl Session {
 }
 
 fn now() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |since| since.as_secs_f64())
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }

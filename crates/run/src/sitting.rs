@@ -70,12 +70,8 @@ impl<'a> Sitting<'a> {
         listener: &mut Listener<'_>,
     ) -> Result<Self> {
         let (shape, settings) = (parts.config.clone(), config.train_config());
-        let (mut session, found) = Session::open(
-            stand.folder,
-            parts.companions(),
-            config.train.keep,
-            listener,
-        )?;
+        let (mut session, found) =
+            Session::open(stand.folder, parts.companions(), config.train.keep, listener)?;
         let (trainer, mut position, mut saved) = if let Some((state, position)) = found {
             let step = state.step;
             listener(&Event::Note(format!("going on after step {step}")));
@@ -184,11 +180,7 @@ impl<'a> Sitting<'a> {
                 return self.step_back(report, loaded.position, listener);
             }
             if stop {
-                return Err(Error::Stopped {
-                    step: done,
-                    steps,
-                    out: self.config.out.clone(),
-                });
+                return Err(Error::Stopped { step: done, steps, out: self.config.out.clone() });
             }
         }
         Ok(Outcome::Finished)
@@ -258,11 +250,7 @@ impl<'a> Sitting<'a> {
                 reason: broken.reason.clone(),
             };
             let (is_first, list) = (first && number == 0 && !loaded.is_hopeless(), &list);
-            let event = Event::Skipped {
-                sample,
-                is_first,
-                list,
-            };
+            let event = Event::Skipped { sample, is_first, list };
             self.tell(&event, listener)?;
         }
         match loaded.skipped.last() {
@@ -327,9 +315,7 @@ impl<'a> Sitting<'a> {
 
     /// Lets the run's folder go, and leaves what lies on a lost device where it is.
     pub fn let_go(self) {
-        let Self {
-            session, trainer, ..
-        } = self;
+        let Self { session, trainer, .. } = self;
         drop(session);
         mem::forget(trainer);
     }

@@ -49,11 +49,7 @@ impl Pool {
     /// A single set, whose captions are as good as one another.
     pub(crate) fn of(set: ImageTextSet, settings: SetSettings) -> Self {
         let samples = set.samples.len() as u64;
-        Self {
-            set,
-            filtered: None,
-            parts: vec![Part { settings, samples }],
-        }
+        Self { set, filtered: None, parts: vec![Part { settings, samples }] }
     }
 
     fn open(data: &Data, listener: &mut Listener<'_>) -> Result<Self> {
@@ -80,20 +76,13 @@ impl Pool {
             }
             parts.push(Part { settings, samples });
         }
-        Ok(Self {
-            set,
-            filtered,
-            parts,
-        })
+        Ok(Self { set, filtered, parts })
     }
 
     /// In which order its samples are drawn.
     fn draws(&self, seed: u64) -> Result<Draws> {
-        let weights: Option<Vec<(u64, f64)>> = self
-            .parts
-            .iter()
-            .map(|part| Some((part.samples, part.settings.weight?)))
-            .collect();
+        let weights: Option<Vec<(u64, f64)>> =
+            self.parts.iter().map(|part| Some((part.samples, part.settings.weight?))).collect();
         let Some(weights) = weights else {
             return Ok(Draws::Even(Order::new(seed, self.set.samples.len() as u64)));
         };
@@ -160,10 +149,7 @@ impl Source {
     /// When a set can't be read, or nothing is left of it.
     pub fn open(data: &Data, listener: &mut Listener<'_>) -> Result<Self> {
         Ok(match data.kind {
-            Kind::Scenes => Self::Scenes {
-                scenes: data.scenes.unwrap_or(1),
-                repeat: data.repeat,
-            },
+            Kind::Scenes => Self::Scenes { scenes: data.scenes.unwrap_or(1), repeat: data.repeat },
             _ => Self::Pool(Pool::open(data, listener)?),
         })
     }

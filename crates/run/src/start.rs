@@ -137,10 +137,9 @@ impl Parts {
     /// The weights that training started from; `None` where they were random.
     pub(crate) fn pretrained(&self) -> Result<Option<Snapshot>> {
         Ok(match &self.weights {
-            Weights::Files(source) => Some(Snapshot::from_parameters(
-                source.config(),
-                &mut source.weights()?,
-            )?),
+            Weights::Files(source) => {
+                Some(Snapshot::from_parameters(source.config(), &mut source.weights()?)?)
+            }
             Weights::Pretrained => Some(lab::pretrained()?),
             Weights::Random(_) => None,
         }
@@ -149,19 +148,13 @@ impl Parts {
 
     /// What lies beside the weights in a model's directory.
     pub(crate) fn companions(&self) -> Companions {
-        Companions {
-            preprocess: self.preprocess.clone(),
-            tokenizer: self.tokenizer_json.clone(),
-        }
+        Companions { preprocess: self.preprocess.clone(), tokenizer: self.tokenizer_json.clone() }
     }
 
     /// In words, with the parameters that learn and those that don't.
     pub(crate) fn summary(&self, config: &TrainConfig) -> String {
         let shapes = parameters(&self.config);
-        let all: usize = shapes
-            .iter()
-            .map(|(_, shape)| shape.iter().product::<usize>())
-            .sum();
+        let all: usize = shapes.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
         let held: usize = shapes
             .iter()
             .filter(|(name, _)| config.locked.holds(name))

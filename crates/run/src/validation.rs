@@ -116,26 +116,21 @@ impl Line {
     /// Each figure with TensorBoard's name for it.
     #[must_use]
     pub fn scalars(&self) -> Vec<(String, f32)> {
-        let directions = [
-            ("image_to_text", &self.image_to_text),
-            ("text_to_image", &self.text_to_image),
-        ];
+        let directions =
+            [("image_to_text", &self.image_to_text), ("text_to_image", &self.text_to_image)];
         let figures = directions.into_iter().flat_map(|(name, recall)| {
-            [
-                ("r1", recall.at_1),
-                ("r5", recall.at_5),
-                ("r10", recall.at_10),
-            ]
-            .into_iter()
-            .filter_map(move |(at, value)| Some((format!("validation/{name}_{at}"), value? as f32)))
+            [("r1", recall.at_1), ("r5", recall.at_5), ("r10", recall.at_10)]
+                .into_iter()
+                .filter_map(move |(at, value)| {
+                    Some((format!("validation/{name}_{at}"), value? as f32))
+                })
         });
         let shares = [
             ("validation/pair_accuracy", self.pair_accuracy),
             ("validation/zero_shot", self.zero_shot),
         ];
-        let shares = shares
-            .into_iter()
-            .filter_map(|(name, share)| Some((name.to_owned(), share? as f32)));
+        let shares =
+            shares.into_iter().filter_map(|(name, share)| Some((name.to_owned(), share? as f32)));
         figures.chain(shares).collect()
     }
 
@@ -169,18 +164,15 @@ impl Line {
             )
         };
         let pairs = match self.pair_accuracy {
-            Some(_) => format!(
-                "; {} % of {} hard negatives told",
-                percent(self.pair_accuracy),
-                self.pairs
-            ),
+            Some(_) => {
+                format!("; {} % of {} hard negatives told", percent(self.pair_accuracy), self.pairs)
+            }
             None => String::new(),
         };
         let classes = match self.classified {
-            Some(photos) => format!(
-                "; {} % of {photos} photos classified",
-                percent(self.zero_shot)
-            ),
+            Some(photos) => {
+                format!("; {} % of {photos} photos classified", percent(self.zero_shot))
+            }
             None => String::new(),
         };
         format!(
@@ -225,10 +217,8 @@ impl Validation {
         let source = Source::Pool(Pool::of(set.clone(), from));
         let (tokenizer, preprocess) = (parts.tokenizer.clone(), parts.preprocess.clone());
         let samples = Samples::new(source, config, tokenizer, preprocess)?;
-        let hard = (0..set.samples.len())
-            .into_par_iter()
-            .map(|index| samples.hard(index))
-            .collect();
+        let hard =
+            (0..set.samples.len()).into_par_iter().map(|index| samples.hard(index)).collect();
         let mut classes = None;
         if let Some(path) = &settings.classes {
             let [names, templates] =
@@ -268,8 +258,7 @@ impl Validation {
 
     /// Whether it has got no better for as long as the user cares to wait.
     pub fn is_exhausted(&self) -> bool {
-        self.patience
-            .is_some_and(|patience| self.best.since >= patience)
+        self.patience.is_some_and(|patience| self.best.since >= patience)
     }
 
     /// In words.
@@ -313,17 +302,9 @@ impl Validation {
         ))?;
         // Another step's model has other embeddings.
         let store = &mut Store::forgetful(parts.config.embed_dim);
-        let embedder = &mut Embedder {
-            scorer,
-            store,
-            listener,
-        };
-        let EmbeddedSet {
-            photos,
-            captions,
-            image_of,
-            texts,
-        } = EmbeddedSet::of(&self.set, embedder)?;
+        let embedder = &mut Embedder { scorer, store, listener };
+        let EmbeddedSet { photos, captions, image_of, texts } =
+            EmbeddedSet::of(&self.set, embedder)?;
         let report = retrieval(&photos.rows, &texts, &image_of)?;
         // Hard negatives, and for each its photo and its caption.
         let (mut negatives, mut against) = (Vec::new(), Vec::new());

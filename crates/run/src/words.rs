@@ -34,11 +34,7 @@ pub fn bytes(number: u64) -> String {
         value /= 1_024.0;
         unit = larger;
     }
-    if unit == "B" {
-        format!("{number} B")
-    } else {
-        format!("{value:.2} {unit}")
-    }
+    if unit == "B" { format!("{number} B") } else { format!("{value:.2} {unit}") }
 }
 
 #[cfg(test)]
@@ -47,14 +43,8 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped_and_scaled() {
-        assert_eq!(
-            [0, 999, 1_000, 1_234_567].map(count),
-            ["0", "999", "1,000", "1,234,567"]
-        );
-        assert_eq!(
-            [counted(1, "photo"), counted(2_000, "photo")],
-            ["1 photo", "2,000 photos"]
-        );
+        assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([counted(1, "photo"), counted(2_000, "photo")], ["1 photo", "2,000 photos"]);
         assert_eq!(
             [0, 1_023, 1_536, 3 << 30].map(bytes),
             ["0 B", "1023 B", "1.50 KiB", "3.00 GiB"]

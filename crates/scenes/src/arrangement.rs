@@ -41,18 +41,14 @@ const APART: f32 = 0.5;
 pub fn read(things: &[Thing]) -> Option<Arrangement> {
     match *things {
         [one] => Some(Arrangement {
-            scene: Scene {
-                parts: vec![Part::One(one.object)],
-            },
+            scene: Scene { parts: vec![Part::One(one.object)] },
             placed: vec![placed(one, radius(one.object.size) * ALONE)],
             clearness: 1.0,
         }),
         [first, second] => Some(pair_alone(first, second)),
-        [a, b, c] => best(&[
-            ([a, b], Rest::One(c)),
-            ([a, c], Rest::One(b)),
-            ([b, c], Rest::One(a)),
-        ]),
+        [a, b, c] => {
+            best(&[([a, b], Rest::One(c)), ([a, c], Rest::One(b)), ([b, c], Rest::One(a))])
+        }
         [a, b, c, d] => best(&[
             ([a, b], Rest::Two([c, d])),
             ([a, c], Rest::Two([b, d])),
@@ -63,20 +59,12 @@ pub fn read(things: &[Thing]) -> Option<Arrangement> {
 }
 
 fn placed(thing: Thing, radius: f32) -> Placed {
-    Placed {
-        object: thing.object,
-        x: thing.x,
-        y: thing.y,
-        radius,
-    }
+    Placed { object: thing.object, x: thing.x, y: thing.y, radius }
 }
 
 /// As they're drawn: later ones first, so that the first of each part is in front.
 fn drawn<'a>(things: impl DoubleEndedIterator<Item = &'a Thing>) -> Vec<Placed> {
-    things
-        .rev()
-        .map(|thing| placed(*thing, radius(thing.object.size)))
-        .collect()
+    things.rev().map(|thing| placed(*thing, radius(thing.object.size))).collect()
 }
 
 fn pair_alone(first: Thing, second: Thing) -> Arrangement {
@@ -91,9 +79,7 @@ fn pair_alone(first: Thing, second: Thing) -> Arrangement {
         };
         let (inner, outer) = (ordinary(inner), ordinary(outer));
         return Arrangement {
-            scene: Scene {
-                parts: vec![Part::Two(inner.object, Relation::Inside, outer.object)],
-            },
+            scene: Scene { parts: vec![Part::Two(inner.object, Relation::Inside, outer.object)] },
             placed: vec![placed(outer, INSIDE.1), placed(inner, INSIDE.0)],
             clearness: 2.0 * (NEAR - dx.abs().max(dy.abs())),
         };
@@ -106,9 +92,7 @@ fn pair_alone(first: Thing, second: Thing) -> Arrangement {
     }
     let (first, relation, second) = related(first, second, across);
     Arrangement {
-        scene: Scene {
-            parts: vec![Part::Two(first.object, relation, second.object)],
-        },
+        scene: Scene { parts: vec![Part::Two(first.object, relation, second.object)] },
         placed: drawn([first, second].iter()),
         clearness,
     }
@@ -134,26 +118,14 @@ fn touching(first: Thing, second: Thing) -> f32 {
 /// How two stand to each other along one direction, and which is named first.
 fn related(first: Thing, second: Thing, across: bool) -> (Thing, Relation, Thing) {
     if across {
-        let relation = if first.x < second.x {
-            Relation::LeftOf
-        } else {
-            Relation::RightOf
-        };
+        let relation = if first.x < second.x { Relation::LeftOf } else { Relation::RightOf };
         return (first, relation, second);
     }
-    let (upper, lower) = if first.y < second.y {
-        (first, second)
-    } else {
-        (second, first)
-    };
+    let (upper, lower) = if first.y < second.y { (first, second) } else { (second, first) };
     if lower.y - upper.y < touching(first, second) {
         return (upper, Relation::OnTopOf, lower);
     }
-    let relation = if first.y < second.y {
-        Relation::Above
-    } else {
-        Relation::Below
-    };
+    let relation = if first.y < second.y { Relation::Above } else { Relation::Below };
     (first, relation, second)
 }
 
@@ -179,13 +151,7 @@ fn best(pairs: &[([Thing; 2], Rest)]) -> Option<Arrangement> {
         .iter()
         .flat_map(|(pair, rest)| [true, false].map(|rows| in_halves(*pair, *rest, rows)));
     // Of equals the first, as the order of the things suggests.
-    readings.reduce(|best, other| {
-        if other.clearness > best.clearness {
-            other
-        } else {
-            best
-        }
-    })
+    readings.reduce(|best, other| if other.clearness > best.clearness { other } else { best })
 }
 
 /// A pair in one half and the rest in the other: halves one above the other (`rows`), or side by side.
@@ -204,10 +170,7 @@ fn in_halves(pair: [Thing; 2], rest: Rest, rows: bool) -> Arrangement {
     let mut clearness = (other_low - high).max(low - other_high).min(apart(&pair));
     let part = |[first, second]: [Thing; 2]| {
         let (first, relation, second) = related(first, second, rows);
-        (
-            Part::Two(first.object, relation, second.object),
-            [first, second],
-        )
+        (Part::Two(first.object, relation, second.object), [first, second])
     };
     let (first, mut things) = (part(pair).0, part(pair).1.to_vec());
     let second = match rest {
@@ -223,9 +186,7 @@ fn in_halves(pair: [Thing; 2], rest: Rest, rows: bool) -> Arrangement {
         }
     };
     Arrangement {
-        scene: Scene {
-            parts: vec![first, second],
-        },
+        scene: Scene { parts: vec![first, second] },
         placed: drawn(things.iter()),
         clearness,
     }
@@ -240,11 +201,7 @@ mod tests {
     fn things(scene: &Scene, placed: &[Placed]) -> Vec<Thing> {
         let of = |object: &Object| {
             let found = placed.iter().find(|one| one.object == *object).unwrap();
-            Thing {
-                object: *object,
-                x: found.x,
-                y: found.y,
-            }
+            Thing { object: *object, x: found.x, y: found.y }
         };
         scene.objects().iter().map(of).collect()
     }
@@ -275,11 +232,7 @@ mod tests {
         for index in 0..3_000 {
             let mut random = Split::Validation.random(7, index);
             let scene = Scene::random(&mut random, Pool::All);
-            let large = scene
-                .objects()
-                .iter()
-                .filter(|one| one.size == Size::Large)
-                .count();
+            let large = scene.objects().iter().filter(|one| one.size == Size::Large).count();
             if large > 1 {
                 // Two large ones stand as near apart as they do touching.
                 continue;
@@ -300,24 +253,13 @@ mod tests {
             tried += 1;
             kinds.insert((scene.parts.len(), scene.relation()));
         }
-        assert!(
-            halves > 400 && other_words < halves / 3,
-            "{other_words} of {halves}"
-        );
-        assert!(
-            tried > 2_900 && kinds.len() == 1 + 6 + 5,
-            "{tried} {kinds:?}"
-        );
+        assert!(halves > 400 && other_words < halves / 3, "{other_words} of {halves}");
+        assert!(tried > 2_900 && kinds.len() == 1 + 6 + 5, "{tried} {kinds:?}");
     }
 
     fn thing(shape: Shape, colour: Colour, x: f32, y: f32) -> Thing {
         Thing {
-            object: Object {
-                shape,
-                colour,
-                size: Size::Ordinary,
-                texture: Texture::Plain,
-            },
+            object: Object { shape, colour, size: Size::Ordinary, texture: Texture::Plain },
             x,
             y,
         }
@@ -339,10 +281,7 @@ mod tests {
         let low = thing(Shape::House, Colour::Green, 0.5, 0.7);
         let high = thing(Shape::Moon, Colour::Pink, 0.5, 0.36);
         let found = read(&[low, high]).unwrap();
-        assert_eq!(
-            found.scene.parts,
-            [Part::Two(high.object, Relation::OnTopOf, low.object)]
-        );
+        assert_eq!(found.scene.parts, [Part::Two(high.object, Relation::OnTopOf, low.object)]);
     }
 
     #[test]
@@ -350,9 +289,8 @@ mod tests {
         let row = [0.2, 0.5, 0.8];
         let shapes = [Shape::Star, Shape::Moon, Shape::Key];
         let colours = [Colour::Red, Colour::Blue, Colour::Pink];
-        let three: Vec<Thing> = (0..3)
-            .map(|at| thing(shapes[at], colours[at], row[at], 0.5))
-            .collect();
+        let three: Vec<Thing> =
+            (0..3).map(|at| thing(shapes[at], colours[at], row[at], 0.5)).collect();
         assert!(read(&three).unwrap().clearness <= 0.0);
         assert_eq!(read(&[]), None);
         assert_eq!(read(&[three[0]; 5]), None);

@@ -15,11 +15,7 @@ impl Wording {
     /// Draws one.
     #[must_use]
     pub fn random(random: &mut Random) -> Self {
-        Self {
-            frame: random.below(8),
-            synonym: random.below(6),
-            joint: random.below(3),
-        }
+        Self { frame: random.below(8), synonym: random.below(6), joint: random.below(3) }
     }
 }
 
@@ -31,11 +27,8 @@ const JOINTS: [&str; 3] = [" and ", " with ", ", "];
 /// stand to each other.
 #[must_use]
 pub fn caption(scene: &Scene, wording: Wording) -> String {
-    let parts: Vec<String> = scene
-        .parts
-        .iter()
-        .map(|part| describe(*part, wording, scene.parts.len() == 1))
-        .collect();
+    let parts: Vec<String> =
+        scene.parts.iter().map(|part| describe(*part, wording, scene.parts.len() == 1)).collect();
     parts.join(JOINTS[wording.joint])
 }
 
@@ -68,11 +61,7 @@ fn describe(part: Part, wording: Wording, alone: bool) -> String {
 pub(crate) fn phrase(object: Object, wording: Wording) -> String {
     let words = attributes(object, wording.synonym % 3);
     let first = words.first().copied().unwrap_or(object.shape.word());
-    let article = if first.starts_with(['a', 'e', 'i', 'o', 'u']) {
-        "an"
-    } else {
-        "a"
-    };
+    let article = if first.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     let mut text = article.to_owned();
     for word in words.iter().copied().chain([object.shape.word()]) {
         text.push(' ');

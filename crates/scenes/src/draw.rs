@@ -65,12 +65,7 @@ struct Region {
 /// Where everything stands; what is in front comes later. Of each part the first object is in front of the second.
 #[must_use]
 pub fn place(scene: &Scene, random: &mut Random) -> Vec<Placed> {
-    let whole = Region {
-        x: 0.0,
-        y: 0.0,
-        width: 1.0,
-        height: 1.0,
-    };
+    let whole = Region { x: 0.0, y: 0.0, width: 1.0, height: 1.0 };
     let mut placed = Vec::with_capacity(4);
     if let [only] = scene.parts[..] {
         place_part(only, whole, random, &mut placed);
@@ -83,17 +78,9 @@ pub fn place(scene: &Scene, random: &mut Random) -> Vec<Placed> {
         let second = (index == 1) != swapped;
         let start = if second { 0.5 } else { 0.0 };
         let half = if rows {
-            Region {
-                y: start,
-                height: 0.5,
-                ..whole
-            }
+            Region { y: start, height: 0.5, ..whole }
         } else {
-            Region {
-                x: start,
-                width: 0.5,
-                ..whole
-            }
+            Region { x: start, width: 0.5, ..whole }
         };
         place_part(*part, half, random, &mut placed);
     }
@@ -104,10 +91,7 @@ fn place_part(part: Part, region: Region, random: &mut Random, placed: &mut Vec<
     /// Of the width, from the middle to the centre of each of two objects.
     const APART: f32 = 0.25;
     let mut jitter = |spread: f32| random.between(-spread, spread);
-    let (x, y) = (
-        region.x + region.width / 2.0,
-        region.y + region.height / 2.0,
-    );
+    let (x, y) = (region.x + region.width / 2.0, region.y + region.height / 2.0);
     match part {
         Part::One(object) => {
             // A thing that has the picture for itself fills more of it.
@@ -130,10 +114,7 @@ fn place_part(part: Part, region: Region, random: &mut Random, placed: &mut Vec<
                 Relation::Inside => INSIDE,
                 _ => (radius(first.size), radius(second.size)),
             };
-            let radii = (
-                radii.0 * (1.0 + jitter(0.06)),
-                radii.1 * (1.0 + jitter(0.06)),
-            );
+            let radii = (radii.0 * (1.0 + jitter(0.06)), radii.1 * (1.0 + jitter(0.06)));
             let apart = APART + jitter(0.02);
             let touching = (radii.0 + radii.1) * TOUCHING / 2.0;
             // From the middle to the first object; the second stands opposite.
@@ -147,18 +128,8 @@ fn place_part(part: Part, region: Region, random: &mut Random, placed: &mut Vec<
             };
             let (x, y) = (x + jitter(0.02), y + jitter(0.02));
             let (front, back) = (
-                Placed {
-                    object: first,
-                    x: x + dx,
-                    y: y + dy,
-                    radius: radii.0,
-                },
-                Placed {
-                    object: second,
-                    x: x - dx,
-                    y: y - dy,
-                    radius: radii.1,
-                },
+                Placed { object: first, x: x + dx, y: y + dy, radius: radii.0 },
+                Placed { object: second, x: x - dx, y: y - dy, radius: radii.1 },
             );
             placed.extend([back, front]);
         }
@@ -222,17 +193,9 @@ fn paint(picture: &mut Picture, mask: &mut Mask, placed: &Placed, random: &mut R
         placed.y * size,
     );
     mask.clear();
-    mask.fill_path(
-        &path(placed.object.shape),
-        FillRule::Winding,
-        true,
-        to_pixels,
-    );
-    let colour = placed
-        .object
-        .colour
-        .rgb()
-        .map(|channel| f32::from(channel) + random.between(-12.0, 12.0));
+    mask.fill_path(&path(placed.object.shape), FillRule::Winding, true, to_pixels);
+    let colour =
+        placed.object.colour.rgb().map(|channel| f32::from(channel) + random.between(-12.0, 12.0));
     let contrast = contrasting(colour);
     let phase = random.between(0.0, 1.0);
     let extent = radius * 1.5 + 1.0;
@@ -249,10 +212,8 @@ fn paint(picture: &mut Picture, mask: &mut Mask, placed: &Placed, random: &mut R
                 continue;
             }
             // In shares of the picture, so that a texture is as coarse on a large object as on a small one.
-            let (x, y) = (
-                (column as f32 + 0.5) / size - placed.x,
-                (row as f32 + 0.5) / size - placed.y,
-            );
+            let (x, y) =
+                ((column as f32 + 0.5) / size - placed.x, (row as f32 + 0.5) / size - placed.y);
             let mixed = texture(placed.object.texture, x, y, phase, size);
             for (channel, (plain, other)) in colour.iter().zip(contrast).enumerate() {
                 let below = &mut picture.rgb[pixel * 3 + channel];
@@ -275,9 +236,7 @@ fn path(shape: Shape) -> Path {
         }
         builder.close();
     }
-    builder
-        .finish()
-        .expect("every outline has points, and they are finite")
+    builder.finish().expect("every outline has points, and they are finite")
 }
 
 /// A tint that is seen on the colour: dark on a light one, light on a dark one.
@@ -313,11 +272,7 @@ fn texture(texture: Texture, x: f32, y: f32, phase: f32, size: f32) -> f32 {
             let (u, v) = (x * DOTS + phase, y * DOTS + phase);
             // Every second row is moved by half a distance.
             let row = v.floor();
-            let u = u + if row * 0.5 == (row * 0.5).floor() {
-                0.0
-            } else {
-                0.5
-            };
+            let u = u + if row * 0.5 == (row * 0.5).floor() { 0.0 } else { 0.5 };
             let (du, dv) = (u - u.floor() - 0.5, v - row - 0.5);
             let distance = (du * du + dv * dv).sqrt();
             ((DOT - distance) * size / DOTS + 0.5).clamp(0.0, 1.0)

@@ -66,23 +66,15 @@ impl Style {
     pub fn kinds(self) -> &'static [Kind] {
         match self {
             Self::NegClip => &[Kind::SwapObject, Kind::SwapAttribute],
-            Self::Replace => &[
-                Kind::ReplaceObject,
-                Kind::ReplaceAttribute,
-                Kind::ReplaceRelation,
-            ],
+            Self::Replace => &[Kind::ReplaceObject, Kind::ReplaceAttribute, Kind::ReplaceRelation],
             Self::Mixed => &Kind::ALL,
         }
     }
 }
 
 /// The kinds that alt texts teach nothing of: their words hardly ever stand there, or stand there in any order.
-const HARDEST: [Kind; 4] = [
-    Kind::ReplaceRelation,
-    Kind::SwapObject,
-    Kind::SwapAttribute,
-    Kind::AddAttribute,
-];
+const HARDEST: [Kind; 4] =
+    [Kind::ReplaceRelation, Kind::SwapObject, Kind::SwapAttribute, Kind::AddAttribute];
 
 /// How often mixed negatives are of these before all others. Drawn evenly, half of them would be easy, and be learnt long before
 /// the rest.
@@ -192,13 +184,10 @@ fn replace_attribute(other: &mut Scene, objects: &[Object], random: &mut Random)
 
 fn replace_relation(other: &mut Scene, random: &mut Random) -> Option<()> {
     let alone = other.parts.len() == 1;
-    let can_hold = other
-        .objects()
-        .iter()
-        .all(|object| object.shape.holds() && object.size == Size::Ordinary);
-    let related: Vec<usize> = (0..other.parts.len())
-        .filter(|part| matches!(other.parts[*part], Part::Two(..)))
-        .collect();
+    let can_hold =
+        other.objects().iter().all(|object| object.shape.holds() && object.size == Size::Ordinary);
+    let related: Vec<usize> =
+        (0..other.parts.len()).filter(|part| matches!(other.parts[*part], Part::Two(..))).collect();
     if related.is_empty() {
         return None;
     }

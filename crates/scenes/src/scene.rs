@@ -138,14 +138,8 @@ pub enum Relation {
 
 impl Relation {
     /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::LeftOf,
-        Self::RightOf,
-        Self::Above,
-        Self::Below,
-        Self::Inside,
-        Self::OnTopOf,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::LeftOf, Self::RightOf, Self::Above, Self::Below, Self::Inside, Self::OnTopOf];
 
     /// Whether the two stand side by side.
     #[must_use]
@@ -157,10 +151,7 @@ impl Relation {
     #[must_use]
     pub fn overlaps(self, other: Self) -> bool {
         self == other
-            || matches!(
-                (self, other),
-                (Self::Above, Self::OnTopOf) | (Self::OnTopOf, Self::Above)
-            )
+            || matches!((self, other), (Self::Above, Self::OnTopOf) | (Self::OnTopOf, Self::Above))
     }
 }
 
@@ -251,17 +242,8 @@ impl Scene {
             .map(|(shape, colour)| {
                 let (size, texture) = marks(random);
                 // What lies inside is drawn small and what holds it large, whatever they are: a size would mean nothing there.
-                let size = if relation == Relation::Inside {
-                    Size::Ordinary
-                } else {
-                    size
-                };
-                Object {
-                    shape,
-                    colour,
-                    size,
-                    texture,
-                }
+                let size = if relation == Relation::Inside { Size::Ordinary } else { size };
+                Object { shape, colour, size, texture }
             })
             .collect();
         let parts = match drawn[..] {
@@ -272,10 +254,7 @@ impl Scene {
             }
             [first, second, third, fourth, ..] => {
                 let other = random.pick(Self::like(relation));
-                vec![
-                    Part::Two(first, relation, second),
-                    Part::Two(third, other, fourth),
-                ]
+                vec![Part::Two(first, relation, second), Part::Two(third, other, fourth)]
             }
             [] => Vec::new(),
         };
@@ -283,13 +262,8 @@ impl Scene {
     }
 
     /// The relations that leave room for a second part.
-    const SIDE_BY_SIDE: [Relation; 5] = [
-        Relation::LeftOf,
-        Relation::RightOf,
-        Relation::Above,
-        Relation::Below,
-        Relation::OnTopOf,
-    ];
+    const SIDE_BY_SIDE: [Relation; 5] =
+        [Relation::LeftOf, Relation::RightOf, Relation::Above, Relation::Below, Relation::OnTopOf];
 
     /// The relations that can stand in the other half of a scene with this one.
     #[must_use]

@@ -136,10 +136,7 @@ impl Shape {
 
 /// `libm`'s functions are software, and so give the same bits on every platform.
 fn at(centre: (f32, f32), radius: f32, angle: f32) -> (f32, f32) {
-    (
-        centre.0 + radius * libm::cosf(angle),
-        centre.1 + radius * libm::sinf(angle),
-    )
+    (centre.0 + radius * libm::cosf(angle), centre.1 + radius * libm::sinf(angle))
 }
 
 /// Points on an arc, ends included; clockwise on the screen if `to` is above `from`.
@@ -171,11 +168,7 @@ fn regular(corners: u16, distances: &[f32]) -> Contour {
     (0..corners)
         .map(|corner| {
             let angle = 2.0 * PI * f32::from(corner) / f32::from(corners) - PI / 2.0;
-            at(
-                (0.0, 0.0),
-                distances[usize::from(corner) % distances.len()],
-                angle,
-            )
+            at((0.0, 0.0), distances[usize::from(corner) % distances.len()], angle)
         })
         .collect()
 }
@@ -213,10 +206,7 @@ fn outline(shape: Shape) -> Vec<Contour> {
         Shape::Heart => vec![heart()],
         Shape::Cross => {
             let (long, wide) = (0.95, 0.32);
-            vec![
-                rectangle(-wide, -long, wide, long),
-                rectangle(-long, -wide, long, wide),
-            ]
+            vec![rectangle(-wide, -long, wide, long), rectangle(-long, -wide, long, wide)]
         }
         Shape::Ring => vec![circle(centre, 1.0), hole(centre, 0.55)],
         Shape::Moon => vec![moon()],
@@ -268,10 +258,7 @@ fn rare_outline(shape: Shape) -> Vec<Contour> {
             (-0.5, -0.3),
         ]],
         Shape::Fish => vec![
-            arc((0.25, 0.0), 0.72, 0.0, 2.0 * PI)
-                .into_iter()
-                .map(|(x, y)| (x, y * 0.7))
-                .collect(),
+            arc((0.25, 0.0), 0.72, 0.0, 2.0 * PI).into_iter().map(|(x, y)| (x, y * 0.7)).collect(),
             vec![(-0.25, 0.0), (-1.0, 0.6), (-0.8, 0.0), (-1.0, -0.6)],
         ],
         Shape::Bolt => vec![vec![
@@ -301,10 +288,9 @@ fn rare_outline(shape: Shape) -> Vec<Contour> {
             rectangle(0.4, 0.1, 0.58, 0.45),
             rectangle(0.8, 0.1, 0.98, 0.45),
         ],
-        Shape::Mushroom => vec![
-            arc((0.0, 0.05), 0.98, PI, 2.0 * PI),
-            rectangle(-0.28, 0.0, 0.28, 0.95),
-        ],
+        Shape::Mushroom => {
+            vec![arc((0.0, 0.05), 0.98, PI, 2.0 * PI), rectangle(-0.28, 0.0, 0.28, 0.95)]
+        }
         Shape::Flower => (0_u8..6)
             .map(|petal| circle(at((0.0, 0.0), 0.6, f32::from(petal) * PI / 3.0), 0.37))
             .collect(),

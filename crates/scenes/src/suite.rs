@@ -34,12 +34,7 @@ pub fn twins(kind: Kind, split: Split, seed: u64, index: u64) -> Twins {
         }
         let captions = [0, 1].map(|side: usize| caption(&scenes[side], wording));
         let drawing = [0, 1].map(|_| Random::new(&[random.bits()]));
-        return Twins {
-            kind,
-            scenes,
-            captions,
-            drawing,
-        };
+        return Twins { kind, scenes, captions, drawing };
     }
 }
 
@@ -78,9 +73,7 @@ fn specimen_of(classes: &[Shape], mut random: Random, index: u64) -> Specimen {
     };
     Specimen {
         class,
-        scene: Scene {
-            parts: vec![Part::One(object)],
-        },
+        scene: Scene { parts: vec![Part::One(object)] },
         drawing: Random::new(&[random.bits()]),
     }
 }
@@ -89,11 +82,7 @@ fn specimen_of(classes: &[Shape], mut random: Random, index: u64) -> Specimen {
 #[must_use]
 pub fn prompts(shape: Shape) -> Vec<String> {
     let word = shape.word();
-    let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) {
-        "an"
-    } else {
-        "a"
-    };
+    let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     vec![
         word.to_owned(),
         format!("{word} clipart"),

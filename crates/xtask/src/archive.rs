@@ -32,14 +32,7 @@ const PRINTED: [(&str, &str); 6] = [
 pub fn run() -> Result<()> {
     shell::run(
         shell::cargo()
-            .args([
-                "build",
-                "--profile",
-                "dist",
-                "--workspace",
-                "--bin",
-                "clove",
-            ])
+            .args(["build", "--profile", "dist", "--workspace", "--bin", "clove"])
             .args(shell::locked()),
     )?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
@@ -47,12 +40,8 @@ pub fn run() -> Result<()> {
     let built = env::current_dir()?.join(target);
     let archives = built.join("archives");
     let built = built.join("dist").join(&program);
-    let name = format!(
-        "clove-{}-{}-{}",
-        env!("CARGO_PKG_VERSION"),
-        env::consts::ARCH,
-        env::consts::OS
-    );
+    let name =
+        format!("clove-{}-{}-{}", env!("CARGO_PKG_VERSION"), env::consts::ARCH, env::consts::OS);
     let folder = archives.join(&name);
     // What an earlier version left would be packed too.
     if folder.exists() {
@@ -69,20 +58,9 @@ pub fn run() -> Result<()> {
         write(&folder.join(file), &text)?;
     }
     let bytes = size(&folder)?;
-    ensure!(
-        bytes <= LARGEST,
-        "{} has {bytes} bytes, and {LARGEST} are allowed",
-        folder.display()
-    );
+    ensure!(bytes <= LARGEST, "{} has {bytes} bytes, and {LARGEST} are allowed", folder.display());
     let archive = archives.join(format!("{name}.tar.gz"));
-    shell::run(
-        Command::new("tar")
-            .arg("-C")
-            .arg(&archives)
-            .arg("-czf")
-            .arg(&archive)
-            .arg(&name),
-    )?;
+    shell::run(Command::new("tar").arg("-C").arg(&archives).arg("-czf").arg(&archive).arg(&name))?;
     shell::say(format_args!(
         "{}: {:.1} MB, unpacked {:.1} MB",
         archive.display(),

@@ -30,10 +30,7 @@ impl Options {
         if !NAMES.contains(&name.as_str()) {
             return Err(format!("there is no benchmark {name:?}, only {known}"));
         }
-        Ok(Self {
-            name: name.clone(),
-            args: args.to_vec(),
-        })
+        Ok(Self { name: name.clone(), args: args.to_vec() })
     }
 }
 
@@ -61,10 +58,7 @@ mod tests {
         let parse = |args: &[&str]| {
             Options::parse(&args.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
-        assert_eq!(
-            parse(&["negatives", "--out", "x"]).unwrap().args,
-            ["--out", "x"]
-        );
+        assert_eq!(parse(&["negatives", "--out", "x"]).unwrap().args, ["--out", "x"]);
         assert!(parse(&[]).unwrap_err().contains("negatives"));
         assert!(parse(&["speed"]).unwrap_err().contains("\"speed\""));
     }

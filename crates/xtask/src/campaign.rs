@@ -88,9 +88,7 @@ pub fn list() {
 fn device_check(args: &[String]) -> Result<()> {
     let program = web::native_program()?;
     let mut check = Command::new(program);
-    check
-        .args(["devices", "--check", "--device", "gpu"])
-        .args(args);
+    check.args(["devices", "--check", "--device", "gpu"]).args(args);
     let (text, took) = shell::transcript(&mut check)?;
     let head = format!(
         "{}: passed in {} s with {}",
@@ -104,16 +102,7 @@ fn device_check(args: &[String]) -> Result<()> {
 fn gpu_tests(args: &[String]) -> Result<()> {
     let mut tests = shell::cargo();
     tests
-        .args([
-            "test",
-            "--release",
-            "--workspace",
-            "--test",
-            "all",
-            "--test",
-            "cli",
-            "--",
-        ])
+        .args(["test", "--release", "--workspace", "--test", "all", "--test", "cli", "--"])
         .args([
             "check::",
             "gradient_cache::",

@@ -7,10 +7,8 @@ use crate::steps::{Outcome, Steps};
 use crate::toolchain;
 
 /// The name of a step, and its target.
-const SYSTEMS: [(&str, &str); 2] = [
-    ("macOS", "aarch64-apple-darwin"),
-    ("Windows", "x86_64-pc-windows-msvc"),
-];
+const SYSTEMS: [(&str, &str); 2] =
+    [("macOS", "aarch64-apple-darwin"), ("Windows", "x86_64-pc-windows-msvc")];
 
 /// Checks each system whose target is there or can be added; says aloud which are left out.
 ///

@@ -21,11 +21,7 @@ pub fn install(packages: &[&str]) -> Result<()> {
     };
     let apt = |args: &[&str]| {
         // Through `env`, since sudo drops the caller's variables.
-        let words = [
-            prefix,
-            &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"],
-        ]
-        .concat();
+        let words = [prefix, &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]].concat();
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).args(args);
         shell::run(&mut command)
@@ -34,9 +30,5 @@ pub fn install(packages: &[&str]) -> Result<()> {
     if let Err(error) = apt(&["update", "-qq"]) {
         shell::say(format_args!("{error:#}; trying to install all the same"));
     }
-    apt(&[
-        &["install", "-y", "-qq", "--no-install-recommends"],
-        packages,
-    ]
-    .concat())
+    apt(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())
 }

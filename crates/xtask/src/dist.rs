@@ -194,20 +194,13 @@ mod tests {
         finish(&folder).unwrap();
         let document = fs::read_to_string(folder.join("index.html")).unwrap();
         let quoted: Vec<&str> = document.split('"').skip(1).step_by(2).collect();
-        let [start, hash, worker, hashes] = quoted[..] else {
-            panic!("{document}")
-        };
+        let [start, hash, worker, hashes] = quoted[..] else { panic!("{document}") };
         // As sha256sum begins.
         assert_eq!(start, "./start-cced28c6dc3f99c2.js");
         assert_eq!(hash.len(), "sha384-".len() + 64);
         assert_eq!(hashes.split(' ').count(), 2);
         let folder_of = folder.join(worker).parent().unwrap().to_owned();
-        for file in [
-            "worker_loader.js",
-            "worker.js",
-            "worker_bg.wasm",
-            "snippets/a-1/f.js",
-        ] {
+        for file in ["worker_loader.js", "worker.js", "worker_bg.wasm", "snippets/a-1/f.js"] {
             assert!(folder_of.join(file).is_file(), "{file}");
         }
         assert!(!folder.join("snippets").exists() && !folder.join("worker.js").exists());

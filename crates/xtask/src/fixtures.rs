@@ -53,9 +53,7 @@ impl Options {
         match args {
             [] => Ok(Self { python: None }),
             [flag] if flag == "--python" => Err("--python lacks the interpreter's path".into()),
-            [flag, path] if flag == "--python" => Ok(Self {
-                python: Some(path.into()),
-            }),
+            [flag, path] if flag == "--python" => Ok(Self { python: Some(path.into()) }),
             [flag, _, extra, ..] if flag == "--python" => {
                 Err(format!("`fixtures` doesn't take {extra:?}"))
             }
@@ -108,10 +106,7 @@ fn compare_versions(python: &Path) -> Result<()> {
 }
 
 fn requirements() -> impl Iterator<Item = &'static str> {
-    REQUIREMENTS
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    REQUIREMENTS.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 /// The scripts in `dir`, in the order of their names.
@@ -119,9 +114,7 @@ fn scripts(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(dir).with_context(|| format!("can't list {}", dir.display()))?;
     let mut scripts = Vec::new();
     for entry in entries {
-        let path = entry
-            .with_context(|| format!("can't list {}", dir.display()))?
-            .path();
+        let path = entry.with_context(|| format!("can't list {}", dir.display()))?.path();
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
         if name.starts_with("make_") && path.extension().is_some_and(|ext| ext == "py") {
             scripts.push(path);
@@ -148,11 +141,7 @@ mod tests {
         let given = parse(&["--python", "venv/bin/python"]).unwrap();
         assert_eq!(given.python.as_deref(), Some(Path::new("venv/bin/python")));
         assert!(parse(&["--python"]).unwrap_err().contains("path"));
-        assert!(
-            parse(&["--python", "p", "q"])
-                .unwrap_err()
-                .contains("\"q\"")
-        );
+        assert!(parse(&["--python", "p", "q"]).unwrap_err().contains("\"q\""));
     }
 
     #[test]

@@ -17,10 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/data", &["crates/clove", "crates/negatives"]),
     ("crates/lab", &["crates/clove"]),
     ("crates/report", &["crates/lab"]),
-    (
-        "crates/run",
-        &["crates/negatives", "crates/data", "crates/lab"],
-    ),
+    ("crates/run", &["crates/negatives", "crates/data", "crates/lab"]),
     ("crates/cli", &["crates/run", "crates/report"]),
     ("crates/xtask", &["crates/negatives"]),
     ("web", &["crates/clove", "crates/lab", "crates/negatives"]),
@@ -59,27 +56,14 @@ struct Member {
 }
 
 fn members() -> Vec<Member> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args([
-            "metadata",
-            "--no-deps",
-            "--offline",
-            "--format-version",
-            "1",
-        ])
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
         .current_dir(root)
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let root = PathBuf::from(text(&metadata["workspace_root"]));
@@ -146,9 +130,7 @@ fn imports_run_one_way() {
         // A test of the program may see everything; no other crate's may see more than its own arrows.
         for own in member.for_tests.iter().map(String::as_str) {
             if folder != "crates/cli" && !allowed.contains(own) && !TESTS.contains(&own) {
-                wrong.push(format!(
-                    "{folder} -> {own}: no arrow leads there, even in tests"
-                ));
+                wrong.push(format!("{folder} -> {own}: no arrow leads there, even in tests"));
             }
         }
     }
@@ -165,10 +147,7 @@ fn kernels_alone_name_back_ends_and_few_crates_name_burn() {
                 !is_back_end || folder == BACK_ENDS.0 && BACK_ENDS.1.contains(&name.as_str()),
                 "{folder} names the back end {name}"
             );
-            assert!(
-                name != "burn" || !WITHOUT_BURN.contains(&folder),
-                "{folder} names burn"
-            );
+            assert!(name != "burn" || !WITHOUT_BURN.contains(&folder), "{folder} names burn");
         }
     }
 }

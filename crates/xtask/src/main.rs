@@ -91,8 +91,7 @@ fn main() -> ExitCode {
 fn parse(args: impl Iterator<Item = std::ffi::OsString>) -> Result<Command, String> {
     let args = args
         .map(|arg| {
-            arg.into_string()
-                .map_err(|arg| format!("argument {} is not UTF-8", arg.display()))
+            arg.into_string().map_err(|arg| format!("argument {} is not UTF-8", arg.display()))
         })
         .collect::<Result<Vec<_>, _>>()?;
     let (name, rest) = args.split_first().ok_or("no command")?;
@@ -167,9 +166,7 @@ mod tests {
             (&["fixtures", "python3"], "\"python3\""),
             (&["campaign", "check"], "device-check"),
         ] {
-            let wrong = parsed(args)
-                .err()
-                .unwrap_or_else(|| panic!("{args:?} parsed"));
+            let wrong = parsed(args).err().unwrap_or_else(|| panic!("{args:?} parsed"));
             assert!(wrong.contains(named), "{args:?}: {wrong}");
         }
     }

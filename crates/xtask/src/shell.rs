@@ -40,9 +40,7 @@ pub fn locked() -> &'static [&'static str] {
 pub fn run(command: &mut Command) -> Result<()> {
     let shown = show(command);
     say(format_args!("$ {shown}"));
-    let status = command
-        .status()
-        .with_context(|| format!("can't start `{shown}`"))?;
+    let status = command.status().with_context(|| format!("can't start `{shown}`"))?;
     judge(&shown, status)
 }
 
@@ -54,9 +52,7 @@ pub fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
     let shown = show(command);
     say(format_args!("$ {shown}"));
     let deadline = Instant::now() + limit;
-    let mut child = command
-        .spawn()
-        .with_context(|| format!("can't start `{shown}`"))?;
+    let mut child = command.spawn().with_context(|| format!("can't start `{shown}`"))?;
     loop {
         if let Some(status) = child.try_wait()? {
             return judge(&shown, status);
@@ -72,11 +68,7 @@ pub fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
 
 /// What a program prints to standard output; none when it can't be started or doesn't succeed.
 pub fn output(command: &mut Command) -> Option<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     output.status.success().then_some(text)
 }
@@ -145,12 +137,7 @@ mod tests {
     fn a_program_that_hangs_is_ended() {
         let start = Instant::now();
         let error = run_within(Command::new("sleep").arg("30"), Duration::from_millis(200));
-        assert!(
-            error
-                .unwrap_err()
-                .to_string()
-                .contains("sleep 30` was not done")
-        );
+        assert!(error.unwrap_err().to_string().contains("sleep 30` was not done"));
         assert!(start.elapsed() < Duration::from_secs(20));
     }
 }

@@ -61,12 +61,7 @@ impl Steps {
         if failed.is_empty() {
             return Ok(());
         }
-        bail!(
-            "{} of {} steps failed: {}",
-            failed.len(),
-            self.ended.len(),
-            failed.join(", ")
-        )
+        bail!("{} of {} steps failed: {}", failed.len(), self.ended.len(), failed.join(", "))
     }
 }
 

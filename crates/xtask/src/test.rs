@@ -34,12 +34,7 @@ impl Options {
     /// # Errors
     /// For an argument that isn't known; names it.
     pub fn parse(args: &[String]) -> Result<Self, String> {
-        let mut options = Self {
-            lint: true,
-            wasm: true,
-            web: true,
-            cargo_test: Vec::new(),
-        };
+        let mut options = Self { lint: true, wasm: true, web: true, cargo_test: Vec::new() };
         for (index, arg) in args.iter().enumerate() {
             match arg.as_str() {
                 "--no-lint" => options.lint = false,
@@ -154,20 +149,11 @@ fn negatives_in_wasm() -> Result<Outcome> {
         Err(why) => return unavailable(&why),
     };
     if shell::output(Command::new("node").arg("--version")).is_none() {
-        return unavailable(&anyhow!(
-            "Node.js isn't installed; get it from https://nodejs.org"
-        ));
+        return unavailable(&anyhow!("Node.js isn't installed; get it from https://nodejs.org"));
     }
     let mut build = toolchain.cargo();
     build
-        .args([
-            "build",
-            "--release",
-            "--target",
-            WASM,
-            "--package",
-            "clove-tests-wasm",
-        ])
+        .args(["build", "--release", "--target", WASM, "--package", "clove-tests-wasm"])
         .args(shell::locked())
         .env_remove("RUSTFLAGS");
     shell::run(&mut build)?;
@@ -208,9 +194,7 @@ fn advisories() -> Result<Outcome> {
     // Fetched in a step of its own: `check` gives one exit code for a database out of reach and for a vulnerable crate.
     let fetch = shell::run_within(shell::cargo().args(["deny", "fetch", "db"]), ADVISORY_LIMIT);
     if let Err(why) = fetch {
-        return Ok(Outcome::Skipped(format!(
-            "the advisory database can't be fetched: {why:#}"
-        )));
+        return Ok(Outcome::Skipped(format!("the advisory database can't be fetched: {why:#}")));
     }
     shell::run(shell::cargo().args(["deny", "check", "--disable-fetch", "advisories"]))?;
     Ok(Outcome::Passed)
@@ -220,13 +204,7 @@ fn advisories() -> Result<Outcome> {
 /// build; what a crate includes from outside its folder is linked into it, and a broken link fails here.
 fn packages() -> Result<Outcome> {
     let mut package = shell::cargo();
-    package.args([
-        "package",
-        "--workspace",
-        "--no-verify",
-        "--allow-dirty",
-        "--quiet",
-    ]);
+    package.args(["package", "--workspace", "--no-verify", "--allow-dirty", "--quiet"]);
     for private in ["clove-tests", "clove-tests-wasm", "clove-web", "xtask"] {
         package.args(["--exclude", private]);
     }

@@ -42,11 +42,8 @@ impl Toolchain {
 
     /// Whether the standard library for `target` is installed.
     fn has(&self, target: &str) -> bool {
-        shell::output(
-            self.rustc()
-                .args(["--print", "target-libdir", "--target", target]),
-        )
-        .is_some_and(|dir| Path::new(dir.trim()).is_dir())
+        shell::output(self.rustc().args(["--print", "target-libdir", "--target", target]))
+            .is_some_and(|dir| Path::new(dir.trim()).is_dir())
     }
 }
 
@@ -54,9 +51,7 @@ impl Toolchain {
 /// toolchain that has none of its own.
 fn proxy(program: &str, toolchain: &str) -> Command {
     let mut command = Command::new(program);
-    command
-        .env("RUSTUP_TOOLCHAIN", toolchain)
-        .env_remove("CARGO");
+    command.env("RUSTUP_TOOLCHAIN", toolchain).env_remove("CARGO");
     command
 }
 
@@ -69,10 +64,8 @@ pub fn with_target(target: &str, fallback: Option<&str>) -> Result<Toolchain> {
     if Toolchain::Active.has(target) {
         return Ok(Toolchain::Active);
     }
-    let added = shell::run_within(
-        Command::new("rustup").args(["target", "add", target]),
-        DOWNLOAD_LIMIT,
-    );
+    let added =
+        shell::run_within(Command::new("rustup").args(["target", "add", target]), DOWNLOAD_LIMIT);
     let Err(why) = added else {
         return Ok(Toolchain::Active);
     };
@@ -125,10 +118,7 @@ mod tests {
     #[test]
     fn the_host_is_always_a_target_and_an_invented_one_never() {
         let version = shell::output(Command::new("rustc").arg("-vV")).unwrap();
-        let host = version
-            .lines()
-            .find_map(|line| line.strip_prefix("host: "))
-            .unwrap();
+        let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
         assert_eq!(with_target(host, None).unwrap(), Toolchain::Active);
         assert!(!Toolchain::Active.has("pdp11-unknown-none"));
         assert!(!Toolchain::Named("no-such-toolchain".into()).has(host));

@@ -60,9 +60,7 @@ fn driver_manifest() -> Option<PathBuf> {
             return env::split_paths(&files).find(|file| file.is_file());
         }
     }
-    manifest_dirs(|name| env::var_os(name))
-        .iter()
-        .find_map(|dir| manifest_in(dir))
+    manifest_dirs(|name| env::var_os(name)).iter().find_map(|dir| manifest_in(dir))
 }
 
 /// Where the loader looks for manifests (KhronosGroup/Vulkan-Loader: docs/LoaderDriverInterface.md, "Driver Discovery on
@@ -70,10 +68,7 @@ fn driver_manifest() -> Option<PathBuf> {
 fn manifest_dirs(variable: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     let home = |below: &str| variable("HOME").map(|home| Path::new(&home).join(below));
     let single = |name: &str, below: &str| {
-        variable(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-            .or_else(|| home(below))
+        variable(name).filter(|value| !value.is_empty()).map(PathBuf::from).or_else(|| home(below))
     };
     let many = |name: &str, default: &str| {
         let list = variable(name).filter(|value| !value.is_empty());
@@ -93,10 +88,7 @@ fn manifest_in(dir: &Path) -> Option<PathBuf> {
     dir.read_dir()
         .ok()?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .find(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "json")
-        })
+        .find(|path| path.extension().is_some_and(|extension| extension == "json"))
 }
 
 /// Whether the dynamic linker knows the loader. Where it can't be asked (musl, NixOS), a driver is taken to have brought it.
@@ -114,11 +106,9 @@ mod tests {
     #[test]
     fn manifests_are_sought_in_system_and_user_folders() {
         let dirs = manifest_dirs(|name| (name == "HOME").then(|| "/home/ada".into()));
-        for dir in [
-            "/usr/share/vulkan/icd.d",
-            "/etc/vulkan/icd.d",
-            "/home/ada/.local/share/vulkan/icd.d",
-        ] {
+        for dir in
+            ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d", "/home/ada/.local/share/vulkan/icd.d"]
+        {
             assert!(dirs.contains(&PathBuf::from(dir)), "{dir} not in {dirs:?}");
         }
     }

@@ -106,11 +106,7 @@ pub fn build() -> Result<Done> {
 pub fn bench(args: &[String]) -> Result<()> {
     packages(&Path::new(TESTS).join("bench"))?;
     let is_lab = args.iter().any(|arg| arg == "--lab");
-    let name = if is_lab {
-        "bench/lab.mjs"
-    } else {
-        "bench/bench.mjs"
-    };
+    let name = if is_lab { "bench/lab.mjs" } else { "bench/bench.mjs" };
     shell::run(script(name)?.args(args))
 }
 
@@ -133,9 +129,7 @@ pub fn script(name: &str) -> Result<Command> {
 /// What the browser's tests need that no package brings.
 fn browser() -> Result<OsString> {
     if !shell::works("node", &["--version"]) {
-        return Err(anyhow!(
-            "Node.js isn't installed; get it from https://nodejs.org"
-        ));
+        return Err(anyhow!("Node.js isn't installed; get it from https://nodejs.org"));
     }
     chromium()
         .ok_or_else(|| anyhow!("Chromium isn't installed; install it, or name it by {CHROMIUM}"))
@@ -188,21 +182,12 @@ pub fn native_program() -> Result<PathBuf> {
 
 /// Installs what a folder's package-lock.json asks for, unless it's there.
 fn packages(folder: &Path) -> Result<()> {
-    let changed = |name: &str| {
-        folder
-            .join(name)
-            .metadata()
-            .and_then(|file| file.modified())
-    };
+    let changed = |name: &str| folder.join(name).metadata().and_then(|file| file.modified());
     let there = changed("node_modules/.package-lock.json");
     if matches!((there, changed("package-lock.json")), (Ok(there), Ok(asked)) if there >= asked) {
         return Ok(());
     }
-    shell::run(
-        Command::new("npm")
-            .args(["ci", "--no-audit", "--no-fund"])
-            .current_dir(folder),
-    )
+    shell::run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder))
 }
 
 /// The browser, installed where that needs no password.
@@ -215,9 +200,7 @@ fn chromium() -> Option<OsString> {
     let path = env::var_os("PATH").unwrap_or_default();
     let found = || {
         let all = env::split_paths(&path).flat_map(|dir| NAMES.map(|name| dir.join(name)));
-        all.into_iter()
-            .find(|file| file.is_file())
-            .map(OsString::from)
+        all.into_iter().find(|file| file.is_file()).map(OsString::from)
     };
     found().or_else(|| {
         if shell::works("apt-get", &["--version"])
@@ -263,11 +246,7 @@ fn target() -> PathBuf {
 /// Finds or installs them, and fetches the crates of the browser programs: trunk builds offline.
 fn tools() -> Result<Tools> {
     let toolchain = toolchain::with_target(WASM, Some(toolchain::WASM_TOOLCHAIN))?;
-    shell::run(
-        toolchain
-            .cargo()
-            .args(["fetch", "--locked", "--target", WASM]),
-    )?;
+    shell::run(toolchain.cargo().args(["fetch", "--locked", "--target", WASM]))?;
     let root = env::current_dir()?.join(target()).join("tools");
     let bin = root.join("bin");
     let bindgen = locked_version("wasm-bindgen")?;
@@ -282,14 +261,7 @@ fn tools() -> Result<Tools> {
         shell::say(format_args!("installing {package} {version}: some minutes"));
         let mut install = shell::cargo();
         install
-            .args([
-                "install",
-                "--quiet",
-                "--force",
-                "--version",
-                version,
-                "--root",
-            ])
+            .args(["install", "--quiet", "--force", "--version", version, "--root"])
             .arg(&root)
             .arg(package)
             // Unoptimised they build in half the time, and they run for seconds.

@@ -89,12 +89,7 @@ pub fn digest_of(style: Style, from: u32, count: u32) -> u64 {
             index: u64::from(index),
         });
         for negative in made.negatives {
-            for part in [
-                &negative.text,
-                negative.kind.name(),
-                &negative.from,
-                &negative.to,
-            ] {
+            for part in [&negative.text, negative.kind.name(), &negative.from, &negative.to] {
                 add(part);
             }
         }
@@ -106,7 +101,5 @@ pub fn digest_of(style: Style, from: u32, count: u32) -> u64 {
 #[expect(unsafe_code, reason = "an exported name must be unmangled to be found")]
 #[unsafe(no_mangle)]
 pub extern "C" fn digest(style: u32, from: u32, count: u32) -> u64 {
-    Style::ALL
-        .get(style as usize)
-        .map_or(0, |style| digest_of(*style, from, count))
+    Style::ALL.get(style as usize).map_or(0, |style| digest_of(*style, from, count))
 }

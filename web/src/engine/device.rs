@@ -51,10 +51,9 @@ mod gpu {
     use wasm_bindgen_futures::{JsFuture, spawn_local};
 
     pub fn words(error: &JsValue) -> String {
-        error.dyn_ref::<js_sys::Error>().map_or_else(
-            || format!("{error:?}"),
-            |error| String::from(error.message()),
-        )
+        error
+            .dyn_ref::<js_sys::Error>()
+            .map_or_else(|| format!("{error:?}"), |error| String::from(error.message()))
     }
 
     /// The adapter's name, for people.
@@ -76,15 +75,9 @@ mod gpu {
                 .and_then(|value| value.as_string())
                 .filter(|text| !text.is_empty())
         };
-        let parts: Vec<String> = ["description", "vendor", "architecture"]
-            .into_iter()
-            .filter_map(part)
-            .collect();
-        Ok(if parts.is_empty() {
-            "an adapter without a name".to_owned()
-        } else {
-            parts.join(", ")
-        })
+        let parts: Vec<String> =
+            ["description", "vendor", "architecture"].into_iter().filter_map(part).collect();
+        Ok(if parts.is_empty() { "an adapter without a name".to_owned() } else { parts.join(", ") })
     }
 
     /// Wraps `GPUAdapter.requestDevice`, so that `subgroups` is among what is asked for where the adapter has it.
@@ -99,11 +92,8 @@ mod gpu {
             return Ok(());
         }
         let wrapped = Closure::wrap(Box::new(move |adapter: JsValue, descriptor: JsValue| {
-            let descriptor = if descriptor.is_undefined() {
-                Object::new().into()
-            } else {
-                descriptor
-            };
+            let descriptor =
+                if descriptor.is_undefined() { Object::new().into() } else { descriptor };
             with_subgroups(&adapter, &descriptor)?;
             let device = original.call1(&adapter, &descriptor)?;
             spawn_local(watch(Promise::from(device.clone())));
@@ -144,11 +134,7 @@ mod gpu {
             return Ok(());
         }
         let asked = Reflect::get(descriptor, &"requiredFeatures".into())?;
-        let list = if asked.is_undefined() {
-            Array::new()
-        } else {
-            Array::from(&asked)
-        };
+        let list = if asked.is_undefined() { Array::new() } else { Array::from(&asked) };
         if !list.includes(&"subgroups".into(), 0) {
             list.push(&"subgroups".into());
             Reflect::set(descriptor, &"requiredFeatures".into(), &list)?;

@@ -23,20 +23,14 @@ impl BrowserFiles {
     pub fn new(place: &str, files: impl IntoIterator<Item = (String, File)>) -> Self {
         Self {
             place: place.to_owned(),
-            files: files
-                .into_iter()
-                .map(|(name, file)| (name, SendWrapper::new(file)))
-                .collect(),
+            files: files.into_iter().map(|(name, file)| (name, SendWrapper::new(file))).collect(),
         }
     }
 
     /// Whether these are weights alone: a lone safetensors file.
     pub fn is_weights_alone(&self) -> bool {
         self.files.len() == 1
-            && self
-                .files
-                .keys()
-                .all(|name| name.to_lowercase().ends_with(".safetensors"))
+            && self.files.keys().all(|name| name.to_lowercase().ends_with(".safetensors"))
     }
 
     /// Weights alone as the model whose other files are `rest`'s.
@@ -66,12 +60,7 @@ impl ModelFiles for BrowserFiles {
         let reader =
             FileReaderSync::new().map_err(|_| io::Error::other("no files can be read here"))?;
         let size = file.size() as u64;
-        let pieces = Pieces {
-            file: file.clone(),
-            reader: SendWrapper::new(reader),
-            at: 0,
-            size,
-        };
+        let pieces = Pieces { file: file.clone(), reader: SendWrapper::new(reader), at: 0, size };
         Ok(Some(Box::new(BufReader::with_capacity(BUFFER, pieces))))
     }
 
@@ -96,9 +85,7 @@ impl Read for Pieces {
         }
         let gone = |_| io::Error::other("the file has changed or gone since it was chosen");
         let blob: &Blob = &self.file;
-        let piece = blob
-            .slice_with_f64_and_f64(self.at as f64, end as f64)
-            .map_err(gone)?;
+        let piece = blob.slice_with_f64_and_f64(self.at as f64, end as f64).map_err(gone)?;
         let bytes = self.reader.read_as_array_buffer(&piece).map_err(gone)?;
         let bytes = Uint8Array::new(&bytes);
         let length = bytes.length() as usize;

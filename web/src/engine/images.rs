@@ -65,13 +65,7 @@ impl Image {
         for pixel in &pixels {
             pixel.to_bits().hash(&mut hasher);
         }
-        Self {
-            width,
-            height,
-            seen,
-            hash: hasher.finish(),
-            pixels,
-        }
+        Self { width, height, seen, hash: hasher.finish(), pixels }
     }
 
     /// A drawn scene of the test split, its caption and its twin's, and the picture to show. A scene model sees one of its own
@@ -81,11 +75,7 @@ impl Image {
         preprocess: &Preprocess,
         by_scene_model: bool,
     ) -> Result<(Self, [String; 2], Picture), Failure> {
-        let kinds = [
-            Kind::ReplaceRelation,
-            Kind::SwapAttribute,
-            Kind::ReplaceAttribute,
-        ];
+        let kinds = [Kind::ReplaceRelation, Kind::SwapAttribute, Kind::ReplaceAttribute];
         let kind = kinds[number as usize % kinds.len()];
         let pair = twins(kind, Split::Test, 0, u64::from(number));
         let scene = &pair.scenes[0];
@@ -149,8 +139,5 @@ pub async fn time(
             host.push(between - began);
         }
     }
-    Ok(Answer::PhotoTimes {
-        host,
-        device: on_device,
-    })
+    Ok(Answer::PhotoTimes { host, device: on_device })
 }

@@ -65,10 +65,7 @@ impl Lab {
             Ask::Step { run } => {
                 let began = worker::now();
                 let report = self.run(run)?.step().await?;
-                Answer::Step(Step {
-                    milliseconds: worker::now() - began,
-                    ..report
-                })
+                Answer::Step(Step { milliseconds: worker::now() - began, ..report })
             }
             Ask::KeepRun { run, record } => {
                 let kept = self.run(run)?.keep(record).await?;
@@ -117,43 +114,24 @@ impl Lab {
                     composition,
                     recognition,
                 });
-                Answer::Alpha {
-                    alpha: lab::choose_alpha(&points.collect::<Vec<_>>()),
-                }
+                Answer::Alpha { alpha: lab::choose_alpha(&points.collect::<Vec<_>>()) }
             }
-            Ask::Scene {
-                placed,
-                seed,
-                captions,
-                models,
-            } => return self.scene(&placed, seed, &captions, &models).await,
-            Ask::Explain {
-                placed,
-                seed,
-                caption,
-                model,
-            } => self.explain(&placed, seed, &caption, model).await?,
-            Ask::Matrix {
-                model,
-                first,
-                count,
-            } => {
+            Ask::Scene { placed, seed, captions, models } => {
+                return self.scene(&placed, seed, &captions, &models).await;
+            }
+            Ask::Explain { placed, seed, caption, model } => {
+                self.explain(&placed, seed, &caption, model).await?
+            }
+            Ask::Matrix { model, first, count } => {
                 let found = lab::matrix(self.scorer(model).await?, first, count).await;
                 let found = found.map_err(failure)?;
                 let size = found.pictures.first().map_or(0, |picture| picture.size);
                 let pictures = found.pictures.into_iter().flat_map(|picture| picture.rgb);
-                let answer = Answer::Matrix {
-                    size,
-                    texts: found.texts,
-                    similarities: found.similarities,
-                };
+                let answer =
+                    Answer::Matrix { size, texts: found.texts, similarities: found.similarities };
                 return Ok((answer, Some(pictures.collect())));
             }
-            Ask::Map {
-                model,
-                first,
-                count,
-            } => {
+            Ask::Map { model, first, count } => {
                 let found = lab::map(self.scorer(model).await?, first, count).await;
                 let found = found.map_err(failure)?;
                 Answer::Map {
@@ -218,11 +196,7 @@ impl Lab {
             Of::Pretrained | Of::Shipped => 0,
         };
         // Without a step to the fine-tuned one it's the pretrained one, whosever it is.
-        let of = if model.alpha == 0.0 {
-            Of::Pretrained
-        } else {
-            model.of
-        };
+        let of = if model.alpha == 0.0 { Of::Pretrained } else { model.of };
         let key = Key {
             of,
             alpha: model.alpha.to_bits(),
@@ -235,8 +209,7 @@ impl Lab {
             let snapshot = self.snapshot(Weights { of, ..model }).await?;
             let scorer = lab::scorer(&snapshot, &self.device.device).await;
             // The states of a run that are past aren't asked for again.
-            self.ready
-                .retain(|(other, _)| other.of != of || other.step == key.step);
+            self.ready.retain(|(other, _)| other.of != of || other.step == key.step);
             (key, scorer.map_err(failure)?)
         };
         if self.ready.len() >= READY {
@@ -280,16 +253,9 @@ impl Lab {
             let image = scorer.embed_pixels(pixels.clone()).await.map_err(failure)?;
             let texts = scorer.embed_texts(captions, &mut |_| ()).await;
             let texts = texts.map_err(failure)?;
-            similarities.push(
-                (0..texts.len())
-                    .map(|text| image.dot(0, &texts, text))
-                    .collect(),
-            );
+            similarities.push((0..texts.len()).map(|text| image.dot(0, &texts, text)).collect());
         }
-        let answer = Answer::Scene {
-            size: picture.size,
-            similarities,
-        };
+        let answer = Answer::Scene { size: picture.size, similarities };
         Ok((answer, Some(picture.rgb)))
     }
 
@@ -318,9 +284,7 @@ impl Lab {
         Ok(Answer::Explained {
             words,
             side: (config.image_size / config.patch_size) as u32,
-            patches: (0..patches.len())
-                .map(|patch| patches.dot(patch, &embedded, 0))
-                .collect(),
+            patches: (0..patches.len()).map(|patch| patches.dot(patch, &embedded, 0)).collect(),
         })
     }
 }
@@ -332,11 +296,7 @@ fn draw(suite: Suite) -> SceneSuite {
         Suite::Test => SceneSuite::new(Split::Test, Sizes::REPORTED),
         Suite::Swaps => {
             let swaps = [Kind::SwapObject, Kind::SwapAttribute];
-            let sizes = Sizes {
-                specimens: 0,
-                common: 0,
-                ..Sizes::REPORTED
-            };
+            let sizes = Sizes { specimens: 0, common: 0, ..Sizes::REPORTED };
             SceneSuite::of_kinds(&swaps, Split::Test, sizes)
         }
     }

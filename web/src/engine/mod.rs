@@ -95,13 +95,7 @@ impl Engine {
                 let taken = Image::decode(&bytes, preprocess, device.as_ref()).await?;
                 let (width, height) = (taken.width, taken.height);
                 self.images.insert(image, taken);
-                Answer::Image {
-                    width,
-                    height,
-                    caption: None,
-                    wrong: None,
-                    pixels: false,
-                }
+                Answer::Image { width, height, caption: None, wrong: None, pixels: false }
             }
             Ask::Sample { image, number } => return self.sample(image, number),
             Ask::Score { image, .. }
@@ -114,28 +108,16 @@ impl Engine {
                 self.generator = Some(Generator::new(&bytes).map_err(failure)?);
                 Answer::Lexicon
             }
-            Ask::Negatives {
-                caption,
-                others,
-                style,
-                count,
-                seed,
-            } => self.negatives(&caption, &others, &style, count, seed)?,
+            Ask::Negatives { caption, others, style, count, seed } => {
+                self.negatives(&caption, &others, &style, count, seed)?
+            }
             Ask::Files { place } => {
-                self.disk
-                    .insert(place.clone(), BrowserFiles::new(&place, files));
+                self.disk.insert(place.clone(), BrowserFiles::new(&place, files));
                 Answer::Done
             }
-            Ask::Load {
-                pretrained,
-                finetuned,
-            } => self.load(pretrained, finetuned).await?,
+            Ask::Load { pretrained, finetuned } => self.load(pretrained, finetuned).await?,
             Ask::Time { shape, runs } => self.time(shape, runs).await?,
-            Ask::TimePhoto {
-                width,
-                height,
-                runs,
-            } => {
+            Ask::TimePhoto { width, height, runs } => {
                 let device = self.device.as_ref().ok_or("no device is open")?;
                 images::time(width, height, runs, device).await?
             }
@@ -144,9 +126,7 @@ impl Engine {
                 trust::check_parts(device, fault.as_deref()).await?;
                 Answer::Done
             }
-            Ask::Memory => Answer::Memory {
-                bytes: worker::memory(),
-            },
+            Ask::Memory => Answer::Memory { bytes: worker::memory() },
             #[cfg(feature = "trainer")]
             ask => return self.lab()?.answer(ask, bytes).await,
             #[cfg(not(feature = "trainer"))]
@@ -172,9 +152,7 @@ impl Engine {
     async fn compute(&mut self, image: u32, ask: Ask) -> Answered {
         let (models, image) = self.models_and(image)?;
         let answer = match ask {
-            Ask::Score {
-                captions, alpha, ..
-            } => {
+            Ask::Score { captions, alpha, .. } => {
                 let began = worker::now();
                 let scores = models.scores(image, &captions, alpha).await?;
                 Answer::Scores {
@@ -183,37 +161,26 @@ impl Engine {
                     milliseconds: worker::now() - began,
                 }
             }
-            Ask::Curve {
-                captions, alphas, ..
-            } => {
+            Ask::Curve { captions, alphas, .. } => {
                 let mut similarities = Vec::with_capacity(alphas.len());
                 for alpha in &alphas {
                     similarities.push(models.scores(image, &captions, *alpha).await?.similarities);
                 }
-                Answer::Curve {
-                    alphas,
-                    similarities,
-                }
+                Answer::Curve { alphas, similarities }
             }
-            Ask::Embed {
-                captions, alpha, ..
-            } => {
+            Ask::Embed { captions, alpha, .. } => {
                 let (image, texts) = models.embeddings(image, &captions, alpha).await?;
                 let rows = image.as_slice().iter().chain(texts.as_slice());
                 let bytes = rows.flat_map(|value| value.to_le_bytes()).collect();
                 let width = image.dim() as u32;
                 return Ok((Answer::Embeddings { width }, Some(bytes)));
             }
-            Ask::Words { caption, alpha, .. } => Answer::Words {
-                words: models.words(image, &caption, alpha).await?,
-            },
+            Ask::Words { caption, alpha, .. } => {
+                Answer::Words { words: models.words(image, &caption, alpha).await? }
+            }
             Ask::Heat { caption, alpha, .. } => {
                 let (side, similarities) = models.heat(image, &caption, alpha).await?;
-                Answer::Heat {
-                    side,
-                    similarities,
-                    seen: image.seen,
-                }
+                Answer::Heat { side, similarities, seen: image.seen }
             }
             _ => return Err("it's not about an image".to_owned()),
         };
@@ -221,17 +188,12 @@ impl Engine {
     }
 
     fn models(&mut self) -> Result<&mut Models, Failure> {
-        self.models
-            .as_mut()
-            .ok_or_else(|| "no model is open".to_owned())
+        self.models.as_mut().ok_or_else(|| "no model is open".to_owned())
     }
 
     fn models_and(&mut self, image: u32) -> Result<(&mut Models, &Image), Failure> {
         let models = self.models.as_mut().ok_or("no model is open")?;
-        let image = self
-            .images
-            .get(&image)
-            .ok_or("there is no such image any more")?;
+        let image = self.images.get(&image).ok_or("there is no such image any more")?;
         Ok((models, image))
     }
 
@@ -330,17 +292,11 @@ impl Engine {
             let began = worker::now();
             scorer.embed_pixels(pixels.clone()).await.map_err(failure)?;
             let between = worker::now();
-            scorer
-                .embed_texts(&[CAPTION], &mut |_| ())
-                .await
-                .map_err(failure)?;
+            scorer.embed_texts(&[CAPTION], &mut |_| ()).await.map_err(failure)?;
             image.push(between - began);
             caption.push(worker::now() - between);
         }
-        Ok(Answer::Times {
-            image: image.split_off(1),
-            caption: caption.split_off(1),
-        })
+        Ok(Answer::Times { image: image.split_off(1), caption: caption.split_off(1) })
     }
 
     fn negatives(
@@ -351,10 +307,7 @@ impl Engine {
         count: usize,
         seed: u64,
     ) -> Result<Answer, Failure> {
-        let generator = self
-            .generator
-            .as_ref()
-            .ok_or("the lexicon isn't there yet")?;
+        let generator = self.generator.as_ref().ok_or("the lexicon isn't there yet")?;
         let style = Style::ALL
             .into_iter()
             .find(|known| known.name() == style)

@@ -82,20 +82,10 @@ impl Models {
             &device.device,
         );
         let name = "scenes".to_owned();
-        let finetuned = Finetuned {
-            name: name.clone(),
-            delta,
-        };
-        let models = Self::new(
-            Loaded { name, clip },
-            Some(finetuned),
-            scorer.await.map_err(failure)?,
-        );
-        Ok(Self {
-            scenes: true,
-            parameters,
-            ..models
-        })
+        let finetuned = Finetuned { name: name.clone(), delta };
+        let models =
+            Self::new(Loaded { name, clip }, Some(finetuned), scorer.await.map_err(failure)?);
+        Ok(Self { scenes: true, parameters, ..models })
     }
 
     /// Models of a user's.
@@ -106,16 +96,9 @@ impl Models {
     ) -> Result<Self, Failure> {
         let source = ModelSource::open(Box::new(pretrained.clone())).map_err(failure)?;
         // Before the weights are read: what doesn't fit is told at once.
-        let other = finetuned
-            .map(|files| fitting(&source, pretrained, files))
-            .transpose()?;
-        let scorer = Scorer::load(&source, &device.device)
-            .await
-            .map_err(failure)?;
-        let before = Loaded {
-            name: source.place(),
-            clip: scorer.clip().clone(),
-        };
+        let other = finetuned.map(|files| fitting(&source, pretrained, files)).transpose()?;
+        let scorer = Scorer::load(&source, &device.device).await.map_err(failure)?;
+        let before = Loaded { name: source.place(), clip: scorer.clip().clone() };
         let after = match other {
             Some(other) => Some(Finetuned {
                 name: other.place(),
@@ -130,10 +113,7 @@ impl Models {
             None => None,
         };
         let parameters = source.config().parameters() as u64;
-        Ok(Self {
-            parameters,
-            ..Self::new(before, after, scorer)
-        })
+        Ok(Self { parameters, ..Self::new(before, after, scorer) })
     }
 
     fn new(pretrained: Loaded, finetuned: Option<Finetuned>, scorer: Scorer) -> Self {
@@ -185,15 +165,11 @@ impl Models {
         alpha: f64,
     ) -> Result<Scores, Failure> {
         let (embedded, texts) = self.embeddings(image, captions, alpha).await?;
-        let similarities: Vec<f32> = (0..texts.len())
-            .map(|text| embedded.dot(0, &texts, text))
-            .collect();
+        let similarities: Vec<f32> =
+            (0..texts.len()).map(|text| embedded.dot(0, &texts, text)).collect();
         let scale = self.scales.get(&alpha.to_bits()).copied();
         let scale = scale.unwrap_or_else(|| self.scorer.logit_scale());
-        Ok(Scores {
-            probabilities: probabilities(&similarities, scale),
-            similarities,
-        })
+        Ok(Scores { probabilities: probabilities(&similarities, scale), similarities })
     }
 
     /// An image's and captions' embeddings by the model patched to `alpha`; known ones are not computed again, and where all
@@ -272,18 +248,14 @@ impl Models {
         caption: &str,
         alpha: f64,
     ) -> Result<(u32, Vec<f32>), Failure> {
-        let (_, text) = self
-            .embeddings(image, std::slice::from_ref(&caption.to_owned()), alpha)
-            .await?;
-        self.patch(if self.finetuned.is_some() { alpha } else { 0.0 })
-            .await?;
+        let (_, text) =
+            self.embeddings(image, std::slice::from_ref(&caption.to_owned()), alpha).await?;
+        self.patch(if self.finetuned.is_some() { alpha } else { 0.0 }).await?;
         let patches = self.scorer.embed_patches(image.pixels.clone()).await;
         let patches = patches.map_err(failure)?;
         let config = &self.scorer.config().image;
         let side = config.image_size / config.patch_size;
-        let similarities = (0..patches.len())
-            .map(|patch| patches.dot(patch, &text, 0))
-            .collect();
+        let similarities = (0..patches.len()).map(|patch| patches.dot(patch, &text, 0)).collect();
         Ok((side as u32, similarities))
     }
 

@@ -32,19 +32,14 @@ pub async fn check(models: &mut Models, device: &str) -> Result<f32, Failure> {
     let (image, text) = models.embeddings(&image, &[caption], 0.0).await?;
     let found = image.as_slice().iter().chain(text.as_slice());
     let same_length = image.dim() == known.image.len() && text.dim() == known.text.len();
-    let differences = known
-        .image
-        .iter()
-        .chain(&known.text)
-        .zip(found)
-        .map(|(one, other)| (one - other).abs());
-    let worst = differences.fold(0.0, |worst: f32, one| {
-        if one > worst || one.is_nan() {
-            one
-        } else {
-            worst
-        }
-    });
+    let differences =
+        known.image.iter().chain(&known.text).zip(found).map(|(one, other)| (one - other).abs());
+    let worst = differences.fold(
+        0.0,
+        |worst: f32, one| {
+            if one > worst || one.is_nan() { one } else { worst }
+        },
+    );
     if !same_length || worst.is_nan() || worst > TRUSTED {
         return Err(format!(
             "{device} computes wrong numbers: an embedding differs by {worst} from what it should be"

@@ -54,9 +54,7 @@ pub fn start(kind: Kind) {
             spawn_local(async move { tell(id, library::answer(id, ask).await) });
             return;
         }
-        waiting
-            .borrow_mut()
-            .push_back((Request { id, ask }, enclosed));
+        waiting.borrow_mut().push_back((Request { id, ask }, enclosed));
         if let Some(idle) = engine.borrow_mut().take() {
             spawn_local(work(idle, engine.clone(), waiting.clone()));
         }
@@ -105,10 +103,7 @@ fn received(data: &JsValue) -> Option<(Request, Enclosed)> {
 
 fn send(text: &str, bytes: Option<Vec<u8>>) {
     let bytes = bytes.map(|bytes| Uint8Array::from(bytes.as_slice()));
-    let message = Array::of2(
-        &text.into(),
-        &bytes.as_ref().map_or(JsValue::NULL, JsValue::from),
-    );
+    let message = Array::of2(&text.into(), &bytes.as_ref().map_or(JsValue::NULL, JsValue::from));
     let handed = Array::new();
     if let Some(bytes) = &bytes {
         handed.push(&bytes.buffer());

@@ -24,13 +24,7 @@ pub enum View {
 
 impl View {
     /// In their order.
-    pub const ALL: [Self; 5] = [
-        Self::Lessons,
-        Self::Draw,
-        Self::Train,
-        Self::Patch,
-        Self::Inside,
-    ];
+    pub const ALL: [Self; 5] = [Self::Lessons, Self::Draw, Self::Train, Self::Patch, Self::Inside];
 
     /// Its name in addresses.
     #[must_use]
@@ -72,21 +66,11 @@ const NEGATIVES: [(Negatives, &str); 4] = [
     (Negatives::Replace, "replace"),
     (Negatives::Mixed, "mixed"),
 ];
-const LOSSES: [(Loss, &str); 3] = [
-    (Loss::Clip, "clip"),
-    (Loss::Clove, "clove"),
-    (Loss::Fsc, "fsc"),
-];
-const SIZES: [(Size, &str); 3] = [
-    (Size::Small, "s"),
-    (Size::Ordinary, "m"),
-    (Size::Large, "l"),
-];
-const TEXTURES: [(Texture, &str); 3] = [
-    (Texture::Plain, "p"),
-    (Texture::Striped, "s"),
-    (Texture::Dotted, "d"),
-];
+const LOSSES: [(Loss, &str); 3] =
+    [(Loss::Clip, "clip"), (Loss::Clove, "clove"), (Loss::Fsc, "fsc")];
+const SIZES: [(Size, &str); 3] = [(Size::Small, "s"), (Size::Ordinary, "m"), (Size::Large, "l")];
+const TEXTURES: [(Texture, &str); 3] =
+    [(Texture::Plain, "p"), (Texture::Striped, "s"), (Texture::Dotted, "d")];
 
 fn name<T: Copy + PartialEq>(all: &[(T, &'static str)], one: T) -> &'static str {
     let found = all.iter().find(|(other, _)| *other == one);
@@ -119,23 +103,11 @@ impl Place {
                 parts.push(format!("{key}={value}"));
             }
         };
-        say(
-            now.texts == usual.texts,
-            "texts",
-            name(&TEXTS, now.texts).into(),
-        );
+        say(now.texts == usual.texts, "texts", name(&TEXTS, now.texts).into());
         say(now.scenes == usual.scenes, "scenes", now.scenes.to_string());
         let negatives = name(&NEGATIVES, now.negatives);
-        say(
-            now.negatives == usual.negatives,
-            "negatives",
-            negatives.into(),
-        );
-        say(
-            now.loss == usual.loss,
-            "loss",
-            name(&LOSSES, now.loss).into(),
-        );
+        say(now.negatives == usual.negatives, "negatives", negatives.into());
+        say(now.loss == usual.loss, "loss", name(&LOSSES, now.loss).into());
         let rate = now.learning_rate;
         say(rate == usual.learning_rate, "rate", rate.to_string());
         let rate = now.image_rate;
@@ -147,12 +119,7 @@ impl Place {
             parts.push(format!("a={}", (alpha * 100.0).round() / 100.0));
         }
         for thing in &self.things {
-            let Object {
-                shape,
-                colour,
-                size,
-                texture,
-            } = thing.object;
+            let Object { shape, colour, size, texture } = thing.object;
             parts.push(format!(
                 "d={}.{}.{}{}.{:.0}.{:.0}",
                 colour.word(),

@@ -50,11 +50,7 @@ impl Drawing {
         let mut drawing = Self::default();
         for object in scene.objects() {
             if let Some(found) = placed.iter().find(|one| one.object == object) {
-                drawing.push(Thing {
-                    object,
-                    x: found.x,
-                    y: found.y,
-                });
+                drawing.push(Thing { object, x: found.x, y: found.y });
             }
         }
         drawing
@@ -84,10 +80,7 @@ impl Drawing {
         if thing.object.size != Size::Ordinary {
             thing.object.texture = Texture::Plain;
         }
-        let item = Item {
-            id,
-            thing: kept_inside(thing),
-        };
+        let item = Item { id, thing: kept_inside(thing) };
         self.items.push(item);
         id
     }
@@ -98,23 +91,14 @@ impl Drawing {
         if self.items.len() >= MOST {
             return None;
         }
-        let shape = shape
-            .filter(|shape| !self.has_shape(*shape, None))
-            .or_else(|| {
-                let mut shapes = Pool::Common.shapes().iter();
-                shapes.find(|shape| !self.has_shape(**shape, None)).copied()
-            })?;
-        let colour = Colour::ALL
-            .into_iter()
-            .find(|colour| !self.has_colour(*colour, None))?;
+        let shape = shape.filter(|shape| !self.has_shape(*shape, None)).or_else(|| {
+            let mut shapes = Pool::Common.shapes().iter();
+            shapes.find(|shape| !self.has_shape(**shape, None)).copied()
+        })?;
+        let colour = Colour::ALL.into_iter().find(|colour| !self.has_colour(*colour, None))?;
         let (x, y) = self.room();
         Some(self.push(Thing {
-            object: Object {
-                shape,
-                colour,
-                size: Size::Ordinary,
-                texture: Texture::Plain,
-            },
+            object: Object { shape, colour, size: Size::Ordinary, texture: Texture::Plain },
             x,
             y,
         }))
@@ -140,11 +124,7 @@ impl Drawing {
         };
         // Of equals the first.
         places.into_iter().fold(places[0], |best, place| {
-            if distance(place) > distance(best) + 1e-3 {
-                place
-            } else {
-                best
-            }
+            if distance(place) > distance(best) + 1e-3 { place } else { best }
         })
     }
 
@@ -225,11 +205,7 @@ impl Drawing {
                 Some((kind, caption(&alter(scene, kind, &mut random)?, wording)))
             })
             .collect();
-        Some(Described {
-            arrangement,
-            caption: text,
-            negatives,
-        })
+        Some(Described { arrangement, caption: text, negatives })
     }
 }
 
@@ -262,18 +238,11 @@ mod tests {
             let drawing = Drawing::of(&scene, &mut random);
             assert_eq!(drawing.items.len(), scene.objects().len());
             let things = drawing.items.iter().map(|item| item.thing).collect();
-            let place = Place {
-                things,
-                ..Place::default()
-            };
+            let place = Place { things, ..Place::default() };
             let again = Drawing::from_things(Place::from_hash(&place.to_hash()).things);
             assert_eq!(again, drawing);
             let described = drawing.describe(index).unwrap();
-            let large = scene
-                .objects()
-                .iter()
-                .filter(|one| one.size == Size::Large)
-                .count();
+            let large = scene.objects().iter().filter(|one| one.size == Size::Large).count();
             // Of several parts more than one reading may be true, and two large ones stand as near apart as they do touching.
             if scene.parts.len() == 1 && large < 2 {
                 assert_eq!(described.arrangement.scene, scene);
@@ -304,16 +273,10 @@ mod tests {
         });
         drawing.change(ids[2], |thing| thing.object.texture = Texture::Dotted);
         drawing.move_to(ids[1], -4.0, f32::NAN);
-        let shapes: std::collections::BTreeSet<_> = drawing
-            .items
-            .iter()
-            .map(|item| item.thing.object.shape)
-            .collect();
-        let colours: std::collections::BTreeSet<_> = drawing
-            .items
-            .iter()
-            .map(|item| item.thing.object.colour)
-            .collect();
+        let shapes: std::collections::BTreeSet<_> =
+            drawing.items.iter().map(|item| item.thing.object.shape).collect();
+        let colours: std::collections::BTreeSet<_> =
+            drawing.items.iter().map(|item| item.thing.object.colour).collect();
         assert_eq!((shapes.len(), colours.len()), (MOST, MOST));
         let third = drawing.item(ids[2]).unwrap().thing.object;
         assert_eq!((third.shape, third.size), (first.shape, Size::Ordinary));

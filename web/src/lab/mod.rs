@@ -78,10 +78,7 @@ impl Measured {
     /// The mean of the kinds that exchange words.
     #[must_use]
     pub fn swaps(&self) -> Option<f64> {
-        let swaps = self
-            .kinds
-            .iter()
-            .filter(|(kind, _)| kind.starts_with("swap"));
+        let swaps = self.kinds.iter().filter(|(kind, _)| kind.starts_with("swap"));
         let values: Vec<f64> = swaps.map(|(_, value)| *value).collect();
         (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
     }

@@ -40,9 +40,7 @@ pub async fn worker(name: &str) -> Result<String, String> {
 /// In words, when it can't be fetched or is another.
 pub async fn bytes(name: &str) -> Result<Uint8Array, String> {
     let (file, hash) = told(name)?;
-    fetch(&file, &hash)
-        .await
-        .ok_or_else(|| text::missing(&file))
+    fetch(&file, &hash).await.ok_or_else(|| text::missing(&file))
 }
 
 /// The scene models' files one after the other, and the length of the first.
@@ -61,9 +59,7 @@ pub async fn scene_models() -> Result<(Uint8Array, u32), String> {
 async fn fetch(file: &str, integrity: &str) -> Option<Uint8Array> {
     let options = RequestInit::new();
     options.set_integrity(integrity);
-    let response = JsFuture::from(window().fetch_with_str_and_init(file, &options))
-        .await
-        .ok()?;
+    let response = JsFuture::from(window().fetch_with_str_and_init(file, &options)).await.ok()?;
     let response: Response = response.dyn_into().ok()?;
     if !response.ok() {
         return None;

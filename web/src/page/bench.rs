@@ -76,29 +76,18 @@ async fn measure(
     if let Answer::Opened { adapter, .. } = opened {
         measured.adapter = adapter;
     }
-    let sample = Ask::Sample {
-        image: 0,
-        number: 0,
-    };
+    let sample = Ask::Sample { image: 0, number: 0 };
     let captions = match ask(&engine, sample).await? {
         Answer::Image { caption, wrong, .. } => caption.into_iter().chain(wrong).collect(),
         _ => Vec::new(),
     };
-    let score = Ask::Score {
-        image: 0,
-        captions,
-        alpha: super::state::ALPHA,
-    };
+    let score = Ask::Score { image: 0, captions, alpha: super::state::ALPHA };
     ask(&engine, score).await?;
     measured.first_score = Some(js_sys::Date::now() - began);
     report(measured);
     measured.scenes = times(&engine, Shape::InUse, RUNS).await?;
     report(measured);
-    let photo = Ask::TimePhoto {
-        width: PHOTO.0,
-        height: PHOTO.1,
-        runs: LARGE_RUNS,
-    };
+    let photo = Ask::TimePhoto { width: PHOTO.0, height: PHOTO.1, runs: LARGE_RUNS };
     if let Answer::PhotoTimes { host, device } = ask(&engine, photo).await? {
         measured.photo = median(host).map(|host| (host, median(device)));
     }

@@ -43,10 +43,7 @@ impl Choice {
 
 /// The GPU where the tab has a real one, else the CPU, unless the address says (`?engine=cpu`, `?engine=gpu`).
 pub async fn choose() -> Choice {
-    let choice = |kind, why: &str| Choice {
-        kind,
-        why: why.to_owned(),
-    };
+    let choice = |kind, why: &str| Choice { kind, why: why.to_owned() };
     match asked().as_deref() {
         Some("cpu") => return choice(Kind::Cpu, text::ASKED_CPU),
         Some("gpu") => return choice(Kind::Gpu, text::ASKED_GPU),
@@ -57,10 +54,7 @@ pub async fn choose() -> Choice {
     }
     match find_adapter().await {
         None => choice(Kind::Cpu, text::NO_ADAPTER),
-        Some(Adapter {
-            name,
-            is_software: true,
-        }) => choice(Kind::Cpu, &text::software(&name)),
+        Some(Adapter { name, is_software: true }) => choice(Kind::Cpu, &text::software(&name)),
         Some(_) => choice(Kind::Gpu, text::GPU_FOUND),
     }
 }
@@ -86,10 +80,8 @@ pub async fn find_adapter() -> Option<Adapter> {
         let part = member(info.as_ref()?, name)?.as_string()?;
         (!part.is_empty()).then_some(part)
     };
-    let parts: Vec<String> = ["description", "vendor", "architecture", "device"]
-        .into_iter()
-        .filter_map(part)
-        .collect();
+    let parts: Vec<String> =
+        ["description", "vendor", "architecture", "device"].into_iter().filter_map(part).collect();
     let name = parts.join(", ");
     let fallback = [info.as_ref(), Some(&adapter)]
         .into_iter()

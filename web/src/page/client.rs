@@ -90,14 +90,7 @@ impl Client {
                     continue;
                 }
             };
-            if let Answer::Opened {
-                backend,
-                adapter,
-                model,
-                milliseconds,
-                ..
-            } = answer
-            {
+            if let Answer::Opened { backend, adapter, model, milliseconds, .. } = answer {
                 self.engine.set_value(Some(engine.clone()));
                 self.started.update_value(|started| *started += 1);
                 self.status.set(Status::Runs {

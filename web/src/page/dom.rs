@@ -48,10 +48,7 @@ pub fn save(blob: &Blob, name: &str) {
         return;
     };
     let link = document().create_element("a");
-    if let Some(link) = link
-        .ok()
-        .and_then(|one| one.dyn_into::<HtmlAnchorElement>().ok())
-    {
+    if let Some(link) = link.ok().and_then(|one| one.dyn_into::<HtmlAnchorElement>().ok()) {
         link.set_href(&url);
         link.set_download(name);
         link.click();
@@ -73,11 +70,7 @@ pub fn page_address(parameters: &[&str]) -> String {
         // What it may be is checked where it's used; here it must be nothing but a word.
         .filter(|engine| engine.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     parts.extend(engine.map(|engine| format!("engine={engine}")));
-    if parts.is_empty() {
-        "./".to_owned()
-    } else {
-        format!("./?{}", parts.join("&"))
-    }
+    if parts.is_empty() { "./".to_owned() } else { format!("./?{}", parts.join("&")) }
 }
 
 /// Bytes as a file.

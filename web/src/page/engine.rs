@@ -45,11 +45,7 @@ impl Kind {
 
     /// The one on the same device that trains.
     pub fn that_trains(self) -> Self {
-        if self.is_gpu() {
-            Self::TrainerGpu
-        } else {
-            Self::TrainerCpu
-        }
+        if self.is_gpu() { Self::TrainerGpu } else { Self::TrainerCpu }
     }
 }
 
@@ -172,16 +168,11 @@ impl Engine {
             let Ok(reply) = serde_json::from_str::<Number>(&text) else {
                 return Self(inner).stop_quietly(text::ODD_ANSWER);
             };
-            let progress = inner
-                .pending
-                .borrow()
-                .get(&reply.id)
-                .and_then(|one| one.progress.clone());
+            let progress =
+                inner.pending.borrow().get(&reply.id).and_then(|one| one.progress.clone());
             if let Some(progress) = progress
-                && let Ok(Reply {
-                    answer: Answer::Progress { done, total },
-                    ..
-                }) = serde_json::from_str(&text)
+                && let Ok(Reply { answer: Answer::Progress { done, total }, .. }) =
+                    serde_json::from_str(&text)
             {
                 return progress(done, total);
             }
@@ -202,10 +193,7 @@ impl Engine {
         let worker = &self.0.worker;
         worker.set_onmessage(Some(message.as_ref().unchecked_ref()));
         worker.set_onerror(Some(error.as_ref().unchecked_ref()));
-        *self.0.handlers.borrow_mut() = Some(Handlers {
-            _message: message,
-            _error: error,
-        });
+        *self.0.handlers.borrow_mut() = Some(Handlers { _message: message, _error: error });
     }
 
     /// Asks, and waits for the answer; `bytes` are handed over.
@@ -245,10 +233,8 @@ impl Engine {
         }
         let refused = |error: serde_json::Error| Failure::Refused(error.to_string());
         let text = serde_json::to_string(&Request { id, ask }).map_err(refused)?;
-        let message = Array::of2(
-            &text.into(),
-            &bytes.as_ref().map_or(JsValue::NULL, JsValue::from),
-        );
+        let message =
+            Array::of2(&text.into(), &bytes.as_ref().map_or(JsValue::NULL, JsValue::from));
         if let Some(files) = files {
             message.push(files);
         }
@@ -257,15 +243,8 @@ impl Engine {
             handed.push(&bytes.buffer());
         }
         let (answered, resolve) = promise();
-        inner
-            .pending
-            .borrow_mut()
-            .insert(id, Pending { resolve, progress });
-        if inner
-            .worker
-            .post_message_with_transfer(&message, &handed)
-            .is_err()
-        {
+        inner.pending.borrow_mut().insert(id, Pending { resolve, progress });
+        if inner.worker.post_message_with_transfer(&message, &handed).is_err() {
             inner.pending.borrow_mut().remove(&id);
             return Err(Failure::Refused(text::ODD_ANSWER.to_owned()));
         }
@@ -304,12 +283,8 @@ impl Engine {
             inner.worker.set_onmessage(None);
             inner.worker.set_onerror(None);
             let _ = inner.tell_end.call1(&JsValue::NULL, &reason.into());
-            let pending: Vec<Pending> = inner
-                .pending
-                .borrow_mut()
-                .drain()
-                .map(|(_, one)| one)
-                .collect();
+            let pending: Vec<Pending> =
+                inner.pending.borrow_mut().drain().map(|(_, one)| one).collect();
             for Pending { resolve, .. } in pending {
                 let _ = resolve.call0(&JsValue::NULL);
             }

@@ -34,9 +34,7 @@ struct Caption {
 
 fn rows(state: State) -> Vec<Row> {
     let rows = state.rows.get_untracked();
-    rows.into_iter()
-        .filter(|row| !row.text.trim().is_empty())
-        .collect()
+    rows.into_iter().filter(|row| !row.text.trim().is_empty()).collect()
 }
 
 /// Saves it as JSON.
@@ -111,10 +109,7 @@ async fn try_png(state: State) -> Result<(), JsValue> {
     context.set_fill_style_str("#ffffff");
     context.fill_rect(0.0, 0.0, WIDTH, height);
     if let Some(picture) = picture {
-        let (w, h) = (
-            f64::from(picture.natural_width()),
-            f64::from(picture.natural_height()),
-        );
+        let (w, h) = (f64::from(picture.natural_width()), f64::from(picture.natural_height()));
         let scale = PICTURE / w.max(h).max(1.0);
         context.draw_image_with_html_image_element_and_dw_and_dh(
             &picture,
@@ -176,14 +171,8 @@ fn wrapped(context: &CanvasRenderingContext2d, text: &str, wide: f64) -> Vec<Str
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let Some(line) = lines.last_mut() else { break };
-        let longer = if line.is_empty() {
-            word.to_owned()
-        } else {
-            format!("{line} {word}")
-        };
-        let fits = context
-            .measure_text(&longer)
-            .is_ok_and(|size| size.width() <= wide);
+        let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
+        let fits = context.measure_text(&longer).is_ok_and(|size| size.width() <= wide);
         if fits || line.is_empty() {
             *line = longer;
         } else {

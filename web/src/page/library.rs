@@ -121,23 +121,11 @@ pub async fn look(state: State) {
     library.trouble.set(None);
     library.found.set(None);
     library.looking.set(true);
-    let request = Ask::Look {
-        place: library.typed.get_untracked(),
-        hub: hub(),
-    };
+    let request = Ask::Look { place: library.typed.get_untracked(), hub: hub() };
     match engine.ask(request, None).await {
-        Ok((
-            Answer::Found {
-                place,
-                bytes,
-                files,
-            },
-            _,
-        )) => library.found.set(Some(Found {
-            place,
-            bytes,
-            files,
-        })),
+        Ok((Answer::Found { place, bytes, files }, _)) => {
+            library.found.set(Some(Found { place, bytes, files }))
+        }
         Ok(_) => (),
         Err(failure) => tell(state, failure),
     }
@@ -170,13 +158,8 @@ pub async fn fetch(state: State, place: String) {
             }
         });
     };
-    let ask = Ask::Fetch {
-        place: place.clone(),
-        hub: hub(),
-    };
-    let fetched = engine
-        .ask_with(request, ask, None, None, Some(Rc::new(progress)))
-        .await;
+    let ask = Ask::Fetch { place: place.clone(), hub: hub() };
+    let fetched = engine.ask_with(request, ask, None, None, Some(Rc::new(progress))).await;
     library.download.set(None);
     match fetched {
         Ok((Answer::Kept(kept), _)) => {
@@ -206,9 +189,7 @@ fn choose(state: State, place: Where) {
 pub async fn stop(state: State) {
     let download = state.library.download.get_untracked();
     if let (Some(engine), Some(download)) = (state.engine.get(), download) {
-        let ask = Ask::Stop {
-            fetch: download.request,
-        };
+        let ask = Ask::Stop { fetch: download.request };
         let _ = engine.ask(ask, None).await;
     }
 }
@@ -261,10 +242,7 @@ pub fn take(state: State, files: &FileList) {
     }
     let first = chosen.get(0).dyn_into::<File>().ok();
     let Some(name) = folder.or_else(|| first.map(|file| file.name())) else {
-        return state
-            .library
-            .trouble
-            .set(Some(text::EMPTY_FOLDER.to_owned()));
+        return state.library.trouble.set(Some(text::EMPTY_FOLDER.to_owned()));
     };
     state.library.trouble.set(None);
     state.library.files.update_value(|files| {
@@ -281,9 +259,7 @@ pub fn take(state: State, files: &FileList) {
 /// Its path from the folder that was chosen, empty where files were.
 fn path(file: &File) -> String {
     let path = Reflect::get(file, &"webkitRelativePath".into());
-    path.ok()
-        .and_then(|path| path.as_string())
-        .unwrap_or_default()
+    path.ok().and_then(|path| path.as_string()).unwrap_or_default()
 }
 
 /// Opens what is chosen.
@@ -331,22 +307,12 @@ async fn load(
 ) -> Result<(), Failure> {
     for place in [Some(pretrained), finetuned.as_ref()].into_iter().flatten() {
         if let Where::Disk(place) = place {
-            let files = state
-                .library
-                .files
-                .with_value(|files| files.get(place).cloned());
-            let ask = Ask::Files {
-                place: place.clone(),
-            };
-            engine
-                .ask_with(engine.number(), ask, None, files.as_ref(), None)
-                .await?;
+            let files = state.library.files.with_value(|files| files.get(place).cloned());
+            let ask = Ask::Files { place: place.clone() };
+            engine.ask_with(engine.number(), ask, None, files.as_ref(), None).await?;
         }
     }
-    let ask = Ask::Load {
-        pretrained: pretrained.clone(),
-        finetuned: finetuned.clone(),
-    };
+    let ask = Ask::Load { pretrained: pretrained.clone(), finetuned: finetuned.clone() };
     if let (Answer::Loaded(model), _) = engine.ask(ask, None).await? {
         state.model.set(Some(model));
     }

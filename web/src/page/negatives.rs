@@ -20,9 +20,8 @@ pub async fn make(state: State, id: u32) {
         return;
     };
     state.change(id, |row| row.note = Some(text::MAKING.to_owned()));
-    let others = rows
-        .iter()
-        .filter(|other| !other.wrong && other.id != id && !other.text.trim().is_empty());
+    let others =
+        rows.iter().filter(|other| !other.wrong && other.id != id && !other.text.trim().is_empty());
     let request = Ask::Negatives {
         caption: row.text.trim().to_owned(),
         others: others.map(|other| other.text.trim().to_owned()).collect(),
@@ -31,17 +30,10 @@ pub async fn make(state: State, id: u32) {
         seed: row.made_of,
     };
     let note = match answer(state, &engine, request).await {
-        Ok(Answer::Negatives {
-            negatives,
-            why_none,
-        }) => {
+        Ok(Answer::Negatives { negatives, why_none }) => {
             let none = negatives.is_empty();
             let made = negatives.into_iter().map(|negative| Row {
-                made: Some(Made {
-                    kind: negative.kind,
-                    from: negative.from,
-                    to: negative.to,
-                }),
+                made: Some(Made { kind: negative.kind, from: negative.from, to: negative.to }),
                 ..state.row(&negative.text, true)
             });
             let made: Vec<Row> = made.collect();
@@ -79,11 +71,8 @@ fn insert(state: State, id: u32, made: Vec<Row>) {
         let after = rows.split_off(at + 1);
         let group = after.iter().take_while(|row| row.wrong).count();
         let mut after = after.into_iter();
-        let written: Vec<Row> = after
-            .by_ref()
-            .take(group)
-            .filter(|row| row.made.is_none())
-            .collect();
+        let written: Vec<Row> =
+            after.by_ref().take(group).filter(|row| row.made.is_none()).collect();
         rows.extend(written);
         rows.extend(made);
         rows.extend(after);

@@ -20,11 +20,7 @@ pub fn add_files(state: State, files: &FileList) {
     let mut first = true;
     for file in files {
         let named = file.name();
-        let name = if named.is_empty() {
-            text::PASTED.to_owned()
-        } else {
-            named
-        };
+        let name = if named.is_empty() { text::PASTED.to_owned() } else { named };
         let url = Url::create_object_url_with_blob(&file).ok();
         add(state, name, None, url, Some(file.into()), first);
         first = false;
@@ -134,9 +130,8 @@ pub fn remove(state: State, id: u32) {
 
 /// Gives a new engine all pictures.
 pub async fn hand_over(state: State) {
-    let ids: Vec<u32> = state
-        .pictures
-        .with_untracked(|pictures| pictures.iter().map(|one| one.id).collect());
+    let ids: Vec<u32> =
+        state.pictures.with_untracked(|pictures| pictures.iter().map(|one| one.id).collect());
     for id in ids {
         hand(state, id).await;
     }
@@ -146,23 +141,13 @@ async fn hand(state: State, id: u32) {
     let (Some(engine), epoch) = (state.engine.get(), state.epoch.get_untracked()) else {
         return;
     };
-    let picture = state
-        .pictures
-        .with_untracked(|pictures| pictures.iter().find(|one| one.id == id).cloned());
+    let picture =
+        state.pictures.with_untracked(|pictures| pictures.iter().find(|one| one.id == id).cloned());
     let Some(picture) = picture.filter(|picture| picture.taken_by != Some(epoch)) else {
         return;
     };
     match ask(state, &engine, &picture).await {
-        Ok((
-            Answer::Image {
-                width,
-                height,
-                caption,
-                wrong,
-                ..
-            },
-            pixels,
-        )) => {
+        Ok((Answer::Image { width, height, caption, wrong, .. }, pixels)) => {
             let drawn = pixels.and_then(|rgb| draw(&rgb.to_vec(), width, height));
             state.change_picture(id, |picture| {
                 picture.size = Some((width, height));
@@ -211,18 +196,13 @@ async fn ask(
 fn preprocess_on_device() -> bool {
     let search = window().location().search().unwrap_or_default();
     let search = UrlSearchParams::new_with_str(&search).ok();
-    search
-        .and_then(|search| search.get("preprocess"))
-        .as_deref()
-        == Some("gpu")
+    search.and_then(|search| search.get("preprocess")).as_deref() == Some("gpu")
 }
 
 /// A picture's address from its pixels, three bytes each.
 pub fn draw(rgb: &[u8], width: u32, height: u32) -> Option<String> {
-    let rgba: Vec<u8> = rgb
-        .chunks_exact(3)
-        .flat_map(|pixel| [pixel[0], pixel[1], pixel[2], u8::MAX])
-        .collect();
+    let rgba: Vec<u8> =
+        rgb.chunks_exact(3).flat_map(|pixel| [pixel[0], pixel[1], pixel[2], u8::MAX]).collect();
     let data = ImageData::new_with_u8_clamped_array_and_sh(Clamped(&rgba), width, height).ok()?;
     let canvas: HtmlCanvasElement = document().create_element("canvas").ok()?.dyn_into().ok()?;
     canvas.set_width(width);

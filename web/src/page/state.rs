@@ -187,20 +187,13 @@ impl State {
 
     /// A new row.
     pub fn row(&self, text: &str, wrong: bool) -> Row {
-        Row {
-            id: self.name(),
-            text: text.to_owned(),
-            wrong,
-            ..Row::default()
-        }
+        Row { id: self.name(), text: text.to_owned(), wrong, ..Row::default() }
     }
 
     /// Replaces all rows; none becomes an empty one.
     pub fn set_captions(&self, captions: &[(String, bool)]) {
-        let mut rows: Vec<Row> = captions
-            .iter()
-            .map(|(text, wrong)| self.row(text, *wrong))
-            .collect();
+        let mut rows: Vec<Row> =
+            captions.iter().map(|(text, wrong)| self.row(text, *wrong)).collect();
         if rows.is_empty() {
             rows.push(self.row("", false));
         }
@@ -236,8 +229,7 @@ impl State {
     /// The selected picture.
     pub fn picture(&self) -> Option<Picture> {
         let selected = self.selected.get()?;
-        self.pictures
-            .with(|pictures| pictures.iter().find(|one| one.id == selected).cloned())
+        self.pictures.with(|pictures| pictures.iter().find(|one| one.id == selected).cloned())
     }
 
     /// Tells of something that went wrong.

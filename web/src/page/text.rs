@@ -98,10 +98,7 @@ pub fn running(backend: &str, adapter: &str, why: &str, milliseconds: f64) -> St
     } else {
         format!("{backend} ({adapter})")
     };
-    format!(
-        "Running on {on} ({why}). Started in {:.1} s.",
-        milliseconds / 1e3
-    )
+    format!("Running on {on} ({why}). Started in {:.1} s.", milliseconds / 1e3)
 }
 
 /// The models in use.
@@ -283,11 +280,7 @@ pub fn verdict(verdict: &Verdict) -> String {
         Verdict::One { by, rival } => {
             format!("Prefers the wrong caption by {:.3}: “{rival}”.", by.abs())
         }
-        Verdict::Several {
-            right,
-            of,
-            smallest,
-        } => format!(
+        Verdict::Several { right, of, smallest } => format!(
             "Prefers the right caption in {right} of {of} cases; smallest margin {}.",
             signed(*smallest)
         ),
@@ -317,11 +310,7 @@ pub fn backend(gpu: bool) -> &'static str {
 }
 
 pub fn milliseconds(time: f64) -> String {
-    if time < 10.0 {
-        format!("{time:.2}")
-    } else {
-        format!("{time:.0}")
-    }
+    if time < 10.0 { format!("{time:.2}") } else { format!("{time:.0}") }
 }
 
 pub const TAKE: &str = "Capture";

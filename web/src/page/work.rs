@@ -85,9 +85,7 @@ impl Wanted {
         let picture = state.picture()?;
         let rows: Vec<_> = state.rows.with(|rows| {
             let texts = rows.iter().filter(|row| !row.text.trim().is_empty());
-            texts
-                .map(|row| (row.id, row.text.trim().to_owned(), row.wrong))
-                .collect()
+            texts.map(|row| (row.id, row.text.trim().to_owned(), row.wrong)).collect()
         });
         (epoch != 0 && picture.taken_by == Some(epoch) && !rows.is_empty()).then_some(Self {
             image: picture.id,
@@ -137,37 +135,26 @@ pub fn keep_up(state: State) {
 
 async fn score(state: State, wanted: Option<Wanted>) {
     let Some(wanted) = wanted else { return };
-    let request = Ask::Score {
-        image: wanted.image,
-        captions: wanted.captions(),
-        alpha: wanted.alpha,
-    };
+    let request =
+        Ask::Score { image: wanted.image, captions: wanted.captions(), alpha: wanted.alpha };
     match state.engine.ask(request, None).await {
-        Some(Ok((
-            Answer::Scores {
-                similarities,
-                probabilities,
-                ..
-            },
-            _,
-        ))) => state.rows.update(|rows| {
-            let scores = similarities.iter().zip(&probabilities);
-            let mut found: std::collections::HashMap<u32, Score> = wanted
-                .rows
-                .iter()
-                .zip(scores)
-                .map(|((id, ..), (&similarity, &probability))| {
-                    let score = Score {
-                        similarity,
-                        probability,
-                    };
-                    (*id, score)
-                })
-                .collect();
-            for row in rows {
-                row.score = found.remove(&row.id);
-            }
-        }),
+        Some(Ok((Answer::Scores { similarities, probabilities, .. }, _))) => {
+            state.rows.update(|rows| {
+                let scores = similarities.iter().zip(&probabilities);
+                let mut found: std::collections::HashMap<u32, Score> = wanted
+                    .rows
+                    .iter()
+                    .zip(scores)
+                    .map(|((id, ..), (&similarity, &probability))| {
+                        let score = Score { similarity, probability };
+                        (*id, score)
+                    })
+                    .collect();
+                for row in rows {
+                    row.score = found.remove(&row.id);
+                }
+            })
+        }
         Some(Err(reason)) => state.notice(reason),
         _ => (),
     }
@@ -179,11 +166,7 @@ async fn explain(state: State, wanted: Option<Wanted>, latest: Memo<Option<Wante
         if latest.get_untracked() != wanted {
             return;
         }
-        let request = Ask::Words {
-            image: now.image,
-            caption,
-            alpha: now.alpha,
-        };
+        let request = Ask::Words { image: now.image, caption, alpha: now.alpha };
         match state.engine.ask(request, None).await {
             Some(Ok((Answer::Words { words }, _))) => state.change(id, |row| row.words = words),
             Some(Err(reason)) => state.change(id, |row| row.note = Some(reason)),
@@ -200,26 +183,11 @@ async fn warm(state: State, wanted: Option<Wanted>) {
     }) else {
         return state.heat.set(None);
     };
-    let request = Ask::Heat {
-        image: wanted.image,
-        caption: caption.clone(),
-        alpha: wanted.alpha,
-    };
+    let request = Ask::Heat { image: wanted.image, caption: caption.clone(), alpha: wanted.alpha };
     match state.engine.ask(request, None).await {
-        Some(Ok((
-            Answer::Heat {
-                side,
-                similarities,
-                seen,
-            },
-            _,
-        ))) => state.heat.set(Some(Heat {
-            picture: wanted.image,
-            caption,
-            side,
-            similarities,
-            seen,
-        })),
+        Some(Ok((Answer::Heat { side, similarities, seen }, _))) => {
+            state.heat.set(Some(Heat { picture: wanted.image, caption, side, similarities, seen }))
+        }
         Some(Err(reason)) => state.notice(reason),
         _ => (),
     }
@@ -235,11 +203,8 @@ async fn chart(state: State, wanted: Option<Wanted>, latest: Memo<Option<Wanted>
             return;
         }
         let alpha = f64::from(step) / f64::from(STEPS);
-        let request = Ask::Curve {
-            image: now.image,
-            captions: now.captions(),
-            alphas: vec![alpha],
-        };
+        let request =
+            Ask::Curve { image: now.image, captions: now.captions(), alphas: vec![alpha] };
         match state.engine.ask(request, None).await {
             Some(Ok((Answer::Curve { similarities, .. }, _))) => {
                 let Some(similarities) = similarities.first() else {
@@ -248,9 +213,7 @@ async fn chart(state: State, wanted: Option<Wanted>, latest: Memo<Option<Wanted>
                 let found = margins(&wrong, similarities).into_iter();
                 let point = Point {
                     alpha,
-                    margins: found
-                        .map(|margin| (now.rows[margin.caption].0, margin.by))
-                        .collect(),
+                    margins: found.map(|margin| (now.rows[margin.caption].0, margin.by)).collect(),
                 };
                 state.curve.update(|curve| curve.push(point));
             }

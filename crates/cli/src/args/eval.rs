@@ -72,7 +72,5 @@ pub struct Eval {
 
 /// Every suite, with what it measures and its files.
 pub fn suites() -> impl TypedValueParser<Value = Suite> {
-    one_of(Suite::ALL, Suite::name, |suite| {
-        format!("{}. --data: {}", suite.about(), suite.data())
-    })
+    one_of(Suite::ALL, Suite::name, |suite| format!("{}. --data: {}", suite.about(), suite.data()))
 }

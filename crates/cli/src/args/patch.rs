@@ -70,10 +70,7 @@ pub struct Alphas(pub Vec<f64>);
 
 fn sweep(text: &str) -> Result<Alphas, String> {
     const WRONG: &str = "a sweep is FROM:TO:STEP with 0 <= FROM <= TO <= 1 and a STEP of at least 0.001, for example 0:1:0.05";
-    let numbers: Vec<f64> = text
-        .split(':')
-        .filter_map(|part| part.parse().ok())
-        .collect();
+    let numbers: Vec<f64> = text.split(':').filter_map(|part| part.parse().ok()).collect();
     let &[from, to, step] = &numbers[..] else {
         return Err(WRONG.to_owned());
     };
@@ -83,9 +80,8 @@ fn sweep(text: &str) -> Result<Alphas, String> {
     // Decimals as they're written: 0.3, not 0.1 + 0.1 + 0.1.
     let rounded = |alpha: f64| (alpha * 1e9).round() / 1e9;
     let count = ((to - from) / step + 1e-9).floor() as u32;
-    let mut alphas: Vec<f64> = (0..=count)
-        .map(|place| rounded(from + f64::from(place) * step))
-        .collect();
+    let mut alphas: Vec<f64> =
+        (0..=count).map(|place| rounded(from + f64::from(place) * step)).collect();
     if alphas.last().is_some_and(|last| *last < to) {
         alphas.push(to);
     }

@@ -78,11 +78,7 @@ pub fn run(args: &Devices) -> Result<()> {
         "models up to",
     ];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
-    rows.push(vec![
-        "cpu".to_owned(),
-        format!("{threads} threads"),
-        "CPU".to_owned(),
-    ]);
+    rows.push(vec!["cpu".to_owned(), format!("{threads} threads"), "CPU".to_owned()]);
     for (number, adapter) in adapters.iter().enumerate() {
         rows.push(vec![
             format!("gpu:{number}"),
@@ -90,16 +86,10 @@ pub fn run(args: &Devices) -> Result<()> {
             adapter.kind_name().to_owned(),
             adapter.api.to_string(),
             adapter.driver.clone(),
-            format!(
-                "{} MiB",
-                adapter.limits.max_storage_buffer_binding_size >> 20
-            ),
+            format!("{} MiB", adapter.limits.max_storage_buffer_binding_size >> 20),
             yes(adapter.has_subgroups()),
             yes(adapter.has_f16()),
-            fitting(adapter)
-                .last()
-                .map_or("none", |name| name)
-                .to_owned(),
+            fitting(adapter).last().map_or("none", |name| name).to_owned(),
         ]);
     }
     output::print(&output::table(&rows))?;
@@ -120,19 +110,11 @@ fn item(name: &str) -> Result<Item> {
 
 /// Compares a device with known numbers, and ends in an error where any differs.
 fn check(args: &Devices) -> Result<()> {
-    let fault = args
-        .inject_fault
-        .as_deref()
-        .map(item)
-        .transpose()?
-        .map(Fault);
+    let fault = args.inject_fault.as_deref().map(item).transpose()?.map(Fault);
     let items = if args.item.is_empty() {
         Item::all()
     } else {
-        args.item
-            .iter()
-            .map(|name| item(name))
-            .collect::<Result<_>>()?
+        args.item.iter().map(|name| item(name)).collect::<Result<_>>()?
     };
     let device = model::open_device(args.device.device)?;
     let began = Instant::now();
@@ -151,10 +133,7 @@ fn check(args: &Devices) -> Result<()> {
         .collect();
     let seconds = began.elapsed().as_secs_f64();
     if args.json {
-        let items: Vec<Value> = found
-            .iter()
-            .map(|(item, verdict)| value(*item, verdict))
-            .collect();
+        let items: Vec<Value> = found.iter().map(|(item, verdict)| value(*item, verdict)).collect();
         output::print_json(&json!({
             "device": device.description,
             "right": bad.is_empty(),
@@ -169,41 +148,29 @@ fn check(args: &Devices) -> Result<()> {
             bad.join(", ")
         );
     }
-    output::note(&format!(
-        "{}: nothing is wrong ({seconds:.1} s)",
-        device.description
-    ));
+    output::note(&format!("{}: nothing is wrong ({seconds:.1} s)", device.description));
     Ok(())
 }
 
 /// A driver's failure deep inside burn ends in a panic, which is this item's verdict.
 fn guarded(item: Item, device: &OpenDevice, fault: Option<Fault>) -> Verdict {
-    let run = || {
-        pollster::block_on(check_item(
-            item,
-            &device.device,
-            device.largest_binding,
-            fault,
-        ))
-    };
+    let run =
+        || pollster::block_on(check_item(item, &device.device, device.largest_binding, fault));
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let reason = panic
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied());
-        Verdict::Failed {
-            reason: reason.unwrap_or("the device failed").replace('\n', " "),
-        }
+        Verdict::Failed { reason: reason.unwrap_or("the device failed").replace('\n', " ") }
     })
 }
 
 fn words(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Right { allowed: 0.0, .. } => "right, exactly".to_owned(),
-        Verdict::Right {
-            difference,
-            allowed,
-        } => format!("right, within {difference:.1e} of {allowed:.1e}"),
+        Verdict::Right { difference, allowed } => {
+            format!("right, within {difference:.1e} of {allowed:.1e}")
+        }
         Verdict::Wrong { what } => format!("WRONG: {what}"),
         Verdict::Failed { reason } => format!("FAILED: {reason}"),
         Verdict::Skipped { reason } => format!("not checked: {reason}"),

@@ -15,11 +15,7 @@ pub fn run(args: &Embed) -> Result<()> {
     let mut inputs: Vec<&Path> = args.images.iter().map(PathBuf::as_path).collect();
     inputs.extend(args.texts.as_deref());
     tensors::refuse_input(&args.out, &args.model, &inputs)?;
-    let texts = args
-        .texts
-        .as_deref()
-        .map(captions::read_lines)
-        .transpose()?;
+    let texts = args.texts.as_deref().map(captions::read_lines).transpose()?;
     let scorer = model::load(&args.model, args.device.device)?;
     let width = scorer.config().embed_dim;
     let mut listener = Listener::new();
@@ -29,9 +25,7 @@ pub fn run(args: &Embed) -> Result<()> {
     } else {
         Some(photos::embed(&args.images, &scorer, hear)?)
     };
-    let texts = texts
-        .map(|texts| photos::embed_texts(&texts, &scorer, hear))
-        .transpose()?;
+    let texts = texts.map(|texts| photos::embed_texts(&texts, &scorer, hear)).transpose()?;
     let logit_scale = [scorer.logit_scale()];
     let mut entries = Vec::new();
     for (name, features) in [("image_features", &images), ("text_features", &texts)] {
@@ -43,11 +37,7 @@ pub fn run(args: &Embed) -> Result<()> {
             });
         }
     }
-    entries.push(Tensor {
-        name: "logit_scale",
-        shape: vec![1],
-        data: Data::F32(&logit_scale),
-    });
+    entries.push(Tensor { name: "logit_scale", shape: vec![1], data: Data::F32(&logit_scale) });
     tensors::write(&args.out, &entries)?;
     output::note(&format!(
         "{}: {} images, {} texts, {width} wide",

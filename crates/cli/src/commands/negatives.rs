@@ -63,10 +63,8 @@ pub fn run(args: &Negatives) -> Result<()> {
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        let pieces: Vec<Result<(Vec<u8>, Report)>> = block
-            .par_chunks(PIECE)
-            .map(|rows| lines(rows, &generator, args))
-            .collect();
+        let pieces: Vec<Result<(Vec<u8>, Report)>> =
+            block.par_chunks(PIECE).map(|rows| lines(rows, &generator, args)).collect();
         for piece in pieces {
             let (lines, part) = piece?;
             out.write(&lines)?;
@@ -74,9 +72,7 @@ pub fn run(args: &Negatives) -> Result<()> {
         }
     }
     bar.finish_and_clear();
-    reader
-        .join()
-        .map_err(|_| anyhow!("the thread that reads captions failed"))??;
+    reader.join().map_err(|_| anyhow!("the thread that reads captions failed"))??;
     ensure!(
         report.unreadable == 0 || report.made.captions > 0,
         "{}: nothing in it can be read: {}",
@@ -197,13 +193,10 @@ impl Out {
     /// Writes whole lines.
     fn write(&mut self, lines: &[u8]) -> Result<()> {
         match self {
-            Self::Stdout => io::stdout()
-                .lock()
-                .write_all(lines)
-                .context("writing to stdout"),
-            Self::File(path, file) => file
-                .write_all(lines)
-                .map_err(|error| AtomicFile::failed(path, error).into()),
+            Self::Stdout => io::stdout().lock().write_all(lines).context("writing to stdout"),
+            Self::File(path, file) => {
+                file.write_all(lines).map_err(|error| AtomicFile::failed(path, error).into())
+            }
         }
     }
 
@@ -309,11 +302,8 @@ impl Report {
         let mut text = format!("{}\n{kinds}", self.made.summary());
         let unreadable = (self.unreadable > 0).then(|| {
             let more = self.unreadable - self.named.len() as u64;
-            let more = if more == 0 {
-                String::new()
-            } else {
-                format!("; and {} more", HumanCount(more))
-            };
+            let more =
+                if more == 0 { String::new() } else { format!("; and {} more", HumanCount(more)) };
             format!(
                 "{}: {}{more}",
                 counted(self.unreadable, "unreadable row"),

@@ -25,16 +25,10 @@ pub fn run(args: &Patch) -> Result<()> {
         (None, ..) => anyhow::bail!("give --alpha, or --sweep with --select"),
     };
     let bar = output::byte_progress("patching");
-    patch_to(
-        &pretrained,
-        &finetuned,
-        alpha,
-        &args.out,
-        &mut |done, total| {
-            bar.set_length(total);
-            bar.set_position(done);
-        },
-    )?;
+    patch_to(&pretrained, &finetuned, alpha, &args.out, &mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    })?;
     bar.finish_and_clear();
     if let Some(sweep) = sweep {
         let mut text = serde_json::to_string_pretty(&sweep)?;
@@ -83,11 +77,8 @@ fn sweep(
     finetuned: &ModelSource,
 ) -> Result<Sweep> {
     // Scenes have a split to choose on. The others have none: whoever chooses on a benchmark can't report it.
-    let files = Files {
-        data: args.data.as_deref(),
-        images: args.images.as_deref(),
-        ..Files::default()
-    };
+    let files =
+        Files { data: args.data.as_deref(), images: args.images.as_deref(), ..Files::default() };
     if suite != Suite::Scenes && args.beside == Some(suite) && args.beside_data == args.data {
         anyhow::bail!(
             "--beside: alpha would be chosen on the rows that it's measured on; give --select held-out data"
@@ -99,20 +90,15 @@ fn sweep(
         images: args.beside_images.as_deref(),
         ..Files::default()
     };
-    let beside = args
-        .beside
-        .map(|suite| Bench::open(suite, files, Split::Test));
+    let beside = args.beside.map(|suite| Bench::open(suite, files, Split::Test));
     let beside = beside.transpose().context("--beside")?;
     let device = model::open_device(args.device.device)?;
     model::note_defaults(pretrained);
     let mut pair = Pair::open(pretrained, finetuned)?;
     let mut listener = Listener::new();
     let mut score = |alpha: f64| -> Result<(Figures, Option<f64>)> {
-        let scorer = pollster::block_on(Scorer::build(
-            pretrained,
-            &mut pair.at(alpha)?,
-            &device.device,
-        ))?;
+        let scorer =
+            pollster::block_on(Scorer::build(pretrained, &mut pair.at(alpha)?, &device.device))?;
         // Each alpha is another model, whose embeddings nobody asks for again.
         let mut store = Store::forgetful(pretrained.config().embed_dim);
         let place = || format!("at alpha {alpha}");
@@ -129,10 +115,7 @@ fn sweep(
             percent(report.accuracy()),
             report
                 .recognition()
-                .map_or_else(String::new, |found| format!(
-                    ", recognition {:.1} %",
-                    100.0 * found
-                )),
+                .map_or_else(String::new, |found| format!(", recognition {:.1} %", 100.0 * found)),
             beside.as_ref().map_or_else(String::new, |bench| format!(
                 "; {} {:.1} %",
                 bench.suite(),
@@ -146,18 +129,10 @@ fn sweep(
         let (report, beside) = score(*alpha)?;
         reports.push((*alpha, report, beside));
     }
-    let tests_recognition = reports
-        .iter()
-        .any(|(_, report, _)| report.recognition().is_some());
+    let tests_recognition = reports.iter().any(|(_, report, _)| report.recognition().is_some());
     // The rule compares with the pretrained model, whether it's in the sweep or not.
-    let pretrained = if tests_recognition {
-        Some(tried(0.0, &score(0.0)?.0))
-    } else {
-        None
-    };
-    let points = reports
-        .iter()
-        .map(|(alpha, report, _)| tried(*alpha, report));
+    let pretrained = if tests_recognition { Some(tried(0.0, &score(0.0)?.0)) } else { None };
+    let points = reports.iter().map(|(alpha, report, _)| tried(*alpha, report));
     let chosen = choose_alpha(pretrained.into_iter().chain(points));
     let rule = if tests_recognition {
         RULE
@@ -193,18 +168,13 @@ fn table(sweep: &Sweep) -> String {
     let percent = |share: Option<f64>| {
         share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}", 100.0 * share))
     };
-    let mut header = ["alpha", "composition", "recognition"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut header = ["alpha", "composition", "recognition"].map(str::to_owned).to_vec();
     header.extend(sweep.beside.clone());
     header.push(String::new());
     let mut rows = vec![header];
     rows.extend(sweep.points.iter().map(|point| {
-        let mut row = vec![
-            point.alpha.to_string(),
-            percent(point.composition),
-            percent(point.recognition),
-        ];
+        let mut row =
+            vec![point.alpha.to_string(), percent(point.composition), percent(point.recognition)];
         row.extend(sweep.beside.as_ref().map(|_| percent(point.beside)));
         let is_chosen = point.alpha == sweep.chosen;
         row.push(if is_chosen { "chosen" } else { "" }.to_owned());
@@ -220,10 +190,5 @@ fn table(sweep: &Sweep) -> String {
     } else {
         "; what the patched model gets there is no test of it any more"
     };
-    format!(
-        "{}chosen on {}: {}{spent}{beside}",
-        output::table(&rows),
-        sweep.suite,
-        sweep.rule
-    )
+    format!("{}chosen on {}: {}{spent}{beside}", output::table(&rows), sweep.suite, sweep.rule)
 }

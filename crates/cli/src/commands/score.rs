@@ -28,11 +28,7 @@ pub fn run(args: &Score) -> Result<()> {
     })?;
     let among_all = scorer.scores(&images, 0, &embedded);
     let given = &among_all.similarities[..args.captions.len()];
-    let scored = Scored {
-        probabilities: scorer.probabilities(given),
-        among_all,
-        hard,
-    };
+    let scored = Scored { probabilities: scorer.probabilities(given), among_all, hard };
     let mut order: Vec<usize> = (0..args.captions.len()).collect();
     let similarities = &scored.among_all.similarities;
     order.sort_by(|&a, &b| similarities[b].total_cmp(&similarities[a]));
@@ -46,9 +42,8 @@ pub fn run(args: &Score) -> Result<()> {
         }
     }
     if args.json {
-        let captions: Vec<Value> = (0..args.captions.len())
-            .map(|caption| scored.json(args, caption))
-            .collect();
+        let captions: Vec<Value> =
+            (0..args.captions.len()).map(|caption| scored.json(args, caption)).collect();
         return output::print_json(&json!({
             "image": args.image,
             "model": args.model,
@@ -114,12 +109,7 @@ fn arrange(args: &Score, made: Vec<Made>, scorer: &Scorer) -> (Vec<String>, Vec<
         let mut kept = made.negatives;
         kept.retain(|negative| tokenizer.encode(&negative.text).ids != ids);
         texts.extend(kept.iter().map(|negative| negative.text.clone()));
-        hard.push(Hard {
-            unseen: all - kept.len(),
-            made: kept,
-            first,
-            why_none: made.why_none,
-        });
+        hard.push(Hard { unseen: all - kept.len(), made: kept, first, why_none: made.why_none });
     }
     (texts, hard)
 }
@@ -211,11 +201,7 @@ impl Scored {
                 remarks.push(change(negative));
             }
         }
-        let width = remarks
-            .iter()
-            .map(|remark| remark.chars().count())
-            .max()
-            .unwrap_or(0);
+        let width = remarks.iter().map(|remark| remark.chars().count()).max().unwrap_or(0);
         for (row, remark) in rows.iter_mut().zip(remarks).skip(1) {
             row.push(format!("{remark:<width$}"));
         }
@@ -233,20 +219,14 @@ impl Scored {
             .zip(&hard.made)
             .map(|(text, negative)| (self.margin(caption, text), negative));
         let Some((smallest, nearest)) = margins.clone().min_by(|a, b| a.0.total_cmp(&b.0)) else {
-            let why = hard
-                .why_none
-                .map_or_else(String::new, |why| format!(": {}", why.words()));
+            let why = hard.why_none.map_or_else(String::new, |why| format!(": {}", why.words()));
             return format!("gives no negative{why}{unseen}");
         };
         let preferred = margins.filter(|(margin, _)| *margin > 0.0).count();
         format!(
             "prefers the caption over {preferred} of {} {}; smallest margin {smallest:+.3} ({}){unseen}",
             hard.made.len(),
-            if hard.made.len() == 1 {
-                "negative"
-            } else {
-                "negatives"
-            },
+            if hard.made.len() == 1 { "negative" } else { "negatives" },
             change(nearest)
         )
     }

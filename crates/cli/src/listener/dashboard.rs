@@ -152,11 +152,7 @@ impl Dashboard {
             let [left, right] =
                 Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).areas(below);
             self.losses(left, &mut buffer);
-            let best = self
-                .validations
-                .iter()
-                .map(|point| point.1)
-                .fold(0.0, f64::max);
+            let best = self.validations.iter().map(|point| point.1).fold(0.0, f64::max);
             let curve = [(&self.validations[..], Color::Yellow)];
             let title = format!("held-out pairs, in %: best {best:.1}");
             chart(&title, &curve, right, &mut buffer);
@@ -201,20 +197,14 @@ impl Dashboard {
 
 /// Curves in a frame, over steps.
 fn chart(title: &str, curves: &[(&[(f64, f64)], Color)], area: Rect, buffer: &mut Buffer) {
-    let values = curves
-        .iter()
-        .flat_map(|(points, _)| points.iter().map(|point| point.1));
+    let values = curves.iter().flat_map(|(points, _)| points.iter().map(|point| point.1));
     let finite = values.filter(|value| value.is_finite());
     let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
         (low.min(value), high.max(value))
     });
     // One value alone, or none, has a room of its own too.
     let room = ((high - low) * 0.05).max(1e-3 * high.abs()).max(1e-9);
-    let bounds = if low <= high {
-        [low - room, high + room]
-    } else {
-        [0.0, 1.0]
-    };
+    let bounds = if low <= high { [low - room, high + room] } else { [0.0, 1.0] };
     let last = curves.iter().filter_map(|(points, _)| points.last());
     let last = last.map(|point| point.0).fold(1.0, f64::max);
     let datasets = curves.iter().map(|(points, colour)| {
@@ -247,20 +237,14 @@ fn thinned(points: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
     let each = points.len().div_ceil(most.max(1)).max(1);
     let mean = |part: &[(f64, f64)]| {
         let count = part.len() as f64;
-        let sum = part
-            .iter()
-            .fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
+        let sum = part.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
         (sum.0 / count, sum.1 / count)
     };
     points.chunks(each).map(mean).collect()
 }
 
 fn figure(value: f64) -> String {
-    if value.abs() >= 100.0 {
-        format!("{value:.0}")
-    } else {
-        format!("{value:.2}")
-    }
+    if value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.2}") }
 }
 
 /// What this process holds, in bytes; `None` where the system doesn't tell it in Linux's way.
@@ -282,9 +266,7 @@ fn lines<T: for<'a> Deserialize<'a>>(
     };
     let file = file.display().to_string();
     let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    Ok(lines
-        .into_iter()
-        .map(move |line| serde_json::from_str(&line).with_context(|| file.clone())))
+    Ok(lines.into_iter().map(move |line| serde_json::from_str(&line).with_context(|| file.clone())))
 }
 
 /// What was drawn as lines of text, with colours where the terminal shows them.
@@ -348,14 +330,12 @@ mod tests {
     fn text(buffer: &Buffer) -> Vec<String> {
         let width = usize::from(buffer.area.width);
         let rows = buffer.content.chunks(width);
-        rows.map(|row| row.iter().map(Cell::symbol).collect())
-            .collect()
+        rows.map(|row| row.iter().map(Cell::symbol).collect()).collect()
     }
 
     fn dots(lines: &[String]) -> usize {
         let all = lines.iter().flat_map(|line| line.chars());
-        all.filter(|c| ('\u{2801}'..='\u{28ff}').contains(c))
-            .count()
+        all.filter(|c| ('\u{2801}'..='\u{28ff}').contains(c)).count()
     }
 
     #[test]
@@ -368,16 +348,8 @@ mod tests {
         assert!(
             lines[0].starts_with("step 100 of 1,000, epoch 8.00, 12.3 pairs/s, data wait 25 %")
         );
-        assert!(
-            lines[1].contains("rate 1.00e-6, scale 100.0, gradient 1.50"),
-            "{}",
-            lines[1]
-        );
-        assert!(
-            lines[2].starts_with("10 % after 60 seconds, 2 hours left"),
-            "{}",
-            lines[2]
-        );
+        assert!(lines[1].contains("rate 1.00e-6, scale 100.0, gradient 1.50"), "{}", lines[1]);
+        assert!(lines[2].starts_with("10 % after 60 seconds, 2 hours left"), "{}", lines[2]);
         let all = lines.join("\n");
         assert!(all.contains("loss, and its running mean") && !all.contains("held-out"));
         assert!(dots(&lines) > 40, "{all}");
@@ -411,9 +383,8 @@ mod tests {
     #[test]
     fn it_is_drawn_now_and_then_and_at_the_end() {
         let mut board = dashboard(100);
-        let drawn: Vec<bool> = (0..100)
-            .map(|step| board.step(&now(step, 1.0), (80, 24)).is_some())
-            .collect();
+        let drawn: Vec<bool> =
+            (0..100).map(|step| board.step(&now(step, 1.0), (80, 24)).is_some()).collect();
         assert!(drawn[0] && drawn[99]);
         assert!(drawn.iter().filter(|drawn| **drawn).count() < 50);
         assert_eq!(board.losses.len(), 100);
@@ -424,13 +395,7 @@ mod tests {
         let points: Vec<(f64, f64)> = (0..10).map(|n| (f64::from(n), f64::from(n * n))).collect();
         assert_eq!(
             thinned(&points, 5),
-            [
-                (0.5, 0.5),
-                (2.5, 6.5),
-                (4.5, 20.5),
-                (6.5, 42.5),
-                (8.5, 72.5)
-            ]
+            [(0.5, 0.5), (2.5, 6.5), (4.5, 20.5), (6.5, 42.5), (8.5, 72.5)]
         );
         assert_eq!(thinned(&points, 100), points);
         assert!(thinned(&[], 5).is_empty());

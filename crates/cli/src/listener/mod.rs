@@ -31,20 +31,12 @@ struct Training {
 impl Listener {
     /// Shows bars; nothing asks to stop.
     pub fn new() -> Self {
-        Self {
-            interrupt: None,
-            plain: true,
-            bar: None,
-            training: None,
-        }
+        Self { interrupt: None, plain: true, bar: None, training: None }
     }
 
     /// Shows bars, and asks to stop on Ctrl-C.
     pub fn stopped_by(interrupt: &Interrupt) -> Self {
-        Self {
-            interrupt: Some(interrupt.clone()),
-            ..Self::new()
-        }
+        Self { interrupt: Some(interrupt.clone()), ..Self::new() }
     }
 
     /// Shows a dashboard where there's room, unless it's to be `plain`.
@@ -56,11 +48,7 @@ impl Listener {
     pub fn hear(&mut self, event: &Event<'_>) -> Control {
         match event {
             Event::Working { what, done, of } => self.working(what, *done, *of),
-            Event::Began {
-                config,
-                step,
-                epoch,
-            } => self.begin(config, *step, *epoch),
+            Event::Began { config, step, epoch } => self.begin(config, *step, *epoch),
             Event::Step(step) => {
                 if let Some(training) = &mut self.training {
                     training.show(step);
@@ -127,11 +115,7 @@ impl Listener {
         let bar = Progress::new();
         bar.plan(config.train.steps as u64);
         bar.skip(step as u64);
-        self.training = Some(Training {
-            config: config.clone(),
-            bar,
-            dashboard,
-        });
+        self.training = Some(Training { config: config.clone(), bar, dashboard });
     }
 
     fn finished(&mut self, run: &Finished) {
@@ -176,21 +160,12 @@ impl Listener {
 fn words(event: &Event<'_>) -> Option<String> {
     Some(match event {
         Event::Note(text) => text.clone(),
-        Event::Skipped {
-            sample,
-            is_first: true,
-            list,
-        } => format!(
+        Event::Skipped { sample, is_first: true, list } => format!(
             "warning: {}; left out, as others that can't be read will be: {} names them",
             sample.reason,
             list.display()
         ),
-        Event::SteppedBack {
-            report,
-            to,
-            count,
-            most,
-        } => {
+        Event::SteppedBack { report, to, count, most } => {
             let to = match to {
                 Some(step) => format!("the checkpoint of step {step}"),
                 None => "the beginning".to_owned(),
@@ -220,10 +195,7 @@ impl Training {
             (Some(dashboard), Some(room)) if Dashboard::fits(room) => {
                 // The time that's left is told of the step too.
                 progress.advance(1);
-                let now = Now {
-                    step: *step,
-                    times: progress.times(),
-                };
+                let now = Now { step: *step, times: progress.times() };
                 if let Some(board) = dashboard.step(&now, room) {
                     progress.draw(&board);
                 }

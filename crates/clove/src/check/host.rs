@@ -18,9 +18,7 @@ impl Numbers {
     /// Whole numbers from `-most` to `most`.
     pub fn whole(&mut self, count: usize, most: u32) -> Vec<f32> {
         let values = 2 * most as usize + 1;
-        (0..count)
-            .map(|_| self.0.below(values) as f32 - most as f32)
-            .collect()
+        (0..count).map(|_| self.0.below(values) as f32 - most as f32).collect()
     }
 
     /// From `-most` to `most`.
@@ -45,20 +43,12 @@ pub fn wrong_row(
     let times = |matrix: &[f32], vector: &[f64]| -> Vec<f64> {
         matrix
             .chunks(side)
-            .map(|row| {
-                row.iter()
-                    .zip(vector)
-                    .map(|(one, two)| f64::from(*one) * two)
-                    .sum()
-            })
+            .map(|row| row.iter().zip(vector).map(|(one, two)| f64::from(*one) * two).sum())
             .collect()
     };
     let expected = times(left, &times(right, &vector));
     let found = times(got, &vector);
-    found
-        .iter()
-        .zip(expected)
-        .position(|(found, expected)| *found != expected)
+    found.iter().zip(expected).position(|(found, expected)| *found != expected)
 }
 
 /// A row of `left x right`.
@@ -74,10 +64,8 @@ pub fn row_of_product(left: &[f32], right: &[f32], side: usize, row: usize) -> V
 
 pub fn softmax(row: &[f32]) -> Vec<f32> {
     let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> = row
-        .iter()
-        .map(|value| (f64::from(*value) - f64::from(largest)).exp())
-        .collect();
+    let powers: Vec<f64> =
+        row.iter().map(|value| (f64::from(*value) - f64::from(largest)).exp()).collect();
     let sum: f64 = powers.iter().sum();
     powers.iter().map(|power| (power / sum) as f32).collect()
 }
@@ -115,20 +103,15 @@ pub fn attention(
                     return f32::NEG_INFINITY;
                 }
                 let terms = query.iter().zip(key);
-                let sum: f64 = terms
-                    .map(|(one, two)| f64::from(*one) * f64::from(*two))
-                    .sum();
+                let sum: f64 = terms.map(|(one, two)| f64::from(*one) * f64::from(*two)).sum();
                 (sum * scale) as f32
             })
             .collect();
         let weights = softmax(&scores);
         for column in 0..width {
             let values = value.chunks(width).map(|row| f64::from(row[column]));
-            let sum: f64 = weights
-                .iter()
-                .zip(values)
-                .map(|(weight, value)| f64::from(*weight) * value)
-                .sum();
+            let sum: f64 =
+                weights.iter().zip(values).map(|(weight, value)| f64::from(*weight) * value).sum();
             mixed.push(sum as f32);
         }
     }
@@ -189,9 +172,7 @@ impl Pairs {
         let row = |all: &[f32], row: usize| all[row * self.width..(row + 1) * self.width].to_vec();
         let (image, candidate) = (row(&self.images, image), row(&self.candidates, candidate));
         let products = image.iter().zip(&candidate);
-        let cosine: f64 = products
-            .map(|(one, other)| f64::from(*one) * f64::from(*other))
-            .sum();
+        let cosine: f64 = products.map(|(one, other)| f64::from(*one) * f64::from(*other)).sum();
         f64::from(self.logit_scale).exp() * cosine
     }
 
@@ -205,23 +186,13 @@ impl Pairs {
             // An image chooses among all candidates, a text among the images.
             let right = self.logit(pair, pair);
             let of_image: Vec<f64> = (0..all).map(|other| self.logit(pair, other)).collect();
-            let of_text: Vec<f64> = (0..self.count)
-                .map(|other| self.logit(other, pair))
-                .collect();
+            let of_text: Vec<f64> = (0..self.count).map(|other| self.logit(other, pair)).collect();
             let (log_sum, p) = log_sum_exp(&of_image);
             loss += share * (log_sum - right);
-            slopes.extend(
-                p.iter()
-                    .enumerate()
-                    .map(|(other, p)| (pair, other, share * p)),
-            );
+            slopes.extend(p.iter().enumerate().map(|(other, p)| (pair, other, share * p)));
             let (log_sum, q) = log_sum_exp(&of_text);
             loss += share * (log_sum - right);
-            slopes.extend(
-                q.iter()
-                    .enumerate()
-                    .map(|(other, q)| (other, pair, share * q)),
-            );
+            slopes.extend(q.iter().enumerate().map(|(other, q)| (other, pair, share * q)));
             slopes.push((pair, pair, -2.0 * share));
         }
         self.gradients(loss, &slopes)
@@ -254,11 +225,7 @@ impl Pairs {
                 .collect();
             let total: f64 = by_log_p.iter().sum();
             let by_logits = by_log_p.iter().zip(&p).map(|(by, p)| by - p * total);
-            slopes.extend(
-                own.iter()
-                    .zip(by_logits)
-                    .map(|(other, by)| (pair, *other, by)),
-            );
+            slopes.extend(own.iter().zip(by_logits).map(|(other, by)| (pair, *other, by)));
         }
         self.gradients(loss, &slopes)
     }
@@ -277,12 +244,7 @@ impl Pairs {
                 by_candidates[candidate] += scale * slope * f64::from(self.images[image]);
             }
         }
-        Gradients {
-            loss,
-            by_logit_scale,
-            by_images,
-            by_candidates,
-        }
+        Gradients { loss, by_logit_scale, by_images, by_candidates }
     }
 }
 
@@ -291,8 +253,5 @@ fn log_sum_exp(logits: &[f64]) -> (f64, Vec<f64>) {
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
     let log_sum = largest + sum.ln();
-    (
-        log_sum,
-        logits.iter().map(|logit| (logit - log_sum).exp()).collect(),
-    )
+    (log_sum, logits.iter().map(|logit| (logit - log_sum).exp()).collect())
 }

@@ -31,22 +31,11 @@ pub async fn patch(device: &Device, wronged: bool) -> Result<Verdict, ScoreError
     const ALPHA: f32 = 0.3;
     let mut numbers = Numbers::new(11);
     let base = numbers.uniform(COUNT, 1.0);
-    let bytes: Vec<i8> = numbers
-        .whole(COUNT, 127)
-        .iter()
-        .map(|value| *value as i8)
-        .collect();
+    let bytes: Vec<i8> = numbers.whole(COUNT, 127).iter().map(|value| *value as i8).collect();
     let halves = Difference::f16(&numbers.uniform(COUNT, 0.1)).expect("they are small");
     let mut worst = 0.0_f32;
-    for (which, difference) in [halves, Difference::i8(&bytes, 0.001)]
-        .into_iter()
-        .enumerate()
-    {
-        let words: Vec<i32> = difference
-            .words
-            .iter()
-            .map(|word| word.cast_signed())
-            .collect();
+    for (which, difference) in [halves, Difference::i8(&bytes, 0.001)].into_iter().enumerate() {
+        let words: Vec<i32> = difference.words.iter().map(|word| word.cast_signed()).collect();
         let count = words.len();
         let words = Tensor::<1, Int>::from_data(TensorData::new(words, [count]), device);
         let base_there = tensor(&base, [COUNT], device);
@@ -66,10 +55,7 @@ pub async fn patch(device: &Device, wronged: bool) -> Result<Verdict, ScoreError
             _ => return Ok(verdict),
         }
     }
-    Ok(Verdict::Right {
-        difference: worst,
-        allowed: 3.0e-7,
-    })
+    Ok(Verdict::Right { difference: worst, allowed: 3.0e-7 })
 }
 
 /// Photos that shrink, grow, are padded, and whose height shrinks more than their width: byte for byte.
@@ -122,13 +108,8 @@ pub async fn own_negatives(device: &Device, wronged: bool) -> Result<Verdict, Sc
     let pairs = pairs();
     let (images, candidates, scale) = tensors(&pairs, device);
     // Some captions have none, some several.
-    let owners: Vec<usize> = (0..NEGATIVES)
-        .map(|negative| negative * negative % PAIRS)
-        .collect();
-    let focus = Focus {
-        gamma: 2,
-        smoothing: 0.02,
-    };
+    let owners: Vec<usize> = (0..NEGATIVES).map(|negative| negative * negative % PAIRS).collect();
+    let focus = Focus { gamma: 2, smoothing: 0.02 };
     let gradients =
         clove_kernels::own_negatives_gradients(images, candidates, scale, &owners, focus);
     let Some(gradients) = gradients else {

@@ -37,12 +37,7 @@ const LARGE: usize = 40 << 20;
 pub const LARGE_BYTES: u64 = 4 * LARGE as u64;
 
 /// The project's own kernels.
-const KERNELS: [Item; 4] = [
-    Item::Patch,
-    Item::Preprocess,
-    Item::Contrastive,
-    Item::OwnNegatives,
-];
+const KERNELS: [Item; 4] = [Item::Patch, Item::Preprocess, Item::Contrastive, Item::OwnNegatives];
 
 /// Something that is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,12 +74,7 @@ impl Item {
     pub fn all() -> Vec<Self> {
         let mut items = vec![Self::ReadBack];
         items.extend(SIDES.map(Self::Matmul));
-        items.extend([
-            Self::Softmax,
-            Self::LayerNorm,
-            Self::Attention,
-            Self::CausalAttention,
-        ]);
+        items.extend([Self::Softmax, Self::LayerNorm, Self::Attention, Self::CausalAttention]);
         items.extend(KERNELS);
         items.extend([Self::TrainingStep, Self::LargeBuffer]);
         items
@@ -188,9 +178,7 @@ pub async fn check(
         }),
         Item::LargeBuffer => large(device, wronged).await,
     };
-    checked.unwrap_or_else(|error| Verdict::Failed {
-        reason: error.to_string(),
-    })
+    checked.unwrap_or_else(|error| Verdict::Failed { reason: error.to_string() })
 }
 
 /// Wrongs one number, by a hundredth of itself and more.
@@ -208,22 +196,15 @@ fn compare(got: &[f32], expected: impl IntoIterator<Item = f32>, allowed: f32) -
     for (at, (got, expected)) in got.iter().zip(expected).enumerate() {
         let here = (got - expected).abs();
         if here.is_nan() || here > allowed {
-            return Verdict::Wrong {
-                what: format!("number {at} is {got} instead of {expected}"),
-            };
+            return Verdict::Wrong { what: format!("number {at} is {got} instead of {expected}") };
         }
         difference = difference.max(here);
         count = at + 1;
     }
     if count < got.len() || count == 0 {
-        return Verdict::Wrong {
-            what: format!("{} numbers came instead of {count}", got.len()),
-        };
+        return Verdict::Wrong { what: format!("{} numbers came instead of {count}", got.len()) };
     }
-    Verdict::Right {
-        difference,
-        allowed,
-    }
+    Verdict::Right { difference, allowed }
 }
 
 fn tensor<const D: usize>(values: &[f32], shape: [usize; D], device: &Device) -> Tensor<D> {
@@ -266,26 +247,17 @@ async fn product(side: usize, device: &Device, wronged: bool) -> Result<Verdict,
     let product = tensor(&left, shape, device).matmul(tensor(&right, shape, device));
     let mut got = read_back(product).await?;
     wrong(&mut got, wronged);
-    Ok(
-        match host::wrong_row(&left, &right, &got, side, &mut numbers) {
-            None => Verdict::Right {
-                difference: 0.0,
-                allowed: 0.0,
-            },
-            Some(row) => {
-                let expected = host::row_of_product(&left, &right, side, row);
-                match compare(&got[row * side..(row + 1) * side], expected, 0.0) {
-                    Verdict::Wrong { what } => Verdict::Wrong {
-                        what: format!("row {row}: {what}"),
-                    },
-                    // Cancelled in the sum, or not a number.
-                    _ => Verdict::Wrong {
-                        what: format!("row {row}"),
-                    },
-                }
+    Ok(match host::wrong_row(&left, &right, &got, side, &mut numbers) {
+        None => Verdict::Right { difference: 0.0, allowed: 0.0 },
+        Some(row) => {
+            let expected = host::row_of_product(&left, &right, side, row);
+            match compare(&got[row * side..(row + 1) * side], expected, 0.0) {
+                Verdict::Wrong { what } => Verdict::Wrong { what: format!("row {row}: {what}") },
+                // Cancelled in the sum, or not a number.
+                _ => Verdict::Wrong { what: format!("row {row}") },
             }
-        },
-    )
+        }
+    })
 }
 
 async fn softmax(device: &Device, wronged: bool) -> Result<Verdict, ScoreError> {
@@ -312,9 +284,8 @@ async fn norm(device: &Device, wronged: bool) -> Result<Verdict, ScoreError> {
     );
     let mut got = read_back(result).await?;
     wrong(&mut got, wronged);
-    let expected = values
-        .chunks(columns)
-        .flat_map(|row| host::layer_norm(row, &scale, &shift, EPSILON));
+    let expected =
+        values.chunks(columns).flat_map(|row| host::layer_norm(row, &scale, &shift, EPSILON));
     Ok(compare(&got, expected, ROUNDING))
 }
 
@@ -323,10 +294,7 @@ async fn heads(device: &Device, is_causal: bool, wronged: bool) -> Result<Verdic
     let mut numbers = Numbers::new(3);
     let [query, key, value] = [(); 3].map(|()| numbers.uniform(count * tokens * width, 2.0));
     let shape = [1, count, tokens, width];
-    let options = AttentionModuleOptions {
-        is_causal,
-        ..AttentionModuleOptions::default()
-    };
+    let options = AttentionModuleOptions { is_causal, ..AttentionModuleOptions::default() };
     let result = attention(
         tensor(&query, shape, device),
         tensor(&key, shape, device),
@@ -374,7 +342,5 @@ async fn training_step(device: &Device, wronged: bool) -> Result<Verdict, ScoreE
 #[cfg(not(all(feature = "train", feature = "cpu")))]
 #[expect(clippy::unused_async, reason = "where it's built in, it computes")]
 async fn training_step(_device: &Device, _wronged: bool) -> Result<Verdict, ScoreError> {
-    Ok(Verdict::Skipped {
-        reason: "training isn't built in".to_owned(),
-    })
+    Ok(Verdict::Skipped { reason: "training isn't built in".to_owned() })
 }

@@ -68,15 +68,8 @@ async fn step(device: &Device) -> Result<Stepped, ScoreError> {
     let config = ClipConfig::from_open_clip(MODEL).expect("the configuration is written above");
     let Ok(clip) = config.build(&mut Conditioned(RandomInit::new(&config, SEED)), device);
     let train = TrainConfig {
-        schedule: Schedule {
-            peak: RATE,
-            warmup: 0,
-            steps: 10,
-        },
-        optimizer: AdamWConfig {
-            epsilon: EPSILON,
-            ..AdamWConfig::default()
-        },
+        schedule: Schedule { peak: RATE, warmup: 0, steps: 10 },
+        optimizer: AdamWConfig { epsilon: EPSILON, ..AdamWConfig::default() },
         ..TrainConfig::new(10)
     };
     let mut trainer = Trainer::new(clip, config.clone(), train, device);
@@ -86,37 +79,22 @@ async fn step(device: &Device) -> Result<Stepped, ScoreError> {
     for (name, shape) in parameters(&config) {
         values.extend(snapshot.values(&name, &shape)?);
     }
-    Ok(Stepped {
-        loss: report.loss,
-        grad_norm: report.grad_norm,
-        parameters: values,
-    })
+    Ok(Stepped { loss: report.loss, grad_norm: report.grad_norm, parameters: values })
 }
 
 fn batch(config: &ClipConfig) -> Batch {
     let mut numbers = Numbers::new(5);
     let size = config.image.image_size;
-    let (context, end) = (
-        config.text.context_length,
-        config.text.vocab_size as u32 - 1,
-    );
+    let (context, end) = (config.text.context_length, config.text.vocab_size as u32 - 1);
     let mut text = |length: usize| {
         let words = numbers.uniform(length, 40.0);
         let mut ids = vec![end - 1];
         ids.extend(words.iter().map(|word| (word + 42.0) as u32));
         ids.push(end);
         ids.resize(context, 0);
-        Encoding {
-            ids,
-            end: length + 1,
-            dropped: 0,
-        }
+        Encoding { ids, end: length + 1, dropped: 0 }
     };
     let texts = (0..PAIRS).map(|pair| text(3 + pair)).collect();
     let negatives = (0..PAIRS).map(|pair| vec![text(3 + pair)]).collect();
-    Batch {
-        pixels: numbers.uniform(PAIRS * 3 * size * size, 2.0).into(),
-        texts,
-        negatives,
-    }
+    Batch { pixels: numbers.uniform(PAIRS * 3 * size * size, 2.0).into(), texts, negatives }
 }

@@ -34,17 +34,9 @@ pub enum Baseline<'a> {
 impl<'a> Baseline<'a> {
     /// Every baseline that needs no training, then both of the n-gram model if there is one.
     pub fn all(model: Option<&'a BigramModel>) -> Vec<Self> {
-        let mut all = vec![
-            Self::Chance,
-            Self::FewerWords,
-            Self::FewerCharacters,
-            Self::NoFinalStop,
-        ];
-        all.extend(
-            model
-                .into_iter()
-                .flat_map(|m| [Self::BigramSum(m), Self::BigramMean(m)]),
-        );
+        let mut all =
+            vec![Self::Chance, Self::FewerWords, Self::FewerCharacters, Self::NoFinalStop];
+        all.extend(model.into_iter().flat_map(|m| [Self::BigramSum(m), Self::BigramMean(m)]));
         all
     }
 
@@ -149,9 +141,7 @@ impl BlindFigures {
     /// The figures of a baseline of texts over the trials of `sets` that `wanted` admits.
     pub fn of(baseline: &Baseline<'_>, sets: &[TrialSet], wanted: impl Fn(&Trial) -> bool) -> Self {
         let is_chance = matches!(baseline, Baseline::Chance);
-        Self::over(sets, wanted, is_chance, |metric, trial| {
-            baseline.credit_on(metric, trial)
-        })
+        Self::over(sets, wanted, is_chance, |metric, trial| baseline.credit_on(metric, trial))
     }
 
     /// The figures of a baseline that gets `credit` on a trial, over the trials of `sets` that `wanted` admits; of a metric in which
@@ -199,8 +189,7 @@ impl BlindFigures {
 
 /// Mean of the accuracies there are; none if there are none.
 pub(super) fn macro_mean(accuracies: impl Iterator<Item = Option<f64>>) -> Option<f64> {
-    let (sum, count) = accuracies
-        .flatten()
-        .fold((0.0, 0_usize), |(sum, count), a| (sum + a, count + 1));
+    let (sum, count) =
+        accuracies.flatten().fold((0.0, 0_usize), |(sum, count), a| (sum + a, count + 1));
     (count > 0).then(|| sum / count as f64)
 }

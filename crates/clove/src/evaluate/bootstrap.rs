@@ -42,10 +42,7 @@ impl Photos {
                 found[place].push((subset, row.margin > 0.0));
             }
         }
-        Self {
-            rows: found,
-            subsets: rows.len(),
-        }
+        Self { rows: found, subsets: rows.len() }
     }
 
     /// Right rows and rows by subset, of the photos that are drawn.
@@ -88,9 +85,7 @@ fn means(counts: &[(u32, u32)], primary: &[bool]) -> Option<(f64, f64)> {
 fn primary(report: &Report) -> Vec<bool> {
     let first = report.subsets.first().map(|subset| &subset.metric);
     let subsets = report.subsets.iter();
-    subsets
-        .map(|subset| Some(&subset.metric) == first)
-        .collect()
+    subsets.map(|subset| Some(&subset.metric) == first).collect()
 }
 
 /// Where 95 % of the values lie; values without any.
@@ -124,10 +119,8 @@ pub fn add_intervals(report: &mut Report, rows: &RowsBySubset) {
         subset.interval = interval(values);
     }
     let means = interval(of_subsets).zip(interval(of_rows));
-    report.intervals = means.map(|(macro_mean, weighted_mean)| MeanIntervals {
-        macro_mean,
-        weighted_mean,
-    });
+    report.intervals =
+        means.map(|(macro_mean, weighted_mean)| MeanIntervals { macro_mean, weighted_mean });
 }
 
 /// 95 % interval of the share of what is right, of photos with their outcomes.
@@ -175,10 +168,7 @@ pub fn difference(
     };
     let mut random = Random::new(&[SEED]);
     let values = (0..DRAWS).filter_map(|_| less(&first.draw(&mut random)));
-    Some(Difference {
-        macro_mean: less(&all)?,
-        interval: interval(values.collect())?,
-    })
+    Some(Difference { macro_mean: less(&all)?, interval: interval(values.collect())? })
 }
 
 #[cfg(test)]
@@ -199,9 +189,7 @@ mod tests {
     #[test]
     fn an_interval_is_as_wide_as_its_photos_let_it_be() {
         let outcomes = |photos: usize, each: usize| -> Vec<Vec<bool>> {
-            (0..photos)
-                .map(|photo| vec![photo % 2 == 0; each])
-                .collect()
+            (0..photos).map(|photo| vec![photo % 2 == 0; each]).collect()
         };
         // A share of a half among n has a standard error of 1 / (2 sqrt n); 1.96 of them either way.
         for photos in [100, 400] {
@@ -209,10 +197,7 @@ mod tests {
                 let [low, high] = share_interval(&outcomes(photos, each)).unwrap();
                 let half = 1.96 / (2.0 * (photos as f64).sqrt());
                 assert!((low - (0.5 - half)).abs() < 0.015, "{photos} {each}: {low}");
-                assert!(
-                    (high - (0.5 + half)).abs() < 0.015,
-                    "{photos} {each}: {high}"
-                );
+                assert!((high - (0.5 + half)).abs() < 0.015, "{photos} {each}: {high}");
             }
         }
         assert_eq!(share_interval(&vec![vec![true]; 9]), Some([1.0, 1.0]));
@@ -244,10 +229,7 @@ mod tests {
         };
         let found = difference(&report(&one), &one, &other).unwrap();
         assert!((found.macro_mean - 0.02).abs() < 1e-12);
-        assert!(
-            found.interval[0] >= 0.0 && found.interval[1] <= 0.08,
-            "{found:?}"
-        );
+        assert!(found.interval[0] >= 0.0 && found.interval[1] <= 0.08, "{found:?}");
         let [low, high] = report(&one).intervals.unwrap().macro_mean;
         assert!(high - low > 0.2, "each alone is far wider");
         assert_eq!(difference(&report(&one), &one, &rows(49, 2, 25)), None);

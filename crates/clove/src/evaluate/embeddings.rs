@@ -27,11 +27,7 @@ impl Embeddings {
         for (row, values) in data.chunks_exact_mut(dim).enumerate() {
             if let Some(position) = values.iter().position(|value| !value.is_finite()) {
                 let value = values[position];
-                return Err(EvaluateError::NotFinite {
-                    row,
-                    position,
-                    value,
-                });
+                return Err(EvaluateError::NotFinite { row, position, value });
             }
             if !normalise(values) {
                 return Err(EvaluateError::ZeroRow { row });
@@ -81,10 +77,7 @@ impl Embeddings {
         if self.dim == other.dim {
             return Ok(());
         }
-        Err(EvaluateError::Width {
-            left: self.dim,
-            right: other.dim,
-        })
+        Err(EvaluateError::Width { left: self.dim, right: other.dim })
     }
 }
 

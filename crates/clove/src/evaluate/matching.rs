@@ -33,12 +33,7 @@ pub fn judge(rows: &[(f32, f32)]) -> Option<MatchReport> {
     }
     let share = |right: usize| right as f64 / rows.len() as f64;
     let (positive, negative) = (share(positive), share(negative));
-    Some(MatchReport {
-        positive,
-        negative,
-        mean: (positive + negative) / 2.0,
-        thresholds,
-    })
+    Some(MatchReport { positive, negative, mean: (positive + negative) / 2.0, thresholds })
 }
 
 /// The similarity above which matches are told best from others.
@@ -57,10 +52,7 @@ fn threshold(rows: &[(f32, f32)]) -> Option<f32> {
             continue;
         }
         // Between the two, as far from both.
-        best = Some((
-            right,
-            next.map_or(*similarity, |next| f32::midpoint(*similarity, next)),
-        ));
+        best = Some((right, next.map_or(*similarity, |next| f32::midpoint(*similarity, next))));
     }
     best.map(|(_, similarity)| similarity)
 }
@@ -71,21 +63,11 @@ mod tests {
 
     #[test]
     fn what_a_threshold_tells_apart_is_judged_right() {
-        let rows: Vec<(f32, f32)> = (0..10_u8)
-            .map(|n| (0.5 + f32::from(n), -1.0 - f32::from(n)))
-            .collect();
+        let rows: Vec<(f32, f32)> =
+            (0..10_u8).map(|n| (0.5 + f32::from(n), -1.0 - f32::from(n))).collect();
         let report = judge(&rows).unwrap();
-        assert_eq!(
-            (report.positive, report.negative, report.mean),
-            (1.0, 1.0, 1.0)
-        );
-        assert!(
-            report
-                .thresholds
-                .iter()
-                .all(|found| (-1.0..0.5).contains(found)),
-            "{report:?}"
-        );
+        assert_eq!((report.positive, report.negative, report.mean), (1.0, 1.0, 1.0));
+        assert!(report.thresholds.iter().all(|found| (-1.0..0.5).contains(found)), "{report:?}");
     }
 
     #[test]

@@ -32,10 +32,7 @@ pub struct TrainingCaption {
 
 impl From<&str> for TrainingCaption {
     fn from(text: &str) -> Self {
-        Self {
-            text: text.to_owned(),
-            image: None,
-        }
+        Self { text: text.to_owned(), image: None }
     }
 }
 

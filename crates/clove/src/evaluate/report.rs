@@ -126,9 +126,7 @@ fn evaluate(
     captions: Option<&[TrainingCaption]>,
     towers: Vec<BlindReport>,
 ) -> Result<(Report, RowsBySubset), EvaluateError> {
-    let trained = captions
-        .map(|captions| BigramModel::train(captions, sets))
-        .transpose()?;
+    let trained = captions.map(|captions| BigramModel::train(captions, sets)).transpose()?;
     let (mut reports, mut primary) = (Vec::new(), Vec::new());
     let mut rows = Vec::with_capacity(sets.len());
     let mut skipped_rows = Vec::new();
@@ -184,9 +182,8 @@ fn evaluate(
 }
 
 fn weighted_mean<'a>(subsets: impl Iterator<Item = &'a SubsetReport>) -> Option<f64> {
-    let (correct, rows) = subsets.fold((0, 0), |(correct, rows), subset| {
-        (correct + subset.correct, rows + subset.rows)
-    });
+    let (correct, rows) = subsets
+        .fold((0, 0), |(correct, rows), subset| (correct + subset.correct, rows + subset.rows));
     (rows > 0).then(|| correct as f64 / rows as f64)
 }
 

@@ -102,18 +102,14 @@ pub fn ranks(
     };
     let part = images.len().div_ceil(threads).max(1);
     let ranges = (0..images.len()).step_by(part);
-    let ranges: Vec<Range<usize>> = ranges
-        .map(|from| from..(from + part).min(images.len()))
-        .collect();
+    let ranges: Vec<Range<usize>> =
+        ranges.map(|from| from..(from + part).min(images.len())).collect();
     let [first, rest @ ..] = &ranges[..] else {
         return count_ranks(images, captions, image_of, 0..0);
     };
     let count = |range: &Range<usize>| count_ranks(images, captions, image_of, range.clone());
     thread::scope(|scope| {
-        let others: Vec<_> = rest
-            .iter()
-            .map(|range| scope.spawn(move || count(range)))
-            .collect();
+        let others: Vec<_> = rest.iter().map(|range| scope.spawn(move || count(range))).collect();
         let mut all = count(first)?;
         for other in others {
             match other.join() {
@@ -172,10 +168,7 @@ pub fn count_ranks(
         });
         let found = counts.greater.iter().zip(&counts.ties);
         for (rank, (&greater, &ties)) in ranks.text_to_image[block.clone()].iter_mut().zip(found) {
-            *rank = Rank {
-                greater: greater as usize,
-                ties: ties as usize,
-            };
+            *rank = Rank { greater: greater as usize, ties: ties as usize };
         }
         first = block.end;
     }
@@ -196,16 +189,9 @@ fn check(
             expected: captions.len(),
         });
     }
-    let past = |what, at: String, row| EvaluateError::Index {
-        what,
-        at,
-        row,
-        rows: images.len(),
-    };
-    if let Some((caption, &image)) = image_of
-        .iter()
-        .enumerate()
-        .find(|(_, image)| **image >= images.len())
+    let past = |what, at: String, row| EvaluateError::Index { what, at, row, rows: images.len() };
+    if let Some((caption, &image)) =
+        image_of.iter().enumerate().find(|(_, image)| **image >= images.len())
     {
         return Err(past("photo of caption", caption.to_string(), image));
     }
@@ -239,19 +225,13 @@ impl BlockCounts<'_> {
             above += u32::from(similarity > best) & wrong;
             equal += u32::from(similarity == best) & wrong;
         }
-        Rank {
-            greater: above as usize,
-            ties: equal as usize,
-        }
+        Rank { greater: above as usize, ties: equal as usize }
     }
 }
 
 impl Rank {
     fn plus(self, other: Self) -> Self {
-        Self {
-            greater: self.greater + other.greater,
-            ties: self.ties + other.ties,
-        }
+        Self { greater: self.greater + other.greater, ties: self.ties + other.ties }
     }
 }
 
@@ -262,23 +242,11 @@ impl Ranks {
     /// [`EvaluateError::Count`] if the numbers of photos or captions differ.
     pub fn merge(&mut self, other: &Self) -> Result<(), EvaluateError> {
         for (what, given, expected) in [
-            (
-                "photos to merge",
-                other.image_to_text.len(),
-                self.image_to_text.len(),
-            ),
-            (
-                "captions to merge",
-                other.text_to_image.len(),
-                self.text_to_image.len(),
-            ),
+            ("photos to merge", other.image_to_text.len(), self.image_to_text.len()),
+            ("captions to merge", other.text_to_image.len(), self.text_to_image.len()),
         ] {
             if given != expected {
-                return Err(EvaluateError::Count {
-                    what,
-                    given,
-                    expected,
-                });
+                return Err(EvaluateError::Count { what, given, expected });
             }
         }
         for (sum, rank) in self.image_to_text.iter_mut().zip(&other.image_to_text) {

@@ -21,10 +21,8 @@ pub(super) fn baselines(
     }
     let mean = mean(embeddings.images)?;
     let others = others(count);
-    let of_mean = |_: usize, text: usize| {
-        mean.as_ref()
-            .map(|mean| mean.dot(0, embeddings.texts, text))
-    };
+    let of_mean =
+        |_: usize, text: usize| mean.as_ref().map(|mean| mean.dot(0, embeddings.texts, text));
     let of_other = |photo: usize, text: usize| {
         Some(embeddings.images.dot(others[photo], embeddings.texts, text))
     };
@@ -33,12 +31,7 @@ pub(super) fn baselines(
         found.push(report("text tower, mean photo", sets, embeddings, of_mean));
     }
     if count > 1 {
-        found.push(report(
-            "text tower, other photos",
-            sets,
-            embeddings,
-            of_other,
-        ));
+        found.push(report("text tower, other photos", sets, embeddings, of_other));
     }
     Ok(found)
 }
@@ -87,9 +80,7 @@ fn report(
             let photo = trial.images.get(photo).and_then(photo_row);
             let text = trial.texts.get(text);
             let text = text.and_then(|text| embeddings.text_rows.get(text).copied());
-            let found = photo
-                .zip(text)
-                .and_then(|(photo, text)| similar(photo, text));
+            let found = photo.zip(text).and_then(|(photo, text)| similar(photo, text));
             found.map_or(0.0, f64::from)
         };
         credit(&comparisons, value, 0.0)

@@ -59,14 +59,9 @@ impl Metric {
     /// The photo's similarity to its first text is greater than those to `others` more.
     #[must_use]
     pub fn first_of(name: &str, others: usize) -> Self {
-        let other = |text| Comparison {
-            over: Similarity::Photo(0, 0),
-            under: Similarity::Photo(0, text),
-        };
-        Self {
-            name: name.to_owned(),
-            comparisons: (1..=others).map(other).collect(),
-        }
+        let other =
+            |text| Comparison { over: Similarity::Photo(0, 0), under: Similarity::Photo(0, text) };
+        Self { name: name.to_owned(), comparisons: (1..=others).map(other).collect() }
     }
 
     /// The comparisons that apply to a trial.
@@ -236,9 +231,7 @@ fn similarity_of(
             };
             let row = *embeddings.image_rows.get(name).ok_or_else(missing)?;
             check_index("image", name, row, embeddings.images.len())?;
-            Ok(embeddings
-                .images
-                .dot(row, embeddings.texts, text_row(text)?))
+            Ok(embeddings.images.dot(row, embeddings.texts, text_row(text)?))
         }
         Similarity::Texts(one, other) => {
             let (one, other) = (text_row(one)?, text_row(other)?);
@@ -251,12 +244,7 @@ fn check_index(what: &'static str, at: &str, row: usize, rows: usize) -> Result<
     if row < rows {
         return Ok(());
     }
-    Err(EvaluateError::Index {
-        what,
-        at: at.to_owned(),
-        row,
-        rows,
-    })
+    Err(EvaluateError::Index { what, at: at.to_owned(), row, rows })
 }
 
 /// How often a trial is right if `value` gives the similarities and those within `tie` of one another are put into a random order.
@@ -280,10 +268,7 @@ pub(super) fn credit(
         .filter_map(|found| Some((place(found.over)?, place(found.under)?)))
         .collect();
     let is_tied = |(over, under): &(usize, usize)| (values[*over] - values[*under]).abs() <= tie;
-    if compared
-        .iter()
-        .any(|pair| !is_tied(pair) && values[pair.0] < values[pair.1])
-    {
+    if compared.iter().any(|pair| !is_tied(pair) && values[pair.0] < values[pair.1]) {
         return 0.0;
     }
     let open: Vec<(usize, usize)> = compared.into_iter().filter(is_tied).collect();
@@ -298,10 +283,7 @@ pub(super) fn credit(
     let (mut right, mut all) = (0_u32, 0_u32);
     permutations(&mut (0..named.len()).collect::<Vec<_>>(), 0, &mut |ranks| {
         all += 1;
-        right += u32::from(
-            open.iter()
-                .all(|(over, under)| ranks[*over] > ranks[*under]),
-        );
+        right += u32::from(open.iter().all(|(over, under)| ranks[*over] > ranks[*under]));
     });
     f64::from(right) / f64::from(all)
 }

@@ -18,9 +18,7 @@ const TOP_K: usize = 5;
 /// [`EvaluateError::Template`] if it holds no `{c}`: all classes would get the same prompt.
 pub fn fill_template(template: &str, class: &str) -> Result<String, EvaluateError> {
     if !template.contains("{c}") {
-        return Err(EvaluateError::Template {
-            template: template.to_owned(),
-        });
+        return Err(EvaluateError::Template { template: template.to_owned() });
     }
     Ok(template.replace("{c}", class))
 }
@@ -33,10 +31,8 @@ pub fn prompts<C: AsRef<str>, T: AsRef<str>>(
     classes: &[C],
     templates: &[T],
 ) -> Result<Vec<String>, EvaluateError> {
-    for (what, empty) in [
-        ("class", classes.is_empty()),
-        ("prompt template", templates.is_empty()),
-    ] {
+    for (what, empty) in [("class", classes.is_empty()), ("prompt template", templates.is_empty())]
+    {
         if empty {
             return Err(EvaluateError::Empty { what });
         }
@@ -44,9 +40,7 @@ pub fn prompts<C: AsRef<str>, T: AsRef<str>>(
     classes
         .iter()
         .flat_map(|class| {
-            templates
-                .iter()
-                .map(|template| fill_template(template.as_ref(), class.as_ref()))
+            templates.iter().map(|template| fill_template(template.as_ref(), class.as_ref()))
         })
         .collect()
 }
@@ -78,10 +72,7 @@ pub fn class_embeddings(prompts: &Embeddings, classes: usize) -> Result<Embeddin
                 *sum += f64::from(value);
             }
         }
-        let mut row: Vec<f32> = mean
-            .iter()
-            .map(|sum| (sum / templates as f64) as f32)
-            .collect();
+        let mut row: Vec<f32> = mean.iter().map(|sum| (sum / templates as f64) as f32).collect();
         if !normalise(&mut row) {
             return Err(EvaluateError::ZeroClass { class });
         }
@@ -135,14 +126,7 @@ pub fn classify(
             expected: images.len(),
         });
     }
-    let mut by_class = vec![
-        ClassReport {
-            accuracy: None,
-            rows: 0,
-            correct: 0,
-        };
-        classes.len()
-    ];
+    let mut by_class = vec![ClassReport { accuracy: None, rows: 0, correct: 0 }; classes.len()];
     let (mut correct, mut in_top_k, mut ties) = (0, 0, 0);
     for (photo, &label) in labels.iter().enumerate() {
         if label >= classes.len() {

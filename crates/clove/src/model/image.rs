@@ -66,9 +66,7 @@ impl ImageTower {
     pub(crate) fn head(&self, hidden: Tensor<3>) -> Tensor<2> {
         let [images, _, width] = hidden.dims();
         let pooled = hidden.narrow(1, 0, 1).reshape([images, width]);
-        self.post_norm
-            .forward(pooled)
-            .matmul(self.projection.val().transpose())
+        self.post_norm.forward(pooled).matmul(self.projection.val().transpose())
     }
 
     /// `[images, 3, size, size]` normalised pixels to `[images, patches, embed]`: what [`Self::forward`] makes of the class token,
@@ -84,9 +82,7 @@ impl ImageTower {
         let [images, tokens_each, width] = tokens.dims();
         let patches = tokens_each - 1;
         let [embed, _] = self.projection.dims();
-        let rows = tokens
-            .narrow(1, 1, patches)
-            .reshape([images * patches, width]);
+        let rows = tokens.narrow(1, 1, patches).reshape([images * patches, width]);
         self.post_norm
             .forward(rows)
             .matmul(self.projection.val().transpose())
@@ -95,20 +91,14 @@ impl ImageTower {
 
     /// The hidden states after the last block, `[images, 1 + patches, width]`: the class token, then the patches row by row.
     fn tokens(&self, pixels: Tensor<4>) -> Tensor<3> {
-        self.blocks
-            .iter()
-            .fold(self.stem(pixels), |hidden, block| block.forward(hidden))
+        self.blocks.iter().fold(self.stem(pixels), |hidden, block| block.forward(hidden))
     }
 
     /// What is below the blocks: `[images, 3, size, size]` pixels to `[images, 1 + patches, width]` hidden states.
     pub(crate) fn stem(&self, pixels: Tensor<4>) -> Tensor<3> {
         let patches = self.embed_patches(pixels);
         let [images, _, width] = patches.dims();
-        let class = self
-            .class_embedding
-            .val()
-            .reshape([1, 1, width])
-            .expand([images, 1, width]);
+        let class = self.class_embedding.val().reshape([1, 1, width]).expand([images, 1, width]);
         let tokens =
             Tensor::cat(vec![class, patches], 1) + self.position_embedding.val().unsqueeze();
         self.pre_norm.forward(tokens)
@@ -123,12 +113,7 @@ impl ImageTower {
             .reshape([images, channels, rows, patch, columns, patch])
             .permute([0, 2, 4, 1, 3, 5])
             .reshape([images * rows * columns, channels * patch * patch]);
-        let kernel = self
-            .patch_embedding
-            .val()
-            .reshape([width, channels * patch * patch]);
-        patches
-            .matmul(kernel.transpose())
-            .reshape([images, rows * columns, width])
+        let kernel = self.patch_embedding.val().reshape([width, channels * patch * patch]);
+        patches.matmul(kernel.transpose()).reshape([images, rows * columns, width])
     }
 }

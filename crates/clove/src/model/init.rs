@@ -97,18 +97,15 @@ impl Parameters for RandomInit {
     fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Infallible> {
         let count = shape.iter().product();
         let mut draws = SplitMix64(self.seed ^ fnv1a(name));
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "weights are f32; the draw is f64"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "weights are f32; the draw is f64")]
         let values = match self.law(name) {
             Law::Constant(value) => vec![value as f32; count],
-            Law::Normal(deviation) => (0..count)
-                .map(|_| (draws.normal() * deviation) as f32)
-                .collect(),
-            Law::Uniform(half) => (0..count)
-                .map(|_| ((2.0 * draws.uniform() - 1.0) * half) as f32)
-                .collect(),
+            Law::Normal(deviation) => {
+                (0..count).map(|_| (draws.normal() * deviation) as f32).collect()
+            }
+            Law::Uniform(half) => {
+                (0..count).map(|_| ((2.0 * draws.uniform() - 1.0) * half) as f32).collect()
+            }
         };
         Ok(values)
     }

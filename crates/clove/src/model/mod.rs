@@ -53,10 +53,7 @@ impl<P: Parameters> Builder<'_, P> {
         let path = self.path.join(".");
         self.path.pop();
         let values = self.parameters.values(&path, &shape)?;
-        Ok(Param::from_tensor(Tensor::from_data(
-            TensorData::new(values, shape),
-            self.device,
-        )))
+        Ok(Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), self.device)))
     }
 
     pub(crate) fn within<T>(
@@ -92,15 +89,10 @@ impl ClipConfig {
         parameters: &mut P,
         device: &Device,
     ) -> Result<Clip, P::Error> {
-        let mut builder = Builder {
-            parameters,
-            device,
-            path: Vec::new(),
-        };
+        let mut builder = Builder { parameters, device, path: Vec::new() };
         Ok(Clip {
-            image: builder.within("image", |b| {
-                ImageTower::build(&self.image, self.embed_dim, b)
-            })?,
+            image: builder
+                .within("image", |b| ImageTower::build(&self.image, self.embed_dim, b))?,
             text: builder.within("text", |b| TextTower::build(&self.text, self.embed_dim, b))?,
             logit_scale: builder.param("logit_scale", [1])?,
         })
@@ -167,14 +159,9 @@ impl TextBatch {
     /// If `encodings` is empty: a batch has at least one text.
     #[must_use]
     pub fn new(encodings: &[Encoding], config: &TextConfig, device: &Device) -> Self {
-        assert!(
-            !encodings.is_empty(),
-            "a batch of texts needs at least one text"
-        );
-        let ends: Vec<usize> = encodings
-            .iter()
-            .map(|encoding| config.eot.position(&encoding.ids))
-            .collect();
+        assert!(!encodings.is_empty(), "a batch of texts needs at least one text");
+        let ends: Vec<usize> =
+            encodings.iter().map(|encoding| config.eot.position(&encoding.ids)).collect();
         let tokens = encodings
             .iter()
             .map(|encoding| Self::tokens(encoding, config))

@@ -43,9 +43,8 @@ impl TextTower {
             position_embedding: builder
                 .param("position_embedding", [config.context_length, width])?,
             blocks: transformer.build_blocks(builder)?,
-            final_norm: builder.within("final_norm", |b| {
-                LayerNorm::build(width, config.layer_norm_epsilon, b)
-            })?,
+            final_norm: builder
+                .within("final_norm", |b| LayerNorm::build(width, config.layer_norm_epsilon, b))?,
             projection: builder.param("projection", [embed_dim, width])?,
         })
     }
@@ -54,10 +53,7 @@ impl TextTower {
     /// flattened `[texts * tokens]` hidden states that is pooled (see [`super::TextBatch`]).
     #[must_use]
     pub fn forward(&self, ids: Tensor<2, Int>, ends: Tensor<1, Int>) -> Tensor<2> {
-        let hidden = self
-            .blocks
-            .iter()
-            .fold(self.stem(ids), |hidden, block| block.forward(hidden));
+        let hidden = self.blocks.iter().fold(self.stem(ids), |hidden, block| block.forward(hidden));
         self.head(hidden, ends)
     }
 
@@ -73,8 +69,6 @@ impl TextTower {
         let [texts, tokens, width] = hidden.dims();
         // The norm acts on each token alone, so pooling first gives the same result for a fraction of the work.
         let pooled = hidden.reshape([texts * tokens, width]).select(0, ends);
-        self.final_norm
-            .forward(pooled)
-            .matmul(self.projection.val().transpose())
+        self.final_norm.forward(pooled).matmul(self.projection.val().transpose())
     }
 }

@@ -117,9 +117,7 @@ impl Attention {
             .reshape([batch, tokens, 3, self.heads, head_width])
             .permute([2, 0, 3, 1, 4]);
         let part = |index: usize| {
-            qkv.clone()
-                .narrow(0, index, 1)
-                .reshape([batch, self.heads, tokens, head_width])
+            qkv.clone().narrow(0, index, 1).reshape([batch, self.heads, tokens, head_width])
         };
         let options = AttentionModuleOptions {
             // No scale: the default is 1 / sqrt(head width), which is CLIP's, and naming it forces the unfused path.
@@ -224,10 +222,7 @@ impl Block {
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
         let [batch, tokens, width] = input.dims();
         let mixed = input.clone() + self.attention.forward(self.norm_1.forward(input));
-        let rows = self
-            .norm_2
-            .forward(mixed.clone())
-            .reshape([batch * tokens, width]);
+        let rows = self.norm_2.forward(mixed.clone()).reshape([batch * tokens, width]);
         mixed + self.mlp.forward(rows).reshape([batch, tokens, width])
     }
 }

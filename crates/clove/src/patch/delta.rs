@@ -68,11 +68,7 @@ impl Difference {
             }
             u32::from_le_bytes(word)
         });
-        Self {
-            elements: bytes.len(),
-            packing: Packing::I8 { step },
-            words: words.collect(),
-        }
+        Self { elements: bytes.len(), packing: Packing::I8 { step }, words: words.collect() }
     }
 
     /// The differences again.
@@ -124,22 +120,15 @@ where
 
     fn difference(&mut self, name: &str, shape: &[usize]) -> Result<Difference, Self::Error> {
         let base = self.pretrained.values(name, shape);
-        let mut differences = self
-            .finetuned
-            .values(name, shape)
-            .map_err(DeltaError::Read)?;
+        let mut differences = self.finetuned.values(name, shape).map_err(DeltaError::Read)?;
         for (tuned, base) in differences.iter_mut().zip(base.map_err(DeltaError::Read)?) {
             *tuned -= base;
         }
         Difference::f16(&differences).ok_or_else(|| DeltaError::TooFar {
             tensor: name.to_owned(),
-            difference: differences.iter().fold(0.0, |most, value| {
-                if value.abs() <= most {
-                    most
-                } else {
-                    value.abs()
-                }
-            }),
+            difference: differences
+                .iter()
+                .fold(0.0, |most, value| if value.abs() <= most { most } else { value.abs() }),
         })
     }
 }
@@ -175,10 +164,7 @@ impl Delta {
     where
         P::Error: Debug + Display,
     {
-        let differences = Between {
-            pretrained,
-            finetuned,
-        };
+        let differences = Between { pretrained, finetuned };
         Self::read(clip, differences, device)
     }
 
@@ -225,10 +211,7 @@ impl Delta {
         if alpha == 0.0 {
             return pretrained.clone();
         }
-        let mut mapper = Apply {
-            parts: self.0.iter().collect(),
-            alpha: alpha as f32,
-        };
+        let mut mapper = Apply { parts: self.0.iter().collect(), alpha: alpha as f32 };
         pretrained.clone().map(&mut mapper)
     }
 }
@@ -251,11 +234,7 @@ impl ModuleMapper for Apply<'_> {
                     .expect("the device was asked when the words were put there")
             }
             Kept::Host(difference) => {
-                assert_eq!(
-                    difference.elements,
-                    shape.num_elements(),
-                    "models of one shape"
-                );
+                assert_eq!(difference.elements, shape.num_elements(), "models of one shape");
                 let data = TensorData::new(difference.values(), [difference.elements]);
                 let difference = Tensor::<1>::from_data(data, &base.device());
                 base + difference.mul_scalar(self.alpha)

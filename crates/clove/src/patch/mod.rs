@@ -79,10 +79,7 @@ const BLOCKS_AHEAD: usize = 4;
 
 /// Interpolates in f32: `values = (1 - alpha) * pretrained + alpha * fine-tuned`, with 1 - alpha taken in f64 and each product
 /// rounded, as PyTorch computes it.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "weights are f32, and so are their factors"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "weights are f32, and so are their factors")]
 pub fn interpolate(pretrained: &mut [f32], finetuned: &[f32], alpha: f64) {
     let (keep, take) = ((1.0 - alpha) as f32, alpha as f32);
     for (value, tuned) in pretrained.iter_mut().zip(finetuned) {
@@ -138,11 +135,7 @@ impl Snapshot {
     #[must_use]
     pub fn patched(&self, finetuned: &Self, alpha: f64) -> Self {
         assert_eq!(self.config(), finetuned.config(), "models of one shape");
-        let mut patched = if alpha == 1.0 {
-            finetuned.clone()
-        } else {
-            self.clone()
-        };
+        let mut patched = if alpha == 1.0 { finetuned.clone() } else { self.clone() };
         if alpha != 0.0 && alpha != 1.0 {
             for (values, tuned) in patched.beside(finetuned) {
                 interpolate(values, tuned, alpha);
@@ -181,20 +174,13 @@ impl Pair {
                 layouts: [pretrained.layout(), finetuned.layout()],
             });
         }
-        let pair = Self {
-            pretrained: pretrained.weights()?,
-            finetuned: finetuned.weights()?,
-        };
+        let pair = Self { pretrained: pretrained.weights()?, finetuned: finetuned.weights()? };
         let names = |weights: &Weights| -> BTreeSet<String> {
             weights.tensors().names().map(str::to_owned).collect()
         };
         let (left, right) = (names(&pair.pretrained), names(&pair.finetuned));
         let tensors: Vec<String> = left.symmetric_difference(&right).cloned().collect();
-        if tensors.is_empty() {
-            Ok(pair)
-        } else {
-            Err(PatchError::Tensors { tensors })
-        }
+        if tensors.is_empty() { Ok(pair) } else { Err(PatchError::Tensors { tensors }) }
     }
 
     /// The patched parameters, to build a model from.
@@ -223,11 +209,7 @@ impl Parameters for Patched<'_> {
         }
         let mut values = self.pair.pretrained.values(name, shape)?;
         if self.alpha != 0.0 {
-            interpolate(
-                &mut values,
-                &self.pair.finetuned.values(name, shape)?,
-                self.alpha,
-            );
+            interpolate(&mut values, &self.pair.finetuned.values(name, shape)?, self.alpha);
         }
         Ok(values)
     }
@@ -254,10 +236,7 @@ pub fn patch_to(
         }
     }
     let pair = Pair::open(pretrained, finetuned)?;
-    let (mut left, mut right) = (
-        pair.pretrained.into_tensors(),
-        pair.finetuned.into_tensors(),
-    );
+    let (mut left, mut right) = (pair.pretrained.into_tensors(), pair.finetuned.into_tensors());
     let names = left.names_in_file_order();
     let entries: Vec<(String, Dtype, Vec<usize>)> = names
         .iter()
@@ -352,9 +331,7 @@ impl Block {
             return if left_type == right_type && self.left == self.right {
                 Ok(())
             } else {
-                Err(PatchError::Constant {
-                    tensor: name.to_owned(),
-                })
+                Err(PatchError::Constant { tensor: name.to_owned() })
             };
         }
         // At the ends nothing is computed, so that even NaNs and negative zeros keep their bits.
@@ -401,11 +378,7 @@ fn read(
 }
 
 fn check(alpha: f64) -> Result<(), PatchError> {
-    if (0.0..=1.0).contains(&alpha) {
-        Ok(())
-    } else {
-        Err(PatchError::Alpha(alpha))
-    }
+    if (0.0..=1.0).contains(&alpha) { Ok(()) } else { Err(PatchError::Alpha(alpha)) }
 }
 
 /// Where two configurations differ in what they compute.
@@ -467,10 +440,7 @@ mod tests {
         assert_eq!(tried(&[points[0], points[4]]), 0.0);
         assert_eq!(tried(&[]), 0.0);
         // Where nothing tests recognition, composition alone decides; of equals the lowest alpha is taken.
-        assert_eq!(
-            tried(&[(0.2, 0.5, 0.0), (0.4, 0.7, 0.0), (0.6, 0.7, 0.0)]),
-            0.4
-        );
+        assert_eq!(tried(&[(0.2, 0.5, 0.0), (0.4, 0.7, 0.0), (0.6, 0.7, 0.0)]), 0.4);
         assert_eq!(tried(&[(0.2, f64::NAN, 0.0), (0.4, 0.1, 0.0)]), 0.4);
     }
 }

@@ -92,10 +92,7 @@ impl Preprocess {
             }
         };
         let (mean, std) = if config.flag("do_normalize", true)? {
-            (
-                config.channels("image_mean", OPENAI_MEAN)?,
-                config.channels("image_std", OPENAI_STD)?,
-            )
+            (config.channels("image_mean", OPENAI_MEAN)?, config.channels("image_std", OPENAI_STD)?)
         } else {
             ([0.0; 3], [1.0; 3])
         };
@@ -104,9 +101,7 @@ impl Preprocess {
         } else {
             1.0
         };
-        Ok(Self::clip(size)?
-            .with_resize(resize, filter)?
-            .with_normalisation(mean, std, rescale)?)
+        Ok(Self::clip(size)?.with_resize(resize, filter)?.with_normalisation(mean, std, rescale)?)
     }
 
     /// Reads the text of an `open_clip_config.json`: `preprocess_cfg`, and the image size from
@@ -150,9 +145,11 @@ impl Preprocess {
         };
         let mean = config.channels("mean", OPENAI_MEAN)?;
         let std = config.channels("std", OPENAI_STD)?;
-        Ok(Self::clip(size)?
-            .with_resize(resize, filter)?
-            .with_normalisation(mean, std, 1.0 / 255.0)?)
+        Ok(Self::clip(size)?.with_resize(resize, filter)?.with_normalisation(
+            mean,
+            std,
+            1.0 / 255.0,
+        )?)
     }
 }
 
@@ -172,11 +169,7 @@ fn hugging_face_resize(config: &Section) -> Result<Resize, ConfigError> {
         Some(value) => {
             let side = side(value).ok_or_else(error)?;
             let to_square = config.flag("default_to_square", false)?;
-            Ok(if to_square {
-                Resize::Square(side)
-            } else {
-                Resize::ShortestEdge(side)
-            })
+            Ok(if to_square { Resize::Square(side) } else { Resize::ShortestEdge(side) })
         }
     }
 }
@@ -208,10 +201,7 @@ impl<'a> Section<'a> {
                 wanted: "a JSON object is needed",
             });
         };
-        Ok(Self {
-            path: String::new(),
-            keys: Some(keys),
-        })
+        Ok(Self { path: String::new(), keys: Some(keys) })
     }
 
     fn section(&self, key: &str) -> Result<Self, ConfigError> {
@@ -220,10 +210,7 @@ impl<'a> Section<'a> {
             Some(Value::Object(keys)) => Some(keys),
             Some(_) => return Err(self.error(key, "a JSON object is needed")),
         };
-        Ok(Self {
-            path: format!("{}{key}.", self.path),
-            keys,
-        })
+        Ok(Self { path: format!("{}{key}.", self.path), keys })
     }
 
     /// A key's value; null is as good as missing in both libraries.
@@ -277,9 +264,9 @@ impl<'a> Section<'a> {
                     .and_then(|numbers| numbers.try_into().ok())
                     .ok_or_else(|| self.error(key, wanted))
             }
-            Some(value) => number(value)
-                .map(|number| [number; 3])
-                .ok_or_else(|| self.error(key, wanted)),
+            Some(value) => {
+                number(value).map(|number| [number; 3]).ok_or_else(|| self.error(key, wanted))
+            }
         }
     }
 

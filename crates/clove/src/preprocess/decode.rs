@@ -27,11 +27,7 @@ impl Default for DecodeLimits {
     /// Sides of 65,535, JPEG's largest; 2^27 = 134 million pixels, which admits the largest common cameras (102 million)
     /// and, at four bytes a pixel, just fills the 512 MiB that `image` takes for its default too.
     fn default() -> Self {
-        Self {
-            max_side: 65_535,
-            max_pixels: 1 << 27,
-            max_bytes: 512 << 20,
-        }
+        Self { max_side: 65_535, max_pixels: 1 << 27, max_bytes: 512 << 20 }
     }
 }
 
@@ -115,9 +111,8 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, DecodeErr
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
-    let format = image::guess_format(bytes).map_err(|_| DecodeError::UnknownFormat {
-        beginning: beginning(bytes),
-    })?;
+    let format = image::guess_format(bytes)
+        .map_err(|_| DecodeError::UnknownFormat { beginning: beginning(bytes) })?;
     let explain = |error| explain(error, format, bytes.len());
 
     // A PNG's decoder reads on to the first data before it tells the size, and a header alone is enough to refuse.
@@ -203,11 +198,7 @@ fn check_size(
     limits: &DecodeLimits,
 ) -> Result<(), DecodeError> {
     if width == 0 || height == 0 {
-        return Err(DecodeError::NoPixels {
-            format,
-            width,
-            height,
-        });
+        return Err(DecodeError::NoPixels { format, width, height });
     }
     let pixels = u64::from(width) * u64::from(height);
     let limit = if width.max(height) > limits.max_side {
@@ -219,12 +210,7 @@ fn check_size(
     } else {
         return Ok(());
     };
-    Err(DecodeError::TooLarge {
-        format,
-        width,
-        height,
-        limit,
-    })
+    Err(DecodeError::TooLarge { format, width, height, limit })
 }
 
 fn explain(error: ImageError, format: ImageFormat, bytes: usize) -> DecodeError {
@@ -232,14 +218,8 @@ fn explain(error: ImageError, format: ImageFormat, bytes: usize) -> DecodeError 
         return DecodeError::Truncated { format, bytes };
     }
     match error {
-        ImageError::Unsupported(_) => DecodeError::Unsupported {
-            format,
-            source: error,
-        },
-        _ => DecodeError::Corrupt {
-            format,
-            source: error,
-        },
+        ImageError::Unsupported(_) => DecodeError::Unsupported { format, source: error },
+        _ => DecodeError::Corrupt { format, source: error },
     }
 }
 
@@ -315,9 +295,9 @@ fn to_rgb(image: DynamicImage, is_grey: bool) -> RgbImage {
         }
         DynamicImage::ImageLumaA16(grey) => grey.pixels().flat_map(|p| [high(p[0]); 3]).collect(),
         DynamicImage::ImageRgb16(rgb) => rgb.iter().map(|&v| high(v)).collect(),
-        DynamicImage::ImageRgba16(rgba) => (rgba.pixels())
-            .flat_map(|p| [p[0], p[1], p[2]].map(high))
-            .collect(),
+        DynamicImage::ImageRgba16(rgba) => {
+            (rgba.pixels()).flat_map(|p| [p[0], p[1], p[2]].map(high)).collect()
+        }
         // Floating-point TIFF, which Pillow reads in grey only: 0 to 1 becomes 0 to 255.
         other => return other.into_rgb8(),
     };

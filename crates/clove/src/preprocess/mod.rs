@@ -48,12 +48,7 @@ pub struct CropBox {
 impl CropBox {
     /// The whole of an image of `width` x `height`.
     pub fn whole(width: u32, height: u32) -> Self {
-        Self {
-            x: 0,
-            y: 0,
-            width,
-            height,
-        }
+        Self { x: 0, y: 0, width, height }
     }
 
     /// True when the rectangle holds a pixel and lies inside an image of `width` x `height`.
@@ -161,11 +156,7 @@ impl Preprocess {
             {
                 Err(PreprocessError::Size { size })
             }
-            _ => Ok(Self {
-                resize,
-                filter,
-                ..self
-            }),
+            _ => Ok(Self { resize, filter, ..self }),
         }
     }
 
@@ -181,11 +172,7 @@ impl Preprocess {
     ) -> Result<Self, PreprocessError> {
         let bad = |name, value: f32, wanted| {
             let value = f64::from(value);
-            Err(PreprocessError::Normalisation {
-                name,
-                value,
-                wanted,
-            })
+            Err(PreprocessError::Normalisation { name, value, wanted })
         };
         if let Some(&value) = mean.iter().find(|value| !value.is_finite()) {
             return bad("mean", value, "use finite numbers");
@@ -197,12 +184,7 @@ impl Preprocess {
         if !(rescale as f32).is_normal() {
             return bad("rescale factor", rescale as f32, "use 1/255 or the like");
         }
-        Ok(Self {
-            mean,
-            std,
-            rescale,
-            ..self
-        })
+        Ok(Self { mean, std, rescale, ..self })
     }
 
     /// Side of the square output, in pixels.
@@ -269,12 +251,7 @@ impl Preprocess {
         let down = Margin::new(resized.1, self.size);
         Ok(Placed {
             resized,
-            window: CropBox {
-                x: across.skip,
-                y: down.skip,
-                width: across.kept,
-                height: down.kept,
-            },
+            window: CropBox { x: across.skip, y: down.skip, width: across.kept, height: down.kept },
             pad: [across.pad, down.pad],
         })
     }
@@ -287,11 +264,7 @@ impl Preprocess {
         let pixels = image.as_raw().as_chunks::<3>().0;
         let mut values = Vec::with_capacity(pixels.len() * 3);
         for (channel, table) in self.byte_values().iter().enumerate() {
-            values.extend(
-                pixels
-                    .iter()
-                    .map(|pixel| table[usize::from(pixel[channel])]),
-            );
+            values.extend(pixels.iter().map(|pixel| table[usize::from(pixel[channel])]));
         }
         values
     }
@@ -335,13 +308,8 @@ pub fn crop_resize(
     }
     let whole = CropBox::whole(size, size);
     let (width, height) = image.dimensions();
-    resize_window(image, crop, Filter::Bicubic, (size, size), whole).ok_or(
-        PreprocessError::CropOutside {
-            crop,
-            width,
-            height,
-        },
-    )
+    resize_window(image, crop, Filter::Bicubic, (size, size), whole)
+        .ok_or(PreprocessError::CropOutside { crop, width, height })
 }
 
 /// Width and height after the shorter side became `edge`.
@@ -350,11 +318,7 @@ pub fn crop_resize(
 fn shortest_edge(width: u32, height: u32, edge: u32) -> (u32, u32) {
     let (short, long) = (width.min(height), width.max(height));
     let scaled = (f64::from(edge) * f64::from(long) / f64::from(short)) as u32;
-    if width <= height {
-        (edge, scaled)
-    } else {
-        (scaled, edge)
-    }
+    if width <= height { (edge, scaled) } else { (scaled, edge) }
 }
 
 /// How a centre crop treats one axis.
@@ -371,10 +335,6 @@ impl Margin {
     // Source: torchvision/transforms/functional.py (`center_crop`), where Python's `round` takes halves to even.
     fn new(length: u32, crop: u32) -> Self {
         let skip = (f64::from(length.saturating_sub(crop)) / 2.0).round_ties_even() as u32;
-        Self {
-            skip,
-            kept: length.min(crop),
-            pad: crop.saturating_sub(length) / 2,
-        }
+        Self { skip, kept: length.min(crop), pad: crop.saturating_sub(length) / 2 }
     }
 }

@@ -65,12 +65,8 @@ impl Preprocess {
 
     fn run(&self, photos: &[Photo<'_>], filter: Filter, device: &Device) -> Option<Tensor<4>> {
         let values = self.byte_values();
-        let settings = Settings {
-            filter,
-            size: self.size,
-            values: values.as_flattened(),
-            half: false,
-        };
+        let settings =
+            Settings { filter, size: self.size, values: values.as_flattened(), half: false };
         preprocess(photos, &settings, device)
     }
 }

@@ -20,10 +20,7 @@ impl Default for RandomResizedCrop {
     /// open_clip's and CLoVe's: 90 % to 100 % of the area, proportions of 3:4 to 4:3 (open_clip/transform.py,
     /// `AugmentationCfg`; torchvision's default ratio).
     fn default() -> Self {
-        Self {
-            scale: (0.9, 1.0),
-            ratio: (3.0 / 4.0, 4.0 / 3.0),
-        }
+        Self { scale: (0.9, 1.0), ratio: (3.0 / 4.0, 4.0 / 3.0) }
     }
 }
 
@@ -50,22 +47,14 @@ impl RandomResizedCrop {
             if (1..=width).contains(&crop_width) && (1..=height).contains(&crop_height) {
                 let y = whole_below(height - crop_height, uniform());
                 let x = whole_below(width - crop_width, uniform());
-                return CropBox {
-                    x,
-                    y,
-                    width: crop_width,
-                    height: crop_height,
-                };
+                return CropBox { x, y, width: crop_width, height: crop_height };
             }
         }
         self.central(width, height)
     }
 
     fn central(&self, width: u32, height: u32) -> CropBox {
-        let (narrow, wide) = (
-            self.ratio.0.min(self.ratio.1),
-            self.ratio.0.max(self.ratio.1),
-        );
+        let (narrow, wide) = (self.ratio.0.min(self.ratio.1), self.ratio.0.max(self.ratio.1));
         let ratio = f64::from(width) / f64::from(height);
         let rounded = |length: f64, most: u32| {
             // `min` comes last: an image without pixels keeps a crop without pixels.

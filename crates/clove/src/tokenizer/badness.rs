@@ -41,10 +41,7 @@ const MEMBERS: [(u32, &str); 14] = [
     (CLOSING, "®»˝”›™"),
     (NUMERIC, "±²³µ¹¼½¾×÷⁄№∂∆∏∑√∞∩∫≈≠≡≤≥"),
     (KAOMOJI, "°Ò-ÖÙ-Üò-öø-üŌŐŪŲ"),
-    (
-        UPPER_ACCENTED,
-        "À-ÑØÜÝĀĂĄĆČĎĐĒĖĘĚĞĢĪİĶĹĻĽŁŃŅŇŒŘŚŞŠŢŤŮŰŸŹŻŽҐ",
-    ),
+    (UPPER_ACCENTED, "À-ÑØÜÝĀĂĄĆČĎĐĒĖĘĚĞĢĪİĶĹĻĽŁŃŅŇŒŘŚŞŠŢŤŮŰŸŹŻŽҐ"),
     (LOWER_ACCENTED, "ß-ñüāăąćčďđēėęěğģīįķĺļľłœŕśşšťźżžґﬁﬂ"),
     (UPPER_COMMON, "ÞΆΈ-ΊΌΎΏΑ-ΫЁ-Я"),
     (LOWER_COMMON, "ά-ωа-џ"),
@@ -64,10 +61,7 @@ const fn one_of(characters: &'static str) -> Place {
 }
 
 const BESIDE_BAD: u32 = ACCENTED | BOX | OPENING | CLOSING | CURRENCY | NUMERIC | LAW;
-const ARABIC: [Place; 2] = [
-    one_of("ØÙ"),
-    (COMMON | CURRENCY | BAD | NUMERIC | OPENING, "ŸŠ®°µ»"),
-];
+const ARABIC: [Place; 2] = [one_of("ØÙ"), (COMMON | CURRENCY | BAD | NUMERIC | OPENING, "ŸŠ®°µ»")];
 const CYRILLIC: Place = one_of("ВГРС");
 const GREEK: Place = one_of("ΒΓΞΟ");
 const A_TILDE: Place = one_of("ÃÂ");
@@ -77,53 +71,28 @@ const BLANK: Place = one_of(" ");
 const RULES: &[&[Place]] = &[
     &[kind(C1)],
     &[kind(BAD | BESIDE_BAD), kind(BAD)],
-    &[
-        kind(ASCII_LETTER),
-        kind(LOWER_COMMON | UPPER_COMMON),
-        kind(BAD),
-    ],
+    &[kind(ASCII_LETTER), kind(LOWER_COMMON | UPPER_COMMON), kind(BAD)],
     &[kind(BAD), kind(BESIDE_BAD)],
     &[
         kind(LOWER_ACCENTED | LOWER_COMMON | BOX | CLOSING | CURRENCY | NUMERIC),
         kind(UPPER_ACCENTED),
     ],
-    &[
-        kind(BOX | CLOSING | CURRENCY | NUMERIC),
-        kind(LOWER_ACCENTED),
-    ],
+    &[kind(BOX | CLOSING | CURRENCY | NUMERIC), kind(LOWER_ACCENTED)],
     &[kind(LOWER_ACCENTED | BOX | CLOSING), kind(CURRENCY)],
     &[kind(SPACE), kind(UPPER_ACCENTED), kind(CURRENCY)],
     &[kind(UPPER_ACCENTED | BOX), kind(NUMERIC | LAW)],
-    &[
-        kind(ACCENTED | BOX | CURRENCY | CLOSING),
-        kind(OPENING),
-        kind(NUMERIC),
-    ],
-    &[
-        kind(ACCENTED | CURRENCY | NUMERIC | BOX | LAW),
-        kind(CLOSING),
-        kind(OPENING),
-    ],
+    &[kind(ACCENTED | BOX | CURRENCY | CLOSING), kind(OPENING), kind(NUMERIC)],
+    &[kind(ACCENTED | CURRENCY | NUMERIC | BOX | LAW), kind(CLOSING), kind(OPENING)],
     &[kind(CURRENCY | NUMERIC | BOX), kind(OPENING)],
-    &[
-        kind(LOWER_ASCII),
-        kind(UPPER_ACCENTED),
-        kind(OPENING | CURRENCY),
-    ],
+    &[kind(LOWER_ASCII), kind(UPPER_ACCENTED), kind(OPENING | CURRENCY)],
     &[kind(BOX), kind(KAOMOJI)],
-    &[
-        kind(ACCENTED | CURRENCY | NUMERIC | OPENING | CLOSING | LAW),
-        kind(BOX),
-    ],
+    &[kind(ACCENTED | CURRENCY | NUMERIC | OPENING | CLOSING | LAW), kind(BOX)],
     &[kind(BOX), kind(CLOSING)],
     &[kind(ACCENTED), kind(OPENING | CLOSING), kind(WORD)],
     &[one_of("Œœ"), kind(NOT_ASCII_LETTER)],
     &[kind(UPPER_ACCENTED), one_of("°")],
     // Windows-1252, two characters.
-    &[
-        one_of("ÂÃÎÐ"),
-        (OPENING | CLOSING, "€œŠš¢£Ÿž\u{A0}\u{AD}®©°·»–—´"),
-    ],
+    &[one_of("ÂÃÎÐ"), (OPENING | CLOSING, "€œŠš¢£Ÿž\u{A0}\u{AD}®©°·»–—´")],
     &[one_of("×"), one_of("²³")],
     // Windows-1252 of Arabic: the characters are common, so four are asked for.
     &[ARABIC[0], ARABIC[1], ARABIC[0], ARABIC[1]],
@@ -136,11 +105,7 @@ const RULES: &[&[Place]] = &[
     &[one_of("‚"), one_of("âó"), one_of("àä°ê")],
     // Windows-1251 of punctuation, of Latin-1 and Cyrillic, and on top of other mojibake.
     &[one_of("в"), one_of("Ђ")],
-    &[
-        CYRILLIC,
-        (C1 | BAD | OPENING | CLOSING | CURRENCY, "°µ"),
-        CYRILLIC,
-    ],
+    &[CYRILLIC, (C1 | BAD | OPENING | CLOSING | CURRENCY, "°µ"), CYRILLIC],
     &[
         one_of("Г"),
         one_of("ў"),
@@ -154,11 +119,7 @@ const RULES: &[&[Place]] = &[
     &[one_of("Ã"), one_of("\u{A0}¡")],
     &[kind(LOWER_ASCII), A_TILDE, BLANK],
     &[kind(LOWER_ASCII), kind(SPACE), A_TILDE, BLANK],
-    &[
-        (LOWER_ASCII | CLOSING, ".,?!"),
-        one_of("Â"),
-        (OPENING | CLOSING, " "),
-    ],
+    &[(LOWER_ASCII | CLOSING, ".,?!"), one_of("Â"), (OPENING | CLOSING, " ")],
     // Windows-1253 of punctuation, and of Latin-1 and Greek.
     &[one_of("β"), one_of("€"), one_of("™\u{A0}Ά\u{AD}®°")],
     &[GREEK, (C1 | BAD | OPENING | CLOSING | CURRENCY, "°"), GREEK],
@@ -196,11 +157,7 @@ pub(super) fn is_bad(text: &str) -> bool {
 }
 
 fn kinds(c: char) -> u32 {
-    let listed = if c.is_ascii() {
-        0
-    } else {
-        KINDS.get(&c).copied().unwrap_or(0)
-    };
+    let listed = if c.is_ascii() { 0 } else { KINDS.get(&c).copied().unwrap_or(0) };
     let mut kinds = listed;
     kinds |= match c {
         'A'..='Z' => UPPER_ASCII,

@@ -19,19 +19,11 @@ pub(super) struct Charmap {
 /// All encodings, in the order in which they are tried (ftfy/chardata.py, CHARMAP_ENCODINGS).
 pub(super) static CHARMAPS: LazyLock<Vec<Charmap>> = LazyLock::new(|| {
     let table = |upper: &str, sloppy, mac_roman| Charmap {
-        bytes: Some(
-            (0x80..=0xFF)
-                .map(|byte| (decode(upper, byte), byte))
-                .collect(),
-        ),
+        bytes: Some((0x80..=0xFF).map(|byte| (decode(upper, byte), byte)).collect()),
         sloppy,
         mac_roman,
     };
-    let latin_1 = Charmap {
-        bytes: None,
-        sloppy: false,
-        mac_roman: false,
-    };
+    let latin_1 = Charmap { bytes: None, sloppy: false, mac_roman: false };
     vec![
         latin_1,
         table(WINDOWS_1252, true, false),

@@ -53,10 +53,7 @@ fn fix_text(text: &str) -> String {
     for line in text.split_inclusive('\n') {
         let mut rest = line;
         while !rest.is_empty() {
-            let end = rest
-                .char_indices()
-                .nth(LONGEST_SEGMENT)
-                .map_or(rest.len(), |(i, _)| i);
+            let end = rest.char_indices().nth(LONGEST_SEGMENT).map_or(rest.len(), |(i, _)| i);
             let (segment, after) = rest.split_at(end);
             unescapes &= !segment.contains('<');
             out.push_str(&fix_segment(segment, unescapes));
@@ -70,18 +67,12 @@ fn fix_text(text: &str) -> String {
 fn fix_segment(segment: &str, unescapes: bool) -> String {
     let mut text = segment.to_owned();
     loop {
-        let unescaped = if unescapes {
-            unescape_careful(&text)
-        } else {
-            Cow::Borrowed(text.as_str())
-        };
+        let unescaped =
+            if unescapes { unescape_careful(&text) } else { Cow::Borrowed(text.as_str()) };
         let decoded = fix_encoding(&unescaped);
         let mapped = map_characters(&fix_c1_controls(&decoded));
-        let fixed: String = drop_terminal_escapes(&mapped)
-            .chars()
-            .filter(|&c| !is_unwanted(c))
-            .nfc()
-            .collect();
+        let fixed: String =
+            drop_terminal_escapes(&mapped).chars().filter(|&c| !is_unwanted(c)).nfc().collect();
         if fixed == text {
             return fixed;
         }

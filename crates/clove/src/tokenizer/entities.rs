@@ -27,10 +27,7 @@ static ENTITIES: LazyLock<HashMap<String, Entity>> = LazyLock::new(|| {
     let split = |entry: &str| {
         let at = entry.find(['=', '*'])?;
         let (name, value) = entry.split_at(at);
-        let entity = Entity {
-            characters: value[1..].to_owned(),
-            bare: value.starts_with('*'),
-        };
+        let entity = Entity { characters: value[1..].to_owned(), bare: value.starts_with('*') };
         Some((name.to_owned(), entity))
     };
     table.split('\0').filter_map(split).collect()
@@ -70,10 +67,7 @@ pub(super) fn unescape_careful(text: &str) -> Cow<'_, str> {
     const LONGEST: usize = 24;
     replace(text, |rest| {
         let start = if rest.starts_with("&#") { 2 } else { 1 };
-        let length = rest[start..]
-            .bytes()
-            .take_while(u8::is_ascii_alphanumeric)
-            .count();
+        let length = rest[start..].bytes().take_while(u8::is_ascii_alphanumeric).count();
         let (name, after) = rest[start..].split_at(length);
         if !(1..=LONGEST).contains(&length) || !after.starts_with(';') {
             return None;
@@ -87,9 +81,7 @@ pub(super) fn unescape_careful(text: &str) -> Cow<'_, str> {
             return Some((whole, Cow::Borrowed(entity.characters.as_str())));
         }
         let lower = name.to_ascii_lowercase();
-        let entity = ENTITIES
-            .get(&lower)
-            .filter(|_| name == lower.to_ascii_uppercase())?;
+        let entity = ENTITIES.get(&lower).filter(|_| name == lower.to_ascii_uppercase())?;
         let reference = &rest[..whole];
         // Names such as &GTREQQLESS; already mean something else to a browser.
         (unescape(reference) == reference)
@@ -123,10 +115,8 @@ fn replace(text: &str, read: impl Fn(&str) -> Option<(usize, Cow<'static, str>)>
 fn numeric(text: &str) -> Option<(Cow<'static, str>, usize)> {
     let prefix = usize::from(text.starts_with(['x', 'X']));
     let radix = if prefix == 1 { 16 } else { 10 };
-    let digits = text[prefix..]
-        .bytes()
-        .take_while(|byte| char::from(*byte).is_digit(radix))
-        .count();
+    let digits =
+        text[prefix..].bytes().take_while(|byte| char::from(*byte).is_digit(radix)).count();
     if digits == 0 {
         return None;
     }
@@ -135,9 +125,7 @@ fn numeric(text: &str) -> Option<(Cow<'static, str>, usize)> {
     let number = u32::from_str_radix(&text[prefix..end], radix).unwrap_or(u32::MAX);
     let value = match number {
         0 => "\u{FFFD}".to_owned(),
-        0x80..=0x9F => windows_1252(number as u8)
-            .unwrap_or(char::from(number as u8))
-            .to_string(),
+        0x80..=0x9F => windows_1252(number as u8).unwrap_or(char::from(number as u8)).to_string(),
         0x01..=0x08 | 0x0B | 0x0E..=0x1F | 0x7F | 0xFDD0..=0xFDEF => String::new(),
         _ if number <= 0x10_FFFF && number & 0xFFFE == 0xFFFE => String::new(),
         _ => char::from_u32(number).unwrap_or('\u{FFFD}').to_string(),
@@ -162,13 +150,7 @@ mod tests {
     #[test]
     fn careful_reading_wants_a_semicolon() {
         assert_eq!(unescape("&amp &notit; &#65 &#x41;"), "& ¬it; A A");
-        assert_eq!(
-            unescape_careful("&amp &notit; &#65 &#x41;"),
-            "&amp &notit; &#65 A"
-        );
-        assert_eq!(
-            unescape_careful("&NTILDE; &nTILDE; &SZLIG; &#59;"),
-            "Ñ &nTILDE; SS &#59;"
-        );
+        assert_eq!(unescape_careful("&amp &notit; &#65 &#x41;"), "&amp &notit; &#65 A");
+        assert_eq!(unescape_careful("&NTILDE; &nTILDE; &SZLIG; &#59;"), "Ñ &nTILDE; SS &#59;");
     }
 }

@@ -95,10 +95,7 @@ pub struct TokenizerConfig {
 
 impl Default for TokenizerConfig {
     fn default() -> TokenizerConfig {
-        TokenizerConfig {
-            context_length: 77,
-            pad_id: 0,
-        }
+        TokenizerConfig { context_length: 77, pad_id: 0 }
     }
 }
 
@@ -128,10 +125,7 @@ impl TokenizerConfig {
         if context_length < SHORTEST_CONTEXT {
             return Err(TokenizerError::ContextTooShort { context_length });
         }
-        Ok(Tokenizer {
-            vocabulary: vocabulary(),
-            config: *self,
-        })
+        Ok(Tokenizer { vocabulary: vocabulary(), config: *self })
     }
 }
 
@@ -169,10 +163,7 @@ impl Tokenizer {
         let context_length = context_length.max(SHORTEST_CONTEXT);
         Tokenizer {
             vocabulary: Vocabulary::clip(),
-            config: TokenizerConfig {
-                context_length,
-                ..TokenizerConfig::default()
-            },
+            config: TokenizerConfig { context_length, ..TokenizerConfig::default() },
         }
     }
 
@@ -194,11 +185,7 @@ impl Tokenizer {
     /// A context length below 2; JSON that isn't a byte-pair encoding of CLIP's kind; start or end of text missing from
     /// the added tokens; merges of tokens that the vocabulary lacks.
     pub fn from_json(json: &[u8], context_length: usize) -> Result<Tokenizer, TokenizerError> {
-        TokenizerConfig {
-            context_length,
-            ..TokenizerConfig::default()
-        }
-        .init_from_json(json)
+        TokenizerConfig { context_length, ..TokenizerConfig::default() }.init_from_json(json)
     }
 
     /// Whether this is CLIP's own vocabulary, so that ids fit CLIP's weights.
@@ -243,19 +230,12 @@ impl Tokenizer {
         let end = ids.len();
         ids.push(self.vocabulary.end);
         ids.resize(context_length, self.config.pad_id);
-        Encoding {
-            ids,
-            end,
-            dropped: count.saturating_sub(room),
-        }
+        Encoding { ids, end, dropped: count.saturating_sub(room) }
     }
 
     /// [`Tokenizer::encode`] of each text, in order.
     pub fn encode_batch(&self, texts: &[impl AsRef<str>]) -> Vec<Encoding> {
-        texts
-            .iter()
-            .map(|text| self.encode(text.as_ref()))
-            .collect()
+        texts.iter().map(|text| self.encode(text.as_ref())).collect()
     }
 
     /// The tokens of `text` in the vocabulary's spelling ("</w>" ends a word), uncut and without start and end.

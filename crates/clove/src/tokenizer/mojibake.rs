@@ -73,11 +73,7 @@ pub(super) fn fix_c1_controls(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let fix = |c| {
-        if is_c1(c) {
-            windows_1252(c as u8).unwrap_or(c)
-        } else {
-            c
-        }
+        if is_c1(c) { windows_1252(c as u8).unwrap_or(c) } else { c }
     };
     Cow::Owned(text.chars().map(fix).collect())
 }
@@ -93,16 +89,7 @@ const FOUR: Bytes = &[(0xF0, 0xF0)];
 
 /// UTF-8 in which a no-break space (byte 0xA0) has become a space (ALTERED_UTF8_RE).
 const ALTERED: &[&[Bytes]] = &[
-    &[
-        &[
-            (0xC2, 0xC3),
-            (0xC5, 0xC5),
-            (0xCE, 0xCE),
-            (0xD0, 0xD0),
-            (0xD9, 0xD9),
-        ],
-        BLANK,
-    ],
+    &[&[(0xC2, 0xC3), (0xC5, 0xC5), (0xCE, 0xCE), (0xD0, 0xD0), (0xD9, 0xD9)], BLANK],
     &[&[(0xE2, 0xE3)], BLANK, NOT_DOTS],
     &[&[(0xE0, 0xE3)], NOT_DOTS, BLANK],
     &[FOUR, BLANK, ANY, ANY],
@@ -166,20 +153,14 @@ fn restore_byte_a0(bytes: &[u8]) -> Vec<u8> {
         let joins = |word: &&[u8]| rest[1..].starts_with(word);
         if byte == b' '
             && before.ends_with(&[0xC3])
-            && ![&b" "[..], b"quele", b"quela", b"quilo", b"s "]
-                .iter()
-                .any(joins)
+            && ![&b" "[..], b"quele", b"quela", b"quilo", b"s "].iter().any(joins)
         {
             kept.push(0xA0);
         }
         kept.push(byte);
     }
     replace(&kept, ALTERED, |matched, out| {
-        out.extend(
-            matched
-                .iter()
-                .map(|&byte| if byte == b' ' { 0xA0 } else { byte }),
-        );
+        out.extend(matched.iter().map(|&byte| if byte == b' ' { 0xA0 } else { byte }));
     })
 }
 
@@ -194,15 +175,9 @@ fn decode_utf8(bytes: &[u8]) -> Option<String> {
                 out.push(0);
                 rest = after;
             }
-            [
-                0xED,
-                a @ 0xA0..=0xAF,
-                b @ 0x80..=0xBF,
-                0xED,
-                c @ 0xB0..=0xBF,
-                d,
-                ref after @ ..,
-            ] if (0x80..=0xBF).contains(&d) || (d == b'\n' && after.is_empty()) => {
+            [0xED, a @ 0xA0..=0xAF, b @ 0x80..=0xBF, 0xED, c @ 0xB0..=0xBF, d, ref after @ ..]
+                if (0x80..=0xBF).contains(&d) || (d == b'\n' && after.is_empty()) =>
+            {
                 let bits = |byte: u8, mask: u8| u32::from(byte & mask);
                 let code = 0x1_0000
                     + (bits(a, 15) << 16 | bits(b, 63) << 10 | bits(c, 15) << 6 | bits(d, 63));

@@ -14,23 +14,16 @@ impl EotRule {
     /// The rule of a Hugging Face `CLIPTextConfig`: configs that say 2 are older than the correct id, and pool at the
     /// highest (transformers 5.23, models/clip/modeling_clip.py:552-572).
     pub fn from_eos_token_id(eos_token_id: u32) -> EotRule {
-        if eos_token_id == 2 {
-            EotRule::Argmax
-        } else {
-            EotRule::FirstOf(eos_token_id)
-        }
+        if eos_token_id == 2 { EotRule::Argmax } else { EotRule::FirstOf(eos_token_id) }
     }
 
     /// The position in `ids`, one padded text, to pool at; 0 for no ids.
     pub fn position(&self, ids: &[u32]) -> usize {
         let found = match *self {
             // `max_by_key` would return the last of equals.
-            EotRule::Argmax => ids
-                .iter()
-                .enumerate()
-                .rev()
-                .max_by_key(|(_, id)| **id)
-                .map(|(i, _)| i),
+            EotRule::Argmax => {
+                ids.iter().enumerate().rev().max_by_key(|(_, id)| **id).map(|(i, _)| i)
+            }
             EotRule::FirstOf(end) => ids.iter().position(|id| *id == end),
         };
         found.unwrap_or(0)

@@ -39,10 +39,8 @@ pub fn pruned_tokenizer_json(texts: &[&str]) -> String {
         .chain(letters().map(|letter| format!("{letter}{END_OF_WORD}")))
         .chain(used.values().map(|(left, right)| format!("{left}{right}")))
         .chain([START.to_owned(), END.to_owned()]);
-    let vocab: Map<String, Value> = tokens
-        .zip(0_u32..)
-        .map(|(token, id)| (token, Value::from(id)))
-        .collect();
+    let vocab: Map<String, Value> =
+        tokens.zip(0_u32..).map(|(token, id)| (token, Value::from(id))).collect();
     let merges: Vec<[&str; 2]> = used.values().map(|(left, right)| [*left, *right]).collect();
     let file = json!({
         "version": "1.0",

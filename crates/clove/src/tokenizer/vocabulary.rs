@@ -42,11 +42,7 @@ pub(super) struct Vocabulary {
 
 impl fmt::Debug for Vocabulary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Vocabulary({} ids, start {}, end {})",
-            self.size, self.start, self.end
-        )
+        write!(f, "Vocabulary({} ids, start {}, end {})", self.size, self.start, self.end)
     }
 }
 
@@ -62,27 +58,15 @@ impl Vocabulary {
         unknown: Option<String>,
         [start, end]: [u32; 2],
     ) -> Result<Vocabulary, TokenizerError> {
-        let size = ids
-            .values()
-            .chain([&start, &end])
-            .max()
-            .map_or(0, |&id| id as usize + 1);
+        let size = ids.values().chain([&start, &end]).max().map_or(0, |&id| id as usize + 1);
         let mut builder = BPE::builder()
-            .vocab_and_merges(
-                ids.into_iter().collect::<tokenizers::models::bpe::Vocab>(),
-                merges,
-            )
+            .vocab_and_merges(ids.into_iter().collect::<tokenizers::models::bpe::Vocab>(), merges)
             .end_of_word_suffix(END_OF_WORD.to_owned());
         if let Some(unknown) = unknown {
             builder = builder.unk_token(unknown);
         }
         let bpe = builder.build().map_err(TokenizerError::Model)?;
-        Ok(Vocabulary {
-            bpe,
-            start,
-            end,
-            size,
-        })
+        Ok(Vocabulary { bpe, start, end, size })
     }
 
     /// Reads a Hugging Face tokenizer.json; CLIP's own vocabulary is recognised and not built twice.
@@ -91,22 +75,13 @@ impl Vocabulary {
         let special = |role, spellings: [&'static str; 2]| {
             let found = |token: &&AddedToken| spellings.contains(&token.content.as_str());
             let token = file.added_tokens.iter().find(found);
-            token
-                .map(|token| token.id)
-                .ok_or(TokenizerError::MissingSpecial { role, spellings })
+            token.map(|token| token.id).ok_or(TokenizerError::MissingSpecial { role, spellings })
         };
         let (start, end) = (special("start", START)?, special("end", END)?);
         if start == end {
             return Err(TokenizerError::SameSpecial { id: start });
         }
-        let Model {
-            kind,
-            suffix,
-            prefix,
-            unknown,
-            mut vocab,
-            merges,
-        } = file.model;
+        let Model { kind, suffix, prefix, unknown, mut vocab, merges } = file.model;
         if kind.is_some_and(|kind| kind != "BPE")
             || suffix.as_deref() != Some(END_OF_WORD)
             || prefix.is_some_and(|prefix| !prefix.is_empty())
@@ -116,10 +91,7 @@ impl Vocabulary {
         // A symbol that a pruned vocabulary lacks must not become a special token in the middle of a caption.
         vocab.retain(|_, id| *id != start && *id != end);
         let unknown = unknown.filter(|unknown| vocab.contains_key(unknown));
-        let merges: Vec<_> = merges
-            .into_iter()
-            .map(Merge::split)
-            .collect::<Result<_, _>>()?;
+        let merges: Vec<_> = merges.into_iter().map(Merge::split).collect::<Result<_, _>>()?;
         if (start, end) == (CLIP_START, CLIP_START + 1) && is_clip(&vocab, &merges) {
             return Ok(Vocabulary::clip());
         }
@@ -142,11 +114,7 @@ fn is_clip(vocab: &HashMap<String, u32>, merges: &[(String, String)]) -> bool {
         return false;
     }
     let (tokens, clip_merges) = clip_tokens_and_merges();
-    merges == clip_merges
-        && tokens
-            .iter()
-            .zip(0..)
-            .all(|(token, id)| vocab.get(token) == Some(&id))
+    merges == clip_merges && tokens.iter().zip(0..).all(|(token, id)| vocab.get(token) == Some(&id))
 }
 
 /// CLIP's tokens by id, without the specials, and its merges by rank.
@@ -160,11 +128,7 @@ pub(super) fn clip_tokens_and_merges() -> (Vec<String>, Vec<(String, String)>) {
     let mut alphabet: Vec<char> = (0..=u8::MAX).map(symbol).collect();
     alphabet.sort_unstable();
     let mut tokens: Vec<String> = alphabet.iter().map(char::to_string).collect();
-    tokens.extend(
-        alphabet
-            .iter()
-            .map(|symbol| format!("{symbol}{END_OF_WORD}")),
-    );
+    tokens.extend(alphabet.iter().map(|symbol| format!("{symbol}{END_OF_WORD}")));
     let mut merges = Vec::with_capacity(count);
     for i in 0..count {
         let id = |plane: usize| {

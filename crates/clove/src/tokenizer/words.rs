@@ -64,8 +64,7 @@ fn contraction(text: &str) -> Option<usize> {
         return Some(1 + 'ſ'.len_utf8());
     }
     let starts = |ending: &&str| {
-        tail.get(..ending.len())
-            .is_some_and(|tail| tail.eq_ignore_ascii_case(ending))
+        tail.get(..ending.len()).is_some_and(|tail| tail.eq_ignore_ascii_case(ending))
     };
     ["s", "t", "re", "ve", "m", "ll", "d"]
         .iter()

@@ -23,12 +23,7 @@ pub struct AdamWConfig {
 
 impl Default for AdamWConfig {
     fn default() -> Self {
-        Self {
-            beta_1: 0.9,
-            beta_2: 0.98,
-            epsilon: 1e-6,
-            weight_decay: 0.1,
-        }
+        Self { beta_1: 0.9, beta_2: 0.98, epsilon: 1e-6, weight_decay: 0.1 }
     }
 }
 
@@ -51,11 +46,7 @@ impl AdamW {
     /// An optimiser that has seen nothing.
     #[must_use]
     pub fn new(config: AdamWConfig) -> Self {
-        Self {
-            config,
-            steps: 0,
-            moments: BTreeMap::new(),
-        }
+        Self { config, steps: 0, moments: BTreeMap::new() }
     }
 
     /// An optimiser as [`Self::moments`] and [`Self::steps`] described it.
@@ -69,11 +60,7 @@ impl AdamW {
             .into_iter()
             .map(|(name, [mean, square])| (name, Moments { mean, square }))
             .collect();
-        Self {
-            config,
-            steps,
-            moments,
-        }
+        Self { config, steps, moments }
     }
 
     /// The steps taken, by which the means are corrected.
@@ -84,12 +71,9 @@ impl AdamW {
 
     /// The running means of the gradients and of their squares, by parameter, flattened.
     pub fn moments(&self) -> impl Iterator<Item = (&str, [Tensor<1>; 2])> {
-        self.moments.iter().map(|(name, moments)| {
-            (
-                name.as_str(),
-                [moments.mean.clone(), moments.square.clone()],
-            )
-        })
+        self.moments
+            .iter()
+            .map(|(name, moments)| (name.as_str(), [moments.mean.clone(), moments.square.clone()]))
     }
 
     /// Begins a step. Every parameter's [`Self::update`] follows.
@@ -107,26 +91,16 @@ impl AdamW {
         learning_rate: f64,
         decays: bool,
     ) -> Tensor<1> {
-        let AdamWConfig {
-            beta_1,
-            beta_2,
-            epsilon,
-            weight_decay,
-        } = self.config;
+        let AdamWConfig { beta_1, beta_2, epsilon, weight_decay } = self.config;
         let square = gradient.clone().square() * (1.0 - beta_2);
         let mean = gradient * (1.0 - beta_1);
         let moments = match self.moments.remove(name) {
             None => Moments { mean, square },
-            Some(old) => Moments {
-                mean: old.mean * beta_1 + mean,
-                square: old.square * beta_2 + square,
-            },
+            Some(old) => {
+                Moments { mean: old.mean * beta_1 + mean, square: old.square * beta_2 + square }
+            }
         };
-        let values = if decays {
-            values * (1.0 - learning_rate * weight_decay)
-        } else {
-            values
-        };
+        let values = if decays { values * (1.0 - learning_rate * weight_decay) } else { values };
         let root = (1.0 - beta_2.powi(self.steps)).sqrt();
         let scale = learning_rate / (1.0 - beta_1.powi(self.steps));
         let denominator = moments.square.clone().sqrt() / root + epsilon;

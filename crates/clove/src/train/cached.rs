@@ -36,13 +36,10 @@ impl Part {
 
     /// The sum of all products with constants, `[1]`; nothing where nothing was embedded.
     fn dot(self, by: Part) -> Option<Tensor<1>> {
-        let products = [
-            (self.images, by.images),
-            (self.texts, by.texts),
-            (self.negatives, by.negatives),
-        ]
-        .into_iter()
-        .filter_map(|(embedded, by)| Some((embedded? * Tensor::from_inner(by?)).sum()));
+        let products =
+            [(self.images, by.images), (self.texts, by.texts), (self.negatives, by.negatives)]
+                .into_iter()
+                .filter_map(|(embedded, by)| Some((embedded? * Tensor::from_inner(by?)).sum()));
         products.reduce(|sum, product| sum + product)
     }
 }
@@ -57,25 +54,16 @@ pub(super) struct Towers {
 impl Towers {
     /// Those that learn.
     fn learning(locked: Locked) -> Self {
-        Self {
-            image: !locked.image,
-            text: !locked.text,
-        }
+        Self { image: !locked.image, text: !locked.text }
     }
 
     /// Those that don't.
     fn locked(locked: Locked) -> Self {
-        Self {
-            image: locked.image,
-            text: locked.text,
-        }
+        Self { image: locked.image, text: locked.text }
     }
 }
 
-const BOTH: Towers = Towers {
-    image: true,
-    text: true,
-};
+const BOTH: Towers = Towers { image: true, text: true };
 
 impl Trainer {
     /// The loss of a batch, `[1]`, and every gradient by name; without autodiff.
@@ -103,11 +91,7 @@ impl Trainer {
 
     /// A loss as one goes back from it.
     fn scaled(&self, loss: Tensor<1>) -> Tensor<1> {
-        if self.loss_scale.factor == 1.0 {
-            loss
-        } else {
-            loss * self.loss_scale.factor
-        }
+        if self.loss_scale.factor == 1.0 { loss } else { loss * self.loss_scale.factor }
     }
 
     /// The gradients that a backward pass left in `clip`, by name.
@@ -128,10 +112,8 @@ impl Trainer {
     fn differentiate_in_parts(&self, clip: &Clip, batch: &Batch) -> (Tensor<1>, NamedGradients) {
         let pairs = batch.texts.len();
         let size = self.config.micro_batch.max(1);
-        let parts: Vec<Range<usize>> = (0..pairs)
-            .step_by(size)
-            .map(|start| start..pairs.min(start + size))
-            .collect();
+        let parts: Vec<Range<usize>> =
+            (0..pairs).step_by(size).map(|start| start..pairs.min(start + size)).collect();
         let learning = Towers::learning(self.config.locked);
         // Where there's one part, what it needs on the way back is kept on the way there.
         let mut kept = None;
@@ -142,16 +124,10 @@ impl Trainer {
             vec![part.or(self.embed(&clip.valid(), batch, 0..pairs, locked))]
         } else {
             let valid = clip.valid();
-            parts
-                .iter()
-                .map(|part| self.embed(&valid, batch, part.clone(), BOTH))
-                .collect()
+            parts.iter().map(|part| self.embed(&valid, batch, part.clone(), BOTH)).collect()
         };
         let leaf = |of: fn(&Part) -> &Option<Tensor<2>>| {
-            let all: Vec<Tensor<2>> = embedded
-                .iter()
-                .filter_map(|part| of(part).clone())
-                .collect();
+            let all: Vec<Tensor<2>> = embedded.iter().filter_map(|part| of(part).clone()).collect();
             (!all.is_empty()).then(|| Tensor::from_inner(Tensor::cat(all, 0)).require_grad())
         };
         let leaves = Part {
@@ -184,11 +160,7 @@ impl Trainer {
                 // Of a part none may have negatives.
                 (rows[which] > 0).then(|| by.clone().narrow(0, first[which], rows[which]))
             });
-            let by = Part {
-                images,
-                texts,
-                negatives,
-            };
+            let by = Part { images, texts, negatives };
             if self.config.checkpointing {
                 let kept = kept
                     .take()
@@ -218,10 +190,7 @@ impl Trainer {
             ..if towers.text {
                 let (all, negatives) = self.texts(batch, range);
                 let passes = texts::passes(&all, &self.model.text, &device);
-                let rows = passes
-                    .iter()
-                    .map(|pass| clip.embed_texts(pass.batch.clone()))
-                    .collect();
+                let rows = passes.iter().map(|pass| clip.embed_texts(pass.batch.clone())).collect();
                 let rows = texts::in_order(Tensor::cat(rows, 0), &passes, &device);
                 Part {
                     images: None,
@@ -263,9 +232,7 @@ impl Trainer {
             Loss::Clip => Vec::new(),
             Loss::Clove | Loss::Fsc(_) => {
                 let lists = batch.negatives.iter().enumerate();
-                lists
-                    .flat_map(|(owner, negatives)| negatives.iter().map(move |_| owner))
-                    .collect()
+                lists.flat_map(|(owner, negatives)| negatives.iter().map(move |_| owner)).collect()
             }
         };
         let both = "a batch went through both towers";

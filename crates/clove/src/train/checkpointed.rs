@@ -74,11 +74,7 @@ impl Kept {
             entering.push(block.forward(last));
         }
         let rows = input.head(clip, entering[entering.len() - 1].clone());
-        let kept = Self {
-            input,
-            places,
-            entering,
-        };
+        let kept = Self { input, places, entering };
         (rows, kept)
     }
 }
@@ -145,11 +141,7 @@ impl Trainer {
     }
 
     fn go_back_through(&self, clip: &Clip, kept: Kept, by: Tensor<2>, total: &mut NamedGradients) {
-        let Kept {
-            input,
-            mut entering,
-            ..
-        } = kept;
+        let Kept { input, mut entering, .. } = kept;
         let input = input.with_autodiff();
         let last = entering.pop().expect("the head's was put there");
         let mut by = self.leave(clip, last, total, |hidden| {
@@ -175,9 +167,8 @@ impl Trainer {
     ) -> Tensor<3> {
         let entering = Tensor::from_inner(entering).require_grad();
         let mut gradients = sum(entering.clone()).backward();
-        let by = entering
-            .grad_remove(&mut gradients)
-            .expect("what comes out depends on what goes in");
+        let by =
+            entering.grad_remove(&mut gradients).expect("what comes out depends on what goes in");
         total.add(self.collect(clip, gradients));
         by
     }

@@ -101,10 +101,7 @@ impl LossScale {
         if self.factor <= 1.0 {
             return false;
         }
-        *self = Self {
-            factor: self.factor / 2.0,
-            steps: 0,
-        };
+        *self = Self { factor: self.factor / 2.0, steps: 0 };
         true
     }
 
@@ -119,10 +116,7 @@ impl LossScale {
         }
         self.steps += 1;
         if self.steps >= INTERVAL && self.factor < LARGEST {
-            *self = Self {
-                factor: self.factor * 2.0,
-                steps: 0,
-            };
+            *self = Self { factor: self.factor * 2.0, steps: 0 };
         }
     }
 }

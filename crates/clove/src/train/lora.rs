@@ -30,12 +30,8 @@ pub struct Lora {
 }
 
 /// The matrices of a block.
-const ADAPTED: [&str; 4] = [
-    ".attention.qkv.weight",
-    ".attention.out.weight",
-    ".mlp.up.weight",
-    ".mlp.down.weight",
-];
+const ADAPTED: [&str; 4] =
+    [".attention.qkv.weight", ".attention.out.weight", ".mlp.up.weight", ".mlp.down.weight"];
 
 /// What a factor's gradient and moments are called: the parameter's name, and one of these.
 const DOWN: &str = "lora_down";
@@ -88,26 +84,20 @@ pub(super) struct Adapters {
 impl Adapters {
     /// Factors whose product is zero: `down` as PyTorch draws a linear layer's weights, `up` nothing.
     pub(super) fn new(settings: Lora, model: &ClipConfig, device: &Device) -> Self {
-        let adapted = parameters(model)
-            .into_iter()
-            .filter(|(name, _)| settings.adapts(name));
+        let adapted = parameters(model).into_iter().filter(|(name, _)| settings.adapts(name));
         let factors = (0_u64..).zip(adapted).map(|(number, (name, shape))| {
             let (outputs, inputs) = (shape[0], shape[1]);
             let mut random = Random::new(&[settings.seed, SALT, number]);
             let half = (inputs as f32).sqrt().recip();
-            let down: Vec<f32> = (0..settings.rank * inputs)
-                .map(|_| random.between(-half, half))
-                .collect();
+            let down: Vec<f32> =
+                (0..settings.rank * inputs).map(|_| random.between(-half, half)).collect();
             let factors = Factors {
                 down: Tensor::from_data(TensorData::new(down, [settings.rank, inputs]), device),
                 up: Tensor::zeros([outputs, settings.rank], device),
             };
             (name, factors)
         });
-        Self {
-            settings,
-            factors: factors.collect(),
-        }
+        Self { settings, factors: factors.collect() }
     }
 
     /// Those of a run that was put aside: flattened, `down` before `up`. Whoever calls has compared their lengths.
@@ -121,10 +111,8 @@ impl Adapters {
         for (name, factors) in &mut adapters.factors {
             if let Some([down, up]) = values.remove(name) {
                 let of = |values, shape| Tensor::from_data(TensorData::new(values, shape), device);
-                *factors = Factors {
-                    down: of(down, factors.down.dims()),
-                    up: of(up, factors.up.dims()),
-                };
+                *factors =
+                    Factors { down: of(down, factors.down.dims()), up: of(up, factors.up.dims()) };
             }
         }
         adapters

@@ -60,20 +60,13 @@ impl Estimate {
             (kept, dense, before + kept.max(dense) + passing)
         };
         // In caching the loss stands by itself, with the towers empty.
-        let loss = if is_cached || config.checkpointing {
-            0
-        } else {
-            LOGITS * logits
-        };
+        let loss = if is_cached || config.checkpointing { 0 } else { LOGITS * logits };
         let update = learning + FULL * (weights.moved + 3 * weights.largest);
         let working = (backward + loss + copy).max(LOGITS * logits).max(update) + embeddings;
 
         let (all, moments) = (FULL * weights.all, 2 * learning);
-        let largest = passes
-            .iter()
-            .map(Pass::largest)
-            .chain([FULL * weights.largest, logits])
-            .max();
+        let largest =
+            passes.iter().map(Pass::largest).chain([FULL * weights.largest, logits]).max();
         Self {
             parameters: (all + copy) as u64,
             moments: moments as u64,
@@ -115,10 +108,7 @@ const LOGITS: usize = 6;
 /// Similarities that a loss looks at.
 fn logits(config: &TrainConfig, lengths: &[Vec<usize>]) -> usize {
     let pairs = lengths.len();
-    let negatives: usize = lengths
-        .iter()
-        .map(|texts| texts.len().saturating_sub(1))
-        .sum();
+    let negatives: usize = lengths.iter().map(|texts| texts.len().saturating_sub(1)).sum();
     match config.loss {
         _ if config.fused_loss => 0,
         Loss::Clip => pairs * pairs,
@@ -230,11 +220,8 @@ fn passes(model: &ClipConfig, config: &TrainConfig, lengths: &[Vec<usize>]) -> V
             Loss::Clip => 1,
             Loss::Clove | Loss::Fsc(_) => usize::MAX,
         };
-        let lengths: Vec<usize> = lengths
-            .iter()
-            .flat_map(|texts| texts.iter().take(count))
-            .copied()
-            .collect();
+        let lengths: Vec<usize> =
+            lengths.iter().flat_map(|texts| texts.iter().take(count)).copied().collect();
         let shapes = texts::shapes(&lengths).into_iter();
         let learning = learning("text.");
         passes.extend(shapes.map(|(count, tokens)| Pass {

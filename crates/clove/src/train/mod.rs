@@ -108,11 +108,7 @@ impl TrainConfig {
     #[must_use]
     pub fn new(steps: usize) -> Self {
         Self {
-            schedule: Schedule {
-                peak: 1e-6,
-                warmup: 2_000.min(steps / 10),
-                steps,
-            },
+            schedule: Schedule { peak: 1e-6, warmup: 2_000.min(steps / 10), steps },
             optimizer: AdamWConfig::default(),
             clip_norm: None,
             largest_logit_scale: 100.0,
@@ -220,9 +216,7 @@ impl Trainer {
         let logit_scale = self.clip.logit_scale.val().inner();
         let (loss, mut gradients, norm) = loop {
             let (loss, mut gradients) = self.differentiate(batch);
-            gradients
-                .0
-                .retain(|(name, _)| !self.config.locked.holds(name));
+            gradients.0.retain(|(name, _)| !self.config.locked.holds(name));
             let norm = gradients.norm(&self.device);
             // Without a factor that could be too large, nobody waits for the device here.
             if self.loss_scale.factor <= 1.0
@@ -291,16 +285,11 @@ impl NamedGradients {
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
                 if let Some(gradient) = param.val().grad_remove(&mut self.gradients) {
                     let elements = gradient.shape().num_elements();
-                    self.found
-                        .push((self.path.join("."), gradient.reshape([elements])));
+                    self.found.push((self.path.join("."), gradient.reshape([elements])));
                 }
             }
         }
-        let mut collector = Collector {
-            gradients,
-            found: Vec::new(),
-            path: Vec::new(),
-        };
+        let mut collector = Collector { gradients, found: Vec::new(), path: Vec::new() };
         clip.visit(&mut collector);
         Self(collector.found)
     }
@@ -363,11 +352,7 @@ fn sum_of_squares(values: Tensor<1>) -> Tensor<1> {
     let mut sums = Vec::new();
     if whole > 0 {
         let rows = squares.clone().narrow(0, 0, whole);
-        sums.push(
-            rows.reshape([whole / ROW, ROW])
-                .sum_dim(1)
-                .reshape([whole / ROW]),
-        );
+        sums.push(rows.reshape([whole / ROW, ROW]).sum_dim(1).reshape([whole / ROW]));
     }
     if whole < elements {
         sums.push(squares.narrow(0, whole, elements - whole));

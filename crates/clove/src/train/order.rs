@@ -23,11 +23,7 @@ impl Order {
     pub fn new(seed: u64, len: u64) -> Self {
         assert!(len > 0, "an order needs at least one item");
         let bits = u64::BITS - (len - 1).leading_zeros();
-        Self {
-            seed,
-            len,
-            half: bits.div_ceil(2).max(1),
-        }
+        Self { seed, len, half: bits.div_ceil(2).max(1) }
     }
 
     /// The epoch and the item at `position`, counted from the start of training; each epoch has every item once.
@@ -92,10 +88,7 @@ impl Mixture {
         if !sets.iter().all(|(_, weight)| is_one(*weight)) {
             return None;
         }
-        let mut counts: Vec<u64> = sets
-            .iter()
-            .map(|(_, weight)| exact(*weight) as u64)
-            .collect();
+        let mut counts: Vec<u64> = sets.iter().map(|(_, weight)| exact(*weight) as u64).collect();
         // What rounding down left goes to those that lost most by it.
         let mut lost: Vec<usize> = (0..sets.len()).collect();
         let loss = |at: usize| exact(sets[at].1).fract();
@@ -112,19 +105,11 @@ impl Mixture {
         for (number, ((len, _), count)) in (1..).zip(sets.iter().zip(counts)) {
             // Sets of one length go each its own way.
             let order = Order::new(seed ^ (number << 32), *len);
-            parts.push(Part {
-                order,
-                start,
-                from,
-                count,
-            });
+            parts.push(Part { order, start, from, count });
             start += len;
             from += count;
         }
-        Some(Self {
-            places: Order::new(seed, Self::BLOCK),
-            parts,
-        })
+        Some(Self { places: Order::new(seed, Self::BLOCK), parts })
     }
 
     /// How often its set has been gone through, and the item, counted over all sets, at `position`.
@@ -199,21 +184,14 @@ mod tests {
             }
         }
         // Any stretch has about its share of each.
-        let first = (0..256)
-            .filter(|position| mixture.at(*position).1 < 10)
-            .count();
+        let first = (0..256).filter(|position| mixture.at(*position).1 < 10).count();
         assert!((130..212).contains(&first), "{first}");
     }
 
     #[test]
     fn a_weight_that_gives_no_place_is_refused() {
-        for weights in [
-            [1.0, 0.0],
-            [1.0, -1.0],
-            [1.0, f64::NAN],
-            [1.0, f64::INFINITY],
-            [1.0, 1e-5],
-        ] {
+        for weights in [[1.0, 0.0], [1.0, -1.0], [1.0, f64::NAN], [1.0, f64::INFINITY], [1.0, 1e-5]]
+        {
             assert_eq!(Mixture::new(0, &weights.map(|weight| (3, weight))), None);
         }
         assert!(Mixture::new(0, &[(3, 1.0), (3, 1e-3)]).is_some());

@@ -39,11 +39,7 @@ impl Crop {
     pub fn new(image: RgbImage, part: CropBox) -> Result<Self, PreprocessError> {
         let (width, height) = image.dimensions();
         if !part.fits(width, height) {
-            return Err(PreprocessError::CropOutside {
-                crop: part,
-                width,
-                height,
-            });
+            return Err(PreprocessError::CropOutside { crop: part, width, height });
         }
         Ok(Self { image, part })
     }

@@ -33,11 +33,7 @@ mod tests {
 
     #[test]
     fn it_rises_to_the_peak_and_falls_to_zero() {
-        let schedule = Schedule {
-            peak: 2.0,
-            warmup: 4,
-            steps: 12,
-        };
+        let schedule = Schedule { peak: 2.0, warmup: 4, steps: 12 };
         let rates: Vec<f64> = (0..14).map(|step| schedule.at(step)).collect();
         assert_eq!(rates[..5], [0.5, 1.0, 1.5, 2.0, 2.0]);
         assert!((rates[8] - 1.0).abs() < 1e-12);

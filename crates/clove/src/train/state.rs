@@ -77,21 +77,11 @@ impl Trainer {
         config: TrainConfig,
         device: &Device,
     ) -> Result<Self, StateError> {
-        let TrainerState {
-            step,
-            model: mut snapshot,
-            mut moments,
-            factors,
-            loss_scale,
-        } = state;
+        let TrainerState { step, model: mut snapshot, mut moments, factors, loss_scale } = state;
         let mut differences = Vec::new();
         let mut restored = Vec::new();
         // Before the first step there are none.
-        let learning = if step > 0 {
-            config.learning(&model)
-        } else {
-            Vec::new()
-        };
+        let learning = if step > 0 { config.learning(&model) } else { Vec::new() };
         for (name, elements) in learning {
             match moments.remove(&name) {
                 None => differences.push(format!("{name} is missing")),

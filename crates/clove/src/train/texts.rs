@@ -14,10 +14,7 @@ pub(super) struct Pass {
 /// Divides `texts` into passes of the tower. A batch is as long as its longest text, so a few long captions make all the
 /// others as dear as they are; the long ones go through the tower by themselves where that saves enough.
 pub(super) fn passes(texts: &[Encoding], config: &TextConfig, device: &Device) -> Vec<Pass> {
-    let lengths: Vec<usize> = texts
-        .iter()
-        .map(|text| TextBatch::tokens(text, config))
-        .collect();
+    let lengths: Vec<usize> = texts.iter().map(|text| TextBatch::tokens(text, config)).collect();
     let pass = |places: Vec<usize>| {
         let part: Vec<Encoding> = places.iter().map(|&text| texts[text].clone()).collect();
         let batch = TextBatch::new(&part, config, device);

@@ -41,11 +41,9 @@ pub(crate) fn encode_f32(dtype: Dtype, values: &[f32], bytes: &mut Vec<u8>) -> O
             halves.convert_from_f32_slice(values);
             bytes.extend(halves.iter().flat_map(|half| half.to_le_bytes()));
         }
-        Dtype::BF16 => bytes.extend(
-            values
-                .iter()
-                .flat_map(|value| bf16::from_f32(*value).to_le_bytes()),
-        ),
+        Dtype::BF16 => {
+            bytes.extend(values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()))
+        }
         _ => return None,
     }
     Some(())

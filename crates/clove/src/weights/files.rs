@@ -148,10 +148,9 @@ impl<S: Reopen> SingleFile<S> {
     /// # Errors
     /// When it can't be read, isn't safetensors, or has no configuration in its metadata.
     pub fn open(place: &str, source: S) -> Result<Self, WeightsError> {
-        let mut reader = source.reopen().map_err(|source| WeightsError::Read {
-            file: place.to_owned(),
-            source,
-        })?;
+        let mut reader = source
+            .reopen()
+            .map_err(|source| WeightsError::Read { file: place.to_owned(), source })?;
         let (_, header) = read_header(place, reader.as_mut())?;
         let texts: BTreeMap<String, Arc<[u8]>> = header
             .metadata()
@@ -168,11 +167,7 @@ impl<S: Reopen> SingleFile<S> {
                     .to_owned(),
             });
         }
-        Ok(Self {
-            place: place.to_owned(),
-            source,
-            texts,
-        })
+        Ok(Self { place: place.to_owned(), source, texts })
     }
 }
 
@@ -182,11 +177,7 @@ impl<S: Reopen> ModelFiles for SingleFile<S> {
     }
 
     fn describe(&self, name: &str) -> String {
-        if name == Self::WEIGHTS {
-            self.place.clone()
-        } else {
-            format!("{}: {name}", self.place)
-        }
+        if name == Self::WEIGHTS { self.place.clone() } else { format!("{}: {name}", self.place) }
     }
 
     fn open(&self, name: &str) -> io::Result<Option<Box<dyn ReadSeek>>> {

@@ -141,22 +141,13 @@ pub enum WeightsError {
 }
 
 fn count(tensors: &[String], noun: &str) -> String {
-    format!(
-        "{} {noun}{}",
-        tensors.len(),
-        if tensors.len() == 1 { "" } else { "s" }
-    )
+    format!("{} {noun}{}", tensors.len(), if tensors.len() == 1 { "" } else { "s" })
 }
 
 /// Enough names to see the pattern; a wrong layout would name hundreds.
 fn list(tensors: &[String]) -> String {
     const SHOWN: usize = 12;
-    let shown = tensors
-        .iter()
-        .take(SHOWN)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ");
+    let shown = tensors.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
     if tensors.len() > SHOWN {
         format!("{shown} and {} more", tensors.len() - SHOWN)
     } else {

@@ -67,10 +67,9 @@ impl Layout {
                 name,
                 "text_model.embeddings.position_ids" | "vision_model.embeddings.position_ids"
             ),
-            Self::OpenClip => matches!(
-                name,
-                "attn_mask" | "input_resolution" | "context_length" | "vocab_size"
-            ),
+            Self::OpenClip => {
+                matches!(name, "attn_mask" | "input_resolution" | "context_length" | "vocab_size")
+            }
         }
     }
 }
@@ -92,34 +91,16 @@ pub fn parameters(config: &ClipConfig) -> Vec<(String, Vec<usize>)> {
     let mut list: Vec<(String, Vec<usize>)> = Vec::new();
     let mut add = |name: String, shape: &[usize]| list.push((name, shape.to_vec()));
 
-    add(
-        "image.patch_embedding".into(),
-        &[image.width, 3, patch, patch],
-    );
+    add("image.patch_embedding".into(), &[image.width, 3, patch, patch]);
     add("image.class_embedding".into(), &[image.width]);
-    add(
-        "image.position_embedding".into(),
-        &[image.tokens(), image.width],
-    );
+    add("image.position_embedding".into(), &[image.tokens(), image.width]);
     add_norm(&mut add, "image.pre_norm", image.width);
-    add_blocks(
-        &mut add,
-        "image",
-        image.layers,
-        image.width,
-        image.mlp_width,
-    );
+    add_blocks(&mut add, "image", image.layers, image.width, image.mlp_width);
     add_norm(&mut add, "image.post_norm", image.width);
     add("image.projection".into(), &[config.embed_dim, image.width]);
 
-    add(
-        "text.token_embedding".into(),
-        &[text.vocab_size, text.width],
-    );
-    add(
-        "text.position_embedding".into(),
-        &[text.context_length, text.width],
-    );
+    add("text.token_embedding".into(), &[text.vocab_size, text.width]);
+    add("text.position_embedding".into(), &[text.context_length, text.width]);
     add_blocks(&mut add, "text", text.layers, text.width, text.mlp_width);
     add_norm(&mut add, "text.final_norm", text.width);
     add("text.projection".into(), &[config.embed_dim, text.width]);
@@ -142,10 +123,9 @@ fn add_blocks(
     for layer in 0..layers {
         let block = format!("{tower}.blocks.{layer}");
         add_norm(add, &format!("{block}.norm_1"), width);
-        for (linear, rows, columns) in [
-            ("attention.qkv", 3 * width, width),
-            ("attention.out", width, width),
-        ] {
+        for (linear, rows, columns) in
+            [("attention.qkv", 3 * width, width), ("attention.out", width, width)]
+        {
             add(format!("{block}.{linear}.weight"), &[rows, columns]);
             add(format!("{block}.{linear}.bias"), &[rows]);
         }

@@ -43,8 +43,7 @@ impl Snapshot {
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
                 let values = param.val();
                 let elements = values.shape().num_elements();
-                self.found
-                    .push((self.path.join("."), values.reshape([elements])));
+                self.found.push((self.path.join("."), values.reshape([elements])));
             }
         }
         let mut collector = Collector::default();
@@ -53,10 +52,7 @@ impl Snapshot {
         for (name, tensor) in collector.found {
             values.insert(name, read_back(tensor).await?);
         }
-        Ok(Self {
-            config: config.clone(),
-            values,
-        })
+        Ok(Self { config: config.clone(), values })
     }
 
     /// Reads every parameter of a source.
@@ -71,10 +67,7 @@ impl Snapshot {
             .into_iter()
             .map(|(name, shape)| Ok((name.clone(), source.values(&name, &shape)?)))
             .collect::<Result<_, P::Error>>()?;
-        Ok(Self {
-            config: config.clone(),
-            values,
-        })
+        Ok(Self { config: config.clone(), values })
     }
 
     /// The model's shape.
@@ -138,9 +131,8 @@ impl Snapshot {
         tokenizer: Option<String>,
     ) -> io::Result<W> {
         let configs = self.hugging_face_configs(preprocess).into_iter();
-        let mut metadata: HashMap<String, String> = configs
-            .map(|(name, text)| (name.to_owned(), text))
-            .collect();
+        let mut metadata: HashMap<String, String> =
+            configs.map(|(name, text)| (name.to_owned(), text)).collect();
         metadata.extend(tokenizer.map(|text| ("tokenizer.json".to_owned(), text)));
         self.write(out, precision, metadata)
     }
@@ -179,10 +171,7 @@ impl Snapshot {
     pub fn hugging_face_configs(&self, preprocess: &Preprocess) -> Vec<(&'static str, String)> {
         [
             ("config.json", self.config.to_hugging_face()),
-            (
-                "preprocessor_config.json",
-                super::write::hugging_face_preprocess(preprocess),
-            ),
+            ("preprocessor_config.json", super::write::hugging_face_preprocess(preprocess)),
         ]
         .map(|(name, value)| (name, format!("{value:#}\n")))
         .into()

@@ -52,16 +52,8 @@ impl ModelSource {
             Layout::HuggingFace => ClipConfig::from_hugging_face(&config_text),
             Layout::OpenClip => ClipConfig::from_open_clip(&config_text),
         }
-        .map_err(|source| WeightsError::Config {
-            file: files.describe(name),
-            source,
-        })?;
-        Ok(Self {
-            files,
-            layout,
-            config,
-            config_text,
-        })
+        .map_err(|source| WeightsError::Config { file: files.describe(name), source })?;
+        Ok(Self { files, layout, config, config_text })
     }
 
     /// Who wrote the files.
@@ -103,12 +95,8 @@ impl ModelSource {
         let (tokenizer, file) = match read_bytes(self.files.as_ref(), TOKENIZER)? {
             Some(json) => {
                 let file = self.files.describe(TOKENIZER);
-                let tokenizer = Tokenizer::from_json(&json, context).map_err(|source| {
-                    WeightsError::Tokenizer {
-                        file: file.clone(),
-                        source,
-                    }
-                })?;
+                let tokenizer = Tokenizer::from_json(&json, context)
+                    .map_err(|source| WeightsError::Tokenizer { file: file.clone(), source })?;
                 (tokenizer, file)
             }
             None => (
@@ -128,15 +116,13 @@ impl ModelSource {
         let (entries, size) = (tokenizer.vocab_size(), self.config.text.vocab_size);
         // Embedding matrices may be padded; CLIP's own vocabulary stands in for a missing file only where it fits.
         if entries > size || (tokenizer.is_clip_vocabulary() && entries != size) {
-            return Err(format!(
-                "it has {entries} entries, but {config} says vocab_size {size}"
-            ));
+            return Err(format!("it has {entries} entries, but {config} says vocab_size {size}"));
         }
         let end = tokenizer.end_id();
         match self.config.text.eot {
-            EotRule::FirstOf(id) if id != end => Err(format!(
-                "its end-of-text is {end}, but {config} says eos_token_id {id}"
-            )),
+            EotRule::FirstOf(id) if id != end => {
+                Err(format!("its end-of-text is {end}, but {config} says eos_token_id {id}"))
+            }
             EotRule::Argmax if end as usize + 1 != entries => Err(format!(
                 "its end-of-text is {end}, but {config} pools at the largest id, which is {}",
                 entries - 1
@@ -153,17 +139,11 @@ impl ModelSource {
     pub fn preprocess(&self) -> Result<Preprocess, WeightsError> {
         let size = self.config.image.image_size;
         let (name, text) = match self.layout {
-            Layout::HuggingFace => (
-                HF_PREPROCESS,
-                read_text(self.files.as_ref(), HF_PREPROCESS)?,
-            ),
+            Layout::HuggingFace => (HF_PREPROCESS, read_text(self.files.as_ref(), HF_PREPROCESS)?),
             Layout::OpenClip => (OC_CONFIG, Some(self.config_text.clone())),
         };
         let file = self.files.describe(name);
-        let malformed = |reason| WeightsError::Malformed {
-            file: file.clone(),
-            reason,
-        };
+        let malformed = |reason| WeightsError::Malformed { file: file.clone(), reason };
         let preprocess = match (&text, self.layout) {
             (Some(text), Layout::HuggingFace) => Preprocess::from_hugging_face(text),
             (Some(text), Layout::OpenClip) => Preprocess::from_open_clip(text),
@@ -173,10 +153,7 @@ impl ModelSource {
                 return Preprocess::clip(pixels).map_err(|error| malformed(error.to_string()));
             }
         }
-        .map_err(|source| WeightsError::Preprocess {
-            file: file.clone(),
-            source,
-        })?;
+        .map_err(|source| WeightsError::Preprocess { file: file.clone(), source })?;
         if preprocess.size() as usize != size {
             return Err(malformed(format!(
                 "it crops to {} pixels, but {} says the model takes {size}",
@@ -238,11 +215,9 @@ impl ModelSource {
         }
         let Some(json) = read_bytes(self.files.as_ref(), index)? else {
             let names = self.files.names();
-            let pickled = names.iter().find(|name| {
-                [".bin", ".pt", ".pth"]
-                    .iter()
-                    .any(|suffix| name.ends_with(suffix))
-            });
+            let pickled = names
+                .iter()
+                .find(|name| [".bin", ".pt", ".pth"].iter().any(|suffix| name.ends_with(suffix)));
             let hint = pickled.map_or(String::new(), |name| {
                 format!(
                     "; {name} is a pickle, which can run code when it's read: save it as safetensors with the library that wrote it"
@@ -298,10 +273,7 @@ fn config_name(layout: Layout) -> &'static str {
 fn find_layout(files: &dyn ModelFiles) -> Result<Layout, WeightsError> {
     let has = |name: &str| match files.open(name) {
         Ok(file) => Ok(file.is_some()),
-        Err(source) => Err(WeightsError::Read {
-            file: files.describe(name),
-            source,
-        }),
+        Err(source) => Err(WeightsError::Read { file: files.describe(name), source }),
     };
     match (has(HF_CONFIG)?, has(OC_CONFIG)?) {
         (true, true) if has(HF_WEIGHTS)? || has(HF_INDEX)? => Ok(Layout::HuggingFace),
@@ -320,18 +292,12 @@ fn find_layout(files: &dyn ModelFiles) -> Result<Layout, WeightsError> {
 const LARGEST_TEXT: u64 = 64 << 20;
 
 fn read_bytes(files: &dyn ModelFiles, name: &str) -> Result<Option<Vec<u8>>, WeightsError> {
-    let failed = |source| WeightsError::Read {
-        file: files.describe(name),
-        source,
-    };
+    let failed = |source| WeightsError::Read { file: files.describe(name), source };
     let Some(reader) = files.open(name).map_err(failed)? else {
         return Ok(None);
     };
     let mut bytes = Vec::new();
-    reader
-        .take(LARGEST_TEXT + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
+    reader.take(LARGEST_TEXT + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > LARGEST_TEXT {
         return Err(WeightsError::Malformed {
             file: files.describe(name),
@@ -345,12 +311,10 @@ fn read_text(files: &dyn ModelFiles, name: &str) -> Result<Option<String>, Weigh
     let Some(bytes) = read_bytes(files, name)? else {
         return Ok(None);
     };
-    String::from_utf8(bytes)
-        .map(Some)
-        .map_err(|error| WeightsError::Malformed {
-            file: files.describe(name),
-            reason: format!("it isn't UTF-8: {error}"),
-        })
+    String::from_utf8(bytes).map(Some).map_err(|error| WeightsError::Malformed {
+        file: files.describe(name),
+        reason: format!("it isn't UTF-8: {error}"),
+    })
 }
 
 /// The weights of a model, whose names, shapes and types are known to be right.
@@ -378,16 +342,10 @@ impl Weights {
             }
         }
         let file = tensors.describe();
-        let missing: Vec<String> = expected
-            .keys()
-            .filter(|name| tensors.info(name).is_none())
-            .cloned()
-            .collect();
+        let missing: Vec<String> =
+            expected.keys().filter(|name| tensors.info(name).is_none()).cloned().collect();
         if !missing.is_empty() {
-            return Err(WeightsError::Missing {
-                file,
-                tensors: missing,
-            });
+            return Err(WeightsError::Missing { file, tensors: missing });
         }
         let unused: Vec<String> = tensors
             .names()
@@ -395,10 +353,7 @@ impl Weights {
             .map(str::to_owned)
             .collect();
         if !unused.is_empty() {
-            return Err(WeightsError::Unused {
-                file,
-                tensors: unused,
-            });
+            return Err(WeightsError::Unused { file, tensors: unused });
         }
         let mut misshapen = Vec::new();
         for (name, shape) in &expected {
@@ -411,18 +366,11 @@ impl Weights {
                 misshapen.push(format!("{name} {found:?} instead of {shape:?}"));
             }
             if !matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
-                return Err(WeightsError::Dtype {
-                    file,
-                    tensor: name.clone(),
-                    dtype,
-                });
+                return Err(WeightsError::Dtype { file, tensor: name.clone(), dtype });
             }
         }
         if !misshapen.is_empty() {
-            return Err(WeightsError::Shape {
-                file,
-                tensors: misshapen,
-            });
+            return Err(WeightsError::Shape { file, tensors: misshapen });
         }
         Ok(Self { tensors, layout })
     }
@@ -495,8 +443,7 @@ impl Parameters for Weights {
             rest = after;
             if dtype == Dtype::F32 && cfg!(target_endian = "little") {
                 // The file's bytes are the values: read them in place.
-                self.tensors
-                    .read_at(name, 0, bytemuck::cast_slice_mut(part))?;
+                self.tensors.read_at(name, 0, bytemuck::cast_slice_mut(part))?;
             } else {
                 let mut bytes = vec![0; length];
                 self.tensors.read_at(name, 0, &mut bytes)?;

@@ -45,10 +45,7 @@ struct Place {
 impl std::fmt::Debug for TensorFiles {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TensorFiles")
-            .field(
-                "files",
-                &self.files.iter().map(|f| &f.name).collect::<Vec<_>>(),
-            )
+            .field("files", &self.files.iter().map(|f| &f.name).collect::<Vec<_>>())
             .field("tensors", &self.places.len())
             .finish()
     }
@@ -61,10 +58,7 @@ impl TensorFiles {
     /// When a file can't be read, isn't safetensors, is shorter or longer than its header says, or when two files hold a
     /// tensor of the same name.
     pub fn open(files: Vec<NamedReader>) -> Result<Self, WeightsError> {
-        let mut opened = Self {
-            files: Vec::new(),
-            places: BTreeMap::new(),
-        };
+        let mut opened = Self { files: Vec::new(), places: BTreeMap::new() };
         for (index, (name, mut reader)) in files.into_iter().enumerate() {
             let (data_start, metadata) = read_header(&name, reader.as_mut())?;
             for (tensor, info) in metadata.tensors() {
@@ -80,11 +74,7 @@ impl TensorFiles {
                     return Err(WeightsError::Duplicate { file: name, tensor });
                 }
             }
-            opened.files.push(TensorFile {
-                name,
-                reader,
-                metadata: metadata.metadata().clone(),
-            });
+            opened.files.push(TensorFile { name, reader, metadata: metadata.metadata().clone() });
         }
         Ok(opened)
     }
@@ -154,18 +144,12 @@ impl TensorFiles {
                 tensors: vec![tensor.to_owned()],
             });
         };
-        assert!(
-            offset + buffer.len() <= place.bytes,
-            "the range ends outside `{tensor}`"
-        );
+        assert!(offset + buffer.len() <= place.bytes, "the range ends outside `{tensor}`");
         let file = &mut self.files[place.file];
         file.reader
             .seek(SeekFrom::Start(place.start + offset as u64))
             .and_then(|_| file.reader.read_exact(buffer))
-            .map_err(|source| WeightsError::Read {
-                file: file.name.clone(),
-                source,
-            })
+            .map_err(|source| WeightsError::Read { file: file.name.clone(), source })
     }
 }
 
@@ -176,20 +160,12 @@ pub(super) fn read_header(
 ) -> Result<(u64, Metadata), WeightsError> {
     /// The limit of the `safetensors` crate, which bounds the memory that a hostile file can claim.
     const LARGEST_HEADER: u64 = 100_000_000;
-    let read = |source| WeightsError::Read {
-        file: name.to_owned(),
-        source,
-    };
-    let malformed = |reason: String| WeightsError::Malformed {
-        file: name.to_owned(),
-        reason,
-    };
+    let read = |source| WeightsError::Read { file: name.to_owned(), source };
+    let malformed = |reason: String| WeightsError::Malformed { file: name.to_owned(), reason };
     let length = reader.seek(SeekFrom::End(0)).map_err(read)?;
     reader.seek(SeekFrom::Start(0)).map_err(read)?;
     if length < 8 {
-        return Err(malformed(format!(
-            "it has {length} bytes; the header's length alone takes 8"
-        )));
+        return Err(malformed(format!("it has {length} bytes; the header's length alone takes 8")));
     }
     let mut word = [0; 8];
     reader.read_exact(&mut word).map_err(read)?;
@@ -210,12 +186,8 @@ pub(super) fn read_header(
     reader.read_exact(&mut header).map_err(read)?;
     let metadata: Metadata = serde_json::from_slice(&header)
         .map_err(|error| malformed(format!("its header is wrong: {error}")))?;
-    let data_end = metadata
-        .tensors()
-        .values()
-        .map(|info| info.data_offsets.1)
-        .max()
-        .unwrap_or(0) as u64;
+    let data_end =
+        metadata.tensors().values().map(|info| info.data_offsets.1).max().unwrap_or(0) as u64;
     let expected = data_start.saturating_add(data_end);
     match expected.cmp(&length) {
         std::cmp::Ordering::Equal => Ok((data_start, metadata)),
@@ -266,10 +238,7 @@ impl<W: Write> TensorWriter<W> {
         header.resize(header.len().next_multiple_of(8), b' ');
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(&header)?;
-        Ok(Self {
-            out,
-            left: offset as u64,
-        })
+        Ok(Self { out, left: offset as u64 })
     }
 
     /// Writes the next bytes of the data.

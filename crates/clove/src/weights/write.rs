@@ -50,10 +50,7 @@ impl AtomicFile {
     /// # Errors
     /// When the directory or the file can't be made.
     pub fn create(path: &Path) -> Result<Self, WeightsError> {
-        let failed = |source| WeightsError::Write {
-            file: path.display().to_string(),
-            source,
-        };
+        let failed = |source| WeightsError::Write { file: path.display().to_string(), source };
         let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let (temporary, file) = match fs::metadata(path) {
             Ok(found) if found.is_dir() => {
@@ -84,10 +81,7 @@ impl AtomicFile {
     /// The system's error with this file's name.
     #[must_use]
     pub fn failed(path: &Path, source: io::Error) -> WeightsError {
-        WeightsError::Write {
-            file: path.display().to_string(),
-            source,
-        }
+        WeightsError::Write { file: path.display().to_string(), source }
     }
 
     /// Puts the file under its name. Like `cp`, it leaves it to the system when the bytes reach the disk.
@@ -137,8 +131,7 @@ impl Drop for AtomicFile {
 /// Writes one small file, atomically.
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), WeightsError> {
     let mut file = AtomicFile::create(path)?;
-    file.write_all(bytes)
-        .map_err(|source| AtomicFile::failed(path, source))?;
+    file.write_all(bytes).map_err(|source| AtomicFile::failed(path, source))?;
     file.commit()
 }
 
@@ -161,10 +154,7 @@ pub fn copy_unchanged(source: &ModelSource, out: &Path) -> Result<(), WeightsErr
 }
 
 fn copy_file(source: &ModelSource, name: &str, out: &Path) -> Result<(), WeightsError> {
-    let read = |error| WeightsError::Read {
-        file: source.files().describe(name),
-        source: error,
-    };
+    let read = |error| WeightsError::Read { file: source.files().describe(name), source: error };
     if let Some(mut file) = source.files().open(name).map_err(read)? {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(read)?;
@@ -188,11 +178,8 @@ pub fn write_model(
     refuse_place(source, layout, out)?;
     let mut weights = source.weights()?;
     // Everything that can be refused is refused before the first byte is written.
-    let configs = if layout == source.layout() {
-        None
-    } else {
-        Some(configuration(source, layout)?)
-    };
+    let configs =
+        if layout == source.layout() { None } else { Some(configuration(source, layout)?) };
 
     let mut entries = Vec::new();
     for (parameter, shape) in parameters(source.config()) {
@@ -216,9 +203,7 @@ pub fn write_model(
             Stored::Whole(_) | Stored::Rows(_) => writer.write(&bytes).map_err(failed)?,
             Stored::Transposed(_) => {
                 let size = precision.of(found).bitsize() / 8;
-                writer
-                    .write(&transpose(&bytes, &shape, size))
-                    .map_err(failed)?;
+                writer.write(&transpose(&bytes, &shape, size)).map_err(failed)?;
             }
         }
     }
@@ -242,28 +227,21 @@ fn refuse_place(source: &ModelSource, layout: Layout, out: &Path) -> Result<(), 
         reason: reason.to_owned(),
     };
     if is_same_place(source, out) {
-        return Err(refuse(
-            "this is the model that is read; write the new one elsewhere",
-        ));
+        return Err(refuse("this is the model that is read; write the new one elsewhere"));
     }
     let other = match layout {
         Layout::HuggingFace => "open_clip_config.json",
         Layout::OpenClip => "config.json",
     };
     if out.join(other).exists() {
-        return Err(refuse(
-            "a model of the other layout stands here; write the new one elsewhere",
-        ));
+        return Err(refuse("a model of the other layout stands here; write the new one elsewhere"));
     }
     Ok(())
 }
 
 /// Whether `out` is the directory that `source` is read from.
 pub(crate) fn is_same_place(source: &ModelSource, out: &Path) -> bool {
-    match (
-        out.canonicalize(),
-        Path::new(&source.place()).canonicalize(),
-    ) {
+    match (out.canonicalize(), Path::new(&source.place()).canonicalize()) {
         (Ok(out), Ok(place)) => out == place,
         _ => false,
     }
@@ -279,24 +257,15 @@ fn configuration(
     match layout {
         Layout::HuggingFace => Ok(vec![
             ("config.json", source.config().to_hugging_face()),
-            (
-                "preprocessor_config.json",
-                hugging_face_preprocess(&preprocess),
-            ),
+            ("preprocessor_config.json", hugging_face_preprocess(&preprocess)),
         ]),
         Layout::OpenClip => {
-            let model = source
-                .config()
-                .to_open_clip()
-                .map_err(|error| WeightsError::Config {
-                    file: config_file.clone(),
-                    source: error,
-                })?;
-            let preprocess =
-                open_clip_preprocess(&preprocess).map_err(|reason| WeightsError::Malformed {
-                    file: source.place(),
-                    reason,
-                })?;
+            let model = source.config().to_open_clip().map_err(|error| WeightsError::Config {
+                file: config_file.clone(),
+                source: error,
+            })?;
+            let preprocess = open_clip_preprocess(&preprocess)
+                .map_err(|reason| WeightsError::Malformed { file: source.place(), reason })?;
             Ok(vec![(
                 "open_clip_config.json",
                 json!({ "model_cfg": model, "preprocess_cfg": preprocess }),
@@ -320,11 +289,7 @@ fn weights_dtype(weights: &super::Weights, layout: Layout, parameter: &str) -> D
         .iter()
         .filter_map(|name| weights.tensors().info(name).map(|(dtype, _)| dtype));
     let first = types.next().unwrap_or(Dtype::F32);
-    if types.all(|dtype| dtype == first) {
-        first
-    } else {
-        Dtype::F32
-    }
+    if types.all(|dtype| dtype == first) { first } else { Dtype::F32 }
 }
 
 /// The same numbers in another type; the same bytes where the type is the same.
@@ -350,12 +315,7 @@ fn write_json(path: &Path, value: &Value) -> Result<(), WeightsError> {
 fn decimals(values: [f32; 3]) -> Value {
     values
         .iter()
-        .map(|value| {
-            value
-                .to_string()
-                .parse::<f64>()
-                .map_or(Value::Null, Value::from)
-        })
+        .map(|value| value.to_string().parse::<f64>().map_or(Value::Null, Value::from))
         .collect()
 }
 

@@ -35,9 +35,7 @@ const SYMMETRIC: &str = include_str!("aro_symmetric.txt");
 pub fn relations(path: &Path) -> Result<Benchmark, DataError> {
     let is_symmetric = |name: &str| SYMMETRIC.lines().any(|symmetric| symmetric == name);
     let named = |row: &Row<'_>| row.string("relation_name");
-    genome(path, named, |name, _| {
-        is_symmetric(name).then_some("whose relation holds both ways")
-    })
+    genome(path, named, |name, _| is_symmetric(name).then_some("whose relation holds both ways"))
 }
 
 /// Reads `visual_genome_attribution.json`, which has `attributes`, a list of two, in place of the relation.
@@ -66,11 +64,7 @@ fn genome(
     let mut benchmark = Benchmark::default();
     let mut sets: BTreeMap<String, Vec<Trial>> = BTreeMap::new();
     for (number, fields) in rows.iter().enumerate() {
-        let row = Row {
-            path,
-            name: number.to_string(),
-            fields,
-        };
+        let row = Row { path, name: number.to_string(), fields };
         let file = row.string("image_path")?;
         let part = CropBox {
             x: row.count("bbox_x")?,
@@ -78,10 +72,7 @@ fn genome(
             width: row.count("bbox_w")?,
             height: row.count("bbox_h")?,
         };
-        let name = format!(
-            "{file} {},{} {}x{}",
-            part.x, part.y, part.width, part.height
-        );
+        let name = format!("{file} {},{} {}x{}", part.x, part.y, part.width, part.height);
         sets.entry(named(&row)?).or_default().push(Trial {
             id: row.name.clone(),
             images: vec![name.clone()],
@@ -95,11 +86,7 @@ fn genome(
             *dropped.entry(why).or_default() += trials.len();
             continue;
         }
-        benchmark.sets.push(TrialSet {
-            name,
-            metrics: vec![Metric::first_of("", 1)],
-            trials,
-        });
+        benchmark.sets.push(TrialSet { name, metrics: vec![Metric::first_of("", 1)], trials });
     }
     let notes = dropped.into_iter();
     benchmark.notes = notes
@@ -145,10 +132,7 @@ pub fn orders_of(
             index: number,
         });
         let said = cleaned(caption);
-        let of_aro = made
-            .negatives
-            .iter()
-            .filter(|made| made.kind != Kind::ShuffleBigrams);
+        let of_aro = made.negatives.iter().filter(|made| made.kind != Kind::ShuffleBigrams);
         let mut others: Vec<String> = of_aro.map(|made| cleaned(&made.text)).collect();
         others.retain(|other| *other != said);
         if others.is_empty() {
@@ -170,9 +154,7 @@ pub fn orders_of(
             problem: "no caption has its words in another order".to_owned(),
         });
     }
-    benchmark
-        .notes
-        .push(format!("orders drawn with seed {seed}"));
+    benchmark.notes.push(format!("orders drawn with seed {seed}"));
     if without > 0 {
         let note = format!("{without} captions have no other order, and aren't asked about");
         benchmark.notes.push(note);
@@ -190,13 +172,7 @@ fn cleaned(caption: &str) -> String {
     let plain: String = caption
         .to_lowercase()
         .chars()
-        .map(|letter| {
-            if ".!\"()*#:;~".contains(letter) {
-                ' '
-            } else {
-                letter
-            }
-        })
+        .map(|letter| if ".!\"()*#:;~".contains(letter) { ' ' } else { letter })
         .collect();
     let words: Vec<&str> = plain.split_whitespace().take(MOST_WORDS).collect();
     words.join(" ")
@@ -230,20 +206,12 @@ pub fn order(path: &Path) -> Result<Benchmark, DataError> {
     let rows: Vec<UniqueMap<Value>> = json::read(path)?;
     let (mut trials, mut equal, mut most) = (Vec::new(), 0_usize, 1);
     for (number, fields) in rows.iter().enumerate() {
-        let row = Row {
-            path,
-            name: number.to_string(),
-            fields,
-        };
+        let row = Row { path, name: number.to_string(), fields };
         let options = row.strings("caption_options")?;
         let [caption, others @ ..] = &options[..] else {
             return Err(row.wrong("caption_options", "must be a list of at least two"));
         };
-        let others: Vec<String> = others
-            .iter()
-            .filter(|text| *text != caption)
-            .cloned()
-            .collect();
+        let others: Vec<String> = others.iter().filter(|text| *text != caption).cloned().collect();
         equal += usize::from(others.len() + 1 < options.len());
         most = most.max(others.len());
         trials.push(Trial {

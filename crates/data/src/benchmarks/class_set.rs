@@ -62,16 +62,11 @@ impl ClassSet {
 }
 
 fn format(path: &Path, problem: impl Into<String>) -> DataError {
-    DataError::Format {
-        path: path.to_owned(),
-        problem: problem.into(),
-    }
+    DataError::Format { path: path.to_owned(), problem: problem.into() }
 }
 
 fn is_photo(name: &str) -> bool {
-    let extension = name
-        .rsplit_once('.')
-        .map(|(_, end)| end.to_ascii_lowercase());
+    let extension = name.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase());
     extension.is_some_and(|end| EXTENSIONS.contains(&end.as_str()))
 }
 
@@ -141,11 +136,7 @@ fn of_folders(
     let photos = folders.into_values().enumerate();
     let photos =
         photos.flat_map(|(class, (_, places))| places.into_iter().map(move |place| (place, class)));
-    Ok(ClassSet {
-        classes,
-        photos: photos.collect(),
-        skipped,
-    })
+    Ok(ClassSet { classes, photos: photos.collect(), skipped })
 }
 
 /// The photos of a tar file, by their folders or by the `.cls` beside them.
@@ -210,20 +201,11 @@ fn of_tar(path: &Path, names: Option<&[String]>, cache: &Cache<'_>) -> Result<Cl
             Err(why) => skipped.push((place.to_string(), why)),
         }
     }
-    Ok(ClassSet {
-        classes: names.to_vec(),
-        photos,
-        skipped,
-    })
+    Ok(ClassSet { classes: names.to_vec(), photos, skipped })
 }
 
 fn member(shard: &Arc<Local>, name: &str, offset: u64, size: u64) -> ImagePlace {
-    ImagePlace::Member {
-        shard: Arc::clone(shard),
-        name: name.to_owned(),
-        offset,
-        size,
-    }
+    ImagePlace::Member { shard: Arc::clone(shard), name: name.to_owned(), offset, size }
 }
 
 /// A file of CIFAR's binary version.
@@ -259,25 +241,14 @@ impl Cifar {
                 }
             }
         };
-        let names = if is_hundred {
-            "fine_label_names.txt"
-        } else {
-            "batches.meta.txt"
-        };
-        Some(Self {
-            names: file.with_file_name(names),
-            file,
-            labels: 1 + u64::from(is_hundred),
-        })
+        let names = if is_hundred { "fine_label_names.txt" } else { "batches.meta.txt" };
+        Some(Self { names: file.with_file_name(names), file, labels: 1 + u64::from(is_hundred) })
     }
 
     fn read(&self, names: Option<&[String]>) -> Result<ClassSet, DataError> {
         let classes = match names {
             Some(names) => names.to_vec(),
-            None => lines(&self.names)?
-                .iter()
-                .map(|name| name.replace('_', " "))
-                .collect(),
+            None => lines(&self.names)?.iter().map(|name| name.replace('_', " ")).collect(),
         };
         let wrong = |source| text::io(&self.file, source);
         let bytes = fs::read(&self.file).map_err(wrong)?;
@@ -291,24 +262,14 @@ impl Cifar {
         for offset in (0..bytes.len() as u64).step_by(record as usize) {
             let class = usize::from(bytes[(offset + self.labels - 1) as usize]);
             if class >= classes.len() {
-                let problem = format!(
-                    "record {}: class {class} of {}",
-                    offset / record,
-                    classes.len()
-                );
+                let problem =
+                    format!("record {}: class {class} of {}", offset / record, classes.len());
                 return Err(format(&self.file, problem));
             }
-            let place = ImagePlace::Cifar {
-                file: Arc::clone(&file),
-                offset: offset + self.labels,
-            };
+            let place = ImagePlace::Cifar { file: Arc::clone(&file), offset: offset + self.labels };
             photos.push((place, class));
         }
-        Ok(ClassSet {
-            classes,
-            photos,
-            skipped: Vec::new(),
-        })
+        Ok(ClassSet { classes, photos, skipped: Vec::new() })
     }
 }
 
@@ -318,10 +279,7 @@ impl Cifar {
 /// [`DataError::Io`] and [`DataError::Utf8`], and [`DataError::Format`] where there are none.
 pub fn lines(path: &Path) -> Result<Vec<String>, DataError> {
     let content = text::read(path)?;
-    let lines = content
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty());
+    let lines = content.lines().map(str::trim).filter(|line| !line.is_empty());
     let lines: Vec<String> = lines.map(str::to_owned).collect();
     if lines.is_empty() {
         return Err(format(path, "it has no lines"));
@@ -356,9 +314,7 @@ mod tests {
         for (name, content) in files {
             let mut header = tar::Header::new_gnu();
             header.set_size(content.len() as u64);
-            builder
-                .append_data(&mut header, name, content.as_bytes())
-                .unwrap();
+            builder.append_data(&mut header, name, content.as_bytes()).unwrap();
         }
         builder.finish().unwrap();
         (dir, path)
@@ -368,9 +324,7 @@ mod tests {
     fn photos(set: &ClassSet) -> Vec<(String, &str)> {
         let photos = set.photos.iter();
         let read = |place: &ImagePlace| String::from_utf8(place.read().unwrap()).unwrap();
-        photos
-            .map(|(place, class)| (read(place), set.classes[*class].as_str()))
-            .collect()
+        photos.map(|(place, class)| (read(place), set.classes[*class].as_str())).collect()
     }
 
     #[test]
@@ -407,10 +361,7 @@ mod tests {
     fn a_tar_file_has_folders_or_numbers() {
         let (_dir, path) = tar(&[("./test/b/1.png", "x"), ("./test/a_c/1.png", "y")]);
         let set = open(&path, &[]).unwrap();
-        assert_eq!(
-            photos(&set),
-            [("y".to_owned(), "a c"), ("x".to_owned(), "b")]
-        );
+        assert_eq!(photos(&set), [("y".to_owned(), "a c"), ("x".to_owned(), "b")]);
         let (_dir, path) = tar(&[
             ("0.jpg", "x"),
             ("0.cls", "1\n"),
@@ -421,10 +372,7 @@ mod tests {
             ("3.cls", "2"),
         ]);
         let set = open(&path, &["cat", "dog"]).unwrap();
-        assert_eq!(
-            photos(&set),
-            [("x".to_owned(), "dog"), ("y".to_owned(), "cat")]
-        );
+        assert_eq!(photos(&set), [("x".to_owned(), "dog"), ("y".to_owned(), "cat")]);
         let kinds: Vec<&str> = set.skipped.iter().map(|(_, why)| why.as_str()).collect();
         let expected = [
             "without a class: there is no .cls beside it",
@@ -439,10 +387,9 @@ mod tests {
 
     #[test]
     fn cifars_records_are_images_of_their_pixels() {
-        for (file, names, labels) in [
-            ("test.bin", "fine_label_names.txt", 2),
-            ("test_batch.bin", "batches.meta.txt", 1),
-        ] {
+        for (file, names, labels) in
+            [("test.bin", "fine_label_names.txt", 2), ("test_batch.bin", "batches.meta.txt", 1)]
+        {
             let dir = dir(&[]);
             fs::write(dir.path().join(names), "apple\nbaby_bird\n\n").unwrap();
             let mut bytes = Vec::new();

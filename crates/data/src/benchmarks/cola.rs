@@ -32,10 +32,7 @@ pub fn read(path: &Path) -> Result<Benchmark, DataError> {
     Ok(Benchmark {
         sets: vec![TrialSet {
             name: "multi-object".to_owned(),
-            metrics: vec![Metric {
-                name: String::new(),
-                comparisons: vec![own(0, 1), own(1, 0)],
-            }],
+            metrics: vec![Metric { name: String::new(), comparisons: vec![own(0, 1), own(1, 0)] }],
             trials: trials.collect(),
         }],
         ..Benchmark::default()

@@ -117,9 +117,5 @@ fn missing(dir: &Path, names: &[String], source: &'static str) -> Result<(), Dat
     if missing.is_empty() {
         return Ok(());
     }
-    Err(DataError::MissingFiles {
-        folder: dir.to_owned(),
-        names: missing,
-        source_of_files: source,
-    })
+    Err(DataError::MissingFiles { folder: dir.to_owned(), names: missing, source_of_files: source })
 }

@@ -34,10 +34,7 @@ struct Set {
 /// # Errors
 /// [`DataError::Format`] for a file that isn't such a one, and those of [`ImageTextSet`]'s readers.
 pub fn read(path: &Path, cache: &Cache<'_>) -> Result<Benchmark, DataError> {
-    let format = |problem: String| DataError::Format {
-        path: path.to_owned(),
-        problem,
-    };
+    let format = |problem: String| DataError::Format { path: path.to_owned(), problem };
     let suite: Suite =
         toml::from_str(&text::read(path)?).map_err(|error| format(error.to_string()))?;
     if suite.sets.is_empty() {
@@ -51,11 +48,7 @@ pub fn read(path: &Path, cache: &Cache<'_>) -> Result<Benchmark, DataError> {
             set.images.map(|images| dir.join(images)).as_deref(),
             cache,
         )?;
-        let most = found
-            .samples
-            .iter()
-            .map(|sample| sample.negatives.len())
-            .max();
+        let most = found.samples.iter().map(|sample| sample.negatives.len()).max();
         let (mut trials, mut without) = (Vec::new(), 0);
         for (number, sample) in found.samples.into_iter().enumerate() {
             if sample.negatives.is_empty() {
@@ -66,11 +59,7 @@ pub fn read(path: &Path, cache: &Cache<'_>) -> Result<Benchmark, DataError> {
             let mut texts = sample.captions;
             texts.truncate(1);
             texts.extend(sample.negatives);
-            trials.push(Trial {
-                id: number.to_string(),
-                images: vec![name.clone()],
-                texts,
-            });
+            trials.push(Trial { id: number.to_string(), images: vec![name.clone()], texts });
             benchmark.places.insert(name, Place::At(sample.image));
         }
         if trials.is_empty() {
@@ -84,10 +73,8 @@ pub fn read(path: &Path, cache: &Cache<'_>) -> Result<Benchmark, DataError> {
         if !found.skipped.is_empty() {
             let (place, why) = &found.skipped[0];
             let skipped = found.skipped.len();
-            let note = format!(
-                "{}: {skipped} rows can't be read, the first {place}: {why}",
-                set.name
-            );
+            let note =
+                format!("{}: {skipped} rows can't be read, the first {place}: {why}", set.name);
             benchmark.notes.push(note);
         }
         benchmark.sets.push(TrialSet {

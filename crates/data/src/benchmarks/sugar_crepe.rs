@@ -12,15 +12,8 @@ use crate::DataError;
 use crate::json::{self, UniqueMap};
 
 /// The subsets, each in a file `NAME.json`.
-pub const SUBSETS: [&str; 7] = [
-    "add_att",
-    "add_obj",
-    "replace_att",
-    "replace_obj",
-    "replace_rel",
-    "swap_att",
-    "swap_obj",
-];
+pub const SUBSETS: [&str; 7] =
+    ["add_att", "add_obj", "replace_att", "replace_obj", "replace_rel", "swap_att", "swap_obj"];
 
 const SOURCE: &str =
     "SugarCrepe's files stand in the folder data/ of https://github.com/RAIVNLab/sugar-crepe";
@@ -68,8 +61,5 @@ pub fn read_subset(name: &str, path: &Path) -> Result<Subset, DataError> {
             problem: format!("row {:?} has the same number", twins[0].1.id),
         });
     }
-    Ok(Subset {
-        name: name.to_owned(),
-        rows: rows.into_iter().map(|(_, pair)| pair).collect(),
-    })
+    Ok(Subset { name: name.to_owned(), rows: rows.into_iter().map(|(_, pair)| pair).collect() })
 }

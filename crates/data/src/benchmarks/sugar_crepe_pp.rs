@@ -14,13 +14,8 @@ use crate::DataError;
 use crate::json::{self, UniqueMap};
 
 /// The subsets, each in a file `NAME.json`.
-pub const SUBSETS: [&str; 5] = [
-    "replace_att",
-    "replace_obj",
-    "replace_rel",
-    "swap_att",
-    "swap_obj",
-];
+pub const SUBSETS: [&str; 5] =
+    ["replace_att", "replace_obj", "replace_rel", "swap_att", "swap_obj"];
 
 const SOURCE: &str =
     "SugarCrepe++'s files stand in the folder data/ of https://github.com/Sri-Harsha/scpp";
@@ -32,20 +27,13 @@ const SOURCE: &str =
 pub fn read(dir: &Path) -> Result<Benchmark, DataError> {
     super::missing(dir, &SUBSETS.map(|name| format!("{name}.json")), SOURCE)?;
     let sets = SUBSETS.map(|name| read_set(name, &dir.join(format!("{name}.json"))));
-    Ok(Benchmark {
-        sets: sets.into_iter().collect::<Result<_, _>>()?,
-        ..Benchmark::default()
-    })
+    Ok(Benchmark { sets: sets.into_iter().collect::<Result<_, _>>()?, ..Benchmark::default() })
 }
 
 fn read_set(name: &str, path: &Path) -> Result<TrialSet, DataError> {
     let rows: Vec<UniqueMap<Value>> = json::read(path)?;
     let trial = |(number, fields): (usize, &UniqueMap<Value>)| {
-        let row = Row {
-            path,
-            name: number.to_string(),
-            fields,
-        };
+        let row = Row { path, name: number.to_string(), fields };
         Ok(Trial {
             id: row.key("id")?,
             images: vec![row.string("filename")?],
@@ -68,10 +56,7 @@ fn read_set(name: &str, path: &Path) -> Result<TrialSet, DataError> {
     };
     Ok(TrialSet {
         name: name.to_owned(),
-        metrics: vec![
-            metric("ITT", [photo(0), photo(1)]),
-            metric("TOT", [texts(0), texts(1)]),
-        ],
+        metrics: vec![metric("ITT", [photo(0), photo(1)]), metric("TOT", [texts(0), texts(1)])],
         trials,
     })
 }

@@ -15,14 +15,8 @@ use super::Benchmark;
 use crate::DataError;
 
 /// Columns that are read.
-const COLUMNS: [&str; 6] = [
-    "sentence",
-    "pos_image_id",
-    "neg_image_id",
-    "subj_neg",
-    "verb_neg",
-    "obj_neg",
-];
+const COLUMNS: [&str; 6] =
+    ["sentence", "pos_image_id", "neg_image_id", "subj_neg", "verb_neg", "obj_neg"];
 
 /// Reads the file, of which each photo is named by its id, whatever its ending.
 ///
@@ -30,10 +24,7 @@ const COLUMNS: [&str; 6] = [
 /// [`DataError::Csv`] for a file that doesn't parse; [`DataError::Format`] for a column that's missing, and [`DataError::Row`] for a row
 /// that is of no kind.
 pub fn read(path: &Path) -> Result<Benchmark, DataError> {
-    let wrong = |source| DataError::Csv {
-        path: path.to_owned(),
-        source,
-    };
+    let wrong = |source| DataError::Csv { path: path.to_owned(), source };
     let mut reader = csv::Reader::from_path(path).map_err(wrong)?;
     let header = reader.headers().map_err(wrong)?.clone();
     let mut places = [0; COLUMNS.len()];
@@ -71,8 +62,5 @@ pub fn read(path: &Path) -> Result<Benchmark, DataError> {
         }],
         trials,
     };
-    Ok(Benchmark {
-        sets: kinds.into_iter().map(set).collect(),
-        ..Benchmark::default()
-    })
+    Ok(Benchmark { sets: kinds.into_iter().map(set).collect(), ..Benchmark::default() })
 }

@@ -28,11 +28,7 @@ pub fn read(path: &Path) -> Result<Benchmark, DataError> {
                 row: number.to_string(),
                 problem: error.to_string(),
             })?;
-        let row = Row {
-            path,
-            name: number.to_string(),
-            fields: &fields,
-        };
+        let row = Row { path, name: number.to_string(), fields: &fields };
         trials.push(Trial {
             id: row.key("id")?,
             images: vec![row.string("image_0")?, row.string("image_1")?],
@@ -46,10 +42,8 @@ pub fn read(path: &Path) -> Result<Benchmark, DataError> {
     };
     let text = [photo((0, 0), (0, 1)), photo((1, 1), (1, 0))];
     let image = [photo((0, 0), (1, 0)), photo((1, 1), (0, 1))];
-    let metric = |name: &str, comparisons: Vec<Comparison>| Metric {
-        name: name.to_owned(),
-        comparisons,
-    };
+    let metric =
+        |name: &str, comparisons: Vec<Comparison>| Metric { name: name.to_owned(), comparisons };
     Ok(Benchmark {
         sets: vec![TrialSet {
             name: "winoground".to_owned(),

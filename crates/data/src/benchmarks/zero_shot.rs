@@ -38,9 +38,5 @@ pub fn read(path: &Path, name: &str) -> Result<Vec<String>, DataError> {
             format!("not in this file, which has {}", names.join(", "))
         }
     };
-    Err(DataError::Row {
-        path: path.to_owned(),
-        row: name.to_owned(),
-        problem,
-    })
+    Err(DataError::Row { path: path.to_owned(), row: name.to_owned(), problem })
 }

@@ -91,11 +91,7 @@ impl Row {
     fn new(captions: Result<Vec<String>, String>, place: impl FnOnce() -> String) -> Self {
         captions.map_or_else(
             |reason| {
-                Self::Unreadable(Unreadable {
-                    place: place(),
-                    reason,
-                    shown: Some(String::new()),
-                })
+                Self::Unreadable(Unreadable { place: place(), reason, shown: Some(String::new()) })
             },
             Self::Captions,
         )
@@ -190,10 +186,7 @@ fn text(bytes: &[u8], is_cut: bool) -> Result<String, String> {
 
 fn not_utf8(error: std::str::Utf8Error) -> String {
     let at = error.valid_up_to() + 1;
-    reason(
-        "not UTF-8",
-        format_args!("at byte {at} of the caption; save the file as UTF-8"),
-    )
+    reason("not UTF-8", format_args!("at byte {at} of the caption; save the file as UTF-8"))
 }
 
 /// What can be shown of bytes that aren't text.
@@ -211,9 +204,7 @@ fn json_row(line: &[u8], is_cut: bool, number: u64, fields: &[&str]) -> Option<R
         return None;
     }
     let captions = if is_cut {
-        Err(too_long(
-            "write one JSON object a line, without a list around them",
-        ))
+        Err(too_long("write one JSON object a line, without a list around them"))
     } else {
         captions(line, fields)
     };
@@ -221,10 +212,7 @@ fn json_row(line: &[u8], is_cut: bool, number: u64, fields: &[&str]) -> Option<R
 }
 
 fn too_long(remedy: &str) -> String {
-    reason(
-        "too long",
-        format_args!("more than {LONGEST_ROW} bytes; {remedy}"),
-    )
+    reason("too long", format_args!("more than {LONGEST_ROW} bytes; {remedy}"))
 }
 
 /// The captions in a JSON object: the first of `fields` that it has is a string or a list of strings.
@@ -359,15 +347,9 @@ mod tests {
         for (found, expected) in told[4..].iter().zip(bad) {
             assert!(found.starts_with(expected), "{found}");
         }
-        let named = rows(
-            b"{\"alt\": \"a\"}\n{\"caption\": \"b\"}\n",
-            Format::JsonLines,
-            Some("alt"),
-        );
-        assert_eq!(
-            short(&named.unwrap()),
-            ["a", "! line 2: without a caption: it has no alt"]
-        );
+        let named =
+            rows(b"{\"alt\": \"a\"}\n{\"caption\": \"b\"}\n", Format::JsonLines, Some("alt"));
+        assert_eq!(short(&named.unwrap()), ["a", "! line 2: without a caption: it has no alt"]);
     }
 
     #[test]
@@ -377,10 +359,7 @@ mod tests {
         long.extend(b"\"}\n{\"caption\": \"b\"}");
         let found = rows(&long, Format::JsonLines, None).unwrap();
         let told = short(&found);
-        assert!(
-            told[0].starts_with("! line 1: too long: more than 16777216 bytes"),
-            "{told:?}"
-        );
+        assert!(told[0].starts_with("! line 1: too long: more than 16777216 bytes"), "{told:?}");
         assert_eq!(told[1..], ["b"]);
         let many = format!("{{\"captions\": [{}\"\"]}}", "\"\",".repeat(MOST_CAPTIONS));
         let found = rows(many.as_bytes(), Format::JsonLines, None).unwrap();
@@ -397,11 +376,7 @@ mod tests {
             let mut seen = 0;
             read(input.as_bytes(), Path::new("x"), format, None, &mut |_| {
                 seen += 1;
-                if seen == 2 {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
+                if seen == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })
             .unwrap();
             assert_eq!(seen, 2, "{format:?}");

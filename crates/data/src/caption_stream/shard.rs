@@ -93,9 +93,7 @@ mod tests {
             let mut header = tar::Header::new_gnu();
             header.set_size(content.len() as u64);
             header.set_mode(0o644);
-            builder
-                .append_data(&mut header, name, content.as_bytes())
-                .unwrap();
+            builder.append_data(&mut header, name, content.as_bytes()).unwrap();
         }
         builder.into_inner().unwrap()
     }
@@ -115,10 +113,7 @@ mod tests {
         let mut told = short(&found);
         let bad = told.remove(2);
         assert_eq!(told, ["b", "c|d", "e"]);
-        assert!(
-            bad.starts_with("! \"2.json\": not JSON: ") && bad.contains("line 3"),
-            "{bad}"
-        );
+        assert!(bad.starts_with("! \"2.json\": not JSON: ") && bad.contains("line 3"), "{bad}");
     }
 
     #[test]
@@ -127,24 +122,14 @@ mod tests {
         let named = rows(&shard, Format::Webdataset, Some("alt")).unwrap();
         assert_eq!(short(&named), ["b"]);
         let error = rows(&tar(&[("0.jpg", "x")]), Format::Webdataset, None).unwrap_err();
-        assert!(
-            error.contains("none of its 1 members is a .json"),
-            "{error}"
-        );
+        assert!(error.contains("none of its 1 members is a .json"), "{error}");
         assert!(rows(&[], Format::Webdataset, None).unwrap().is_empty());
-        assert!(
-            rows(&tar(&[]), Format::Webdataset, None)
-                .unwrap()
-                .is_empty()
-        );
+        assert!(rows(&tar(&[]), Format::Webdataset, None).unwrap().is_empty());
     }
 
     #[test]
     fn what_comes_before_the_damage_is_read() {
-        let shard = tar(&[
-            ("0.json", "{\"caption\": \"a\"}"),
-            ("1.json", "{\"caption\": \"b\"}"),
-        ]);
+        let shard = tar(&[("0.json", "{\"caption\": \"a\"}"), ("1.json", "{\"caption\": \"b\"}")]);
         // In the first member's bytes, between members, and in the second header.
         for (end, count) in [(520, 0), (1_024 + 100, 1), (1_024 + 512 + 3, 1)] {
             let found = rows(&shard[..end], Format::Webdataset, None).unwrap();

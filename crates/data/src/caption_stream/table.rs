@@ -30,10 +30,8 @@ pub(super) fn read(
     if !table.advance(input).map_err(failed)? {
         return Ok(());
     }
-    let caption = column(&table, fields).map_err(|problem| DataError::Format {
-        path: name.to_owned(),
-        problem,
-    })?;
+    let caption = column(&table, fields)
+        .map_err(|problem| DataError::Format { path: name.to_owned(), problem })?;
     let columns = table.columns;
     while table.advance(input).map_err(failed)? {
         if take(row(&table, caption, columns)).is_break() {
@@ -46,31 +44,22 @@ pub(super) fn read(
 /// The column of the captions by the header, which the table stands at.
 fn column(header: &Table, fields: &[&str]) -> Result<usize, String> {
     let is_named = |field: &&str, column: &usize| header.field(*column) == field.as_bytes();
-    let found = fields
-        .iter()
-        .find_map(|field| (0..header.columns).find(|column| is_named(field, column)));
+    let found =
+        fields.iter().find_map(|field| (0..header.columns).find(|column| is_named(field, column)));
     found.filter(|_| header.is_whole).ok_or_else(|| {
-        let mut listed: Vec<String> = (0..header.columns.min(LISTED))
-            .map(|column| quoted(header.field(column)))
-            .collect();
+        let mut listed: Vec<String> =
+            (0..header.columns.min(LISTED)).map(|column| quoted(header.field(column))).collect();
         if header.columns > LISTED {
             listed.push("…".to_owned());
         }
-        format!(
-            "no column {}; it has {}",
-            fields.join(" or "),
-            listed.join(", ")
-        )
+        format!("no column {}; it has {}", fields.join(" or "), listed.join(", "))
     })
 }
 
 /// A column's name as a message quotes it.
 pub(crate) fn quoted(name: &[u8]) -> String {
     const LONGEST: usize = 40;
-    let name: String = String::from_utf8_lossy(name)
-        .chars()
-        .take(LONGEST)
-        .collect();
+    let name: String = String::from_utf8_lossy(name).chars().take(LONGEST).collect();
     format!("{name:?}")
 }
 
@@ -225,10 +214,7 @@ mod tests {
         let named = rows(input, Format::Tsv, Some("alt"));
         assert_eq!(short(&named.unwrap()), ["c"]);
         let error = rows(input, Format::Tsv, Some("text")).unwrap_err();
-        assert_eq!(
-            error,
-            "input: no column text; it has \"title\", \"alt\", \"a\""
-        );
+        assert_eq!(error, "input: no column text; it has \"title\", \"alt\", \"a\"");
         let error = rows(b"a,b\n", Format::Csv, None).unwrap_err();
         assert!(error.contains("no column caption or title"), "{error}");
         assert!(rows(b"", Format::Csv, None).unwrap().is_empty());

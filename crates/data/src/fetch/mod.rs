@@ -47,10 +47,7 @@ pub struct Cache<'a> {
 
 impl Debug for Cache<'_> {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Cache")
-            .field("folder", &self.folder)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Cache").field("folder", &self.folder).finish_non_exhaustive()
     }
 }
 
@@ -112,11 +109,7 @@ impl<'a> Cache<'a> {
             return self.remote(name);
         }
         let path = PathBuf::from(name);
-        let local = |path, damage| Local {
-            name: name.to_owned(),
-            path,
-            damage,
-        };
+        let local = |path, damage| Local { name: name.to_owned(), path, damage };
         let wrong = |source| text::io(&path, source);
         let mut file = File::open(&path).map_err(wrong)?;
         let packing = unpack::Packing::of(&mut file).map_err(wrong)?;
@@ -159,11 +152,7 @@ impl<'a> Cache<'a> {
                 }
             }
         }
-        Ok(Local {
-            name: name.to_owned(),
-            path: copy.path.clone(),
-            damage: copy.damage(),
-        })
+        Ok(Local { name: name.to_owned(), path: copy.path.clone(), damage: copy.damage() })
     }
 
     #[cfg(not(feature = "remote"))]
@@ -246,9 +235,7 @@ fn no_room(path: &Path, source: io::Error) -> DataError {
 
 /// Whether a name is an address.
 pub(crate) fn is_remote(name: &str) -> bool {
-    ["s3://", "gs://", "http://", "https://"]
-        .iter()
-        .any(|scheme| name.starts_with(scheme))
+    ["s3://", "gs://", "http://", "https://"].iter().any(|scheme| name.starts_with(scheme))
 }
 
 /// The files of one copy.

@@ -89,11 +89,7 @@ impl Object {
     /// Fetches the file, or what of it isn't in `part` yet.
     pub(super) fn fetch(&self, part: &FilePath, listener: Listener<'_>) -> Result<(), DataError> {
         let wrong = |source| no_room(part, source);
-        let mut file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(part)
-            .map_err(wrong)?;
+        let mut file = OpenOptions::new().append(true).create(true).open(part).map_err(wrong)?;
         let mut there = file.metadata().map_err(wrong)?.len();
         if there > self.meta.size {
             file.set_len(0).map_err(wrong)?;
@@ -150,17 +146,12 @@ impl Object {
 }
 
 fn format(name: &str, problem: String) -> DataError {
-    DataError::Format {
-        path: PathBuf::from(name),
-        problem,
-    }
+    DataError::Format { path: PathBuf::from(name), problem }
 }
 
 /// The store of a file, and the file's path there.
 fn store(name: &str) -> Result<(Box<dyn ObjectStore>, Path), String> {
-    let url = name
-        .parse::<ureq::http::Uri>()
-        .map_err(|error| error.to_string())?;
+    let url = name.parse::<ureq::http::Uri>().map_err(|error| error.to_string())?;
     let host = url.host().unwrap_or_default();
     let path = Path::from_url_path(url.path()).map_err(|error| error.to_string())?;
     if host.is_empty() || path.as_ref().is_empty() {
@@ -274,14 +265,8 @@ impl HttpService for Service {
             HttpError::new(kind, error)
         })?;
         let (head, body) = response.into_parts();
-        let stream = Stream {
-            reader: Mutex::new(Box::new(body.into_reader())),
-            failed: None,
-        };
-        Ok(HttpResponse::from_parts(
-            head,
-            HttpResponseBody::new(stream),
-        ))
+        let stream = Stream { reader: Mutex::new(Box::new(body.into_reader())), failed: None };
+        Ok(HttpResponse::from_parts(head, HttpResponseBody::new(stream)))
     }
 }
 

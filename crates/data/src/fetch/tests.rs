@@ -34,9 +34,7 @@ fn what_is_not_packed_stays_where_it_is() {
     for bytes in [&b"plain"[..], b"", b"\x1f"] {
         let (dir, name) = with(bytes);
         let copies = dir.path().join("copies");
-        let local = Cache::silent(Some(&copies))
-            .local(std::slice::from_ref(&name))
-            .unwrap();
+        let local = Cache::silent(Some(&copies)).local(std::slice::from_ref(&name)).unwrap();
         assert_eq!(local[0].path, Path::new(&name));
         assert!(!copies.exists());
     }
@@ -60,12 +58,7 @@ fn a_packed_file_is_unpacked_once_and_again_when_it_has_changed() {
     let bytes = noise(3 << 20);
     // Frames that hold nothing, before, between and after.
     let skippable = [&b"\x5a\x2a\x4d\x18\x03\0\0\0abc"[..], &zstd(b"")].concat();
-    let frames = [
-        zstd(&bytes[..1000]),
-        skippable.clone(),
-        zstd(&bytes[1000..]),
-        skippable,
-    ];
+    let frames = [zstd(&bytes[..1000]), skippable.clone(), zstd(&bytes[1000..]), skippable];
     for (packed, content) in [
         (gzip(&bytes), &bytes[..]),
         (zstd(&bytes), &bytes[..]),
@@ -75,12 +68,7 @@ fn a_packed_file_is_unpacked_once_and_again_when_it_has_changed() {
         fs::write(&name, &packed).unwrap();
         // A file system's clock may stand still between two writings.
         let later = std::time::SystemTime::now() + Duration::from_secs(u64::from(packed[9]));
-        File::options()
-            .write(true)
-            .open(&name)
-            .unwrap()
-            .set_modified(later)
-            .unwrap();
+        File::options().write(true).open(&name).unwrap().set_modified(later).unwrap();
         for _ in 0..2 {
             let local = cache.local(std::slice::from_ref(&name)).unwrap();
             assert_eq!(fs::read(&local[0].path).unwrap(), content);
@@ -116,15 +104,8 @@ fn whoever_listens_may_stop_it_and_nothing_half_done_stays() {
     let listener = |progress: Progress<'_>| matches!(progress, Progress::Begins(..));
     let error = Cache::new(Some(&copies), &listener).local(std::slice::from_ref(&name));
     assert!(matches!(error, Err(DataError::Stopped(of)) if of == name));
-    let left: Vec<_> = fs::read_dir(&copies)
-        .unwrap()
-        .map(|file| file.unwrap().path())
-        .collect();
-    assert!(
-        left.iter()
-            .all(|file| file.extension().is_some_and(|end| end == "lock")),
-        "{left:?}"
-    );
+    let left: Vec<_> = fs::read_dir(&copies).unwrap().map(|file| file.unwrap().path()).collect();
+    assert!(left.iter().all(|file| file.extension().is_some_and(|end| end == "lock")), "{left:?}");
     let local = Cache::silent(Some(&copies)).local(&[name]).unwrap();
     assert_eq!(fs::metadata(&local[0].path).unwrap().len(), 5 << 20);
 }
@@ -150,14 +131,7 @@ fn two_that_want_the_same_copy_make_it_once() {
 fn the_first_name_that_is_wrong_is_told() {
     let (dir, name) = with(b"plain");
     let lacks = dir.path().join("lacks").to_str().unwrap().to_owned();
-    let names = [
-        name,
-        lacks.clone(),
-        dir.path().join("too").to_str().unwrap().to_owned(),
-    ];
+    let names = [name, lacks.clone(), dir.path().join("too").to_str().unwrap().to_owned()];
     let error = Cache::silent(None).local(&names).unwrap_err();
-    assert!(
-        matches!(&error, DataError::Io { path, .. } if *path == Path::new(&lacks)),
-        "{error}"
-    );
+    assert!(matches!(&error, DataError::Io { path, .. } if *path == Path::new(&lacks)), "{error}");
 }

@@ -49,11 +49,8 @@ pub(super) enum Error {
 pub(super) fn unpack(from: &Path, to: &Path, listener: &dyn Fn(u64) -> bool) -> Result<(), Error> {
     let mut file = File::open(from).map_err(Error::Read)?;
     let packing = Packing::of(&mut file).map_err(Error::Read)?;
-    let mut input = Counted {
-        file: BufReader::with_capacity(1 << 18, file),
-        read: 0,
-        failed: None,
-    };
+    let mut input =
+        Counted { file: BufReader::with_capacity(1 << 18, file), read: 0, failed: None };
     let mut output = Output {
         file: BufWriter::new(File::create(to).map_err(Error::Write)?),
         block: vec![0; STRIDE],
@@ -66,9 +63,7 @@ pub(super) fn unpack(from: &Path, to: &Path, listener: &dyn Fn(u64) -> bool) -> 
             output.copy(&mut decoder, |decoder| decoder.get_ref().read)
         }
         Some(Packing::Zstd) => zstd(&mut input, &mut output),
-        None => Err(Error::Damaged(
-            "it is packed neither by gzip nor by zstd".to_owned(),
-        )),
+        None => Err(Error::Damaged("it is packed neither by gzip nor by zstd".to_owned())),
     };
     if let Some(error) = input.failed {
         return Err(Error::Read(error));

@@ -64,10 +64,8 @@ impl Checkpoint {
     /// [`RunError::Damaged`] names the file and what differs; [`RunError::Io`] when a file can't be read.
     pub fn open(dir: &Path) -> Result<Self, RunError> {
         let path = dir.join(MANIFEST);
-        let damaged = |path: &Path, reason: String| RunError::Damaged {
-            path: path.to_owned(),
-            reason,
-        };
+        let damaged =
+            |path: &Path, reason: String| RunError::Damaged { path: path.to_owned(), reason };
         let bytes = read_or_damaged(&path, || fs::read(&path))?;
         let manifest: Manifest = serde_json::from_slice(&bytes)
             .map_err(|error| damaged(&path, format!("not a manifest of a checkpoint ({error})")))?;
@@ -88,14 +86,8 @@ impl Checkpoint {
             return Err(damaged(&path, "lists no files".to_owned()));
         }
         for (name, entry) in &manifest.files {
-            if !Path::new(name)
-                .components()
-                .all(|part| matches!(part, Component::Normal(_)))
-            {
-                return Err(damaged(
-                    &path,
-                    format!("lists {name:?}, which is no file within it"),
-                ));
+            if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) {
+                return Err(damaged(&path, format!("lists {name:?}, which is no file within it")));
             }
             let file = dir.join(name);
             let found = read_or_damaged(&file, || Entry::of(File::open(&file)?))?;
@@ -111,10 +103,7 @@ impl Checkpoint {
                 return Err(damaged(&file, reason));
             }
         }
-        Ok(Self {
-            step: manifest.step,
-            dir: dir.to_owned(),
-        })
+        Ok(Self { step: manifest.step, dir: dir.to_owned() })
     }
 }
 
@@ -125,10 +114,7 @@ impl Entry {
         }
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(file)?;
-        Ok(Self {
-            bytes: hasher.count(),
-            blake3: hasher.finalize().to_hex().to_string(),
-        })
+        Ok(Self { bytes: hasher.count(), blake3: hasher.finalize().to_hex().to_string() })
     }
 }
 
@@ -136,14 +122,12 @@ impl Entry {
 /// and going back to an older one is not the program's to decide.
 fn read_or_damaged<T>(path: &Path, read: impl FnOnce() -> io::Result<T>) -> Result<T, RunError> {
     read().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => RunError::Damaged {
-            path: path.to_owned(),
-            reason: "is missing".to_owned(),
-        },
-        io::ErrorKind::IsADirectory => RunError::Damaged {
-            path: path.to_owned(),
-            reason: "is not a file".to_owned(),
-        },
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            RunError::Damaged { path: path.to_owned(), reason: "is missing".to_owned() }
+        }
+        io::ErrorKind::IsADirectory => {
+            RunError::Damaged { path: path.to_owned(), reason: "is not a file".to_owned() }
+        }
         _ => failed(path)(error),
     })
 }
@@ -169,10 +153,7 @@ fn names(root: &Path) -> Result<Vec<String>, RunError> {
 
 /// Steps of the checkpoints in `root`, the latest first.
 fn steps(root: &Path) -> Result<Vec<usize>, RunError> {
-    let mut steps: Vec<_> = names(root)?
-        .iter()
-        .filter_map(|name| step_of(name))
-        .collect();
+    let mut steps: Vec<_> = names(root)?.iter().filter_map(|name| step_of(name)).collect();
     steps.sort_unstable_by(|a, b| b.cmp(a));
     Ok(steps)
 }
@@ -183,19 +164,13 @@ pub(super) fn latest(root: &Path) -> Result<Latest, RunError> {
         let dir = root.join(folder_name(step));
         match Checkpoint::open(&dir) {
             Ok(checkpoint) => {
-                return Ok(Latest {
-                    checkpoint: Some(checkpoint),
-                    damaged,
-                });
+                return Ok(Latest { checkpoint: Some(checkpoint), damaged });
             }
             Err(error @ RunError::Damaged { .. }) => damaged.push((dir, error.to_string())),
             Err(error) => return Err(error),
         }
     }
-    Ok(Latest {
-        checkpoint: None,
-        damaged,
-    })
+    Ok(Latest { checkpoint: None, damaged })
 }
 
 pub(super) fn save<E: Into<Box<dyn Error + Send + Sync>>>(
@@ -223,14 +198,8 @@ fn fill<E: Into<Box<dyn Error + Send + Sync>>>(
     write: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<(), RunError> {
     fs::create_dir(partial).map_err(failed(partial))?;
-    write(partial).map_err(|source| RunError::NotSaved {
-        step,
-        source: source.into(),
-    })?;
-    let mut manifest = Manifest {
-        step,
-        files: BTreeMap::new(),
-    };
+    write(partial).map_err(|source| RunError::NotSaved { step, source: source.into() })?;
+    let mut manifest = Manifest { step, files: BTreeMap::new() };
     sync_all(partial, "", &mut manifest.files)?;
     if manifest.files.is_empty() {
         return Err(RunError::Content {
@@ -336,10 +305,7 @@ fn prune(root: &Path, step: usize, keep: usize) -> Result<(), RunError> {
 pub(super) fn recover(root: &Path) -> Result<(), RunError> {
     for name in names(root)? {
         let path = root.join(&name);
-        let Some(rest) = name
-            .strip_prefix('.')
-            .filter(|rest| rest.starts_with("step-"))
-        else {
+        let Some(rest) = name.strip_prefix('.').filter(|rest| rest.starts_with("step-")) else {
             continue;
         };
         if rest.ends_with(".partial") || rest.ends_with(".deleted") {

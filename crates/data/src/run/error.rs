@@ -127,11 +127,8 @@ fn describe_difference(recorded: &[String], given: &[String]) -> String {
         if lines.is_empty() {
             continue;
         }
-        let shown: Vec<_> = lines
-            .iter()
-            .take(LINES_SHOWN)
-            .map(|line| format!("`{line}`"))
-            .collect();
+        let shown: Vec<_> =
+            lines.iter().take(LINES_SHOWN).map(|line| format!("`{line}`")).collect();
         let more = match lines.len() - shown.len() {
             0 => String::new(),
             more => format!(" and {more} more"),

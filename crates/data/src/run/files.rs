@@ -7,10 +7,7 @@ use std::path::{Path, PathBuf};
 use super::RunError;
 
 pub(super) fn failed(path: &Path) -> impl FnOnce(io::Error) -> RunError {
-    move |source| RunError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    move |source| RunError::Io { path: path.to_owned(), source }
 }
 
 fn parent(path: &Path) -> &Path {
@@ -28,10 +25,7 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), RunError> {
     match File::open(path).and_then(|folder| folder.sync_all()) {
         // Some network file systems answer so, and no other call would do more there.
         Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
-            ) =>
+            if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) =>
         {
             Ok(())
         }
@@ -126,11 +120,7 @@ impl Appender {
         let mut file = options.open(path).map_err(failed(path))?;
         let length = file.seek(SeekFrom::End(0)).map_err(failed(path))?;
         sync_folder(parent(path))?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            length,
-        })
+        Ok(Self { path: path.to_owned(), file, length })
     }
 
     pub(super) fn path(&self) -> &Path {

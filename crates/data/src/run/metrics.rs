@@ -34,16 +34,12 @@ impl Metrics {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             other => other.map_err(files::failed(path))?,
         };
-        let kept = lines_before(&bytes, step).map_err(|line| RunError::Line {
-            path: path.to_owned(),
-            line,
-        })?;
+        let kept = lines_before(&bytes, step)
+            .map_err(|line| RunError::Line { path: path.to_owned(), line })?;
         if kept.len() < bytes.len() {
             files::write_atomically(path, &kept)?;
         }
-        Ok(Self {
-            file: Appender::open(path)?,
-        })
+        Ok(Self { file: Appender::open(path)? })
     }
 
     /// Writes one record, a struct or map with a whole number `step`. JSON has no NaN and no infinities: they become
@@ -55,10 +51,7 @@ impl Metrics {
         let line = serde_json::to_string(record)
             // A line that couldn't be read back would stop the run from being resumed.
             .and_then(|line| serde_json::from_str::<Step>(&line).map(|_| line + "\n"))
-            .map_err(|source| RunError::Record {
-                path: self.file.path().to_owned(),
-                source,
-            })?;
+            .map_err(|source| RunError::Record { path: self.file.path().to_owned(), source })?;
         self.file.append(line.as_bytes())
     }
 
@@ -78,9 +71,8 @@ fn lines_before(bytes: &[u8], step: usize) -> Result<Vec<u8>, usize> {
     let mut kept = Vec::with_capacity(bytes.len());
     let mut damaged = None;
     for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        let found = line
-            .strip_suffix(b"\n")
-            .and_then(|line| serde_json::from_slice::<Step>(line).ok());
+        let found =
+            line.strip_suffix(b"\n").and_then(|line| serde_json::from_slice::<Step>(line).ok());
         match (found, damaged) {
             (None, _) => damaged = damaged.or(Some(index + 1)),
             (Some(found), None) if found.step < step => kept.extend_from_slice(line),
@@ -107,9 +99,7 @@ mod tests {
     fn written(path: &Path) -> String {
         let mut metrics = Metrics::open_at(path, 0).unwrap();
         for step in [0, 5, 9] {
-            metrics
-                .append(&json!({"step": step, "loss": 0.5, "note": "a\nb"}))
-                .unwrap();
+            metrics.append(&json!({"step": step, "loss": 0.5, "note": "a\nb"})).unwrap();
         }
         metrics.sync().unwrap();
         fs::read_to_string(path).unwrap()
@@ -155,12 +145,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
         let text = written(&path);
-        for tail in [
-            &b"\0\0\0\0"[..],
-            b"{\"step\":\0\0\n\0\0\n",
-            b"{\"st\n{\"step\":10}\n",
-            b"\n",
-        ] {
+        for tail in [&b"\0\0\0\0"[..], b"{\"step\":\0\0\n\0\0\n", b"{\"st\n{\"step\":10}\n", b"\n"]
+        {
             fs::write(&path, [text.as_bytes(), tail].concat()).unwrap();
             Metrics::open_at(&path, 10).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), text, "{tail:?}");
@@ -184,25 +170,12 @@ mod tests {
         let path = folder.path().join("metrics.jsonl");
         let text = written(&path);
         let mut metrics = Metrics::open_at(&path, 100).unwrap();
-        for record in [
-            json!({"loss": 1.0}),
-            json!({"step": -1}),
-            json!({"step": 1.5}),
-            json!(3),
-        ] {
+        for record in [json!({"loss": 1.0}), json!({"step": -1}), json!({"step": 1.5}), json!(3)] {
             let error = metrics.append(&record).unwrap_err().to_string();
             assert!(error.contains("metrics.jsonl: a record must"), "{error}");
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
-        metrics
-            .append(&Diverged {
-                step: 10,
-                loss: f32::NAN,
-            })
-            .unwrap();
-        assert_eq!(
-            fs::read_to_string(&path).unwrap(),
-            text + "{\"step\":10,\"loss\":null}\n"
-        );
+        metrics.append(&Diverged { step: 10, loss: f32::NAN }).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), text + "{\"step\":10,\"loss\":null}\n");
     }
 }

@@ -60,10 +60,7 @@ impl RunFolder {
         // The last two without the first are a run that lost its configuration, not a place for another.
         for found in [CONFIG, METRICS, CHECKPOINTS] {
             if fs::symlink_metadata(dir.join(found)).is_ok() {
-                return Err(RunError::Exists {
-                    dir: dir.to_owned(),
-                    found,
-                });
+                return Err(RunError::Exists { dir: dir.to_owned(), found });
             }
         }
         files::write_atomically(&dir.join(CONFIG), resolved_config_toml.as_bytes())?;
@@ -78,9 +75,7 @@ impl RunFolder {
     pub fn resume(dir: &Path, resolved_config_toml: &str) -> Result<Self, RunError> {
         let path = dir.join(CONFIG);
         if !path.is_file() {
-            return Err(RunError::NoRun {
-                dir: dir.to_owned(),
-            });
+            return Err(RunError::NoRun { dir: dir.to_owned() });
         }
         let lock = lock(dir)?;
         let recorded = fs::read_to_string(&path).map_err(files::failed(&path))?;
@@ -168,9 +163,7 @@ fn lock(dir: &Path) -> Result<File, RunError> {
         .map_err(files::failed(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(RunError::InUse {
-            dir: dir.to_owned(),
-        }),
+        Err(TryLockError::WouldBlock) => Err(RunError::InUse { dir: dir.to_owned() }),
         Err(TryLockError::Error(source)) => Err(RunError::Lock { path, source }),
     }
 }

@@ -128,10 +128,7 @@ fn write_optimizer(path: &Path, state: &TrainerState) -> io::Result<()> {
     let mut writer = TensorWriter::new(file, &entries, Some(metadata))?;
     let pairs = kinds.iter().flat_map(|(_, pairs)| pairs.values().flatten());
     for values in pairs.chain(&loss_scale) {
-        let bytes: Vec<u8> = values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         writer.write(&bytes)?;
     }
     writer.finish()?.flush()
@@ -144,14 +141,9 @@ fn write_optimizer(path: &Path, state: &TrainerState) -> io::Result<()> {
 pub fn read_state(checkpoint: &Checkpoint) -> Result<(TrainerState, Position), RunError> {
     let dir = &checkpoint.dir;
     let path = dir.join(STATE);
-    let damaged = |path: &Path, reason: String| RunError::Damaged {
-        path: path.to_owned(),
-        reason,
-    };
-    let text = fs::read_to_string(&path).map_err(|source| RunError::Io {
-        path: path.clone(),
-        source,
-    })?;
+    let damaged = |path: &Path, reason: String| RunError::Damaged { path: path.to_owned(), reason };
+    let text =
+        fs::read_to_string(&path).map_err(|source| RunError::Io { path: path.clone(), source })?;
     let position: Position =
         serde_json::from_str(&text).map_err(|error| damaged(&path, error.to_string()))?;
     let of_model = |error: WeightsError| damaged(&dir.join(WEIGHTS), error.to_string());
@@ -161,13 +153,7 @@ pub fn read_state(checkpoint: &Checkpoint) -> Result<(TrainerState, Position), R
     let path = dir.join(OPTIMIZER);
     let ([moments, factors], loss_scale) =
         read_optimizer(&path).map_err(|error| damaged(&path, error.to_string()))?;
-    let state = TrainerState {
-        step: position.step,
-        model,
-        moments,
-        factors,
-        loss_scale,
-    };
+    let state = TrainerState { step: position.step, model, moments, factors, loss_scale };
     Ok((state, position))
 }
 
@@ -195,19 +181,13 @@ fn read_optimizer(path: &Path) -> Result<([Pairs; 2], LossScale), Box<dyn std::e
             let [factor, steps] = values[..] else {
                 return Err(format!("the tensor `{name}` hasn't two numbers").into());
             };
-            loss_scale = LossScale {
-                factor,
-                steps: steps as u32,
-            };
+            loss_scale = LossScale { factor, steps: steps as u32 };
             continue;
         }
-        let place = [MOMENTS, FACTORS]
-            .iter()
-            .enumerate()
-            .find_map(|(kind, prefixes)| {
-                let mut prefixes = prefixes.iter().enumerate();
-                prefixes.find_map(|(which, prefix)| Some((kind, which, name.strip_prefix(prefix)?)))
-            });
+        let place = [MOMENTS, FACTORS].iter().enumerate().find_map(|(kind, prefixes)| {
+            let mut prefixes = prefixes.iter().enumerate();
+            prefixes.find_map(|(which, prefix)| Some((kind, which, name.strip_prefix(prefix)?)))
+        });
         let Some((kind, which, parameter)) = place else {
             let problem = format!("the tensor `{name}` is no moment of a parameter, and no factor");
             return Err(problem.into());

@@ -44,9 +44,7 @@ impl EventFile {
         }
         // TensorFlow's names end in the host's name, which the standard library can't tell; the digits make them sort.
         let path = dir.join(format!("{PREFIX}{seconds:010}.clove"));
-        let mut file = Self {
-            file: Appender::create_new(&path)?,
-        };
+        let mut file = Self { file: Appender::create_new(&path)? };
         let mut version = event(wall_time, None);
         bytes_field(3, FILE_VERSION, &mut version);
         file.append(&version)?;
@@ -154,9 +152,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
         }
         table
     };
-    !bytes.iter().fold(!0, |crc, byte| {
-        crc >> 8 ^ TABLE[((crc ^ u32::from(*byte)) & 0xFF) as usize]
-    })
+    !bytes.iter().fold(!0, |crc, byte| crc >> 8 ^ TABLE[((crc ^ u32::from(*byte)) & 0xFF) as usize])
 }
 
 /// TensorFlow masks checksums that are stored beside what they cover (tensorflow/core/lib/hash/crc32c.h).
@@ -197,12 +193,7 @@ mod tests {
     fn the_bytes_are_those_of_tensorboards_own_writer() {
         let folder = tempfile::tempdir().unwrap();
         let mut file = EventFile::create(folder.path(), 1_700_000_000.5, 300).unwrap();
-        file.scalars(
-            1_700_000_001.25,
-            300,
-            &[("train/loss", 0.5), ("train/größe", -2.0)],
-        )
-        .unwrap();
+        file.scalars(1_700_000_001.25, 300, &[("train/loss", 0.5), ("train/größe", -2.0)]).unwrap();
         file.sync().unwrap();
         let name = file.path().file_name().unwrap().to_str().unwrap();
         assert_eq!(name, "events.out.tfevents.1700000000.clove");
@@ -225,13 +216,7 @@ mod tests {
     fn a_later_file_sorts_after_those_before_it_whatever_the_clock_says() {
         let folder = tempfile::tempdir().unwrap();
         let mut names = Vec::new();
-        for wall_time in [
-            1_700_000_000.0,
-            1_700_000_000.9,
-            1_600_000_000.0,
-            -1.0,
-            f64::NAN,
-        ] {
+        for wall_time in [1_700_000_000.0, 1_700_000_000.9, 1_600_000_000.0, -1.0, f64::NAN] {
             let file = EventFile::create(folder.path(), wall_time, 1).unwrap();
             names.push(file.path().to_owned());
         }
@@ -240,12 +225,7 @@ mod tests {
 
     #[test]
     fn varints_are_seven_bits_a_byte() {
-        for (value, bytes) in [
-            (0, &[0][..]),
-            (127, &[127]),
-            (128, &[0x80, 1]),
-            (300, &[0xAC, 2]),
-        ] {
+        for (value, bytes) in [(0, &[0][..]), (127, &[127]), (128, &[0x80, 1]), (300, &[0xAC, 2])] {
             let mut out = Vec::new();
             varint(value, &mut out);
             assert_eq!(out, bytes);

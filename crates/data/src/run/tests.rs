@@ -10,10 +10,8 @@ use super::*;
 const CONFIG_TEXT: &str = "seed = 1\n\n[train]\nlr = 0.1\nsteps = 10\n\n[eval]\nlr = 0.1\n";
 
 fn save_state(run: &RunFolder, step: usize, keep: usize) -> Checkpoint {
-    run.save_checkpoint(step, keep, |dir| {
-        fs::write(dir.join("state.json"), step.to_string())
-    })
-    .unwrap()
+    run.save_checkpoint(step, keep, |dir| fs::write(dir.join("state.json"), step.to_string()))
+        .unwrap()
 }
 
 #[test]
@@ -22,10 +20,7 @@ fn a_run_is_created_saved_and_resumed() {
     let dir = folder.path().join("runs/first");
     let run = RunFolder::create(&dir, CONFIG_TEXT).unwrap();
     assert_eq!(run.path(), dir);
-    assert_eq!(
-        fs::read_to_string(dir.join("run.toml")).unwrap(),
-        CONFIG_TEXT
-    );
+    assert_eq!(fs::read_to_string(dir.join("run.toml")).unwrap(), CONFIG_TEXT);
     let hash = blake3::hash(CONFIG_TEXT.as_bytes()).to_string();
     assert_eq!(run.config_hash(), hash);
     assert!(run.latest_checkpoint().unwrap().checkpoint.is_none());
@@ -49,24 +44,12 @@ fn a_folder_with_a_run_in_it_takes_no_other() {
     fs::write(dir.join("notes.txt"), "mine").unwrap();
     drop(RunFolder::create(dir, CONFIG_TEXT).unwrap());
     let error = RunFolder::create(dir, CONFIG_TEXT).unwrap_err().to_string();
-    assert!(
-        error.contains("run.toml") && error.contains("--resume"),
-        "{error}"
-    );
+    assert!(error.contains("run.toml") && error.contains("--resume"), "{error}");
 
     // A run that lost its configuration is still one.
     fs::remove_file(dir.join("run.toml")).unwrap();
     let error = RunFolder::create(dir, CONFIG_TEXT).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            RunError::Exists {
-                found: "checkpoints",
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, RunError::Exists { found: "checkpoints", .. }), "{error}");
     assert!(dir.join("notes.txt").is_file());
 }
 
@@ -97,9 +80,7 @@ fn a_file_in_the_way_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("taken");
     fs::write(&path, "x").unwrap();
-    let error = RunFolder::create(&path, CONFIG_TEXT)
-        .unwrap_err()
-        .to_string();
+    let error = RunFolder::create(&path, CONFIG_TEXT).unwrap_err().to_string();
     assert!(error.contains("taken"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), b"x");
 }
@@ -111,14 +92,8 @@ fn another_configuration_is_refused_line_by_line() {
     let differences = |given: &str| match RunFolder::resume(folder.path(), given) {
         Err(error @ RunError::OtherConfiguration { .. }) => {
             let message = error.to_string();
-            assert!(
-                !message.contains('\n') && message.contains("run.toml"),
-                "{message}"
-            );
-            let RunError::OtherConfiguration {
-                recorded, given, ..
-            } = error
-            else {
+            assert!(!message.contains('\n') && message.contains("run.toml"), "{message}");
+            let RunError::OtherConfiguration { recorded, given, .. } = error else {
                 unreachable!("matched above")
             };
             (recorded, given, message)
@@ -130,22 +105,13 @@ fn another_configuration_is_refused_line_by_line() {
         differences("seed = 1\n\n[train]\nlr = 0.1\nsteps = 10\n\n[eval]\nlr = 0.2\nnew = 1\n");
     assert_eq!(recorded, ["[eval] lr = 0.1"]);
     assert_eq!(given, ["[eval] lr = 0.2", "[eval] new = 1"]);
-    assert!(
-        message.contains("only in run.toml: `[eval] lr = 0.1`"),
-        "{message}"
-    );
-    assert!(
-        message.contains("only in the configuration given: `[eval] lr = 0.2`"),
-        "{message}"
-    );
+    assert!(message.contains("only in run.toml: `[eval] lr = 0.1`"), "{message}");
+    assert!(message.contains("only in the configuration given: `[eval] lr = 0.2`"), "{message}");
 
     let (recorded, given, _) = differences(&CONFIG_TEXT.replace("seed = 1\n", ""));
     assert_eq!((recorded, given), (vec!["seed = 1".to_owned()], vec![]));
     let (recorded, given, message) = differences(&format!("{CONFIG_TEXT}\n"));
-    assert!(
-        recorded.is_empty() && given.is_empty() && message.contains("spacing"),
-        "{message}"
-    );
+    assert!(recorded.is_empty() && given.is_empty() && message.contains("spacing"), "{message}");
     let many: Vec<_> = (0..30).map(|line| format!("k{line} = 0")).collect();
     let (_, given, message) = differences(&many.join(
         "
@@ -181,11 +147,7 @@ fn resuming_clears_up_after_a_killed_process() {
     drop(run);
     let checkpoints = folder.path().join("checkpoints");
     fs::create_dir(checkpoints.join(".step-4.77.partial")).unwrap();
-    fs::write(
-        checkpoints.join(".step-4.77.partial/model.safetensors"),
-        "half",
-    )
-    .unwrap();
+    fs::write(checkpoints.join(".step-4.77.partial/model.safetensors"), "half").unwrap();
     fs::write(folder.path().join(".metrics.jsonl.77.partial"), "half").unwrap();
 
     let run = RunFolder::resume(folder.path(), CONFIG_TEXT).unwrap();
@@ -212,10 +174,7 @@ fn train_until_killed(dir: &Path) {
     loop {
         for half in ["first", "second"] {
             let saved = run.save_checkpoint(step, 2, |dir| {
-                fs::write(
-                    dir.join("model.safetensors"),
-                    step.to_string().repeat(20_000),
-                )?;
+                fs::write(dir.join("model.safetensors"), step.to_string().repeat(20_000))?;
                 fs::write(dir.join("state.json"), format!("{step} {half}"))
             });
             saved.unwrap();
@@ -261,11 +220,7 @@ fn a_process_killed_at_any_instant_leaves_its_last_checkpoint_whole() {
             while !has_saved {
                 line.clear();
                 let read = said.read_line(&mut line).unwrap();
-                assert!(
-                    read > 0,
-                    "it ended before it was killed: {:?}",
-                    victim.wait()
-                );
+                assert!(read > 0, "it ended before it was killed: {:?}", victim.wait());
                 last = told(&line).or(last);
                 has_saved = told(&line).is_some();
             }
@@ -282,16 +237,9 @@ fn a_process_killed_at_any_instant_leaves_its_last_checkpoint_whole() {
         // The dead process holds no lock.
         let run = RunFolder::resume(folder.path(), CONFIG_TEXT).unwrap();
         let latest = run.latest_checkpoint().unwrap();
-        assert!(
-            latest.damaged.is_empty(),
-            "kill {kill}: {:?}",
-            latest.damaged
-        );
+        assert!(latest.damaged.is_empty(), "kill {kill}: {:?}", latest.damaged);
         let found = latest.checkpoint;
-        assert!(
-            found.as_ref().map(|found| found.step) >= last,
-            "kill {kill}: {found:?} {last:?}"
-        );
+        assert!(found.as_ref().map(|found| found.step) >= last, "kill {kill}: {found:?} {last:?}");
         if let Some(found) = found {
             let state = fs::read_to_string(found.dir.join("state.json")).unwrap();
             assert_eq!(state.split(' ').next().unwrap(), found.step.to_string());
@@ -304,8 +252,5 @@ fn a_process_killed_at_any_instant_leaves_its_last_checkpoint_whole() {
             assert!(name.starts_with("step-"), "kill {kill}: {name} was left");
         }
     }
-    assert!(
-        last > Some(1),
-        "no victim got far enough to be a test: {last:?}"
-    );
+    assert!(last > Some(1), "no victim got far enough to be a test: {last:?}");
 }

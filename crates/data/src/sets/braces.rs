@@ -38,16 +38,9 @@ fn range(from: &str, to: &str) -> Option<Vec<String>> {
     }
     let (first, last): (u32, u32) = (from.parse().ok()?, to.parse().ok()?);
     let is_padded = |text: &str| text.len() > 1 && text.starts_with('0');
-    let width = if is_padded(from) || is_padded(to) {
-        from.len().max(to.len())
-    } else {
-        0
-    };
-    (first <= last && last - first < 1_000_000).then(|| {
-        (first..=last)
-            .map(|number| format!("{number:0width$}"))
-            .collect()
-    })
+    let width = if is_padded(from) || is_padded(to) { from.len().max(to.len()) } else { 0 };
+    (first <= last && last - first < 1_000_000)
+        .then(|| (first..=last).map(|number| format!("{number:0width$}")).collect())
 }
 
 #[cfg(test)]
@@ -57,10 +50,7 @@ mod tests {
     #[test]
     fn ranges_lists_and_their_products() {
         assert_eq!(expand("a.tar").unwrap(), ["a.tar"]);
-        assert_eq!(
-            expand("{008..010}.tar").unwrap(),
-            ["008.tar", "009.tar", "010.tar"]
-        );
+        assert_eq!(expand("{008..010}.tar").unwrap(), ["008.tar", "009.tar", "010.tar"]);
         assert_eq!(expand("x{9..11}").unwrap(), ["x9", "x10", "x11"]);
         assert_eq!(expand("{a,b}{1..2}").unwrap(), ["a1", "a2", "b1", "b2"]);
         assert_eq!(expand("{only}").unwrap(), ["only"]);
@@ -68,14 +58,9 @@ mod tests {
 
     #[test]
     fn what_is_no_pattern_says_so() {
-        for bad in [
-            "{1..",
-            "{..2}",
-            "{3..1}",
-            "{a..b}",
-            "{0..999999999}",
-            "{1..1000}{1..1000}{1..2}",
-        ] {
+        for bad in
+            ["{1..", "{..2}", "{3..1}", "{a..b}", "{0..999999999}", "{1..1000}{1..1000}{1..2}"]
+        {
             assert!(expand(bad).is_err(), "{bad}");
         }
     }

@@ -59,14 +59,8 @@ pub(super) fn read(
         }
         None => file.parent().unwrap_or(Path::new("")),
     };
-    let format = |problem| DataError::Format {
-        path: file.to_owned(),
-        problem,
-    };
-    let Document {
-        images,
-        annotations,
-    } = json::read(file)?;
+    let format = |problem| DataError::Format { path: file.to_owned(), problem };
+    let Document { images, annotations } = json::read(file)?;
     let images = of_splits(images, splits).map_err(format)?;
     let mut set = ImageTextSet::default();
     let captions = match annotations {
@@ -85,11 +79,8 @@ pub(super) fn read(
         }
     }
     if set.samples.is_empty() {
-        let why = if set.skipped.is_empty() {
-            "there are none".to_owned()
-        } else {
-            set.why_skipped()
-        };
+        let why =
+            if set.skipped.is_empty() { "there are none".to_owned() } else { set.why_skipped() };
         return Err(format(format!(
             "none of its images can be used; they should be files under {}: {why}",
             images_dir.display()
@@ -112,10 +103,8 @@ fn of_splits(images: Vec<Image>, splits: &[String]) -> Result<Vec<Image>, String
     }
     let is_there = |split: &&String| counts.iter().any(|(name, _)| name == *split);
     if let Some(missing) = splits.iter().find(|split| !is_there(split)) {
-        let there: Vec<String> = counts
-            .iter()
-            .map(|(name, count)| format!("{name:?} ({count})"))
-            .collect();
+        let there: Vec<String> =
+            counts.iter().map(|(name, count)| format!("{name:?} ({count})")).collect();
         let there = if there.is_empty() {
             "its images have no split".to_owned()
         } else {
@@ -123,12 +112,8 @@ fn of_splits(images: Vec<Image>, splits: &[String]) -> Result<Vec<Image>, String
         };
         return Err(format!("no image is of the split {missing:?}; {there}"));
     }
-    let is_wanted = |image: &Image| {
-        image
-            .split
-            .as_ref()
-            .is_some_and(|split| splits.contains(split))
-    };
+    let is_wanted =
+        |image: &Image| image.split.as_ref().is_some_and(|split| splits.contains(split));
     Ok(images.into_iter().filter(is_wanted).collect())
 }
 
@@ -221,9 +206,7 @@ mod tests {
 
     fn kinds(set: &ImageTextSet) -> Vec<&str> {
         let reasons = set.skipped.iter();
-        reasons
-            .map(|(_, why)| why.split(':').next().unwrap())
-            .collect()
+        reasons.map(|(_, why)| why.split(':').next().unwrap()).collect()
     }
 
     #[test]
@@ -242,11 +225,7 @@ mod tests {
         ]}"#;
         let set = read_text(document, &[]).unwrap();
         assert_eq!(captions(&set), ["A dog.|A big dog."]);
-        assert!(
-            set.samples[0]
-                .place
-                .ends_with("captions.json image 0 (\"a.jpg\")")
-        );
+        assert!(set.samples[0].place.ends_with("captions.json image 0 (\"a.jpg\")"));
         let expected = [
             "caption without an image",
             "without a caption",
@@ -255,11 +234,7 @@ mod tests {
             "without a caption",
         ];
         assert_eq!(kinds(&set), expected);
-        assert!(
-            set.skipped[0].0.ends_with("annotation 2"),
-            "{:?}",
-            set.skipped
-        );
+        assert!(set.skipped[0].0.ends_with("annotation 2"), "{:?}", set.skipped);
     }
 
     const KARPATHY: &str = r#"{"dataset": "coco", "images": [
@@ -270,18 +245,10 @@ mod tests {
 
     #[test]
     fn splits_are_chosen_by_name() {
-        assert_eq!(
-            captions(&read_text(KARPATHY, &["train"]).unwrap()),
-            ["one|two"]
-        );
+        assert_eq!(captions(&read_text(KARPATHY, &["train"]).unwrap()), ["one|two"]);
         let both = read_text(KARPATHY, &["restval", "train"]).unwrap();
         assert_eq!(captions(&both), ["one|two", "three"]);
-        assert!(
-            both.samples[1]
-                .image
-                .to_string()
-                .ends_with("images/val/b.jpg")
-        );
+        assert!(both.samples[1].image.to_string().ends_with("images/val/b.jpg"));
         // All of them, and a file that lies right in the folder of images.
         let all = read_text(KARPATHY, &[]).unwrap();
         assert_eq!(captions(&all), ["one|two", "three", "four"]);

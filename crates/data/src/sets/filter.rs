@@ -101,11 +101,7 @@ impl Filtered {
         };
         let parts = [part("sample", &samples), part("caption", &captions)];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
-        if parts.is_empty() {
-            "nothing".to_owned()
-        } else {
-            parts.join("; ")
-        }
+        if parts.is_empty() { "nothing".to_owned() } else { parts.join("; ") }
     }
 }
 
@@ -296,10 +292,7 @@ fn size(place: &ImagePlace) -> Result<(u32, u32), Box<dyn std::error::Error>> {
 /// Adds a sample's texts to those of another with the same image.
 fn join(first: &mut Sample, other: Sample) {
     // Another set's fields are others: its captions count as the first's first.
-    let mut fields = other
-        .fields
-        .into_iter()
-        .filter(|_| other.part == first.part);
+    let mut fields = other.fields.into_iter().filter(|_| other.part == first.part);
     for caption in other.captions {
         let field = fields.next().unwrap_or(0);
         if !first.captions.contains(&caption) {
@@ -366,11 +359,7 @@ mod tests {
             ("c", vec![], &["One  two!", "two three"]),
             ("d", vec![], &["ONE TWO"]),
         ];
-        let filter = Filter {
-            min_words: Some(2),
-            max_words: Some(3),
-            ..Filter::default()
-        };
+        let filter = Filter { min_words: Some(2), max_words: Some(3), ..Filter::default() };
         let mut found = set(dir.path(), &samples);
         let filtered = found.filter(&filter, &|| false).unwrap();
         assert_eq!(left(&found), ["one two", "One  two!|two three", "ONE TWO"]);
@@ -380,17 +369,11 @@ mod tests {
             filtered.summary(),
             "1 sample: 1 without a caption left; 3 captions: 2 too short, 1 too long"
         );
-        let filter = Filter {
-            duplicates: Some(Duplicates::Captions),
-            ..filter
-        };
+        let filter = Filter { duplicates: Some(Duplicates::Captions), ..filter };
         let mut found = set(dir.path(), &samples);
         let filtered = found.filter(&filter, &|| false).unwrap();
         assert_eq!(left(&found), ["one two", "two three"]);
-        assert_eq!(
-            (filtered.repeated_captions, filtered.without_a_caption),
-            (2, 2)
-        );
+        assert_eq!((filtered.repeated_captions, filtered.without_a_caption), (2, 2));
     }
 
     #[test]
@@ -406,11 +389,7 @@ mod tests {
                 ("wide", png(193, 64, b""), &["e"]),
             ],
         );
-        let filter = Filter {
-            min_side: Some(64),
-            max_aspect: Some(3.0),
-            ..Filter::default()
-        };
+        let filter = Filter { min_side: Some(64), max_aspect: Some(3.0), ..Filter::default() };
         let seen = AtomicUsize::new(0);
         let look = || seen.fetch_add(1, Ordering::Relaxed) < 100;
         let filtered = found.filter(&filter, &look).unwrap();
@@ -451,18 +430,11 @@ mod tests {
             ],
         );
         // A place that stands twice, of a length of its own.
-        found.samples.push(Sample {
-            captions: vec!["w".to_owned()],
-            ..found.samples[3].clone()
-        });
-        found.samples.push(Sample {
-            image: dir.path().join("none").into(),
-            ..found.samples[0].clone()
-        });
-        let filter = Filter {
-            duplicates: Some(Duplicates::Images),
-            ..Filter::default()
-        };
+        found.samples.push(Sample { captions: vec!["w".to_owned()], ..found.samples[3].clone() });
+        found
+            .samples
+            .push(Sample { image: dir.path().join("none").into(), ..found.samples[0].clone() });
+        let filter = Filter { duplicates: Some(Duplicates::Images), ..Filter::default() };
         let digest = found.digest();
         let filtered = found.filter(&filter, &|| true).unwrap();
         assert_eq!(left(&found), ["x|y|z", "x", "v|w"]);
@@ -479,11 +451,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for (min_side, duplicates) in [(Some(1), None), (None, Some(Duplicates::Images))] {
             let mut found = set(dir.path(), &[("a", png(9, 9, b""), &["a"])]);
-            let filter = Filter {
-                min_side,
-                duplicates,
-                ..Filter::default()
-            };
+            let filter = Filter { min_side, duplicates, ..Filter::default() };
             assert_eq!(found.filter(&filter, &|| false), None);
         }
     }

@@ -60,11 +60,8 @@ pub(super) fn read(dir: &Path) -> Result<ImageTextSet, DataError> {
 }
 
 fn nothing_usable(dir: &Path, images: usize, texts: usize, set: &ImageTextSet) -> DataError {
-    let why = if set.skipped.is_empty() {
-        String::new()
-    } else {
-        format!("; {}", set.why_skipped())
-    };
+    let why =
+        if set.skipped.is_empty() { String::new() } else { format!("; {}", set.why_skipped()) };
     let problem = format!(
         "no image with a caption: looked here and in the folders below for images ({}) with a text of the same name beside each \
          (a.jpg with a.{TEXT_EXTENSION}, one caption a line), and found {} and {}{why}",
@@ -72,10 +69,7 @@ fn nothing_usable(dir: &Path, images: usize, texts: usize, set: &ImageTextSet) -
         count(images, "image"),
         count(texts, "text"),
     );
-    DataError::Format {
-        path: dir.to_owned(),
-        problem,
-    }
+    DataError::Format { path: dir.to_owned(), problem }
 }
 
 enum Kind {
@@ -94,11 +88,7 @@ fn kind(entry: &DirEntry) -> Kind {
     // Follows links, as the entry's own metadata doesn't.
     let metadata = fs::metadata(&path);
     if metadata.as_ref().is_ok_and(fs::Metadata::is_dir) {
-        return if is_link {
-            Kind::LinkToFolder
-        } else {
-            Kind::Folder
-        };
+        return if is_link { Kind::LinkToFolder } else { Kind::Folder };
     }
     let extension = path.extension().and_then(|extension| extension.to_str());
     let Some(extension) = extension.map(str::to_ascii_lowercase) else {
@@ -158,16 +148,14 @@ impl Stem {
             return;
         }
         match read_captions(text) {
-            Ok(captions) => set
-                .samples
-                .extend(self.images.into_iter().map(|image| Sample {
-                    image: image.into(),
-                    captions: captions.clone(),
-                    fields: Vec::new(),
-                    negatives: Vec::new(),
-                    place: text.display().to_string(),
-                    part: 0,
-                })),
+            Ok(captions) => set.samples.extend(self.images.into_iter().map(|image| Sample {
+                image: image.into(),
+                captions: captions.clone(),
+                fields: Vec::new(),
+                negatives: Vec::new(),
+                place: text.display().to_string(),
+                part: 0,
+            })),
             Err((kind, detail)) => {
                 for image in &self.images {
                     let detail = format!("{detail} (for {})", name(image));
@@ -196,10 +184,7 @@ fn read_captions(path: &Path) -> Result<Vec<String>, (&'static str, String)> {
 }
 
 fn name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -273,9 +258,7 @@ mod tests {
 
     #[test]
     fn every_image_format_counts_in_any_case() {
-        let names = [
-            "a.JPG", "b.jpeg", "c.Png", "d.webp", "e.gif", "f.bmp", "g.tif", "h.TIFF",
-        ];
+        let names = ["a.JPG", "b.jpeg", "c.Png", "d.webp", "e.gif", "f.bmp", "g.tif", "h.TIFF"];
         let dir = Dir::with(&names.map(|name| (name, &b""[..])));
         for name in names {
             let text = dir.path(name).with_extension("Txt");
@@ -327,14 +310,8 @@ mod tests {
             dir.skipped(&set),
             [
                 skip("alone.jpg", "without a text: alone.txt is not there"),
-                skip(
-                    "blank.txt",
-                    "empty text: it holds no caption (for blank.jpg)"
-                ),
-                skip(
-                    "latin.txt",
-                    "not UTF-8: line 2; save it as UTF-8 (for latin.jpg)"
-                ),
+                skip("blank.txt", "empty text: it holds no caption (for blank.jpg)"),
+                skip("latin.txt", "not UTF-8: line 2; save it as UTF-8 (for latin.jpg)"),
                 skip("lost.txt", beside),
                 skip("sub/alone.txt", beside),
             ]
@@ -371,11 +348,7 @@ mod tests {
         }
         let halves = Dir::with(&[("a.jpg", b""), ("b.jpg", b""), ("c.txt", b"a cat")]);
         let halves = halves.read().unwrap_err().to_string();
-        for part in [
-            "2 images and 1 text",
-            "2 without a text",
-            "a.txt is not there",
-        ] {
+        for part in ["2 images and 1 text", "2 without a text", "a.txt is not there"] {
             assert!(halves.contains(part), "{part}: {halves}");
         }
     }
@@ -416,10 +389,7 @@ mod tests {
         let places: Vec<&str> = skipped.iter().map(|(place, _)| &**place).collect();
         assert_eq!(places, ["broken.jpg", "self.txt"]);
         for (_, why) in &skipped {
-            assert!(
-                why.starts_with("unreadable: a link that leads nowhere"),
-                "{why}"
-            );
+            assert!(why.starts_with("unreadable: a link that leads nowhere"), "{why}");
         }
     }
 

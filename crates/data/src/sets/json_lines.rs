@@ -46,9 +46,7 @@ pub(super) fn read(
             });
         }
         let byte_order_mark = if number == 1 { "\u{feff}" } else { "" };
-        let bytes = line
-            .strip_prefix(byte_order_mark.as_bytes())
-            .unwrap_or(&line);
+        let bytes = line.strip_prefix(byte_order_mark.as_bytes()).unwrap_or(&line);
         if bytes.trim_ascii().is_empty() {
             continue;
         }
@@ -68,16 +66,8 @@ fn check(file: &Path, fields: &[String], set: &ImageTextSet) -> Result<(), DataE
     if good >= bad && good > 0 {
         return Ok(());
     }
-    let used = if good == 0 {
-        "none".to_owned()
-    } else {
-        thousands(good)
-    };
-    let why = if bad == 0 {
-        String::new()
-    } else {
-        format!(". Skipped: {}", set.why_skipped())
-    };
+    let used = if good == 0 { "none".to_owned() } else { thousands(good) };
+    let why = if bad == 0 { String::new() } else { format!(". Skipped: {}", set.why_skipped()) };
     let captions = if fields.is_empty() {
         format!("{} or a list {CAPTION_LIST}", CAPTION_KEYS.join(", "))
     } else {
@@ -89,10 +79,7 @@ fn check(file: &Path, fields: &[String], set: &ImageTextSet) -> Result<(), DataE
         thousands(good + bad),
         IMAGE_KEYS.join(", "),
     );
-    Err(DataError::Format {
-        path: file.to_owned(),
-        problem,
-    })
+    Err(DataError::Format { path: file.to_owned(), problem })
 }
 
 /// The sample of a line; else its place and why it is skipped.
@@ -241,10 +228,7 @@ fn negative(item: &Value) -> Option<&str> {
 
 fn wrong_type(key: &str, expected: &str, value: &Value) -> String {
     let is = json::kind(value);
-    reason(
-        "wrong type",
-        format_args!("{key} must be {expected}, not {is}"),
-    )
+    reason("wrong type", format_args!("{key} must be {expected}, not {is}"))
 }
 
 #[cfg(test)]
@@ -329,10 +313,7 @@ mod tests {
         let fields = ["made", "alt"].map(str::to_owned);
         let file = dir.path("set.jsonl");
         let set = ImageTextSet::json_lines(&file, Some(&dir.path("images")), &fields).unwrap();
-        let found = set
-            .samples
-            .iter()
-            .map(|s| (s.captions.join("|"), &s.fields));
+        let found = set.samples.iter().map(|s| (s.captions.join("|"), &s.fields));
         let found: Vec<_> = found.collect();
         let (first, second) = (vec![0, 0, 1], vec![0]);
         let expected = [("b|c|a".to_owned(), &first), ("d".to_owned(), &second)];
@@ -344,20 +325,14 @@ mod tests {
         ];
         assert_eq!(why, expected);
         let error = ImageTextSet::json_lines(&file, None, &["none".to_owned()]).unwrap_err();
-        assert!(
-            error.to_string().contains("a caption under none."),
-            "{error}"
-        );
+        assert!(error.to_string().contains("a caption under none."), "{error}");
     }
 
     #[test]
     fn the_image_stands_under_any_of_its_keys_the_first_of_them_counts() {
         for key in ["image", "file_name", "filename", "filepath", "path"] {
             let read = sample(&format!(r#"{{"{key}": "a.jpg", "text": "a cat"}}"#));
-            assert!(
-                read.image.to_string().ends_with("images/a.jpg"),
-                "{key}: {read:?}"
-            );
+            assert!(read.image.to_string().ends_with("images/a.jpg"), "{key}: {read:?}");
         }
         let both = sample(r#"{"path": "b.jpg", "file_name": "a.jpg", "image": null, "text": "a"}"#);
         assert!(both.image.to_string().ends_with("a.jpg"), "{both:?}");
@@ -404,10 +379,7 @@ mod tests {
         let expected = [dir.path("lists/../images/a.jpg"), absolute].map(ImagePlace::from);
         assert_eq!(images, [&expected[0], &expected[1]]);
         let elsewhere = ImageTextSet::json_lines(&file, Some(&dir.path("images")), &[]).unwrap();
-        assert_eq!(
-            elsewhere.samples[0].image,
-            dir.path("images/../images/a.jpg").into()
-        );
+        assert_eq!(elsewhere.samples[0].image, dir.path("images/../images/a.jpg").into());
     }
 
     #[test]
@@ -448,17 +420,11 @@ mod tests {
         let captions = why(r#""image": "a.jpg", "captions": "a""#);
         assert_eq!(captions, "captions must be a list of strings, not a string");
         let item = why(r#""image": "a.jpg", "captions": ["a", null]"#);
-        assert_eq!(
-            item,
-            "captions[1] must be one of a list of strings, not null"
-        );
+        assert_eq!(item, "captions[1] must be one of a list of strings, not null");
         let negatives = why(r#""image": "a.jpg", "text": "a", "negatives": [{"txt": "b"}]"#);
         assert!(negatives.starts_with("negatives[0] must"), "{negatives}");
         let negative = why(r#""image": "a.jpg", "text": "a", "negative": ["b"]"#);
-        assert!(
-            negative.starts_with("negative must be a string"),
-            "{negative}"
-        );
+        assert!(negative.starts_with("negative must be a string"), "{negative}");
     }
 
     #[test]
@@ -518,10 +484,7 @@ mod tests {
         assert_eq!(Dir::with(&line).read().unwrap().samples.len(), 1);
         line.push(b' ');
         let message = Dir::with(&line).read().unwrap_err().to_string();
-        assert!(
-            message.contains("line 1 is longer than 16777216"),
-            "{message}"
-        );
+        assert!(message.contains("line 1 is longer than 16777216"), "{message}");
     }
 
     #[test]

@@ -193,8 +193,7 @@ impl ImageTextSet {
     /// Adds another set, as part `part` of a mixture.
     pub fn add(&mut self, other: Self, part: u16) {
         let samples = other.samples.into_iter();
-        self.samples
-            .extend(samples.map(|sample| Sample { part, ..sample }));
+        self.samples.extend(samples.map(|sample| Sample { part, ..sample }));
         self.skipped.extend(other.skipped);
     }
 
@@ -314,12 +313,7 @@ impl ImageTextSet {
 
 /// The captions among `texts`: without white space at their ends, and without blank ones.
 fn not_blank<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    texts
-        .into_iter()
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-        .map(str::to_owned)
-        .collect()
+    texts.into_iter().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect()
 }
 
 fn count(number: usize, thing: &str) -> String {
@@ -376,13 +370,7 @@ mod tests {
             vec![a.clone(), sample("c.jpg", 1, 1)],
             vec![a.clone(), sample("b.jpg", 2, 1)],
             vec![a.clone(), sample("b.jpg", 1, 0)],
-            vec![
-                a,
-                Sample {
-                    fields: vec![1],
-                    ..b
-                },
-            ],
+            vec![a, Sample { fields: vec![1], ..b }],
         ] {
             assert_ne!(digest, of(other));
         }
@@ -395,23 +383,14 @@ mod tests {
         assert_eq!(set.summary(), "1 image with 1 caption, 1 negative");
         let more = (0..1233).map(|at| sample(&format!("{at}.jpg"), 2, 0));
         set.samples.extend(more);
-        assert_eq!(
-            set.summary(),
-            "1,234 images with 2,467 captions, 1 negative"
-        );
+        assert_eq!(set.summary(), "1,234 images with 2,467 captions, 1 negative");
     }
 
     #[test]
     fn a_summary_counts_an_image_of_two_samples_once() {
         let samples = vec![sample("a.jpg", 1, 0), sample("a.jpg", 2, 3)];
-        let set = ImageTextSet {
-            samples,
-            skipped: Vec::new(),
-        };
-        assert_eq!(
-            set.summary(),
-            "1 image in 2 samples with 3 captions, 3 negatives"
-        );
+        let set = ImageTextSet { samples, skipped: Vec::new() };
+        assert_eq!(set.summary(), "1 image in 2 samples with 3 captions, 3 negatives");
     }
 
     #[test]

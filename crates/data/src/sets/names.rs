@@ -5,16 +5,8 @@ use super::reason;
 /// Those of an image's path, in order of preference.
 pub(super) const IMAGE_KEYS: [&str; 5] = ["image", "file_name", "filename", "filepath", "path"];
 /// Those of an image's bytes, in order of preference.
-pub(super) const BYTES_KEYS: [&str; 8] = [
-    "image",
-    "img",
-    "jpg",
-    "jpeg",
-    "png",
-    "webp",
-    "picture",
-    "image_bytes",
-];
+pub(super) const BYTES_KEYS: [&str; 8] =
+    ["image", "img", "jpg", "jpeg", "png", "webp", "picture", "image_bytes"];
 /// That of a list of captions.
 pub(super) const CAPTION_LIST: &str = "captions";
 /// Those of one caption, in order of preference.
@@ -35,10 +27,7 @@ pub(super) struct Captions {
 impl Captions {
     /// Texts of the usual fields.
     pub(super) fn usual(texts: Vec<String>) -> Self {
-        Self {
-            texts,
-            fields: Vec::new(),
-        }
+        Self { texts, fields: Vec::new() }
     }
 
     /// Texts of `fields`, each of which `read` gives.

@@ -75,12 +75,7 @@ impl ImagePlace {
     pub(super) fn first_bytes(&self, most: u64) -> Result<Vec<u8>, DataError> {
         let (path, offset, length) = match self {
             Self::File(path) => (&**path, 0, most),
-            Self::Member {
-                shard,
-                offset,
-                size,
-                ..
-            } => (&*shard.path, *offset, most.min(*size)),
+            Self::Member { shard, offset, size, .. } => (&*shard.path, *offset, most.min(*size)),
             // A page is unpacked as a whole.
             Self::Row { .. } | Self::Cifar { .. } => {
                 let mut bytes = self.read()?;
@@ -115,9 +110,7 @@ impl ImagePlace {
         match self {
             Self::File(path) => path.as_os_str().as_encoded_bytes().to_vec(),
             // As it's named: a copy may be anywhere.
-            Self::Member {
-                shard, name, size, ..
-            } => {
+            Self::Member { shard, name, size, .. } => {
                 let mut bytes = shard.name.clone().into_bytes();
                 bytes.push(0);
                 bytes.extend(name.as_bytes());

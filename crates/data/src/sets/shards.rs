@@ -31,10 +31,8 @@ pub(super) fn read(
     cache: &Cache<'_>,
 ) -> Result<ImageTextSet, DataError> {
     let mut set = ImageTextSet::default();
-    let names = expand(pattern).map_err(|problem| DataError::Format {
-        path: PathBuf::from(pattern),
-        problem,
-    })?;
+    let names = expand(pattern)
+        .map_err(|problem| DataError::Format { path: PathBuf::from(pattern), problem })?;
     let mut members = 0;
     for shard in cache.local(&names)? {
         members += read_shard(shard, fields, &mut set)?;
@@ -77,17 +75,10 @@ fn read_shard(shard: Local, fields: &[String], set: &mut ImageTextSet) -> Result
             };
             let extension = extension.to_ascii_lowercase();
             let content = if EXTENSIONS.contains(&extension.as_str()) {
-                Content::Image {
-                    offset: entry.raw_file_position(),
-                    size: entry.size(),
-                }
+                Content::Image { offset: entry.raw_file_position(), size: entry.size() }
             } else if extension == "json" || extension == "txt" {
                 let bytes = read_text(&mut entry)?;
-                if extension == "json" {
-                    Content::Json(bytes)
-                } else {
-                    Content::Text(bytes)
-                }
+                if extension == "json" { Content::Json(bytes) } else { Content::Text(bytes) }
             } else {
                 return Ok(None);
             };
@@ -235,12 +226,7 @@ impl Group {
             }
         };
         Ok(Sample {
-            image: ImagePlace::Member {
-                shard: Arc::clone(shard),
-                name,
-                offset,
-                size,
-            },
+            image: ImagePlace::Member { shard: Arc::clone(shard), name, offset, size },
             captions: captions.texts,
             fields: captions.fields,
             negatives,
@@ -293,11 +279,7 @@ mod tests {
         }
         let copies = dir.path().join("copies");
         let cache = Cache::silent(Some(&copies));
-        let set = read(
-            &format!("{}/{pattern}", dir.path().display()),
-            fields,
-            &cache,
-        )?;
+        let set = read(&format!("{}/{pattern}", dir.path().display()), fields, &cache)?;
         for sample in &set.samples {
             // The bytes are those of the member, wherever it stands.
             let bytes = sample.image.read().unwrap();
@@ -308,48 +290,29 @@ mod tests {
 
     fn good(key: &str) -> Vec<(String, Vec<u8>)> {
         vec![
-            (
-                format!("{key}.jpg"),
-                format!("pixels of {key}").into_bytes(),
-            ),
-            (
-                format!("{key}.json"),
-                format!("{{\"caption\": \"{key}\"}}").into_bytes(),
-            ),
+            (format!("{key}.jpg"), format!("pixels of {key}").into_bytes()),
+            (format!("{key}.json"), format!("{{\"caption\": \"{key}\"}}").into_bytes()),
         ]
     }
 
     fn shard(keys: &[&str]) -> Vec<u8> {
         let members: Vec<_> = keys.iter().flat_map(|key| good(key)).collect();
-        let members: Vec<(&str, &[u8])> = members
-            .iter()
-            .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
-            .collect();
+        let members: Vec<(&str, &[u8])> =
+            members.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
         tar(&members)
     }
 
     fn captions(set: &ImageTextSet) -> Vec<String> {
-        set.samples
-            .iter()
-            .map(|sample| sample.captions.join("|"))
-            .collect()
+        set.samples.iter().map(|sample| sample.captions.join("|")).collect()
     }
 
     #[test]
     fn samples_of_all_shards_come_in_their_order() {
-        let shards = [
-            ("s-0.tar", shard(&["a", "b/c"])),
-            ("s-1.tar", shard(&["d"])),
-        ];
+        let shards = [("s-0.tar", shard(&["a", "b/c"])), ("s-1.tar", shard(&["d"]))];
         let found = set(&shards, "s-{0..1}.tar").unwrap();
         assert_eq!(captions(&found), ["a", "b/c", "d"]);
         assert!(found.skipped.is_empty());
-        assert!(
-            found.samples[1]
-                .image
-                .to_string()
-                .contains("s-0.tar: \"b/c.jpg\"")
-        );
+        assert!(found.samples[1].image.to_string().contains("s-0.tar: \"b/c.jpg\""));
     }
 
     #[test]
@@ -357,10 +320,7 @@ mod tests {
         let image: &[u8] = b"pixels of x";
         let bytes = tar(&[
             ("0.JPG", image),
-            (
-                "0.json",
-                b"{\"captions\": [\"a\", \"b\"], \"negatives\": [\"c\"]}",
-            ),
+            ("0.json", b"{\"captions\": [\"a\", \"b\"], \"negatives\": [\"c\"]}"),
             ("1.txt", b"d\n\n e \n"),
             ("1.png", image),
             ("1.cls", b"7"),
@@ -415,18 +375,10 @@ mod tests {
         ]);
         let found = set(&[("s.tar", bytes)], "s.tar").unwrap();
         assert_eq!(captions(&found), ["good"]);
-        let kinds: Vec<&str> = found
-            .skipped
-            .iter()
-            .map(|(_, why)| why.split(':').next().unwrap())
-            .collect();
-        let expected = [
-            "without an image",
-            "without a caption",
-            "not JSON",
-            "not UTF-8",
-            "several images",
-        ];
+        let kinds: Vec<&str> =
+            found.skipped.iter().map(|(_, why)| why.split(':').next().unwrap()).collect();
+        let expected =
+            ["without an image", "without a caption", "not JSON", "not UTF-8", "several images"];
         assert_eq!(kinds, expected);
         assert!(found.skipped[0].0.ends_with("s.tar: \"0\""));
     }
@@ -442,16 +394,11 @@ mod tests {
             (2 * 1024, vec!["a"]),
             (4 * 1024, vec!["a", "b"]),
         ] {
-            let shards = [
-                ("s-0.tar", whole[..end].to_vec()),
-                ("s-1.tar", shard(&["z"])),
-            ];
+            let shards = [("s-0.tar", whole[..end].to_vec()), ("s-1.tar", shard(&["z"]))];
             let found = set(&shards, "s-{0..1}.tar").unwrap();
             assert_eq!(captions(&found), [left, vec!["z"]].concat(), "{end}");
-            let damaged = found
-                .skipped
-                .iter()
-                .filter(|(_, why)| why.starts_with("damaged shard: "));
+            let damaged =
+                found.skipped.iter().filter(|(_, why)| why.starts_with("damaged shard: "));
             assert_eq!(damaged.count(), 1, "{:?}", found.skipped);
         }
     }
@@ -468,10 +415,8 @@ mod tests {
             assert!(found.skipped.is_empty());
             // Cut anywhere, it gives what came before and says that something is missing.
             for end in (0..packed.len()).step_by(packed.len() / 9).skip(1) {
-                let shards = [
-                    ("s-0.tar.gz", packed[..end].to_vec()),
-                    ("s-1.tar.gz", shard(&["z"])),
-                ];
+                let shards =
+                    [("s-0.tar.gz", packed[..end].to_vec()), ("s-1.tar.gz", shard(&["z"]))];
                 let found = set(&shards, "s-{0..1}.tar.gz").unwrap();
                 let captions = captions(&found);
                 let whole = ["a", "b", "c"];
@@ -502,17 +447,7 @@ mod tests {
         assert!(error(vec![0x28, 0xb5, 0x2f, 0xfd]).contains("damaged shard"));
         assert!(error(tar(&[("0.txt", b"a")])).contains("none of its 1 members"));
         assert!(error(vec![b'x'; 2_000]).contains("damaged shard"));
-        assert!(
-            set(&[], "none.tar")
-                .unwrap_err()
-                .to_string()
-                .contains("none.tar")
-        );
-        assert!(
-            set(&[], "s-{0..}.tar")
-                .unwrap_err()
-                .to_string()
-                .contains("{0..}")
-        );
+        assert!(set(&[], "none.tar").unwrap_err().to_string().contains("none.tar"));
+        assert!(set(&[], "s-{0..}.tar").unwrap_err().to_string().contains("{0..}"));
     }
 }

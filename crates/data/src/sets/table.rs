@@ -28,18 +28,11 @@ pub(super) fn read(
     };
     let wrong = |source| text::io(file, source);
     let mut input = BufReader::with_capacity(1 << 16, File::open(file).map_err(wrong)?);
-    let is_tabbed = file
-        .extension()
-        .is_some_and(|end| end.eq_ignore_ascii_case("tsv"));
+    let is_tabbed = file.extension().is_some_and(|end| end.eq_ignore_ascii_case("tsv"));
     let mut table = Table::new(if is_tabbed { b'\t' } else { b',' });
-    let format = |problem| DataError::Format {
-        path: file.to_owned(),
-        problem,
-    };
+    let format = |problem| DataError::Format { path: file.to_owned(), problem };
     if !table.advance(&mut input).map_err(wrong)? {
-        return Err(format(
-            "it is empty; its first line should name the columns".to_owned(),
-        ));
+        return Err(format("it is empty; its first line should name the columns".to_owned()));
     }
     let columns = Columns::of(&table, fields).map_err(format)?;
     let mut set = ImageTextSet::default();
@@ -188,10 +181,7 @@ mod tests {
         let set = read(&["made", "alt"]).unwrap();
         assert_eq!(set.samples[0].captions, ["y", "x"]);
         assert_eq!(set.samples[1].captions, ["z"]);
-        assert_eq!(
-            (&set.samples[0].fields, &set.samples[1].fields),
-            (&vec![0, 1], &vec![0])
-        );
+        assert_eq!((&set.samples[0].fields, &set.samples[1].fields), (&vec![0, 1], &vec![0]));
         assert_eq!(set.skipped.len(), 1);
         let error = read(&["made", "none"]).unwrap_err().to_string();
         assert!(error.contains("no column of captions (none)"), "{error}");
@@ -203,11 +193,8 @@ mod tests {
         table.extend(b"a.jpg,\xff\n");
         let set = read_table("t.csv", table).unwrap();
         assert_eq!(set.samples.len(), 1);
-        let kinds: Vec<&str> = set
-            .skipped
-            .iter()
-            .map(|(_, why)| why.split(':').next().unwrap())
-            .collect();
+        let kinds: Vec<&str> =
+            set.skipped.iter().map(|(_, why)| why.split(':').next().unwrap()).collect();
         let expected = [
             "image not found",
             "wrong number of columns",

@@ -40,17 +40,9 @@ impl<B: Kernels> Backward<B, 3> for Contrastive {
         let (images, candidates, (scale, sums)) = ops.state;
         let grad = grads.consume::<B>(&ops.node);
         let nodes = ops.parents.map(|parent| parent.map(|node| node.id));
-        let forward = InfoNce::<B> {
-            loss: grad.clone(),
-            scale,
-            sums,
-        };
+        let forward = InfoNce::<B> { loss: grad.clone(), scale, sums };
         let wanted = nodes.map(|node| node.is_some());
-        register::<B>(
-            grads,
-            nodes,
-            forward.backward(&images, &candidates, grad, wanted),
-        );
+        register::<B>(grads, nodes, forward.backward(&images, &candidates, grad, wanted));
     }
 }
 
@@ -70,12 +62,7 @@ impl<B: Kernels> Backward<B, 3> for OwnNegativesMean {
         let (images, candidates, (logit_scale, owners, captions, focus)) = ops.state;
         let grad = grads.consume::<B>(&ops.node);
         let nodes = ops.parents.map(|parent| parent.map(|node| node.id));
-        let own = OwnNegatives::<B> {
-            scale: B::float_exp(logit_scale),
-            owners,
-            captions,
-            focus,
-        };
+        let own = OwnNegatives::<B> { scale: B::float_exp(logit_scale), owners, captions, focus };
         register::<B>(grads, nodes, own.backward(images, candidates, grad));
     }
 }
@@ -186,11 +173,8 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
     ) -> FloatTensor<Self> {
         let nodes = [images.node(), candidates.node(), logit_scale.node()];
         let (images, candidates) = (images.into_primitive(), candidates.into_primitive());
-        let InfoNce { loss, scale, sums } = InfoNce::<B>::forward(
-            images.clone(),
-            candidates.clone(),
-            logit_scale.into_primitive(),
-        );
+        let InfoNce { loss, scale, sums } =
+            InfoNce::<B>::forward(images.clone(), candidates.clone(), logit_scale.into_primitive());
         match Contrastive.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 prepared.finish((images, candidates, (scale, sums)), loss)
@@ -218,11 +202,7 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
             captions,
             focus,
         );
-        match OwnNegativesMean
-            .prepare::<C>(nodes)
-            .compute_bound()
-            .stateful()
-        {
+        match OwnNegativesMean.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let rest = (logit_scale, owners, captions, focus);
                 prepared.finish((images, candidates, rest), loss)

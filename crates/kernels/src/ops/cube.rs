@@ -16,12 +16,7 @@ const GRADIENT: [usize; 2] = [32, 256];
 impl Focus {
     /// As own_negatives.wgsl takes it.
     fn info(self, images: usize, width: usize) -> [u32; 4] {
-        [
-            images as u32,
-            width as u32,
-            self.gamma,
-            self.smoothing.to_bits(),
-        ]
+        [images as u32, width as u32, self.gamma, self.smoothing.to_bits()]
     }
 }
 
@@ -36,12 +31,7 @@ impl Kernels for CubeBackend {
         let (base, delta) = (into_contiguous(base), into_contiguous(delta));
         let count = base.shape().num_elements();
         let result = empty(&base, base.shape(), DType::F32);
-        let info = [
-            count as u32,
-            alpha.to_bits(),
-            step.to_bits(),
-            u32::from(bytes),
-        ];
+        let info = [count as u32, alpha.to_bits(), step.to_bits(), u32::from(bytes)];
         let workgroups = grid(count.div_ceil(256));
         launch(Shader::Patch, workgroups, &[&base, &delta, &result], &info);
         result
@@ -105,23 +95,15 @@ impl Kernels for CubeBackend {
         let (images, candidates) = (into_contiguous(images), into_contiguous(candidates));
         let sums = into_contiguous(sums);
         let ([count, width], all) = (images.shape().dims(), candidates.shape()[0]);
-        let (own, others, rows) = if by_images {
-            (&images, &candidates, count)
-        } else {
-            (&candidates, &images, all)
-        };
+        let (own, others, rows) =
+            if by_images { (&images, &candidates, count) } else { (&candidates, &images, all) };
         let result = empty(own, [rows, width], DType::F32);
         let [rows, columns] = [rows.div_ceil(GRADIENT[0]), width.div_ceil(GRADIENT[1])];
         launch(
             Shader::ContrastiveBackward,
             [rows as u32, columns as u32, 1],
             &[own, others, &scale, &sums, &grad, &result],
-            &[
-                count as u32,
-                all as u32,
-                width as u32,
-                u32::from(!by_images),
-            ],
+            &[count as u32, all as u32, width as u32, u32::from(!by_images)],
         );
         result
     }
@@ -162,15 +144,7 @@ impl Kernels for CubeBackend {
         launch(
             Shader::OwnNegativesBackward,
             grid(count),
-            &[
-                &images,
-                &candidates,
-                &scale,
-                &owners,
-                &grad,
-                &by_images,
-                &by_candidates,
-            ],
+            &[&images, &candidates, &scale, &owners, &grad, &by_images, &by_candidates],
             &focus.info(count, width),
         );
         (by_images, by_candidates)

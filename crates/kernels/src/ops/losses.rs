@@ -48,15 +48,9 @@ impl<B: Kernels> InfoNce<B> {
         let [_, rows, columns] = partial.shape().dims();
         let count = right.shape()[1];
         let part = |which: usize| {
-            let slices = [
-                Slice::from(which..which + 1),
-                Slice::from(0..rows),
-                Slice::from(0..columns),
-            ];
-            B::float_reshape(
-                B::float_slice(partial.clone(), &slices),
-                Shape::new([rows, columns]),
-            )
+            let slices =
+                [Slice::from(which..which + 1), Slice::from(0..rows), Slice::from(0..columns)];
+            B::float_reshape(B::float_slice(partial.clone(), &slices), Shape::new([rows, columns]))
         };
         let (largest, sums) = (part(0), part(1));
         let top = B::float_max_dim(largest.clone(), blocks);

@@ -18,10 +18,8 @@ pub fn preprocess(
     if !runs || settings.values.len() != 3 * 256 || photos.is_empty() {
         return None;
     }
-    let plans: Vec<Plan> = photos
-        .iter()
-        .map(|photo| Plan::new(photo, settings.filter))
-        .collect::<Option<_>>()?;
+    let plans: Vec<Plan> =
+        photos.iter().map(|photo| Plan::new(photo, settings.filter)).collect::<Option<_>>()?;
     let mut batches = Vec::new();
     let mut first = 0;
     while first < plans.len() {
@@ -39,11 +37,7 @@ pub fn preprocess(
         batches.push(run(&photos[range.clone()], &plans[range], settings, device));
         first += count;
     }
-    Some(if batches.len() == 1 {
-        batches.swap_remove(0)
-    } else {
-        Tensor::cat(batches, 0)
-    })
+    Some(if batches.len() == 1 { batches.swap_remove(0) } else { Tensor::cat(batches, 0) })
 }
 
 /// How the shaders go about a photo. The part of it that the result depends on is its region, and all starts are from there.
@@ -156,11 +150,7 @@ fn run(
         Tensor::<1, Int>::from_data(TensorData::new(words, [count]), device).into_dispatch()
     };
     let tables = words(tables);
-    let grid = [
-        largest[0].div_ceil(16),
-        largest[1].div_ceil(16),
-        plans.len() as u32,
-    ];
+    let grid = [largest[0].div_ceil(16), largest[1].div_ceil(16), plans.len() as u32];
     let between = Dispatch::clove_resample(words(pixels), tables.clone(), between, grid);
     let values = Dispatch::clove_preprocess(
         between,
@@ -183,11 +173,7 @@ struct Tables {
 
 impl Tables {
     fn new(photos: usize) -> Self {
-        Self {
-            plans: Vec::new(),
-            rest: Vec::new(),
-            offset: photos * PLAN,
-        }
+        Self { plans: Vec::new(), rest: Vec::new(), offset: photos * PLAN }
     }
 
     /// Where the starts, lengths and weights of an axis stand, and the weights of an output.
@@ -208,11 +194,8 @@ impl Tables {
     fn add(&mut self, plan: &Plan, first: usize, between: usize, size: u32) {
         let horizontal = self.axis(&plan.horizontal);
         let vertical = self.axis(&plan.vertical);
-        let (one, other) = if plan.vertical_first {
-            (vertical, horizontal)
-        } else {
-            (horizontal, vertical)
-        };
+        let (one, other) =
+            if plan.vertical_first { (vertical, horizontal) } else { (horizontal, vertical) };
         let [width, height] = plan.between_size();
         let mut words = vec![first, between, width as usize, height as usize];
         words.push(usize::from(!plan.vertical_first));
@@ -234,8 +217,7 @@ impl Tables {
             plan[PLAN - 2] = at;
         }
         self.plans.extend(self.rest);
-        self.plans
-            .extend(values.iter().map(|value| value.to_bits() as i32));
+        self.plans.extend(values.iter().map(|value| value.to_bits() as i32));
         self.plans
     }
 }

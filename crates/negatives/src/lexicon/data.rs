@@ -124,12 +124,7 @@ impl Data {
         let known = |word: WordId| (word as usize) < words;
         for pos in &self.pos {
             let synsets = pos.member_counts.len();
-            let sum = |counts: &[u8]| {
-                counts
-                    .iter()
-                    .map(|count| usize::from(*count))
-                    .sum::<usize>()
-            };
+            let sum = |counts: &[u8]| counts.iter().map(|count| usize::from(*count)).sum::<usize>();
             let sizes = [
                 (sum(&pos.member_counts), pos.members.len()),
                 (sum(&pos.hypernym_counts), pos.hypernyms.len()),
@@ -145,10 +140,8 @@ impl Data {
                 return damaged("synsets");
             }
         }
-        let (nouns, adjectives) = (
-            self.pos[0].member_counts.len(),
-            self.pos[2].member_counts.len(),
-        );
+        let (nouns, adjectives) =
+            (self.pos[0].member_counts.len(), self.pos[2].member_counts.len());
         let inside = |adjective: u32, noun: u32| {
             (adjective as usize) < adjectives && (noun as usize) < nouns
         };
@@ -175,10 +168,7 @@ mod bytes {
     use serde::{Deserializer, Serializer};
 
     pub fn serialize<S: Serializer>(weights: &[i8], serializer: S) -> Result<S::Ok, S::Error> {
-        let bytes: Vec<u8> = weights
-            .iter()
-            .map(|weight| weight.cast_unsigned())
-            .collect();
+        let bytes: Vec<u8> = weights.iter().map(|weight| weight.cast_unsigned()).collect();
         serializer.serialize_bytes(&bytes)
     }
 

@@ -39,9 +39,7 @@ pub enum LexiconError {
 pub fn to_bytes(data: &Data) -> Vec<u8> {
     let content = postcard::to_allocvec(data).expect("writing to memory can't fail");
     let mut deflate = DeflateEncoder::new(Vec::new(), Compression::best());
-    deflate
-        .write_all(&content)
-        .expect("writing to memory can't fail");
+    deflate.write_all(&content).expect("writing to memory can't fail");
     let packed = deflate.finish().expect("writing to memory can't fail");
     let mut file = MARK.to_vec();
     file.extend(hash(&packed).to_le_bytes());
@@ -61,9 +59,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Data, LexiconError> {
     if mark[7] != MARK[7] {
         return Err(LexiconError::Version { found: mark[7] });
     }
-    let (sum, packed) = rest
-        .split_at_checked(8)
-        .ok_or(LexiconError::Damaged("it ends early"))?;
+    let (sum, packed) = rest.split_at_checked(8).ok_or(LexiconError::Damaged("it ends early"))?;
     if sum != hash(packed).to_le_bytes() {
         return Err(LexiconError::Damaged("its checksum differs"));
     }

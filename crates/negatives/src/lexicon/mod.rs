@@ -140,10 +140,7 @@ impl Lexicon {
         loop {
             let found = self.table[at].checked_sub(1)?;
             let place = found as usize;
-            let (from, to) = (
-                self.words_at[place] as usize,
-                self.words_at[place + 1] as usize - 1,
-            );
+            let (from, to) = (self.words_at[place] as usize, self.words_at[place + 1] as usize - 1);
             if &self.words.as_bytes()[from..to] == word.as_bytes() {
                 return Some(found);
             }
@@ -189,9 +186,7 @@ impl Lexicon {
     /// Irregular forms that are written so.
     pub(crate) fn analyses(&self, form: WordId) -> impl Iterator<Item = &Irregular> {
         let from = self.forms.partition_point(|entry| entry.form < form);
-        self.forms[from..]
-            .iter()
-            .take_while(move |entry| entry.form == form)
+        self.forms[from..].iter().take_while(move |entry| entry.form == form)
     }
 
     /// The irregular form of a lemma in a slot.
@@ -218,21 +213,12 @@ impl Senses {
             by_word_at[word + 1] += by_word_at[word];
         }
         let mut next = by_word_at.clone();
-        let mut by_word = vec![
-            Sense {
-                synset: 0,
-                weight: 0
-            };
-            data.members.len()
-        ];
+        let mut by_word = vec![Sense { synset: 0, weight: 0 }; data.members.len()];
         for synset in 0..data.member_counts.len() {
             for at in offsets.members[synset]..offsets.members[synset + 1] {
                 let member = data.members[at as usize];
                 let place = &mut next[member.word as usize];
-                by_word[*place as usize] = Sense {
-                    synset: synset as u32,
-                    weight: member.weight,
-                };
+                by_word[*place as usize] = Sense { synset: synset as u32, weight: member.weight };
                 *place += 1;
             }
         }
@@ -271,10 +257,7 @@ impl Senses {
     fn above(&self, high: u32, low: u32, levels: usize) -> bool {
         high == low
             || (levels > 0
-                && self
-                    .hypernyms(low)
-                    .iter()
-                    .any(|&next| self.above(high, next, levels - 1)))
+                && self.hypernyms(low).iter().any(|&next| self.above(high, next, levels - 1)))
     }
 }
 
@@ -302,9 +285,7 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
     for chunk in bytes.chunks(8) {
         let mut word = [0; 8];
         word[..chunk.len()].copy_from_slice(chunk);
-        state = (state ^ u64::from_le_bytes(word))
-            .wrapping_mul(FACTOR)
-            .rotate_left(29);
+        state = (state ^ u64::from_le_bytes(word)).wrapping_mul(FACTOR).rotate_left(29);
     }
     state ^ (state >> 32)
 }

@@ -48,10 +48,7 @@ impl Pools {
         for (synset, pools) in of.iter().enumerate() {
             for at in offsets.members[synset]..offsets.members[synset + 1] {
                 let member = data.members[at as usize];
-                let cousin = Cousin {
-                    word: member.word,
-                    synset: synset as u32,
-                };
+                let cousin = Cousin { word: member.word, synset: synset as u32 };
                 entries.extend(pools.iter().map(|pool| (*pool, cousin, member.weight)));
             }
         }
@@ -68,15 +65,8 @@ impl Pools {
         };
         let mut entries = Vec::new();
         for &(noun, synset, form) in &related.adjectives {
-            let cousin = Cousin {
-                word: form.word,
-                synset,
-            };
-            entries.extend(
-                pools_of_noun(noun)
-                    .iter()
-                    .map(|pool| (*pool, cousin, form.weight)),
-            );
+            let cousin = Cousin { word: form.word, synset };
+            entries.extend(pools_of_noun(noun).iter().map(|pool| (*pool, cousin, form.weight)));
         }
         let adjectives = related.nouns.iter().map(|(a, _)| *a as usize + 1).max();
         let mut of = vec![Vec::new(); adjectives.unwrap_or(0)];
@@ -116,13 +106,7 @@ impl Pools {
         for pools in of {
             of_at.push(of_at[of_at.len() - 1] + pools.len() as u32);
         }
-        Self {
-            at,
-            cousins,
-            sums,
-            of_at,
-            of: of.concat(),
-        }
+        Self { at, cousins, sums, of_at, of: of.concat() }
     }
 
     /// A cousin of a synset, drawn by weight from one of its pools; none if it has none.

@@ -18,11 +18,7 @@ const SAME_ALPHA: f64 = 1e-6;
 const CLUSTER: f64 = 4.0;
 
 /// An accuracy axis in percent, never narrower than four points: less would make noise look like a finding.
-pub(super) const PERCENT: Limits = Limits {
-    floor: 0.0,
-    ceiling: 100.0,
-    least_span: 4.0,
-};
+pub(super) const PERCENT: Limits = Limits { floor: 0.0, ceiling: 100.0, least_span: 4.0 };
 
 /// Size and type of one drawing of the chart.
 #[derive(Debug, Clone, Copy)]
@@ -35,27 +31,15 @@ pub(super) struct Size {
 }
 
 /// For a column of 700 pixels and more.
-pub(super) const WIDE: Size = Size {
-    name: "wide",
-    width: 880.0,
-    plot_height: 400.0,
-    font: 14.0,
-};
+pub(super) const WIDE: Size = Size { name: "wide", width: 880.0, plot_height: 400.0, font: 14.0 };
 
 /// For a phone.
-pub(super) const NARROW: Size = Size {
-    name: "narrow",
-    width: 350.0,
-    plot_height: 320.0,
-    font: 13.0,
-};
+pub(super) const NARROW: Size =
+    Size { name: "narrow", width: 350.0, plot_height: 320.0, font: 13.0 };
 
 /// Point in percent, if both figures are there.
 fn in_percent(point: &SweepPoint) -> Option<(f64, f64)> {
-    Some((
-        usable(point.recognition * 100.0)?,
-        usable(point.composition * 100.0)?,
-    ))
+    Some((usable(point.recognition * 100.0)?, usable(point.composition * 100.0)?))
 }
 
 /// Whether there is anything to draw.
@@ -84,10 +68,7 @@ fn pretrained_recognition(report: &Report) -> Option<f64> {
 
 /// The point of the validation split at an alpha.
 fn point_at(sweep: &Sweep, alpha: f64) -> Option<&SweepPoint> {
-    sweep
-        .validation
-        .iter()
-        .find(|point| (point.alpha - alpha).abs() < SAME_ALPHA)
+    sweep.validation.iter().find(|point| (point.alpha - alpha).abs() < SAME_ALPHA)
 }
 
 /// The chart's title.
@@ -98,20 +79,11 @@ pub(super) const NO_CURVE: &str = "No alpha curve in this run.";
 
 /// The chart as an `<svg>` element; with a heading and a ground of its own where it stands `alone`.
 pub(super) fn svg(report: &Report, size: Size, alone: bool) -> Markup {
-    let Size {
-        name,
-        width,
-        plot_height,
-        font,
-    } = size;
+    let Size { name, width, plot_height, font } = size;
     let margin = if alone { font * 1.5 } else { 2.0 };
     let legend_top = if alone { margin + font * 2.2 } else { margin };
-    let (legend, legend_height) = chart::legend(
-        &keys(report),
-        (margin, legend_top),
-        width - 2.0 * margin,
-        font * 0.93,
-    );
+    let (legend, legend_height) =
+        chart::legend(&keys(report), (margin, legend_top), width - 2.0 * margin, font * 0.93);
     let top = legend_top + legend_height + font * 2.4;
     let plot = Area {
         left: margin + font * 2.6,
@@ -161,10 +133,7 @@ fn keys(report: &Report) -> Vec<Key> {
         report.sweeps.iter().any(|sweep| !points(sweep).is_empty())
     };
     let mut add = |drawing: &Markup, words: &str| {
-        keys.push(Key {
-            drawing: html! { g.any { (drawing) } },
-            words: words.to_owned(),
-        });
+        keys.push(Key { drawing: html! { g.any { (drawing) } }, words: words.to_owned() });
     };
     if has(|sweep| &sweep.validation) {
         add(&chart::mark(0, Fill::Full, middle, 3.5), "validation");
@@ -203,9 +172,7 @@ enum Role {
 fn drawing(report: &Report, plot: Area, font: f64) -> Option<Markup> {
     let edge = pretrained_recognition(report).map(|recognition| recognition - BAND * 100.0);
     let across = Scale::over(
-        all_points(report)
-            .map(|(recognition, _)| recognition)
-            .chain(edge),
+        all_points(report).map(|(recognition, _)| recognition).chain(edge),
         PERCENT,
         (plot.left, plot.right),
         (plot.right - plot.left) / (font * 4.8),
@@ -240,11 +207,8 @@ fn drawing(report: &Report, plot: Area, font: f64) -> Option<Markup> {
         let mut group = Vec::new();
         for (split, point) in points {
             let Some(at) = pixel(point) else { continue };
-            let (fill, radius) = if split == "test" {
-                (Fill::Hollow, 5.0)
-            } else {
-                (Fill::Full, 3.5)
-            };
+            let (fill, radius) =
+                if split == "test" { (Fill::Hollow, 5.0) } else { (Fill::Full, 3.5) };
             group.push(html! {
                 g {
                     title {
@@ -257,11 +221,9 @@ fn drawing(report: &Report, plot: Area, font: f64) -> Option<Markup> {
             });
             labels.keep_off(at, radius);
         }
-        for (role, alpha) in [
-            (Role::Pretrained, 0.0),
-            (Role::Chosen, sweep.chosen),
-            (Role::Unpatched, 1.0),
-        ] {
+        for (role, alpha) in
+            [(Role::Pretrained, 0.0), (Role::Chosen, sweep.chosen), (Role::Unpatched, 1.0)]
+        {
             if let Some(at) = point_at(sweep, alpha).and_then(pixel) {
                 if role == Role::Chosen {
                     group.push(ring(at));
@@ -334,26 +296,23 @@ fn description(report: &Report) -> String {
             .to_owned(),
     ];
     for sweep in &report.sweeps {
-        let stops: Vec<String> = [
-            ("alpha 0", 0.0),
-            ("the chosen alpha", sweep.chosen),
-            ("alpha 1", 1.0),
-        ]
-        .into_iter()
-        .filter_map(|(name, alpha)| {
-            let point = point_at(sweep, alpha)?;
-            let value = if name.starts_with("the") {
-                format!(" {}", short(alpha))
-            } else {
-                String::new()
-            };
-            Some(format!(
-                "composition {} and recognition {} at {name}{value}",
-                percent_sign(point.composition),
-                percent_sign(point.recognition)
-            ))
-        })
-        .collect();
+        let stops: Vec<String> =
+            [("alpha 0", 0.0), ("the chosen alpha", sweep.chosen), ("alpha 1", 1.0)]
+                .into_iter()
+                .filter_map(|(name, alpha)| {
+                    let point = point_at(sweep, alpha)?;
+                    let value = if name.starts_with("the") {
+                        format!(" {}", short(alpha))
+                    } else {
+                        String::new()
+                    };
+                    Some(format!(
+                        "composition {} and recognition {} at {name}{value}",
+                        percent_sign(point.composition),
+                        percent_sign(point.recognition)
+                    ))
+                })
+                .collect();
         if !stops.is_empty() {
             sentences.push(format!("Seed {}: {}.", sweep.seed, listed(&stops)));
         }

@@ -32,10 +32,7 @@ pub(super) fn px(value: f64) -> String {
 
 /// Estimated width of a line of text.
 pub(super) fn text_width(text: &str, font: f64) -> f64 {
-    text.chars()
-        .map(|letter| if letter.is_ascii() { LETTER } else { 0.8 })
-        .sum::<f64>()
-        * font
+    text.chars().map(|letter| if letter.is_ascii() { LETTER } else { 0.8 }).sum::<f64>() * font
 }
 
 /// An axis: values from `low` to `high` on pixels from `start` to `end`.
@@ -69,13 +66,10 @@ impl Scale {
     ) -> Option<Self> {
         let mut values = values.into_iter().filter_map(usable);
         let first = values.next()?;
-        let (low, high) = values.fold((first, first), |(low, high), value| {
-            (low.min(value), high.max(value))
-        });
+        let (low, high) =
+            values.fold((first, first), |(low, high), value| (low.min(value), high.max(value)));
         // Rounding would merge the ticks of a span that is tiny beside its values.
-        let span = (high - low)
-            .max(limits.least_span)
-            .max(high.abs().max(low.abs()) * 1e-6);
+        let span = (high - low).max(limits.least_span).max(high.abs().max(low.abs()) * 1e-6);
         let middle = (low + high) / 2.0;
         let reach = span * 0.56;
         let mut low = (middle - reach).max(limits.floor.min(low));
@@ -93,13 +87,7 @@ impl Scale {
             .into_iter()
             .map(|factor| factor * power)
             .find(|step| *step >= rough * 0.999)?;
-        Some(Self {
-            low,
-            high,
-            start: pixels.0,
-            end: pixels.1,
-            step,
-        })
+        Some(Self { low, high, start: pixels.0, end: pixels.1, step })
     }
 
     /// The pixel of a value.
@@ -152,11 +140,7 @@ pub(super) fn mark(series: usize, fill: Fill, (x, y): (f64, f64), radius: f64) -
     };
     let corner = |index: usize| {
         let angle = (index as f64 / corners as f64 + turn) * std::f64::consts::TAU;
-        format!(
-            "{:.1} {:.1}",
-            x + angle.sin() * radius * scale,
-            y - angle.cos() * radius * scale
-        )
+        format!("{:.1} {:.1}", x + angle.sin() * radius * scale, y - angle.cos() * radius * scale)
     };
     let path = (0..corners).map(corner).collect::<Vec<_>>().join("L");
     html! { path class=(class) d={ "M" (path) "Z" } {} }
@@ -197,10 +181,7 @@ impl Area {
     }
 
     fn middle(&self) -> (f64, f64) {
-        (
-            (self.left + self.right) / 2.0,
-            (self.top + self.bottom) / 2.0,
-        )
+        ((self.left + self.right) / 2.0, (self.top + self.bottom) / 2.0)
     }
 
     pub(super) fn meets(&self, other: &Self) -> bool {
@@ -222,10 +203,7 @@ impl Area {
     }
 
     fn nearest(&self, (x, y): (f64, f64)) -> (f64, f64) {
-        (
-            x.clamp(self.left, self.right),
-            y.clamp(self.top, self.bottom),
-        )
+        (x.clamp(self.left, self.right), y.clamp(self.top, self.bottom))
     }
 }
 
@@ -233,10 +211,7 @@ impl Area {
 pub(super) fn frame(plot: Area, across: &Scale, up: &Scale, font: f64) -> Markup {
     // Long numbers on a narrow axis: every second tick, or every third, keeps its label.
     let ticks = across.ticks();
-    let widest = ticks
-        .iter()
-        .map(|(_, label)| text_width(label, font))
-        .fold(0.0, f64::max);
+    let widest = ticks.iter().map(|(_, label)| text_width(label, font)).fold(0.0, f64::max);
     let apart = match ticks.as_slice() {
         [(first, _), (second, _), ..] => second - first,
         _ => widest + font,
@@ -280,10 +255,7 @@ fn places(from: (f64, f64), to: (f64, f64), font: f64) -> impl Iterator<Item = (
     let pieces = (length / font * 2.0).ceil().max(1.0);
     (0..=pieces as usize).map(move |piece| {
         let share = piece as f64 / pieces;
-        (
-            from.0 + (to.0 - from.0) * share,
-            from.1 + (to.1 - from.1) * share,
-        )
+        (from.0 + (to.0 - from.0) * share, from.1 + (to.1 - from.1) * share)
     })
 }
 
@@ -319,10 +291,8 @@ impl Labels {
             .flat_map(|distance| (0..24).map(move |turn| (distance, turn)))
             .filter_map(|(distance, turn)| {
                 let (y, x) = (f64::from(turn) / 24.0 * std::f64::consts::TAU).sin_cos();
-                let middle = (
-                    at.0 + x * (distance + width / 2.0),
-                    at.1 + y * (distance + height / 2.0),
-                );
+                let middle =
+                    (at.0 + x * (distance + width / 2.0), at.1 + y * (distance + height / 2.0));
                 let area = Area::around(middle, width, height);
                 let is_free =
                     self.plot.holds(&area) && !self.taken.iter().any(|other| other.meets(&area));
@@ -353,10 +323,7 @@ impl Labels {
     fn leader(&self, area: &Area, at: (f64, f64)) -> impl Iterator<Item = (f64, f64)> + use<> {
         let near = area.nearest(at);
         let is_away = (near.0 - at.0).hypot(near.1 - at.1) > self.font * 1.3;
-        is_away
-            .then(|| places(at, near, self.font))
-            .into_iter()
-            .flatten()
+        is_away.then(|| places(at, near, self.font)).into_iter().flatten()
     }
 
     fn cost(&self, area: &Area, at: (f64, f64)) -> f64 {
@@ -374,11 +341,7 @@ impl Labels {
                 (near.0 - middle.0).hypot(near.1 - middle.1) < gap.max(self.font)
             })
             .count();
-        let trail = self
-            .trail
-            .iter()
-            .filter(|place| area.contains(**place))
-            .count();
+        let trail = self.trail.iter().filter(|place| area.contains(**place)).count();
         let is_crossed = self.leaders.iter().any(|place| area.contains(*place))
             || self
                 .leader(area, at)

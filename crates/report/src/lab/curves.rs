@@ -18,17 +18,9 @@ const WIDTH: f64 = 400.0;
 const HEIGHT: f64 = 290.0;
 const FONT: f64 = 13.5;
 
-const STEPS: Limits = Limits {
-    floor: 0.0,
-    ceiling: f64::MAX,
-    least_span: 1.0,
-};
+const STEPS: Limits = Limits { floor: 0.0, ceiling: f64::MAX, least_span: 1.0 };
 
-const LOSS: Limits = Limits {
-    floor: 0.0,
-    ceiling: f64::MAX,
-    least_span: 0.01,
-};
+const LOSS: Limits = Limits { floor: 0.0, ceiling: f64::MAX, least_span: 0.01 };
 
 /// What one panel shows.
 #[derive(Debug)]
@@ -66,10 +58,8 @@ const PANELS: [Panel; 3] = [
 
 /// The figure with its legend; none if no curve has a point.
 pub(super) fn figure(report: &Report) -> Option<Markup> {
-    let panels: Vec<Markup> = PANELS
-        .iter()
-        .filter_map(|panel| drawing(panel, &report.curves))
-        .collect();
+    let panels: Vec<Markup> =
+        PANELS.iter().filter_map(|panel| drawing(panel, &report.curves)).collect();
     if panels.is_empty() {
         return None;
     }
@@ -115,12 +105,7 @@ fn drawing(panel: &Panel, curves: &[Curve]) -> Option<Markup> {
         bottom: HEIGHT - FONT * 3.0,
     };
     let drawn = || lines.iter().flatten().filter(|(_, value)| value.is_some());
-    let across = Scale::over(
-        drawn().map(|(step, _)| *step),
-        STEPS,
-        (plot.left, plot.right),
-        5.0,
-    )?;
+    let across = Scale::over(drawn().map(|(step, _)| *step), STEPS, (plot.left, plot.right), 5.0)?;
     let up = Scale::over(
         drawn().filter_map(|(_, value)| *value),
         panel.limits,
@@ -134,21 +119,12 @@ fn drawing(panel: &Panel, curves: &[Curve]) -> Option<Markup> {
         .iter()
         .zip(&lines)
         .filter_map(|(curve, line)| {
-            let (step, value) = line
-                .iter()
-                .rev()
-                .find_map(|(step, value)| Some((step, (*value)?)))?;
-            Some(format!(
-                "{} {} at step {step:.0}",
-                curve.name,
-                fixed(value, decimals)
-            ))
+            let (step, value) =
+                line.iter().rev().find_map(|(step, value)| Some((step, (*value)?)))?;
+            Some(format!("{} {} at step {step:.0}", curve.name, fixed(value, decimals)))
         })
         .collect();
-    let (title, desc) = (
-        format!("curve-{}-title", panel.id),
-        format!("curve-{}-desc", panel.id),
-    );
+    let (title, desc) = (format!("curve-{}-title", panel.id), format!("curve-{}-desc", panel.id));
     Some(html! {
         svg.chart viewBox=(format_args!("0 0 {WIDTH:.0} {HEIGHT:.0}")) font-size=(px(FONT)) role="img"
             aria-labelledby={ (title) " " (desc) } {

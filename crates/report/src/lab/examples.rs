@@ -69,11 +69,8 @@ fn verdict(name: &str, margin: f64, widest: f64) -> Markup {
     } else {
         ("wrong", "✗", "wrong")
     };
-    let length = if margin.is_finite() && widest > 0.0 {
-        50.0 * (margin.abs() / widest)
-    } else {
-        0.0
-    };
+    let length =
+        if margin.is_finite() && widest > 0.0 { 50.0 * (margin.abs() / widest) } else { 0.0 };
     let left = if margin < 0.0 { 50.0 - length } else { 50.0 };
     html! {
         tr class=(class) {
@@ -122,10 +119,7 @@ fn marked(caption: &str, negative: &str) -> (Markup, Markup) {
             j += 1;
         }
     }
-    (
-        with_marks(&left, &differs.0, "is"),
-        with_marks(&right, &differs.1, "not"),
-    )
+    (with_marks(&left, &differs.0, "is"), with_marks(&right, &differs.1, "not"))
 }
 
 /// Runs of marked words share one mark.
@@ -149,10 +143,8 @@ mod tests {
 
     #[test]
     fn marks_the_words_that_differ() {
-        let (caption, negative) = marked(
-            "a red circle left of a blue square",
-            "a blue circle left of a red square",
-        );
+        let (caption, negative) =
+            marked("a red circle left of a blue square", "a blue circle left of a red square");
         assert_eq!(
             caption,
             r#"a <mark class="is">red</mark> circle left of a <mark class="is">blue</mark> square"#
@@ -167,10 +159,7 @@ mod tests {
     fn marks_what_was_added_and_escapes_it() {
         let (caption, negative) = marked("a dot", "a dot <b> & more");
         assert_eq!(caption, "a dot");
-        assert_eq!(
-            negative,
-            r#"a dot <mark class="not">&lt;b&gt; &amp; more</mark>"#
-        );
+        assert_eq!(negative, r#"a dot <mark class="not">&lt;b&gt; &amp; more</mark>"#);
         assert_eq!(marked("", ""), (String::new(), String::new()));
     }
 

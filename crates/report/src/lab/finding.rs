@@ -11,16 +11,9 @@ const NOTHING: f64 = 0.0005;
 
 /// The three models of the story: pretrained, fine-tuned and not patched, patched.
 fn story(report: &Report) -> Option<[&ModelRow; 3]> {
-    let patched = report
-        .models
-        .iter()
-        .rposition(|model| !model.alphas.is_empty())?;
+    let patched = report.models.iter().rposition(|model| !model.alphas.is_empty())?;
     let unpatched = patched.checked_sub(1).filter(|index| *index > 0)?;
-    Some([
-        report.models.first()?,
-        &report.models[unpatched],
-        &report.models[patched],
-    ])
+    Some([report.models.first()?, &report.models[unpatched], &report.models[patched]])
 }
 
 /// A difference that can be spoken of; none below [`NOTHING`].

@@ -12,9 +12,8 @@ fn kinds(report: &Report) -> Vec<&str> {
     let of_models = report.models.iter().flat_map(|model| &model.kinds);
     let of_rules = report.blind.iter().flat_map(|rule| &rule.kinds);
     let mut names: Vec<&str> = Vec::new();
-    for name in of_models
-        .map(|(name, _)| name.as_str())
-        .chain(of_rules.map(|(name, _)| name.as_str()))
+    for name in
+        of_models.map(|(name, _)| name.as_str()).chain(of_rules.map(|(name, _)| name.as_str()))
     {
         if !names.contains(&name) {
             names.push(name);
@@ -24,10 +23,7 @@ fn kinds(report: &Report) -> Vec<&str> {
 }
 
 fn figure_of<'row, F>(kinds: &'row [(String, F)], name: &str) -> Option<&'row F> {
-    kinds
-        .iter()
-        .find(|(of, _)| of == name)
-        .map(|(_, figure)| figure)
+    kinds.iter().find(|(of, _)| of == name).map(|(_, figure)| figure)
 }
 
 /// Figures of a model in the order of the columns.
@@ -41,11 +37,7 @@ fn columns<'row>(model: &'row ModelRow, kinds: &[&str]) -> Vec<Option<&'row Figu
 /// `<table>` of everything measured on the test split.
 pub(super) fn models(report: &Report) -> Markup {
     let kinds = kinds(report);
-    let rows: Vec<_> = report
-        .models
-        .iter()
-        .map(|model| columns(model, &kinds))
-        .collect();
+    let rows: Vec<_> = report.models.iter().map(|model| columns(model, &kinds)).collect();
     let width = kinds.len() + 2;
     // Compared as printed, so that two equal figures are both best or neither.
     let best: Vec<Option<String>> = (0..width)
@@ -110,9 +102,8 @@ fn caption(report: &Report) -> Markup {
 /// Two lines of column headings: what a negative does to the text, and to which part of it.
 fn head(kinds: &[&str]) -> Markup {
     let act = |kind: &str| kind.split_once('_').map(|(act, _)| act.to_owned());
-    let groups: Vec<&[&str]> = kinds
-        .chunk_by(|one, other| act(one).is_some() && act(one) == act(other))
-        .collect();
+    let groups: Vec<&[&str]> =
+        kinds.chunk_by(|one, other| act(one).is_some() && act(one) == act(other)).collect();
     html! {
         thead {
             tr {
@@ -182,11 +173,8 @@ pub(super) fn abouts(report: &Report) -> Markup {
 pub(super) fn settings(report: &Report) -> Markup {
     let settings = &report.settings;
     let seeds: Vec<String> = settings.seeds.iter().map(u64::to_string).collect();
-    let origin = if settings.from_scratch {
-        "trained in this run"
-    } else {
-        "included with the program"
-    };
+    let origin =
+        if settings.from_scratch { "trained in this run" } else { "included with the program" };
     let image_rate = match settings.image_rate {
         1.0 => String::new(),
         share if share.is_finite() => {
@@ -212,10 +200,7 @@ pub(super) fn settings(report: &Report) -> Markup {
                 rate(settings.learning_rate),
             ),
         ),
-        (
-            "Negatives per caption",
-            count(settings.negatives_per_caption),
-        ),
+        ("Negatives per caption", count(settings.negatives_per_caption)),
         (
             "Test split",
             format!(

@@ -11,10 +11,7 @@ fn model(name: &str, composition: [f64; 3], recognition: [f64; 3], alphas: &[f64
         name: name.to_owned(),
         about: format!("How {name} was made."),
         composition: Figure::over(&composition),
-        kinds: KINDS
-            .iter()
-            .map(|kind| ((*kind).to_owned(), Figure::over(&composition)))
-            .collect(),
+        kinds: KINDS.iter().map(|kind| ((*kind).to_owned(), Figure::over(&composition))).collect(),
         recognition: Figure::over(&recognition),
         alphas: alphas.to_vec(),
     }
@@ -42,26 +39,14 @@ fn report() -> Report {
             negatives_per_caption: 3,
             composition_rows: 2800,
             recognition_rows: 1000,
-            classes: ["star", "moon", "heart", "cross"]
-                .map(str::to_owned)
-                .to_vec(),
+            classes: ["star", "moon", "heart", "cross"].map(str::to_owned).to_vec(),
             from_scratch: false,
             seconds: 754.2,
         },
         models: vec![
             model("Pretrained", [0.55; 3], [0.86; 3], &[]),
-            model(
-                "CLoVe, unpatched",
-                [0.79, 0.80, 0.81],
-                [0.79, 0.80, 0.81],
-                &[],
-            ),
-            model(
-                "CLoVe, patched",
-                [0.74, 0.75, 0.76],
-                [0.857; 3],
-                &[0.6, 0.6, 0.6],
-            ),
+            model("CLoVe, unpatched", [0.79, 0.80, 0.81], [0.79, 0.80, 0.81], &[]),
+            model("CLoVe, patched", [0.74, 0.75, 0.76], [0.857; 3], &[0.6, 0.6, 0.6]),
         ],
         blind: vec![BlindRow {
             name: "shorter text".to_owned(),
@@ -73,22 +58,16 @@ fn report() -> Report {
                 let shift = f64::from(seed) * 0.004;
                 Sweep {
                     seed: u64::from(seed) + 1,
-                    validation: (0..=10)
-                        .map(|step| point(f64::from(step) / 10.0, shift))
-                        .collect(),
+                    validation: (0..=10).map(|step| point(f64::from(step) / 10.0, shift)).collect(),
                     chosen: 0.6,
-                    test: [0.0, 0.6, 1.0]
-                        .map(|alpha| point(alpha, shift - 0.01))
-                        .to_vec(),
+                    test: [0.0, 0.6, 1.0].map(|alpha| point(alpha, shift - 0.01)).to_vec(),
                 }
             })
             .collect(),
         rule: "The largest composition on validation that loses at most one point.".to_owned(),
         curves: vec![Curve {
             name: "CLoVe, unpatched".to_owned(),
-            loss: (1..=60)
-                .map(|step| (step * 10, 3.0 / step as f64))
-                .collect(),
+            loss: (1..=60).map(|step| (step * 10, 3.0 / step as f64)).collect(),
             composition: vec![(0, 0.55), (300, 0.7), (600, 0.8)],
             recognition: vec![(0, 0.86), (300, 0.82), (600, 0.8)],
         }],
@@ -150,9 +129,7 @@ fn assert_sound(report: &Report) -> (String, String) {
         assert_balanced(text);
         for word in ["NaN", "inf", "null"] {
             assert!(
-                !text
-                    .split(|c: char| !c.is_alphanumeric())
-                    .any(|part| part == word),
+                !text.split(|c: char| !c.is_alphanumeric()).any(|part| part == word),
                 "{word} stands in the page"
             );
         }
@@ -210,15 +187,9 @@ fn fetches_nothing() {
     outside.examples[0].picture = "https://example.org/a.png".to_owned();
     for report in [&report(), &outside] {
         let (page, svg) = assert_sound(report);
-        for part in [
-            "http:",
-            "https:",
-            "src=\"//",
-            "url(",
-            "@import",
-            "<script",
-            "<link rel=\"style",
-        ] {
+        for part in
+            ["http:", "https:", "src=\"//", "url(", "@import", "<script", "<link rel=\"style"]
+        {
             assert!(!page.contains(part), "{part} stands in the page");
         }
         let svg = svg.replacen("http://www.w3.org/2000/svg", "", 1);
@@ -293,10 +264,7 @@ fn figures_that_are_none_stand_as_dashes() {
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300] {
         let mut broken = report();
         for model in &mut broken.models {
-            model.composition = Figure {
-                mean: bad,
-                spread: Some(bad),
-            };
+            model.composition = Figure { mean: bad, spread: Some(bad) };
             model.alphas = vec![bad];
         }
         broken.blind[0].composition = bad;
@@ -352,12 +320,8 @@ fn labels_never_cover_each_other() {
         let text = &part[part.find('>').expect("tag end") + 1..part.find('<').expect("end")];
         let (x, y) = (number(" x=\""), number(" y=\""));
         let half = super::chart::text_width(text, 14.0) / 2.0;
-        let area = super::chart::Area {
-            left: x - half,
-            top: y - 12.0,
-            right: x + half,
-            bottom: y + 3.0,
-        };
+        let area =
+            super::chart::Area { left: x - half, top: y - 12.0, right: x + half, bottom: y + 3.0 };
         assert!(boxes.iter().all(|other| !other.meets(&area)), "{text}");
         boxes.push(area);
     }

@@ -18,22 +18,14 @@ pub(super) fn fixed(value: f64, decimals: usize) -> String {
     };
     let digits = format!("{:.decimals$}", value.abs());
     let is_zero = digits.chars().all(|digit| matches!(digit, '0' | '.'));
-    if value < 0.0 && !is_zero {
-        format!("\u{2212}{digits}")
-    } else {
-        digits
-    }
+    if value < 0.0 && !is_zero { format!("\u{2212}{digits}") } else { digits }
 }
 
 /// Like [`fixed`], with a sign for what is above zero too.
 pub(super) fn signed(value: f64, decimals: usize) -> String {
     let digits = fixed(value, decimals);
     let is_zero = digits.chars().all(|digit| matches!(digit, '0' | '.'));
-    if value > 0.0 && !is_zero && digits != NO_FIGURE {
-        format!("+{digits}")
-    } else {
-        digits
-    }
+    if value > 0.0 && !is_zero && digits != NO_FIGURE { format!("+{digits}") } else { digits }
 }
 
 /// A share from 0 to 1 as percent with one decimal, without the sign.
@@ -58,10 +50,7 @@ pub(super) fn points(difference: f64) -> String {
 pub(super) fn short(value: f64) -> String {
     let digits = fixed(value, 3);
     if digits.contains('.') {
-        digits
-            .trim_end_matches('0')
-            .trim_end_matches('.')
-            .to_owned()
+        digits.trim_end_matches('0').trim_end_matches('.').to_owned()
     } else {
         digits
     }

@@ -27,31 +27,20 @@ fn kinds_of_sets(document: &Document) -> Vec<Kind> {
             let kinds = sets.iter().filter_map(|set| read(set.get("kind")?));
             kinds.collect()
         }
-        _ => document
-            .get("data.kind")
-            .and_then(read)
-            .into_iter()
-            .collect(),
+        _ => document.get("data.kind").and_then(read).into_iter().collect(),
     }
 }
 
 /// Whether a set may bring negatives.
 pub(super) fn brings_negatives(document: &Document) -> bool {
-    let brings = |kind: &Kind| {
-        !matches!(
-            kind,
-            Kind::Folder | Kind::Coco | Kind::Scenes | Kind::Mixture
-        )
-    };
+    let brings =
+        |kind: &Kind| !matches!(kind, Kind::Folder | Kind::Coco | Kind::Scenes | Kind::Mixture);
     kinds_of_sets(document).iter().any(brings)
 }
 
 /// Why data of a kind doesn't have a key of a set.
 pub(super) fn foreign(kind: Kind, name: &str) -> Option<&'static str> {
-    let has_images = matches!(
-        kind,
-        Kind::JsonLines | Kind::Table | Kind::Parquet | Kind::Coco
-    );
+    let has_images = matches!(kind, Kind::JsonLines | Kind::Table | Kind::Parquet | Kind::Coco);
     match name {
         "images" if !has_images => {
             Some("only the kinds \"json-lines\", \"table\", \"parquet\" and \"coco\" have it")
@@ -65,14 +54,8 @@ pub(super) fn foreign(kind: Kind, name: &str) -> Option<&'static str> {
 }
 
 /// The keys of one set.
-const OF_A_SET: [&str; 6] = [
-    "path",
-    "images",
-    "splits",
-    "captions.fields",
-    "captions.weights",
-    "captions.choice",
-];
+const OF_A_SET: [&str; 6] =
+    ["path", "images", "splits", "captions.fields", "captions.weights", "captions.choice"];
 
 /// The keys that drawn scenes have.
 const OF_SCENES: [&str; 3] = ["scenes", "repeat", "texts"];
@@ -154,11 +137,7 @@ pub(super) fn beside(document: &Document) -> Result<()> {
             None => document.refuse(&keys.map(String::as_str).collect::<Vec<_>>(), reason),
         }
     };
-    with_table(
-        "lora.",
-        "lora.rank",
-        "there are no low-rank factors without lora.rank",
-    )?;
+    with_table("lora.", "lora.rank", "there are no low-rank factors without lora.rank")?;
     with_table(
         "validation.",
         "validation.path",
@@ -310,11 +289,7 @@ fn held_out(validation: Option<&Validation>, document: &Document) -> Result<()> 
 
 /// What is wrong with how captions are found, and the key.
 fn wrong_captions(captions: Option<&Captions>) -> Option<(&'static str, String)> {
-    let Captions {
-        fields,
-        weights,
-        choice,
-    } = captions?;
+    let Captions { fields, weights, choice } = captions?;
     let mut sorted = fields.clone();
     sorted.sort_unstable();
     sorted.dedup();
@@ -325,10 +300,7 @@ fn wrong_captions(captions: Option<&Captions>) -> Option<(&'static str, String)>
     let problem = if weights.is_empty() {
         return None;
     } else if weights.len() != fields.len() {
-        format!(
-            "must be as many as captions.fields, which are {}",
-            fields.len()
-        )
+        format!("must be as many as captions.fields, which are {}", fields.len())
     } else if !weights.iter().all(is_one) {
         "must be numbers above 0".to_owned()
     } else if *choice != Choice::Random {

@@ -123,14 +123,8 @@ choices! {
 
 impl Kind {
     /// Those of sets on disk.
-    pub const ON_DISK: [Self; 6] = [
-        Self::Folder,
-        Self::JsonLines,
-        Self::Table,
-        Self::Webdataset,
-        Self::Parquet,
-        Self::Coco,
-    ];
+    pub const ON_DISK: [Self; 6] =
+        [Self::Folder, Self::JsonLines, Self::Table, Self::Webdataset, Self::Parquet, Self::Coco];
 }
 
 impl Style {

@@ -31,9 +31,7 @@ impl FromStr for Setting {
         }
         Ok(Self {
             key: key.to_owned(),
-            value: value
-                .parse()
-                .unwrap_or_else(|_| Value::String(value.to_owned())),
+            value: value.parse().unwrap_or_else(|_| Value::String(value.to_owned())),
         })
     }
 }
@@ -65,9 +63,7 @@ impl Document {
             let (tables, name) = key.rsplit_once('.').unwrap_or(("", key));
             let mut inner = &mut table;
             for part in tables.split('.').filter(|part| !part.is_empty()) {
-                let below = inner
-                    .entry(part)
-                    .or_insert_with(|| Value::Table(Table::new()));
+                let below = inner.entry(part).or_insert_with(|| Value::Table(Table::new()));
                 let Value::Table(below) = below else {
                     return Err(Error::Wrong(format!("--set {key}: {part} is no table")));
                 };

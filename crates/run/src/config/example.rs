@@ -74,9 +74,7 @@ pub const EXAMPLES: [Example; 9] = [
 pub fn example(kind: &str) -> Result<String> {
     let Some((_, about, own)) = EXAMPLES.iter().find(|(name, ..)| *name == kind) else {
         let names = EXAMPLES.map(|(name, ..)| name).join(", ");
-        return Err(Error::Wrong(format!(
-            "{kind}: there is no such example; there are {names}"
-        )));
+        return Err(Error::Wrong(format!("{kind}: there is no such example; there are {names}")));
     };
     let mut set = format!("out = \"runs/{kind}\"\n");
     for (table, line) in [
@@ -97,9 +95,7 @@ pub fn example(kind: &str) -> Result<String> {
          # Paths are relative to where `clove` is run. Lines that are commented out show the default.\n"
     );
     let copies = config.data.sets();
-    let copies = copies
-        .iter()
-        .any(|set| matches!(set.kind, Kind::Webdataset | Kind::Parquet));
+    let copies = copies.iter().any(|set| matches!(set.kind, Kind::Webdataset | Kind::Parquet));
     let lacks = |name: &str| match name.split_once('.') {
         Some(("data", name)) => foreign_data(config.data.kind, copies, name).is_some(),
         Some(("validation", "captions")) => true,
@@ -160,11 +156,7 @@ fn title(table: &str) -> String {
 
 /// A key with its table's name.
 fn dotted(table: &str, name: &str) -> String {
-    if table.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{table}.{name}")
-    }
+    if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") }
 }
 
 fn look_up(table: &Table, name: &str) -> Option<Value> {
@@ -226,17 +218,13 @@ pub fn explain(key: Option<&str>) -> Result<String> {
     };
     let below = format!("{key}.");
     let mut found = String::new();
-    let names = all
-        .keys()
-        .filter(|name| *name == key || name.starts_with(&below));
+    let names = all.keys().filter(|name| *name == key || name.starts_with(&below));
     for name in names {
         found.push_str(&all[name]);
     }
     if found.is_empty() {
         let nearest = super::document::nearest(key, all.keys());
-        return Err(Error::Wrong(format!(
-            "{key}: there is no such key; the nearest is {nearest}"
-        )));
+        return Err(Error::Wrong(format!("{key}: there is no such key; the nearest is {nearest}")));
     }
     Ok(found)
 }

@@ -305,16 +305,8 @@ tables! {
 
 /// [`Filter`]'s keys.
 const FILTER: &[Key] = &[
-    Key {
-        name: "min_words",
-        about: &[" Fewest words of a caption."],
-        sample: Some("3"),
-    },
-    Key {
-        name: "max_words",
-        about: &[" Most words of a caption."],
-        sample: Some("80"),
-    },
+    Key { name: "min_words", about: &[" Fewest words of a caption."], sample: Some("3") },
+    Key { name: "max_words", about: &[" Most words of a caption."], sample: Some("80") },
     Key {
         name: "min_side",
         about: &[" Fewest pixels of an image's shorter side. Every image's header is read for it."],

@@ -48,9 +48,8 @@ impl Config {
         let defaults = Self::defaults(&document)?;
         let mut table = Table::try_from(&defaults)?;
         overlay(&mut table, &document.table);
-        let mut config: Self = Value::Table(table)
-            .try_into()
-            .map_err(|error| mistyped(&document, &error))?;
+        let mut config: Self =
+            Value::Table(table).try_into().map_err(|error| mistyped(&document, &error))?;
         config.complete(&document);
         check::values(&config, &document)?;
         Ok(config)
@@ -111,10 +110,7 @@ impl Config {
                 clip_norm: base.clip_norm.unwrap_or(f64::INFINITY),
                 ..Optimizer::default()
             },
-            train: Training {
-                batch: recipe.batch,
-                ..Training::default()
-            },
+            train: Training { batch: recipe.batch, ..Training::default() },
             ..Self::default()
         })
     }
@@ -128,9 +124,7 @@ impl Config {
         for set in &mut self.data.sets {
             said(&mut set.captions);
         }
-        self.data
-            .filter
-            .take_if(|filter| *filter == Filter::default());
+        self.data.filter.take_if(|filter| *filter == Filter::default());
         if self.train.steps == 0 && document.get("train.steps").is_none() {
             self.train.epochs.get_or_insert(1.0);
         }
@@ -148,10 +142,8 @@ impl Config {
         let alike = self.data.captions.as_ref().filter(|_| is_alike);
         let fields = validation.captions.take().or_else(|| alike.cloned());
         let fields = fields.map_or_else(Vec::new, |captions| captions.fields);
-        validation.captions = (!fields.is_empty()).then(|| Captions {
-            fields,
-            ..Captions::default()
-        });
+        validation.captions =
+            (!fields.is_empty()).then(|| Captions { fields, ..Captions::default() });
     }
 
     /// Fills in what depends on the data: `samples` make an epoch, `digest` is the set's.
@@ -252,9 +244,7 @@ fn mistyped(document: &Document, error: &toml::de::Error) -> crate::Error {
 fn key_of(error: &toml::de::Error) -> String {
     let text = error.to_string();
     let last = text.lines().last().unwrap_or_default();
-    let key = last
-        .strip_prefix("in `")
-        .and_then(|key| key.strip_suffix('`'));
+    let key = last.strip_prefix("in `").and_then(|key| key.strip_suffix('`'));
     key.unwrap_or_default().to_owned()
 }
 

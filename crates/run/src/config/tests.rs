@@ -38,11 +38,8 @@ fn keys(prefix: &str, table: &Table) -> BTreeSet<String> {
 
 /// Every key has a value here, but for those that aren't written.
 fn full() -> Config {
-    let captions = Some(Captions {
-        fields: vec!["a".to_owned()],
-        weights: vec![1.0],
-        choice: Choice::First,
-    });
+    let captions =
+        Some(Captions { fields: vec!["a".to_owned()], weights: vec![1.0], choice: Choice::First });
     let mut config = Config {
         lora: Some(LoraSettings::default()),
         validation: Some(Validation {
@@ -57,11 +54,7 @@ fn full() -> Config {
         }),
         ..Config::default()
     };
-    config.model = Model {
-        init: Some("a".into()),
-        shape: Some("a".into()),
-        context: Some(1),
-    };
+    config.model = Model { init: Some("a".into()), shape: Some("a".into()), context: Some(1) };
     config.optimizer.warmup = Some(1);
     config.data = Data {
         path: Some("a".into()),
@@ -99,13 +92,7 @@ fn the_keys_that_are_explained_are_those_of_the_tree() {
     let table = Table::try_from(full()).unwrap();
     let mut found = keys("", &table);
     // Of the machine or of the input alone: they're read, and aren't written.
-    for key in [
-        "out",
-        "data.cache",
-        "data.crops",
-        "train.memory",
-        "train.epochs",
-    ] {
+    for key in ["out", "data.cache", "data.crops", "train.memory", "train.epochs"] {
         assert!(found.insert(key.to_owned()), "{key}");
     }
     // Held-out captions have fields, and no choice.
@@ -166,18 +153,10 @@ fn every_example_is_read_as_it_is_and_with_all_of_its_comments() {
             let key = key.strip_prefix("data.sets.").map_or(key.clone(), |name| {
                 format!("data.sets.{}", name.split('.').next().unwrap())
             });
-            assert!(
-                named.contains(&key),
-                "{kind}: {key} isn't explained\n{text}"
-            );
+            assert!(named.contains(&key), "{kind}: {key} isn't explained\n{text}");
         }
     }
-    assert!(
-        example("tar")
-            .unwrap_err()
-            .to_string()
-            .contains("webdataset")
-    );
+    assert!(example("tar").unwrap_err().to_string().contains("webdataset"));
 }
 
 #[test]
@@ -207,24 +186,15 @@ fn a_resolved_configuration_can_be_given_again() {
 #[test]
 fn a_misspelt_key_is_told_the_nearest() {
     for (text, nearest) in [
-        (
-            "[optimizer]\nlerning_rate = 1.0\n",
-            "optimizer.learning_rate",
-        ),
-        (
-            "[optimiser]\nlearning_rate = 1.0\n",
-            "optimizer.learning_rate",
-        ),
+        ("[optimizer]\nlerning_rate = 1.0\n", "optimizer.learning_rate"),
+        ("[optimiser]\nlearning_rate = 1.0\n", "optimizer.learning_rate"),
         ("learning_rate = 1.0\n", "optimizer.learning_rate"),
         ("[train]\nbach = 3\n", "train.batch"),
         ("sed = 1\n", "seed"),
     ] {
         let error = Config::from_toml("x.toml", text).unwrap_err().to_string();
         assert!(error.starts_with("x.toml: "), "{error}");
-        assert!(
-            error.ends_with(&format!("the nearest is {nearest}")),
-            "{error}"
-        );
+        assert!(error.ends_with(&format!("the nearest is {nearest}")), "{error}");
     }
 }
 
@@ -256,18 +226,12 @@ fn what_makes_no_sense_of_captions_and_of_several_sets_is_told_with_its_place() 
             format!("{lines}fields = [\"a\"]\nweights = [1.0]\nchoice = \"first\""),
             "data.captions.weights: only the choice \"random\" has weights",
         ),
-        (
-            format!("{lines}choice = \"any\""),
-            "data.captions.choice: unknown variant `any`",
-        ),
+        (format!("{lines}choice = \"any\""), "data.captions.choice: unknown variant `any`"),
         (
             "[data]\nkind = \"folder\"\npath = \"a\"\n[data.captions]\nfields = [\"a\"]".to_owned(),
             "data.captions.fields: only the kinds",
         ),
-        (
-            "[data]\nsets = []".to_owned(),
-            "data.sets: must have at least one set",
-        ),
+        ("[data]\nsets = []".to_owned(), "data.sets: must have at least one set"),
         (
             format!("{one}weight = 1.0\n{one}"),
             "data.sets: either all of them have a weight or none",
@@ -280,22 +244,10 @@ fn what_makes_no_sense_of_captions_and_of_several_sets_is_told_with_its_place() 
             format!("{one}wieght = 1.0"),
             "data.sets[0].wieght: there is no such key; the nearest is data.sets[0].weight",
         ),
-        (
-            "[[data.sets]]\npath = \"a\"".to_owned(),
-            "data.sets[0].kind: must be \"folder\"",
-        ),
-        (
-            format!("[data]\npath = \"b\"\n{one}"),
-            "data.path: each of data.sets has its own",
-        ),
-        (
-            format!("[data]\nkind = \"folder\"\n{one}"),
-            "data.sets: is for several sets",
-        ),
-        (
-            format!("{one}[validation]\npath = \"v\""),
-            "validation.kind: must be",
-        ),
+        ("[[data.sets]]\npath = \"a\"".to_owned(), "data.sets[0].kind: must be \"folder\""),
+        (format!("[data]\npath = \"b\"\n{one}"), "data.path: each of data.sets has its own"),
+        (format!("[data]\nkind = \"folder\"\n{one}"), "data.sets: is for several sets"),
+        (format!("{one}[validation]\npath = \"v\""), "validation.kind: must be"),
         (
             format!("{one}[negatives]\nstyle = \"file\""),
             "negatives.style: none of the sets brings negatives",

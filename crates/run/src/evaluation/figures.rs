@@ -96,9 +96,7 @@ impl Figures {
 pub(super) fn recall_intervals(photos: &[Vec<Rank>]) -> [Option<[f64; 2]>; 3] {
     [1, 5, 10].map(|k| {
         let is_found = |rank: &Rank| rank.greater + rank.ties < k;
-        let outcomes = photos
-            .iter()
-            .map(|ranks| ranks.iter().map(is_found).collect());
+        let outcomes = photos.iter().map(|ranks| ranks.iter().map(is_found).collect());
         share_interval(&outcomes.collect::<Vec<_>>())
     })
 }
@@ -126,8 +124,5 @@ pub(super) fn chance(images: usize, image_of: &[usize]) -> BothWays<[f64; 3]> {
         found / asked.len().max(1) as f64
     };
     let to_image = |k: usize| (k as f64 / images.max(1) as f64).min(1.0);
-    BothWays {
-        image_to_text: [1, 5, 10].map(to_text),
-        text_to_image: [1, 5, 10].map(to_image),
-    }
+    BothWays { image_to_text: [1, 5, 10].map(to_text), text_to_image: [1, 5, 10].map(to_image) }
 }

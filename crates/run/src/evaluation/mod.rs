@@ -103,9 +103,7 @@ impl Bench {
     pub fn open(suite: Suite, files: Files<'_>, split: Split) -> Result<Self> {
         let name = suite.name();
         let data = || {
-            files
-                .data
-                .with_context(|| format!("the suite {name} needs --data: {}", suite.data()))
+            files.data.with_context(|| format!("the suite {name} needs --data: {}", suite.data()))
         };
         let cache = Cache::silent(None);
         let trials = |benchmark: Benchmark| -> Result<(Tests, Vec<String>)> {
@@ -158,12 +156,7 @@ impl Bench {
                 (Tests::ZeroShot(classes), notes)
             }
         };
-        Ok(Self {
-            tests,
-            suite,
-            captions: None,
-            notes,
-        })
+        Ok(Self { tests, suite, captions: None, notes })
     }
 
     /// The rows of trials.
@@ -200,10 +193,7 @@ impl Bench {
         Some(Example {
             photos: trial.images.iter().filter_map(photo).collect(),
             texts: &trial.texts,
-            right: found
-                .metrics
-                .first()
-                .map_or(&[], |metric| &metric.comparisons),
+            right: found.metrics.first().map_or(&[], |metric| &metric.comparisons),
         })
     }
 
@@ -217,11 +207,7 @@ impl Bench {
         store: &mut Store,
         listener: &mut Listener<'_>,
     ) -> Result<Outcome> {
-        let embedder = &mut Embedder {
-            scorer,
-            store,
-            listener,
-        };
+        let embedder = &mut Embedder { scorer, store, listener };
         match &self.tests {
             Tests::Scenes(suite) => {
                 let (mut done, all) = (0, suite.pictures());
@@ -288,12 +274,8 @@ impl Bench {
     }
 
     fn retrieval(&self, set: &ImageTextSet, embedder: &mut Embedder<'_>) -> Result<Outcome> {
-        let EmbeddedSet {
-            photos: embedded,
-            captions,
-            image_of,
-            texts,
-        } = EmbeddedSet::of(set, embedder)?;
+        let EmbeddedSet { photos: embedded, captions, image_of, texts } =
+            EmbeddedSet::of(set, embedder)?;
         let samples = &set.samples;
         let ranks = ranks(&embedded.rows, &texts, &image_of)?;
         let line = |set: &str, id: &str, rank: &Rank| json!({"set": set, "id": id, "above": rank.greater, "ties": rank.ties});
@@ -312,11 +294,8 @@ impl Bench {
         for (rank, image) in ranks.text_to_image.iter().zip(&image_of) {
             of_photo[*image].push(*rank);
         }
-        let of_image: Vec<Vec<Rank>> = ranks
-            .image_to_text
-            .iter()
-            .map(|rank| rank.iter().copied().collect())
-            .collect();
+        let of_image: Vec<Vec<Rank>> =
+            ranks.image_to_text.iter().map(|rank| rank.iter().copied().collect()).collect();
         let intervals = Box::new(BothWays {
             image_to_text: recall_intervals(&of_image),
             text_to_image: recall_intervals(&of_photo),
@@ -340,16 +319,8 @@ impl Bench {
         let (set, templates) = (&classes.set, &classes.templates);
         let classified = classes.embed(embedder)?;
         let report = classified.report()?;
-        let Classified {
-            photos:
-                EmbeddedPhotos {
-                    rows,
-                    places,
-                    unreadable,
-                },
-            classes,
-            labels,
-        } = classified;
+        let Classified { photos: EmbeddedPhotos { rows, places, unreadable }, classes, labels } =
+            classified;
         let mut right = Vec::with_capacity(places.len());
         let lines = places.iter().enumerate().map(|(row, place)| {
             let similar = |class: &usize| rows.dot(row, &classes, *class);
@@ -411,12 +382,7 @@ impl EmbeddedSet {
             captions.extend(texts.iter().cloned());
         }
         let texts = embedder.texts(&captions)?;
-        Ok(Self {
-            photos,
-            captions,
-            image_of,
-            texts,
-        })
+        Ok(Self { photos, captions, image_of, texts })
     }
 }
 
@@ -428,11 +394,7 @@ fn present(benchmark: &Benchmark, folder: Option<&Path>, suite: &str) -> Result<
         let (file, part) = match benchmark.places.get(&name) {
             Some(Place::At(place)) => {
                 let place = place.clone();
-                found.push(Photo {
-                    name,
-                    place,
-                    part: None,
-                });
+                found.push(Photo { name, place, part: None });
                 continue;
             }
             Some(Place::Part(file, part)) => (file.as_str(), Some(*part)),
@@ -442,11 +404,7 @@ fn present(benchmark: &Benchmark, folder: Option<&Path>, suite: &str) -> Result<
             bail!("the suite {suite} needs --images, the folder of its photos");
         };
         if let Some(path) = find(folder, file)? {
-            found.push(Photo {
-                place: ImagePlace::File(path),
-                name,
-                part,
-            });
+            found.push(Photo { place: ImagePlace::File(path), name, part });
         }
     }
     Ok(found)

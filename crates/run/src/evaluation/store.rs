@@ -37,11 +37,7 @@ pub struct Photo {
 
 impl From<&ImagePlace> for Photo {
     fn from(place: &ImagePlace) -> Self {
-        Self {
-            name: place.to_string(),
-            place: place.clone(),
-            part: None,
-        }
+        Self { name: place.to_string(), place: place.clone(), part: None }
     }
 }
 
@@ -80,13 +76,7 @@ impl Store {
     /// Keeps nothing beyond this run.
     #[must_use]
     pub fn forgetful(dim: usize) -> Self {
-        Self {
-            known: HashMap::new(),
-            file: None,
-            dim,
-            made: 0,
-            found: 0,
-        }
+        Self { known: HashMap::new(), file: None, dim, made: 0, found: 0 }
     }
 
     /// Opens what is known of a model on a device. A file that's damaged is read as far as it's whole.
@@ -100,11 +90,7 @@ impl Store {
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let path = folder.join(model_key(source, device)?);
         let place = || path.display().to_string();
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .with_context(place)?;
+        let file = OpenOptions::new().create(true).append(true).open(&path).with_context(place)?;
         // Another evaluation that is at work keeps what it makes; this one only reads.
         let is_ours = file.try_lock().is_ok();
         let mut whole = 0;
@@ -262,10 +248,7 @@ fn named<'a>(error: ScoreError, name: impl Fn(usize) -> &'a str) -> Error {
         ) => name(*row).to_owned(),
         _ => return error.into(),
     };
-    Error::At {
-        place,
-        source: Box::new(error.into()),
-    }
+    Error::At { place, source: Box::new(error.into()) }
 }
 
 impl Photo {

@@ -53,17 +53,10 @@ pub fn run(args: &[String], out: &Path) -> Result<()> {
     words.extend(irregular.iter().map(|(_, _, form)| form.clone()));
     words.extend(captions.words());
     let words: Vec<String> = words.into_iter().collect();
-    let mut data = Data {
-        words: words.join("\n") + "\n",
-        ..Data::default()
-    };
+    let mut data = Data { words: words.join("\n") + "\n", ..Data::default() };
     wordnet.fill(&words, &mut data, &wordnet::Counts::new());
     data.irregular = irregular::entries(&irregular, &words);
-    say(format_args!(
-        "words: {}; irregular forms: {}",
-        words.len(),
-        data.irregular.len()
-    ));
+    say(format_args!("words: {}; irregular forms: {}", words.len(), data.irregular.len()));
 
     // The tagger's features need the words; counting the captions' words needs the tagger.
     let lexicon = Lexicon::new(data.clone())?;
@@ -73,11 +66,7 @@ pub fn run(args: &[String], out: &Path) -> Result<()> {
     let lexicon = Lexicon::new(data.clone())?;
     for file in &options.tests {
         let sentences = treebank::sentences(&lexicon, file)?;
-        say(format_args!(
-            "{}: {}",
-            file.display(),
-            treebank::accuracy(&lexicon, &sentences)
-        ));
+        say(format_args!("{}: {}", file.display(), treebank::accuracy(&lexicon, &sentences)));
     }
 
     let counts = captions.count(&lexicon);
@@ -98,9 +87,7 @@ fn parse(args: &[String]) -> Result<Options> {
     let mut args = args.iter();
     let mut options = Options::default();
     while let Some(flag) = args.next() {
-        let value = args
-            .next()
-            .with_context(|| format!("{flag} lacks its value\n{USAGE}"))?;
+        let value = args.next().with_context(|| format!("{flag} lacks its value\n{USAGE}"))?;
         let path = PathBuf::from(value);
         match flag.as_str() {
             "--wordnet" => options.wordnet = path,

@@ -37,17 +37,10 @@ pub fn read(path: &Path, exclude: &Path) -> Result<Captions> {
             .with_context(|| format!("{}: no column {name}", path.display()))
     };
     let (title, file) = (column("title")?, column("filepath")?);
-    let mut captions = Captions {
-        all: 0,
-        places: Vec::new(),
-        kept: Vec::new(),
-    };
+    let mut captions = Captions { all: 0, places: Vec::new(), kept: Vec::new() };
     for record in reader.records() {
         let record = record.with_context(|| path.display().to_string())?;
-        let text = record[title]
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ");
+        let text = record[title].split_whitespace().collect::<Vec<_>>().join(" ");
         let image = record[file].rsplit(['/', '_']).next().unwrap_or_default();
         if !images.contains(image) && !texts.contains(&text.to_lowercase()) {
             captions.places.push(captions.all);
@@ -81,9 +74,7 @@ impl Captions {
     /// Words that stand in them, in lower case.
     pub fn words(&self) -> BTreeSet<String> {
         let all = self.kept.iter().flat_map(|text| tokens(text));
-        all.filter(|token| token.word && token.lower.is_ascii())
-            .map(|token| token.lower)
-            .collect()
+        all.filter(|token| token.word && token.lower.is_ascii()).map(|token| token.lower).collect()
     }
 
     /// The same captions with the tags of a file that has one a line, words as word/TAG.
@@ -118,9 +109,7 @@ impl Captions {
                 if let Some(lemma) =
                     morphology::lemma(lexicon, &token.lower, pos, inflect::slot(tag))
                 {
-                    *counts
-                        .entry((pos, lexicon.word(lemma).to_owned()))
-                        .or_default() += 1;
+                    *counts.entry((pos, lexicon.word(lemma).to_owned())).or_default() += 1;
                 }
             }
             // Compounds too: a tennis racket.
@@ -128,9 +117,8 @@ impl Captions {
                 let compound = format!("{} {}", pair[0].lower, pair[1].lower);
                 for slot in [None, Some(clove_negatives::lexicon::Slot::Plural)] {
                     if let Some(lemma) = morphology::lemma(lexicon, &compound, Pos::Noun, slot) {
-                        *counts
-                            .entry((Pos::Noun, lexicon.word(lemma).to_owned()))
-                            .or_default() += 1;
+                        *counts.entry((Pos::Noun, lexicon.word(lemma).to_owned())).or_default() +=
+                            1;
                     }
                 }
             }

@@ -51,16 +51,10 @@ pub fn train(captions: &[String], words: &[String]) -> FluencyData {
         kinds[*one] += 1.0;
     }
     let lambda = |one: usize| {
-        if seen[one] > 0.0 {
-            DISCOUNT * kinds[one] / seen[one]
-        } else {
-            1.0
-        }
+        if seen[one] > 0.0 { DISCOUNT * kinds[one] / seen[one] } else { 1.0 }
     };
     let mut data = FluencyData {
-        words: differences(known.iter().map(|id| u64::from(*id)))
-            .map(|step| step as u32)
-            .collect(),
+        words: differences(known.iter().map(|id| u64::from(*id))).map(|step| step as u32).collect(),
         unigrams: single.iter().map(|count| cost(count / total)).collect(),
         rare: cost(RARE / total),
         unknown: cost(UNKNOWN / total),
@@ -68,12 +62,8 @@ pub fn train(captions: &[String], words: &[String]) -> FluencyData {
         ..FluencyData::default()
     };
     let width = single.len() as u64;
-    data.pairs = differences(
-        pairs
-            .keys()
-            .map(|(one, other)| *one as u64 * width + *other as u64),
-    )
-    .collect();
+    data.pairs =
+        differences(pairs.keys().map(|(one, other)| *one as u64 * width + *other as u64)).collect();
     data.bigrams = pairs
         .iter()
         .map(|((one, other), count)| {
@@ -82,19 +72,13 @@ pub fn train(captions: &[String], words: &[String]) -> FluencyData {
             cost(probability)
         })
         .collect();
-    say(format_args!(
-        "model of captions: {} words, {} pairs",
-        known.len(),
-        pairs.len()
-    ));
+    say(format_args!("model of captions: {} words, {} pairs", known.len(), pairs.len()));
     data
 }
 
 /// Steps of 1/256 bit.
 fn cost(probability: f64) -> u16 {
-    (-probability.log2() * 256.0)
-        .round()
-        .clamp(0.0, f64::from(u16::MAX)) as u16
+    (-probability.log2() * 256.0).round().clamp(0.0, f64::from(u16::MAX)) as u16
 }
 
 fn differences(ascending: impl Iterator<Item = u64>) -> impl Iterator<Item = u64> {

@@ -61,18 +61,16 @@ pub fn find(wordnet: &WordNet) -> Vec<Entry> {
     let mut add = |lemma: &str, slot: Slot, form: String| {
         let preferred = match slot {
             Slot::Plural if INVARIANT.contains(&lemma) => Some(lemma),
-            Slot::Plural => PLURALS
-                .iter()
-                .find(|(word, _)| *word == lemma)
-                .map(|(_, plural)| *plural),
+            Slot::Plural => {
+                PLURALS.iter().find(|(word, _)| *word == lemma).map(|(_, plural)| *plural)
+            }
             Slot::Past => verbs.get(lemma).map(|[past, _]| *past),
             Slot::Participle => verbs.get(lemma).map(|[_, participle]| *participle),
             _ => None,
         };
         let form = preferred.map_or(form, str::to_owned);
-        let plain = form
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'\''));
+        let plain =
+            form.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'\''));
         if plain && !form.is_empty() && form != regular(lemma, slot) {
             found.push((lemma.to_owned(), slot, form));
         }
@@ -91,16 +89,8 @@ pub fn find(wordnet: &WordNet) -> Vec<Entry> {
         add(lemma, Slot::Gerund, verb(Tense::Present, Form::Participle));
     }
     for lemma in wordnet.lemmas(Pos::Adjective).into_iter().filter(single) {
-        add(
-            lemma,
-            Slot::Comparative,
-            English::adj(lemma, &Degree::Comparative),
-        );
-        add(
-            lemma,
-            Slot::Superlative,
-            English::adj(lemma, &Degree::Superlative),
-        );
+        add(lemma, Slot::Comparative, English::adj(lemma, &Degree::Comparative));
+        add(lemma, Slot::Superlative, English::adj(lemma, &Degree::Superlative));
     }
     found
 }
@@ -111,11 +101,7 @@ pub fn entries(found: &[Entry], words: &[String]) -> Vec<Irregular> {
     found
         .iter()
         .filter_map(|(lemma, slot, form)| {
-            Some(Irregular {
-                form: id(form)?,
-                lemma: id(lemma)?,
-                slot: *slot,
-            })
+            Some(Irregular { form: id(form)?, lemma: id(lemma)?, slot: *slot })
         })
         .collect()
 }

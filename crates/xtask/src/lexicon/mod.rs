@@ -64,8 +64,6 @@ fn build(args: &[String]) -> Result<()> {
 #[cfg(not(feature = "lexicon"))]
 fn build(args: &[String]) -> Result<()> {
     shell::run(
-        shell::cargo()
-            .args(["run", "--release", "--package", "xtask", "--", "lexicon"])
-            .args(args),
+        shell::cargo().args(["run", "--release", "--package", "xtask", "--", "lexicon"]).args(args),
     )
 }

@@ -20,16 +20,8 @@ pub struct Sentence {
 
 /// Genres of GUM whose texts are under CC BY or in the public domain (UD_English-GUM, LICENSE.txt). Those of wikiHow and the
 /// fiction are for non-commercial use, and nothing is learnt from them.
-const GENRES: [&str; 8] = [
-    "bio",
-    "conversation",
-    "interview",
-    "news",
-    "speech",
-    "textbook",
-    "vlog",
-    "voyage",
-];
+const GENRES: [&str; 8] =
+    ["bio", "conversation", "interview", "news", "speech", "textbook", "vlog", "voyage"];
 
 const PASSES: usize = 8;
 
@@ -50,13 +42,8 @@ pub fn read(lexicon: &Lexicon, dir: &Path, tests: &[PathBuf]) -> Result<Vec<Sent
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<_>>()?;
     files.retain(|path| {
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
-        GENRES
-            .iter()
-            .any(|genre| name.starts_with(&format!("GUM_{genre}_")))
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        GENRES.iter().any(|genre| name.starts_with(&format!("GUM_{genre}_")))
             && !tested.contains(name)
     });
     files.sort();
@@ -94,18 +81,12 @@ pub fn sentence<'a>(
     lexicon: &Lexicon,
     words: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Sentence {
-    let mut sentence = Sentence {
-        tokens: Vec::new(),
-        clues: Vec::new(),
-        tags: Vec::new(),
-    };
+    let mut sentence = Sentence { tokens: Vec::new(), clues: Vec::new(), tags: Vec::new() };
     for (word, tag) in words {
         let token = Token::whole(word);
         sentence.clues.push(Clues::new(lexicon, &token));
         sentence.tokens.push(token);
-        sentence
-            .tags
-            .push(Tag::from_name(tag).filter(|tag| *tag != Tag::Punctuation));
+        sentence.tags.push(Tag::from_name(tag).filter(|tag| *tag != Tag::Punctuation));
     }
     sentence
 }
@@ -136,17 +117,14 @@ pub fn train(gold: &[Sentence], silver: &[Sentence]) -> TaggerData {
                 let buckets = features(&sentence.clues, at, before);
                 let mut scores = [0_f32; ROW];
                 for bucket in buckets {
-                    for (score, weight) in scores
-                        .iter_mut()
-                        .zip(&weights[bucket as usize * ROW..][..ROW])
+                    for (score, weight) in
+                        scores.iter_mut().zip(&weights[bucket as usize * ROW..][..ROW])
                     {
                         *score += weight;
                     }
                 }
-                let guess = (1..learnt).fold(
-                    0,
-                    |best, at| if scores[at] > scores[best] { at } else { best },
-                );
+                let guess = (1..learnt)
+                    .fold(0, |best, at| if scores[at] > scores[best] { at } else { best });
                 before = [before[1], guess as u8];
                 let Some(right) = sentence.tags[at] else {
                     continue;
@@ -177,11 +155,8 @@ pub fn train(gold: &[Sentence], silver: &[Sentence]) -> TaggerData {
         sums[place] += f64::from(weights[place]) * (clock - stamps[place]) as f64;
     }
     // Averages as whole numbers, as large as fits for nearly all.
-    let mut sizes: Vec<f64> = sums
-        .iter()
-        .map(|sum| (sum / clock as f64).abs())
-        .filter(|size| *size > 0.0)
-        .collect();
+    let mut sizes: Vec<f64> =
+        sums.iter().map(|sum| (sum / clock as f64).abs()).filter(|size| *size > 0.0).collect();
     sizes.sort_by(f64::total_cmp);
     let largest = sizes[(sizes.len() - 1) * 9995 / 10000];
     let scale = 127.0 / largest;

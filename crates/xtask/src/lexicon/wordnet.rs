@@ -152,9 +152,7 @@ impl WordNet {
 
     /// Lemmas of a part of speech, each once.
     pub fn lemmas(&self, pos: Pos) -> BTreeSet<&str> {
-        let all = self.pos[pos as usize]
-            .iter()
-            .flat_map(|synset| &synset.lemmas);
+        let all = self.pos[pos as usize].iter().flat_map(|synset| &synset.lemmas);
         all.flatten().map(|(lemma, _)| lemma.as_str()).collect()
     }
 
@@ -193,10 +191,7 @@ impl WordNet {
                     .filter_map(|(offset, there)| {
                         let other = &self.pos[at][self.places[at][offset] as usize];
                         let lemma = other.lemmas.get(*there)?.as_ref()?;
-                        Some(Form {
-                            word: id(&lemma.0),
-                            weight: weight(pos, other.visible, lemma),
-                        })
+                        Some(Form { word: id(&lemma.0), weight: weight(pos, other.visible, lemma) })
                     })
                     .collect();
                 out.member_counts.push(members.len() as u8);
@@ -204,12 +199,7 @@ impl WordNet {
                 out.antonym_counts.push(antonyms.len() as u8);
                 out.antonyms.extend(antonyms);
                 out.hypernym_counts.push(synset.hypernyms.len() as u8);
-                out.hypernyms.extend(
-                    synset
-                        .hypernyms
-                        .iter()
-                        .map(|offset| self.places[at][offset]),
-                );
+                out.hypernyms.extend(synset.hypernyms.iter().map(|offset| self.places[at][offset]));
             }
             data.pos[at] = out;
         }

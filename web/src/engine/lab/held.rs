@@ -100,20 +100,15 @@ impl Held {
     /// A run in one safetensors file: model, moments, and the step and the record in its metadata.
     pub async fn keep(&mut self, record: String) -> Result<Vec<u8>, Failure> {
         let state = self.tuning()?.state().await.map_err(failure)?;
-        let model = state
-            .model
-            .write_hugging_face(Vec::new(), Precision::F32)
-            .map_err(failure)?;
+        let model = state.model.write_hugging_face(Vec::new(), Precision::F32).map_err(failure)?;
         let mut entries = vec![(MODEL.to_owned(), Dtype::U8, vec![model.len()])];
         for (name, pair) in &state.moments {
             for (prefix, values) in MOMENTS.iter().zip(pair) {
                 entries.push((format!("{prefix}{name}"), Dtype::F32, vec![values.len()]));
             }
         }
-        let metadata = HashMap::from([
-            (STEP.to_owned(), state.step.to_string()),
-            (RECORD.to_owned(), record),
-        ]);
+        let metadata =
+            HashMap::from([(STEP.to_owned(), state.step.to_string()), (RECORD.to_owned(), record)]);
         let mut writer =
             TensorWriter::new(Vec::new(), &entries, Some(metadata)).map_err(failure)?;
         writer.write(&model).map_err(failure)?;
@@ -206,15 +201,9 @@ fn plan(settings: Settings) -> Plan {
     Plan {
         texts: match settings.texts {
             Texts::Alt => lab::Texts::AltTextsOfCommon,
-            Texts::Captions => lab::Texts::Captions {
-                style,
-                negatives: 1,
-            },
+            Texts::Captions => lab::Texts::Captions { style, negatives: 1 },
         },
-        scenes: Scenes::Epochs {
-            scenes: settings.scenes,
-            repeat: true,
-        },
+        scenes: Scenes::Epochs { scenes: settings.scenes, repeat: true },
         recipe: Recipe {
             steps: settings.steps,
             batch: settings.batch,

@@ -93,9 +93,7 @@ pub async fn look(place: &Place, hub: &str) -> Result<Vec<Remote>, Failure> {
 async fn look_around(place: &Place, hub: &str) -> Result<Vec<Remote>, Failure> {
     let told = text(&place.file(hub, MANIFEST)).await?;
     // Any other file of that name is none of ours.
-    let told = told
-        .and_then(|json| hub::manifest(&json).ok())
-        .unwrap_or_default();
+    let told = told.and_then(|json| hub::manifest(&json).ok()).unwrap_or_default();
     let mut found = Vec::new();
     for name in hub::candidates() {
         let response = request(&place.file(hub, name), "HEAD", &[], None).await?;
@@ -329,44 +327,27 @@ impl Task<'_> {
         } else {
             let why = format!("{}: the server answers {}", self.address, response.status());
             let passing = response.status() >= 500 || matches!(response.status(), 408 | 429);
-            return Err(if passing {
-                Broken::Network(why)
-            } else {
-                Broken::Final(why)
-            });
+            return Err(if passing { Broken::Network(why) } else { Broken::Final(why) });
         }
         if record.tag != tag {
             record.tag = tag;
             self.shelf.keep_record(record).await?;
         }
-        let body = response
-            .body()
-            .ok_or_else(|| format!("{}: an empty answer", self.address))?;
+        let body = response.body().ok_or_else(|| format!("{}: an empty answer", self.address))?;
         let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
         loop {
             let broken = |error: JsValue| {
                 Broken::Network(format!("{}: {}", self.address, store::words(&error)))
             };
             let next = JsFuture::from(reader.read()).await.map_err(broken)?;
-            if Reflect::get(&next, &"done".into())
-                .map_err(broken)?
-                .is_truthy()
-            {
+            if Reflect::get(&next, &"done".into()).map_err(broken)?.is_truthy() {
                 break;
             }
-            let chunk: Uint8Array = Reflect::get(&next, &"value".into())
-                .map_err(broken)?
-                .unchecked_into();
+            let chunk: Uint8Array =
+                Reflect::get(&next, &"value".into()).map_err(broken)?.unchecked_into();
             let chunk = chunk.to_vec();
-            if self
-                .file
-                .size
-                .is_some_and(|whole| *size + chunk.len() as u64 > whole)
-            {
-                return Err(Broken::Final(format!(
-                    "{} is longer than was told",
-                    self.file.name
-                )));
+            if self.file.size.is_some_and(|whole| *size + chunk.len() as u64 > whole) {
+                return Err(Broken::Final(format!("{} is longer than was told", self.file.name)));
             }
             writing.append(*size, &chunk)?;
             hashing.update(&chunk);
@@ -374,10 +355,9 @@ impl Task<'_> {
             (self.told)(*size);
         }
         match self.file.size {
-            Some(whole) if *size < whole => Err(Broken::Network(format!(
-                "{}: the answer broke off",
-                self.address
-            ))),
+            Some(whole) if *size < whole => {
+                Err(Broken::Network(format!("{}: the answer broke off", self.address)))
+            }
             _ => Ok(()),
         }
     }

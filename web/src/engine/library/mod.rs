@@ -75,11 +75,7 @@ async fn fetch(id: u32, place: &str, named: Option<&str>) -> Result<Answer, Fail
     let stop = AbortController::new().map_err(|error| store::words(&error))?;
     let signal = stop.signal();
     RUNNING.with_borrow_mut(|running| running.insert(id, stop));
-    let telling = Rc::new(Telling {
-        id,
-        latest: Cell::new((0, None)),
-        waits: Cell::new(false),
-    });
+    let telling = Rc::new(Telling { id, latest: Cell::new((0, None)), waits: Cell::new(false) });
     let progress = |done: u64, total: Option<u64>| telling.tell(done, total);
     let fetched = download::fetch(&place, hub(named), &signal, &progress).await;
     RUNNING.with_borrow_mut(|running| running.remove(&id));

@@ -77,10 +77,7 @@ fn storage() -> Result<StorageManager, JsValue> {
 pub async fn estimate() -> Result<(f64, f64), Failure> {
     let estimate = async {
         let estimate: StorageEstimate = got(storage()?.estimate()?).await?;
-        Ok((
-            estimate.get_usage().unwrap_or(0.0),
-            estimate.get_quota().unwrap_or(f64::INFINITY),
-        ))
+        Ok((estimate.get_usage().unwrap_or(0.0), estimate.get_quota().unwrap_or(f64::INFINITY)))
     };
     estimate.await.map_err(|error: JsValue| words(&error))
 }
@@ -149,9 +146,7 @@ impl Shelf {
         let mut files = Vec::with_capacity(record.files.len());
         for Remote { name, .. } in &record.files {
             let file = async { got(self.handle(name, false).await?.get_file()).await };
-            let file = file
-                .await
-                .map_err(|error| format!("{name}: {}", words(&error)))?;
+            let file = file.await.map_err(|error| format!("{name}: {}", words(&error)))?;
             files.push((name.clone(), file));
         }
         Ok(files)
@@ -171,9 +166,7 @@ impl Writing {
 
     /// Cuts it.
     pub fn truncate(&self, size: u64) -> Result<(), Failure> {
-        self.0
-            .truncate_with_f64(size as f64)
-            .map_err(|error| words(&error))
+        self.0.truncate_with_f64(size as f64).map_err(|error| words(&error))
     }
 
     /// Writes at a place.
@@ -244,11 +237,7 @@ pub async fn kept() -> Result<Kept, Failure> {
         });
     }
     kept.sort_by(|one, other| one.place.cmp(&other.place));
-    Ok(Kept {
-        models: kept,
-        usage,
-        quota: quota.is_finite().then_some(quota),
-    })
+    Ok(Kept { models: kept, usage, quota: quota.is_finite().then_some(quota) })
 }
 
 async fn names() -> Result<Vec<String>, JsValue> {

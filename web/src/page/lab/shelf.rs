@@ -139,11 +139,7 @@ pub async fn list(lab: Lab) {
                 losses: record.losses,
                 points: record.points,
                 milliseconds: record.milliseconds,
-                phase: if record.done {
-                    Phase::Done
-                } else {
-                    Phase::Paused
-                },
+                phase: if record.done { Phase::Done } else { Phase::Paused },
             });
         });
         lab.shown.set(Some(id));
@@ -177,30 +173,17 @@ pub async fn hand_over(lab: Lab) {
     for run in lab.runs.get_untracked() {
         let bytes = lab.kept.with_value(|kept| kept.get(&run.id).cloned());
         let ask = match (&run.file, &bytes) {
-            (Some(name), _) => Ask::OpenModel {
-                held: run.id,
-                name: name.clone(),
-            },
-            (None, Some(_)) => Ask::RestoreRun {
-                run: run.id,
-                settings: run.settings,
-            },
+            (Some(name), _) => Ask::OpenModel { held: run.id, name: name.clone() },
+            (None, Some(_)) => Ask::RestoreRun { run: run.id, settings: run.settings },
             // It was never kept: it begins again.
-            (None, None) => Ask::StartRun {
-                run: run.id,
-                settings: run.settings,
-            },
+            (None, None) => Ask::StartRun { run: run.id, settings: run.settings },
         };
         if run.file.is_none() {
             let record = bytes.as_ref().and_then(|bytes| read(&bytes.to_vec()));
             lab.change(run.id, |run| {
                 let record = record.as_ref();
-                run.losses = record
-                    .map(|record| record.losses.clone())
-                    .unwrap_or_default();
-                run.points = record
-                    .map(|record| record.points.clone())
-                    .unwrap_or_default();
+                run.losses = record.map(|record| record.losses.clone()).unwrap_or_default();
+                run.points = record.map(|record| record.points.clone()).unwrap_or_default();
                 run.milliseconds = record.map_or(0.0, |record| record.milliseconds);
             });
         }

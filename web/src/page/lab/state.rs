@@ -359,8 +359,7 @@ impl Lab {
 
     /// A run as it is; nothing follows its changes.
     pub fn run(&self, id: u32) -> Option<Run> {
-        self.runs
-            .with_untracked(|runs| runs.iter().find(|run| run.id == id).cloned())
+        self.runs.with_untracked(|runs| runs.iter().find(|run| run.id == id).cloned())
     }
 
     /// The steps of the fine-tuned model that is looked at, so that what's shown of it is renewed as it learns.
@@ -393,11 +392,7 @@ impl Lab {
     /// Pretrained, patched, fine-tuned.
     pub fn three(&self) -> [Weights; 3] {
         let (of, alpha) = (self.tuned.get(), self.alpha.get());
-        [
-            Weights::of(Of::Pretrained),
-            Weights { of, alpha },
-            Weights::of(of),
-        ]
+        [Weights::of(Of::Pretrained), Weights { of, alpha }, Weights::of(of)]
     }
 
     /// The model that is looked into.

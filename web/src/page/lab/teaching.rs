@@ -29,12 +29,7 @@ fn hard_negatives(settings: Settings) -> Settings {
 /// The two runs of the lesson on data: the same but for their texts.
 fn data_curation(settings: Settings) -> [(Texts, Settings); 2] {
     [Texts::Alt, Texts::Captions].map(|texts| {
-        let settings = Settings {
-            texts,
-            negatives: Negatives::None,
-            batch: 32,
-            ..settings
-        };
+        let settings = Settings { texts, negatives: Negatives::None, batch: 32, ..settings };
         (texts, settings.sound())
     })
 }
@@ -60,12 +55,7 @@ pub async fn work(lab: Lab, lesson: Lesson) {
         return;
     }
     let say = |doing: &str, share: f64, run: Option<u32>| {
-        lab.working.set(Some(Working {
-            lesson,
-            doing: doing.to_owned(),
-            share,
-            run,
-        }));
+        lab.working.set(Some(Working { lesson, doing: doing.to_owned(), share, run }));
     };
     say(text::MEASURING, 0.0, None);
     let outcome = match lesson {
@@ -104,10 +94,7 @@ macro_rules! get {
 async fn bag_of_words(lab: Lab) -> Found {
     let model = Weights::of(Of::Pretrained);
     let measured = get!(training::measured(lab, model, Suite::Test).await);
-    Some(Ok(Outcome::Models(vec![(
-        text::PRETRAINED.to_owned(),
-        measured,
-    )])))
+    Some(Ok(Outcome::Models(vec![(text::PRETRAINED.to_owned(), measured)])))
 }
 
 /// Trains, and waits for the end.
@@ -122,11 +109,7 @@ async fn trained(
     loop {
         gloo_timers::future::TimeoutFuture::new(LOOK).await;
         let run = lab.run(id)?;
-        say(
-            doing,
-            run.losses.len() as f64 / settings.steps as f64,
-            Some(id),
-        );
+        say(doing, run.losses.len() as f64 / settings.steps as f64, Some(id));
         match run.phase {
             Phase::Done => return Some(Ok(id)),
             Phase::Failed(reason) => return Some(Err(reason)),
@@ -160,12 +143,8 @@ async fn shortcut(lab: Lab) -> Found {
 
 async fn forgetting(lab: Lab, say: Say<'_>) -> Found {
     let mut found = Vec::new();
-    for (at, (name, of)) in [
-        (text::PRETRAINED, Of::Pretrained),
-        (text::SHIPPED, Of::Shipped),
-    ]
-    .into_iter()
-    .enumerate()
+    for (at, (name, of)) in
+        [(text::PRETRAINED, Of::Pretrained), (text::SHIPPED, Of::Shipped)].into_iter().enumerate()
     {
         say(text::MEASURING, at as f64 / 2.0, None);
         let measured = get!(training::measured(lab, Weights::of(of), Suite::Test).await);
@@ -196,22 +175,13 @@ pub async fn sweep(
         get!(point(lab, model, 100 / TENTHS * tenth).await);
     }
     let found = |lab: Lab| {
-        lab.sweeps
-            .with_untracked(|sweeps| sweeps.get(&model).cloned())
-            .unwrap_or_default()
+        lab.sweeps.with_untracked(|sweeps| sweeps.get(&model).cloned()).unwrap_or_default()
     };
-    let points = found(lab)
-        .points
-        .into_iter()
-        .filter_map(|(alpha, measured)| {
-            let tenth = alpha.is_multiple_of(100 / TENTHS);
-            let point = (
-                f64::from(alpha) / 100.0,
-                measured.composition?,
-                measured.unseen?,
-            );
-            tenth.then_some(point)
-        });
+    let points = found(lab).points.into_iter().filter_map(|(alpha, measured)| {
+        let tenth = alpha.is_multiple_of(100 / TENTHS);
+        let point = (f64::from(alpha) / 100.0, measured.composition?, measured.unseen?);
+        tenth.then_some(point)
+    });
     let points = points.collect();
     let (answer, _) = get!(lab.engine.ask(Ask::ChooseAlpha { points }, None).await);
     let Answer::Alpha { alpha } = answer else {
@@ -223,14 +193,8 @@ pub async fn sweep(
     alphas.dedup();
     for (at, alpha) in alphas.into_iter().enumerate() {
         progress((f64::from(TENTHS + 1) + at as f64) / all);
-        let weights = Weights {
-            of,
-            alpha: f64::from(alpha) / 100.0,
-        };
-        test.push((
-            alpha,
-            get!(training::measured(lab, weights, Suite::Test).await),
-        ));
+        let weights = Weights { of, alpha: f64::from(alpha) / 100.0 };
+        test.push((alpha, get!(training::measured(lab, weights, Suite::Test).await)));
     }
     lab.sweeps.update(|sweeps| {
         let sweep = sweeps.entry(model).or_default();
@@ -249,10 +213,7 @@ pub async fn point(lab: Lab, model: Rested, alpha: u32) -> Option<Result<Measure
     if let Some(known) = known {
         return Some(Ok(known));
     }
-    let weights = Weights {
-        of: model.0,
-        alpha: f64::from(alpha) / 100.0,
-    };
+    let weights = Weights { of: model.0, alpha: f64::from(alpha) / 100.0 };
     let measured = get!(training::measured(lab, weights, Suite::Sweep).await);
     lab.sweeps.update(|sweeps| {
         let points = &mut sweeps.entry(model).or_default().points;

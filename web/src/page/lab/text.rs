@@ -55,11 +55,7 @@ pub const TOLD: &str = "Wrong captions rejected";
 pub const SCORES_NOTE: &str = "Beside each wrong caption: how much more similar the right one is to the picture. ✗ marks those that the model prefers.";
 
 pub fn told(told: bool) -> &'static str {
-    if told {
-        "prefers the caption by "
-    } else {
-        "prefers the wrong one by "
-    }
+    if told { "prefers the caption by " } else { "prefers the wrong one by " }
 }
 
 pub fn size(size: Size) -> &'static str {

@@ -28,11 +28,7 @@ const KEEP_EVERY: f64 = 60_000.0;
 pub async fn begin(lab: Lab, settings: Settings) -> Option<u32> {
     let id = lab.name();
     let settings = settings.sound();
-    match lab
-        .engine
-        .ask(Ask::StartRun { run: id, settings }, None)
-        .await
-    {
+    match lab.engine.ask(Ask::StartRun { run: id, settings }, None).await {
         Some(Ok(_)) => {}
         Some(Err(reason)) => {
             lab.notice(reason);
@@ -222,15 +218,12 @@ async fn measure(lab: Lab, id: u32) {
             None => glance(lab, Of::Pretrained).await,
         };
         if let Some(before) = before {
-            lab.own
-                .update_value(|own| own.pretrained = Some(before.clone()));
+            lab.own.update_value(|own| own.pretrained = Some(before.clone()));
             lab.change(id, |run| run.points.insert(0, (0, before)));
         }
     }
     let steps = run.losses.len();
-    let has = lab
-        .run(id)
-        .is_some_and(|run| run.points.iter().any(|(at, _)| *at == steps));
+    let has = lab.run(id).is_some_and(|run| run.points.iter().any(|(at, _)| *at == steps));
     if has {
         return;
     }
@@ -242,8 +235,7 @@ async fn measure(lab: Lab, id: u32) {
 async fn glance(lab: Lab, of: Of) -> Option<Measured> {
     let began = now();
     let measured = measured(lab, Weights::of(of), Suite::Glance).await?.ok()?;
-    lab.own
-        .update_value(|own| own.measuring = Some(now() - began));
+    lab.own.update_value(|own| own.measuring = Some(now() - began));
     Some(measured)
 }
 

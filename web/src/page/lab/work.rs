@@ -61,15 +61,8 @@ struct Wanted {
 impl Wanted {
     fn of(lab: Lab, models: Vec<Weights>) -> Option<Self> {
         let epoch = lab.epoch.get();
-        let described = lab
-            .drawing
-            .with(|drawing| drawing.describe(lab.words.get()))?;
-        (epoch != 0).then(|| Self {
-            epoch,
-            described,
-            models,
-            steps: lab.tuned_steps(),
-        })
+        let described = lab.drawing.with(|drawing| drawing.describe(lab.words.get()))?;
+        (epoch != 0).then(|| Self { epoch, described, models, steps: lab.tuned_steps() })
     }
 }
 
@@ -79,19 +72,14 @@ pub fn keep_up(lab: Lab) {
         lab.hidden.set(document().hidden());
     });
     let drawn = Memo::new(move |_| {
-        (lab.view.get() == View::Draw)
-            .then(|| Wanted::of(lab, lab.three().to_vec()))
-            .flatten()
+        (lab.view.get() == View::Draw).then(|| Wanted::of(lab, lab.three().to_vec())).flatten()
     });
     keep(drawn, REST, move |wanted| score(lab, wanted));
     keep_up_the_curve(lab);
 
     let inside = move || lab.view.get() == View::Inside;
-    let explained = Memo::new(move |_| {
-        inside()
-            .then(|| Wanted::of(lab, vec![lab.looked_into()]))
-            .flatten()
-    });
+    let explained =
+        Memo::new(move |_| inside().then(|| Wanted::of(lab, vec![lab.looked_into()])).flatten());
     keep(explained, REST, move |wanted| explain(lab, wanted));
 
     let looked = Memo::new(move |_| {
@@ -105,9 +93,7 @@ pub fn keep_up(lab: Lab) {
         let first = lab.first.get();
         (inside() && epoch != 0).then_some((model, first, steps, epoch))
     });
-    keep(looked, REST, move |wanted| {
-        look(lab, wanted.map(|(model, first, ..)| (model, first)))
-    });
+    keep(looked, REST, move |wanted| look(lab, wanted.map(|(model, first, ..)| (model, first))));
 }
 
 /// Measures the alpha that the slider rests at, of a model that rests too.
@@ -141,11 +127,7 @@ async fn score(lab: Lab, wanted: Option<Wanted>) {
     match lab.engine.ask(ask, None).await {
         Some(Ok((Answer::Scene { size, similarities }, pixels))) => {
             let picture = pixels.and_then(|rgb| pictures::draw(&rgb.to_vec(), size, size));
-            lab.scored.set(Some(Scored {
-                captions,
-                similarities,
-                picture,
-            }));
+            lab.scored.set(Some(Scored { captions, similarities, picture }));
         }
         Some(Err(reason)) => lab.notice(reason),
         _ => (),
@@ -170,26 +152,11 @@ async fn explain(lab: Lab, wanted: Option<Wanted>) {
         }
         _ => None,
     };
-    let ask = Ask::Explain {
-        placed,
-        seed: DRAWN_BY,
-        caption: wanted.described.caption,
-        model,
-    };
+    let ask = Ask::Explain { placed, seed: DRAWN_BY, caption: wanted.described.caption, model };
     match lab.engine.ask(ask, None).await {
-        Some(Ok((
-            Answer::Explained {
-                words,
-                side,
-                patches,
-            },
-            _,
-        ))) => lab.explained.set(Some(Explained {
-            words,
-            side,
-            patches,
-            picture,
-        })),
+        Some(Ok((Answer::Explained { words, side, patches }, _))) => {
+            lab.explained.set(Some(Explained { words, side, patches, picture }))
+        }
         Some(Err(reason)) => lab.notice(reason),
         _ => (),
     }
@@ -197,54 +164,24 @@ async fn explain(lab: Lab, wanted: Option<Wanted>) {
 
 async fn look(lab: Lab, wanted: Option<(Weights, u64)>) {
     let Some((model, first)) = wanted else { return };
-    let ask = Ask::Matrix {
-        model,
-        first,
-        count: IN_MATRIX,
-    };
+    let ask = Ask::Matrix { model, first, count: IN_MATRIX };
     match lab.engine.ask(ask, None).await {
-        Some(Ok((
-            Answer::Matrix {
-                size,
-                texts,
-                similarities,
-            },
-            Some(pixels),
-        ))) => {
+        Some(Ok((Answer::Matrix { size, texts, similarities }, Some(pixels)))) => {
             let pixels = pixels.to_vec();
             let each = (3 * size * size).max(1) as usize;
             let pictures = pixels
                 .chunks_exact(each)
                 .map(|rgb| pictures::draw(rgb, size, size).unwrap_or_default());
-            lab.matrix.set(Some(Matrix {
-                pictures: pictures.collect(),
-                texts,
-                similarities,
-            }));
+            lab.matrix.set(Some(Matrix { pictures: pictures.collect(), texts, similarities }));
         }
         Some(Err(reason)) => return lab.notice(reason),
         _ => return,
     }
-    let ask = Ask::Map {
-        model,
-        first,
-        count: ON_MAP,
-    };
+    let ask = Ask::Map { model, first, count: ON_MAP };
     match lab.engine.ask(ask, None).await {
-        Some(Ok((
-            Answer::Map {
-                pairs,
-                captions,
-                explained,
-                gap,
-            },
-            _,
-        ))) => lab.map.set(Some(Map {
-            pairs,
-            captions,
-            explained,
-            gap,
-        })),
+        Some(Ok((Answer::Map { pairs, captions, explained, gap }, _))) => {
+            lab.map.set(Some(Map { pairs, captions, explained, gap }))
+        }
         Some(Err(reason)) => lab.notice(reason),
         _ => (),
     }

@@ -91,9 +91,8 @@ async fn begin(video: &HtmlVideoElement) -> Result<MediaStream, JsValue> {
     let facing = js_sys::Object::new();
     Reflect::set(&facing, &"facingMode".into(), &"environment".into())?;
     wish.set_video(&facing);
-    let stream: MediaStream = JsFuture::from(devices.get_user_media_with_constraints(&wish)?)
-        .await?
-        .unchecked_into();
+    let stream: MediaStream =
+        JsFuture::from(devices.get_user_media_with_constraints(&wish)?).await?.unchecked_into();
     video.set_src_object(Some(&stream));
     Ok(stream)
 }

@@ -20,9 +20,7 @@ pub fn captions(state: State) -> impl IntoView {
     };
     let order = order(state);
     let add = move |_| {
-        let last = state
-            .rows
-            .with_untracked(|rows| rows.last().map(|row| row.id));
+        let last = state.rows.with_untracked(|rows| rows.last().map(|row| row.id));
         add_after(state, last, false);
     };
     view! {
@@ -65,11 +63,7 @@ fn order(state: State) -> Memo<Vec<u32>> {
         }
         if let (true, Some(before)) = (state.editing.get(), before) {
             let mut order: Vec<u32> = Vec::with_capacity(rows.len());
-            order.extend(
-                before
-                    .iter()
-                    .filter(|id| rows.iter().any(|(row, _)| row == *id)),
-            );
+            order.extend(before.iter().filter(|id| rows.iter().any(|(row, _)| row == *id)));
             for (at, (id, _)) in rows.iter().enumerate() {
                 if !order.contains(id) {
                     // A new row stands under the one that it was added to.

@@ -70,10 +70,8 @@ fn choice(state: State) -> impl IntoView {
         all
     };
     let finetuned = move || {
-        let mut all: Vec<(Option<Where>, String)> = all(state)
-            .into_iter()
-            .map(|(place, name)| (Some(place), name))
-            .collect();
+        let mut all: Vec<(Option<Where>, String)> =
+            all(state).into_iter().map(|(place, name)| (Some(place), name)).collect();
         if chosen.get().0 == Where::Scenes {
             all = vec![(Some(Where::Scenes), text::SCENES_TUNED.to_owned())];
         }
@@ -188,11 +186,7 @@ fn sources(state: State) -> impl IntoView {
 
 fn found(state: State) -> impl IntoView {
     move || {
-        let Found {
-            place,
-            bytes,
-            files,
-        } = state.library.found.get()?;
+        let Found { place, bytes, files } = state.library.found.get()?;
         let fetched = place.clone();
         let fetch = move |_| spawn_local(library::fetch(state, fetched.clone()));
         Some(view! {
@@ -209,13 +203,7 @@ fn download(state: State) -> impl IntoView {
     let running = move || state.library.download.with(Option::is_some);
     let words = move || {
         let download = state.library.download.get()?;
-        let Download {
-            place,
-            done,
-            total,
-            began,
-            ..
-        } = download;
+        let Download { place, done, total, began, .. } = download;
         let left = began.zip(total).and_then(|((began, first), total)| {
             let seconds = (js_sys::Date::now() - began) / 1e3;
             let speed = (done - first.min(done)) as f64 / seconds;
@@ -242,12 +230,7 @@ fn download(state: State) -> impl IntoView {
 fn kept(state: State) -> impl IntoView {
     let fetching = move || state.library.download.with(Option::is_some);
     let row = move |model: KeptModel| {
-        let KeptModel {
-            place,
-            bytes,
-            total,
-            complete,
-        } = model;
+        let KeptModel { place, bytes, total, complete } = model;
         let size = text::kept(bytes, total, complete);
         let (more, gone) = (place.clone(), place.clone());
         let label = text::forget(&place);

@@ -116,11 +116,7 @@ fn listen(state: State, over: RwSignal<bool>) {
 
 /// Whether the focus has left an element for another that isn't in it.
 fn left(event: &web_sys::FocusEvent) -> bool {
-    let inside = event
-        .current_target()
-        .and_then(|it| it.dyn_into::<HtmlElement>().ok());
-    let next = event
-        .related_target()
-        .and_then(|it| it.dyn_into::<web_sys::Node>().ok());
+    let inside = event.current_target().and_then(|it| it.dyn_into::<HtmlElement>().ok());
+    let next = event.related_target().and_then(|it| it.dyn_into::<web_sys::Node>().ok());
     !inside.is_some_and(|inside| inside.contains(next.as_ref()) && next.is_some())
 }

@@ -53,11 +53,9 @@ fn stage(state: State) -> impl IntoView {
         Some(Picture { url: None, .. }) => {
             view! { <p class="empty">{text::READING}</p> }.into_any()
         }
-        Some(Picture {
-            url: Some(url),
-            name,
-            ..
-        }) => view! { <img class="shown" src=url alt=name /> }.into_any(),
+        Some(Picture { url: Some(url), name, .. }) => {
+            view! { <img class="shown" src=url alt=name /> }.into_any()
+        }
     };
     let about = move || {
         shown.get().map(|picture| {
@@ -79,9 +77,7 @@ fn stage(state: State) -> impl IntoView {
         let captions = shown.get()?.captions;
         let there = state.rows.with(|rows| {
             let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
-            captions
-                .iter()
-                .all(|(text, _)| texts.contains(&text.as_str()))
+            captions.iter().all(|(text, _)| texts.contains(&text.as_str()))
         });
         (!captions.is_empty() && !there).then_some(captions)
     });
@@ -126,25 +122,21 @@ fn heat(state: State) -> impl IntoView {
         let (width, height) = (f64::from(width), f64::from(height));
         let side = f64::from(heat.side);
         let (across, down) = (wide * width / side, high_part * height / side);
-        let squares = heat
-            .similarities
-            .iter()
-            .enumerate()
-            .map(|(at, similarity)| {
-                let (row, column) = (at as u32 / heat.side, at as u32 % heat.side);
-                let strength = f64::from((high - similarity) / spread);
-                view! {
-                    <rect
-                        x=left * width + f64::from(column) * across
-                        y=top * height + f64::from(row) * down
-                        width=across
-                        height=down
-                        fill-opacity=format!("{:.2}", strength * VEIL)
-                    >
-                        <title>{text::similarity(*similarity)}</title>
-                    </rect>
-                }
-            });
+        let squares = heat.similarities.iter().enumerate().map(|(at, similarity)| {
+            let (row, column) = (at as u32 / heat.side, at as u32 % heat.side);
+            let strength = f64::from((high - similarity) / spread);
+            view! {
+                <rect
+                    x=left * width + f64::from(column) * across
+                    y=top * height + f64::from(row) * down
+                    width=across
+                    height=down
+                    fill-opacity=format!("{:.2}", strength * VEIL)
+                >
+                    <title>{text::similarity(*similarity)}</title>
+                </rect>
+            }
+        });
         Some(view! {
             <svg
                 class="heat"

@@ -75,11 +75,7 @@ pub fn row(state: State, id: u32) -> impl IntoView {
 fn editor(state: State, id: u32, row: Memo<Row>, wrong: Memo<bool>) -> impl IntoView {
     let text = Memo::new(move |_| row.with(|row| row.text.clone()));
     let label = move || {
-        if wrong.get() {
-            text::WRONG_CAPTION
-        } else {
-            text::CAPTION
-        }
+        if wrong.get() { text::WRONG_CAPTION } else { text::CAPTION }
     };
     let input = move |event| {
         state.pristine.set(false);
@@ -164,11 +160,7 @@ fn scores(row: Memo<Row>) -> impl IntoView {
                     label: &'static str,
                     of: fn(f32, f32) -> f32,
                     words: fn(f32) -> String| {
-        let value = move || {
-            score
-                .get()
-                .map(|score| of(score.similarity, score.probability))
-        };
+        let value = move || score.get().map(|score| of(score.similarity, score.probability));
         let width = move || {
             let part = value().unwrap_or_default().clamp(0.0, 1.0);
             format!("{:.2}%", part * 100.0)
@@ -193,23 +185,14 @@ fn scores(row: Memo<Row>) -> impl IntoView {
 
 fn words(row: Memo<Row>) -> impl IntoView {
     let words = Memo::new(move |_| {
-        row.with(|row| {
-            if row.explained {
-                row.words.clone()
-            } else {
-                Vec::new()
-            }
-        })
+        row.with(|row| if row.explained { row.words.clone() } else { Vec::new() })
     });
     move || {
         let words = words.get();
         if words.is_empty() {
             return None;
         }
-        let largest = words
-            .iter()
-            .map(|(_, adds)| adds.abs())
-            .fold(1e-6, f32::max);
+        let largest = words.iter().map(|(_, adds)| adds.abs()).fold(1e-6, f32::max);
         let shaded = words.into_iter().map(|(word, adds)| {
             let strength = format!("{:.0}%", adds.abs() / largest * 45.0);
             let class = if adds < 0.0 { "word less" } else { "word more" };

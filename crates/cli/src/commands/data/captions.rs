@@ -58,10 +58,7 @@ impl Captions {
         progress: &Progress,
         interrupt: &Interrupt,
     ) -> Result<Self> {
-        let mut all = Self {
-            context: tokenizer.context_length(),
-            ..Self::default()
-        };
+        let mut all = Self { context: tokenizer.context_length(), ..Self::default() };
         let (mut words, mut tokens) = (Vec::new(), Vec::new());
         let mut scripts: BTreeMap<&str, usize> = BTreeMap::new();
         // A caption by its digest: how often it stands, and where first.
@@ -70,15 +67,10 @@ impl Captions {
             if interrupt.asked() {
                 bail!("stopped while reading captions");
             }
-            let captions: Vec<&str> = part
-                .iter()
-                .flat_map(|sample| &sample.captions)
-                .map(String::as_str)
-                .collect();
-            let looked: Vec<Looked> = captions
-                .par_iter()
-                .map(|caption| look(caption, tokenizer))
-                .collect();
+            let captions: Vec<&str> =
+                part.iter().flat_map(|sample| &sample.captions).map(String::as_str).collect();
+            let looked: Vec<Looked> =
+                captions.par_iter().map(|caption| look(caption, tokenizer)).collect();
             for (caption, looked) in captions.into_iter().zip(looked) {
                 words.push(looked.words);
                 tokens.push(looked.tokens);
@@ -91,20 +83,12 @@ impl Captions {
         }
         all.count = words.len();
         all.repeated = all.count - texts.len();
-        let mut frequent: Vec<(usize, &str)> = texts
-            .into_values()
-            .filter(|(count, _)| *count > 1)
-            .collect();
+        let mut frequent: Vec<(usize, &str)> =
+            texts.into_values().filter(|(count, _)| *count > 1).collect();
         frequent.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
         frequent.truncate(FREQUENT);
-        all.frequent = frequent
-            .into_iter()
-            .map(|(count, text)| (text.to_owned(), count))
-            .collect();
-        all.scripts = scripts
-            .into_iter()
-            .map(|(name, count)| (name.to_owned(), count))
-            .collect();
+        all.frequent = frequent.into_iter().map(|(count, text)| (text.to_owned(), count)).collect();
+        all.scripts = scripts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
         all.scripts.sort_by_key(|(_, count)| usize::MAX - count);
         all.words = Spread::of(words);
         all.tokens = Spread::of(tokens);

@@ -118,10 +118,8 @@ impl Images {
         }
         sizes.sort_by_key(|(width, height, _)| (*width.min(height), *width.max(height)));
         sizes.truncate(SMALLEST);
-        self.smallest = sizes
-            .into_iter()
-            .map(|(width, height, name)| (name, width, height))
-            .collect();
+        self.smallest =
+            sizes.into_iter().map(|(width, height, name)| (name, width, height)).collect();
     }
 }
 

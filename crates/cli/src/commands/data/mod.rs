@@ -87,11 +87,7 @@ fn inspect(args: &Inspect) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     let task = open(args, &interrupt)?;
     let count = task.set.samples.len();
-    let opened = if args.all {
-        (0..count).collect()
-    } else {
-        spread_over(count, args.sample)
-    };
+    let opened = if args.all { (0..count).collect() } else { spread_over(count, args.sample) };
     let shown = spread_over(opened.len(), args.shown);
     let progress = Progress::new();
     progress.plan((count + opened.len() * (1 + task.styles.len())) as u64);
@@ -119,10 +115,7 @@ fn open(args: &Inspect, interrupt: &Interrupt) -> Result<Task> {
     let mut styles: Vec<Style> = given.collect();
     let Some(file) = &args.config else {
         // clap asks for both where there's no configuration.
-        let (kind, path) = args
-            .kind
-            .zip(args.path.as_deref())
-            .context("--path lacks")?;
+        let (kind, path) = args.kind.zip(args.path.as_deref()).context("--path lacks")?;
         let tokenizer = match &args.model {
             Some(dir) => model::open(dir)?.tokenizer()?,
             None => Tokenizer::clip(CLIP_CONTEXT),
@@ -221,27 +214,18 @@ fn look(
         }
     });
     let skipped = set.skipped_by_kind();
-    let per_sample = set
-        .samples
-        .iter()
-        .map(|sample| sample.captions.len() as u32);
+    let per_sample = set.samples.iter().map(|sample| sample.captions.len() as u32);
     Ok(Report {
         set: task.name.clone(),
         samples: set.samples.len(),
         captions_per_sample: Spread::of(per_sample.collect()),
         negatives: set.samples.iter().map(|s| s.negatives.len()).sum(),
         filtered: task.filtered,
-        skipped: skipped
-            .into_iter()
-            .map(|(kind, count)| (kind.to_owned(), count))
-            .collect(),
+        skipped: skipped.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect(),
         skipped_first: set.skipped.iter().take(QUOTED).cloned().collect(),
         captions,
         images,
-        made_negatives: yields
-            .iter()
-            .map(|(style, found)| (*style, found.json()))
-            .collect(),
+        made_negatives: yields.iter().map(|(style, found)| (*style, found.json())).collect(),
         yields,
         cards: cards.collect(),
     })
@@ -315,10 +299,7 @@ fn text(report: &Report) -> String {
     }
     let images = &report.images;
     lines.push(output::table(&[
-        head(&format!(
-            "{} images opened",
-            HumanCount(images.tried as u64)
-        )),
+        head(&format!("{} images opened", HumanCount(images.tried as u64))),
         row("  width", &images.width),
         row("  height", &images.height),
         row("  shorter side", &images.shorter_side),
@@ -336,11 +317,7 @@ fn text(report: &Report) -> String {
         lines.extend(first.map(|(_, reason)| format!("    {reason}")));
     }
     for (style, found) in &report.yields {
-        lines.push(format!(
-            "negatives, {}: {}",
-            style_name(*style),
-            found.summary()
-        ));
+        lines.push(format!("negatives, {}: {}", style_name(*style), found.summary()));
         lines.push(output::table(&found.kinds()).trim_end().to_owned());
         lines.extend(found.why_none().map(|why| format!("  {why}")));
     }
@@ -373,11 +350,8 @@ fn remarks(report: &Report) -> Vec<String> {
         let percent = 100.0 * part as f64 / captions.count.max(1) as f64;
         format!("{} ({percent:.1} %)", HumanCount(part as u64))
     };
-    let scripts: Vec<String> = captions
-        .scripts
-        .iter()
-        .map(|(name, count)| format!("{name} {}", share(*count)))
-        .collect();
+    let scripts: Vec<String> =
+        captions.scripts.iter().map(|(name, count)| format!("{name} {}", share(*count))).collect();
     vec![
         format!(
             "{} are longer than the context of {} tokens and are truncated",
@@ -385,11 +359,7 @@ fn remarks(report: &Report) -> Vec<String> {
             captions.context
         ),
         format!("{} repeat an earlier one", share(captions.repeated)),
-        format!(
-            "{} are ASCII; by script: {}",
-            share(captions.ascii),
-            scripts.join(", ")
-        ),
+        format!("{} are ASCII; by script: {}", share(captions.ascii), scripts.join(", ")),
     ]
 }
 

@@ -39,17 +39,11 @@ pub fn page(report: &Report) -> String {
             by_shorter_side: images.by_shorter_side.clone(),
             formats: images.formats.clone().into_iter().collect(),
             smallest: images.smallest.clone(),
-            unreadable: images
-                .unreadable
-                .iter()
-                .map(|(_, reason)| reason.clone())
-                .collect(),
+            unreadable: images.unreadable.iter().map(|(_, reason)| reason.clone()).collect(),
         },
         negatives: negatives(report),
         skipped: report.skipped.clone(),
-        first_skipped: first_skipped
-            .map(|(place, why)| format!("{place}: {why}"))
-            .collect(),
+        first_skipped: first_skipped.map(|(place, why)| format!("{place}: {why}")).collect(),
         cards: report.cards.iter().map(card).collect(),
     })
 }
@@ -60,9 +54,7 @@ fn row(name: &'static str, spread: &Spread) -> (&'static str, Vec<String>) {
 
 fn negatives(report: &Report) -> Vec<Negatives> {
     let styles = report.yields.iter().map(|(style, found)| {
-        let why = found
-            .why_none()
-            .map_or(String::new(), |why| format!("; {why}"));
+        let why = found.why_none().map_or(String::new(), |why| format!("; {why}"));
         Negatives {
             style: style_name(*style).to_owned(),
             summary: format!("{}{why}", found.summary()),

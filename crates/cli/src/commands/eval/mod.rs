@@ -83,11 +83,7 @@ pub fn run(args: &Eval) -> Result<()> {
         seed: args.seed,
     };
     let mut bench = Bench::open(args.suite, files, Split::Test)?;
-    bench.captions = args
-        .captions
-        .as_deref()
-        .map(captions::read_training_captions)
-        .transpose()?;
+    bench.captions = args.captions.as_deref().map(captions::read_training_captions).transpose()?;
     let sources = args.model.iter().map(|dir| model::open(dir));
     let sources = sources.collect::<Result<Vec<ModelSource>, _>>()?;
     let device = model::open_device(args.device.device)?;
@@ -108,11 +104,8 @@ pub fn run(args: &Eval) -> Result<()> {
         published: tried.published.as_ref(),
     });
     let mut models: Vec<Evaluation<'_>> = evaluations.collect();
-    let differences: Vec<Option<Difference>> = tried
-        .iter()
-        .skip(1)
-        .map(|other| differs(&tried[0].outcome, &other.outcome))
-        .collect();
+    let differences: Vec<Option<Difference>> =
+        tried.iter().skip(1).map(|other| differs(&tried[0].outcome, &other.outcome)).collect();
     if let Some(out) = &args.orders {
         let options = serde_json::to_string_pretty(&aro::options(bench.sets()))?;
         tensors::write_text(out, &(options + "\n"))?;
@@ -125,13 +118,7 @@ pub fn run(args: &Eval) -> Result<()> {
     if let Some(out) = &args.html {
         let models: Vec<(&str, &Outcome, Option<&Table>)> = tried
             .iter()
-            .map(|tried| {
-                (
-                    tried.model.as_str(),
-                    &tried.outcome,
-                    tried.published.as_ref(),
-                )
-            })
+            .map(|tried| (tried.model.as_str(), &tried.outcome, tried.published.as_ref()))
             .collect();
         tensors::write_text(out, &page::page(&bench, &models, &differences))?;
         output::note(&format!("{}: a page", out.display()));
@@ -143,11 +130,7 @@ pub fn run(args: &Eval) -> Result<()> {
             if let Some(table) = &tried.published {
                 words = format!("{words}\n\n{}", table.words());
             }
-            if args.model.len() == 1 {
-                words
-            } else {
-                format!("{}\n{words}", tried.model)
-            }
+            if args.model.len() == 1 { words } else { format!("{}\n{words}", tried.model) }
         })
         .collect();
     let json = if models.len() == 1 {
@@ -155,25 +138,16 @@ pub fn run(args: &Eval) -> Result<()> {
     } else {
         let names = tried.iter().map(|tried| tried.model.as_str());
         text.push(words::side_by_side(
-            &names
-                .zip(tried.iter().map(|tried| &tried.outcome))
-                .collect::<Vec<_>>(),
+            &names.zip(tried.iter().map(|tried| &tried.outcome)).collect::<Vec<_>>(),
             &differences,
         ));
-        serde_json::to_value(Comparison {
-            models,
-            differences,
-        })?
+        serde_json::to_value(Comparison { models, differences })?
     };
     if let Some(out) = &args.out {
         tensors::write_text(out, &(serde_json::to_string_pretty(&json)? + "\n"))?;
         output::note(&format!("{}: report", out.display()));
     }
-    if args.json {
-        output::print_json(&json)
-    } else {
-        output::print(&text.join("\n\n"))
-    }
+    if args.json { output::print_json(&json) } else { output::print(&text.join("\n\n")) }
 }
 
 fn try_model(

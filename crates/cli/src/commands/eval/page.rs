@@ -52,20 +52,12 @@ fn results<'a>(bench: &Bench, outcome: &'a Outcome) -> Results<'a> {
                 best: rows.iter().rev().take(SHOWN).filter_map(card).collect(),
             }
         }
-        Figures::Retrieval {
-            chance, intervals, ..
-        } => Results::Shares {
+        Figures::Retrieval { chance, intervals, .. } => Results::Shares {
             chance: [chance.image_to_text, chance.text_to_image].concat(),
             intervals: [intervals.image_to_text, intervals.text_to_image].concat(),
             classes: Vec::new(),
         },
-        Figures::ZeroShot {
-            report,
-            names,
-            chance,
-            interval,
-            ..
-        } => {
+        Figures::ZeroShot { report, names, chance, interval, .. } => {
             let classes = names.iter().zip(&report.classes);
             Results::Shares {
                 chance: vec![*chance],

@@ -41,12 +41,7 @@ fn tables() -> Result<Vec<Table>> {
 /// What was published of a suite by models of this one's shape, ViT-B/32.
 pub fn beside(suite: &str, model: &ClipConfig) -> Result<Option<Table>> {
     let image = &model.image;
-    let shape = [
-        image.image_size,
-        image.patch_size,
-        image.width,
-        image.layers,
-    ];
+    let shape = [image.image_size, image.patch_size, image.width, image.layers];
     if shape != [224, 32, 768, 12] || model.text.width != 512 {
         return Ok(None);
     }
@@ -107,11 +102,7 @@ mod tests {
         ]) {
             let means = [mean(row, 0..3), mean(row, 3..5), mean(row, 5..7)];
             for (found, expected) in means.iter().zip(expected) {
-                assert!(
-                    (found - expected).abs() < 0.16,
-                    "{}: {found} {expected}",
-                    row.model
-                );
+                assert!((found - expected).abs() < 0.16, "{}: {found} {expected}", row.model);
             }
         }
     }

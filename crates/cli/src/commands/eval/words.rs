@@ -14,14 +14,7 @@ const NAMED: usize = 5;
 pub fn words(outcome: &Outcome, notes: &[String]) -> String {
     let mut lines = vec![match &outcome.figures {
         Figures::Trials(report) => table(report),
-        Figures::Retrieval {
-            images,
-            captions,
-            report,
-            chance,
-            intervals,
-            ..
-        } => {
+        Figures::Retrieval { images, captions, report, chance, intervals, .. } => {
             let head = format!(
                 "{} photos, {} captions",
                 HumanCount(*images as u64),
@@ -30,14 +23,9 @@ pub fn words(outcome: &Outcome, notes: &[String]) -> String {
             let both = [&report.image_to_text, &report.text_to_image];
             format!("{head}\n{}", recalls(both, chance, intervals))
         }
-        Figures::ZeroShot {
-            report,
-            names,
-            templates,
-            chance,
-            interval,
-            ..
-        } => classes(report, names, *templates, *chance, *interval),
+        Figures::ZeroShot { report, names, templates, chance, interval, .. } => {
+            classes(report, names, *templates, *chance, *interval)
+        }
     }];
     lines.extend(notes.iter().cloned());
     if !outcome.unreadable.is_empty() {
@@ -136,15 +124,9 @@ fn table(report: &Report) -> String {
         }
         rows.push(row);
     }
-    let first = report
-        .subsets
-        .first()
-        .and_then(|subset| subset.metric.clone());
+    let first = report.subsets.first().and_then(|subset| subset.metric.clone());
     let sum = |count: fn(&clove::evaluate::SubsetReport) -> usize| {
-        let subsets = report
-            .subsets
-            .iter()
-            .filter(|subset| subset.metric == first);
+        let subsets = report.subsets.iter().filter(|subset| subset.metric == first);
         subsets.map(count).sum::<usize>().to_string()
     };
     let mut mean = vec![
@@ -222,10 +204,8 @@ pub fn side_by_side(models: &[(&str, &Outcome)], differences: &[Option<Differenc
     let mut header = vec!["side by side".to_owned()];
     header.extend((1..=models.len()).map(|number| format!("model {number}")));
     let mut rows = vec![header];
-    let columns: Vec<Vec<(String, Option<f64>)>> = models
-        .iter()
-        .map(|(_, outcome)| figures(&outcome.figures))
-        .collect();
+    let columns: Vec<Vec<(String, Option<f64>)>> =
+        models.iter().map(|(_, outcome)| figures(&outcome.figures)).collect();
     for (number, (name, _)) in columns.iter().flatten().take(columns[0].len()).enumerate() {
         let values = columns.iter().map(|column| column.get(number));
         let values = values.map(|value| percent(value.and_then(|(_, share)| *share)));
@@ -253,9 +233,8 @@ pub fn figures(figures: &Figures) -> Vec<(String, Option<f64>)> {
     match figures {
         Figures::Trials(report) => {
             let subsets = report.subsets.iter();
-            let mut found: Vec<(String, Option<f64>)> = subsets
-                .map(|subset| (subset.title(), subset.accuracy))
-                .collect();
+            let mut found: Vec<(String, Option<f64>)> =
+                subsets.map(|subset| (subset.title(), subset.accuracy)).collect();
             found.push(("mean of subsets".to_owned(), report.macro_mean));
             found.push(("mean of rows".to_owned(), report.weighted_mean));
             found
@@ -269,9 +248,7 @@ pub fn figures(figures: &Figures) -> Vec<(String, Option<f64>)> {
                 [(1, recall.at_1), (5, recall.at_5), (10, recall.at_10)]
                     .map(|(k, share)| (format!("{name} R@{k}"), share))
             };
-            both.into_iter()
-                .flat_map(|(name, recall)| at(name, recall))
-                .collect()
+            both.into_iter().flat_map(|(name, recall)| at(name, recall)).collect()
         }
         Figures::ZeroShot { report, .. } => vec![
             ("top-1".to_owned(), report.top1),

@@ -102,11 +102,7 @@ pub fn run(args: &Lab) -> Result<()> {
     report.settings.device = open.description;
     report.settings.seconds = seconds;
     write_report(out, &report)?;
-    if args.json {
-        output::print_json(&report)
-    } else {
-        output::print(&table(&report))
-    }
+    if args.json { output::print_json(&report) } else { output::print(&table(&report)) }
 }
 
 fn read_elapsed(out: &Path) -> f64 {
@@ -122,10 +118,7 @@ fn write_report(out: &Path, report: &Report) -> Result<()> {
     for (name, text) in [
         ("report.json", json),
         ("report.html", clove_report::lab::page(report)),
-        (
-            "alpha-curve.svg",
-            clove_report::lab::alpha_curve_svg(report),
-        ),
+        ("alpha-curve.svg", clove_report::lab::alpha_curve_svg(report)),
     ] {
         tensors::write_text(&out.join(name), &text)?;
     }
@@ -145,9 +138,7 @@ fn work(context: &Context<'_>, seeds: &[u64], from_scratch: bool) -> Result<Repo
         .collect();
     let pretraining = Job::pretrain(PRETRAINING_SEED);
     let steps = jobs.iter().map(Job::work).sum::<u64>();
-    context
-        .progress
-        .plan(steps + if from_scratch { pretraining.work() } else { 0 });
+    context.progress.plan(steps + if from_scratch { pretraining.work() } else { 0 });
 
     let pretrained = if from_scratch {
         let blank = tune::blank(PRETRAINING_SEED, &context.device)?;
@@ -189,11 +180,8 @@ fn work(context: &Context<'_>, seeds: &[u64], from_scratch: bool) -> Result<Repo
         &measured.patched.iter().collect::<Vec<_>>(),
         measured.sweeps.iter().map(|sweep| sweep.chosen).collect(),
     ));
-    let curves: Vec<Curve> = tuned
-        .into_iter()
-        .take(Variant::ALL.len())
-        .map(|tuned| tuned.curve)
-        .collect();
+    let curves: Vec<Curve> =
+        tuned.into_iter().take(Variant::ALL.len()).map(|tuned| tuned.curve).collect();
     Ok(Report {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         settings: Settings {
@@ -207,10 +195,7 @@ fn work(context: &Context<'_>, seeds: &[u64], from_scratch: bool) -> Result<Repo
             negatives_per_caption: recipe.negatives,
             composition_rows: 2 * Sizes::TEST.twins_per_kind * Kind::ALL.len(),
             recognition_rows: Sizes::TEST.specimens,
-            classes: Shape::rare()
-                .iter()
-                .map(|shape| shape.word().to_owned())
-                .collect(),
+            classes: Shape::rare().iter().map(|shape| shape.word().to_owned()).collect(),
             from_scratch,
             seconds: 0.0,
         },
@@ -267,16 +252,14 @@ fn measure(
         })
     };
 
-    let models: Vec<&Snapshot> = std::iter::once(pretrained)
-        .chain(tuned.iter().map(|tuned| &tuned.model))
-        .collect();
+    let models: Vec<&Snapshot> =
+        std::iter::once(pretrained).chain(tuned.iter().map(|tuned| &tuned.model)).collect();
     let mut scores = parallel::map(&models, context.workers, |model| score(test, model))?;
     let tuned_scores = scores.split_off(1);
     let before = scores.swap_remove(0);
 
-    let points: Vec<(usize, f64)> = (0..seeds.len())
-        .flat_map(|seed| alphas.iter().map(move |alpha| (seed, *alpha)))
-        .collect();
+    let points: Vec<(usize, f64)> =
+        (0..seeds.len()).flat_map(|seed| alphas.iter().map(move |alpha| (seed, *alpha))).collect();
     let points = parallel::map(&points, context.workers, |(seed, alpha)| {
         let model = pretrained.patched(clove_of(tuned, *seed), *alpha);
         Ok(point(*alpha, &score(validation, &model)?))
@@ -291,37 +274,21 @@ fn measure(
             test: Vec::new(),
         })
         .collect();
-    let chosen: Vec<(usize, f64)> = sweeps
-        .iter()
-        .map(|sweep| sweep.chosen)
-        .enumerate()
-        .collect();
+    let chosen: Vec<(usize, f64)> = sweeps.iter().map(|sweep| sweep.chosen).enumerate().collect();
     let patched = parallel::map(&chosen, context.workers, |(seed, alpha)| {
         score(test, &pretrained.patched(clove_of(tuned, *seed), *alpha))
     })?;
     for (seed, sweep) in sweeps.iter_mut().enumerate() {
         let unpatched = &tuned_scores[seed * Variant::ALL.len() + Variant::Clove as usize];
-        sweep.test = vec![
-            point(0.0, &before),
-            point(sweep.chosen, &patched[seed]),
-            point(1.0, unpatched),
-        ];
+        sweep.test =
+            vec![point(0.0, &before), point(sweep.chosen, &patched[seed]), point(1.0, unpatched)];
     }
-    Ok(Measured {
-        pretrained: before,
-        tuned: tuned_scores,
-        patched,
-        sweeps,
-    })
+    Ok(Measured { pretrained: before, tuned: tuned_scores, patched, sweeps })
 }
 
 fn point(alpha: f64, scores: &Scores) -> SweepPoint {
     let (composition, recognition) = lab::figures(scores);
-    SweepPoint {
-        alpha,
-        composition,
-        recognition,
-    }
+    SweepPoint { alpha, composition, recognition }
 }
 
 /// Model directories that every other command takes.
@@ -333,24 +300,15 @@ fn save_models(
 ) -> Result<()> {
     let clove = clove_of(tuned, 0);
     let patched = pretrained.patched(clove, measured.sweeps[0].chosen);
-    for (name, model) in [
-        ("pretrained", pretrained),
-        ("clove", clove),
-        ("clove-patched", &patched),
-    ] {
+    for (name, model) in [("pretrained", pretrained), ("clove", clove), ("clove-patched", &patched)]
+    {
         let dir: PathBuf = context.out.join("models").join(name);
         write_model_dir(&dir, model, &context.companions, Precision::F32)?;
     }
     // The two files that the program is built with.
     let shipped = context.out.join("models").join("shipped");
-    let (weights, deltas) = (
-        lab::write_model(pretrained)?,
-        lab::write_deltas(pretrained, clove)?,
-    );
-    for (name, bytes) in [
-        ("pretrained.safetensors", weights),
-        ("clove.deltas", deltas),
-    ] {
+    let (weights, deltas) = (lab::write_model(pretrained)?, lab::write_deltas(pretrained, clove)?);
+    for (name, bytes) in [("pretrained.safetensors", weights), ("clove.deltas", deltas)] {
         tensors::write_bytes(&shipped.join(name), &bytes)?;
     }
     Ok(())
@@ -367,20 +325,11 @@ fn examples(
     let patched = pretrained.patched(clove, measured.sweeps[0].chosen);
     pollster::block_on(async {
         let scorers = [
-            (
-                "pretrained",
-                lab::scorer(pretrained, &context.device).await?,
-            ),
-            (
-                Variant::Clove.name(),
-                lab::scorer(clove, &context.device).await?,
-            ),
+            ("pretrained", lab::scorer(pretrained, &context.device).await?),
+            (Variant::Clove.name(), lab::scorer(clove, &context.device).await?),
             (PATCHED, lab::scorer(&patched, &context.device).await?),
         ];
-        let named: Vec<_> = scorers
-            .iter()
-            .map(|(name, scorer)| (*name, scorer))
-            .collect();
+        let named: Vec<_> = scorers.iter().map(|(name, scorer)| (*name, scorer)).collect();
         Ok(lab::examples(test, &named).await?)
     })
 }
@@ -397,20 +346,14 @@ fn table(report: &Report) -> String {
     header.extend(Kind::ALL.map(|kind| kind.name().to_owned()));
     let mut rows = vec![header];
     for model in &report.models {
-        let mut row = vec![
-            model.name.clone(),
-            figure(&model.composition),
-            figure(&model.recognition),
-        ];
+        let mut row =
+            vec![model.name.clone(), figure(&model.composition), figure(&model.recognition)];
         row.extend(model.kinds.iter().map(|(_, kind)| figure(kind)));
         rows.push(row);
     }
     for blind in &report.blind {
-        let mut row = vec![
-            format!("blind: {}", blind.name),
-            percent(blind.composition),
-            "-".to_owned(),
-        ];
+        let mut row =
+            vec![format!("blind: {}", blind.name), percent(blind.composition), "-".to_owned()];
         row.extend(blind.kinds.iter().map(|(_, kind)| percent(*kind)));
         rows.push(row);
     }
@@ -419,9 +362,6 @@ fn table(report: &Report) -> String {
         lines.push(format!("seed {}: alpha {}", sweep.seed, sweep.chosen));
     }
     lines.push(format!("alpha is {}", report.rule));
-    lines.push(format!(
-        "{:.0} s in all, on {}",
-        report.settings.seconds, report.settings.device
-    ));
+    lines.push(format!("{:.0} s in all, on {}", report.settings.seconds, report.settings.device));
     lines.join("\n")
 }

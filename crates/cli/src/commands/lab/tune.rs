@@ -113,10 +113,7 @@ pub fn run(
     start: &Snapshot,
     watched: Option<&SceneSuite>,
 ) -> Result<Tuned> {
-    let dir = context
-        .out
-        .join("runs")
-        .join(format!("{}-seed-{}", job.slug, job.seed));
+    let dir = context.out.join("runs").join(format!("{}-seed-{}", job.slug, job.seed));
     let config = config(job, start)?;
     let folder = session::open_or_make(&dir, &config)?;
     let (mut session, found) =
@@ -127,21 +124,14 @@ pub fn run(
             Control::Continue
         })?;
     let (recipe, device) = (job.recipe, &context.device);
-    let plan = Plan {
-        texts: job.texts,
-        scenes: Scenes::New,
-        recipe,
-        seed: job.seed,
-    };
+    let plan = Plan { texts: job.texts, scenes: Scenes::New, recipe, seed: job.seed };
     let mut tuning = match found {
         Some((state, _)) => {
             Tuning::resume(state, plan, device).with_context(|| dir.display().to_string())?
         }
         None => Tuning::new(start, plan, device)?,
     };
-    context
-        .progress
-        .skip(job.work() * tuning.steps() as u64 / recipe.steps as u64);
+    context.progress.skip(job.work() * tuning.steps() as u64 / recipe.steps as u64);
     let mut validated = read_validated(&dir);
     validated.points.retain(|point| point.0 <= tuning.steps());
     let label = format!("{}, seed {}", job.name, job.seed);
@@ -180,16 +170,8 @@ pub fn run(
     let curve = Curve {
         name: job.name.to_owned(),
         loss: losses(&dir)?,
-        composition: validated
-            .points
-            .iter()
-            .map(|point| (point.0, point.1))
-            .collect(),
-        recognition: validated
-            .points
-            .iter()
-            .map(|point| (point.0, point.2))
-            .collect(),
+        composition: validated.points.iter().map(|point| (point.0, point.1)).collect(),
+        recognition: validated.points.iter().map(|point| (point.0, point.2)).collect(),
     };
     Ok(Tuned { model, curve })
 }
@@ -262,10 +244,8 @@ fn write_validated(dir: &Path, validated: &Validated) -> Result<()> {
 fn losses(dir: &Path) -> Result<Vec<(usize, f64)>> {
     let path = dir.join("metrics.jsonl");
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let lines: Vec<Loss> = text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect();
+    let lines: Vec<Loss> =
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let chunk = lines.len().div_ceil(30).max(1);
     Ok(lines
         .chunks(chunk)

@@ -27,11 +27,7 @@ pub fn run(args: &Train) -> Result<()> {
     let mut listener = Listener::stopped_by(&Interrupt::listen()?).plain(args.plain);
     let config = Config::read(file, &args.settings)?;
     let mut run = Run::open(config, &mut |event| listener.hear(event))?;
-    let begin = if args.resume {
-        Begin::Resume
-    } else {
-        Begin::New
-    };
+    let begin = if args.resume { Begin::Resume } else { Begin::New };
     if args.dry_run {
         return dry_run(args, &mut run, begin, &mut listener);
     }

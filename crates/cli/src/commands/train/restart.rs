@@ -13,10 +13,7 @@ const RESTARTS: &str = "CLOVE_RESTARTS";
 
 /// How often this run's program has begun anew.
 pub fn restarts() -> u32 {
-    env::var(RESTARTS)
-        .ok()
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(0)
+    env::var(RESTARTS).ok().and_then(|count| count.parse().ok()).unwrap_or(0)
 }
 
 /// Goes on in a new process, with --resume.

@@ -16,18 +16,13 @@ impl ClipConfig {
         // Files of before 2023 hold the towers twice; where they differ, transformers takes these.
         for tower in ["text_config", "vision_config"] {
             if let Some(Value::Object(overrides)) = root.remove(&format!("{tower}_dict")) {
-                let base = root
-                    .entry(tower)
-                    .or_insert_with(|| Value::Object(Map::new()));
+                let base = root.entry(tower).or_insert_with(|| Value::Object(Map::new()));
                 if let Value::Object(base) = base {
                     base.extend(overrides);
                 }
             }
         }
-        let root = Section {
-            path: "",
-            map: &root,
-        };
+        let root = Section { path: "", map: &root };
         match root.get("model_type") {
             Some(Value::String(kind)) if kind == "clip" => {}
             Some(value) => {
@@ -38,9 +33,7 @@ impl ClipConfig {
                 });
             }
             None => {
-                return Err(ConfigError::Missing {
-                    key: "model_type".into(),
-                });
+                return Err(ConfigError::Missing { key: "model_type".into() });
             }
         }
         let embed_dim = root.size("projection_dim", Some(512))?;
@@ -105,14 +98,8 @@ impl ClipConfig {
     pub fn from_open_clip(json: &str) -> Result<Self, ConfigError> {
         let root: Map<String, Value> = serde_json::from_str(json)?;
         let root = match root.get("model_cfg") {
-            Some(Value::Object(map)) => Section {
-                path: "model_cfg",
-                map,
-            },
-            _ => Section {
-                path: "",
-                map: &root,
-            },
+            Some(Value::Object(map)) => Section { path: "model_cfg", map },
+            _ => Section { path: "", map: &root },
         };
         root.refuse_unknown(
             &["embed_dim", "vision_cfg", "text_cfg", "quick_gelu"],
@@ -122,25 +109,11 @@ impl ClipConfig {
         let vision = root.section("vision_cfg")?;
         let text = root.section("text_cfg")?;
         vision.refuse_unknown(
-            &[
-                "image_size",
-                "layers",
-                "width",
-                "head_width",
-                "mlp_ratio",
-                "patch_size",
-            ],
+            &["image_size", "layers", "width", "head_width", "mlp_ratio", "patch_size"],
             &["patch_dropout"],
         )?;
         text.refuse_unknown(
-            &[
-                "context_length",
-                "vocab_size",
-                "width",
-                "heads",
-                "layers",
-                "mlp_ratio",
-            ],
+            &["context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"],
             &[],
         )?;
         let activation = match root.get("quick_gelu") {
@@ -247,10 +220,9 @@ impl ClipConfig {
                 text.activation.name()
             )));
         }
-        for (tower, epsilon) in [
-            ("image", image.layer_norm_epsilon),
-            ("text", text.layer_norm_epsilon),
-        ] {
+        for (tower, epsilon) in
+            [("image", image.layer_norm_epsilon), ("text", text.layer_norm_epsilon)]
+        {
             if (epsilon - 1e-5).abs() > 1e-12 {
                 return Err(ConfigError::Inconsistent(format!(
                     "open_clip's layer norms have epsilon 1e-5, this model's {tower} tower has {epsilon:e}"
@@ -286,10 +258,9 @@ impl ClipConfig {
         if image.activation == Activation::QuickGelu {
             model["quick_gelu"] = json!(true);
         }
-        for (section, hidden, width) in [
-            ("vision_cfg", image.mlp_width, image.width),
-            ("text_cfg", text.mlp_width, text.width),
-        ] {
+        for (section, hidden, width) in
+            [("vision_cfg", image.mlp_width, image.width), ("text_cfg", text.mlp_width, text.width)]
+        {
             if hidden != 4 * width {
                 model[section]["mlp_ratio"] = json!(ratio(hidden, width));
             }

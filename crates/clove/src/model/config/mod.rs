@@ -139,11 +139,7 @@ struct Section<'a> {
 
 impl<'a> Section<'a> {
     fn key(&self, name: &str) -> String {
-        if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.path)
-        }
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
     fn get(&self, name: &str) -> Option<&'a Value> {
@@ -168,9 +164,7 @@ impl<'a> Section<'a> {
         expected: &'static str,
     ) -> Result<usize, ConfigError> {
         let Some(value) = self.get(name) else {
-            return default.ok_or_else(|| ConfigError::Missing {
-                key: self.key(name),
-            });
+            return default.ok_or_else(|| ConfigError::Missing { key: self.key(name) });
         };
         value
             .as_u64()
@@ -193,18 +187,12 @@ impl<'a> Section<'a> {
         match self.get(name) {
             Some(Value::Object(map)) => Ok(Section { path: name, map }),
             Some(value) => Err(self.wrong(name, value, "an object")),
-            None => Err(ConfigError::Missing {
-                key: self.key(name),
-            }),
+            None => Err(ConfigError::Missing { key: self.key(name) }),
         }
     }
 
     fn wrong(&self, name: &str, value: &Value, expected: &'static str) -> ConfigError {
-        ConfigError::Value {
-            key: self.key(name),
-            value: value.to_string(),
-            expected,
-        }
+        ConfigError::Value { key: self.key(name), value: value.to_string(), expected }
     }
 
     /// Refuses every key that isn't among `known`, unless it's null, false, or one of `inert` (which change nothing that
@@ -255,10 +243,9 @@ impl ClipConfig {
                 image.image_size, image.patch_size
             )));
         }
-        for (tower, width, heads) in [
-            ("image", image.width, image.heads),
-            ("text", text.width, text.heads),
-        ] {
+        for (tower, width, heads) in
+            [("image", image.width, image.heads), ("text", text.width, text.heads)]
+        {
             if !width.is_multiple_of(heads) {
                 return Err(ConfigError::Inconsistent(format!(
                     "the {tower} tower's width, {width}, isn't a multiple of its heads, {heads}"

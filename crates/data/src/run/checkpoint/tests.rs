@@ -51,10 +51,7 @@ fn damage(dir: &Path) -> (String, String) {
 fn what_is_saved_is_listed_and_opens() {
     let root = tempfile::tempdir().unwrap();
     let saved = save_version(root.path(), 30, 3, 7);
-    assert_eq!(
-        saved,
-        Checkpoint::open(&root.path().join("step-30")).unwrap()
-    );
+    assert_eq!(saved, Checkpoint::open(&root.path().join("step-30")).unwrap());
     assert_eq!(saved.step, 30);
     assert_eq!(sorted(root.path()), ["step-30"]);
 
@@ -62,15 +59,7 @@ fn what_is_saved_is_listed_and_opens() {
     let manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(manifest["step"], 30);
     let listed: Vec<_> = manifest["files"].as_object().unwrap().keys().collect();
-    assert_eq!(
-        listed,
-        [
-            "empty",
-            "model.safetensors",
-            "state.json",
-            "tokenizer/merges.txt"
-        ]
-    );
+    assert_eq!(listed, ["empty", "model.safetensors", "state.json", "tokenizer/merges.txt"]);
     assert_eq!(manifest["files"]["model.safetensors"]["bytes"], MODEL_BYTES);
     // BLAKE3's published hash of no bytes (test_vectors.json of BLAKE3-team/BLAKE3, input_len 0).
     assert_eq!(
@@ -91,21 +80,12 @@ fn a_file_that_is_not_listed_does_no_harm() {
 fn every_flipped_bit_is_found_and_named() {
     let root = tempfile::tempdir().unwrap();
     let saved = save_version(root.path(), 12, 1, 7);
-    for name in [
-        "model.safetensors",
-        "state.json",
-        "tokenizer/merges.txt",
-        MANIFEST,
-    ] {
+    for name in ["model.safetensors", "state.json", "tokenizer/merges.txt", MANIFEST] {
         let path = saved.dir.join(name);
         let whole = fs::read(&path).unwrap();
         // Every byte of the small files, with every bit in turn; of the large one a stride that meets every bit.
         let stride = if name == "model.safetensors" { 37 } else { 1 };
-        let bits: &[usize] = if stride == 1 {
-            &[0, 1, 2, 3, 4, 5, 6, 7]
-        } else {
-            &[0]
-        };
+        let bits: &[usize] = if stride == 1 { &[0, 1, 2, 3, 4, 5, 6, 7] } else { &[0] };
         for at in (0..whole.len()).step_by(stride).chain([whole.len() - 1]) {
             for bit in bits {
                 let mut flipped = whole.clone();
@@ -113,10 +93,7 @@ fn every_flipped_bit_is_found_and_named() {
                 fs::write(&path, flipped).unwrap();
                 let (file, _) = damage(&saved.dir);
                 // A flip in the manifest can make it point at a file that then seems to be at fault.
-                assert!(
-                    file == name || name == MANIFEST,
-                    "{name}: byte {at}: {file}"
-                );
+                assert!(file == name || name == MANIFEST, "{name}: byte {at}: {file}");
             }
         }
         fs::write(&path, whole).unwrap();
@@ -132,26 +109,15 @@ fn a_file_cut_lengthened_or_missing_is_found_and_named() {
         let path = saved.dir.join(name);
         let whole = fs::read(&path).unwrap();
         fs::write(&path, [&whole[..], b"x"].concat()).unwrap();
-        let reason = format!(
-            "has {} bytes, {} were written",
-            whole.len() + 1,
-            whole.len()
-        );
+        let reason = format!("has {} bytes, {} were written", whole.len() + 1, whole.len());
         assert_eq!(damage(&saved.dir), (name.to_owned(), reason));
         if !whole.is_empty() {
             fs::write(&path, &whole[1..]).unwrap();
-            let reason = format!(
-                "has {} bytes, {} were written",
-                whole.len() - 1,
-                whole.len()
-            );
+            let reason = format!("has {} bytes, {} were written", whole.len() - 1, whole.len());
             assert_eq!(damage(&saved.dir), (name.to_owned(), reason));
         }
         fs::remove_file(&path).unwrap();
-        assert_eq!(
-            damage(&saved.dir),
-            (name.to_owned(), "is missing".to_owned())
-        );
+        assert_eq!(damage(&saved.dir), (name.to_owned(), "is missing".to_owned()));
         fs::create_dir(&path).unwrap();
         assert_eq!(damage(&saved.dir).0, name);
         fs::remove_dir(&path).unwrap();
@@ -171,10 +137,7 @@ fn a_manifest_cut_anywhere_is_found() {
         assert_eq!(damage(&saved.dir).0, MANIFEST, "{end}");
     }
     fs::remove_file(&path).unwrap();
-    assert_eq!(
-        damage(&saved.dir),
-        (MANIFEST.to_owned(), "is missing".to_owned())
-    );
+    assert_eq!(damage(&saved.dir), (MANIFEST.to_owned(), "is missing".to_owned()));
 }
 
 #[test]
@@ -195,11 +158,7 @@ fn a_manifest_that_lists_nothing_twice_or_outside_is_refused() {
     assert_eq!(damage(&saved.dir).1, "lists no files");
 
     let empty = fs::read_to_string(&path).unwrap();
-    fs::write(
-        &path,
-        empty.replace("\"step\": 12", "\"step\": 12,\n  \"step\": 12"),
-    )
-    .unwrap();
+    fs::write(&path, empty.replace("\"step\": 12", "\"step\": 12,\n  \"step\": 12")).unwrap();
     assert!(damage(&saved.dir).1.starts_with("not a manifest"));
 }
 
@@ -225,33 +184,15 @@ fn a_damaged_newest_is_reported_and_the_one_before_it_taken() {
     let found = latest(root.path()).unwrap();
     assert_eq!(found.checkpoint.unwrap().step, 5);
     let folders: Vec<_> = found.damaged.iter().map(|(dir, _)| dir.clone()).collect();
-    assert_eq!(
-        folders,
-        [root.path().join("step-100"), root.path().join("step-10")]
-    );
-    assert!(
-        found.damaged[0].1.contains("state.json: its bytes"),
-        "{:?}",
-        found.damaged
-    );
-    assert!(
-        found.damaged[1].1.contains("manifest.json: is missing"),
-        "{:?}",
-        found.damaged
-    );
+    assert_eq!(folders, [root.path().join("step-100"), root.path().join("step-10")]);
+    assert!(found.damaged[0].1.contains("state.json: its bytes"), "{:?}", found.damaged);
+    assert!(found.damaged[1].1.contains("manifest.json: is missing"), "{:?}", found.damaged);
 }
 
 #[test]
 fn names_that_are_not_exactly_ours_are_no_checkpoints() {
     let root = tempfile::tempdir().unwrap();
-    for name in [
-        "step-007",
-        "step-",
-        "step-+8",
-        "step-9 (copy)",
-        "best",
-        ".step-3.replaced",
-    ] {
+    for name in ["step-007", "step-", "step-+8", "step-9 (copy)", "best", ".step-3.replaced"] {
         fs::create_dir(root.path().join(name)).unwrap();
     }
     assert_eq!(newest(root.path()), None);
@@ -316,19 +257,14 @@ fn a_failed_save_leaves_what_was_there() {
 
         let failed = save(root.path(), step, 1, |_| Ok::<(), Infallible>(()));
         before(failed.unwrap_err(), "no file was written");
-        let failed = save(root.path(), step, 1, |dir| {
-            fs::write(dir.join(MANIFEST), "{}")
-        });
+        let failed = save(root.path(), step, 1, |dir| fs::write(dir.join(MANIFEST), "{}"));
         before(failed.unwrap_err(), "manifest.json: this name is kept");
         #[cfg(unix)]
         {
             let failed = save(root.path(), step, 1, |dir| {
                 std::os::unix::fs::symlink("/etc/hostname", dir.join("link"))
             });
-            before(
-                failed.unwrap_err(),
-                "link: a checkpoint holds files and folders only",
-            );
+            before(failed.unwrap_err(), "link: a checkpoint holds files and folders only");
         }
         let failed = save(root.path(), step, 1, |dir| fs::remove_dir(dir));
         before(failed.unwrap_err(), ".partial: ");
@@ -370,11 +306,7 @@ fn a_replacement_killed_at_any_point_leaves_one_whole_checkpoint() {
         recover(root.path()).unwrap();
         assert_eq!(sorted(root.path()), ["step-5"], "point {point}");
         let found = latest(root.path()).unwrap().checkpoint.unwrap();
-        assert_eq!(
-            (found.step, version(&found)),
-            (5, expected),
-            "point {point}"
-        );
+        assert_eq!((found.step, version(&found)), (5, expected), "point {point}");
     }
 }
 

@@ -70,9 +70,7 @@ fn packed(bytes: &[u8], bits: u32, at: usize) -> u64 {
 /// `count` numbers of `bits` bits, in runs of equal ones and in packs of eight.
 pub(super) fn hybrid(mut bytes: &[u8], bits: u32, count: usize) -> Result<Vec<u32>, String> {
     if bits > 32 {
-        return Err(format!(
-            "numbers of {bits} bits are no levels and no places"
-        ));
+        return Err(format!("numbers of {bits} bits are no levels and no places"));
     }
     let mut numbers = Vec::with_capacity(count.min(1 << 20));
     while numbers.len() < count {
@@ -95,10 +93,7 @@ pub(super) fn hybrid(mut bytes: &[u8], bits: u32, count: usize) -> Result<Vec<u3
             numbers.extend((0..used).map(|at| packed(pack, bits, at) as u32));
         } else {
             let value = take(&mut bytes, bits.div_ceil(8) as usize)?;
-            let value = value
-                .iter()
-                .rev()
-                .fold(0, |all, byte| all << 8 | u32::from(*byte));
+            let value = value.iter().rev().fold(0, |all, byte| all << 8 | u32::from(*byte));
             numbers.resize(numbers.len() + run.min(left), value);
         }
     }
@@ -135,9 +130,7 @@ fn deltas(bytes: &mut &[u8], most: usize) -> Result<Vec<usize>, String> {
             }
             let pack = take(bytes, (each * width as usize).div_ceil(8))?;
             for at in 0..each.min(count - found) {
-                value = value
-                    .wrapping_add(least)
-                    .wrapping_add(packed(pack, width, at) as i64);
+                value = value.wrapping_add(least).wrapping_add(packed(pack, width, at) as i64);
                 found = add(value)?;
             }
         }
@@ -155,10 +148,7 @@ pub(super) fn plain(buffer: Vec<u8>, start: usize, count: usize) -> Result<Value
         take(&mut rest, size)?;
         ranges.push(from..from + size);
     }
-    Ok(Values {
-        buffer: Arc::new(buffer),
-        ranges,
-    })
+    Ok(Values { buffer: Arc::new(buffer), ranges })
 }
 
 /// Byte strings by their places in a dictionary.
@@ -167,16 +157,10 @@ pub(super) fn placed(
     count: usize,
     dictionary: &Values,
 ) -> Result<Values, String> {
-    let bits = if count == 0 {
-        0
-    } else {
-        u32::from(take(&mut bytes, 1)?[0])
-    };
+    let bits = if count == 0 { 0 } else { u32::from(take(&mut bytes, 1)?[0]) };
     let places = hybrid(bytes, bits, count)?;
-    let ranges: Option<Vec<Range<usize>>> = places
-        .into_iter()
-        .map(|place| dictionary.ranges.get(place as usize).cloned())
-        .collect();
+    let ranges: Option<Vec<Range<usize>>> =
+        places.into_iter().map(|place| dictionary.ranges.get(place as usize).cloned()).collect();
     Ok(Values {
         buffer: Arc::clone(&dictionary.buffer),
         ranges: ranges.ok_or("a value in it is not in its dictionary")?,
@@ -194,10 +178,7 @@ pub(super) fn delta_lengths(buffer: Vec<u8>, start: usize, count: usize) -> Resu
         ranges.push(from..from + size);
         from += size;
     }
-    Ok(Values {
-        buffer: Arc::new(buffer),
-        ranges,
-    })
+    Ok(Values { buffer: Arc::new(buffer), ranges })
 }
 
 /// Byte strings as how much of the one before they begin with, and what follows that.
@@ -224,10 +205,7 @@ pub(super) fn delta_strings(bytes: &[u8], count: usize, most: usize) -> Result<V
         }
         ranges.push(from..buffer.len());
     }
-    Ok(Values {
-        buffer: Arc::new(buffer),
-        ranges,
-    })
+    Ok(Values { buffer: Arc::new(buffer), ranges })
 }
 
 #[cfg(test)]
@@ -239,22 +217,14 @@ mod tests {
         // Encodings.md's example of packing: 0 to 7 in three bits.
         let pack = [3, 0b1000_1000, 0b1100_0110, 0b1111_1010];
         assert_eq!(hybrid(&pack, 3, 8).unwrap(), [0, 1, 2, 3, 4, 5, 6, 7]);
-        assert_eq!(
-            hybrid(&[8, 5, 3, 0b10, 0, 0], 1, 6).unwrap(),
-            [5, 5, 5, 5, 0, 1]
-        );
+        assert_eq!(hybrid(&[8, 5, 3, 0b10, 0, 0], 1, 6).unwrap(), [5, 5, 5, 5, 0, 1]);
         assert_eq!(hybrid(&[20], 0, 10).unwrap(), [0; 10]);
     }
 
     #[test]
     fn what_is_cut_or_absurd_is_an_error() {
-        for (bytes, bits) in [
-            (&[3, 1][..], 3),
-            (&[8], 8),
-            (&[], 1),
-            (&[0, 0], 1),
-            (&[255; 12], 1),
-        ] {
+        for (bytes, bits) in [(&[3, 1][..], 3), (&[8], 8), (&[], 1), (&[0, 0], 1), (&[255; 12], 1)]
+        {
             assert!(hybrid(bytes, bits, 8).is_err(), "{bytes:?}");
         }
         assert!(plain(vec![255, 255, 255, 255, 1], 0, 1).is_err());

@@ -65,23 +65,17 @@ impl Table {
             b"PAR1" => {}
             b"PARE" => return Err("it is encrypted".to_owned()),
             _ => {
-                return Err(
-                    "it doesn't end as a Parquet file does; it is cut, or another format"
-                        .to_owned(),
-                );
+                return Err("it doesn't end as a Parquet file does; it is cut, or another format"
+                    .to_owned());
             }
         }
         let length = u64::from(u32::from_le_bytes([a, b, c, d]));
         if length > LONGEST_FOOTER || length > bytes - 12 {
             return Err("its footer is damaged: it is longer than the file".to_owned());
         }
-        file.seek(SeekFrom::Start(bytes - 8 - length))
-            .map_err(words)?;
+        file.seek(SeekFrom::Start(bytes - 8 - length)).map_err(words)?;
         let mut footer = Vec::new();
-        file.by_ref()
-            .take(length)
-            .read_to_end(&mut footer)
-            .map_err(words)?;
+        file.by_ref().take(length).read_to_end(&mut footer).map_err(words)?;
         // Structures take more room in memory than in the file.
         let most = footer.len().saturating_mul(64).saturating_add(1 << 20);
         let mut protocol = TCompactInputProtocol::new(footer.as_slice(), most);
@@ -178,10 +172,8 @@ fn leaves(schema: &[SchemaElement]) -> Option<Vec<Leaf>> {
             open.push((children, definition, repetition, Some(&element.name)));
             continue;
         }
-        let mut path: Vec<String> = open
-            .iter()
-            .filter_map(|(.., name)| name.map(str::to_owned))
-            .collect();
+        let mut path: Vec<String> =
+            open.iter().filter_map(|(.., name)| name.map(str::to_owned)).collect();
         path.push(element.name.clone());
         let is_text = matches!(element.logical_type, Some(LogicalType::STRING(_)))
             || element.converted_type == Some(ConvertedType::UTF8);

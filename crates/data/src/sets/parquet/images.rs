@@ -61,10 +61,7 @@ impl ImageColumn {
             self.pages.push(First { row, chunk, page });
             row += place.entries as u64;
         }
-        self.chunks.push(Column {
-            chunk,
-            max_definition,
-        });
+        self.chunks.push(Column { chunk, max_definition });
     }
 
     pub(in super::super) fn name(&self) -> &str {
@@ -88,10 +85,7 @@ impl ImageColumn {
         let after = self.pages.partition_point(|first| first.row <= row);
         let first = after.checked_sub(1).and_then(|at| self.pages.get(at));
         let first = first.ok_or("there is no such row")?;
-        let Column {
-            chunk,
-            max_definition,
-        } = &self.chunks[first.chunk];
+        let Column { chunk, max_definition } = &self.chunks[first.chunk];
         let packed = chunk.pages[first.page].size + chunk.dictionary.map_or(0, |place| place.size);
         let key = (self.id, first.chunk, first.page);
         // What is read, and what comes of it: images hardly shrink.
@@ -188,11 +182,7 @@ impl Shelf {
 
 impl Stock {
     const fn new(budget: u64) -> Self {
-        Self {
-            shelf: Mutex::new(None),
-            changed: Condvar::new(),
-            budget,
-        }
+        Self { shelf: Mutex::new(None), changed: Condvar::new(), budget }
     }
 
     /// A shelf is whole whenever its lock is free, whoever panicked.
@@ -228,11 +218,7 @@ impl Stock {
             guard = waited.unwrap_or_else(PoisonError::into_inner);
         }
         drop(guard);
-        let mut place = Reading {
-            stock: self,
-            key,
-            page: None,
-        };
+        let mut place = Reading { stock: self, key, page: None };
         let page = Arc::new(read()?);
         place.page = Some(Arc::clone(&page));
         Ok(page)

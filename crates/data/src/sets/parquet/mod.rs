@@ -40,17 +40,12 @@ pub(super) fn read(
         fs::read_dir(dir).map_err(|source| text::io(dir, source))?;
     }
     for file in cache.local(&files(pattern)?)? {
-        read_file(&file, images_dir, fields, &mut set).map_err(|problem| DataError::Format {
-            path: PathBuf::from(&file.name),
-            problem,
-        })?;
+        read_file(&file, images_dir, fields, &mut set)
+            .map_err(|problem| DataError::Format { path: PathBuf::from(&file.name), problem })?;
     }
     if set.samples.is_empty() {
-        let why = if set.skipped.is_empty() {
-            "there are none".to_owned()
-        } else {
-            set.why_skipped()
-        };
+        let why =
+            if set.skipped.is_empty() { "there are none".to_owned() } else { set.why_skipped() };
         return Err(DataError::Format {
             path: PathBuf::from(pattern),
             problem: format!("none of its rows can be used: {why}"),
@@ -61,10 +56,7 @@ pub(super) fn read(
 
 /// The files that a pattern names, or those of a folder.
 fn files(pattern: &str) -> Result<Vec<String>, DataError> {
-    let format = |problem| DataError::Format {
-        path: PathBuf::from(pattern),
-        problem,
-    };
+    let format = |problem| DataError::Format { path: PathBuf::from(pattern), problem };
     let dir = Path::new(pattern);
     if !dir.is_dir() {
         return expand(pattern).map_err(format);
@@ -126,21 +118,15 @@ impl Columns {
     fn of(leaves: &[Leaf], fields: &[String]) -> Result<Self, String> {
         let text = |key: &&str| {
             let mut leaves = leaves.iter();
-            leaves
-                .find(|leaf| leaf.path[0] == **key && leaf.holds_texts())
-                .cloned()
+            leaves.find(|leaf| leaf.path[0] == **key && leaf.holds_texts()).cloned()
         };
         let within = |key: &str, name: &str| {
             let is_it = |leaf: &&Leaf| leaf.path == [key, name] && leaf.is_bytes;
-            leaves
-                .iter()
-                .find(|leaf| is_it(leaf) && leaf.max_repetition == 0)
+            leaves.iter().find(|leaf| is_it(leaf) && leaf.max_repetition == 0)
         };
         let is_alone = |leaf: &&Leaf, key: &str| leaf.path == [key] && leaf.is_bytes;
         let bytes = BYTES_KEYS.iter().find_map(|key| {
-            let alone = leaves
-                .iter()
-                .find(|leaf| is_alone(leaf, key) && !leaf.is_text);
+            let alone = leaves.iter().find(|leaf| is_alone(leaf, key) && !leaf.is_text);
             within(key, "bytes").or(alone.filter(|leaf| leaf.max_repetition == 0))
         });
         let path = match bytes {
@@ -148,9 +134,7 @@ impl Columns {
             Some(bytes) if bytes.path.len() == 2 => within(&bytes.path[0], "path"),
             Some(_) => None,
             None => IMAGE_KEYS.iter().find_map(|key| {
-                let alone = leaves
-                    .iter()
-                    .find(|leaf| is_alone(leaf, key) && leaf.is_text);
+                let alone = leaves.iter().find(|leaf| is_alone(leaf, key) && leaf.is_text);
                 alone.filter(|leaf| leaf.max_repetition == 0)
             }),
         };
@@ -190,10 +174,7 @@ impl Columns {
             bytes: bytes.cloned(),
             path: path.cloned(),
             captions,
-            negatives: [NEGATIVE_LIST, NEGATIVE_KEY]
-                .iter()
-                .filter_map(text)
-                .collect(),
+            negatives: [NEGATIVE_LIST, NEGATIVE_KEY].iter().filter_map(text).collect(),
         })
     }
 
@@ -219,13 +200,8 @@ impl Columns {
             }
             images.add(first, chunk, leaf.max_definition);
         }
-        let mut rows: Vec<Row> = has_bytes
-            .into_iter()
-            .map(|has_bytes| Row {
-                has_bytes,
-                ..Row::default()
-            })
-            .collect();
+        let mut rows: Vec<Row> =
+            has_bytes.into_iter().map(|has_bytes| Row { has_bytes, ..Row::default() }).collect();
         let is_needed = rows.iter().any(|row| !row.has_bytes);
         if let Some(leaf) = self.path.as_ref().filter(|_| is_needed) {
             for (row, path) in rows.iter_mut().zip(table.texts(group, leaf)?) {
@@ -281,11 +257,7 @@ impl Row {
             Captions::usual(captions)
         } else {
             let mut columns = self.captions.iter();
-            Captions::of(fields, |_| {
-                columns
-                    .next()
-                    .map_or(Ok(Vec::new()), |column| texts(column))
-            })?
+            Captions::of(fields, |_| columns.next().map_or(Ok(Vec::new()), |column| texts(column)))?
         };
         let image = if self.has_bytes {
             let column = Arc::clone(column);
@@ -311,9 +283,7 @@ impl Row {
 
 fn texts(bytes: &[Vec<u8>]) -> Result<Vec<String>, String> {
     let texts: Result<Vec<&str>, _> = bytes.iter().map(|bytes| str::from_utf8(bytes)).collect();
-    Ok(not_blank(
-        texts.map_err(|error| reason("not UTF-8", error))?,
-    ))
+    Ok(not_blank(texts.map_err(|error| reason("not UTF-8", error))?))
 }
 
 #[cfg(test)]

@@ -113,10 +113,7 @@ impl Chunk {
             let entries = if let Some(header) = &found.data_page_header {
                 Some(header.num_values)
             } else {
-                found
-                    .data_page_header_v2
-                    .as_ref()
-                    .map(|header| header.num_values)
+                found.data_page_header_v2.as_ref().map(|header| header.num_values)
             };
             let place = Place {
                 offset,
@@ -149,9 +146,7 @@ impl Chunk {
         let bytes = fetch(file, place)?;
         let mut rest = bytes.as_slice();
         let found = header(&mut rest)?;
-        let count = found
-            .dictionary_page_header
-            .map_or(0, |header| header.num_values);
+        let count = found.dictionary_page_header.map_or(0, |header| header.num_values);
         let page = self.unpack(rest, size(found.uncompressed_page_size)?)?;
         plain(page, 0, size(count)?).map(Some)
     }
@@ -179,9 +174,7 @@ impl Chunk {
             definitions = levels(header.definition_levels_byte_length, self.max_definition)?;
             let levels = size(header.repetition_levels_byte_length)?
                 + size(header.definition_levels_byte_length)?;
-            let left = unpacked
-                .checked_sub(levels)
-                .ok_or("a page is shorter than its levels")?;
+            let left = unpacked.checked_sub(levels).ok_or("a page is shorter than its levels")?;
             page = if header.is_compressed.unwrap_or(true) {
                 self.unpack(rest, left)?
             } else {
@@ -224,24 +217,13 @@ impl Chunk {
             Encoding::DELTA_LENGTH_BYTE_ARRAY => delta_lengths(page, start, count)?,
             Encoding::DELTA_BYTE_ARRAY => delta_strings(&page[start..], count, LARGEST_PAGE)?,
             other => {
-                return Err(format!(
-                    "its encoding, number {}, is none of texts",
-                    other.0
-                ));
+                return Err(format!("its encoding, number {}, is none of texts", other.0));
             }
         };
         if values.ranges.len() != count {
-            return Err(format!(
-                "a page has {} values instead of {count}",
-                values.ranges.len()
-            ));
+            return Err(format!("a page has {} values instead of {count}", values.ranges.len()));
         }
-        Ok(Page {
-            entries,
-            repetitions,
-            definitions,
-            values,
-        })
+        Ok(Page { entries, repetitions, definitions, values })
     }
 
     /// Which of its values aren't null: for that alone the pages are read.
@@ -260,16 +242,11 @@ impl Chunk {
     /// Bytes as they were before compression: `expected` of them.
     fn unpack(&self, bytes: &[u8], expected: usize) -> Result<Vec<u8>, String> {
         if expected > LARGEST_PAGE {
-            return Err(format!(
-                "a page has {expected} bytes; at most {LARGEST_PAGE} are read"
-            ));
+            return Err(format!("a page has {expected} bytes; at most {LARGEST_PAGE} are read"));
         }
         let read = |decoder: &mut dyn Read| {
             let mut page = Vec::with_capacity(expected.min(1 << 26));
-            decoder
-                .take(expected as u64 + 1)
-                .read_to_end(&mut page)
-                .map_err(words)?;
+            decoder.take(expected as u64 + 1).read_to_end(&mut page).map_err(words)?;
             Ok::<_, String>(page)
         };
         let page = match self.codec {
@@ -281,9 +258,7 @@ impl Chunk {
                 if snap::raw::decompress_len(bytes).map_err(words)? != expected {
                     return Err("a page is damaged: its length isn't the one promised".to_owned());
                 }
-                snap::raw::Decoder::new()
-                    .decompress_vec(bytes)
-                    .map_err(words)?
+                snap::raw::Decoder::new().decompress_vec(bytes).map_err(words)?
             }
             CompressionCodec::GZIP => read(&mut flate2::read::MultiGzDecoder::new(bytes))?,
             CompressionCodec::ZSTD => {
@@ -303,10 +278,7 @@ impl Chunk {
             }
         };
         if page.len() != expected {
-            return Err(format!(
-                "a page has {} bytes where {expected} are promised",
-                page.len()
-            ));
+            return Err(format!("a page has {} bytes where {expected} are promised", page.len()));
         }
         Ok(page)
     }

@@ -24,15 +24,7 @@ fn images() -> tempfile::TempDir {
 #[test]
 fn every_packing_gives_the_same_rows() {
     let dir = images();
-    let packings = [
-        "snappy",
-        "gzip",
-        "zstd",
-        "plain",
-        "pages",
-        "delta-lengths",
-        "delta-strings",
-    ];
+    let packings = ["snappy", "gzip", "zstd", "plain", "pages", "delta-lengths", "delta-strings"];
     for name in packings {
         let set = read_golden(name, Some(dir.path())).unwrap();
         let rows: Vec<u64> = (0..60).filter(|row| ![8, 9, 10].contains(row)).collect();
@@ -54,11 +46,7 @@ fn every_packing_gives_the_same_rows() {
             let row = place.rsplit(' ').next().unwrap();
             format!("{row} {}", why.split(':').next().unwrap())
         });
-        let expected = [
-            "8 without an image",
-            "9 without a caption",
-            "10 without a caption",
-        ];
+        let expected = ["8 without an image", "9 without a caption", "10 without a caption"];
         assert_eq!(skipped.collect::<Vec<_>>(), expected, "{name}");
         let places: HashSet<&ImagePlace> = set.samples.iter().map(|s| &s.image).collect();
         assert_eq!(places.len(), 57, "{name}");
@@ -74,12 +62,7 @@ fn a_binary_column_with_lists_of_captions_and_a_column_of_paths() {
     let captions: Vec<String> = set.samples.iter().map(|s| s.captions.join("|")).collect();
     assert_eq!(captions, ["one|two of 1", "one|two of 2"]);
     assert_eq!(set.samples[1].image.read().unwrap(), b"pixels of 2 ");
-    assert!(
-        set.samples[1]
-            .image
-            .to_string()
-            .ends_with("lists.parquet row 2")
-    );
+    assert!(set.samples[1].image.to_string().ends_with("lists.parquet row 2"));
     assert_eq!(set.skipped.len(), 1);
 
     let dir = images();
@@ -115,10 +98,7 @@ fn captions_stand_in_the_columns_that_are_asked_for() {
     assert_eq!((row(9).captions.len(), &row(9).fields[..]), (1, &[0][..]));
     assert_eq!(row(4).fields, [1]);
     let error = read(["caption", "none"]).unwrap_err().to_string();
-    assert!(
-        error.contains("no column of captions: texts or lists of texts under none"),
-        "{error}"
-    );
+    assert!(error.contains("no column of captions: texts or lists of texts under none"), "{error}");
 }
 
 #[test]
@@ -143,10 +123,7 @@ fn a_folder_or_braces_name_several_files() {
 fn what_cannot_be_read_says_why() {
     let error = |name: &str| read_golden(name, None).unwrap_err().to_string();
     let lz4 = error("lz4");
-    assert!(
-        lz4.contains("lz4.parquet") && lz4.contains("compressed with LZ4"),
-        "{lz4}"
-    );
+    assert!(lz4.contains("lz4.parquet") && lz4.contains("compressed with LZ4"), "{lz4}");
     let others = error("others");
     assert!(others.contains("[\"photo\", \"words\"]"), "{others}");
     assert!(error("none").contains("none.parquet"));
@@ -164,10 +141,7 @@ fn a_damaged_file_is_an_error_that_names_it_and_never_a_panic() {
         for end in [0, 3, 8, 11, 40, whole.len() / 2, whole.len() - 1] {
             fs::write(&path, &whole[..end]).unwrap();
             let error = open(pattern.as_ref(), None).unwrap_err().to_string();
-            assert!(
-                error.contains("damaged.parquet: it doesn't end"),
-                "{name}: {error}"
-            );
+            assert!(error.contains("damaged.parquet: it doesn't end"), "{name}: {error}");
         }
         // A byte in each of many places: an error, another text, or an image that is another or can't be read.
         for at in (0..whole.len()).step_by(29) {
@@ -175,10 +149,7 @@ fn a_damaged_file_is_an_error_that_names_it_and_never_a_panic() {
             bytes[at] ^= 0x55;
             fs::write(&path, &bytes).unwrap();
             match open(pattern.as_ref(), Some(dir.path())) {
-                Ok(set) => set
-                    .samples
-                    .iter()
-                    .for_each(|sample| drop(sample.image.read())),
+                Ok(set) => set.samples.iter().for_each(|sample| drop(sample.image.read())),
                 Err(error) => assert!(error.to_string().contains("damaged.parquet"), "{error}"),
             }
         }
@@ -193,10 +164,7 @@ fn a_page_that_is_damaged_later_makes_its_own_images_unreadable_and_no_others() 
     fs::write(&path, &bytes).unwrap();
     let set = open(&path, Some(dir.path())).unwrap();
     let first = b"pixels of 0";
-    let at = bytes
-        .windows(first.len())
-        .position(|window| window == first)
-        .unwrap();
+    let at = bytes.windows(first.len()).position(|window| window == first).unwrap();
     // The length of the first image, in what is packed.
     bytes[at - 4..at].fill(0xff);
     fs::write(&path, &bytes).unwrap();
@@ -207,12 +175,7 @@ fn a_page_that_is_damaged_later_makes_its_own_images_unreadable_and_no_others() 
         .map(|error| error.to_string())
         .collect();
     // Those of the first group of 25 rows, at most.
-    assert!(
-        (1..=25).contains(&errors.len()),
-        "{} of {}",
-        errors.len(),
-        set.samples.len()
-    );
+    assert!((1..=25).contains(&errors.len()), "{} of {}", errors.len(), set.samples.len());
     let names_it = |error: &String| error.contains("damaged.parquet: row ");
     assert!(errors.iter().all(names_it), "{errors:?}");
 }

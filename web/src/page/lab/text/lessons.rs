@@ -251,11 +251,7 @@ pub fn happened_blind(contests: &[Contest]) -> String {
 
 /// What a sweep says.
 pub fn happened_sweep(test: &[(u32, Measured)], chosen: Option<u32>) -> String {
-    let at = |alpha: u32| {
-        test.iter()
-            .find(|(other, _)| *other == alpha)
-            .map(|(_, one)| one)
-    };
+    let at = |alpha: u32| test.iter().find(|(other, _)| *other == alpha).map(|(_, one)| one);
     let none = Measured::default();
     let (before, after) = (at(0).unwrap_or(&none), at(100).unwrap_or(&none));
     let chosen = chosen.unwrap_or(0);

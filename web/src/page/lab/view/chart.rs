@@ -139,9 +139,8 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
         .chunks(each)
         .map(|chunk| {
             let count = chunk.len() as f64;
-            let sum = chunk
-                .iter()
-                .fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
+            let sum =
+                chunk.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
             (sum.0 / count, sum.1 / count)
         })
         .collect()

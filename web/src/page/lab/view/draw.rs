@@ -16,10 +16,8 @@ const STRIDE: f32 = 0.1;
 
 /// The view.
 pub fn draw(lab: Lab) -> impl IntoView {
-    let described = Memo::new(move |_| {
-        lab.drawing
-            .with(|drawing| drawing.describe(lab.words.get()))
-    });
+    let described =
+        Memo::new(move |_| lab.drawing.with(|drawing| drawing.describe(lab.words.get())));
     view! {
         <div class="columns">
             <section class="card" aria-labelledby="draw-title">
@@ -71,10 +69,7 @@ fn hit(described: &Described, drawing: &Drawing, (x, y): (f32, f32)) -> Option<(
         let near = placed.iter().filter(|one| distance(one) < NEARLY);
         near.min_by(|one, other| distance(one).total_cmp(&distance(other)))
     })?;
-    let item = drawing
-        .items
-        .iter()
-        .find(|item| item.thing.object.shape == found.object.shape)?;
+    let item = drawing.items.iter().find(|item| item.thing.object.shape == found.object.shape)?;
     Some((item.id, (item.thing.x - x, item.thing.y - y)))
 }
 
@@ -84,8 +79,7 @@ fn canvas(lab: Lab, described: Memo<Option<Described>>) -> impl IntoView {
     let down = move |event: PointerEvent| {
         let Some(at) = place(&event) else { return };
         let found = described.with_untracked(|described| {
-            lab.drawing
-                .with_untracked(|drawing| hit(described.as_ref()?, drawing, at))
+            lab.drawing.with_untracked(|drawing| hit(described.as_ref()?, drawing, at))
         });
         lab.picked.set(found.map(|(id, _)| id));
         dragged.set(found);
@@ -101,8 +95,7 @@ fn canvas(lab: Lab, described: Memo<Option<Described>>) -> impl IntoView {
     };
     let moved = move |event: PointerEvent| {
         if let (Some((id, (dx, dy))), Some((x, y))) = (dragged.get_untracked(), place(&event)) {
-            lab.drawing
-                .update(|drawing| drawing.move_to(id, x + dx, y + dy));
+            lab.drawing.update(|drawing| drawing.move_to(id, x + dx, y + dy));
         }
     };
     let up = move |_: PointerEvent| dragged.set(None);
@@ -216,8 +209,7 @@ fn tools(lab: Lab) -> impl IntoView {
 
 fn inspector(lab: Lab, id: u32, object: clove_scenes::Object) -> impl IntoView {
     let change = move |change: &dyn Fn(&mut clove_scenes::Object)| {
-        lab.drawing
-            .update(|drawing| drawing.change(id, |thing| change(&mut thing.object)));
+        lab.drawing.update(|drawing| drawing.change(id, |thing| change(&mut thing.object)));
     };
     let shape = move |event| {
         let word = event_target_value(&event);
@@ -283,14 +275,9 @@ fn seen(lab: Lab) -> impl IntoView {
 
 fn scores(lab: Lab) -> impl IntoView {
     let kinds = Memo::new(move |_| {
-        let described = lab
-            .drawing
-            .with(|drawing| drawing.describe(lab.words.get()));
+        let described = lab.drawing.with(|drawing| drawing.describe(lab.words.get()));
         let negatives = described.map(|found| found.negatives).unwrap_or_default();
-        negatives
-            .into_iter()
-            .map(|(kind, words)| (kind.name(), words))
-            .collect::<Vec<_>>()
+        negatives.into_iter().map(|(kind, words)| (kind.name(), words)).collect::<Vec<_>>()
     });
     let header = move || {
         let names = [text::PRETRAINED, text::PATCHED, text::TUNED];

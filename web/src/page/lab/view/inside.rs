@@ -66,10 +66,8 @@ fn matrix(found: &Matrix) -> impl IntoView + use<> {
     const PICTURE: f64 = 30.0;
     let rows = found.pictures.len();
     let columns = found.texts.len();
-    let (low, high) = found
-        .similarities
-        .iter()
-        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), one| {
+    let (low, high) =
+        found.similarities.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), one| {
             (low.min(*one), high.max(*one))
         });
     let spread = (high - low).max(f32::EPSILON);
@@ -120,13 +118,11 @@ fn matrix(found: &Matrix) -> impl IntoView + use<> {
     let width = PICTURE + 12.0 + columns as f64 * CELL;
     let height = rows as f64 * CELL + 14.0;
     let label = text::matrix_label(told, rows);
-    let names = [
-        (text::CAPTIONS, 0.0),
-        (text::THEIR_NEGATIVES, rows as f64 * CELL + 8.0),
-    ]
-    .map(|(name, from)| {
-        view! { <text class="tick" x=PICTURE + 4.0 + from y=height - 2.0>{name}</text> }
-    });
+    let names = [(text::CAPTIONS, 0.0), (text::THEIR_NEGATIVES, rows as f64 * CELL + 8.0)].map(
+        |(name, from)| {
+            view! { <text class="tick" x=PICTURE + 4.0 + from y=height - 2.0>{name}</text> }
+        },
+    );
     view! {
         <svg class="matrix" viewBox=format!("0 0 {width} {height}") role="img" aria-label=label.clone()>
             {pictures}
@@ -152,12 +148,8 @@ fn map(found: &Map) -> impl IntoView + use<> {
     let spread = (high[0] - low[0]).max(high[1] - low[1]).max(f32::EPSILON);
     let scale = (SIDE - 2.0 * AIR) / spread;
     let height = (high[1] - low[1]) * scale + 2.0 * AIR;
-    let at = |place: &[f32; 2]| {
-        (
-            AIR + (place[0] - low[0]) * scale,
-            AIR + (high[1] - place[1]) * scale,
-        )
-    };
+    let at =
+        |place: &[f32; 2]| (AIR + (place[0] - low[0]) * scale, AIR + (high[1] - place[1]) * scale);
     let drawn: Vec<_> = found
         .pairs
         .iter()
@@ -184,10 +176,8 @@ fn map(found: &Map) -> impl IntoView + use<> {
 }
 
 fn explained(found: &Explained) -> impl IntoView + use<> {
-    let (low, high) = found
-        .patches
-        .iter()
-        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), one| {
+    let (low, high) =
+        found.patches.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), one| {
             (low.min(*one), high.max(*one))
         });
     let spread = (high - low).max(f32::EPSILON);
@@ -212,11 +202,7 @@ fn explained(found: &Explained) -> impl IntoView + use<> {
             }
         })
         .collect();
-    let largest = found
-        .words
-        .iter()
-        .map(|(_, by)| by.abs())
-        .fold(f32::EPSILON, f32::max);
+    let largest = found.words.iter().map(|(_, by)| by.abs()).fold(f32::EPSILON, f32::max);
     let words: Vec<_> = found
         .words
         .iter()

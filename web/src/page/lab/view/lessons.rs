@@ -54,15 +54,9 @@ fn list(lab: Lab) -> impl IntoView {
 
 fn one(lab: Lab, lesson: Lesson) -> impl IntoView {
     let words = text::lesson(lesson);
-    let at = Lesson::ALL
-        .iter()
-        .position(|other| *other == lesson)
-        .unwrap_or(0);
+    let at = Lesson::ALL.iter().position(|other| *other == lesson).unwrap_or(0);
     let next = Lesson::ALL.get(at + 1).copied();
-    let before = words
-        .before
-        .iter()
-        .map(|paragraph| view! { <p>{*paragraph}</p> });
+    let before = words.before.iter().map(|paragraph| view! { <p>{*paragraph}</p> });
     let print = |_| {
         let _ = window().print();
     };
@@ -137,10 +131,7 @@ fn run(lab: Lab, lesson: Lesson, words: Words) -> impl IntoView {
     let click = move |_| spawn_local(teaching::work(lab, lesson));
     let again = move || lab.outcomes.with(|all| all.contains_key(&lesson));
     let working = move || {
-        let working = lab
-            .working
-            .get()
-            .filter(|working| working.lesson == lesson)?;
+        let working = lab.working.get().filter(|working| working.lesson == lesson)?;
         Some(view! {
             <div class="working">
                 <p role="status">{working.doing}</p>
@@ -188,9 +179,7 @@ fn stop(lab: Lab) -> impl IntoView {
 fn live(lab: Lab, lesson: Lesson) -> impl IntoView {
     let points = Memo::new(move |_| {
         let id = lab.working.with(|working| {
-            let working = working
-                .as_ref()
-                .filter(|working| working.lesson == lesson)?;
+            let working = working.as_ref().filter(|working| working.lesson == lesson)?;
             working.run
         })?;
         lab.runs.with(|runs| {
@@ -214,11 +203,7 @@ fn live(lab: Lab, lesson: Lesson) -> impl IntoView {
             range: (0.0, steps.max(1) as f64),
             write: |value| format!("{value:.0}"),
         };
-        let y = Axis {
-            name: text::LIVE,
-            range: (0.0, 1.0),
-            write: percent,
-        };
+        let y = Axis { name: text::LIVE, range: (0.0, 1.0), write: percent };
         let lines = [
             line(text::SWAPS, 0, Measured::swaps),
             line(text::UNSEEN_CLASSES, 1, |measured| measured.unseen),
@@ -236,14 +221,12 @@ fn result(lab: Lab, lesson: Lesson, words: Words) -> impl IntoView {
             words.answers.get(*at).map(|answer| text::you_said(answer))
         });
         let (drawn, happened) = match &outcome {
-            Outcome::Models(models) => (
-                figures(lesson, models).into_any(),
-                text::happened(lesson, models),
-            ),
-            Outcome::Contests(contests) => (
-                self::contests(contests).into_any(),
-                text::happened_blind(contests),
-            ),
+            Outcome::Models(models) => {
+                (figures(lesson, models).into_any(), text::happened(lesson, models))
+            }
+            Outcome::Contests(contests) => {
+                (self::contests(contests).into_any(), text::happened_blind(contests))
+            }
             Outcome::Sweep(sweep) => (
                 patch::curve(sweep, None).into_any(),
                 text::happened_sweep(&sweep.test, sweep.chosen),
@@ -282,11 +265,7 @@ fn figures(lesson: Lesson, models: &[(String, Measured)]) -> impl IntoView + use
     ];
     let kinds: Vec<_> = text::KINDS
         .iter()
-        .filter(|(name, _)| {
-            models
-                .iter()
-                .any(|(_, measured)| kind(name)(measured).is_some())
-        })
+        .filter(|(name, _)| models.iter().any(|(_, measured)| kind(name)(measured).is_some()))
         .map(|(name, words)| row(words, &kind(name)))
         .collect();
     match lesson {

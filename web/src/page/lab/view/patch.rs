@@ -83,29 +83,17 @@ pub fn curve(sweep: &Sweep, now: Option<u32>) -> impl IntoView + use<> {
         let (low, high) = points
             .iter()
             .map(of)
-            .fold((1.0_f64, 0.0_f64), |(low, high), value| {
-                (low.min(value), high.max(value))
-            });
+            .fold((1.0_f64, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
         let air = ((high - low) * 0.15).max(0.03);
         ((low - air).max(0.0), (high + air).min(1.0))
     };
-    let x = Axis {
-        name: text::RECOGNITION_UNSEEN,
-        range: range(&|point| point.1),
-        write: percent,
-    };
-    let y = Axis {
-        name: text::COMPOSITION_VALIDATION,
-        range: range(&|point| point.2),
-        write: percent,
-    };
+    let x = Axis { name: text::RECOGNITION_UNSEEN, range: range(&|point| point.1), write: percent };
+    let y =
+        Axis { name: text::COMPOSITION_VALIDATION, range: range(&|point| point.2), write: percent };
     let line = Line {
         name: text::CURVE.to_owned(),
         look: 0,
-        points: points
-            .iter()
-            .map(|(_, across, up)| (*across, *up))
-            .collect(),
+        points: points.iter().map(|(_, across, up)| (*across, *up)).collect(),
         dots: true,
     };
     let mut marks = Vec::new();

@@ -137,8 +137,7 @@ fn form(lab: Lab) -> impl IntoView {
 fn shown(lab: Lab) -> impl IntoView {
     let run = Memo::new(move |_| {
         let id = lab.shown.get()?;
-        lab.runs
-            .with(|runs| runs.iter().find(|run| run.id == id).cloned())
+        lab.runs.with(|runs| runs.iter().find(|run| run.id == id).cloned())
     });
     move || match run.get() {
         None => view! { <p class="empty">{text::NO_RUN}</p> }.into_any(),
@@ -241,11 +240,7 @@ fn curves(run: &Run) -> impl IntoView + use<> {
         range: (0.0, if highest > 0.0 { highest * 1.05 } else { 1.0 }),
         write: |value| format!("{value:.1}"),
     };
-    let share = |name| Axis {
-        name,
-        range: (0.0, 1.0),
-        write: percent,
-    };
+    let share = |name| Axis { name, range: (0.0, 1.0), write: percent };
     let over =
         |name: &str, look: usize, value: &dyn Fn(&crate::lab::Measured) -> Option<f64>| Line {
             name: name.to_owned(),
@@ -268,12 +263,8 @@ fn curves(run: &Run) -> impl IntoView + use<> {
         over(text::SEEN_CLASSES, 0, &|measured| measured.seen),
         over(text::UNSEEN_CLASSES, 1, &|measured| measured.unseen),
     ];
-    let loss_line = Line {
-        name: text::LOSS_CURVE.to_owned(),
-        look: 0,
-        points: losses,
-        dots: false,
-    };
+    let loss_line =
+        Line { name: text::LOSS_CURVE.to_owned(), look: 0, points: losses, dots: false };
     view! {
         <div class="plots">
             {chart(text::LOSS_CURVE.to_owned(), &steps, &loss, &[loss_line], &[])}
@@ -300,13 +291,7 @@ fn table(lab: Lab) -> impl IntoView {
                     share(last.and_then(crate::lab::Measured::swaps)),
                     share(last.and_then(|last| last.unseen)),
                 ];
-                (
-                    run.id,
-                    run.label(),
-                    cells,
-                    shown == Some(run.id),
-                    run.phase == Phase::Going,
-                )
+                (run.id, run.label(), cells, shown == Some(run.id), run.phase == Phase::Going)
             };
             runs.iter().map(row).collect::<Vec<_>>()
         })
@@ -326,14 +311,7 @@ fn table(lab: Lab) -> impl IntoView {
                 .into_iter()
                 .map(|(name, composition, unseen)| (name, vec![composition, unseen]))
                 .collect();
-            bars(
-                &[
-                    text::COMPOSITION.to_owned(),
-                    text::UNSEEN_CLASSES.to_owned(),
-                ],
-                &groups,
-                false,
-            )
+            bars(&[text::COMPOSITION.to_owned(), text::UNSEEN_CLASSES.to_owned()], &groups, false)
         })
     };
     move || {
@@ -380,13 +358,10 @@ async fn forget(lab: Lab, id: u32) {
     if lab.tuned.get_untracked() == Of::Held(id) {
         lab.tuned.set(Of::Shipped);
     }
-    lab.sweeps
-        .update(|sweeps| sweeps.retain(|(of, _), _| *of != Of::Held(id)));
+    lab.sweeps.update(|sweeps| sweeps.retain(|(of, _), _| *of != Of::Held(id)));
     lab.runs.update(|runs| runs.retain(|run| run.id != id));
     if lab.shown.get_untracked() == Some(id) {
-        let last = lab
-            .runs
-            .with_untracked(|runs| runs.last().map(|run| run.id));
+        let last = lab.runs.with_untracked(|runs| runs.last().map(|run| run.id));
         lab.shown.set(last);
     }
 }
@@ -420,10 +395,7 @@ async fn open(lab: Lab, file: &web_sys::File) {
     };
     let id = lab.name();
     let kept = bytes.slice(0, bytes.length());
-    let ask = Ask::OpenModel {
-        held: id,
-        name: name.clone(),
-    };
+    let ask = Ask::OpenModel { held: id, name: name.clone() };
     match lab.engine.ask(ask, Some(bytes)).await {
         Some(Ok(_)) => {}
         Some(Err(reason)) => return lab.notice(reason),
