@@ -1,7 +1,48 @@
 //! CLIP on any GPU: train, patch, score, evaluate.
 //!
 //! The method is CLoVe (Castro et al., arXiv 2402.15021): fine-tune a CLIP on rich captions with hard negative texts, then patch,
-//! that is, interpolate with the pretrained weights. The modules in reading order:
+//! that is, interpolate with the pretrained weights.
+//!
+//! Score a photo against two captions:
+//!
+//! ```no_run
+//! use clove::device::{self, DeviceChoice};
+//! use clove::preprocess::{DecodeLimits, decode};
+//! use clove::score::Scorer;
+//! use clove::weights::{Directory, ModelSource};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let source = ModelSource::open(Box::new(Directory("clip-vit-base-patch32".into())))?;
+//! let device = device::open(DeviceChoice::Auto)?.device;
+//! let scorer = pollster::block_on(Scorer::load(&source, &device))?;
+//! let photo = decode(&std::fs::read("photo.jpg")?, &DecodeLimits::default())?;
+//! let image = pollster::block_on(scorer.embed_pixels(scorer.pixels(&photo)?))?;
+//! let captions = ["a horse rides a man", "a man rides a horse"];
+//! let texts = pollster::block_on(scorer.embed_texts(&captions, &mut |_| ()))?;
+//! for (caption, share) in captions.iter().zip(scorer.scores(&image, 0, &texts).probabilities) {
+//!     println!("{share:.3} {caption}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Patch a fine-tuned model halfway back to the pretrained one:
+//!
+//! ```no_run
+//! use clove::patch::patch_to;
+//! use clove::weights::{Directory, ModelSource};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let open = |dir: &str| ModelSource::open(Box::new(Directory(dir.into())));
+//! let (pretrained, finetuned) = (open("clip-vit-base-patch32")?, open("runs/mine/model")?);
+//! patch_to(&pretrained, &finetuned, 0.5, "patched".as_ref(), &mut |done, total| {
+//!     println!("{done} of {total} bytes");
+//! })?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The modules in reading order:
 
 pub mod tokenizer;
 

@@ -6,7 +6,20 @@
 
 pub mod benchmarks;
 pub mod caption_stream;
-pub mod captions;
+pub mod captions;//!
+//! ```no_run
+//! use clove_data::sets::ImageTextSet;
+//!
+//! # fn main() -> Result<(), clove_data::DataError> {
+//! let set = ImageTextSet::folder("photos".as_ref())?;
+//! println!("{}", set.summary());
+//! for (place, reason) in &set.skipped {
+//!     println!("{place}: {reason}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
 mod error;
 pub mod fetch;
 mod json;

@@ -10,6 +10,15 @@
 //! - [`preprocess`]: photos to what an image tower reads;
 //! - [`resample`]: the coefficients of its resize, for host and device code alike;
 //! - [`Shader`]: the WGSL itself, and what it asks of a device.
+//!
+//! ```
+//! use clove_kernels::resample::{Coefficients, Filter};
+//!
+//! // Pillow's bicubic resize of a row of 640 pixels to 224.
+//! let row = Coefficients::new(Filter::Bicubic, 640, None, 224, 0..224).expect("a sound range");
+//! let (first, weights) = row.get(100).expect("224 outputs");
+//! assert!(first < 640 && (weights.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+//! ```
 
 #[cfg(feature = "gpu")]
 mod launch;

@@ -2,6 +2,23 @@
 //!
 //! A [`Recipe`] says how a model is trained, [`Tuning`] trains it a step at a time, a [`SceneSuite`] measures it, and
 //! [`Report`] holds what a whole run found.
+//!
+//! ```no_run
+//! use clove_lab::{Plan, Recipe, Scenes, Tuning, Variant, pretrained};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let recipe = Recipe { steps: 100, ..Recipe::FINE_TUNING };
+//! let texts = Variant::Clove.texts(&recipe);
+//! let plan = Plan { texts, scenes: Scenes::New, recipe, seed: 0 };
+//! let device = clove::device::cpu().device.autodiff();
+//! let mut tuning = Tuning::new(&pretrained()?, plan, &device)?;
+//! while !tuning.is_done() {
+//!     let report = pollster::block_on(tuning.step())?;
+//!     println!("step {}: loss {:.3}", tuning.steps(), report.loss);
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod data;
 mod error;

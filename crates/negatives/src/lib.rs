@@ -1,5 +1,27 @@
 //! Hard negative captions: captions in, nearly the same captions out that no longer fit the picture.
 //!
+//! ```
+//! use clove_negatives::{ENGLISH, Generator, Request, Style};
+//!
+//! # fn main() -> Result<(), clove_negatives::LexiconError> {
+//! let generator = Generator::new(ENGLISH)?;
+//! let made = generator.negatives(&Request {
+//!     caption: "a black cat sits on a wooden chair",
+//!     others: &[],
+//!     style: Style::Replace,
+//!     count: 3,
+//!     seed: 0,
+//!     epoch: 0,
+//!     index: 0,
+//! });
+//! assert_eq!(made.negatives.len(), 3);
+//! for negative in made.negatives {
+//!     println!("{} ({} instead of {})", negative.text, negative.to, negative.from);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! In reading order: [`words`] cuts a caption into tokens, `tagger` gives each its part of speech, [`phrases`] finds noun
 //! chunks and the relations between them; `lexicon` holds WordNet, the inflections and the counts that all of them use,
 //! `inflect` puts a lemma into the form that a tag asks for, `fluency` says how likely a text is as a caption. On these stand

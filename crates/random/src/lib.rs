@@ -1,5 +1,18 @@
 //! Random numbers that are a function of their keys, the same on every platform.
 //!
+//! ```
+//! use clove_random::Random;
+//!
+//! let (seed, index) = (7, 12);
+//! let mut order: Vec<u32> = (0..10).collect();
+//! Random::new(&[seed, index]).shuffle(&mut order);
+//!
+//! // The same keys give the same numbers.
+//! let mut again: Vec<u32> = (0..10).collect();
+//! Random::new(&[seed, index]).shuffle(&mut again);
+//! assert_eq!(order, again);
+//! ```
+//!
 //! Called wherever something is drawn by (seed, epoch, index): scenes, negatives, the order of training.
 
 /// SplitMix64 (Steele, Lea and Flood 2014): a counter through a mixing function, so that a stream can be begun at any key.

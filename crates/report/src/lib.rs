@@ -2,6 +2,17 @@
 //!
 //! Each page is one file. It needs no script and requests nothing: style and pictures are inline, and its content policy
 //! forbids every request. All text is escaped.
+//!
+//! ```
+//! use clove_report::data::{Inspection, page};
+//!
+//! let found = Inspection {
+//!     set: "photos".to_owned(),
+//!     summary: "1,000 samples with 5,000 captions".to_owned(),
+//!     ..Inspection::default()
+//! };
+//! assert!(page(&found).starts_with("<!DOCTYPE html>"));
+//! ```
 
 pub mod data;
 pub mod eval;

@@ -1,5 +1,20 @@
 //! Drawn scenes: the data set that comes with the program.
 //!
+//! ```
+//! use clove_scenes::{Pool, Scene, Split, Style, Wording, caption, draw, negative};
+//!
+//! let mut random = Split::Validation.random(0, 1);
+//! let scene = Scene::with_objects(&mut random, Pool::Common, 2);
+//! let wording = Wording::random(&mut random);
+//! println!("{}", caption(&scene, wording));
+//! if let Some((kind, text)) = negative(&scene, wording, Style::Mixed, &mut random) {
+//!     assert_ne!(text, caption(&scene, wording));
+//!     println!("{}: {text}", kind.name());
+//! }
+//! let picture = draw(&scene, 64, &mut random);
+//! assert_eq!(picture.rgb.len(), 64 * 64 * 3);
+//! ```
+//!
 //! A [`Scene`] is one to four flat shapes with colours, sizes, textures and relations. It can be drawn ([`draw`]), described in
 //! full ([`caption`]), named in passing as pages of the web do ([`alt_text`]), and altered into a hard negative
 //! ([`negative`], SugarCrepe's seven kinds). [`suite`] makes of these a test of composition that no rule on texts alone can
