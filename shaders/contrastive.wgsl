@@ -1,17 +1,17 @@
-// The forward pass of InfoNCE with hard negatives: of the logits of every image with every candidate, what both directions'
-// softmaxes need, and no logit itself.
+// The forward pass of InfoNCE with hard negatives: from the logits of every image with every candidate, the inputs of both
+// directions' softmaxes, without storing logits.
 //
-// logit[i][j] = scale * images[i] . candidates[j]. The first `images` candidates are the images' own texts, what follows are
-// negatives, which only images choose among. Source: Castro et al., arXiv 2402.15021, section 3.2; Netflix/clove:
-// src/open_clip/loss.py:62-139. Reference: clove::loss::contrastive. Exists because the composed operations hold the logits four
-// times over, [images, candidates] each; this holds a 32nd of them.
+// logit[i][j] = scale * images[i] . candidates[j]. The first `images` candidates are the images' own texts, the others are negatives,
+// which are candidates for images only. Source: Castro et al., arXiv 2402.15021, section 3.2; Netflix/clove:
+// src/open_clip/loss.py:62-139. Reference: clove::loss::contrastive. Purpose: the composed operations store the logits,
+// [images, candidates], four times; this kernel stores a 32nd of them.
 //
 // images      [images, width]          f32, rows of length one
 // candidates  [candidates, width]      f32, rows of length one
 // scale       [1]                      f32
-// rows        [2, images, blocks]      written: of each image and block of 32 candidates the largest logit, and the sum of the
-//                                      exponentials from there
-// columns     [2, row blocks, images]  written: the same of each text and block of 32 images
+// rows        [2, images, blocks]      written: for each image and block of 32 candidates the largest logit, and the sum of the
+//                                      exponentials relative to it
+// columns     [2, row blocks, images]  written: the same for each text and block of 32 images
 // right       [images]                 written: the logit of each image with its own text
 // info        [3]                      images, candidates, width
 //
@@ -31,9 +31,9 @@ const NONE = -3.0e38;
 
 var<workgroup> left: array<f32, 1024>;
 var<workgroup> other: array<f32, 1024>;
-// A row more than needed, so that threads that go down a column use different banks.
+// Padded by a row, so that threads along a column use different banks.
 var<workgroup> logits: array<f32, 1056>;
-// Through here sizes come to be the same for all threads by WGSL's rules, as barriers in loops demand.
+// Makes the sizes uniform by WGSL's rules, as barriers in loops require.
 var<workgroup> sizes: vec3<u32>;
 
 @compute @workgroup_size(16, 16)
@@ -73,7 +73,7 @@ fn main(
             other[load] = of_candidate;
         }
         workgroupBarrier();
-        // Added up by themselves first: fewer roundings of large sums.
+        // Summed separately, for fewer roundings of large sums.
         var part = vec4(0.0);
         for (var at = 0u; at < BLOCK; at++) {
             let image = vec2(left[local.y * BLOCK + at], left[(local.y + 16u) * BLOCK + at]);

@@ -1,22 +1,22 @@
 // The backward pass of contrastive.wgsl: the gradient of InfoNCE with hard negatives by the images or by the candidates. Logits are
-// computed again, 32 x 32 at a time; neither they nor their gradients leave the workgroup.
+// recomputed, 32 x 32 at a time; they and their gradients stay in the workgroup.
 //
 // With p the images' softmax over all candidates and q the texts' over all images, the gradient by a logit is
 //   grad * (p[i][j] + q[i][j] - 2 [i = j])   for the texts j,   grad * p[i][j]   for the negatives j,
 // where grad is that of the sum of both directions' losses over all rows. Reference: burn's autodiff of
 // clove::loss::contrastive.
 //
-// own     [own, width]     f32: the images or the candidates of contrastive.wgsl, whichever the gradient is by
-// others  [others, width]  f32: those on the other side
+// own     [own, width]     f32: the images or the candidates of contrastive.wgsl, by which the gradient is computed
+// others  [others, width]  f32: the others of the two
 // scale   [1]
-// sums    [4, images]      for each image the largest logit and the logarithm of the sum of exponentials from there, then for
-//                          each text
+// sums    [4, images]      for each image the largest logit and the logarithm of the sum of exponentials relative to it, then the
+//                          same for each text
 // grad    [1]
 // by      [own, width]     written
 // info    [4]              images, candidates, width, 0 for the images' gradient and 1 for the candidates'
 //
 // A workgroup of 16 x 16 threads computes 32 rows and 256 columns of the gradient, 2 x 16 numbers a thread; x counts blocks of
-// rows, y of columns. What is read past an edge is the edge's, and doesn't count. 12.4 KiB of workgroup memory.
+// rows, y of columns. Reads past an edge repeat the edge and don't count. 12.4 KiB of workgroup memory.
 
 const BLOCK = 32u;
 
@@ -28,14 +28,14 @@ const BLOCK = 32u;
 @group(0) @binding(5) var<storage, read_write> by: array<f32>;
 @group(0) @binding(6) var<storage, read_write> info: array<u32>;
 
-// A column more than needed, so that threads that go down a column use different banks.
+// Padded by a column, so that threads along a column use different banks.
 var<workgroup> left: array<f32, 1056>;
 var<workgroup> right: array<f32, 1056>;
 var<workgroup> slopes: array<f32, 1056>;
 // As in the forward pass.
 var<workgroup> sizes: vec4<u32>;
 
-// The gradient by the logit of an image and a candidate, in parts of grad; 0 where there's none.
+// The gradient by the logit of an image and a candidate, divided by grad; 0 outside the matrix.
 fn slope(image: u32, candidate: u32, logit: f32, count: u32, all: u32) -> f32 {
     if image >= count || candidate >= all {
         return 0.0;

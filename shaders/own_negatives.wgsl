@@ -2,20 +2,20 @@
 //
 // With p the softmax over an image's n candidates and y its smoothed label, loss = sum of y[j] (1 - p[j])^gamma (-log p[j]),
 // y[0] = 1 - smoothing + smoothing / n, y[j] = smoothing / n. Source: Oh et al., arXiv 2410.05210; ytaek-oh/fsc-clip:
-// src/training/losses/loss.py:77-105. Reference: clove::loss::own_negatives. Exists because the composed operations gather
-// every image, caption and negative, [captions, negatives, width], before they multiply.
+// src/training/losses/loss.py:77-105. Reference: clove::loss::own_negatives. Purpose: the composed operations gather every
+// image, caption and negative, [captions, negatives, width], before they multiply.
 //
 // images      [images, width]      f32, rows of length one
 // candidates  [candidates, width]  f32, the images' own texts and then the negatives
 // scale       [1]                  f32
-// owners      [images + 1 + negatives]  where each image's list of negatives begins and, last, the end; then the lists
-// losses      [images]             written: 0 where there are no negatives
+// owners      [images + 1 + negatives]  the start of each image's list of negatives, the end of the last list; then the lists
+// losses      [images]             written: 0 without negatives
 // info        [4]                  images, width, gamma, smoothing (f32 bits)
 //
-// A workgroup of 64 threads an image, in a grid of two dimensions where one isn't enough; at most 255 negatives an image.
+// A workgroup of 64 threads per image, in a grid of two dimensions if one isn't enough; at most 255 negatives per image.
 
 const MOST = 256u;
-// Candidates whose products are added up at a time.
+// Candidates whose products are summed at a time.
 const ROUND = 16u;
 
 @group(0) @binding(0) var<storage, read_write> images: array<f32>;
@@ -27,8 +27,7 @@ const ROUND = 16u;
 
 var<workgroup> parts: array<f32, 1040>;
 var<workgroup> logits: array<f32, 256>;
-// Images, width, and how long the list is: through here they come to be the same for all threads by WGSL's
-// rules, as barriers in loops demand.
+// Images, width, and the length of the list. Makes them uniform by WGSL's rules, as barriers in loops require.
 var<workgroup> sizes: vec3<u32>;
 
 fn power(base: f32, exponent: u32) -> f32 {
@@ -39,7 +38,7 @@ fn power(base: f32, exponent: u32) -> f32 {
     return result;
 }
 
-// The row of an image's candidate: its text, and then its negatives.
+// The row of an image's candidate: its text first, then its negatives.
 fn row_of(image: u32, at: u32) -> u32 {
     if at == 0u {
         return image;

@@ -8,10 +8,10 @@
 // by_images      [images, width]      written
 // by_candidates  [candidates, width]  written: each text by its own image, each negative by its owner
 //
-// A workgroup of 64 threads an image, in a grid of two dimensions where one isn't enough; at most 255 negatives an image.
+// A workgroup of 64 threads per image, in a grid of two dimensions if one isn't enough; at most 255 negatives per image.
 
 const MOST = 256u;
-// Candidates whose products are added up at a time.
+// Candidates whose products are summed at a time.
 const ROUND = 16u;
 
 @group(0) @binding(0) var<storage, read_write> images: array<f32>;

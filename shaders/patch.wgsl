@@ -1,17 +1,17 @@
-// theta = base + alpha * delta: the weights between a pretrained model and a fine-tuned one, where the fine-tuned one is kept as
-// its difference, in 16 or in 8 bits, and is unpacked where it is added.
+// theta = base + alpha * delta: the weights between a pretrained and a fine-tuned model, of which the latter is stored as its
+// difference, in 16 or 8 bits.
 //
-// Source: CLoVe, arXiv 2402.15021, section 3.3. Reference: clove::patch::Delta::values, number by number on the host.
-// Exists because it holds a model and half or a quarter of one where two f32 models would stand; burn's tensors have no 8-bit
-// integers on WebGPU, and f16 only where the adapter offers it, which this doesn't need.
+// Source: CLoVe, arXiv 2402.15021, section 3.3. Reference: clove::patch::Difference::values, number by number on the host.
+// Purpose: memory for one model and half or a quarter of another instead of two f32 models; burn's tensors have no 8-bit integers on
+// WebGPU, and f16 only on adapters that support it, which this kernel doesn't need.
 //
 // base   [count]  f32
 // delta  [words]  f16 pairs, the even element in the low half, or four signed bytes, the first in the lowest
 // theta  [count]  f32, written
 // info   [4]      count, alpha (f32 bits), step of a byte (f32 bits), 1 for bytes and 0 for f16
 //
-// One thread a weight, so that neighbours read and write neighbours; 256 threads a workgroup, in a grid of two dimensions where
-// one isn't enough. A result is the exact one, rounded once or, where the compiler doesn't fuse the product with the sum, twice.
+// One thread per weight, so that neighbours read and write neighbours; 256 threads per workgroup, in a grid of two dimensions if one
+// isn't enough. Results are rounded once, or twice if the compiler doesn't fuse the product with the sum.
 
 @group(0) @binding(0) var<storage, read_write> base: array<f32>;
 @group(0) @binding(1) var<storage, read_write> delta: array<u32>;

@@ -1,16 +1,16 @@
 {{ enable }}
-// The second pass of Pillow's resize, along the other axis, with the centre crop, the padding and the normalisation: bytes in,
-// what an image tower reads out.
+// The second pass of Pillow's resize, along the other axis, with the centre crop, the padding and the normalisation: from bytes to the
+// input of an image tower.
 //
 // Source: python-pillow/Pillow, src/libImaging/Resample.c; openai/CLIP clip/clip.py (_transform). Reference:
-// clove::preprocess::Preprocess::normalise of Preprocess::pixels on the host, which it equals bit for bit in f32: sums are of
-// whole numbers, and a byte's value comes from a table that the host made.
+// clove::preprocess::Preprocess::normalise of Preprocess::pixels on the host, equal bit for bit in f32: sums are of whole numbers,
+// and the values of bytes come from a table of the host.
 //
-// between  [sum of sizes]                 what resample.wgsl wrote
-// tables   [..]                           as there, and the value of each byte of each channel, 3 x 256 f32
+// between  [sum of sizes]                 the result of resample.wgsl
+// tables   [..]                           as in resample.wgsl, and the value of each byte of each channel, 3 x 256 f32
 // values   [photos, 3, size, size]        {{ element }}, written
 //
-// One thread an output pixel, 16 x 16 a workgroup, z counts the photos.
+// One thread per output pixel, 16 x 16 per workgroup; z counts the photos.
 
 const PLAN = 21u;
 const HALF = 1 << 21u;
@@ -26,11 +26,11 @@ fn main(@builtin(global_invocation_id) at: vec3<u32>) {
     if at.x >= size || at.y >= size {
         return;
     }
-    // Of the part that isn't padding: where it begins, and its size.
+    // The position in the part that isn't padding.
     let x = at.x - u32(tables[plan + 10u]);
     let y = at.y - u32(tables[plan + 11u]);
     var bytes = vec3<u32>(0u);
-    // A pixel before the part wraps around to a large number.
+    // Positions before that part wrap around to large numbers.
     if x < u32(tables[plan + 12u]) && y < u32(tables[plan + 13u]) {
         let in_rows = tables[plan + 14u] == 1;
         let output = select(y, x, in_rows);

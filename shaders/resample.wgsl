@@ -1,16 +1,16 @@
 // The first pass of Pillow's resize, along one axis, for a batch of photos of different sizes: bytes in, bytes out.
 //
 // Source: python-pillow/Pillow, src/libImaging/Resample.c (ImagingResampleInner, 8 bits a channel). Reference:
-// clove::preprocess::Preprocess::pixels on the host, which it equals byte for byte: weights and sums are whole numbers.
+// clove::preprocess::Preprocess::pixels on the host, equal byte for byte: weights and sums are whole numbers.
 // preprocess.wgsl is the second pass.
 //
-// pixels   [sum of sizes]      R, G, B and a byte that isn't looked at, R in the lowest
+// pixels   [sum of sizes]      R, G, B and an unused byte, R in the lowest
 // tables   [..]                a photo's plan (PLAN words each), then starts, lengths and weights of every axis; see `Plan` in
-//                              crates/kernels/src/preprocess.rs
+//                              crates/kernels/src/preprocess/plan.rs
 // between  [sum of results]    as `pixels`, written
 //
-// One thread a pixel of the result, 16 x 16 a workgroup; x runs along the photo's rows whatever the axis, so that neighbours
-// read neighbours; z counts the photos. The grid covers the largest of them.
+// One thread per pixel of the result, 16 x 16 per workgroup; x runs along the photo's rows for both axes, so that neighbours read
+// neighbours; z counts the photos. The grid covers the largest photo.
 
 const PLAN = 21u;
 const HALF = 1 << 21u;
@@ -22,7 +22,7 @@ const HALF = 1 << 21u;
 @compute @workgroup_size(16, 16)
 fn main(@builtin(global_invocation_id) at: vec3<u32>) {
     let plan = at.z * PLAN;
-    // Sizes of the result, and whether the samples of an output lie in a row.
+    // Sizes of the result, and whether the samples of an output are in a row.
     let width = u32(tables[plan + 2u]);
     let height = u32(tables[plan + 3u]);
     if at.x >= width || at.y >= height {

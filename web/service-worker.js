@@ -1,8 +1,8 @@
-// Makes a second visit work offline.
+// Offline use after the first visit.
 //
-// Files whose names, or whose folders' names, hold their content's hash never change, so the cached one is as good. The rest,
-// index.html, comes from the network while there is one.
-// The page asks for this file with its build's hash, so a new build has a new cache, and the old one goes.
+// Files with a content hash in their name or their folder's name never change, so they come from the cache. The rest, index.html,
+// comes from the network if it's available. The page registers this file with its build's hash, so each build has its own cache,
+// and older caches are deleted.
 const CACHE = `clove-${new URL(self.location.href).search.slice(1)}`;
 const HASHED = /-[0-9a-f]{16}(_bg)?(\.\w+$|\/)/;
 

@@ -1,4 +1,4 @@
-//! Tells the program which commit it is built from; where there is no git, it says so.
+//! Passes the commit to the program; "unknown" without git.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ fn main() {
     let commit = git(&["rev-parse", "--short=9", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
     println!("cargo:rustc-env=CLOVE_COMMIT={commit}");
     println!("cargo:rerun-if-changed=build.rs");
-    // Written at every commit and checkout. A path that isn't there would rerun this at every build.
+    // Changes with every commit and checkout. A missing path would rerun the script at every build.
     if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"])
         && std::path::Path::new(&log).exists()
     {

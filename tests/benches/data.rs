@@ -1,10 +1,10 @@
-//! How fast photos become a training run's pixels, beside Pillow in one run, and whether memory stays flat.
+//! How fast photos become the pixels of a training run, compared with Pillow, and whether memory stays flat.
 //!
 //! `cargo xtask bench data [--photos DIR] [--python PROGRAM] [--samples N]`
 //!
 //! Reads each photo of DIR (JPEG, such as COCO's), decodes it, crops it at random, resizes to 224 pixels and normalises, on all cores:
-//! what `clove train` does to a photo. Beside it PROGRAM, a Python with Pillow, does the same crops with as many processes, but for
-//! normalising. `--samples` goes on through so many samples and says what the process holds on the way.
+//! what `clove train` does to a photo. PROGRAM, a Python with Pillow, makes the same crops with as many processes, without
+//! normalising. `--samples` continues through N samples and prints the process's memory on the way.
 
 #![allow(
     clippy::print_stdout,
@@ -19,39 +19,29 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clove::preprocess::{
     CropBox, DecodeLimits, Preprocess, RandomResizedCrop, crop_resize, decode,
 };
 use clove_random::Random;
 use clove_tests::package;
+use clove_tests::timing::{from_root, median, options, ratio};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde_json::json;
 
-/// Passes over the photos, of each in turn; the median counts.
+/// Passes over the photos, taken in turns; the median counts.
 const RUNS: usize = 7;
 
 const SIZE: u32 = 224;
 
 fn main() {
-    let mut args = std::env::args().skip(1);
-    let mut photos = package().join("../../shared/data/photos/coco-val2017/images");
-    let (mut python, mut samples) = (None, 0);
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            // cargo runs a benchmark in its package's folder; paths are meant from the root.
-            "--photos" => photos = package().join("..").join(args.next().unwrap()),
-            "--python" => python = args.next(),
-            "--samples" => samples = args.next().unwrap().parse().unwrap(),
-            // cargo adds `--bench`.
-            "--bench" => {}
-            _ => panic!(
-                "usage: cargo xtask bench data [--photos DIR] [--python PROGRAM] [--samples N]"
-            ),
-        }
-    }
+    let usage = "cargo xtask bench data [--photos DIR] [--python PROGRAM] [--samples N]";
+    let [photos, python, samples] = options(usage, ["--photos", "--python", "--samples"]);
+    let photos = photos.as_deref().unwrap_or("../shared/data/photos/coco-val2017/images");
+    let photos = from_root(photos);
+    let samples: usize = samples.map_or(0, |samples| samples.parse().unwrap());
     let crops = crops(&photos);
     let threads = thread::available_parallelism().map_or(1, usize::from);
     println!("{} photos of {}, {threads} threads", crops.len(), photos.display());
@@ -65,19 +55,16 @@ fn main() {
     for _ in 0..RUNS {
         let began = Instant::now();
         load(&crops, crops.len(), &pool, &preprocess, &|_| ());
-        ours.push(began.elapsed().as_secs_f64());
+        ours.push(began.elapsed());
         theirs.extend(pillow.as_mut().map(Pillow::pass));
     }
-    let rate = |seconds: f64| crops.len() as f64 / seconds;
+    let rate = |time: Duration| crops.len() as f64 / time.as_secs_f64();
     let ours = median(ours);
     println!("clove: {:.1} photos/s", rate(ours));
     if !theirs.is_empty() {
         let theirs = median(theirs);
-        println!(
-            "Pillow: {:.1} photos/s; clove is {:.2} times as fast",
-            rate(theirs),
-            theirs / ours
-        );
+        let ratio = ratio(theirs, ours);
+        println!("Pillow: {:.1} photos/s; clove is {ratio:.2} times as fast", rate(theirs));
     }
     if samples > 0 {
         let tenth = (samples / 10).max(1);
@@ -87,11 +74,6 @@ fn main() {
             }
         });
     }
-}
-
-fn median(mut seconds: Vec<f64>) -> f64 {
-    seconds.sort_by(f64::total_cmp);
-    seconds[seconds.len() / 2]
 }
 
 /// The photos of a folder, each with its crop.
@@ -112,23 +94,15 @@ fn crops(dir: &Path) -> Vec<(PathBuf, CropBox)> {
     photos.collect()
 }
 
-/// Says what each part of the work takes, on one core.
+/// Prints the time of each part of the work on one core.
 fn parts(crops: &[(PathBuf, CropBox)], preprocess: &Preprocess) {
     let mut seconds = [0.0; 4];
-    let timed = |seconds: &mut f64, began: Instant| *seconds += began.elapsed().as_secs_f64();
-    for (file, crop) in crops {
-        let began = Instant::now();
-        let bytes = fs::read(file).unwrap();
-        timed(&mut seconds[0], began);
-        let began = Instant::now();
-        let image = decode(&bytes, &DecodeLimits::default()).unwrap();
-        timed(&mut seconds[1], began);
-        let began = Instant::now();
-        let cropped = crop_resize(&image, *crop, SIZE).unwrap();
-        timed(&mut seconds[2], began);
-        let began = Instant::now();
-        std::hint::black_box(preprocess.normalise(&cropped));
-        timed(&mut seconds[3], began);
+    for sample in crops {
+        let mut began = Instant::now();
+        work(sample, preprocess, |part| {
+            seconds[part] += began.elapsed().as_secs_f64();
+            began = Instant::now();
+        });
     }
     let [read, decode, crop, normalise] = seconds.map(|seconds| 1e3 * seconds / crops.len() as f64);
     println!(
@@ -136,7 +110,19 @@ fn parts(crops: &[(PathBuf, CropBox)], preprocess: &Preprocess) {
     );
 }
 
-/// Takes `count` samples, over and over, to pixels.
+/// Turns a photo into pixels, and calls `done` after each of four parts.
+fn work((file, crop): &(PathBuf, CropBox), preprocess: &Preprocess, mut done: impl FnMut(usize)) {
+    let bytes = fs::read(file).unwrap();
+    done(0);
+    let image = decode(&bytes, &DecodeLimits::default()).unwrap();
+    done(1);
+    let cropped = crop_resize(&image, *crop, SIZE).unwrap();
+    done(2);
+    std::hint::black_box(preprocess.normalise(&cropped));
+    done(3);
+}
+
+/// Turns `count` samples, over and over, into pixels.
 fn load(
     crops: &[(PathBuf, CropBox)],
     count: usize,
@@ -147,17 +133,13 @@ fn load(
     let finished = AtomicUsize::new(0);
     pool.install(|| {
         (0..count).into_par_iter().for_each(|sample| {
-            let (file, crop) = &crops[sample % crops.len()];
-            let bytes = fs::read(file).unwrap();
-            let image = decode(&bytes, &DecodeLimits::default()).unwrap();
-            let cropped = crop_resize(&image, *crop, SIZE).unwrap();
-            std::hint::black_box(preprocess.normalise(&cropped));
+            work(&crops[sample % crops.len()], preprocess, |_| ());
             done(finished.fetch_add(1, Ordering::Relaxed) + 1);
         });
     });
 }
 
-/// Bytes that this process holds; Linux tells them.
+/// Resident bytes of this process, from Linux.
 fn resident() -> u64 {
     let text = fs::read_to_string("/proc/self/status").unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -165,9 +147,9 @@ fn resident() -> u64 {
     kib * 1_024
 }
 
-/// Pillow's processes, which wait for a line.
+/// Pillow's processes, which start a pass for each line.
 struct Pillow {
-    // Held, so that it ends with this.
+    // Kept so that the process ends with this value.
     _child: Child,
     go: ChildStdin,
     seconds: BufReader<ChildStdout>,
@@ -194,10 +176,11 @@ impl Pillow {
         Self { _child: child, go, seconds: BufReader::new(seconds) }
     }
 
-    fn pass(&mut self) -> f64 {
+    fn pass(&mut self) -> Duration {
         writeln!(self.go).unwrap();
         let mut line = String::new();
         self.seconds.read_line(&mut line).unwrap();
-        line.trim().parse().expect("Pillow's seconds; does the Python have Pillow?")
+        let seconds = line.trim().parse().expect("Pillow's seconds; does the Python have Pillow?");
+        Duration::from_secs_f64(seconds)
     }
 }

@@ -1,4 +1,4 @@
-//! How long the figures of a benchmark take once its embeddings are there, and how much memory.
+//! Time and memory for computing a benchmark's figures from its embeddings.
 //!
 //! `cargo xtask bench evaluate`
 //!
@@ -31,7 +31,7 @@ fn embeddings(rows: usize, seed: u64) -> Embeddings {
     Embeddings::from_rows(DIM, values.collect()).unwrap()
 }
 
-/// The fastest of some runs, in seconds, and the memory that they took beside what was there.
+/// The time of the fastest run in seconds, and the peak of additional memory.
 fn timed(mut work: impl FnMut()) -> (f64, f32) {
     let before = MEMORY.current_usage_as_mb();
     MEMORY.reset_peak_usage();

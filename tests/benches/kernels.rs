@@ -1,15 +1,14 @@
-//! What the project's kernels gain over burn's operations on the same device, as ratios side by side in one run.
+//! How much faster the project's kernels are than burn's operations on the same device, as ratios from one run.
 //!
 //! `cargo xtask bench kernels [--device gpu:N]`
 //!
-//! Each time is the median of several runs that take turns, each until the device is done; a ratio below 1 is a gain. Memory is
-//! what the device's pools hold after one run, inputs and results included.
+//! Each time is the median of several alternating runs, each until the device is done; a ratio below 1 means that the kernel is
+//! faster. Memory is the size of the device's pools after one run, with inputs and results.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark talks to its terminal")]
 
 use std::cell::LazyCell;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use clove::device::{self, DeviceChoice};
@@ -18,6 +17,7 @@ use clove::model::normalise_rows;
 use clove::patch::Difference;
 use clove::preprocess::{Preprocess, RgbImage};
 use clove_random::Random;
+use clove_tests::timing::{alternate, options, ratio};
 
 const RUNS: usize = 7;
 const MEBI: f64 = (1 << 20) as f64;
@@ -25,21 +25,13 @@ const COMPOSED: &str = "composed";
 const KERNEL: &str = "kernel";
 
 fn main() {
-    let mut args = std::env::args().skip(1);
-    let mut choice = DeviceChoice::Gpu(None);
-    let mut only = None;
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--memory" => only = args.next().zip(args.next()),
-            "--device" => choice = args.next().unwrap_or_default().parse().unwrap(),
-            "--help" => {
-                println!("cargo xtask bench kernels [--device gpu:N]");
-                return;
-            }
-            // cargo adds `--bench`.
-            _ => {}
-        }
-    }
+    let usage = "cargo xtask bench kernels [--device gpu:N]";
+    let [device, only] = options(usage, ["--device", "--memory"]);
+    let choice = device.map_or(DeviceChoice::Gpu(None), |device| device.parse().unwrap());
+    let only = only.and_then(|only| {
+        let (side, what) = only.split_once(' ')?;
+        Some((what.to_owned(), side.to_owned()))
+    });
     let open = device::open(choice).unwrap();
     if only.is_none() {
         println!("{}\n", open.description);
@@ -73,12 +65,12 @@ fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
 
 struct Bench {
     device: Device,
-    /// What to hold in memory, and on which side; else everything is timed.
+    /// The operation and the side whose memory is measured; without them, everything is timed.
     only: Option<(String, String)>,
 }
 
 impl Bench {
-    /// Weights between two models: of two of f32, or of one and a packed difference.
+    /// Weights between two models: from two in f32, or from one and a packed difference.
     fn patch(&self) {
         const WEIGHTS: usize = 20 << 20;
         let device = &self.device;
@@ -116,7 +108,7 @@ impl Bench {
         }
     }
 
-    /// A loss of 512 numbers an embedding, with its gradients.
+    /// A loss of embeddings of 512 numbers, with its gradients.
     fn loss(&self, loss: Loss, pairs: usize, negatives: usize) {
         let name = if loss == Loss::Clove { "CLoVe" } else { "FSC" };
         let what = format!("{name}'s loss and gradients, {pairs} pairs, {negatives} negatives");
@@ -151,7 +143,7 @@ impl Bench {
         self.row(&what, || step(false), || step(true));
     }
 
-    /// Photos from their bytes to the device: resized by the host, on one of its threads, or by the device.
+    /// Photos from their bytes to the device, resized by one thread of the host or by the device.
     fn preprocess(&self, what: &str, photos: usize, width: u32, height: u32) {
         let mut random = Random::new(&[3]);
         let photo =
@@ -165,8 +157,7 @@ impl Bench {
         );
     }
 
-    /// Medians of two things that take turns, so that the machine's drift falls on both.
-    /// They give what they computed: what nobody wants isn't computed.
+    /// Prints the medians of two things that take turns. They return their results: unused results wouldn't be computed.
     fn row(
         &self,
         what: &str,
@@ -180,41 +171,33 @@ impl Bench {
             self.hold(if side == KERNEL { &mut kernel } else { &mut composed });
             return;
         }
-        let time = |run: &mut dyn FnMut() -> Vec<Tensor<1>>| {
-            let start = Instant::now();
+        let wait = |run: &mut dyn FnMut() -> Vec<Tensor<1>>| {
             let results = run();
             self.device.sync().unwrap();
-            let elapsed = start.elapsed();
             drop(results);
-            elapsed
         };
-        // Burn tries its kernels at first.
-        time(&mut composed);
-        time(&mut kernel);
         let [theirs, its] = [COMPOSED, KERNEL].map(|side| Self::memory(what, side));
-        let (mut left, mut right): (Vec<Duration>, Vec<Duration>) =
-            (0..RUNS).map(|_| (time(&mut composed), time(&mut kernel))).unzip();
-        left.sort();
-        right.sort();
-        let (left, right) = (left[RUNS / 2], right[RUNS / 2]);
-        let ratio = right.as_secs_f64() / left.as_secs_f64();
+        // Burn tries its kernels in the first run.
+        let (left, right) = alternate(RUNS, || wait(&mut composed), || wait(&mut kernel));
+        let ratio = ratio(right, left);
         println!("| {what} | {left:.2?} | {right:.2?} | {ratio:.2} | {theirs} | {its} |");
     }
 
-    /// What the device's pools hold after one run, inputs and results included, in a process of its own: pools keep what they
-    /// once had.
+    /// The size of the device's pools after one run, with inputs and results. It is measured in another process, because pools
+    /// never shrink.
     fn memory(what: &str, side: &str) -> String {
         let program = std::env::current_exe().unwrap();
-        let child = Command::new(program).args(["--memory", what, side]).output().unwrap();
+        let child =
+            Command::new(program).args(["--memory", &format!("{side} {what}")]).output().unwrap();
         String::from_utf8(child.stdout).unwrap().trim().to_owned()
     }
 
-    /// Whether something else is to be held in memory.
+    /// Whether the memory of another operation is measured.
     fn skips(&self, what: &str) -> bool {
         matches!(&self.only, Some((wanted, _)) if wanted != what)
     }
 
-    /// The child's part.
+    /// Measures the memory in the other process.
     fn hold(&self, run: &mut dyn FnMut() -> Vec<Tensor<1>>) {
         let results = run();
         self.device.sync().unwrap();

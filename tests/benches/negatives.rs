@@ -14,33 +14,23 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clove::evaluate::{Baseline, BigramModel, Pair, Subset, TrainingCaption, TrialSet};
 use clove_negatives::{Generator, Negative, Request, Style};
 use clove_random::Random;
-use clove_tests::package;
-use serde_json::Value;
+use clove_tests::timing::{from_root, median, options, time};
+use clove_tests::{json_members, strings};
 
 /// Examples of each style.
 const EXAMPLES: usize = 40;
 
 fn main() {
-    let mut args = std::env::args().skip(1);
-    let mut data = package().join("../../shared/data");
-    let mut out = None;
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--data" => data = package().join("..").join(args.next().unwrap()),
-            // cargo runs a benchmark in its package's folder; paths are meant from the root.
-            "--out" => out = args.next().map(|out| package().join("..").join(out)),
-            // cargo adds `--bench`.
-            "--bench" => {}
-            _ => panic!("usage: cargo xtask bench negatives [--data DIR] [--out FILE.md]"),
-        }
-    }
+    let usage = "cargo xtask bench negatives [--data DIR] [--out FILE.md]";
+    let [data, out] = options(usage, ["--data", "--out"]);
+    let data = from_root(data.as_deref().unwrap_or("../shared/data"));
     let began = Instant::now();
     let generator = Generator::new(clove_negatives::ENGLISH).unwrap();
     let start_up = began.elapsed();
@@ -61,7 +51,7 @@ fn main() {
     page += &told(&generator, &crepe, &crepe_captions, &their_pairs, &flickr, &negclip);
     page += &examples(&generator, &coco);
     match out {
-        Some(out) => fs::write(out, page).unwrap(),
+        Some(out) => fs::write(from_root(&out), page).unwrap(),
         None => println!("{page}"),
     }
 }
@@ -71,24 +61,10 @@ fn distinct(texts: impl Iterator<Item = String>) -> Vec<String> {
     texts.filter(|text| seen.insert(text.clone())).collect()
 }
 
-fn make(
-    generator: &Generator,
-    caption: &str,
-    style: Style,
-    count: usize,
-    index: usize,
-) -> Vec<Negative> {
-    generator
-        .negatives(&Request {
-            caption,
-            others: &[],
-            style,
-            count,
-            seed: 0,
-            epoch: 0,
-            index: index as u64,
-        })
-        .negatives
+fn make(generator: &Generator, caption: &str, style: Style, index: usize) -> Vec<Negative> {
+    let index = index as u64;
+    let request = Request { caption, others: &[], style, count: 1, seed: 0, epoch: 0, index };
+    generator.negatives(&request).negatives
 }
 
 fn speed(generator: &Generator, captions: &[String], start_up: std::time::Duration) -> String {
@@ -99,31 +75,22 @@ fn speed(generator: &Generator, captions: &[String], start_up: std::time::Durati
     );
     for style in Style::ALL {
         let rate = |threads: usize| {
-            let mut times: Vec<f64> = (0..5)
-                .map(|_| {
-                    let began = Instant::now();
-                    std::thread::scope(|scope| {
-                        for part in captions.chunks(captions.len().div_ceil(threads)) {
-                            scope.spawn(move || {
-                                for (index, caption) in part.iter().enumerate() {
-                                    std::hint::black_box(make(generator, caption, style, 1, index));
-                                }
-                            });
-                        }
-                    });
-                    began.elapsed().as_secs_f64()
-                })
-                .collect();
-            times.sort_by(f64::total_cmp);
-            captions.len() as f64 / times[2]
+            let mut run = || {
+                std::thread::scope(|scope| {
+                    for part in captions.chunks(captions.len().div_ceil(threads)) {
+                        scope.spawn(move || {
+                            for (index, caption) in part.iter().enumerate() {
+                                std::hint::black_box(make(generator, caption, style, index));
+                            }
+                        });
+                    }
+                });
+            };
+            let time = median((0..5).map(|_| time(&mut run)).collect());
+            captions.len() as f64 / time.as_secs_f64()
         };
-        let _ = writeln!(
-            text,
-            "| {} | {:.0} a second | {:.0} a second |",
-            style.name(),
-            rate(1),
-            rate(2)
-        );
+        let (name, one, two) = (style.name(), rate(1), rate(2));
+        let _ = writeln!(text, "| {name} | {one:.0} a second | {two:.0} a second |");
     }
     let memory = fs::read_to_string("/proc/self/status").ok().and_then(|status| {
         let line = status.lines().find(|line| line.starts_with("VmHWM"))?.to_owned();
@@ -131,14 +98,14 @@ fn speed(generator: &Generator, captions: &[String], start_up: std::time::Durati
     });
     let _ = write!(text, "\nStart-up: {:.1} ms.", start_up.as_secs_f64() * 1e3);
     if let Some(memory) = memory {
-        let _ = write!(text, " Most memory, with all captions held: {:.0} MB.", memory / 1024.0);
+        let _ = write!(text, " Peak memory with all captions loaded: {:.0} MB.", memory / 1024.0);
     }
     text + "\n\n"
 }
 
 fn yields(generator: &Generator, sets: &[(&str, &[String])]) -> String {
     let mut text = String::from(
-        "## Yield\n\nCaptions that have a negative, and the kinds of these (one negative asked for).\n\n\
+        "## Yield\n\nCaptions that have a negative, and the kinds of the negatives (at most one for each caption).\n\n\
          | Style | Captions | With a negative | Kinds |\n|---|---|---|---|\n",
     );
     for style in Style::ALL {
@@ -146,29 +113,29 @@ fn yields(generator: &Generator, sets: &[(&str, &[String])]) -> String {
             let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
             let mut with = 0_usize;
             for (index, caption) in captions.iter().enumerate() {
-                for negative in make(generator, caption, style, 1, index) {
+                for negative in make(generator, caption, style, index) {
                     with += 1;
                     *kinds.entry(negative.kind.name()).or_default() += 1;
                 }
             }
-            let kinds: Vec<String> = kinds
-                .iter()
-                .map(|(kind, count)| format!("{kind} {:.1} %", 100.0 * *count as f64 / with as f64))
-                .collect();
-            let _ = writeln!(
-                text,
-                "| {} | {name}, {} | {:.1} % | {} |",
-                style.name(),
-                captions.len(),
-                100.0 * with as f64 / captions.len() as f64,
-                kinds.join(", ")
-            );
+            let share = |count: usize, all: usize| 100.0 * count as f64 / all as f64;
+            let kinds =
+                kinds.iter().map(|(kind, count)| format!("{kind} {:.1} %", share(*count, with)));
+            let kinds = kinds.collect::<Vec<_>>().join(", ");
+            let (style, all) = (style.name(), captions.len());
+            let share = share(with, all);
+            let _ = writeln!(text, "| {style} | {name}, {all} | {share:.1} % | {kinds} |");
         }
     }
     text + "\n"
 }
 
-/// How often a bigram model tells the caption from its negative.
+fn pair(id: usize, caption: &str, negative: String) -> Pair {
+    let (id, image, caption) = (id.to_string(), String::new(), caption.to_owned());
+    Pair { id, image, caption, negative }
+}
+
+/// How often a bigram model prefers the caption to its negative.
 fn told(
     generator: &Generator,
     crepe: &[Subset],
@@ -180,19 +147,15 @@ fn told(
     let training = |captions: &[String]| -> Vec<TrainingCaption> {
         captions.iter().map(|text| TrainingCaption::from(text.as_str())).collect()
     };
-    // What is judged isn't learnt: the model drops captions that occur in the subsets given to it.
+    // The model isn't trained on captions that occur in the judged subsets.
     let ours: Vec<Subset> = Style::ALL
         .iter()
         .flat_map(|style| {
             let mut kinds: BTreeMap<&str, Vec<Pair>> = BTreeMap::new();
             for (index, caption) in crepe_captions.iter().enumerate() {
-                for negative in make(generator, caption, *style, 1, index) {
-                    kinds.entry(negative.kind.name()).or_default().push(Pair {
-                        id: index.to_string(),
-                        image: String::new(),
-                        caption: caption.clone(),
-                        negative: negative.text,
-                    });
+                for negative in make(generator, caption, *style, index) {
+                    let pairs = kinds.entry(negative.kind.name()).or_default();
+                    pairs.push(pair(index, caption, negative.text));
                 }
             }
             let all = kinds.values().flatten().cloned().collect();
@@ -205,12 +168,6 @@ fn told(
         })
         .collect();
     let theirs = Subset { name: "NegCLIP's own".to_owned(), rows: their_pairs.to_vec() };
-    let halves = |odd: usize| -> Subset {
-        Subset {
-            name: String::new(),
-            rows: their_pairs.iter().skip(odd).step_by(2).cloned().collect(),
-        }
-    };
     let mut judged = crepe.to_vec();
     judged.extend(ours);
     let trials =
@@ -218,41 +175,32 @@ fn told(
     let (model, summary) = BigramModel::train(&training(flickr), &trials(&judged)).unwrap();
     let (same, same_summary) = BigramModel::train(&training(negclip), &trials(&judged)).unwrap();
     // NegCLIP's negatives by a model that has seen the other half of its captions.
-    let crossed: Vec<(BigramModel, Subset)> = [0, 1]
-        .map(|odd| {
-            let half = halves(odd);
-            let (model, _) =
-                BigramModel::train(&training(negclip), &[TrialSet::from(&half)]).unwrap();
-            (model, half)
-        })
-        .into();
+    let crossed = [0, 1].map(|odd| {
+        let rows = their_pairs.iter().skip(odd).step_by(2).cloned().collect();
+        let half = Subset { name: String::new(), rows };
+        let (model, _) = BigramModel::train(&training(negclip), &[TrialSet::from(&half)]).unwrap();
+        (model, half)
+    });
     let share = |model: &BigramModel, subset: &Subset| {
         let sum: f64 = subset.rows.iter().map(|pair| Baseline::BigramSum(model).credit(pair)).sum();
         (sum, subset.rows.len())
     };
     let percent = |(sum, rows): (f64, usize)| 100.0 * sum / rows as f64;
     let mut text = format!(
-        "## Told by reading alone\n\nHow often a bigram model (sum of log-probabilities, a tie counts half) prefers the caption, \
-         without any picture; 50 % is best. The first model has learnt from {} captions of Flickr8k, which nothing here was made \
-         with; the second from {} captions of NegCLIP's validation file, of whose words and pairs of words the lexicon holds \
-         counts, so that it flatters ours. Neither has seen a caption of SugarCrepe. Ours are made of SugarCrepe's captions.\n\n\
+        "## Accuracy of a text-only model\n\nHow often a bigram model (sum of log-probabilities, a tie counts half) prefers the \
+         caption without seeing the picture; 50 % is best. The first model was trained on {} captions of Flickr8k, which are \
+         used for nothing else here; the second on {} captions of NegCLIP's validation file. The lexicon contains counts of their \
+         words and word pairs, so the second model favours ours. Neither has seen a caption of SugarCrepe. Ours are made from \
+         SugarCrepe's captions.\n\n\
          | Negatives | Rows | Model of Flickr8k | Model of NegCLIP's captions |\n|---|---|---|---|\n",
         summary.captions, same_summary.captions
     );
     for subset in &judged {
-        let _ = writeln!(
-            text,
-            "| {} | {} | {:.1} % | {:.1} % |",
-            subset
-                .name
-                .replace("replace_", "SugarCrepe, replace_")
-                .replace("swap_", "SugarCrepe, swap_")
-                .replace("add_", "SugarCrepe, add_")
-                .replace(": SugarCrepe, ", ": "),
-            subset.rows.len(),
-            percent(share(&model, subset)),
-            percent(share(&same, subset))
-        );
+        let theirs = ["replace_", "swap_", "add_"].iter().any(|kind| subset.name.starts_with(kind));
+        let set = if theirs { "SugarCrepe, " } else { "" };
+        let (name, rows) = (&subset.name, subset.rows.len());
+        let [first, second] = [&model, &same].map(|model| percent(share(model, subset)));
+        let _ = writeln!(text, "| {set}{name} | {rows} | {first:.1} % | {second:.1} % |");
     }
     let both = crossed.iter().fold((0.0, 0), |(sum, rows), (model, half)| {
         let (more, count) = share(model, half);
@@ -269,7 +217,7 @@ fn told(
 }
 
 fn examples(generator: &Generator, captions: &[String]) -> String {
-    let mut text = String::from("## Examples\n\nOf captions of COCO val2017, drawn at random.\n\n");
+    let mut text = String::from("## Examples\n\nRandom captions of COCO val2017.\n\n");
     for style in Style::ALL {
         let mut order: Vec<usize> = (0..captions.len()).collect();
         Random::new(&[style as u64]).shuffle(&mut order);
@@ -277,7 +225,7 @@ fn examples(generator: &Generator, captions: &[String]) -> String {
             write!(text, "### {}\n\n| Caption | Negative | Kind |\n|---|---|---|\n", style.name());
         let cell = |text: &str| text.trim().replace('|', "\\|").replace('\n', " ");
         for &index in order.iter().take(EXAMPLES) {
-            let negatives = make(generator, &captions[index], style, 1, index);
+            let negatives = make(generator, &captions[index], style, index);
             let (negative, kind) = negatives
                 .first()
                 .map_or(("none", ""), |negative| (&negative.text, negative.kind.name()));
@@ -292,7 +240,7 @@ fn sugar_crepe(dir: &Path) -> Vec<Subset> {
     clove_data::benchmarks::sugar_crepe::read(dir).unwrap()
 }
 
-/// NegCLIP's captions, and pairs of them with the negatives that came with them.
+/// NegCLIP's captions, and the pairs with its own negatives.
 fn negclip(path: &Path) -> (Vec<String>, Vec<Pair>) {
     let mut reader = csv::ReaderBuilder::new().delimiter(b'\t').from_path(path).unwrap();
     let header = reader.headers().unwrap().clone();
@@ -304,12 +252,7 @@ fn negclip(path: &Path) -> (Vec<String>, Vec<Pair>) {
         captions.push(record[title].to_owned());
         // A list as Python writes it.
         for negative in python_strings(&record[negatives]) {
-            pairs.push(Pair {
-                id: row.to_string(),
-                image: String::new(),
-                caption: record[title].to_owned(),
-                negative,
-            });
+            pairs.push(pair(row, &record[title], negative));
         }
     }
     (captions, pairs)
@@ -334,26 +277,16 @@ fn python_strings(list: &str) -> Vec<String> {
 }
 
 fn coco(path: &Path) -> Vec<String> {
-    let json: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    let annotations = json["annotations"].as_array().unwrap();
-    annotations.iter().map(|row| row["caption"].as_str().unwrap().to_owned()).collect()
+    let captions = clove_data::captions::read_training_captions(path).unwrap();
+    captions.into_iter().map(|caption| caption.text).collect()
 }
 
 /// The captions of image-text shards.
 fn flickr(dir: &Path) -> Vec<String> {
     let mut shards: Vec<PathBuf> =
         fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    shards.retain(|path| path.extension().is_some_and(|end| end == "tar"));
     shards.sort();
-    let mut captions = Vec::new();
-    for shard in shards.iter().filter(|path| path.extension().is_some_and(|end| end == "tar")) {
-        for member in tar::Archive::new(File::open(shard).unwrap()).entries().unwrap() {
-            let member = member.unwrap();
-            if member.path().unwrap().extension().is_some_and(|end| end == "json") {
-                let json: Value = serde_json::from_reader(member).unwrap();
-                let list = json["captions"].as_array().unwrap().iter();
-                captions.extend(list.map(|caption| caption.as_str().unwrap().to_owned()));
-            }
-        }
-    }
-    captions
+    let members = shards.iter().flat_map(|shard| json_members(shard));
+    members.flat_map(|json| strings(&json["captions"])).collect()
 }

@@ -6,18 +6,18 @@ import { DIST, engine, file, GOLDEN, launch, TOLERANCE, WEBGPU } from "./lib.mjs
 import { serve } from "./server.mjs";
 import { firstVisit, LIMITS, program, sizes } from "./sizes.mjs";
 
-/// Those that train have all that the others have, which the page's tests use.
+/// The engines with training include the others' functions, which the page's tests use.
 const ENGINES = { "trainer-cpu": [], "trainer-gpu": WEBGPU };
 const CAPTIONS = ["an orange heart right of a huge pink cross", "a red ball"];
 const ALPHAS = [0, 0.5, 1];
-/// A run of few steps, as the page asks for one.
+/// The settings of a short run.
 const RUN = { texts: "Captions", scenes: 30, negatives: "Mixed", loss: "Clove", learning_rate: 1e-3, image_rate: 0.25, steps: 6, batch: 2, seed: 3 };
-/// Sums of a few thousand numbers in other orders; a wrong sample or a wrong rate moves losses by far more.
+/// Tolerance of losses: another order of summation. A wrong sample or learning rate differs by far more.
 const LOSSES = 1e-3;
 
 let site;
 const browsers = {};
-/// An engine on each device, which the tests share: on a software GPU it takes long to open.
+/// One shared engine per device: opening takes long on a software GPU.
 const engines = {};
 const opened = {};
 before(async () => {
@@ -65,14 +65,14 @@ for (const name of Object.keys(ENGINES)) {
     const [{ Scores }] = await ask({ Score: { image: 1, captions: CAPTIONS, alpha: 0.6 } });
     assert.ok(Math.abs(Scores.probabilities.reduce((a, b) => a + b) - 1) < 1e-5);
     const [{ Curve }] = await ask({ Curve: { image: 1, captions: CAPTIONS, alphas: ALPHAS } });
-    // Fine-tuning on whole captions tells this one from another more clearly than alt texts did.
+    // Fine-tuning on full captions increases the margin.
     const margin = ([right, wrong]) => right - wrong;
     assert.ok(margin(Curve.similarities[2]) > margin(Curve.similarities[0]));
     scores[name] = [Scores.similarities, ...Curve.similarities].flat();
-    // Back at an alpha that was there before, nothing has changed.
+    // The same alpha gives the same result.
     const [again] = await ask({ Score: { image: 1, captions: CAPTIONS, alpha: 0.6 } });
     assert.deepEqual(again.Scores.similarities, Scores.similarities);
-    // The check of the device passes, and finds what is put in.
+    // The check of the device passes, and finds injected faults.
     assert.equal((await ask({ Check: { fault: null } }))[0], "Done");
     const kernels = name === "trainer-cpu" ? [] : ["patch", "preprocess", "contrastive", "own-negatives"];
     for (const fault of ["read-back", "matmul-50", "matmul-64", "matmul-77", "softmax", "layer-norm", "causal-attention", ...kernels]) {
@@ -94,7 +94,7 @@ for (const name of Object.keys(ENGINES)) {
     assert.deepEqual(problems, []);
   });
 
-  // The layouts differ in how they are read, not in what is computed.
+  // The layouts differ in reading only.
   for (const layout of name === "trainer-cpu" ? ["hf", "open_clip"] : ["hf"]) {
     test(`${name} gives the golden model's embeddings (${layout})`, async () => {
       const { ask, problems } = engines[name];
@@ -108,7 +108,7 @@ for (const name of Object.keys(ENGINES)) {
       const { images, captions } = JSON.parse(readFileSync(`${GOLDEN}/expected.json`));
       const rows = { image: [], text: [], patch: [] };
       for (const [image, one] of images.entries()) {
-        // Every other photo is resized by the device, where its kernels run.
+        // Every other photo is preprocessed on the device, if its kernels run.
         await ask({ Image: { image, on_device: image % 2 === 1 } }, { bytes: readFileSync(`${GOLDEN}/images/${one}`) });
         const [{ Embeddings }, bytes] = await ask({ Embed: { image, captions, alpha: 0 } });
         const all = floats(bytes);
@@ -117,14 +117,14 @@ for (const name of Object.keys(ENGINES)) {
       }
       assertClose("images", rows.image, expected.image_features, TOLERANCE[name]);
       assertClose("texts", rows.text, expected.text_features, TOLERANCE[name]);
-      // Patch by patch: the cosine with the first caption.
+      // The cosine of each patch with the first caption.
       const [{ Heat }] = await ask({ Heat: { image: 0, caption: captions[0], alpha: 0 } });
       const width = expected.text_features.length / captions.length;
       const text = expected.text_features.slice(0, width);
       const cosines = Heat.similarities.map((_, patch) => text.reduce((sum, value, at) => sum + value * expected.patch_features[patch * width + at], 0));
       assert.equal(Heat.side ** 2, Heat.similarities.length);
       assertClose("patches", Heat.similarities, cosines, TOLERANCE[name]);
-      // 96 by 64 pixels: of the width two thirds are seen.
+      // 96 by 64 pixels: two thirds of the width are visible.
       assertClose("seen", Heat.seen, [1 / 6, 0, 2 / 3, 1], 1e-9);
       assert.deepEqual(problems, []);
     });
@@ -136,7 +136,7 @@ test("WebGPU computes what the CPU does", () => {
   assertClose("losses", losses["trainer-gpu"], losses["trainer-cpu"], LOSSES);
 });
 
-test("an engine explains, makes negatives, and says what is wrong", async () => {
+test("an engine explains, makes negatives, and reports errors", async () => {
   const { ask } = engines["trainer-cpu"];
   await ask({ Load: { pretrained: "Scenes", finetuned: "Scenes" } });
   await ask({ Sample: { image: 1, number: 0 } });
@@ -154,7 +154,7 @@ test("an engine explains, makes negatives, and says what is wrong", async () => 
   assert.match(await refused({ Score: { image: 1, captions: CAPTIONS, alpha: 2 } }), /alpha is 2/);
 });
 
-test("models that can't be used are refused, and those in use stay", async () => {
+test("unusable models are refused, and the models in use stay", async () => {
   const { ask } = engines["trainer-cpu"];
   const hf = (name) => readFileSync(`${GOLDEN}/hf/${name}`);
   const weights = hf("model.safetensors");
@@ -173,11 +173,11 @@ test("models that can't be used are refused, and those in use stay", async () =>
   assert.match((await load("tiny", "other")).Failed.reason, /image activation: gelu, quick_gelu/);
   const [{ Scores }] = await ask({ Score: { image: 1, captions: CAPTIONS, alpha: 0.6 } });
   assertClose("the scene models", Scores.similarities, scores["trainer-cpu"].slice(0, 2), 0);
-  // Weights alone are taken as the pretrained one's sister.
+  // Weights alone are accepted as the fine-tuned model.
   assert.equal((await load("tiny", "tuned.safetensors")).Loaded.finetuned, "tuned.safetensors");
 });
 
-test("without WebGPU the engine for it says so", async () => {
+test("without WebGPU its engine reports that", async () => {
   const { open, close } = await engine(browsers["trainer-cpu"], site, "engine-gpu");
   assert.match((await open()).Failed.reason, /WebGPU/);
   await close();
@@ -190,8 +190,8 @@ test("an engine that only scores refuses to train", async () => {
   await close();
 });
 
-test("what a visitor fetches is no larger than its limits, with every engine", () => {
-  const list = sizes(DIST);
+test("downloads are within their limits, with every engine", async () => {
+  const list = await sizes(DIST);
   assert.equal(list.filter(({ name }) => name.endsWith(".wasm")).length, 6);
   for (const name of ["engine-cpu", "engine-gpu"]) {
     const { all, wasm } = firstVisit(list, name);

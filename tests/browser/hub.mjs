@@ -1,11 +1,11 @@
-// A hub of models on an origin of its own, as the real one answers: a list with sizes and hashes, files in ranges. It can fail
-// as networks do.
+// A model hub on its own origin, with the real one's interface: a list with sizes and hashes, and files with ranges. Tests inject
+// network faults.
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 
-/// Bytes of the model `golden/large`: more than a browser sets apart for a file at once. It's no model, but for its names.
+/// Bytes of the fake model `golden/large`: more than a browser reserves for a file at once.
 const LARGE = 12_000_000;
 
 function list(files) {
@@ -16,8 +16,9 @@ function list(files) {
   });
 }
 
-/// Serves `folder` as the model `golden/tiny`, with a manifest that is not on the hub's list; resolves to { url, requests, fault, close }. `fault(name, range)` may give
-/// { cut: BYTES } to break an answer off, { hold: PROMISE } to stop half-way until then, { status }, or { damage: true }.
+/// Serves `folder` as the model `golden/tiny`, with a manifest that is not in the hub's list; resolves to { url, requests, fault, close }.
+/// `fault(name, range)` may return { cut: BYTES } to interrupt a response, { hold: PROMISE } to pause in the middle, { status }, or
+/// { damage: true }.
 export function serveHub(folder, manifest) {
   const hub = { requests: [], fault: () => undefined };
   const tiny = Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]));

@@ -1,4 +1,4 @@
-// The lab in a real Chromium, on the CPU and on WebGPU through a software adapter; and the native program with what comes of it.
+// The lab in Chromium, on the CPU and on WebGPU (software), compared with the native program.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,9 +11,9 @@ import { serve } from "./server.mjs";
 /// The native program, as `cargo xtask test` builds it.
 const CLOVE = process.env.CLOVE_BIN;
 const ENGINES = { cpu: [], gpu: WEBGPU };
-/// Losses are sums of a few thousand numbers in other orders; a wrong sample or a wrong rate moves them by far more.
+/// Tolerance of losses: another order of summation. A wrong sample or learning rate differs by far more.
 const LOSSES = 1e-3;
-/// Similarities of the same weights and pixels.
+/// Tolerance of similarities with the same weights and pixels.
 const SIMILARITIES = 1e-4;
 /// Long enough for a software GPU.
 const PATIENCE = 600_000;
@@ -22,7 +22,7 @@ let site;
 const browsers = {};
 const folder = mkdtempSync(join(tmpdir(), "clove-lab-"));
 before(async () => {
-  assert.ok(CLOVE, "CLOVE_BIN names the native program: run these by `cargo xtask test`, or build it and name it");
+  assert.ok(CLOVE, "set CLOVE_BIN to the native program, or run `cargo xtask test`");
   site = await serve(DIST);
   for (const [name, flags] of Object.entries(ENGINES)) browsers[name] = await launch(...flags);
 });
@@ -34,7 +34,7 @@ after(async () => {
 
 const clove = (...args) => execFileSync(CLOVE, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"], cwd: folder });
 
-/// Presses what saves a file; gives where it lies.
+/// Triggers a download; returns the file's path.
 async function saved(page, press, name) {
   const [download] = await Promise.all([page.waitForEvent("download", { timeout: PATIENCE }), press()]);
   const path = join(folder, name);
@@ -42,7 +42,7 @@ async function saved(page, press, name) {
   return path;
 }
 
-/// What the page keeps of its runs from visit to visit, the first first.
+/// The runs in the browser's storage, oldest first.
 const kept = (page) =>
   page.evaluate(async () => {
     const cache = await caches.open("lab-runs");
@@ -55,7 +55,7 @@ const kept = (page) =>
     };
     return Promise.all(requests.map(read));
   });
-/// Waits until as many runs as this have come to their end and are kept so.
+/// Waits until this many runs are complete and stored.
 async function done(page, runs) {
   const began = Date.now();
   for (;;) {
@@ -69,7 +69,7 @@ async function done(page, runs) {
 const steps = (page) => page.locator("#run-state").getAttribute("data-steps").then(Number);
 
 const similarity = async (page, column) => Number(await page.locator(`#scores .right-row td >> nth=${column}`).getAttribute("title"));
-/// Pauses a run that was begun, takes one step of it, and has it go on.
+/// Pauses a run, takes one step, and resumes it.
 async function pausing(page, total) {
   await page.waitForFunction(() => Number(document.querySelector("#run-state")?.dataset.steps) >= 3);
   await page.locator("#pause").click();
@@ -87,7 +87,7 @@ async function pausing(page, total) {
   await page.waitForFunction((paused) => Number(document.querySelector("#run-state").dataset.steps) > paused, paused);
   await page.waitForFunction(() => !document.querySelector("#resume").disabled);
   assert.equal(await steps(page), paused + 1);
-  // At once: the loop before is still keeping what it has.
+  // At once, while the previous loop is still saving.
   await page.locator("#resume").click();
   await page.locator("#pause").click();
   await page.locator("#resume").click();
@@ -95,14 +95,13 @@ async function pausing(page, total) {
 
 const view = (page, name) => page.locator(".tabs a", { hasText: name }).click();
 
-/// On a software GPU a step takes seconds, and a measurement more than a minute: what needs many is left to the CPU, and what the
-/// page does on either alike is shown there.
+/// On a software GPU a step takes seconds and a measurement more than a minute, so long runs are tested on the CPU only.
 const RUNS = { cpu: { steps: 20, batch: 64, scenes: 900 }, gpu: { steps: 6, batch: 2, scenes: 30 } };
 
 for (const name of Object.keys(ENGINES)) {
   const of = RUNS[name];
-  const does = name === "cpu" ? "pauses, goes on, is patched and downloaded, comes back, and" : "is downloaded, and";
-  test(`a run on the ${name} ${does} is the native program's too`, { timeout: 3 * PATIENCE }, async () => {
+  const does = name === "cpu" ? "pauses, resumes, is patched, downloaded and restored, and" : "is downloaded, and";
+  test(`a run on the ${name} ${does} matches the native program`, { timeout: 3 * PATIENCE }, async () => {
     const { page, context, problems } = await lab(browsers[name], site, {
       query: `?lab&engine=${name}`,
       hash: `#v=train&seed=3&steps=${of.steps}&batch=${of.batch}&scenes=${of.scenes}`,
@@ -126,10 +125,10 @@ for (const name of Object.keys(ENGINES)) {
     console.log(`losses of ${of.steps} steps on the ${name} are within ${worst.toExponential(1)} of the native program's`);
     assert.ok(worst < LOSSES, `losses differ by ${worst}`);
     assert.ok(new Set(run.record.losses).size > of.steps / 2);
-    // Where that takes long, a short run isn't measured.
+    // On a slow device short runs aren't measured.
     if (name === "cpu") assert.equal(run.record.points.at(-1)[0], of.steps);
 
-    // What the models say in the page, and what the native program says of the files.
+    // Similarities in the page, and by the native program with the downloaded files.
     const file = await saved(page, () => page.locator("#download").click(), `run-${name}.safetensors`);
     await view(page, "Draw");
     await page.locator("#alpha").fill("0.5");
@@ -160,7 +159,7 @@ for (const name of Object.keys(ENGINES)) {
     }
 
     if (name === "cpu") {
-      // A later visit has the run again.
+      // A later visit restores the run.
       await page.reload();
       await page.waitForSelector(".lamp.runs");
       await view(page, "Train");
@@ -179,7 +178,7 @@ for (const name of Object.keys(ENGINES)) {
         }, score);
       await chosen(1);
       await settles(tuned);
-      // A downloaded file is opened and scores the same, and so do the weights that the native program wrote.
+      // A downloaded file scores the same when opened, and so do the native program's weights.
       for (const [at, model, expected] of [[2, file, tuned], [3, join(out, "model/model.safetensors"), score(join(out, "model"))]]) {
         await view(page, "Train");
         await page.locator("#model-file").setInputFiles(model);
@@ -193,11 +192,11 @@ for (const name of Object.keys(ENGINES)) {
   });
 }
 
-test("a run waits while its tab is hidden", async () => {
+test("a run pauses while its tab is hidden", async () => {
   const { page, context } = await lab(browsers.cpu, site, { query: "?lab&engine=cpu", hash: "#v=train&steps=2000&batch=32" });
   await page.locator("#start").click();
   await page.waitForFunction(() => Number(document.querySelector("#run-state")?.dataset.steps) >= 2);
-  // No tab is hidden here but in name.
+  // Headless tabs are never hidden, so this simulates it.
   const hide = (hidden) =>
     page.evaluate((hidden) => {
       Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
@@ -214,7 +213,7 @@ test("a run waits while its tab is hidden", async () => {
   await context.close();
 });
 
-test("the scene editor: what is drawn is said, by keys and by dragging", async () => {
+test("the scene editor updates the caption, by keys and by dragging", async () => {
   const { page, context, problems } = await lab(browsers.cpu, site, {
     query: "?lab&engine=cpu",
     hash: "#v=draw&d=red.circle.mp.250.500&d=blue.square.mp.750.500",
@@ -224,13 +223,13 @@ test("the scene editor: what is drawn is said, by keys and by dragging", async (
   assert.match(before, /red circle.*left.*blue square|left.*blue square.*red circle/);
   await page.waitForFunction(() => document.querySelectorAll("#scores .right-row td[title]").length === 3);
   assert.ok((await page.locator("#scores tbody tr").count()) >= 7);
-  // The circle to the other side, by the keyboard.
+  // Move the circle to the other side, by the keyboard.
   await page.locator(".handle").first().focus();
   for (let press = 0; press < 9; press++) await page.keyboard.press("Shift+ArrowRight");
   await page.locator(".handle").nth(1).focus();
   for (let press = 0; press < 6; press++) await page.keyboard.press("Shift+ArrowLeft");
   assert.match(await caption(), /red circle.*right.*blue square|right.*blue square.*red circle/);
-  // Onto the square, by dragging: it lies inside.
+  // Drag it onto the square: it's inside.
   const canvas = await page.locator(".canvas").boundingBox();
   const middle = async (at) => {
     const box = await page.locator(".handle").nth(at).boundingBox();
@@ -242,32 +241,32 @@ test("the scene editor: what is drawn is said, by keys and by dragging", async (
   await page.mouse.move(to[0] + canvas.width * 0.01, to[1], { steps: 5 });
   await page.mouse.up();
   assert.match(await caption(), /red circle.*\bin(side)?\b.*blue square|\bin(side)?\b.*blue square.*red circle/);
-  // And out again: what lies in front is taken hold of.
+  // Drag it out again: the front object is dragged.
   const inner = await middle(0);
   await page.mouse.move(...inner);
   await page.mouse.down();
   await page.mouse.move(inner[0] + canvas.width * 0.5, inner[1], { steps: 5 });
   await page.mouse.up();
   assert.match(await caption(), /red circle.*right.*blue square|right.*blue square.*red circle/);
-  // Another thing, of a shape and a colour that aren't there; and away with it.
+  // Add a shape, and remove it.
   await page.locator("#add-thing").click();
   assert.equal(await page.locator(".handle").count(), 3);
   await page.getByRole("button", { name: "Remove" }).click();
   assert.equal(await page.locator(".handle").count(), 2);
-  // The address keeps it.
+  // The address has the drawing.
   assert.match(page.url(), /d=red\.circle\.mp\./);
   assert.deepEqual(problems, []);
   await context.close();
 });
 
-test("lessons ask before they tell, and come to their end", { timeout: PATIENCE }, async () => {
+test("lessons require an answer, and complete", { timeout: PATIENCE }, async () => {
   const { page, context, problems } = await lab(browsers.cpu, site, { query: "?lab&engine=cpu", hash: "#v=lessons&n=6" });
   const titles = await page.locator(".lesson-card h2 a").allTextContents();
   assert.equal(titles.length, 6);
-  // One that trains and one that doesn't; `cargo xtask campaign lab-memory` does all of them.
+  // One that trains and one that doesn't; `cargo xtask campaign lab-memory` runs all.
   for (const title of titles.slice(1, 3)) await lesson(page, title);
   assert.equal(await page.locator(".done").count(), 2);
-  // A link with an answer opens the lesson answered.
+  // A link with an answer opens the answered lesson.
   await page.goto(`${site.url}?lab&engine=cpu#v=lessons&l=shortcut&q=2`);
   await page.waitForSelector("#run-lesson");
   assert.ok(await page.locator(".answer input").nth(2).isChecked());
@@ -275,22 +274,22 @@ test("lessons ask before they tell, and come to their end", { timeout: PATIENCE 
   await context.close();
 });
 
-test("an engine that stops is started again, and the run goes on as if nothing had been", { timeout: PATIENCE }, async () => {
+test("after an engine's end the run continues with identical losses", { timeout: PATIENCE }, async () => {
   const { page, context } = await lab(browsers.cpu, site, { query: "?lab&engine=cpu", hash: "#v=train&steps=240&batch=16&seed=1" });
   await page.locator("#start").click();
   await page.waitForFunction(() => Number(document.querySelector("#run-state")?.dataset.steps) >= 20);
-  // So that there's something to go on from.
+  // Save a state to resume from.
   await page.locator("#pause").click();
   await page.waitForFunction(async () => (await (await caches.open("lab-runs")).keys()).length === 1);
   await page.locator("#resume").click();
   await page.waitForFunction(() => Number(document.querySelector("#run-state")?.dataset.steps) >= 30);
   const again = page.waitForEvent("worker");
-  // An error that nobody handles ends a worker, as a lost device or too little memory does.
+  // An unhandled error ends a worker, like a lost device or insufficient memory.
   await page.workers()[0].evaluate(() => setTimeout(() => { throw new Error("gone"); }));
   await again;
   await done(page, 1);
   assert.match(await page.locator("#engine").textContent(), /gone/);
-  // Another run of the same settings, which nothing stops.
+  // The same run without an interruption.
   await page.locator("#start").click();
   await page.waitForFunction(() => document.querySelectorAll("#runs tbody tr").length === 2);
   await done(page, 2);
@@ -300,7 +299,7 @@ test("an engine that stops is started again, and the run goes on as if nothing h
   await context.close();
 });
 
-test("what can't be opened is told by name", async () => {
+test("an unreadable file is reported by name", async () => {
   const { page, context } = await lab(browsers.cpu, site, { query: "?lab&engine=cpu", hash: "#v=train" });
   const notes = { "notes.safetensors": Buffer.from("not a model"), "short.safetensors": Buffer.alloc(4) };
   for (const [name, buffer] of Object.entries(notes)) {

@@ -1,4 +1,4 @@
-// What the tests share: the built page, a browser, an engine to talk to, a page that runs.
+// Shared helpers: the built page, a browser, an engine, a running page.
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { chromium } from "playwright-core";
@@ -7,7 +7,7 @@ export const DIST = process.env.CLOVE_DIST ?? new URL("../../web/dist", import.m
 export const GOLDEN = new URL("../golden/tiny-clip", import.meta.url).pathname;
 /// WebGPU in software.
 export const WEBGPU = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
-/// Embeddings are unit vectors: another order of summation moves them by 1e-6, a wrong kernel by far more.
+/// Tolerance of embeddings, which are unit vectors: another order of summation differs by 1e-6, a wrong kernel by far more.
 export const TOLERANCE = { "trainer-cpu": 1e-4, "trainer-gpu": 1e-3 };
 
 export const launch = (...flags) =>
@@ -16,22 +16,22 @@ export const launch = (...flags) =>
     args: ["--headless=new", "--no-sandbox", "--disable-background-networking", ...flags],
   });
 
-/// The built file whose name ends, or begins, so.
+/// The built file whose name matches.
 export const file = (pattern) => readdirSync(DIST).find((name) => pattern.test(name));
 /// The script that starts a worker, in its folder.
 const script = (engine) => `${file(new RegExp(`^${engine}-`))}/${engine}_loader.js`;
 
-/// Chromium says that by itself where there's no GPU.
+/// Chromium's own message without a GPU.
 const NO_GPU = /No available adapters/;
 
-/// Starts an engine on the site's origin; `ask` and `close` it. Console errors end up in `problems`.
+/// Starts an engine on the site's origin. Collects console errors in `problems`.
 export async function engine(browser, site, name) {
   const page = await browser.newPage();
   const problems = [];
   page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
   page.on("pageerror", (error) => problems.push(String(error)));
   const started = page.waitForEvent("worker");
-  // Any file of the site will do: a worker needs the origin.
+  // Any file of the site: a worker needs the origin.
   await page.goto(`${site.url}service-worker.js`);
   await page.evaluate(async (url) => {
     const worker = new Worker(url, { type: "module" });
@@ -69,7 +69,7 @@ export async function engine(browser, site, name) {
     page,
     problems,
     worker,
-    /// Counts the bytes of the GPU's buffers from now on, as `buffers` in the worker.
+    /// Counts the bytes of GPU buffers from now on, as `buffers` in the worker.
     countBuffers: () =>
       worker.evaluate(() => {
         self.buffers = { bytes: 0, count: 0 };
@@ -90,7 +90,7 @@ export async function engine(browser, site, name) {
         };
       }),
     open: () => page.evaluate((models) => window.open(models), models),
-    /// Asks; `bytes` and `files` ([name, bytes]) come along as arrays of numbers or base64. Gives the answer and its bytes.
+    /// Asks, with `bytes` and `files` ([name, bytes]). Returns the answer and its bytes.
     ask: (ask, { bytes = null, files = [] } = {}) =>
       page.evaluate(
         async ([ask, bytes, files]) => {
@@ -105,8 +105,7 @@ export async function engine(browser, site, name) {
   };
 }
 
-/// A page with an engine that runs, in a profile of its own. What goes wrong, and whatever is fetched from elsewhere, ends up in
-/// `problems`.
+/// A page with a running engine, in its own profile. Collects errors and requests to other origins in `problems`.
 export async function visit(browser, site, { query = "", hash = "", allowed = [], ...options } = {}) {
   const context = await browser.newContext(options);
   const page = await context.newPage();
@@ -125,13 +124,13 @@ export async function visit(browser, site, { query = "", hash = "", allowed = []
   return { context, page, problems };
 }
 
-/// The lab's page, as [visit].
+/// Like [visit], for the lab.
 export const lab = (browser, site, options) => visit(browser, site, { acceptDownloads: true, ...options });
 
 /// Waits until the captions are scored.
 export const judged = (page, timeout = 30_000) => page.waitForSelector(".verdict.right, .verdict.wrong", { timeout });
 
-/// Answers a lesson's question, and lets it work; ends at the list of lessons.
+/// Answers and runs a lesson; ends at the list of lessons.
 export async function lesson(page, title) {
   await page.locator(".lesson-card h2 a", { hasText: title }).click();
   await page.waitForSelector("#run-lesson");

@@ -1,4 +1,4 @@
-// Models of one's own in a real Chromium: from the disk, and from a hub whose network fails in all the ways.
+// Users' models in Chromium: from disk, and from a hub with network faults.
 import assert from "node:assert/strict";
 import { cpSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,7 +24,7 @@ after(async () => {
   await hub?.close();
 });
 
-/// A visitor with the card of models open, whose hub is ours.
+/// A page with the card of models open, and the test's hub.
 async function visitor() {
   hub.requests.length = 0;
   hub.fault = () => undefined;
@@ -34,7 +34,7 @@ async function visitor() {
   return visited;
 }
 
-/// Looks a name up, and begins to fetch it.
+/// Checks a model's size, and starts its download.
 async function fetchModel(page, name = "golden/tiny") {
   await page.fill("#place", name);
   await page.click(".look button[type=submit]");
@@ -56,7 +56,7 @@ const openChosen = async (page, name) => {
 };
 const ranges = () => hub.requests.filter(({ pathname }) => pathname.endsWith(WEIGHTS)).map(({ range }) => range);
 
-test("a model from a folder on this computer, and its fine-tuned sister", async () => {
+test("a model from a folder on this computer, and its fine-tuned version", async () => {
   const place = mkdtempSync(join(tmpdir(), "clove-models-"));
   cpSync(HF, join(place, "before"), { recursive: true });
   cpSync(HF, join(place, "after"), { recursive: true });
@@ -68,7 +68,7 @@ test("a model from a folder on this computer, and its fine-tuned sister", async 
   await page.setInputFiles("#model-folder", join(place, "after"));
   await openChosen(page, "before and its fine-tuned version after");
   assert.ok(await page.isEnabled("#alpha"));
-  // Back to the scenes, which need nothing that isn't there.
+  // Back to the scene models.
   await page.selectOption("#pretrained", { index: 0 });
   await openChosen(page, "Small models trained on drawn scenes");
   assert.deepEqual(problems, []);
@@ -76,7 +76,7 @@ test("a model from a folder on this computer, and its fine-tuned sister", async 
   rmSync(place, { recursive: true });
 });
 
-test("a model from a hub: its size is told, a download that breaks off goes on, a second visit needs no network", async () => {
+test("a model from a hub: the size is shown, an interrupted download resumes, a second visit needs no network", async () => {
   const { context, page, problems } = await visitor();
   let cuts = 0;
   hub.fault = (name) => (name === WEIGHTS && cuts++ < 2 ? { cut: 300_000 } : undefined);
@@ -86,7 +86,7 @@ test("a model from a hub: its size is told, a download that breaks off goes on, 
   const [first, ...rest] = ranges();
   assert.equal(first, null);
   assert.equal(rest.length, 2);
-  // What had come was not fetched again.
+  // No byte was downloaded twice.
   const starts = rest.map((range) => Number(range.match(/\d+/)[0]));
   assert.ok(0 < starts[0] && starts[0] < starts[1] && starts[1] < SIZE, `${starts}`);
   await openChosen(page, "golden/tiny:");
@@ -98,16 +98,16 @@ test("a model from a hub: its size is told, a download that breaks off goes on, 
   await page.selectOption("#pretrained", { label: "golden/tiny" });
   await openChosen(page, "golden/tiny:");
   assert.deepEqual(hub.requests, []);
-  // Chromium tells of each answer that broke off.
+  // Chromium reports each interrupted response.
   assert.deepEqual(problems.filter((words) => !/ERR_CONTENT_LENGTH_MISMATCH|ERR_INCOMPLETE_CHUNKED/.test(words)), []);
   await context.close();
 });
 
-test("a download that breaks off for good keeps what has come, and goes on another day", async () => {
+test("a failed download keeps its data and resumes on a later visit", async () => {
   const { context, page } = await visitor();
   hub.fault = (name, range) => (name === WEIGHTS ? (range ? { status: 503 } : { cut: 300_000 }) : undefined);
   await fetchModel(page);
-  assert.match(await trouble(page), /503; 0\.\d MB of model\.safetensors are kept, and the download can go on/);
+  assert.match(await trouble(page), /503; 0\.\d MB of model\.safetensors are stored: resume/);
   await keeps(page, "of 0.8 MB");
   hub.fault = () => undefined;
   hub.requests.length = 0;
@@ -133,13 +133,13 @@ test("a file with a wrong hash is refused", async () => {
   await context.close();
 });
 
-test("a download is stopped, goes on, and is removed", async () => {
+test("a download is stopped, resumed, and removed", async () => {
   const { context, page } = await visitor();
   hub.fault = (name, range) => (name === WEIGHTS && !range ? { hold: new Promise(() => {}) } : undefined);
   await fetchModel(page);
   await page.waitForFunction(() => document.querySelector("progress")?.value > 0.3);
   assert.match(await page.textContent("#download"), /golden\/tiny: 0\.4 MB of 0\.8 MB/);
-  // Scores don't wait for it.
+  // It doesn't delay scores.
   await page.fill(".row textarea", "a blue sheep");
   await page.waitForFunction(() => document.querySelector("#verdict").textContent.includes("Prefers"));
   await page.click("#download button");
@@ -152,7 +152,7 @@ test("a download is stopped, goes on, and is removed", async () => {
   await context.close();
 });
 
-test("a full storage is told, before a download and in its middle", async () => {
+test("a full storage is reported, before and during a download", async () => {
   const { context, page } = await visitor();
   const session = await context.newCDPSession(page);
   const quota = (quotaSize) => session.send("Storage.overrideQuotaForOrigin", { origin: new URL(site.url).origin, quotaSize });
@@ -176,7 +176,7 @@ test("a full storage is told, before a download and in its middle", async () => 
   await context.close();
 });
 
-test("what isn't there or isn't a name is told", async () => {
+test("missing models and invalid names are reported", async () => {
   const { context, page } = await visitor();
   for (const [typed, words] of [
     ["clip", /neither a model's name/],
@@ -192,7 +192,7 @@ test("what isn't there or isn't a name is told", async () => {
   await context.close();
 });
 
-test("a folder on any web server, held to its manifest", async () => {
+test("a folder on any web server, checked against its manifest", async () => {
   const { context, page } = await visitor();
   hub.fault = (name, range) => ({ damage: name === WEIGHTS });
   await page.fill("#place", `${hub.url}/golden/tiny/resolve/main`);

@@ -1,11 +1,11 @@
-// The page in a real Chromium: what people do with it, and what it does when things fail.
+// The page in Chromium: its use, and its behavior on failures.
 import assert from "node:assert/strict";
 import { readFileSync, rmSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { DIST, GOLDEN, judged, launch, visit, WEBGPU } from "./lib.mjs";
 import { serve } from "./server.mjs";
 
-/// Similarities as they are shown, of devices that add in other orders.
+/// Tolerance of displayed similarities between devices.
 const SHOWN = 2e-3;
 
 let browser, site;
@@ -23,12 +23,12 @@ const verdict = (page) => page.textContent("#verdict");
 const captions = (page) => page.$$eval(".row textarea", (rows) => rows.map((row) => row.value));
 const waitForVerdict = (page, words) => page.waitForFunction((words) => document.querySelector("#verdict").textContent.includes(words), words);
 
-test("the built page has no code of its own and nothing left to fill in", () => {
+test("the built document has no inline code and no placeholders", () => {
   const html = readFileSync(`${DIST}/index.html`, "utf8");
   assert.doesNotMatch(html, /\{\{__trunk|\[\[|<script(?![^>]*\ssrc=)|\sstyle=|unsafe-inline/);
 });
 
-test("a visit: a sample, hard negatives, words, places, the chart, alpha, and back from the address", async () => {
+test("a visit: a sample, hard negatives, words, patches, the chart, alpha, and the address", async () => {
   const { context, page, problems } = await open({ query: "?engine=cpu" });
   await judged(page);
   assert.match(await page.textContent("#engine"), /CPU/);
@@ -84,7 +84,7 @@ test("captions by keyboard, and in the order of their scores", async () => {
   await context.close();
 });
 
-test("own pictures, and what isn't one", async () => {
+test("users' pictures, and a file that isn't one", async () => {
   const { context, page, problems } = await open();
   await judged(page);
   await page.setInputFiles("#files", { name: "broken.png", mimeType: "image/png", buffer: Buffer.from("no picture") });
@@ -99,7 +99,7 @@ test("own pictures, and what isn't one", async () => {
   await context.close();
 });
 
-test("pictures that are dropped, pasted and taken, and results that are saved", async () => {
+test("pictures dropped, pasted and taken, and saved results", async () => {
   const { context, page, problems } = await open();
   await judged(page);
   const png = readFileSync(`${GOLDEN}/images/square-circle.png`).toString("base64");
@@ -135,7 +135,7 @@ test("pictures that are dropped, pasted and taken, and results that are saved", 
   await context.close();
 });
 
-test("an engine that stops is started again, and at last the page says that none runs", async () => {
+test("an engine that stops is restarted, and finally the page reports the failure", async () => {
   const { context, page } = await open({ query: "?engine=cpu" });
   await judged(page);
   const crash = () => page.workers().at(-1).evaluate(() => void setTimeout(() => { throw new Error("out of order"); }));
@@ -150,7 +150,7 @@ test("an engine that stops is started again, and at last the page says that none
   await context.close();
 });
 
-test("where WebGPU is asked for and there's none, the CPU computes, and the page says why", async () => {
+test("if WebGPU is requested but missing, the CPU computes, and the page shows why", async () => {
   const { context, page } = await open({ query: "?engine=gpu" });
   assert.match(await page.textContent("#engine"), /CPU.*WebGPU failed/);
   await judged(page);
@@ -184,7 +184,7 @@ test("a second visit works offline", async () => {
   await context.close();
 });
 
-test("on WebGPU: a photo that the GPU makes ready scores as one that the CPU does, and a GPU that is lost", async (context) => {
+test("on WebGPU: preprocessing on the GPU gives the CPU's scores, and the engine survives a lost GPU", async (context) => {
   const gpu = await launch(...WEBGPU);
   context.after(() => gpu.close());
   const scored = async (page) => {
@@ -192,7 +192,8 @@ test("on WebGPU: a photo that the GPU makes ready scores as one that the CPU doe
     const before = await page.textContent(".similarity .value");
     await page.setInputFiles("#files", `${GOLDEN}/images/square-circle.png`);
     await page.waitForFunction((old) => document.querySelectorAll(".thumb").length === 2 && document.querySelector(".verdict.right, .verdict.wrong") && document.querySelector(".similarity .value").textContent !== old, before, { timeout: 60_000 });
-    return page.$$eval(".similarity .value", (list) => list.map((value) => Number(value.textContent)));
+    // The page writes a true minus.
+    return page.$$eval(".similarity .value", (list) => list.map((value) => Number(value.textContent.replace("−", "-"))));
   };
   const cpu = await open({ query: "?engine=cpu" });
   const expected = await scored(cpu.page);
@@ -204,10 +205,10 @@ test("on WebGPU: a photo that the GPU makes ready scores as one that the CPU doe
   for (const [at, value] of values.entries()) assert.ok(Math.abs(value - expected[at]) <= SHOWN, `${values} and ${expected}`);
   assert.deepEqual(problems, []);
 
-  // It goes on with another, at the second time on the CPU.
+  // It restarts, the second time on the CPU.
   const session = await gpu.newBrowserCDPSession();
   for (const after of ["restarted", "WebGPU failed"]) {
-    // As when a driver stops: the browser's own process for the GPU ends.
+    // Simulates a driver's failure: ends the browser's GPU process.
     const { processInfo } = await session.send("SystemInfo.getProcessInfo");
     for (const { type, id } of processInfo) if (type === "GPU") process.kill(id, "SIGKILL");
     await page.fill(".row textarea", `a red ball, ${after}`);
@@ -218,13 +219,13 @@ test("on WebGPU: a photo that the GPU makes ready scores as one that the CPU doe
   assert.match(await page.textContent("#engine"), /on your CPU/);
 });
 
-test("the page of measurements measures", async () => {
+test("the benchmark measures", async () => {
   const { context, page, problems } = await visitBench();
   await page.click("#measure");
   await page.waitForSelector("#measured[data-done=true]", { timeout: 180_000 });
   const cells = await page.$$eval("#measured tbody td", (list) => list.map((cell) => cell.textContent));
   assert.equal(cells.length, 7);
-  // The CPU has no kernels to make photos ready with.
+  // The CPU has no preprocessing kernels.
   assert.equal(cells.pop(), "–");
   assert.ok(cells.every((milliseconds) => Number(milliseconds) > 0), `${cells}`);
   assert.deepEqual(problems, []);

@@ -1,4 +1,4 @@
-// A static server as any host is: files of a folder under a path, no special headers.
+// A static server: files of a folder under a path, without special headers.
 import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join } from "node:path";
@@ -17,7 +17,7 @@ const TYPES = {
 export function serve(folder, also = {}, prefix = "/some/path/") {
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
-    // Browsers ask for it unasked.
+    // Browsers request it by themselves.
     if (path === "/favicon.ico") return response.writeHead(204).end();
     if (!path.startsWith(prefix)) return response.writeHead(404).end();
     const [first, ...rest] = path.slice(prefix.length).split("/");

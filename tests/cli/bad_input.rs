@@ -1,28 +1,48 @@
-//! Guards how the program meets what's wrong: one clear line, the right exit code, and nothing lost.
+//! Guards the program against bad input: one clear line, the right exit code, and no lost files.
 
 use std::fs;
 use std::process::Command;
 
-use clove_tests::golden;
+use clove_tests::{golden, png_header};
+use serde_json::Value;
 
-use super::{Place, clove, fail, path, succeed, text};
+use super::{
+    Place, assert_contains, clove, fail, line, path, refuse, run, succeed, succeeded, unparsed,
+};
 
 #[test]
 fn arguments_that_do_not_parse_end_with_2() {
     for args in [
-        &["score", "--no-such-flag"][..],
-        &["frobnicate"],
-        &["score", "--model", "m"],
-        &["patch", "--pretrained", "a", "--finetuned", "b", "--alpha", "1.5", "--out", "c"],
-        &["score", "--model", "m", "--image", "i", "--caption", "c", "--device", "tpu"],
-        &["embed", "--model", "m", "--out", "o"],
+        "score --no-such-flag",
+        "frobnicate",
+        "score --model m",
+        "patch --pretrained a --finetuned b --alpha 1.5 --out c",
+        "score --model m --image i --caption c --device tpu",
+        "score --model m --image i --caption c --style swap",
+        "score --model m --image i --caption c --seed 3",
+        "embed --model m --out o",
+        "negatives --style frobnicate",
+        "negatives --per-caption 0",
+        "negatives --per-caption 65",
+        "negatives --seed -1",
+        "negatives --format xml",
+        "negatives words.txt",
+        "data inspect",
+        "data inspect --kind folder",
+        "data inspect --path x",
+        "data inspect --kind scenes --path x",
+        "data inspect x.toml --kind folder --path x",
+        "data inspect x.toml --all --sample 3",
+        "completions tcsh",
+        "train",
+        "train x.toml --set seed",
+        "train x.toml --set =3",
+        "train x.toml --no-such-flag",
     ] {
-        let output = clove(args);
-        assert_eq!(output.status.code(), Some(2), "{args:?}");
-        assert!(!output.stderr.is_empty());
+        unparsed(&line(args, &[]));
     }
-    for args in [&["--help"][..], &["score", "--help"], &["--version"]] {
-        assert_eq!(clove(args).status.code(), Some(0));
+    for args in ["--help", "score --help", "--version"] {
+        run(args, &[]);
     }
 }
 
@@ -48,16 +68,15 @@ fn bad_input_is_one_clear_line_that_names_it() {
     let words = place.file("words.jpg", b"these are words");
     assert!(score(&place.model, &words).contains("words.jpg"));
     assert!(score(&place.model, "no-such.jpg").contains("no-such.jpg"));
-    let huge = place.file("huge.png", &huge_png());
-    let error = score(&place.model, &huge);
-    assert!(error.contains("huge.png") && error.contains("60000"), "{error}");
+    let huge = place.file("huge.png", &png_header(60_000, 60_000));
+    assert_contains(&score(&place.model, &huge), &["huge.png", "60000"]);
 
     // Texts that aren't UTF-8.
     let texts = place.file("texts.txt", b"fine\n\xff\xfe broken\n");
     let error = fail(&["tokenize", "--model", &place.model, "--texts", &texts]);
     assert!(error.contains("texts.txt") && error.contains('2'), "{error}");
 
-    // A place that can't be written to.
+    // An output that can't be written.
     let occupied = place.file("occupied", b"");
     let out = format!("{occupied}/below/features.safetensors");
     let ok = place.file("ok.txt", b"x\n");
@@ -82,17 +101,7 @@ fn no_output_replaces_what_is_read() {
     fail(&["embed", "--model", model, "--texts", &texts, "--out", &inside]);
     fail(&["convert", "--model", model, "--to", "hugging-face", "--dtype", "f16", "--out", model]);
     fail(&["convert", "--model", model, "--to", "open-clip", "--out", model]);
-    fail(&[
-        "patch",
-        "--pretrained",
-        model,
-        "--finetuned",
-        &place.model,
-        "--alpha",
-        "0.5",
-        "--out",
-        model,
-    ]);
+    refuse("patch --pretrained _ --finetuned _ --alpha 0.5 --out _", &[model, &place.model, model]);
     assert_eq!(fs::read(&texts).unwrap(), b"a caption\n");
     assert!(fs::read(&inside).unwrap() == weights);
 }
@@ -109,7 +118,7 @@ fn a_link_is_followed_and_a_pipe_is_no_model() {
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert!(fs::read(&real).unwrap().len() > 3);
 
-    // Writing to a device goes to the device: this one is always full.
+    // A device file is written to directly; this one is always full.
     let error =
         fail(&["tokenize", "--model", &place.model, "--texts", &texts, "--out", "/dev/full"]);
     assert!(error.contains("/dev/full") && error.contains("space"), "{error}");
@@ -119,17 +128,10 @@ fn a_link_is_followed_and_a_pipe_is_no_model() {
     fs::copy(golden("tiny-clip/hf/config.json"), copy.join("config.json")).unwrap();
     let pipe = copy.join("model.safetensors");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let error = fail(&[
-        "score",
-        "--model",
-        path(&copy),
-        "--image",
-        &place.picture,
-        "--caption",
-        "x",
-        "--device",
-        "cpu",
-    ]);
+    let error = refuse(
+        "score --model _ --image _ --caption x --device cpu",
+        &[path(&copy), &place.picture],
+    );
     assert!(error.contains("isn't a regular file"), "{error}");
 }
 
@@ -137,50 +139,25 @@ fn a_link_is_followed_and_a_pipe_is_no_model() {
 fn a_caption_of_ten_thousand_words_is_cut_aloud() {
     let place = Place::new();
     let long = "word ".repeat(10_000);
-    let output = clove(&[
-        "score",
-        "--model",
-        &place.model,
-        "--image",
-        &place.picture,
-        "--caption",
-        &long,
-        "--device",
-        "cpu",
-    ]);
-    assert!(output.status.success());
-    assert!(text(&output.stderr).contains("longer than the context of 77 tokens"));
+    let score = "score --model _ --image _ --caption _ --device cpu";
+    let output = clove(&line(score, &[&place.model, &place.picture, &long]));
+    assert!(succeeded(&output).1.contains("longer than the context of 77 tokens"));
 }
 
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let place = Place::new();
-    let lines = place.file("many.txt", "a caption of some words\n".repeat(50_000).as_bytes());
-    let command = format!(
-        "set -o pipefail; {} tokenize --model {} --texts {lines} --json | head -n 1",
-        env!("CARGO_BIN_EXE_clove"),
-        place.model
-    );
-    let output = Command::new("bash").args(["-c", &command]).output().unwrap();
-    assert_eq!(text(&output.stderr), "");
-    assert!(output.status.success());
-}
-
-/// A PNG whose header announces 60,000 x 60,000 pixels.
-fn huge_png() -> Vec<u8> {
-    let mut chunk = b"IHDR".to_vec();
-    chunk.extend_from_slice(&60_000_u32.to_be_bytes());
-    chunk.extend_from_slice(&60_000_u32.to_be_bytes());
-    chunk.extend_from_slice(&[8, 2, 0, 0, 0]);
-    let mut crc = !0_u32;
-    for byte in &chunk {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
-        }
+    let lines = place.file("many.txt", "a black dog and a white cat\n".repeat(50_000).as_bytes());
+    for command in [
+        format!("tokenize --model {} --texts {lines} --json", place.model),
+        format!("negatives --input {lines}"),
+    ] {
+        let clove = env!("CARGO_BIN_EXE_clove");
+        let command = format!("set -o pipefail; {clove} {command} | head -n 1");
+        let output = Command::new("bash").args(["-c", &command]).output().unwrap();
+        let (stdout, stderr) = succeeded(&output);
+        assert_eq!(stderr, "");
+        let line: Value = serde_json::from_str(&stdout).unwrap();
+        assert!(line.is_object(), "{line}");
     }
-    let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0d".to_vec();
-    png.extend_from_slice(&chunk);
-    png.extend_from_slice(&(!crc).to_be_bytes());
-    png
 }

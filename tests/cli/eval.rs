@@ -1,17 +1,17 @@
 //! Guards `clove eval`: every row of every suite gets what the benchmark's published rule gives it (tests/golden/make_evaluate.py),
-//! what was embedded once is read again, and what can't be scored is told.
+//! embeddings are cached, and rows that can't be scored are reported.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
 
-use clove_tests::golden;
+use clove_tests::{copy_folder, golden, json, json_lines};
 use serde_json::{Value, json};
 
-use super::{Place, path, text};
+use super::{Place, assert_contains, failed, path, program, succeeded};
 
-/// f32 sums in another order than PyTorch's; the goldens' rows hang on twice as much and more.
+/// f32 sums in another order than PyTorch's; the margins of the goldens are at least twice as large.
 const MARGIN: f64 = 1e-5;
 
 pub fn file(name: &str) -> String {
@@ -19,9 +19,7 @@ pub fn file(name: &str) -> String {
 }
 
 pub fn eval(place: &Place, suite: &str, more: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_clove"))
-        .args(["eval", "--model", &place.model, "--device", "cpu"])
-        .args(["--suite", suite, "--json"])
+    program(&["eval", "--model", &place.model, "--device", "cpu", "--suite", suite, "--json"])
         .args(more)
         .env("CLOVE_CACHE", place.out("cache"))
         .output()
@@ -29,17 +27,16 @@ pub fn eval(place: &Place, suite: &str, more: &[&str]) -> Output {
 }
 
 pub fn report(place: &Place, suite: &str, more: &[&str]) -> Value {
-    let output = eval(place, suite, more);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    serde_json::from_str(&succeeded(&eval(place, suite, more)).0).unwrap()
 }
 
 pub fn refused(place: &Place, suite: &str, more: &[&str]) -> String {
-    let output = eval(place, suite, more);
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    stderr
+    failed(&eval(place, suite, more))
+}
+
+/// The reference's results.
+fn expected() -> Value {
+    json(&golden("evaluate").join("expected.json"))
 }
 
 /// The suites of trials, with their files.
@@ -57,16 +54,14 @@ const TRIALS: [(&str, &str); 8] = [
 #[test]
 fn every_row_of_every_suite_gets_what_its_published_rule_gives_it() {
     let place = Place::new();
-    let expected = fs::read_to_string(golden("evaluate").join("expected.json")).unwrap();
-    let expected: Value = serde_json::from_str(&expected).unwrap();
+    let expected = expected();
     let images = file("images");
     for (suite, data) in TRIALS {
         let (data, rows) = (file(data), place.out("rows.jsonl"));
         let args = ["--data", &data, "--images", &images, "--rows", path(&rows)];
         let report = report(&place, suite, &args);
         let mut found: BTreeMap<String, BTreeMap<String, f64>> = BTreeMap::new();
-        for line in fs::read_to_string(&rows).unwrap().lines() {
-            let line: Value = serde_json::from_str(line).unwrap();
+        for line in json_lines(&rows) {
             let name = |key: &str| line[key].as_str().unwrap().to_owned();
             let set = found.entry(name("set")).or_default();
             set.insert(name("id"), line["margin"].as_f64().unwrap());
@@ -120,20 +115,19 @@ fn chance_is_that_of_each_suite_and_what_cannot_be_scored_is_told() {
         let sets = report["blind"][0]["subsets"].as_array().unwrap();
         (sets.iter().map(of).collect::<Vec<f64>>(), report)
     };
-    // Of the group's chance one in six; of two captions that both have to beat a third one in three.
+    // The chance of a group is one in six, and of two captions that both must beat a third one in three.
     assert_eq!(chance("winoground", "winoground.jsonl").0, [17.0, 25.0, 25.0]);
     assert_eq!(chance("cola", "cola.json").0, [25.0]);
     let (shares, report) = chance("sugar-crepe-pp", "sugar-crepe-pp");
     assert_eq!(shares, [33.0; 10]);
     assert_eq!(report["skipped_rows"], json!(["swap_obj/99"]));
     let report = chance("svo-probes", "svo_probes.csv").1;
-    let expected = fs::read_to_string(golden("evaluate").join("expected.json")).unwrap();
-    let expected: Value = serde_json::from_str(&expected).unwrap();
+    let expected = expected();
     for key in ["positive", "negative"] {
         assert_eq!(report["matching"][key], expected["svo-probes-matching"][key]);
     }
     let report = chance("sugar-crepe-pp", "sugar-crepe-pp").1;
-    // A rule on texts has no say in whether two texts are alike.
+    // Rules on texts don't apply to the similarity of two texts.
     assert!(report["blind"][1]["subsets"][1]["accuracy"].is_null());
     let groups = report["groups"].as_array().unwrap();
     let groups: Vec<&str> = groups.iter().map(|g| g["name"].as_str().unwrap()).collect();
@@ -141,7 +135,7 @@ fn chance_is_that_of_each_suite_and_what_cannot_be_scored_is_told() {
         groups,
         ["replace ITT", "swap ITT", "all ITT", "replace TOT", "swap TOT", "all TOT"]
     );
-    // Three of eight rows have an option less.
+    // Three of eight rows have one option fewer.
     let (shares, report) = chance("order", "order.json");
     assert_eq!(shares, [((5.0 / 5.0 + 3.0 / 4.0) / 8.0 * 100.0_f64).round()]);
     assert!(report["notes"][0].as_str().unwrap().starts_with("3 rows have options"));
@@ -154,8 +148,7 @@ fn chance_is_that_of_each_suite_and_what_cannot_be_scored_is_told() {
 #[test]
 fn photos_and_captions_find_one_another_and_photos_their_classes() {
     let place = Place::new();
-    let expected = fs::read_to_string(golden("evaluate").join("expected.json")).unwrap();
-    let expected: Value = serde_json::from_str(&expected).unwrap();
+    let expected = expected();
     let (data, images) = (file("karpathy.json"), file("images"));
     let rows = place.out("rows.jsonl");
     let args = ["--data", &data, "--images", &images, "--split", "test"];
@@ -168,13 +161,8 @@ fn photos_and_captions_find_one_another_and_photos_their_classes() {
             assert!((got - wanted).abs() < 1e-6, "{direction} {k}: {got} {wanted}");
         }
     }
-    let lines = |file: &PathBuf| -> Vec<Value> {
-        let text = fs::read_to_string(file).unwrap();
-        let lines = text.lines();
-        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
-    };
     for set in ["image to text", "text to image"] {
-        let of: Vec<Value> = lines(&rows)
+        let of: Vec<Value> = json_lines(&rows)
             .into_iter()
             .filter(|line| line["set"] == set)
             .map(|line| line["above"].clone())
@@ -190,7 +178,7 @@ fn photos_and_captions_find_one_another_and_photos_their_classes() {
     let classes = found["classes"].as_array().unwrap();
     let right: Vec<&Value> = classes.iter().map(|class| &class["correct"]).collect();
     assert_eq!(json!(right), expected["zero-shot"]["classes"]);
-    let said = lines(&rows).into_iter().map(|line| {
+    let said = json_lines(&rows).into_iter().map(|line| {
         let name = line["id"].as_str().unwrap().rsplit('/').next().unwrap();
         (name.to_owned(), line["said"].clone())
     });
@@ -217,7 +205,7 @@ fn what_was_embedded_once_is_read_again() {
         report
     };
     assert_eq!(figures(&first), figures(&again));
-    // A store that was cut or damaged is read as far as it's whole.
+    // A damaged cache is read up to the damage.
     let folder = place.out("cache").join("embeddings");
     let store: PathBuf = fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
     let bytes = fs::read(&store).unwrap();
@@ -238,59 +226,54 @@ fn what_was_embedded_once_is_read_again() {
 fn pairs_of_ones_own_are_a_suite_and_bad_files_are_named() {
     let place = Place::new();
     let image = |number: usize| golden("evaluate").join(format!("images/{number:012}.png"));
-    let rows: Vec<Value> = (0..4)
-        .map(|number| {
-            let negatives = [vec![], vec!["a cat"], vec!["a cat", "a dog"]][number % 3].clone();
-            json!({"image": path(&image(number)), "caption": "a square", "negatives": negatives})
-        })
-        .collect();
-    let rows: Vec<String> = rows.iter().map(Value::to_string).collect();
-    place.file("pairs.jsonl", rows.join("\n").as_bytes());
+    let rows = (0..4).map(|number| {
+        let negatives = [vec![], vec!["a cat"], vec!["a cat", "a dog"]][number % 3].clone();
+        json!({"image": path(&image(number)), "caption": "a square", "negatives": negatives})
+    });
+    place.json_lines("pairs.jsonl", rows);
     let suite = place.file("suite.toml", b"[[sets]]\nname = \"mine\"\npath = \"pairs.jsonl\"\n");
     let found = report(&place, "own", &["--data", &suite]);
-    assert_eq!(
-        (&found["subsets"][0]["name"], &found["subsets"][0]["rows"]),
-        (&json!("mine"), &json!(2))
-    );
+    let subset = &found["subsets"][0];
+    assert_eq!((&subset["name"], &subset["rows"]), (&json!("mine"), &json!(2)));
     assert_eq!(found["notes"], json!(["mine: 2 rows have no negative"]));
     let misspelt = place.file("suite.toml", b"[[sets]]\nname = \"mine\"\npaht = \"pairs.jsonl\"\n");
     assert!(refused(&place, "own", &["--data", &misspelt]).contains("paht"));
 
     let images = file("images");
-    let bad = |suite: &str, name: &str, content: &str| {
-        let file = place.file(name, content.as_bytes());
-        refused(&place, suite, &["--data", &file, "--images", &images])
-    };
-    let error = bad("winoground", "w.jsonl", "{\"id\": 1, \"image_0\": \"a\"}\n");
-    assert!(error.contains("row \"1\": field \"image_1\" is missing"), "{error}");
     let row = r#"{"id": 1, "image_0": "a", "image_1": "b", "caption_0": "c", "caption_1": "d"}"#;
-    let error = bad("winoground", "w.jsonl", &format!("{row}\n{row}\n"));
-    assert!(error.contains("an earlier row has the same id"), "{error}");
-    let error = bad("cola", "c.json", "[[\"a\", \"b\", \"c\"]]");
-    assert!(error.contains("c.json"), "{error}");
-    let error = bad("vg-relation", "v.json", r#"[{"image_path": "a", "bbox_x": -1}]"#);
-    assert!(error.contains("row \"0\": field \"bbox_x\" must be a whole number"), "{error}");
-    let error = bad("svo-probes", "s.csv", "sentence,pos_image_id\na,b\n");
-    assert!(error.contains("it has no column neg_image_id"), "{error}");
+    let twice = format!("{row}\n{row}\n");
+    for (suite, name, content, part) in [
+        (
+            "winoground",
+            "w.jsonl",
+            "{\"id\": 1, \"image_0\": \"a\"}\n",
+            "row \"line 1\": field \"image_1\" is missing",
+        ),
+        ("winoground", "w.jsonl", twice.as_str(), "an earlier row has the same id"),
+        ("cola", "c.json", "[[\"a\", \"b\", \"c\"]]", "c.json"),
+        (
+            "vg-relation",
+            "v.json",
+            r#"[{"image_path": "a", "bbox_x": -1}]"#,
+            "row \"0\": field \"bbox_x\" must be a whole number",
+        ),
+        ("svo-probes", "s.csv", "sentence,pos_image_id\na,b\n", "it has no column neg_image_id"),
+    ] {
+        let file = place.file(name, content.as_bytes());
+        assert_contains(&refused(&place, suite, &["--data", &file, "--images", &images]), &[part]);
+    }
     let error = refused(&place, "cola", &["--data", &file("cola.json")]);
     assert!(error.contains("the suite cola needs --images"), "{error}");
-    let error = refused(&place, "retrieval", &[]);
-    assert!(error.contains("the suite retrieval needs --data"), "{error}");
+    assert_contains(&refused(&place, "retrieval", &[]), &["the suite retrieval needs --data"]);
 
-    // A photo that's there and can't be read is named, and its rows are missing.
+    // An unreadable photo is named, and its rows are missing.
     let folder = place.out("photos");
-    fs::create_dir(&folder).unwrap();
-    for number in 0..8 {
-        let to = folder.join(image(number).file_name().unwrap());
-        fs::copy(image(number), to).unwrap();
-    }
+    copy_folder(&golden("evaluate/images"), &folder);
     fs::write(folder.join("000000000003.png"), "no photo").unwrap();
     let data = file("cola.json");
     let found = report(&place, "cola", &["--data", &data, "--images", path(&folder)]);
-    assert_eq!(
-        (&found["subsets"][0]["rows"], &found["subsets"][0]["missing"]),
-        (&json!(3), &json!(1))
-    );
+    let subset = &found["subsets"][0];
+    assert_eq!((&subset["rows"], &subset["missing"]), (&json!(3), &json!(1)));
     assert_eq!(found["unreadable"][0][0], "000000000003.png");
     assert_eq!(found["missing_images"], json!(["000000000003.png"]));
 }

@@ -1,13 +1,12 @@
-//! Guards evaluations of several models, of several suites, and with what isn't a number.
+//! Guards evaluations of several models and suites, and of embeddings that aren't finite.
 
 use std::fs;
-use std::process::Command;
 
-use clove_tests::golden;
+use clove_tests::{copy_folder, golden, json};
 use serde_json::{Value, json};
 
 use super::eval::{file, report};
-use super::{Place, path, text};
+use super::{Place, assert_contains, clove, failed, line, path, program, refuse, run, text};
 
 #[test]
 fn models_are_put_side_by_side_and_a_page_shows_rows_with_their_pictures() {
@@ -26,15 +25,9 @@ fn models_are_put_side_by_side_and_a_page_shows_rows_with_their_pictures() {
     // Four rows, best and worst, of two photos, of two models.
     assert_eq!(html.matches("data:image/jpeg;base64,").count(), 4 * 2 * 2 * 2);
     assert!(!html.contains("<script") && !html.contains("http:"));
-    let text = {
-        let output = Command::new(env!("CARGO_BIN_EXE_clove"))
-            .args(["eval", "--model", &place.model, "--device", "cpu", "--suite", "cola"])
-            .args(more)
-            .env("CLOVE_CACHE", place.out("cache"))
-            .output()
-            .unwrap();
-        text(&output.stdout)
-    };
+    let plain = ["eval", "--model", &place.model, "--device", "cpu", "--suite", "cola"];
+    let mut plain = program(&[&plain[..], &more].concat());
+    let text = text(&plain.env("CLOVE_CACHE", place.out("cache")).output().unwrap().stdout);
     assert!(text.contains("side by side") && text.contains("+0.0 points over model 1"), "{text}");
     let (data, page) = (file("classes"), place.out("classes.html"));
     report(&place, "zero-shot", &["--data", &data, "--html", path(&page)]);
@@ -47,62 +40,24 @@ fn an_alpha_is_chosen_on_one_suite_and_measured_on_another() {
     let place = Place::new();
     let (data, images, out) = (file("karpathy.json"), file("images"), place.out("patched"));
     let cola = file("cola.json");
-    let table = super::succeed(&[
-        "patch",
-        "--pretrained",
-        &place.model,
-        "--finetuned",
-        &place.model,
-        "--sweep",
-        "0:1:0.5",
-        "--select",
-        "retrieval",
-        "--data",
-        &data,
-        "--images",
-        &images,
-        "--beside",
-        "cola",
-        "--beside-data",
-        &cola,
-        "--beside-images",
-        &images,
-        "--out",
-        path(&out),
-        "--device",
-        "cpu",
-    ]);
-    assert!(table.contains("chosen on retrieval"), "{table}");
-    assert!(table.contains("cola had no say in it"), "{table}");
-    assert!(table.contains("no test of it any more"), "{table}");
-    let error = super::fail(&[
-        "patch",
-        "--pretrained",
-        &place.model,
-        "--finetuned",
-        &place.model,
-        "--sweep",
-        "0:1:0.5",
-        "--select",
-        "cola",
-        "--data",
-        &cola,
-        "--images",
-        &images,
-        "--beside",
-        "cola",
-        "--beside-data",
-        &cola,
-        "--out",
-        path(&place.out("other")),
-    ]);
-    assert!(error.contains("chosen on the rows that it's measured on"), "{error}");
-    let sweep = fs::read_to_string(out.join("sweep.json")).unwrap();
-    let sweep: Value = serde_json::from_str(&sweep).unwrap();
+    let table = run(
+        "patch --pretrained _ --finetuned _ --sweep 0:1:0.5 --select retrieval --data _ --images _ --beside cola --beside-data _ --beside-images _ --out _ --device cpu",
+        &[&place.model, &place.model, &data, &images, &cola, &images, path(&out)],
+    );
+    assert_contains(
+        &table,
+        &["chosen on retrieval", "cola was only measured", "don't report the patched model on it"],
+    );
+    let error = refuse(
+        "patch --pretrained _ --finetuned _ --sweep 0:1:0.5 --select cola --data _ --images _ --beside cola --beside-data _ --out _",
+        &[&place.model, &place.model, &cola, &images, &cola, path(&place.out("other"))],
+    );
+    assert!(error.contains("chosen and measured on the same rows"), "{error}");
+    let sweep = json(&out.join("sweep.json"));
     let cola = report(&place, "cola", &["--data", &cola, "--images", &images]);
     let points = sweep["points"].as_array().unwrap();
     assert_eq!(points.len(), 3);
-    // Both ends are one model.
+    // Both models are the same.
     for point in points {
         assert_eq!(point["beside"], cola["macro_mean"]);
         assert_eq!(point["composition"], points[0]["composition"]);
@@ -113,11 +68,7 @@ fn an_alpha_is_chosen_on_one_suite_and_measured_on_another() {
 fn an_embedding_that_is_no_number_is_named_and_not_scored() {
     let place = Place::new();
     let dir = place.out("spoilt");
-    fs::create_dir(&dir).unwrap();
-    for file in fs::read_dir(golden("tiny-clip/hf")).unwrap() {
-        let file = file.unwrap().path();
-        fs::copy(&file, dir.join(file.file_name().unwrap())).unwrap();
-    }
+    copy_folder(&golden("tiny-clip/hf"), &dir);
     let weights = dir.join("model.safetensors");
     let mut bytes = fs::read(&weights).unwrap();
     let whole = safetensors::SafeTensors::deserialize(&bytes).unwrap();
@@ -127,14 +78,9 @@ fn an_embedding_that_is_no_number_is_named_and_not_scored() {
     bytes[at..at + 2].copy_from_slice(&0x7e00_u16.to_le_bytes());
     fs::write(&weights, bytes).unwrap();
     let (data, images) = (file("cola.json"), file("images"));
-    let output = Command::new(env!("CARGO_BIN_EXE_clove"))
-        .args(["eval", "--model", path(&dir), "--device", "cpu", "--suite", "cola"])
-        .args(["--data", &data, "--images", &images, "--no-cache"])
-        .output()
-        .unwrap();
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("000000000000.png") && stderr.contains("not finite"), "{stderr}");
+    let eval = "eval --model _ --device cpu --suite cola --data _ --images _ --no-cache";
+    let output = clove(&line(eval, &[path(&dir), &data, &images]));
+    assert_contains(&failed(&output), &["000000000000.png", "not finite"]);
     assert!(output.stdout.is_empty());
 }
 
@@ -145,9 +91,10 @@ fn orders_are_drawn_with_a_seed_and_can_be_kept() {
     let args = ["--data", &data, "--images", &images, "--split", "test"];
     let drawn = report(&place, "order", &[&args[..], &["--orders", path(&kept)]].concat());
     assert_eq!(drawn["notes"][0], "orders drawn with seed 0");
-    let rows: Vec<Value> = serde_json::from_str(&fs::read_to_string(&kept).unwrap()).unwrap();
-    assert_eq!(rows.len() as u64, drawn["subsets"][0]["rows"].as_u64().unwrap());
-    for row in &rows {
+    let rows = json(&kept);
+    let each = rows.as_array().unwrap();
+    assert_eq!(each.len() as u64, drawn["subsets"][0]["rows"].as_u64().unwrap());
+    for row in each {
         let options = row["caption_options"].as_array().unwrap();
         assert!((2..=5).contains(&options.len()), "{row}");
         let words = |option: &Value| {
@@ -165,6 +112,5 @@ fn orders_are_drawn_with_a_seed_and_can_be_kept() {
     let other =
         report(&place, "order", &[&args[..], &["--seed", "1", "--orders", path(&kept)]].concat());
     assert_eq!(other["notes"][0], "orders drawn with seed 1");
-    let others: Vec<Value> = serde_json::from_str(&fs::read_to_string(&kept).unwrap()).unwrap();
-    assert_ne!(others, rows);
+    assert_ne!(json(&kept), rows);
 }

@@ -1,13 +1,13 @@
-//! Guards what uses negatives that are made of captions: `clove score --negatives`, and training.
+//! Guards generated negatives: `clove score --negatives`, and training.
 
 use std::fs;
 
 use serde_json::{Value, json};
 
-use super::train::{BLANK, Job, SCENES, folder, pictures};
+use super::train::{BLANK, Job, SCENES, folder, json_lines_of, pictures};
 #[cfg(unix)]
 use super::train_stops::{interrupt, same};
-use super::{Place, path, succeed};
+use super::{Place, answer, assert_contains, succeed};
 
 #[test]
 fn score_sets_captions_against_negatives() {
@@ -16,17 +16,17 @@ fn score_sets_captions_against_negatives() {
     let args = ["score", "--model", model, "--image", &place.picture, "--device", "cpu"];
     let given = ["--caption", "a red square", "--caption", "a blue circle", "--caption", "xyzzy"];
     let score = |more: &[&str]| succeed(&[&args[..], &given, more].concat());
-    let parse = |text: String| -> Value { serde_json::from_str(&text).unwrap() };
-    let plain = parse(score(&["--json"]));
-    let hard = parse(score(&["--negatives", "3", "--json"]));
-    assert_eq!(hard, parse(score(&["--negatives", "3", "--json"])));
-    assert_ne!(hard, parse(score(&["--negatives", "3", "--seed", "9", "--json"])));
+    let parsed = |more: &[&str]| answer(&[&args[..], &given, more].concat());
+    let plain = parsed(&[]);
+    let hard = parsed(&["--negatives", "3"]);
+    assert_eq!(hard, parsed(&["--negatives", "3"]));
+    assert_ne!(hard, parsed(&["--negatives", "3", "--seed", "9"]));
     let float = |value: &Value| value.as_f64().unwrap();
     let (mut among_all, mut count) = (0.0, 0);
     for (plain, hard) in
         plain["captions"].as_array().unwrap().iter().zip(hard["captions"].as_array().unwrap())
     {
-        // What was there is still there, and the same but for rounding.
+        // The other fields are the same except for rounding.
         assert!(plain.get("negatives").is_none());
         assert_eq!(plain["text"], hard["text"]);
         for key in ["similarity", "probability"] {
@@ -49,11 +49,15 @@ fn score_sets_captions_against_negatives() {
 
     let table = score(&["--negatives", "3", "--style", "replace"]);
     assert_eq!(table.matches("  not: ").count(), count, "{table}");
-    for part in
-        ["with negatives", "a red square: prefers the caption over ", "smallest margin ", "xyzzy: "]
-    {
-        assert!(table.contains(part), "{part}: {table}");
-    }
+    assert_contains(
+        &table,
+        &[
+            "with negatives",
+            "a red square: prefers the caption over ",
+            "smallest margin ",
+            "xyzzy: ",
+        ],
+    );
     assert!(!score(&[]).contains("not: "));
 }
 
@@ -75,13 +79,12 @@ fn training_on_made_negatives_goes_on_as_if_it_had_not_been_killed() {
     assert!(!output.status.success() && !killed.out.join("model").exists());
     killed.train(&["--resume"]);
     same(&whole, &killed);
-    // Each style teaches something else.
-    let weights = "model/model.safetensors";
-    let mut seen = vec![whole.bytes(weights)];
+    // Each style gives another model.
+    let mut seen = vec![whole.weights()];
     for style in ["none", "replace", "shuffle"] {
         let job = Job::new(&place, style, &body(style));
         job.train(&["--set", "train.steps=60"]);
-        let bytes = job.bytes(weights);
+        let bytes = job.weights();
         assert!(!seen.contains(&bytes), "{style}");
         seen.push(bytes);
     }
@@ -91,49 +94,40 @@ fn training_on_made_negatives_goes_on_as_if_it_had_not_been_killed() {
 fn a_dry_run_shows_negatives_and_how_many_there_are() {
     let place = Place::new();
     let dir = pictures(&place, 6, 0);
-    for captions in fs::read_dir(&dir).unwrap() {
-        let file = captions.unwrap().path();
-        if file.ends_with("03.txt") {
-            fs::write(file, "xyzzy\n").unwrap();
-        }
-    }
+    fs::write(dir.join("03.txt"), "xyzzy\n").unwrap();
     let tail = "[train]\nsteps = 4\nbatch = 3\n";
     let job = Job::new(&place, "folder", &format!("{BLANK}{}{tail}", folder(&dir)));
     let replace = ["--set", "negatives.style=replace"];
     let told = succeed(&job.args(&[&replace[..], &["--dry-run"]].concat()));
-    for part in [
-        "negatives of the first: 6 captions, 5 with a negative (83.3 %), 5 negatives",
-        "\n  replace_",
-        "\n  without one: 1 nothing in it that the style could change",
-        "    not \"a ",
-        "style = \"replace\"",
-    ] {
-        assert!(told.contains(part), "{part}: {told}");
-    }
-    let log = job.train(&replace);
-    assert!(log.contains("2 of the 12 captions of this sitting had no negative"), "{log}");
+    assert_contains(
+        &told,
+        &[
+            "negatives of the first captions: 6 captions, 5 with a negative (83.3 %), 5 negatives",
+            "\n  replace_",
+            "\n  without one: 1 no word that the style can change",
+            "    not \"a ",
+            "style = \"replace\"",
+        ],
+    );
+    assert_contains(&job.train(&replace), &["2 of 12 captions had no negative"]);
 
-    // JSON lines bring negatives, or have them made.
-    let lines: Vec<String> = (0..6)
-        .map(|number| {
-            json!({"image": format!("{number:02}.png"), "caption": "a red square"}).to_string()
-        })
-        .collect();
-    let list = place.file("set.jsonl", lines.join("\n").as_bytes());
-    let data =
-        format!("[data]\nkind = \"json-lines\"\npath = {list:?}\nimages = {:?}\n", path(&dir));
+    // JSON lines contain negatives, or they are generated.
+    let line =
+        |number: usize| json!({"image": format!("{number:02}.png"), "caption": "a red square"});
+    let list = place.json_lines("set.jsonl", (0..6).map(line));
+    let data = json_lines_of(&list, &dir);
     let job = Job::new(&place, "lines", &format!("{BLANK}{data}{tail}"));
     let told = |more: &[&str]| succeed(&job.args(&[more, &["--dry-run"]].concat()));
     assert!(!told(&[]).contains("    not \""));
     assert!(told(&["--set", "negatives.style=mixed"]).contains("    not \""));
 
-    // Scenes have their own.
+    // Scenes have negatives of their own.
     let job = Job::new(&place, "scenes", &format!("{BLANK}{SCENES}{tail}"));
     for style in ["swap", "shuffle"] {
         let error = job.fail(&["--set", &format!("negatives.style={style}")]);
-        assert!(error.contains("negatives.style: scenes have negatives of their own"), "{error}");
+        assert_contains(&error, &["negatives.style: scenes have no negatives of this style"]);
     }
     let job = Job::new(&place, "file", &format!("{BLANK}{}{tail}", folder(&dir)));
     let error = job.fail(&["--set", "negatives.style=file"]);
-    assert!(error.contains("a folder of texts brings no negatives"), "{error}");
+    assert!(error.contains("a folder of texts has no negatives"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Guards the program as its users meet it: what it prints, what it writes, how it ends.
+//! Guards the program's output, files and exit codes.
 
 #![allow(
     clippy::unwrap_used,
@@ -34,46 +34,105 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use clove_tests::{floats, golden, shared, worst};
+use clove_tests::{assert_contains, floats, golden, json, shared, strings, worst};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
 /// f32 sums in another order than PyTorch's.
 const CPU: f32 = 1e-5;
 
-fn clove(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_clove"))
+/// The program, with a cache of its own.
+fn program(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_clove"));
+    command
         .args(args)
-        // Without it Mesa's drivers complain on stderr, which is none of the program's.
+        // Without this variable Mesa's drivers complain on stderr.
         .env("XDG_RUNTIME_DIR", std::env::temp_dir())
-        // Not where the user's are.
-        .env("CLOVE_CACHE", std::env::temp_dir().join("clove-tests"))
-        .output()
-        .unwrap()
+        .env("CLOVE_CACHE", std::env::temp_dir().join("clove-tests"));
+    command
+}
+
+fn clove(args: &[&str]) -> Output {
+    program(args).output().unwrap()
+}
+
+/// The words of a command line; each `_` stands for the next value.
+fn line<'a>(words: &'a str, values: &[&'a str]) -> Vec<&'a str> {
+    let mut values = values.iter().copied();
+    words.split(' ').map(|word| if word == "_" { values.next().unwrap() } else { word }).collect()
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// Runs, expects success, gives stdout.
-fn succeed(args: &[&str]) -> String {
-    let output = clove(args);
-    assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
-    text(&output.stdout)
+/// Expects success, gives stdout and stderr.
+#[track_caller]
+fn succeeded(output: &Output) -> (String, String) {
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{stderr}");
+    (stdout, stderr)
 }
 
-/// Runs, expects exit code 1 and one line on stderr beside the device's, gives that line.
+/// Expects exit code 1 and no panic, gives stderr.
+#[track_caller]
+fn failed(output: &Output) -> String {
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    stderr
+}
+
+/// Runs, expects success, gives stdout.
+#[track_caller]
+fn succeed(args: &[&str]) -> String {
+    succeeded(&clove(args)).0
+}
+
+/// Expects that arguments don't parse: exit code 2 and a message.
+#[track_caller]
+fn unparsed(args: &[&str]) {
+    let output = clove(args);
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {}", text(&output.stderr));
+    assert!(!output.stderr.is_empty());
+}
+
+/// [`succeed`] with a command [`line`].
+#[track_caller]
+fn run(words: &str, values: &[&str]) -> String {
+    succeed(&line(words, values))
+}
+
+/// [`fail`] with a command [`line`].
+#[track_caller]
+fn refuse(words: &str, values: &[&str]) -> String {
+    fail(&line(words, values))
+}
+
+/// Runs with `--json`, expects success, gives what it prints.
+fn answer(args: &[&str]) -> Value {
+    serde_json::from_str(&succeed(&[args, &["--json"]].concat())).unwrap()
+}
+
+/// Runs, expects exit code 1 and one line on stderr apart from the device's, gives that line.
+#[track_caller]
 fn fail(args: &[&str]) -> String {
     let output = clove(args);
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
-    assert!(!stderr.contains("panicked"), "{stderr}");
+    let stderr = failed(&output);
     let lines: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("device: ")).collect();
     assert_eq!(lines.len(), 1, "{args:?}: {stderr}");
     assert!(lines[0].starts_with("clove: "), "{stderr}");
     assert!(output.stdout.is_empty());
     lines[0].to_owned()
+}
+
+/// Checks that a folder contains no partial file.
+#[track_caller]
+fn no_partial_file(dir: &Path) {
+    for file in fs::read_dir(dir).unwrap() {
+        let name = file.unwrap().file_name();
+        assert!(!name.to_string_lossy().contains("partial"), "{}", name.display());
+    }
 }
 
 fn path(path: &Path) -> &str {
@@ -101,6 +160,21 @@ impl Place {
         path(&file).to_owned()
     }
 
+    /// The inputs of the goldens: a file of captions, and images.
+    fn inputs(&self) -> (String, Vec<String>) {
+        let list = json(&golden("tiny-clip/expected.json"));
+        let texts = strings(&list["captions"]).join("\n") + "\n";
+        let image = |name: &String| path(&golden("tiny-clip/images").join(name)).to_owned();
+        let images = strings(&list["images"]).iter().map(image).collect();
+        (self.file("texts.txt", texts.as_bytes()), images)
+    }
+
+    /// A file of JSON lines.
+    fn json_lines(&self, name: &str, lines: impl Iterator<Item = Value>) -> String {
+        let lines: Vec<String> = lines.map(|line| line.to_string()).collect();
+        self.file(name, lines.join("\n").as_bytes())
+    }
+
     fn out(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -111,10 +185,8 @@ fn score_ranks_captions_and_gives_json() {
     let place = Place::new();
     let args = ["score", "--model", &place.model, "--image", &place.picture, "--device", "cpu"];
     let captions = ["--caption", "a red square", "--caption", "a blue circle"];
-    let table = succeed(&[&args[..], &captions].concat());
-    assert!(table.contains("similarity") && table.contains("a red square"), "{table}");
-    let json: Value =
-        serde_json::from_str(&succeed(&[&args[..], &captions, &["--json"]].concat())).unwrap();
+    assert_contains(&succeed(&[&args[..], &captions].concat()), &["similarity", "a red square"]);
+    let json = answer(&[&args[..], &captions].concat());
     let rows = json["captions"].as_array().unwrap();
     assert_eq!(rows[0]["text"], "a red square");
     let sum: f64 = rows.iter().map(|row| row["probability"].as_f64().unwrap()).sum();
@@ -128,17 +200,7 @@ fn embed_writes_pytorchs_features() {
     let place = Place::new();
     let folder = golden("tiny-clip");
     let expected = folder.join("expected.safetensors");
-    let list: Value =
-        serde_json::from_str(&fs::read_to_string(folder.join("expected.json")).unwrap()).unwrap();
-    let strings = |key: &str| -> Vec<String> {
-        let values = list[key].as_array().unwrap();
-        values.iter().map(|value| value.as_str().unwrap().to_owned()).collect()
-    };
-    let texts = place.file("texts.txt", strings("captions").join("\n").as_bytes());
-    let images: Vec<String> = strings("images")
-        .iter()
-        .map(|name| path(&folder.join("images").join(name)).to_owned())
-        .collect();
+    let (texts, images) = place.inputs();
     let out = place.out("features.safetensors");
     for model in ["hf", "open_clip"] {
         let model = folder.join(model);
@@ -154,18 +216,8 @@ fn embed_writes_pytorchs_features() {
         }
         assert_eq!(floats(&out, "logit_scale").1, [1]);
     }
-    // Either list alone.
-    succeed(&[
-        "embed",
-        "--model",
-        &place.model,
-        "--texts",
-        &texts,
-        "--out",
-        path(&out),
-        "--device",
-        "cpu",
-    ]);
+    // Texts without images.
+    run("embed --model _ --texts _ --out _ --device cpu", &[&place.model, &texts, path(&out)]);
     let bytes = fs::read(&out).unwrap();
     assert_eq!(SafeTensors::deserialize(&bytes).unwrap().len(), 2);
 }
@@ -176,10 +228,7 @@ fn tokenize_and_preprocess_write_what_pytorch_was_given() {
     let expected = golden("tiny-clip/expected.safetensors");
     let bytes = fs::read(&expected).unwrap();
     let wanted = SafeTensors::deserialize(&bytes).unwrap();
-    let texts = place.file(
-        "texts.txt",
-        "a red square to the left of a blue circle\na blue square to the left of a red circle\nA green triangle, above two YELLOW bars!\n\nthe horse is riding the man & the man isn't\n".as_bytes(),
-    );
+    let (texts, images) = place.inputs();
     let out = place.out("ids.safetensors");
     succeed(&["tokenize", "--model", &place.model, "--texts", &texts, "--out", path(&out)]);
     let bytes = fs::read(&out).unwrap();
@@ -191,10 +240,8 @@ fn tokenize_and_preprocess_write_what_pytorch_was_given() {
     );
 
     let out = place.out("pixels.safetensors");
-    let picture = |name: &str| path(&golden("tiny-clip/images").join(name)).to_owned();
-    let pictures = ["square-circle.png", "circle-square.png", "triangle-bars.png"].map(picture);
     let mut args = vec!["preprocess", "--model", &place.model, "--out", path(&out), "--images"];
-    args.extend(pictures.iter().map(String::as_str));
+    args.extend(images.iter().map(String::as_str));
     succeed(&args);
     let (got, shape) = floats(&out, "pixel_values");
     let (wanted, wanted_shape) = floats(&expected, "pixel_values");
@@ -207,8 +254,7 @@ fn a_model_for_the_web_is_f16_and_lists_its_hashes() {
     let place = Place::new();
     let out = place.out("web");
     succeed(&["convert", "--model", &place.model, "--to", "web", "--out", path(&out)]);
-    let manifest: Value =
-        serde_json::from_slice(&fs::read(out.join("manifest.json")).unwrap()).unwrap();
+    let manifest = json(&out.join("manifest.json"));
     let files = manifest["files"].as_object().unwrap();
     assert!(files.contains_key("config.json"), "{files:?}");
     for (name, entry) in files {
@@ -226,51 +272,18 @@ fn a_model_for_the_web_is_f16_and_lists_its_hashes() {
 fn convert_and_patch_make_models_that_load_again() {
     let place = Place::new();
     let (converted, patched) = (place.out("converted"), place.out("patched"));
-    succeed(&[
-        "convert",
-        "--model",
-        &place.model,
-        "--to",
-        "open-clip",
-        "--dtype",
-        "f32",
-        "--out",
-        path(&converted),
-    ]);
-    succeed(&[
-        "score",
-        "--model",
-        path(&converted),
-        "--image",
-        &place.picture,
-        "--caption",
-        "x",
-        "--device",
-        "cpu",
-    ]);
-    succeed(&[
-        "patch",
-        "--pretrained",
-        &place.model,
-        "--finetuned",
-        &place.model,
-        "--alpha",
-        "0",
-        "--out",
-        path(&patched),
-    ]);
-    for file in ["model.safetensors", "config.json", "preprocessor_config.json"] {
-        assert!(
-            fs::read(patched.join(file)).unwrap()
-                == fs::read(golden("tiny-clip/hf").join(file)).unwrap()
-        );
-    }
-    // Nothing half-written is left beside what is finished.
-    assert!(
-        fs::read_dir(&patched)
-            .unwrap()
-            .all(|file| { !file.unwrap().file_name().to_string_lossy().contains("partial") })
+    run("convert --model _ --to open-clip --dtype f32 --out _", &[&place.model, path(&converted)]);
+    run("score --model _ --image _ --caption x --device cpu", &[path(&converted), &place.picture]);
+    run(
+        "patch --pretrained _ --finetuned _ --alpha 0 --out _",
+        &[&place.model, &place.model, path(&patched)],
     );
+    for file in ["model.safetensors", "config.json", "preprocessor_config.json"] {
+        let [patched, golden] =
+            [&patched, &golden("tiny-clip/hf")].map(|dir| fs::read(dir.join(file)));
+        assert!(patched.unwrap() == golden.unwrap(), "{file}");
+    }
+    no_partial_file(&patched);
 }
 
 #[test]
@@ -284,27 +297,16 @@ fn eval_counts_every_row_of_sugar_crepe() {
     };
     let place = Place::new();
     let out = place.out("report.json");
-    let table = succeed(&[
-        "eval",
-        "--model",
-        path(&model),
-        "--suite",
-        "sugar-crepe",
-        "--data",
-        path(&data),
-        "--images",
-        path(&photos),
-        "--out",
-        path(&out),
-        "--device",
-        "cpu",
-    ]);
+    let table = run(
+        "eval --model _ --suite sugar-crepe --data _ --images _ --out _ --device cpu",
+        &[path(&model), path(&data), path(&photos), path(&out)],
+    );
     assert!(table.contains("replace_rel") && table.contains("mean of rows"), "{table}");
-    let report: Value = serde_json::from_str(&fs::read_to_string(&out).unwrap()).unwrap();
+    let report = json(&out);
     assert_eq!(report["suite"], "sugar-crepe");
     let subsets = report["subsets"].as_array().unwrap();
     let sum = |key: &str| subsets.iter().map(|subset| subset[key].as_u64().unwrap()).sum::<u64>();
-    // The data's own account of itself: 7,511 rows, of which 201 fall on the 123 photos.
+    // 201 of the 7,511 rows have one of the 123 photos.
     assert_eq!((sum("rows"), sum("missing")), (201, 7310));
     assert!(subsets.iter().all(|subset| {
         let accuracy = subset["accuracy"].as_f64().unwrap();
@@ -315,20 +317,13 @@ fn eval_counts_every_row_of_sugar_crepe() {
 
 #[test]
 fn devices_are_listed_and_an_absent_one_is_an_error() {
-    let json: Value = serde_json::from_str(&succeed(&["devices", "--json"])).unwrap();
+    let json = answer(&["devices"]);
     assert!(json["gpus"].is_array() && json["auto"].is_string());
     let place = Place::new();
-    let error = fail(&[
-        "score",
-        "--model",
-        &place.model,
-        "--image",
-        &place.picture,
-        "--caption",
-        "x",
-        "--device",
-        "gpu:99",
-    ]);
+    let error = refuse(
+        "score --model _ --image _ --caption x --device gpu:99",
+        &[&place.model, &place.picture],
+    );
     assert!(error.contains("gpu:99"), "{error}");
 }
 
@@ -339,7 +334,7 @@ fn devices_check_says_what_is_right_and_fails_where_anything_is_wrong() {
     let report: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(report["right"], true);
     let items = report["items"].as_array().unwrap();
-    // The kernels are a GPU's.
+    // The kernels need a GPU.
     let (skipped, items): (Vec<&Value>, Vec<&Value>) =
         items.iter().partition(|item| item["verdict"] == "not checked");
     let skipped: Vec<&str> = skipped.iter().map(|item| item["item"].as_str().unwrap()).collect();
@@ -348,13 +343,11 @@ fn devices_check_says_what_is_right_and_fails_where_anything_is_wrong() {
     for item in items {
         let name = item["item"].as_str().unwrap();
         let wronged = clove(&[&check[..], &["--item", name, "--inject-fault", name]].concat());
-        assert_eq!(wronged.status.code(), Some(1), "{name}");
-        let said = text(&wronged.stderr);
+        let said = failed(&wronged);
         assert!(said.contains("computes wrong numbers") && said.contains(name), "{said}");
         let report: Value = serde_json::from_slice(&wronged.stdout).unwrap();
         assert_eq!(report["items"][0]["verdict"], "wrong");
     }
-    let unknown = clove(&["devices", "--check", "--device", "cpu", "--item", "sums"]);
-    assert_eq!(unknown.status.code(), Some(1));
-    assert!(text(&unknown.stderr).contains("matmul-1024"));
+    let unknown = fail(&["devices", "--check", "--device", "cpu", "--item", "sums"]);
+    assert!(unknown.contains("matmul-1024"), "{unknown}");
 }

@@ -1,41 +1,35 @@
-//! Guards shards on servers: each is fetched once and goes on where it broke off, and what a server refuses is said.
+//! Guards shards on servers: each is downloaded once, interrupted downloads resume, and errors name the server's reason.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::Output;
 
+use clove_tests::tar;
 use serde_json::Value;
 
 use super::server::{Server, Ways};
 use super::train::pictures;
-use super::{Place, text};
+use super::{Place, assert_contains, failed, line, path, program, succeeded, text};
 
 /// A shard of `count` pictures with their captions.
 fn shard(count: usize) -> Vec<u8> {
     let place = Place::new();
     let dir = pictures(&place, count, 0);
-    let mut builder = tar::Builder::new(Vec::new());
     let mut files: Vec<_> = fs::read_dir(&dir).unwrap().map(|file| file.unwrap().path()).collect();
     files.sort();
-    for file in files.iter().filter(|file| file.is_file()) {
-        builder.append_path_with_name(file, file.file_name().unwrap()).unwrap();
-    }
-    builder.into_inner().unwrap()
+    tar(files.iter().map(|file| (file.file_name().unwrap(), fs::read(file).unwrap())))
 }
 
-/// Looks at a set, with copies in a folder of `place`.
+/// Inspects a set, with the downloads in a folder of `place`.
 fn inspect(place: &Place, url: &str, env: &[(&str, &str)]) -> Output {
     let (out, copies) = (place.out("page.html"), place.out("copies"));
-    let args = ["data", "inspect", "--kind", "webdataset", "--path", url, "--json", "--out"];
-    let clean = ["AWS_", "GOOGLE_"];
-    let others =
-        std::env::vars().filter(|(name, _)| clean.iter().any(|start| name.starts_with(start)));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_clove"));
-    others.for_each(|(name, _)| {
-        command.env_remove(name);
-    });
+    let args = "data inspect --kind webdataset --path _ --json --out _";
+    let mut command = program(&line(args, &[url, path(&out)]));
+    for (name, _) in std::env::vars() {
+        if ["AWS_", "GOOGLE_"].iter().any(|start| name.starts_with(start)) {
+            command.env_remove(name);
+        }
+    }
     command
-        .args(args)
-        .arg(&out)
         .env("CLOVE_CACHE", copies)
         .env("NO_PROXY", "*")
         .envs(env.iter().copied())
@@ -43,21 +37,15 @@ fn inspect(place: &Place, url: &str, env: &[(&str, &str)]) -> Output {
         .unwrap()
 }
 
-/// How many samples a set has.
+/// The number of samples of a set.
 fn samples(place: &Place, url: &str, env: &[(&str, &str)]) -> u64 {
-    let output = inspect(place, url, env);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report: Value = serde_json::from_str(&succeeded(&inspect(place, url, env)).0).unwrap();
     assert_eq!(report["images"]["unreadable"], Value::Array(Vec::new()));
     report["samples"].as_u64().unwrap()
 }
 
 fn refused(place: &Place, url: &str, env: &[(&str, &str)]) -> String {
-    let output = inspect(place, url, env);
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(!stderr.contains("panicked"), "{stderr}");
-    stderr
+    failed(&inspect(place, url, env))
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -91,14 +79,13 @@ fn what_breaks_off_goes_on_where_it_stopped() {
     let ways = Ways { breaks: Some((bytes.len() / 3, 1)), ..Ways::default() };
     let server = Server::new(&[("/s.tar", bytes.clone())], ways);
     let url = format!("http://{}/s.tar", server.address);
-    // Once, and the program goes on by itself.
+    // After one interruption the program resumes by itself.
     assert_eq!(samples(&place, &url, &[]), 12);
     assert!(server.seen().1 <= bytes.len() + bytes.len() / 3);
-    // Again and again, and it's for the user to go on.
+    // After repeated interruptions it fails, and the next run resumes.
     let place = Place::new();
     server.behave(Ways { breaks: Some((bytes.len() / 20, 8)), ..Ways::default() });
-    let stderr = refused(&place, &url, &[]);
-    assert!(stderr.contains(&url), "{stderr}");
+    assert_contains(&refused(&place, &url, &[]), &[&url]);
     let (seen, before) = server.seen();
     assert!(seen.len() < 8 && before > 0, "{seen:?}");
     assert_eq!(samples(&place, &url, &[]), 12);
@@ -122,7 +109,7 @@ fn servers_that_do_less_are_enough() {
         let place = Place::new();
         let url = format!("http://{}/s.tar?signature=a%2Fb", server.address);
         let output = inspect(&place, &url, &[]);
-        // Where no part is given, a copy that broke off begins anew.
+        // Without partial downloads an interrupted one starts again.
         if !output.status.success() {
             assert!(ways.no_parts, "{}", text(&output.stderr));
         }
@@ -154,11 +141,10 @@ fn s3_and_google_are_asked_as_they_want_to_be() {
         assert!(request.headers.iter().any(is_signed), "{request:?}");
     }
     assert!(["HEAD", "GET"].iter().all(|method| seen.iter().any(|seen| seen.method == *method)));
-    // Without a key, of a bucket that isn't public.
+    // A private bucket without a key.
     let public = [s3[0], s3[1], ("AWS_SKIP_SIGNATURE", "true")];
     let stderr = refused(&Place::new(), "s3://pairs/x/s.tar", &public);
-    assert!(stderr.contains("s3://pairs/x/s.tar") && stderr.contains("403"), "{stderr}");
-    assert!(stderr.contains("AWS_ACCESS_KEY_ID"), "{stderr}");
+    assert_contains(&stderr, &["s3://pairs/x/s.tar", "403", "AWS_ACCESS_KEY_ID"]);
     server.seen();
     server.behave(Ways::default());
     assert_eq!(samples(&Place::new(), "s3://pairs/x/s.tar", &public), 2);
@@ -176,15 +162,13 @@ fn what_a_server_does_not_have_is_said() {
     assert!(stderr.contains("/s-1.tar: there is no such file on the server"), "{stderr}");
     let stderr = refused(&place, &format!("http://{}/empty.tar", server.address), &[]);
     assert!(stderr.contains("/empty.tar"), "{stderr}");
-    let stderr = refused(&place, "s3://pairs", &[]);
-    assert!(stderr.contains("it names no file"), "{stderr}");
-    // A port that nobody listens at.
+    assert_contains(&refused(&place, "s3://pairs", &[]), &["it names no file"]);
+    // A port without a server.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/s.tar", listener.local_addr().unwrap());
     drop(listener);
-    let stderr = refused(&place, &url, &[]);
-    assert!(stderr.contains(&url) && stderr.contains("refused"), "{stderr}");
-    // A folder that can't be made.
+    assert_contains(&refused(&place, &url, &[]), &[&url, "refused"]);
+    // A folder that can't be created.
     let file = place.file("file", b"");
     let stderr =
         refused(&place, &format!("http://{}/s-0.tar", server.address), &[("CLOVE_CACHE", &file)]);

@@ -1,28 +1,21 @@
-//! Guards what the program does with drawn scenes: `eval --suite scenes`, and the sweep of `patch`.
+//! Guards the use of drawn scenes: `eval --suite scenes`, and the sweep of `patch`.
 
 use std::fs;
 use std::path::PathBuf;
 
 use clove::weights::{Precision, Snapshot};
-use clove_data::run::{Companions, write_model_dir};
+use clove_data::run::write_model_dir;
 use clove_lab as lab;
+use clove_tests::{companions, json};
 use serde_json::Value;
 
-use super::{Place, clove, path, succeed, text};
+use super::{Place, assert_contains, path, run, succeed, unparsed};
 
 /// The directory of one of the scene models that come with the program.
 fn model(place: &Place, name: &str, model: &Snapshot) -> PathBuf {
     let out = place.out(name);
-    let companions = Companions {
-        preprocess: lab::preprocess().unwrap(),
-        tokenizer: Some(lab::tokenizer_json()),
-    };
-    write_model_dir(&out, model, &companions, Precision::F32).unwrap();
+    write_model_dir(&out, model, &companions(), Precision::F32).unwrap();
     out
-}
-
-fn json(file: &std::path::Path) -> Value {
-    serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
 }
 
 #[test]
@@ -30,17 +23,8 @@ fn eval_on_scenes_needs_no_data_and_tests_recognition_too() {
     let place = Place::new();
     let model = model(&place, "model", &lab::pretrained().unwrap());
     let out = place.out("report.json");
-    let table = succeed(&[
-        "eval",
-        "--model",
-        path(&model),
-        "--suite",
-        "scenes",
-        "--out",
-        path(&out),
-        "--device",
-        "cpu",
-    ]);
+    let table =
+        run("eval --model _ --suite scenes --out _ --device cpu", &[path(&model), path(&out)]);
     assert!(table.contains("replace_rel") && table.contains("recognition: "), "{table}");
     let report = json(&out);
     assert_eq!(report["suite"], "scenes");
@@ -50,7 +34,7 @@ fn eval_on_scenes_needs_no_data_and_tests_recognition_too() {
         assert_eq!((&subset["rows"], &subset["missing"]), (&500.into(), &0.into()));
     }
     assert_eq!(report["recognition"]["rows"], 5000);
-    // A tenth is what guessing among the ten classes gets; a model that pretraining made knows far more.
+    // Chance is a tenth; a pretrained model is far better.
     assert!(report["recognition"]["top1"].as_f64().unwrap() > 0.5);
     for blind in report["blind"].as_array().unwrap() {
         let mean = blind["macro_mean"].as_f64().unwrap();
@@ -72,14 +56,13 @@ fn a_sweep_patches_at_the_alpha_that_its_rule_chooses() {
         &["--out", path(&out), "--device", "cpu"],
     ]
     .concat();
-    let table = succeed(&args);
-    assert!(table.contains("chosen"), "{table}");
+    assert_contains(&succeed(&args), &["chosen"]);
     let sweep = json(&out.join("sweep.json"));
     let points = sweep["points"].as_array().unwrap();
     let figure = |point: &Value, name: &str| point[name].as_f64().unwrap();
     let alphas: Vec<f64> = points.iter().map(|point| figure(point, "alpha")).collect();
     assert_eq!(alphas, [0.0, 0.5, 1.0]);
-    // The rule, anew.
+    // The rule, computed again.
     let known = figure(&points[0], "recognition") - 0.01;
     let allowed = points.iter().filter(|point| figure(point, "recognition") >= known);
     let best = allowed
@@ -87,7 +70,7 @@ fn a_sweep_patches_at_the_alpha_that_its_rule_chooses() {
         .unwrap();
     assert_eq!(figure(best, "alpha"), figure(&sweep, "chosen"));
 
-    // What is written is the model at that alpha.
+    // The written model is the one at that alpha.
     let (plain, alpha) = (place.out("plain"), sweep["chosen"].to_string());
     succeed(&[&["patch"][..], &models, &["--alpha", &alpha, "--out", path(&plain)]].concat());
     let weights = |dir: &std::path::Path| fs::read(dir.join("model.safetensors")).unwrap();
@@ -111,8 +94,7 @@ fn a_sweep_that_makes_no_sense_is_refused_before_any_work() {
     ] {
         let mut args = [&["patch"][..], &models, &["--sweep", sweep, "--out", path(&out)]].concat();
         args.extend(select.into_iter().flat_map(|suite| ["--select", suite]));
-        let output = clove(&args);
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", text(&output.stderr));
+        unparsed(&args);
     }
     assert!(!out.exists());
 }

@@ -1,20 +1,20 @@
-//! A web server for files, and what can be wrong with one.
+//! A web server for files, with faults to test against.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// What a server does beside answering.
+/// How a server deviates from an ordinary one.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ways {
-    /// Breaks off after so many bytes, at the first so many answers.
+    /// Breaks off after a number of bytes, in a number of answers.
     pub breaks: Option<(usize, usize)>,
-    /// Answers nothing but GET, as a link that is signed for it.
+    /// Answers only GET, as for a link that is signed for it.
     pub get_only: bool,
-    /// Gives whole files alone.
+    /// Sends only whole files.
     pub no_parts: bool,
-    /// Answers what isn't signed with 403.
+    /// Answers unsigned requests with 403.
     pub signed: bool,
 }
 
@@ -54,7 +54,7 @@ impl Server {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let state = Arc::clone(&shared);
-                // Whoever hangs up ends a connection, and nothing else.
+                // A client that hangs up ends only its own connection.
                 thread::spawn(move || stream.and_then(|stream| serve(&stream, &state)));
             }
         });
@@ -71,7 +71,7 @@ impl Server {
         self.state.lock().unwrap().ways = ways;
     }
 
-    /// The requests since it was last asked, and the bytes of files that were sent.
+    /// The requests since the last call, and the bytes of files that were sent.
     pub fn seen(&self) -> (Vec<Seen>, usize) {
         let mut state = self.state.lock().unwrap();
         let sent = std::mem::take(&mut state.sent);
@@ -98,7 +98,7 @@ fn serve(mut stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let is_signed = header("authorization: ").is_some();
     let range = header("range: bytes=").map(str::to_owned);
     let path = target.split('?').next().unwrap();
-    // Google's names have no folders, and are escaped as a whole.
+    // Google's names have no folders; slashes are escaped.
     let path = path.replace("%2F", "/").replace("%2E", ".");
     let ways = state.ways;
     state.seen.push(Seen { method: method.clone(), target, headers: headers.clone() });

@@ -4,27 +4,22 @@ use std::fs;
 
 use clove::weights::{Precision, Snapshot};
 use clove_data::run::{Companions, write_model_dir};
-use clove_lab::{self as lab, preprocess, tokenizer_json};
+use clove_lab as lab;
+use clove_tests::companions;
 use clove_web::lab::settings::{Loss, Negatives, Settings, Texts, limits};
-use serde_json::Value;
 
-use super::{fail, path, succeed};
+use super::{answer, fail, line, path, run, succeed};
 
 /// A scene model as one file and as a directory.
 fn written(dir: &std::path::Path, name: &str, model: &Snapshot) -> [String; 2] {
     let file = dir.join(format!("{name}.safetensors"));
+    let Companions { preprocess, tokenizer } = companions();
     let bytes = model
-        .write_single_file(
-            Vec::new(),
-            Precision::F32,
-            &preprocess().unwrap(),
-            Some(tokenizer_json()),
-        )
+        .write_single_file(Vec::new(), Precision::F32, &preprocess, tokenizer.clone())
         .unwrap();
     fs::write(&file, bytes).unwrap();
     let folder = dir.join(name);
-    let companions =
-        Companions { preprocess: preprocess().unwrap(), tokenizer: Some(tokenizer_json()) };
+    let companions = Companions { preprocess, tokenizer };
     write_model_dir(&folder, model, &companions, Precision::F32).unwrap();
     [path(&file).to_owned(), path(&folder).to_owned()]
 }
@@ -46,21 +41,10 @@ fn a_model_in_one_file_is_taken_for_its_directory() {
     image::save_buffer(&picture, &drawn.rgb, 48, 48, image::ColorType::Rgb8).unwrap();
     let [caption, wrong] = &scene.captions;
     let score = |model: &str| -> Vec<f64> {
-        let json: Value = serde_json::from_str(&succeed(&[
-            "score",
-            "--model",
-            model,
-            "--image",
-            path(&picture),
-            "--caption",
-            caption,
-            "--caption",
-            wrong,
-            "--device",
-            "cpu",
-            "--json",
-        ]))
-        .unwrap();
+        let json = answer(&line(
+            "score --model _ --image _ --caption _ --caption _ --device cpu",
+            &[model, path(&picture), caption, wrong],
+        ));
         let scores = json["captions"].as_array().unwrap();
         let each = scores.iter().map(|one| one["similarity"].as_f64().unwrap());
         each.collect()
@@ -69,25 +53,16 @@ fn a_model_in_one_file_is_taken_for_its_directory() {
     assert_ne!(score(&before), score(&after));
     let patch = |pretrained: &str, finetuned: &str, out: &str| {
         let out = path(&dir.join(out)).to_owned();
-        succeed(&[
-            "patch",
-            "--pretrained",
-            pretrained,
-            "--finetuned",
-            finetuned,
-            "--alpha",
-            "0.5",
-            "--out",
-            &out,
-            "--device",
-            "cpu",
-        ]);
+        run(
+            "patch --pretrained _ --finetuned _ --alpha 0.5 --out _ --device cpu",
+            &[pretrained, finetuned, &out],
+        );
         out
     };
     let patched = patch(&before, &after, "patched");
     let patched_dir = patch(&before_dir, &after_dir, "patched-dir");
     assert_eq!(score(&patched), score(&patched_dir));
-    // One of each goes together too.
+    // Both forms can be combined.
     assert_eq!(score(&patch(&before_dir, &after, "mixed")), score(&patched));
     let (weights, texts) = (dir.join("before/model.safetensors"), dir.join("texts"));
     fs::write(&texts, "a red circle\n").unwrap();
@@ -125,7 +100,7 @@ fn every_run_of_the_labs_page_is_one_of_clove_train() {
                 let none = texts == Texts::Alt || loss == Loss::Clip;
                 let style = if none { "none" } else { style };
                 for part in [
-                    "12 scenes an epoch, the same in each".to_owned(),
+                    "12 scenes per epoch, the same in every epoch".to_owned(),
                     format!("texts = \"{text_name}\""),
                     format!("style = \"{style}\""),
                     format!("kind = \"{loss_name}\""),

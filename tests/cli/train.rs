@@ -1,17 +1,21 @@
-//! Guards `clove train`: every kind of data trains, held-out pairs are tried, and a dry run tells what a run will do.
+//! Guards `clove train`: all kinds of data, validation on held-out pairs, and dry runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use clove::preprocess::RgbImage;
+use clove::weights::Precision;
 use clove_scenes::Random;
+use clove_tests::{floats, golden, json, json_lines, tar};
 use serde_json::{Value, json};
 
-use super::{Place, clove, fail, path, succeed, text};
+use super::{Place, assert_contains, clove, fail, failed, path, program, run, succeed, succeeded};
 
 pub const BLANK: &str = "[model]\nshape = \"scenes\"\n";
 pub const SCENES: &str = "[data]\nkind = \"scenes\"\nscenes = 20\n";
+
+const SIX_STEPS: &str = "[train]\nsteps = 6\nbatch = 4\n";
 
 /// A run's configuration and its folder.
 pub struct Job {
@@ -32,60 +36,61 @@ impl Job {
     }
 
     pub fn train(&self, more: &[&str]) -> String {
-        Self::succeed(&self.args(more))
+        succeeded(&clove(&self.args(more))).1
     }
 
-    /// On a device of the caller's choice.
+    /// [`Self::train`] without `--device cpu`.
     pub fn train_on(&self, more: &[&str]) -> String {
-        Self::succeed(&[&["train", &self.config], more].concat())
-    }
-
-    fn succeed(args: &[&str]) -> String {
-        let output = clove(args);
-        let stderr = text(&output.stderr);
-        assert!(output.status.success(), "{stderr}");
-        stderr
+        succeeded(&clove(&[&["train", &self.config], more].concat())).1
     }
 
     pub fn fail(&self, more: &[&str]) -> String {
         fail(&self.args(more))
     }
 
+    /// Expects exit code 1; gives stderr and its last line.
+    pub fn end_badly(&self, more: &[&str]) -> (String, String) {
+        let stderr = failed(&clove(&self.args(more)));
+        let end = stderr.lines().last().unwrap().to_owned();
+        (stderr, end)
+    }
+
     pub fn start(&self, more: &[&str]) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_clove"))
-            .args(self.args(more))
-            .env("XDG_RUNTIME_DIR", std::env::temp_dir())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
+        program(&self.args(more)).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     pub fn lines(&self, name: &str) -> Vec<Value> {
-        let text = fs::read_to_string(self.out.join(name)).unwrap();
-        let lines = text.lines();
-        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+        json_lines(&self.out.join(name))
+    }
+
+    /// The state of training in a checkpoint.
+    pub fn state(&self, step: usize) -> Value {
+        json(&self.out.join(format!("checkpoints/step-{step}/state.json")))
+    }
+
+    /// The losses of all steps.
+    pub fn losses(&self) -> Vec<f64> {
+        let lines = self.lines("metrics.jsonl");
+        lines.iter().map(|line| line["loss"].as_f64().unwrap()).collect()
     }
 
     pub fn bytes(&self, name: &str) -> Vec<u8> {
         fs::read(self.out.join(name)).unwrap()
     }
 
-    /// The model can be used, and the steps are written down, each once.
+    /// The file of the trained model's weights.
+    pub fn weights(&self) -> Vec<u8> {
+        self.bytes("model/model.safetensors")
+    }
+
+    /// A tensor of the model in a folder of the run.
+    pub fn tensor(&self, folder: &str, name: &str) -> (Vec<f32>, Vec<usize>) {
+        floats(&self.out.join(folder).join("model.safetensors"), name)
+    }
+
+    /// Checks that the model can be used, and that each step is recorded once.
     pub fn check(&self, steps: usize) {
-        let model = self.out.join("model");
-        let table = succeed(&[
-            "score",
-            "--model",
-            path(&model),
-            "--image",
-            path(&clove_tests::golden("tiny-clip/images/square-circle.png")),
-            "--caption",
-            "a red square",
-            "--device",
-            "cpu",
-        ]);
-        assert!(table.contains("a red square"), "{table}");
+        succeed_scoring(&self.out.join("model"));
         let metrics = self.lines("metrics.jsonl");
         let found: Vec<u64> = metrics.iter().map(|line| line["step"].as_u64().unwrap()).collect();
         assert_eq!(found, (0..steps as u64).collect::<Vec<_>>());
@@ -94,7 +99,14 @@ impl Job {
     }
 }
 
-/// Different pictures of odd sizes.
+/// Checks that a model can be used.
+pub fn succeed_scoring(model: &Path) {
+    let image = golden("tiny-clip/images/square-circle.png");
+    let score = "score --model _ --image _ --caption _ --device cpu";
+    assert_contains(&run(score, &[path(model), path(&image), "a red square"]), &["a red square"]);
+}
+
+/// A random picture of odd size.
 fn picture(file: &Path, seed: u64) {
     let mut random = Random::new(&[seed]);
     let (width, height) = (50 + random.below(30), 50 + random.below(30));
@@ -103,7 +115,14 @@ fn picture(file: &Path, seed: u64) {
     image.save(file).unwrap();
 }
 
-/// A folder of pictures, each with two captions; the last `broken` are none.
+/// The weights of the lab's pretrained model.
+pub fn pretrained(place: &Place) -> PathBuf {
+    let model = clove_lab::pretrained().unwrap();
+    let bytes = model.write_hugging_face(Vec::new(), Precision::F32).unwrap();
+    place.file("pretrained.safetensors", &bytes).into()
+}
+
+/// A folder of pictures, each with two captions; the last `broken` aren't images.
 pub fn pictures(place: &Place, count: usize, broken: usize) -> PathBuf {
     let dir = place.out("pictures");
     fs::create_dir(&dir).unwrap();
@@ -120,6 +139,11 @@ pub fn pictures(place: &Place, count: usize, broken: usize) -> PathBuf {
     dir
 }
 
+/// The part of a configuration that names JSON lines and the folder of their images.
+pub fn json_lines_of(list: &str, dir: &Path) -> String {
+    format!("[data]\nkind = \"json-lines\"\npath = {list:?}\nimages = {:?}\n", path(dir))
+}
+
 pub fn folder(dir: &Path) -> String {
     format!("[data]\nkind = \"folder\"\npath = {:?}\n", path(dir))
 }
@@ -129,121 +153,92 @@ fn scenes_train_from_random_and_from_pretrained_weights() {
     let place = Place::new();
     let tail = format!("{SCENES}[negatives]\nper_caption = 2\n[train]\nsteps = 6\nbatch = 4\n");
     let job = Job::new(&place, "blank", &format!("{BLANK}{tail}"));
-    let log = job.train(&[]);
-    assert!(log.contains("20 scenes an epoch"), "{log}");
-    assert!(log.contains("6 of 4 pairs"), "{log}");
-    assert!(log.contains("training waited"), "{log}");
+    assert_contains(&job.train(&[]), &["20 scenes per epoch", "6 of 4 pairs", "training waited"]);
     job.check(6);
     let resolved = fs::read_to_string(job.out.join("run.toml")).unwrap();
-    for part in ["seed = 0", "learning_rate = ", "kind = \"clove\"", "keep = 2"] {
-        assert!(resolved.contains(part), "{part}: {resolved}");
-    }
+    assert_contains(&resolved, &["seed = 0", "learning_rate = ", "kind = \"clove\"", "keep = 2"]);
 
+    let mut jobs = Vec::new();
     for (name, settings) in [
         ("fsc", &["--set", "loss.kind=fsc"][..]),
         ("locked", &["--set", "train.locked=[\"image\"]"]),
         ("clip", &["--set", "loss.kind=clip", "--set", "negatives.style=none"]),
-        // On the command line one of two that exclude each other takes the other's place.
+        // Of two settings that exclude each other, the command line's wins.
         ("alt", &["--set", "data.texts=alt", "--set", "train.epochs=1.2"]),
     ] {
         let body = format!("[model]\ninit = \"scenes\"\n{tail}");
         let job = Job::new(&place, name, &body);
         let log = job.train(settings);
-        let says_locked = log.contains("of them learn and 0 are locked");
+        let says_locked = log.contains("trainable and 0 locked");
         assert_eq!(says_locked, name != "locked", "{log}");
-        // Protection from forgetting is what a run ends with.
+        // A run ends with patching against forgetting.
         assert!(log.contains("patched: alpha 0.6, CLoVe's"), "{log}");
         job.check(6);
+        jobs.push(job);
     }
-    let patched = |folder: &str| {
-        let file = place.out("clip").join(folder).join("model.safetensors");
-        clove_tests::floats(&file, "text_projection.weight").0
-    };
-    assert_ne!(patched("patched"), patched("model"));
-    let tower = |job: &str| {
-        let file = place.out(job).join("model/model.safetensors");
-        clove_tests::floats(&file, "visual_projection.weight").0
-    };
-    let pretrained = clove_lab::pretrained().unwrap();
-    let file = place.out("pretrained.safetensors");
-    let precision = clove::weights::Precision::F32;
-    let bytes = pretrained.write_hugging_face(Vec::new(), precision).unwrap();
-    fs::write(&file, bytes).unwrap();
-    let before = clove_tests::floats(&file, "visual_projection.weight").0;
-    assert_eq!(tower("locked"), before);
-    assert_ne!(tower("fsc"), before);
+    let [fsc, locked, clip] = [0, 1, 2].map(|number: usize| &jobs[number]);
+    let text = "text_projection.weight";
+    assert_ne!(clip.tensor("patched", text), clip.tensor("model", text));
+    let image = "visual_projection.weight";
+    let before = floats(&pretrained(&place), image);
+    assert_eq!(locked.tensor("model", image), before);
+    assert_ne!(fsc.tensor("model", image), before);
     // Each setting has an effect of its own.
-    assert_ne!(tower("fsc"), tower("clip"));
+    assert_ne!(fsc.tensor("model", image), clip.tensor("model", image));
 }
 
 #[test]
 fn a_folder_and_json_lines_train_a_models_directory() {
     let place = Place::new();
     let dir = pictures(&place, 6, 0);
-    let tail = "[train]\nsteps = 6\nbatch = 4\n";
     let model = format!("[model]\ninit = {:?}\n", place.model);
-    let job = Job::new(&place, "folder", &format!("{model}{}{tail}", folder(&dir)));
-    let log = job.train(&[]);
-    assert!(log.contains("6 images with 12 captions, 0 negatives"), "{log}");
+    let job = Job::new(&place, "folder", &format!("{model}{}{SIX_STEPS}", folder(&dir)));
+    assert_contains(&job.train(&[]), &["6 images with 12 captions, 0 negatives"]);
     job.check(6);
 
-    let lines: Vec<String> = (0..6)
-        .map(|number| {
-            let line = json!({
-                "image": format!("{number:02}.png"),
-                "caption": format!("a red square {number}"),
-                "negatives": [format!("a blue square {number}"), {"text": "a red circle"}],
-            });
-            line.to_string()
+    let lines = (0..6).map(|number| {
+        json!({
+            "image": format!("{number:02}.png"),
+            "caption": format!("a red square {number}"),
+            "negatives": [format!("a blue square {number}"), {"text": "a red circle"}],
         })
-        .chain(["{\"image\": \"nowhere.png\", \"caption\": \"x\"}".to_owned()])
-        .collect();
-    let list = place.file("set.jsonl", lines.join("\n").as_bytes());
-    let data =
-        format!("[data]\nkind = \"json-lines\"\npath = {list:?}\nimages = {:?}\n", path(&dir));
-    let job = Job::new(&place, "lines", &format!("{model}{data}{tail}"));
+    });
+    let lines = lines.chain([json!({"image": "nowhere.png", "caption": "x"})]);
+    let list = place.json_lines("set.jsonl", lines);
+    let body = format!("{model}{}{SIX_STEPS}", json_lines_of(&list, &dir));
+    let job = Job::new(&place, "lines", &body);
     let log = job.train(&[]);
-    assert!(log.contains("6 images with 6 captions, 12 negatives"), "{log}");
-    assert!(log.contains("set.jsonl line 7: image not found"), "{log}");
-    assert!(log.contains(&format!("clove patch --pretrained {}", place.model)), "{log}");
+    assert_contains(
+        &log,
+        &[
+            "6 images with 6 captions, 12 negatives",
+            "set.jsonl line 7: image not found",
+            &format!("clove patch --pretrained {}", place.model),
+        ],
+    );
     job.check(6);
     // The same seed gives the same run, and negatives count.
-    let again = Job::new(&place, "again", &format!("{model}{data}{tail}"));
+    let [again, none] = ["again", "none"].map(|name| Job::new(&place, name, &body));
     again.train(&[]);
-    let none = Job::new(&place, "none", &format!("{model}{data}{tail}"));
     none.train(&["--set", "negatives.style=none"]);
-    let weights = "model/model.safetensors";
-    assert!(again.bytes(weights) == job.bytes(weights));
-    assert!(none.bytes(weights) != job.bytes(weights));
-    // A long text is announced.
-    let long = place.file(
-        "long.jsonl",
-        json!({"image": "00.png", "caption": "word ".repeat(200)}).to_string().as_bytes(),
+    assert!(again.weights() == job.weights());
+    assert!(none.weights() != job.weights());
+    // Long texts are reported.
+    let long = json!({"image": "00.png", "caption": "word ".repeat(200)});
+    let long = place.json_lines("long.jsonl", [long].into_iter());
+    let log = Job::new(&place, "long", &body).train(&["--set", &format!("data.path={long}")]);
+    assert_contains(
+        &log,
+        &["1 of 1 texts are longer than the context of 77", "repeats some of the 1 samples"],
     );
-    let log = Job::new(&place, "long", &format!("{model}{data}{tail}"))
-        .train(&["--set", &format!("data.path={long}")]);
-    assert!(log.contains("1 of 1 texts are longer than the context of 77"), "{log}");
-    assert!(log.contains("has some of the 1 samples twice"), "{log}");
 }
 
-/// A tar file of members.
-fn tar(members: &[(String, Vec<u8>)]) -> Vec<u8> {
-    let mut builder = tar::Builder::new(Vec::new());
-    for (name, bytes) in members {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
-        builder.append_data(&mut header, name, bytes.as_slice()).unwrap();
-    }
-    builder.into_inner().unwrap()
-}
-
-/// Six pictures, what is said of each, and two shards of them.
+/// Six pictures with texts, and two shards of them.
 struct Shards {
     dir: PathBuf,
     texts: Vec<Value>,
     members: Vec<(String, Vec<u8>)>,
-    /// The part of a configuration that names them.
+    /// The part of a configuration that names the shards.
     data: String,
 }
 
@@ -266,66 +261,52 @@ impl Shards {
                 [(format!("{number:02}.png"), image), (format!("{number:02}.json"), text)]
             })
             .collect();
-        place.file("s-0.tar", &tar(&members[..6]));
-        place.file("s-1.tar", &tar(&members[6..]));
+        place.file("s-0.tar", &tar(members[..6].to_vec()));
+        place.file("s-1.tar", &tar(members[6..].to_vec()));
         let pattern = path(&place.out("s-{0..1}.tar")).to_owned();
         let data = format!("[data]\nkind = \"webdataset\"\npath = {pattern:?}\n");
         Self { dir, texts, members, data }
     }
 }
 
-const SIX_STEPS: &str = "[train]\nsteps = 6\nbatch = 4\n";
-
 #[test]
 fn shards_train_as_the_same_files_do_and_damage_is_counted() {
     let place = Place::new();
     let shards = Shards::new(&place);
     let model = format!("[model]\ninit = {:?}\n", place.model);
-    let lines: Vec<String> = shards.texts.iter().map(Value::to_string).collect();
-    let list = place.file("set.jsonl", lines.join("\n").as_bytes());
-    let data = format!(
-        "[data]\nkind = \"json-lines\"\npath = {list:?}\nimages = {:?}\n",
-        path(&shards.dir)
-    );
+    let list = place.json_lines("set.jsonl", shards.texts.iter().cloned());
+    let data = json_lines_of(&list, &shards.dir);
     let files = Job::new(&place, "files", &format!("{model}{data}{SIX_STEPS}"));
     files.train(&[]);
     let body = format!("{model}{}{SIX_STEPS}", shards.data);
     let whole = Job::new(&place, "shards", &body);
-    let log = whole.train(&[]);
-    assert!(log.contains("6 images with 12 captions, 6 negatives"), "{log}");
-    let weights = "model/model.safetensors";
-    assert!(whole.bytes(weights) == files.bytes(weights), "the same run");
+    assert_contains(&whole.train(&[]), &["6 images with 12 captions, 6 negatives"]);
+    assert!(whole.weights() == files.weights(), "the same run");
 
-    // In parts that fit a smaller memory the same is learned, but for rounding.
+    // Smaller parts give the same losses except for rounding.
     let parts = Job::new(&place, "parts", &body);
     parts.train(&["--set", "train.micro_batch=3"]);
-    let losses = |job: &Job| {
-        let lines = job.lines("metrics.jsonl");
-        let losses = lines.iter().filter_map(|line| line["loss"].as_f64());
-        losses.collect::<Vec<f64>>()
-    };
-    let (of_whole, of_parts) = (losses(&whole), losses(&parts));
+    let (of_whole, of_parts) = (whole.losses(), parts.losses());
     assert_eq!((of_parts.len(), of_whole.len()), (6, 6));
     for (one, other) in of_parts.iter().zip(&of_whole) {
         assert!((one - other).abs() < 1e-4 * other, "{of_parts:?} {of_whole:?}");
     }
 
-    // A shard that ends early, and a photo that isn't one.
+    // A truncated shard and a broken photo.
     let mut broken = shards.members[..6].to_vec();
     broken[2].1 = b"no photo".to_vec();
-    place.file("s-0.tar", &tar(&broken));
-    let last = tar(&shards.members[6..]);
+    place.file("s-0.tar", &tar(broken));
+    let last = tar(shards.members[6..].to_vec());
     place.file("s-1.tar", &last[..last.len() / 2]);
     let log = Job::new(&place, "damaged", &body).train(&[]);
-    assert!(log.contains("1 damaged shard"), "{log}");
-    assert!(log.contains("s-0.tar: \"01.png\""), "{log}");
+    assert_contains(&log, &["1 damaged shard", "s-0.tar: \"01.png\""]);
 }
 
 #[test]
 fn a_model_is_tried_on_held_out_pairs_and_patched_by_them() {
     let place = Place::new();
     let data = Shards::new(&place).data;
-    // A model with random weights of a described shape; gone on with at its end, it writes nothing twice.
+    // A model with random weights of a described shape. A resumed finished run writes nothing twice.
     let shape = r#"{"model_cfg": {"embed_dim": 16,
         "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16},
         "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}}}"#;
@@ -335,14 +316,13 @@ fn a_model_is_tried_on_held_out_pairs_and_patched_by_them() {
     let validation = format!("[validation]\npath = {held_out:?}\nevery = 2\n");
     let tail = format!("{SIX_STEPS}checkpoint_every = 2\n{validation}");
     let watched = Job::new(&place, "watched", &format!("{described}{data}{tail}"));
-    let log = watched.train(&[]);
-    assert!(log.contains("validation: 3 images with 6 captions"), "{log}");
+    assert_contains(&watched.train(&[]), &["validation: 3 images with 6 captions"]);
     let found = watched.lines("validation.jsonl");
     let steps: Vec<u64> = found.iter().map(|line| line["step"].as_u64().unwrap()).collect();
     assert_eq!(steps, [0, 2, 4, 6]);
     for line in &found {
         assert_eq!((&line["images"], &line["captions"]), (&json!(3), &json!(6)));
-        // Of three photos the right one is always among five.
+        // With three photos the right one is always among the first five.
         assert_eq!(line["text_to_image"]["at_5"], 1.0, "{line}");
         // The set brings a negative with each photo.
         assert_eq!(line["pairs"], 3, "{line}");
@@ -356,7 +336,7 @@ fn a_model_is_tried_on_held_out_pairs_and_patched_by_them() {
     let patched = watched.out.join("patched");
     assert!(!patched.exists(), "random weights are nothing to go back to");
 
-    // Photos of classes, in a folder for each; what is seen of them counts.
+    // Photos in a folder for each class.
     for (class, count) in [("red_square", 2), ("circle", 3)] {
         let dir = place.out("classes").join(class);
         fs::create_dir_all(&dir).unwrap();
@@ -367,32 +347,28 @@ fn a_model_is_tried_on_held_out_pairs_and_patched_by_them() {
     let classes = path(&place.out("classes")).to_owned();
     let body = format!("{described}{data}{tail}classes = {classes:?}\n");
     let classified = Job::new(&place, "classified", &body);
-    let log = classified.train(&[]);
-    assert!(log.contains("; 5 photos of 2 classes, by 1 template"), "{log}");
+    assert_contains(&classified.train(&[]), &["; 5 photos of 2 classes, by 1 template"]);
     for line in classified.lines("validation.jsonl") {
         assert_eq!(line["classified"], 5, "{line}");
         let right = line["zero_shot"].as_f64().unwrap() * 5.0;
         assert!((right - right.round()).abs() < 1e-9, "{line}");
     }
-    let weights = "model/model.safetensors";
-    assert!(classified.bytes(weights) == watched.bytes(weights));
+    assert!(classified.weights() == watched.weights());
     let templates = place.file("templates.txt", b"a photo\n");
     let body = format!("{body}templates = {templates:?}\n");
-    let error = Job::new(&place, "no-class", &body).fail(&[]);
-    assert!(error.contains("validation.templates"), "{error}");
+    assert_contains(&Job::new(&place, "no-class", &body).fail(&[]), &["validation.templates"]);
 
-    // A model that gets no better ends early, the best one kept: at a rate of almost nothing that's the second time it's tried.
+    // Without improvement training stops early: with a tiny learning rate at the second validation.
     let rate = "[optimizer]\nlearning_rate = 1e-30\n";
     let body = format!("{described}{data}{rate}{tail}patience = 2\n");
     let early = Job::new(&place, "early", &body);
-    let log = early.train(&[]);
-    assert!(log.contains("ended early, of 6 steps"), "{log}");
+    assert_contains(&early.train(&[]), &["ended early, of 6 steps"]);
     assert_eq!(early.lines("validation.jsonl").len(), 3);
     assert_eq!(early.lines("metrics.jsonl").len(), 4);
     assert!(early.train(&["--resume"]).contains("ended early"));
     assert_eq!(early.lines("metrics.jsonl").len(), 4);
 
-    // From a pretrained model alpha is chosen on the held-out pairs, and the model of that alpha is written.
+    // For a pretrained model, alpha is chosen on the held-out pairs, and the model at that alpha is written.
     let model = format!("[model]\ninit = {:?}\n", place.model);
     let chosen = Job::new(&place, "chosen", &format!("{model}{data}{tail}"));
     let log = chosen.train(&["--set", "optimizer.learning_rate=1e-3"]);
@@ -415,28 +391,27 @@ fn a_dry_run_tells_everything_and_touches_nothing() {
     let place = Place::new();
     let body = format!("{BLANK}{SCENES}[train]\nepochs = 3\nbatch = 8\nlocked = [\"text\"]\n");
     let job = Job::new(&place, "run", &body);
-    let output = clove(&job.args(&["--dry-run"]));
-    assert!(output.status.success() && output.stderr.is_empty());
-    let told = text(&output.stdout);
-    for part in [
-        "learning_rate = ",
-        "steps: 8 of 8 pairs each, which are 3.20 epochs",
-        "20 scenes an epoch",
-        " are locked",
-        "    not \"",
-    ] {
-        assert!(told.contains(part), "{part}: {told}");
-    }
+    let (told, stderr) = succeeded(&clove(&job.args(&["--dry-run"])));
+    assert_eq!(stderr, "");
+    assert_contains(
+        &told,
+        &[
+            "learning_rate = ",
+            "steps: 8 of 8 pairs each, 3.20 epochs",
+            "20 scenes per epoch",
+            " are locked",
+            "    not \"",
+        ],
+    );
     assert!(!job.out.exists());
 
     let dir = pictures(&place, 6, 0);
     fs::write(dir.join("alone.png"), "").unwrap();
     let job = Job::new(&place, "folder", &format!("{BLANK}{}", folder(&dir)));
     let told = succeed(&job.args(&["--dry-run", "--set", "train.batch=3"]));
-    for part in
-        ["6 images with 12 captions", "1 skipped: 1 without a text", "alone.png", "digest = "]
-    {
-        assert!(told.contains(part), "{part}: {told}");
-    }
+    assert_contains(
+        &told,
+        &["6 images with 12 captions", "1 skipped: 1 without a text", "alone.png", "digest = "],
+    );
     assert_eq!(told.matches(".png: \"a ").count(), 3, "{told}");
 }

@@ -1,21 +1,18 @@
-//! Guards what `clove train` learns from: the captions that are asked for, and several sets by their weights.
+//! Guards the training data of `clove train`: chosen captions, and several sets by their weights.
 
 use serde_json::json;
 
 use super::train::{BLANK, Job, folder, pictures};
-use super::{Place, succeed};
+use super::{Place, assert_contains, succeed};
 
-/// A list of the pictures `02` to `05` whose captions stand in three fields.
+/// JSON lines of the pictures `02` to `05` with captions in three fields.
 fn list(place: &Place) -> String {
-    let lines: Vec<String> = (2..6)
-        .map(|number| {
-            let made = ["a large photo of a thing", "a small photo of a thing"];
-            let alt = (number > 2).then(|| format!("alt {number}"));
-            let line = json!({"image": format!("pictures/{number:02}.png"), "alt": alt, "made": made, "text": "never"});
-            line.to_string()
-        })
-        .collect();
-    place.file("set.jsonl", lines.join("\n").as_bytes())
+    let lines = (2..6).map(|number| {
+        let made = ["a large photo of a thing", "a small photo of a thing"];
+        let alt = (number > 2).then(|| format!("alt {number}"));
+        json!({"image": format!("pictures/{number:02}.png"), "alt": alt, "made": made, "text": "never"})
+    });
+    place.json_lines("set.jsonl", lines)
 }
 
 #[test]
@@ -32,17 +29,16 @@ fn captions_come_from_their_fields_and_the_choice_is_kept_to() {
     };
     let fields = "fields = [\"alt\", \"made\"]\n";
     let log = shown("random", fields);
-    assert!(log.contains("4 images with 11 captions"), "{log}");
-    assert!(
-        log.contains("captions: 3 \"alt\", 8 \"made\", of which one at random is taken"),
-        "{log}"
+    assert_contains(
+        &log,
+        &["4 images with 11 captions", "captions: 3 \"alt\", 8 \"made\"; choice: a random one"],
     );
     let log = shown("weights", &format!("{fields}weights = [1.0, 1e9]"));
     assert!(log.contains("3 \"alt\" at weight 1, 8 \"made\" at weight 1000000000"), "{log}");
     assert!(log.contains("photo of a thing") && !log.contains(": alt "), "{log}");
     let log = shown("first", &format!("{fields}choice = \"first\""));
     assert_eq!(log.matches("alt 3").count(), 1, "{log}");
-    // The one that has no text there falls back on the other field.
+    // The sample without this field uses the other one.
     assert_eq!(log.matches("a large photo of a thing").count(), 1, "{log}");
     let log = shown("longest", &format!("{fields}choice = \"longest\""));
     assert_eq!(log.matches("a large photo of a thing").count(), 4, "{log}");
@@ -68,11 +64,13 @@ fn several_sets_are_drawn_by_their_weights_and_a_run_of_them_resumes() {
     let body = format!("{BLANK}{lines}{texts}weight = 1\n{}", tail(60));
     let whole = Job::new(&place, "whole", &body);
     let log = succeed(&whole.args(&["--dry-run"]));
-    assert!(
-        log.contains("set.jsonl: 4 samples, 75.0 % of what is drawn; captions: 8 \"made\""),
-        "{log}"
+    assert_contains(
+        &log,
+        &[
+            "set.jsonl: 4 samples, 75.0 % of the draws; captions: 8 \"made\"",
+            "pictures: 7 samples, 25.0 % of the draws",
+        ],
     );
-    assert!(log.contains("pictures: 7 samples, 25.0 % of what is drawn"), "{log}");
     whole.train(&[]);
     #[cfg(unix)]
     {
@@ -82,15 +80,14 @@ fn several_sets_are_drawn_by_their_weights_and_a_run_of_them_resumes() {
         super::train_stops::same(&whole, &halved);
     }
 
-    // Without weights each sample is drawn once in an epoch; a filter looks across the sets.
+    // Without weights each sample is drawn once per epoch; a filter compares all sets.
     let body = format!(
         "{BLANK}[data.filter]\nduplicates = \"images\"\n{}{texts}{}",
         lines.replace("weight = 3\n", ""),
         tail(2)
     );
     let log = succeed(&Job::new(&place, "even", &body).args(&["--dry-run"]));
-    assert!(log.contains("7 images"), "{log}");
-    assert!(log.contains("4 joined to one of the same image"), "{log}");
+    assert_contains(&log, &["7 images", "4 joined to one of the same image"]);
     let none = body.replace("[data.filter]\n", "[data.filter]\nmin_words = 5\n");
     let error = Job::new(&place, "none", &none).fail(&["--dry-run"]);
     assert!(error.contains("no sample of data.sets[1] passes"), "{error}");

@@ -1,13 +1,12 @@
-//! Guards `clove train` where the machine differs: a GPU's losses are the CPU's, also after the GPU was lost; each precision resumes;
-//! another number of threads sees the same samples in the same order.
+//! Guards `clove train` on different machines: a GPU has the CPU's losses, also after it was lost, every precision resumes, and
+//! the samples don't depend on the number of threads.
 
 use std::process::Command;
 
 use clove_tests::{devices, thorough};
 
-use super::Place;
-use super::text;
 use super::train::{BLANK, Job, SCENES, folder, pictures};
+use super::{Place, assert_contains, succeeded};
 
 /// A GPU's reductions may differ from run to run, and so may the kernels that autotune chooses.
 const GPU: f64 = 1e-3;
@@ -18,11 +17,6 @@ const HALF: f64 = 2e-2;
 /// Sums of f32 in another order.
 const THREADS: f64 = 1e-5;
 
-fn losses(job: &Job) -> Vec<f64> {
-    let lines = job.lines("metrics.jsonl");
-    lines.iter().map(|line| line["loss"].as_f64().unwrap()).collect()
-}
-
 fn assert_near(one: &[f64], other: &[f64], share: f64) {
     assert_eq!(one.len(), other.len());
     for (one, other) in one.iter().zip(other) {
@@ -30,7 +24,7 @@ fn assert_near(one: &[f64], other: &[f64], share: f64) {
     }
 }
 
-/// Two processes of one run: on a software GPU most of a process's time goes into compiling its kernels.
+/// Only two processes, because a software GPU spends most of its time on compiling kernels.
 #[test]
 fn a_gpu_crops_and_can_be_lost_and_if_thorough_it_chooses_a_precision() {
     let place = Place::new();
@@ -38,8 +32,7 @@ fn a_gpu_crops_and_can_be_lost_and_if_thorough_it_chooses_a_precision() {
     let tail = "[train]\nsteps = 3\nbatch = 4\ncheckpoint_every = 1\n";
     let body = format!("{BLANK}{}{tail}", folder(&dir));
     let cpu = Job::new(&place, "cpu", &body);
-    let error = cpu.fail(&["--set", "data.crops=\"gpu\""]);
-    assert!(error.contains("data.crops: "), "{error}");
+    assert_contains(&cpu.fail(&["--set", "data.crops=\"gpu\""]), &["data.crops: "]);
     cpu.train(&[]);
     if devices().len() < 2 {
         return;
@@ -51,20 +44,19 @@ fn a_gpu_crops_and_can_be_lost_and_if_thorough_it_chooses_a_precision() {
         args.extend(["--set", "train.precision=\"auto\""]);
     }
     let log = gpu.train_on(&args);
-    assert!(log.contains("beginning anew from the last checkpoint"), "{log}");
-    assert!(log.contains("going on after step 1"), "{log}");
+    assert_contains(&log, &["restarting from the last checkpoint", "resuming after step 1"]);
     if !thorough() {
-        assert_near(&losses(&cpu), &losses(&gpu), GPU);
+        assert_near(&cpu.losses(), &gpu.losses(), GPU);
         return;
     }
-    // Chosen once: the process that goes on keeps it.
+    // Chosen once: the resumed process keeps it.
     let chosen: Vec<_> = log.lines().filter_map(|line| line.strip_prefix("precision: ")).collect();
     let [line] = chosen[..] else { panic!("{log}") };
     assert!(line.contains(" ms in f32"), "{line}");
     let name = line.split([',', ';']).next().unwrap();
     assert!(kept(&gpu, name));
     let near = if name == "f32" { GPU } else { HALF };
-    assert_near(&losses(&cpu), &losses(&gpu), near);
+    assert_near(&cpu.losses(), &gpu.losses(), near);
 }
 
 fn kept(job: &Job, precision: &str) -> bool {
@@ -77,8 +69,7 @@ fn a_cpu_chooses_full_precision_without_trying() {
     let place = Place::new();
     let tail = "[train]\nsteps = 2\nbatch = 4\nprecision = \"auto\"\n";
     let job = Job::new(&place, "auto", &format!("{BLANK}{SCENES}{tail}"));
-    let log = job.train(&[]);
-    assert!(log.contains("precision: f32, for a CPU"), "{log}");
+    assert_contains(&job.train(&[]), &["precision: f32; a CPU"]);
     assert!(kept(&job, "f32"));
     let log = job.train(&["--resume"]);
     assert!(!log.contains("precision: "), "{log}");
@@ -95,10 +86,8 @@ fn each_precision_is_saved_and_goes_on_bit_for_bit() {
         let [whole, lost] =
             ["whole", "lost"].map(|name| Job::new(&place, &format!("{precision}-{name}"), &body));
         whole.train(&[]);
-        let log = lost.train(&["--inject-fault", "lost@3"]);
-        assert!(log.contains("going on after step 2"), "{log}");
-        let model = "model/model.safetensors";
-        assert!(whole.bytes(model) == lost.bytes(model), "{precision}");
+        assert_contains(&lost.train(&["--inject-fault", "lost@3"]), &["resuming after step 2"]);
+        assert!(whole.weights() == lost.weights(), "{precision}");
     }
 }
 
@@ -121,8 +110,8 @@ fn another_number_of_threads_sees_the_same_samples() {
         .args(one.args(&[]))
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    succeeded(&output);
     assert_eq!(many.bytes("skipped.jsonl"), one.bytes("skipped.jsonl"));
     assert!(!many.bytes("skipped.jsonl").is_empty());
-    assert_near(&losses(&many), &losses(&one), THREADS);
+    assert_near(&many.losses(), &one.losses(), THREADS);
 }

@@ -1,10 +1,10 @@
-//! Guards a run without the program: an example that listens and ends training when it has had enough, and what the program prints
-//! of the description that both read.
+//! Guards runs without the program: an example that listens and stops training, and the descriptions of runs that the program
+//! prints.
 
 use std::fs;
 
 use super::train::pictures;
-use super::{Place, clove, fail, path, run_folder, succeed};
+use super::{Place, assert_contains, fail, path, run_folder, succeed};
 
 #[test]
 fn a_program_of_forty_lines_trains_on_a_folder_ends_when_it_likes_and_patches() {
@@ -15,7 +15,7 @@ fn a_program_of_forty_lines_trains_on_a_folder_ends_when_it_likes_and_patches() 
         |enough: &str| [path(&dir), &place.model, path(&out), enough].map(str::to_owned).to_vec();
     assert!(run_folder::run(&arguments("often")).is_err());
     assert!(!out.exists());
-    // Any loss is low enough: it ends after one step as it would after all.
+    // Every loss is low enough, so the run stops after one step.
     run_folder::run(&arguments("1000")).unwrap();
     let metrics = fs::read_to_string(out.join("metrics.jsonl")).unwrap();
     assert_eq!(metrics.lines().count(), 1);
@@ -23,7 +23,7 @@ fn a_program_of_forty_lines_trains_on_a_folder_ends_when_it_likes_and_patches() 
     for name in ["model", "patched"] {
         assert!(out.join(name).join("model.safetensors").exists(), "{name}");
     }
-    // What it wrote is a run of the program, which goes on with it.
+    // The program can resume the run.
     let config = place.file("train.toml", fs::read(out.join("run.toml")).unwrap().as_slice());
     let out = format!("out={}", path(&out));
     let steps = ["train", &config, "--device", "cpu", "--set", &out, "--resume"];
@@ -39,13 +39,9 @@ fn the_description_of_a_run_is_printed_and_can_be_trained_on() {
     let config = place.file("scenes.toml", example.as_bytes());
     let plan = succeed(&["train", &config, "--dry-run", "--device", "cpu"]);
     assert!(plan.contains("steps: 950 of 64 pairs each"), "{plan}");
-    let told = succeed(&["train", "--explain", "train.batch"]);
-    assert!(told.contains("Default: 64"), "{told}");
+    assert_contains(&succeed(&["train", "--explain", "train.batch"]), &["Default: 64"]);
     let all = succeed(&["train", "--explain"]);
     assert!(all.contains("optimizer.learning_rate "), "{all}");
-    let error = fail(&["train", "--explain", "train.bacth"]);
-    assert!(error.contains("the nearest is train.batch"), "{error}");
-    let error = fail(&["train", "--example", "tar"]);
-    assert!(error.contains("webdataset"), "{error}");
-    assert_eq!(clove(&["train"]).status.code(), Some(2));
+    assert_contains(&fail(&["train", "--explain", "train.bacth"]), &["the nearest is train.batch"]);
+    assert_contains(&fail(&["train", "--example", "tar"]), &["webdataset"]);
 }

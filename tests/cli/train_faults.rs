@@ -1,12 +1,12 @@
-//! Guards how `clove train` meets what's wrong with configurations, sets, folders and images, and a loss that leaves the numbers.
+//! Guards `clove train` against bad configurations, sets, folders and images, diverging losses and lost devices.
 
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
+use clove_tests::tar;
 
 use super::train::{BLANK, Job, SCENES, folder, pictures};
-use super::{Place, clove, fail, path, text};
+use super::{Place, assert_contains, fail, path};
 
 #[test]
 fn what_is_wrong_with_a_configuration_is_named() {
@@ -32,7 +32,7 @@ fn what_is_wrong_with_a_configuration_is_named() {
         (format!("{BLANK}{nowhere}"), &["no/such/folder"]),
         (format!("{BLANK}{}", folder(&empty)), &["empty: no image with a caption"]),
         (format!("{BLANK}[data]\nkind = \"json-lines\"\n"), &["data.path", "missing"]),
-        (format!("{BLANK}{SCENES}path = \"x\"\n"), &["data.path", "scenes have none"]),
+        (format!("{BLANK}{SCENES}path = \"x\"\n"), &["data.path", "not for scenes"]),
         (
             format!("[model]\ninit = \"no/such/model\"\n{SCENES}"),
             &["no/such/model: no such directory"],
@@ -40,14 +40,11 @@ fn what_is_wrong_with_a_configuration_is_named() {
         (format!("{good}epochs = 2\n"), &["train.epochs", "either"]),
         (
             format!("{good}[negatives]\nstyle = \"file\"\n"),
-            &["negatives.style", "scenes bring no file"],
+            &["negatives.style", "scenes have no file"],
         ),
     ] {
         let job = Job::new(&place, "bad", &body);
-        let error = job.fail(&[]);
-        for part in parts {
-            assert!(error.contains(part), "{part}: {error}");
-        }
+        assert_contains(&job.fail(&[]), parts);
         assert!(!job.out.exists(), "{body}");
     }
 
@@ -56,30 +53,17 @@ fn what_is_wrong_with_a_configuration_is_named() {
         ("train.batch=many", ["--set train.batch: ", "string \"many\""]),
         ("train.batsh=4", ["--set train.batsh: ", "nearest is train.batch"]),
     ] {
-        let error = job.fail(&["--set", setting]);
-        assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+        assert_contains(&job.fail(&["--set", setting]), &parts);
     }
-    let error = job.fail(&["--resume"]);
-    assert!(error.contains("holds no run to resume"), "{error}");
+    assert_contains(&job.fail(&["--resume"]), &["holds no run to resume"]);
     assert!(!job.out.exists());
     job.train(&[]);
-    let error = job.fail(&[]);
-    assert!(error.contains("already holds a run") && error.contains("--resume"), "{error}");
+    assert_contains(&job.fail(&[]), &["already holds a run", "--resume"]);
     let error = job.fail(&["--resume", "--set", "optimizer.learning_rate=0.5"]);
     let lines = ["run.toml: ", "`[optimizer] learning_rate = 0.5`"];
-    assert!(lines.iter().all(|line| error.contains(line)), "{error}");
+    assert_contains(&error, &lines);
     job.check(2);
-    let error = fail(&["train", "no-such.toml", "--device", "cpu"]);
-    assert!(error.contains("no-such.toml"), "{error}");
-
-    for args in [
-        &["train"][..],
-        &["train", &job.config, "--set", "seed"],
-        &["train", &job.config, "--set", "=3"],
-        &["train", &job.config, "--no-such-flag"],
-    ] {
-        assert_eq!(clove(args).status.code(), Some(2), "{args:?}");
-    }
+    assert_contains(&fail(&["train", "no-such.toml", "--device", "cpu"]), &["no-such.toml"]);
 }
 
 #[test]
@@ -90,8 +74,7 @@ fn another_set_on_resume_is_refused() {
     let job = Job::new(&place, "run", &body);
     job.train(&[]);
     fs::write(dir.join("00.txt"), "another caption\n").unwrap();
-    let error = job.fail(&["--resume"]);
-    assert!(error.contains("[data] digest = "), "{error}");
+    assert_contains(&job.fail(&["--resume"]), &["[data] digest = "]);
 }
 
 #[test]
@@ -100,9 +83,7 @@ fn a_broken_image_is_counted_and_named_and_many_end_the_run() {
     let dir = pictures(&place, 20, 1);
     let body = |dir: &Path| format!("{BLANK}{}[train]\nsteps = 10\nbatch = 8\n", folder(dir));
     let job = Job::new(&place, "one", &body(&dir));
-    let log = job.train(&[]);
-    assert!(log.contains("19.png: not an image"), "{log}");
-    assert!(log.contains("4 samples couldn't be read"), "{log}");
+    assert_contains(&job.train(&[]), &["19.png: not an image", "4 samples couldn't be read"]);
     let skipped = job.lines("skipped.jsonl");
     assert_eq!(skipped.len(), 4);
     for (epoch, line) in (0..).zip(&skipped) {
@@ -111,8 +92,7 @@ fn a_broken_image_is_counted_and_named_and_many_end_the_run() {
         let position = line["position"].as_u64().unwrap();
         assert_eq!(position / 20, epoch, "once an epoch");
     }
-    let state: Value =
-        serde_json::from_slice(&job.bytes("checkpoints/step-10/state.json")).unwrap();
+    let state = job.state(10);
     assert_eq!(state["samples"], 84);
     assert_eq!(state["skipped"], 4);
     job.check(10);
@@ -120,17 +100,13 @@ fn a_broken_image_is_counted_and_named_and_many_end_the_run() {
     let place = Place::new();
     let dir = pictures(&place, 20, 10);
     let job = Job::new(&place, "many", &body(&dir));
-    let output = clove(&job.args(&[]));
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    let end = stderr.lines().last().unwrap();
-    assert!(end.contains("more than a share of 0.1") && end.contains(".png"), "{stderr}");
+    let (_, end) = job.end_badly(&[]);
+    assert!(end.contains("more than a share of 0.1") && end.contains(".png"), "{end}");
     assert!(job.lines("skipped.jsonl").len() >= 20);
     assert!(!job.out.join("model").exists());
 }
 
-/// One, five and twenty in a hundred photos are none, and one shard in ten is cut: everything else is learned from, and nothing is
-/// miscounted.
+/// 1, 5 or 20 % of the photos are broken, and one of ten shards is cut: training uses all others, and the counts are exact.
 #[test]
 fn a_set_with_many_faults_is_counted_exactly() {
     const SHARDS: usize = 10;
@@ -141,23 +117,17 @@ fn a_set_with_many_faults_is_counted_exactly() {
     for share in [1, 5, 20] {
         let mut broken = 0;
         for shard in 0..SHARDS {
-            let mut builder = tar::Builder::new(Vec::new());
-            let mut add = |name: String, bytes: &[u8]| {
-                let mut header = tar::Header::new_gnu();
-                header.set_size(bytes.len() as u64);
-                header.set_mode(0o644);
-                builder.append_data(&mut header, name, bytes).unwrap();
-            };
+            let mut members: Vec<(String, &[u8])> = Vec::new();
             for sample in 0..EACH {
                 let number = shard * EACH + sample;
-                // Not in the shard that is cut.
+                // The cut shard has no broken photos.
                 let is_broken = shard > 0 && number * share % 100 < share;
                 broken += usize::from(is_broken);
                 let bytes: &[u8] = if is_broken { &photo[..40] } else { &photo };
-                add(format!("{number:03}.png"), bytes);
-                add(format!("{number:03}.txt"), b"a red square");
+                members.push((format!("{number:03}.png"), bytes));
+                members.push((format!("{number:03}.txt"), &b"a red square"[..]));
             }
-            let mut bytes = builder.into_inner().unwrap();
+            let mut bytes = tar(members);
             if shard == 0 {
                 // In the header of the eleventh sample's image.
                 let one = bytes.windows(7).position(|part| part == b"010.png").unwrap();
@@ -167,24 +137,19 @@ fn a_set_with_many_faults_is_counted_exactly() {
         }
         let pattern = path(&place.out(&format!("{share}-{{0..9}}.tar"))).to_owned();
         let data = format!("[data]\nkind = \"webdataset\"\npath = {pattern:?}\nunreadable = 0.3\n");
-        // Every sample that there is is tried, and more: one epoch and a part of the next.
+        // Every sample is tried: one epoch and a part of the next.
         let steps = SHARDS * EACH / 8;
         let body = format!("{BLANK}{data}[train]\nsteps = {steps}\nbatch = 8\n");
         let job = Job::new(&place, &format!("run-{share}"), &body);
         let log = job.train(&[]);
-        // Half of a shard's samples are lost with its end.
+        // The cut shard loses half of its samples.
         let left = SHARDS * EACH - EACH / 2;
-        assert!(
-            log.contains(&format!("{left} images with {left} captions"))
-                && log.contains("1 damaged shard"),
-            "{log}"
-        );
+        assert_contains(&log, &[&format!("{left} images with {left} captions"), "1 damaged shard"]);
         let skipped = job.lines("skipped.jsonl");
         let of_first_epoch =
             skipped.iter().filter(|line| line["position"].as_u64().unwrap() < left as u64).count();
         assert_eq!(of_first_epoch, broken, "{share} in a hundred");
-        let state = format!("checkpoints/step-{steps}/state.json");
-        let state: Value = serde_json::from_slice(&job.bytes(&state)).unwrap();
+        let state = job.state(steps);
         assert_eq!(state["skipped"], skipped.len());
         let tried = state["samples"].as_u64().unwrap() as usize;
         assert_eq!(tried - skipped.len(), steps * 8, "every batch is full");
@@ -196,17 +161,14 @@ fn a_set_with_many_faults_is_counted_exactly() {
 #[test]
 fn training_that_diverges_names_the_step_and_keeps_what_was_good() {
     let place = Place::new();
-    // Steps of 1e30 in every weight, once the rate has risen to it.
+    // Every weight moves by 1e30 in a step after the warm-up.
     let body = format!(
         "{BLANK}{SCENES}[optimizer]\nlearning_rate = 1e30\nwarmup = 1\n[train]\nsteps = 50\nbatch = 4\ncheckpoint_every = 1\n"
     );
     let job = Job::new(&place, "run", &body);
-    let output = clove(&job.args(&[]));
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    let end = stderr.lines().last().unwrap();
-    assert!(end.starts_with("clove: step ") && end.contains("diverged"), "{stderr}");
-    assert!(end.contains("checkpoint"), "{stderr}");
+    let (_, end) = job.end_badly(&[]);
+    assert!(end.starts_with("clove: step ") && end.contains("diverged"), "{end}");
+    assert!(end.contains("checkpoint"), "{end}");
     assert!(!job.out.join("model").exists());
     for checkpoint in fs::read_dir(job.out.join("checkpoints")).unwrap() {
         let file = checkpoint.unwrap().path().join("model.safetensors");
@@ -227,29 +189,23 @@ fn a_batch_that_spoils_the_weights_is_passed_over() {
         let job = Job::new(&place, name, &body);
         let fault = format!("nan@{sample}");
         let log = job.train(&["--inject-fault", &fault]);
-        assert!(log.contains(&format!("going back to {place_told}")), "{log}");
+        assert!(log.contains(&format!("returning to {place_told}")), "{log}");
         job.check(12);
-        let position = |step: usize| -> Value {
-            let file = format!("checkpoints/step-{step}/state.json");
-            serde_json::from_slice(&job.bytes(&file)).unwrap()
-        };
-        assert_eq!(position(12)["recoveries"], 1);
-        // Behind the batch, from the checkpoint's step on.
+        assert_eq!(job.state(12)["recoveries"], 1);
+        // The samples from the checkpoint to the end of the batch are skipped.
         let passed = if sample == 18 { 8 } else { 4 };
-        assert_eq!(position(12)["samples"], 12 * 4 + passed);
+        assert_eq!(job.state(12)["samples"], 12 * 4 + passed);
 
-        // Killed at any checkpoint after that, it ends the same.
-        let whole = job.bytes("model/model.safetensors");
+        // A run that is killed at a later checkpoint ends with the same model.
+        let whole = job.weights();
         for step in [9, 12] {
             fs::remove_dir_all(job.out.join(format!("checkpoints/step-{step}"))).unwrap();
         }
         job.train(&["--inject-fault", &fault, "--resume"]);
-        assert!(whole == job.bytes("model/model.safetensors"));
+        assert!(whole == job.weights());
     }
     let job = Job::new(&place, "never", &body);
-    let output = clove(&job.args(&["--inject-fault", "nan@18", "--set", "train.recoveries=0"]));
-    assert_eq!(output.status.code(), Some(1));
-    let end = text(&output.stderr).lines().last().unwrap().to_owned();
+    let (_, end) = job.end_badly(&["--inject-fault", "nan@18", "--set", "train.recoveries=0"]);
     assert!(end.starts_with("clove: step 4: training diverged"), "{end}");
 }
 
@@ -261,19 +217,16 @@ fn a_device_that_is_lost_is_taken_up_anew_a_few_times() {
         .map(|name| Job::new(&place, name, &format!("{BLANK}{SCENES}{tail}")));
     whole.train(&[]);
     let log = lost.train(&["--inject-fault", "lost@4x2"]);
-    assert_eq!(log.matches("beginning anew from the last checkpoint").count(), 2, "{log}");
+    assert_eq!(log.matches("restarting from the last checkpoint").count(), 2, "{log}");
     assert!(!log.contains("panicked"), "{log}");
     lost.check(8);
-    assert!(whole.bytes("model/model.safetensors") == lost.bytes("model/model.safetensors"));
+    assert!(whole.weights() == lost.weights());
 
     let settings = ["--inject-fault", "lost@4x9", "--set", "train.recoveries=2"];
-    let output = clove(&hopeless.args(&settings));
-    assert_eq!(output.status.code(), Some(1));
-    let log = text(&output.stderr);
-    let end = log.lines().last().unwrap();
+    let (log, end) = hopeless.end_badly(&settings);
     assert!(end.starts_with("clove: the device failed in step 5"), "{log}");
-    assert!(end.contains("after 2 new beginnings"), "{log}");
-    // What was saved is there.
+    assert!(end.contains("after 2 restarts"), "{log}");
+    // The checkpoints are intact.
     hopeless.train(&["--set", "train.recoveries=2", "--resume"]);
-    assert!(whole.bytes("model/model.safetensors") == hopeless.bytes("model/model.safetensors"));
+    assert!(whole.weights() == hopeless.weights());
 }

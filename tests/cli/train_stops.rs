@@ -1,22 +1,25 @@
-//! Guards training runs that are killed or stopped: each ends as one that wasn't.
+//! Guards training runs that are killed or stopped: a resumed run ends like an uninterrupted one.
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+#[cfg(unix)]
+use std::process::{Child, Command, Output};
+#[cfg(unix)]
+use std::time::Duration;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use clove_scenes::Random;
 
 use super::train::{BLANK, Job, SCENES, folder, pictures};
-use super::{Place, text};
+use super::{Place, assert_contains, failed, text};
 
-/// The steps are many and quick, so that a kill meets every part of the work.
+/// A run of many quick steps, so that kills hit every part of the work.
 fn long(place: &Place, name: &str, dir: &Path) -> Job {
     let train = "[train]\nsteps = 60\nbatch = 4\ncheckpoint_every = 3\nkeep = 2\n";
     Job::new(place, name, &format!("{BLANK}{}{train}", folder(dir)))
 }
 
-/// What a run leaves for others: all but times.
+/// Checks that two runs left the same files, except for times.
 pub fn same(whole: &Job, killed: &Job) {
     for file in [
         "checkpoints/step-60/model.safetensors",
@@ -28,7 +31,7 @@ pub fn same(whole: &Job, killed: &Job) {
         assert!(whole.bytes(file) == killed.bytes(file), "{file}");
     }
     killed.check(60);
-    // A kill leaves nothing behind but what belongs there.
+    // A kill leaves no other files.
     let names = |job: &Job| {
         let mut names: Vec<String> = fs::read_dir(&job.out)
             .unwrap()
@@ -58,14 +61,14 @@ fn runs_that_are_killed_twenty_times_end_as_one_that_is_not() {
     let (mut kills, mut runs) = (0, 1);
     let mut killed = long(&place, "killed-1", &dir);
     while kills < 20 {
-        // From before the folder is there to some checkpoints later.
+        // From before the folder exists to some checkpoints later.
         let delay = took.mul_f32(random.between(0.0, 0.4));
         let mut child = killed.start(go_on(&killed));
         std::thread::sleep(delay);
         child.kill().unwrap();
         let output = child.wait_with_output().unwrap();
         println!("run {runs} after {delay:?}: {}", output.status);
-        // It's killed or done, but never fails.
+        // The run is killed or finishes, but never fails.
         assert_ne!(output.status.code(), Some(1), "{}", text(&output.stderr));
         if output.status.success() {
             same(&whole, &killed);
@@ -77,25 +80,37 @@ fn runs_that_are_killed_twenty_times_end_as_one_that_is_not() {
     }
     killed.train(go_on(&killed));
     same(&whole, &killed);
-    // What is done stays done.
-    let log = killed.train(&["--resume"]);
-    assert!(log.contains("going on after step 60"), "{log}");
+    // A finished run can be resumed.
+    assert_contains(&killed.train(&["--resume"]), &["resuming after step 60"]);
     same(&whole, &killed);
 }
 
+/// Waits until a condition holds.
+#[cfg(unix)]
+pub fn within_a_minute(mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_mins(1));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[cfg(unix)]
+pub fn signal(child: &Child, signal: &str) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+}
+
+/// Starts a run and signals it after some steps.
 #[cfg(unix)]
 pub fn interrupt(job: &Job, more: &[&str], signal: &str, steps: usize) -> Output {
     let mut child = job.start(more);
-    let began = Instant::now();
-    let count =
-        || fs::read_to_string(job.out.join("metrics.jsonl")).map_or(0, |t| t.lines().count());
-    while count() < steps {
-        assert!(began.elapsed() < Duration::from_mins(1));
+    within_a_minute(|| {
         assert!(child.try_wait().unwrap().is_none());
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        let metrics = fs::read_to_string(job.out.join("metrics.jsonl"));
+        metrics.map_or(0, |text| text.lines().count()) >= steps
+    });
+    self::signal(&child, signal);
     child.wait_with_output().unwrap()
 }
 
@@ -107,9 +122,7 @@ fn an_interrupted_run_is_saved_and_goes_on() {
     let job = Job::new(&place, "run", &body);
     let mut last = 0;
     for (signal, more) in [("-INT", &[][..]), ("-TERM", &["--resume"])] {
-        let output = interrupt(&job, more, signal, last + 3);
-        let stderr = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        let stderr = failed(&interrupt(&job, more, signal, last + 3));
         assert!(stderr.contains("--resume"), "{stderr}");
         let end = stderr.lines().last().unwrap();
         assert!(end.starts_with("clove: stopped after step "), "{stderr}");

@@ -1,15 +1,15 @@
-//! Guards the check of devices: it passes on the CPU and on a GPU, and finds every fault that is put in.
+//! Guards the check of devices: it passes on the CPU and on a GPU, and finds every injected fault.
 
 use clove::check::{FEW_SIDES, Fault, Item, LARGE_BYTES, Verdict, check};
-use clove_tests::{devices, thorough};
+use clove_tests::{cpu, devices, thorough};
 
 #[test]
 fn every_item_is_right_and_every_fault_is_found_on_every_device() {
     for (name, device) in devices() {
         // A software adapter binds less than the large buffer; the CPU has no such limit.
         let largest = if name == "cpu" { u64::MAX } else { LARGE_BYTES - 1 };
-        // The larger products take a software adapter minutes, and so do a step's kernels, which the recorded steps of `training`
-        // compile too.
+        // A software adapter needs minutes for the larger products and for a step's kernels; the tests of `training` compile those
+        // kernels too.
         let is_due = |item: &Item| {
             name == "cpu"
                 || thorough()
@@ -43,8 +43,7 @@ fn every_item_is_right_and_every_fault_is_found_on_every_device() {
 
 #[test]
 fn a_fault_elsewhere_is_none_here() {
-    let (_, device) = devices().swap_remove(0);
     let fault = Some(Fault(Item::Softmax));
-    let verdict = pollster::block_on(check(Item::Matmul(50), &device, u64::MAX, fault));
+    let verdict = pollster::block_on(check(Item::Matmul(50), &cpu(), u64::MAX, fault));
     assert!(verdict.is_good(), "{verdict:?}");
 }

@@ -1,4 +1,4 @@
-//! Guards the readers of clove_data: benchmark files, caption lists and photo folders, and what they say of malformed ones.
+//! Guards the readers of clove_data: benchmark files, caption lists and photo folders, and the errors for malformed ones.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clove::evaluate::{Pair, Subset, TrainingCaption};
 use clove_data::benchmarks::sugar_crepe;
 use clove_data::{DataError, Photos, captions};
+use clove_tests::{assert_contains, copy_folder, golden, held};
 
 fn write(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -63,9 +64,7 @@ fn malformed_sugar_crepe_files_are_named_with_key_and_field() {
     for (json, parts) in cases {
         let message = crepe(&json).unwrap_err().to_string();
         assert!(message.contains("swap_obj.json"), "{message}");
-        for part in parts {
-            assert!(message.contains(part), "{part} not in: {message}");
-        }
+        assert_contains(&message, &parts);
     }
 }
 
@@ -120,8 +119,7 @@ fn training_captions_of_every_format() {
         ("x.jsonl", "{\"caption\": \"a\"}\n{\"text\": \"b\"}\n", "line 2"),
         ("x.jsonl", "{\"caption\": 3}\n", "a number"),
     ] {
-        let message = read(name, text).unwrap_err().to_string();
-        assert!(message.contains(name) && message.contains(part), "{message}");
+        assert_contains(&read(name, text).unwrap_err().to_string(), &[name, part]);
     }
 }
 
@@ -147,30 +145,22 @@ fn photos_are_found_flat_or_nested() {
     }
     assert_eq!(photos.find("z.jpg").unwrap(), None);
     assert_eq!(photos.find("note.txt").unwrap(), None);
-    let message = photos.find("c.jpg").unwrap_err().to_string();
-    assert!(message.contains("one") && message.contains("two"), "{message}");
+    assert_contains(&photos.find("c.jpg").unwrap_err().to_string(), &["one", "two"]);
     assert_eq!(photos.count_found(&["a.jpg", "z.jpg"]).unwrap(), 1);
     assert!(Photos::open(&folder.path().join("none")).is_err());
 }
 
 #[test]
 fn a_manifest_lists_the_files_of_a_folder() {
-    // The browser's tests hold downloads to this one.
-    let golden = clove_tests::golden("tiny-clip/manifest.json");
+    // The browser's tests compare downloads with it.
     let folder = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(clove_tests::golden("tiny-clip/hf")).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
-    }
+    copy_folder(&golden("tiny-clip/hf"), folder.path());
     fs::create_dir(folder.path().join("sub")).unwrap();
-    // Twice: its own name is not on the list.
+    // Written twice, because the manifest doesn't list itself.
     clove_data::write_manifest(folder.path()).unwrap();
     clove_data::write_manifest(folder.path()).unwrap();
     let written = fs::read_to_string(folder.path().join("manifest.json")).unwrap();
-    if std::env::var_os("CLOVE_WRITE_GOLDEN").is_some_and(|value| value == "1") {
-        fs::write(&golden, &written).unwrap();
-    }
-    assert_eq!(written, fs::read_to_string(golden).unwrap());
+    assert_eq!(written, held(&golden("tiny-clip/manifest.json"), || written.clone()));
     let error = clove_data::write_manifest(&folder.path().join("gone")).unwrap_err();
     assert!(error.to_string().contains("gone"), "{error}");
 }

@@ -1,18 +1,19 @@
 //! Guards gradient caching and activation checkpointing: a batch that goes through the towers in parts, or back through them block
-//! by block, has the gradients of one that goes at once.
+//! by block, has the gradients of one that goes through at once.
+
+use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use clove::device::read_back;
 use clove::loss::{Loss, OwnNegatives};
 use clove::model::ClipConfig;
-use clove::tokenizer::Encoding;
 use clove::train::{Batch, Locked, TrainConfig, Trainer};
 use clove_random::Random;
-use clove_tests::{devices, devices_if_thorough};
+use clove_tests::training::{flat, noise};
+use clove_tests::{devices, devices_if_thorough, relative, training};
 
 const PAIRS: usize = 32;
 
-/// Of the whole gradient's length: f32 sums in another order.
+/// Relative to the length of the whole gradient: f32 sums in another order.
 const RELATIVE: f64 = 1e-5;
 
 const MODEL: &str = r#"{"model_cfg": {
@@ -25,18 +26,11 @@ fn model() -> ClipConfig {
     ClipConfig::from_open_clip(MODEL).unwrap()
 }
 
-/// Pairs of noise; of the captions some have no negative, some several, of mixed length.
+/// Pairs of noise; captions have no, one or several negatives of mixed length.
 fn batch(with_negatives: bool) -> Batch {
     let mut random = Random::new(&[1]);
     let pixels: Vec<f32> = (0..PAIRS * 3 * 32 * 32).map(|_| random.between(-2.0, 2.0)).collect();
-    let mut text = || {
-        let length = 1 + random.below(9);
-        let mut ids = vec![88];
-        ids.extend((0..length).map(|_| random.below(88) as u32));
-        ids.push(89);
-        ids.resize(12, 0);
-        Encoding { ids, end: length + 1, dropped: 0 }
-    };
+    let mut text = || noise(&mut random, 1, 12, 90);
     let texts = (0..PAIRS).map(|_| text()).collect();
     let negatives = (0..PAIRS)
         .map(|pair| (0..[1, 0, 3, 0, 0, 1][pair % 6]).map(|_| text()).collect())
@@ -48,47 +42,20 @@ fn batch(with_negatives: bool) -> Batch {
     }
 }
 
-/// The loss, and the gradients in one row, with where each parameter's begin.
-fn gradients(
-    config: TrainConfig,
-    batch: &Batch,
-    device: &Device,
-) -> (f32, Vec<(String, Vec<f32>)>) {
-    let clip = model().init(3, device);
-    let trainer = Trainer::new(clip, model(), config, device);
-    let (loss, gradients) = pollster::block_on(trainer.gradients(batch)).unwrap();
-    let mut all: Vec<(String, Vec<f32>)> = gradients
-        .names()
-        .map(|name| {
-            let gradient = gradients.get(name).unwrap();
-            (name.to_owned(), pollster::block_on(read_back(gradient)).unwrap())
-        })
-        .collect();
-    all.sort_by(|one, other| one.0.cmp(&other.0));
-    (loss, all)
+type Gradients = (f32, BTreeMap<String, Vec<f32>>);
+
+fn gradients(config: TrainConfig, batch: &Batch, device: &Device) -> Gradients {
+    let trainer = Trainer::new(model().init(3, device), model(), config, device);
+    training::gradients(&trainer, batch)
 }
 
-fn length(values: impl Iterator<Item = f32>) -> f64 {
-    values.map(|value| f64::from(value).powi(2)).sum::<f64>().sqrt()
-}
-
-fn assert_equal(
-    what: &str,
-    whole: &(f32, Vec<(String, Vec<f32>)>),
-    parts: &(f32, Vec<(String, Vec<f32>)>),
-) {
+fn assert_equal(what: &str, whole: &Gradients, parts: &Gradients) {
     let loss = f64::from((whole.0 - parts.0).abs() / whole.0);
     assert!(loss <= RELATIVE, "{what}: loss {} {}", whole.0, parts.0);
-    assert_eq!(whole.1.len(), parts.1.len(), "{what}");
-    let (mut apart, mut all) = (0.0, 0.0);
-    for ((name, whole), (other, parts)) in whole.1.iter().zip(&parts.1) {
-        assert_eq!((name, whole.len()), (other, parts.len()), "{what}");
-        apart += length(whole.iter().zip(parts).map(|(one, other)| one - other)).powi(2);
-        all += length(whole.iter().copied()).powi(2);
-    }
-    let relative = (apart / all).sqrt();
-    println!("{what}: {relative:e}");
-    assert!(relative <= RELATIVE && all > 0.0, "{what}: {relative:e}");
+    assert!(whole.1.keys().eq(parts.1.keys()), "{what}");
+    let apart = relative(&flat(&parts.1), &flat(&whole.1));
+    println!("{what}: {apart:e}");
+    assert!(apart <= RELATIVE, "{what}: {apart:e}");
 }
 
 #[test]
@@ -115,15 +82,13 @@ fn the_gradients_of_a_batch_in_parts_are_the_whole_batchs() {
             }
             let fused = gradients(config(2, true), &batch, &device);
             assert_equal(&format!("{name}, {loss:?}, fused, in 2"), &whole, &fused);
-            // Of the losses one is enough: it stands above the towers.
-            for parts in [1, 7]
-                .into_iter()
-                .filter(|_| loss == Loss::Clove && with_negatives && name == "cpu")
-            {
-                let by_blocks = TrainConfig { checkpointing: true, ..config(parts, false) };
-                let by_blocks = gradients(by_blocks, &batch, &device);
-                let what = format!("{name}, {loss:?}, {with_negatives}, in {parts}, by blocks");
-                assert_equal(&what, &whole, &by_blocks);
+            // One loss is enough, because it doesn't affect the towers.
+            if loss == Loss::Clove && with_negatives && name == "cpu" {
+                for parts in [1, 7] {
+                    let by_blocks = TrainConfig { checkpointing: true, ..config(parts, false) };
+                    let by_blocks = gradients(by_blocks, &batch, &device);
+                    assert_equal(&format!("{loss:?}, in {parts}, by blocks"), &whole, &by_blocks);
+                }
             }
         }
     }
@@ -145,14 +110,11 @@ fn where_a_tower_is_locked_only_the_other_has_gradients() {
     let all = of(Locked::default(), 1, false);
     for (image, text) in [(true, false), (false, true), (true, true)] {
         let locked = Locked { image, text };
-        let free: Vec<_> = all.1.iter().filter(|(name, _)| !locked.holds(name)).cloned().collect();
+        let mut free = all.clone();
+        free.1.retain(|name, _| !locked.holds(name));
         for (parts, checkpointing) in [(1, false), (3, false), (1, true), (3, true)] {
-            let found = of(locked, parts, checkpointing);
-            assert_equal(
-                &format!("{name}, {locked:?}, in {parts}, by blocks: {checkpointing}"),
-                &(all.0, free.clone()),
-                &found,
-            );
+            let what = format!("{name}, {locked:?}, in {parts}, by blocks: {checkpointing}");
+            assert_equal(&what, &free, &of(locked, parts, checkpointing));
         }
     }
 }

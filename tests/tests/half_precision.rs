@@ -1,20 +1,14 @@
 //! Guards training in half precision: gradients near those of full precision, overflow that costs no batch, and runs that go on.
 
 use burn::tensor::Device;
-use clove::device::read_back;
-use clove::train::{Batch, Compute, LossScale, TrainConfig, Trainer, TrainerState};
-use clove_lab::{Texts, config, preprocess, pretrained, tokenizer};
-use clove_scenes::Style;
-use clove_tests::{devices, devices_if_thorough};
+use clove::train::{Compute, LossScale, TrainConfig, Trainer, TrainerState};
+use clove_lab::pretrained;
+use clove_tests::training::{flat, scenes, shape, state, train};
+use clove_tests::{cpu, devices_if_thorough, relative, training};
 
 /// Of the whole gradient's length. Half a unit in the last place is 2^-11 in f16 and 2^-8 in bf16; a tower rounds some hundred times, with
 /// signs that go both ways.
 const NEAR: [(Compute, f64); 2] = [(Compute::F16, 0.02), (Compute::Bf16, 0.15)];
-
-fn batch() -> Batch {
-    let texts = Texts::Captions { style: Some(Style::Mixed), negatives: 1 };
-    texts.batch(5, 0..8, &tokenizer().unwrap(), &preprocess().unwrap())
-}
 
 fn settings(compute: Compute) -> TrainConfig {
     let mut config = TrainConfig::new(20);
@@ -24,36 +18,18 @@ fn settings(compute: Compute) -> TrainConfig {
 }
 
 fn trainer(settings: TrainConfig, device: &Device) -> Trainer {
-    let shape = config(&tokenizer().unwrap());
-    let clip = shape.build(&mut pretrained().unwrap(), device).unwrap();
-    Trainer::new(clip, shape, settings, device)
+    let clip = shape().build(&mut pretrained().unwrap(), device).unwrap();
+    Trainer::new(clip, shape(), settings, device)
 }
 
-fn gradients(mut settings: TrainConfig, device: &Device) -> (f32, Vec<f64>) {
+fn gradients(mut settings: TrainConfig, device: &Device) -> (f32, Vec<f32>) {
     // A step that moves nothing finds the factor.
     settings.schedule.peak = 0.0;
     let mut trainer = trainer(settings, device);
-    train(&mut trainer, 1);
-    let (loss, gradients) = pollster::block_on(trainer.gradients(&batch())).unwrap();
-    let mut names: Vec<&str> = gradients.names().collect();
-    names.sort_unstable();
-    let all = names.into_iter().flat_map(|name| {
-        let values = gradients.get(name).unwrap();
-        pollster::block_on(read_back(values)).unwrap()
-    });
-    (loss, all.map(f64::from).collect())
-}
-
-fn length(values: impl Iterator<Item = f64>) -> f64 {
-    values.map(|value| value * value).sum::<f64>().sqrt()
-}
-
-fn state(trainer: &Trainer) -> TrainerState {
-    pollster::block_on(trainer.state()).unwrap()
-}
-
-fn train(trainer: &mut Trainer, steps: usize) -> Vec<f32> {
-    (0..steps).map(|_| pollster::block_on(trainer.step(&batch())).unwrap().loss).collect()
+    let batch = scenes(8, 1);
+    train(&mut trainer, &batch, 1);
+    let (loss, gradients) = training::gradients(&trainer, &batch);
+    (loss, flat(&gradients))
 }
 
 #[test]
@@ -72,9 +48,7 @@ fn gradients_in_half_precision_are_near_those_in_full() {
                 let mut settings = settings(compute);
                 settings.checkpointing = checkpointing;
                 let (loss, half) = gradients(settings, &device);
-                assert_eq!(half.len(), full.len());
-                let apart = length(half.iter().zip(&full).map(|(half, full)| half - full))
-                    / length(full.iter().copied());
+                let apart = relative(&half, &full);
                 println!(
                     "{name}, {compute:?}, by blocks {checkpointing}: {apart:e}, loss {loss} and {full_loss}"
                 );
@@ -87,20 +61,18 @@ fn gradients_in_half_precision_are_near_those_in_full() {
 
 #[test]
 fn gradients_that_overflow_halve_the_factor_and_cost_no_batch() {
-    let (_, device) = devices().swap_remove(0);
+    let (device, batch) = (cpu(), scenes(8, 1));
     let mut usual = trainer(settings(Compute::F16), &device);
-    let losses = train(&mut usual, 3);
+    let losses = train(&mut usual, &batch, 3);
     assert!(losses[2] < losses[0], "{losses:?}");
 
     // So large a factor that the first gradients don't fit f16.
     let mut begun = trainer(settings(Compute::F16), &device);
-    train(&mut begun, 1);
+    train(&mut begun, &batch, 1);
     let reached =
         TrainerState { loss_scale: LossScale { factor: 16_777_216.0, steps: 5 }, ..state(&begun) };
-    let shape = config(&tokenizer().unwrap());
-    let resumed = Trainer::resume(reached, shape, settings(Compute::F16), &device);
-    let mut resumed = resumed.unwrap();
-    let again = train(&mut resumed, 2);
+    let mut resumed = Trainer::resume(reached, shape(), settings(Compute::F16), &device).unwrap();
+    let again = train(&mut resumed, &batch, 2);
     // Powers of two change no digit.
     assert_eq!(again[0], losses[1]);
     assert!((again[1] - losses[2]).abs() < 1e-2 * losses[2]);
@@ -108,6 +80,5 @@ fn gradients_that_overflow_halve_the_factor_and_cost_no_batch() {
     println!("{scale:?}");
     assert!(scale.factor < 16_777_216.0 && scale.factor >= 1.0, "{scale:?}");
     assert!(scale.steps <= 2);
-    let weights = state(&resumed).model;
-    assert!(weights.is_finite());
+    assert!(state(&resumed).model.is_finite());
 }

@@ -4,14 +4,11 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Device;
-use clove::device::read_back;
-use clove::model::{ClipConfig, Parameters as _};
-use clove::train::{Batch, Locked, Lora, TrainConfig, Trainer, TrainerState};
+use clove::model::Parameters as _;
+use clove::train::{Locked, Lora, TrainConfig, Trainer};
 use clove::weights::{Snapshot, parameters};
-use clove_data::run::{Companions, Position, RunFolder, read_state, write_state};
-use clove_lab::{Texts, config, preprocess, tokenizer, tokenizer_json};
-use clove_scenes::Style;
-use clove_tests::{devices, devices_if_thorough};
+use clove_tests::training::{scenes, shape, state, through_checkpoint};
+use clove_tests::{cpu, devices_if_thorough, relative, training};
 
 const RANK: usize = 3;
 const LORA: Lora = Lora { rank: RANK, alpha: 2.0, image: true, text: true, seed: 7 };
@@ -23,15 +20,6 @@ const RELATIVE: f64 = 1e-5;
 /// Of a matrix that moved: it's a sum that was rounded at every step.
 const ROUNDING: f64 = 1e-6;
 
-fn model() -> ClipConfig {
-    config(&tokenizer().unwrap())
-}
-
-fn batch() -> Batch {
-    let texts = Texts::Captions { style: Some(Style::Mixed), negatives: 2 };
-    texts.batch(5, 0..6, &tokenizer().unwrap(), &preprocess().unwrap())
-}
-
 fn settings(lora: Option<Lora>) -> TrainConfig {
     let mut config = TrainConfig::new(10);
     config.schedule.peak = 1e-2;
@@ -40,24 +28,16 @@ fn settings(lora: Option<Lora>) -> TrainConfig {
 }
 
 fn trainer(settings: TrainConfig, device: &Device) -> Trainer {
-    Trainer::new(model().init(3, device), model(), settings, device)
-}
-
-fn state(trainer: &Trainer) -> TrainerState {
-    pollster::block_on(trainer.state()).unwrap()
+    Trainer::new(shape().init(3, device), shape(), settings, device)
 }
 
 fn train(trainer: &mut Trainer, steps: usize) -> Vec<f32> {
-    let batch = batch();
-    (0..steps).map(|_| pollster::block_on(trainer.step(&batch)).unwrap().loss).collect()
+    training::train(trainer, &scenes(6, 2), steps)
 }
 
 fn gradients(trainer: &Trainer) -> BTreeMap<String, Vec<f64>> {
-    let (_, gradients) = pollster::block_on(trainer.gradients(&batch())).unwrap();
-    let values =
-        |name: &str| wide(&pollster::block_on(read_back(gradients.get(name).unwrap())).unwrap());
-    let names = gradients.names();
-    names.map(|name| (name.to_owned(), values(name))).collect()
+    let (_, gradients) = training::gradients(trainer, &scenes(6, 2));
+    gradients.into_iter().map(|(name, values)| (name, wide(&values))).collect()
 }
 
 fn values(model: &Snapshot, name: &str, shape: &[usize]) -> Vec<f64> {
@@ -87,11 +67,8 @@ fn wide(values: &[f32]) -> Vec<f64> {
 }
 
 fn assert_near(what: &str, found: &[f64], wanted: &[f64], share: f64) {
-    assert_eq!(found.len(), wanted.len(), "{what}");
-    let length = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>().sqrt();
-    let apart: Vec<f64> = found.iter().zip(wanted).map(|(a, b)| a - b).collect();
-    let (apart, whole) = (length(&apart), length(wanted));
-    assert!(whole > 0.0 && apart <= share * whole, "{what}: {}", apart / whole);
+    let apart = relative(found, wanted);
+    assert!(apart <= share, "{what}: {apart}");
 }
 
 #[test]
@@ -102,12 +79,8 @@ fn the_factors_gradients_are_those_of_the_chain_rule() {
         train(&mut adapted, 2);
         let reached = state(&adapted);
         // The merged model itself, without factors.
-        let full = Trainer::new(
-            model().build(&mut reached.model.clone(), &device).unwrap(),
-            model(),
-            settings(None),
-            &device,
-        );
+        let merged = shape().build(&mut reached.model.clone(), &device).unwrap();
+        let full = Trainer::new(merged, shape(), settings(None), &device);
         let (full, found) = (gradients(&full), gradients(&adapted));
         for matrix in [
             "image.blocks.0.attention.qkv.weight",
@@ -134,7 +107,7 @@ fn the_factors_gradients_are_those_of_the_chain_rule() {
 
 #[test]
 fn matrices_move_by_the_factors_product_and_nothing_else_moves() {
-    let (_, device) = devices().swap_remove(0);
+    let device = cpu();
     let start = state(&trainer(settings(None), &device)).model;
     for checkpointing in [false, true] {
         for text_only in [false, true] {
@@ -142,7 +115,7 @@ fn matrices_move_by_the_factors_product_and_nothing_else_moves() {
             let mut settings = settings(Some(lora));
             settings.checkpointing = checkpointing;
             settings.locked = Locked { image: text_only, text: false };
-            let learning = settings.learning(&model());
+            let learning = settings.learning(&shape());
             let mut trainer = trainer(settings, &device);
             let losses = train(&mut trainer, 6);
             assert!(losses[5] < losses[0], "{losses:?}");
@@ -152,16 +125,13 @@ fn matrices_move_by_the_factors_product_and_nothing_else_moves() {
                 names.sort();
                 names
             });
-            for (name, shape) in parameters(&model()) {
+            for (name, shape) in parameters(&shape()) {
                 let [before, after] = [&start, &end.model].map(|m| values(m, &name, &shape));
                 if lora.adapts(&name) {
                     let [down, up] = end.factors[&name].each_ref().map(|values| wide(values));
                     let moved = product(&up, &down, RANK);
-                    let wanted: Vec<f64> = before
-                        .iter()
-                        .zip(moved)
-                        .map(|(before, moved)| before + SCALE * moved)
-                        .collect();
+                    let both = before.iter().zip(moved);
+                    let wanted: Vec<f64> = both.map(|(old, step)| old + SCALE * step).collect();
                     assert_near(&name, &after, &wanted, ROUNDING);
                     assert_ne!(before, after, "{name}");
                 } else if name == "logit_scale" {
@@ -176,32 +146,15 @@ fn matrices_move_by_the_factors_product_and_nothing_else_moves() {
 
 #[test]
 fn a_run_with_factors_goes_on_bit_for_bit_and_only_with_its_own() {
-    let (_, device) = devices().swap_remove(0);
+    let device = cpu();
     let mut whole = trainer(settings(Some(LORA)), &device);
     let losses = train(&mut whole, 5);
     let mut first = trainer(settings(Some(LORA)), &device);
     assert_eq!(train(&mut first, 2), losses[..2]);
 
-    let dir = tempfile::tempdir().unwrap();
-    let folder = RunFolder::create(&dir.path().join("run"), "seed = 5\n").unwrap();
-    let companions =
-        Companions { preprocess: preprocess().unwrap(), tokenizer: Some(tokenizer_json()) };
-    let position = Position {
-        step: 2,
-        samples: 12,
-        skipped: 0,
-        recoveries: 0,
-        seed: 5,
-        config_hash: folder.config_hash().to_owned(),
-    };
     let reached = state(&first);
-    let saved = folder
-        .save_checkpoint(2, 1, |to| write_state(to, &reached, &position, &companions))
-        .unwrap();
-    let (read, _) = read_state(&saved).unwrap();
-    assert_eq!(read, reached);
-    let resume = |state, lora| Trainer::resume(state, model(), settings(lora), &device);
-    let mut second = resume(read, Some(LORA)).unwrap();
+    let resume = |state, lora| Trainer::resume(state, shape(), settings(lora), &device);
+    let mut second = resume(through_checkpoint(&reached, 2, 12), Some(LORA)).unwrap();
     assert_eq!(train(&mut second, 3), losses[2..]);
     assert_eq!(state(&second), state(&whole));
 
@@ -210,7 +163,8 @@ fn a_run_with_factors_goes_on_bit_for_bit_and_only_with_its_own() {
     let mut missing = reached.clone();
     missing.factors.remove("text.blocks.0.mlp.up.weight");
     assert!(
-        refused(missing, Some(LORA)).contains("text.blocks.0.mlp.up.weight's factors are missing")
+        refused(missing, Some(LORA))
+            .contains("the factor pair of text.blocks.0.mlp.up.weight is missing")
     );
     let wider = Lora { rank: 4, ..LORA };
     assert!(refused(reached, Some(wider)).contains("elements instead of"));

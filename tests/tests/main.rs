@@ -1,4 +1,4 @@
-//! What the crates promise, tested together, in one program: each file that links burn costs a build some ten seconds.
+//! The tests of the libraries, in one program: each program that links burn adds some ten seconds to a build.
 
 #![allow(
     clippy::unwrap_used,

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use clove::model::{Clip, Parameters};
 use clove::patch::{Delta, PatchError, patch_to};
 use clove::weights::{Layout, Precision, Snapshot, parameters, write_model};
-use clove_tests::{devices, floats, golden, model};
-use serde_json::{Value, json};
+use clove_tests::{assert_contains, cpu, devices, floats, golden, json, model, wait, weights_file};
+use serde_json::json;
 use tempfile::TempDir;
 
 /// Two models of f32 that differ in every number, in one layout.
@@ -18,7 +18,7 @@ fn pair(layout: Layout) -> (TempDir, PathBuf, PathBuf) {
     for place in [&left, &right] {
         write_model(&model(&golden("tiny-clip/hf")), layout, Precision::F32, place).unwrap();
     }
-    let file = weights(&right);
+    let file = weights_file(&right);
     let mut bytes = fs::read(&file).unwrap();
     let header = 8 + usize::try_from(u64::from_le_bytes(bytes[..8].try_into().unwrap())).unwrap();
     for (index, word) in bytes[header..].as_chunks_mut::<4>().0.iter_mut().enumerate() {
@@ -27,14 +27,6 @@ fn pair(layout: Layout) -> (TempDir, PathBuf, PathBuf) {
     }
     fs::write(&file, bytes).unwrap();
     (dir, left, right)
-}
-
-fn weights(dir: &Path) -> PathBuf {
-    ["model.safetensors", "open_clip_model.safetensors"]
-        .map(|name| dir.join(name))
-        .into_iter()
-        .find(|path| path.exists())
-        .unwrap()
 }
 
 fn patch(left: &Path, right: &Path, alpha: f64, out: &Path) -> Result<(), PatchError> {
@@ -47,9 +39,9 @@ fn the_ends_are_the_models_bit_for_bit() {
         let (dir, left, right) = pair(layout);
         let out = dir.path().join("patched");
         patch(&left, &right, 0.0, &out).unwrap();
-        assert!(fs::read(weights(&out)).unwrap() == fs::read(weights(&left)).unwrap());
+        assert!(fs::read(weights_file(&out)).unwrap() == fs::read(weights_file(&left)).unwrap());
         patch(&left, &right, 1.0, &out).unwrap();
-        assert!(fs::read(weights(&out)).unwrap() == fs::read(weights(&right)).unwrap());
+        assert!(fs::read(weights_file(&out)).unwrap() == fs::read(weights_file(&right)).unwrap());
         assert_eq!(model(&out).preprocess().unwrap(), model(&left).preprocess().unwrap());
     }
 }
@@ -62,9 +54,8 @@ fn between_them_stands_the_formula_in_f32() {
     for tensor in
         ["text_model.embeddings.token_embedding.weight", "logit_scale", "visual_projection.weight"]
     {
-        let (pretrained, _) = floats(&weights(&left), tensor);
-        let (finetuned, _) = floats(&weights(&right), tensor);
-        let (patched, _) = floats(&weights(&out), tensor);
+        let [pretrained, finetuned, patched] =
+            [&left, &right, &out].map(|dir| floats(&weights_file(dir), tensor).0);
         for ((p, f), patched) in pretrained.iter().zip(&finetuned).zip(&patched) {
             let expected = 0.4_f32 * p + 0.6_f32 * f;
             assert!(p != f && *patched == expected, "{tensor}: {patched} instead of {expected}");
@@ -78,7 +69,7 @@ fn models_of_different_precision_meet_in_f32() {
     let out = dir.path().join("patched");
     patch(&golden("tiny-clip/hf"), &right, 1.0, &out).unwrap();
     let name = "text_projection.weight";
-    assert_eq!(floats(&weights(&out), name), floats(&weights(&right), name));
+    assert_eq!(floats(&weights_file(&out), name), floats(&weights_file(&right), name));
 }
 
 #[test]
@@ -90,20 +81,16 @@ fn a_model_and_a_packed_difference_make_every_model_between() {
     let config = model(&left).config().clone();
     for (name, device) in devices() {
         let pretrained = model(&left).load(&device).unwrap();
-        let snapshot = |clip: &Clip| pollster::block_on(Snapshot::of(clip, &config)).unwrap();
+        let snapshot = |clip: &Clip| wait(Snapshot::of(clip, &config));
         let read = |dir: &Path| model(dir).weights().unwrap();
         let delta = Delta::between(&pretrained, read(&left), read(&right), &device).unwrap();
-        let words: usize = parameters(&config)
-            .iter()
-            .map(|(_, shape)| shape.iter().product::<usize>().div_ceil(2))
-            .sum();
+        let sizes =
+            parameters(&config).into_iter().map(|(_, shape)| shape.iter().product::<usize>());
+        let words: usize = sizes.map(|size| size.div_ceil(2)).sum();
         assert_eq!(delta.bytes(), 4 * words, "half a model");
         let mut before = snapshot(&pretrained);
         let mut after = Snapshot::from_parameters(&config, &mut read(&right)).unwrap();
-        assert!(
-            snapshot(&delta.apply(&pretrained, 0.0)) == before,
-            "alpha 0 is the pretrained one"
-        );
+        assert!(snapshot(&delta.apply(&pretrained, 0.0)) == before, "alpha 0");
         for alpha in [0.3, 1.0] {
             let mut patched = snapshot(&delta.apply(&pretrained, alpha));
             let mut expected = before.patched(&after, alpha);
@@ -138,11 +125,9 @@ fn models_that_are_too_far_apart_for_f16_are_refused_by_tensor() {
             Ok(vec![self.0; shape.iter().product()])
         }
     }
-    let (_, device) = devices().swap_remove(0);
-    let clip = model(&golden("tiny-clip/hf")).load(&device).unwrap();
-    let error = Delta::between(&clip, Constant(0.0), Constant(1e5), &device).unwrap_err();
-    let message = error.to_string();
-    assert!(message.contains("100000") && message.contains("`image."), "{message}");
+    let clip = model(&golden("tiny-clip/hf")).load(&cpu()).unwrap();
+    let error = Delta::between(&clip, Constant(0.0), Constant(1e5), &cpu()).unwrap_err();
+    assert_contains(&error.to_string(), &["100000", "`image."]);
 }
 
 #[test]
@@ -158,10 +143,10 @@ fn what_does_not_fit_is_refused() {
     assert!(matches!(patch(&left, &open_clip, 0.5, &out), Err(PatchError::Layouts { .. })));
 
     // The footgun of the field: weights trained with one activation, loaded with the other.
-    let config = right.join("config.json");
-    let mut json: Value = serde_json::from_str(&fs::read_to_string(&config).unwrap()).unwrap();
-    json["vision_config"]["hidden_act"] = json!("quick_gelu");
-    fs::write(&config, json.to_string()).unwrap();
+    let file = right.join("config.json");
+    let mut config = json(&file);
+    config["vision_config"]["hidden_act"] = json!("quick_gelu");
+    fs::write(&file, config.to_string()).unwrap();
     let error = patch(&left, &right, 0.5, &out).unwrap_err();
     assert!(error.to_string().contains("image activation: gelu, quick_gelu"), "{error}");
     assert!(!out.exists());

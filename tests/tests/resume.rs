@@ -1,14 +1,13 @@
-//! Guards runs that are put aside: what goes on is what would have come, bit for bit, and nothing that doesn't fit is taken.
+//! Guards resumed runs: they equal an uninterrupted run bit for bit, and states that don't fit are refused.
 
-use clove::device::{Device, DeviceChoice};
 use clove::loss::Loss;
-use clove::train::{Locked, StateError, Trainer};
+use clove::model::Parameters as _;
+use clove::train::{Locked, StateError, TrainConfig, Trainer};
 use clove::weights::{Snapshot, parameters};
-use clove_data::run::{Checkpoint, Companions, Position, RunFolder, read_state, write_state};
-use clove_lab::{
-    Plan, Recipe, Scenes, Texts, Tuning, config, preprocess, tokenizer, tokenizer_json,
-};
+use clove_lab::{Plan, Recipe, Scenes, Texts, Tuning};
 use clove_scenes::Style;
+use clove_tests::training::{scenes, shape, state, through_checkpoint};
+use clove_tests::{cpu, training, wait};
 
 const PLAN: Plan = Plan {
     texts: Texts::Captions { style: Some(Style::Mixed), negatives: 2 },
@@ -25,17 +24,12 @@ const PLAN: Plan = Plan {
     seed: 5,
 };
 
-fn cpu() -> Device {
-    clove::device::open(DeviceChoice::Cpu).unwrap().device
-}
-
 fn blank() -> Snapshot {
-    let config = config(&tokenizer().unwrap());
-    pollster::block_on(Snapshot::of(&config.init(3, &cpu()), &config)).unwrap()
+    wait(Snapshot::of(&shape().init(3, &cpu()), &shape()))
 }
 
 fn train(tuning: &mut Tuning, steps: usize) -> Vec<f32> {
-    (0..steps).map(|_| pollster::block_on(tuning.step()).unwrap().loss).collect()
+    (0..steps).map(|_| wait(tuning.step()).loss).collect()
 }
 
 #[test]
@@ -47,30 +41,10 @@ fn a_run_that_went_through_a_checkpoint_is_bit_identical() {
 
     let mut first = Tuning::new(&blank(), PLAN, &device).unwrap();
     assert_eq!(train(&mut first, 3), losses[..3]);
-    let state = pollster::block_on(first.state()).unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let folder = RunFolder::create(&dir.path().join("run"), "seed = 5\n").unwrap();
-    let companions =
-        Companions { preprocess: preprocess().unwrap(), tokenizer: Some(tokenizer_json()) };
-    let position = Position {
-        step: 3,
-        samples: 12,
-        skipped: 0,
-        recoveries: 0,
-        seed: 5,
-        config_hash: folder.config_hash().to_owned(),
-    };
-    let saved: Checkpoint =
-        folder.save_checkpoint(3, 1, |to| write_state(to, &state, &position, &companions)).unwrap();
-    let (read, found) = read_state(&saved).unwrap();
-    assert_eq!(found, position);
-    assert_eq!(read, state);
-
+    let read = through_checkpoint(&wait(first.state()), 3, 12);
     let mut second = Tuning::resume(read, PLAN, &device).unwrap();
     assert_eq!(train(&mut second, 3), losses[3..]);
-    let (left, right) =
-        (pollster::block_on(whole.state()).unwrap(), pollster::block_on(second.state()).unwrap());
-    assert_eq!(left, right);
+    assert_eq!(wait(whole.state()), wait(second.state()));
 }
 
 #[test]
@@ -78,7 +52,7 @@ fn a_state_that_does_not_fit_is_refused_by_name() {
     let device = cpu();
     let mut tuning = Tuning::new(&blank(), PLAN, &device).unwrap();
     train(&mut tuning, 1);
-    let state = pollster::block_on(tuning.state()).unwrap();
+    let state = wait(tuning.state());
     let refused = |state| match Tuning::resume(state, PLAN, &device) {
         Err(error) => error.to_string(),
         Ok(_) => String::new(),
@@ -99,31 +73,27 @@ fn a_state_that_does_not_fit_is_refused_by_name() {
 fn locked_towers_stay_and_the_others_learn() {
     let device = cpu();
     let start = blank();
-    let shape = start.config().clone();
-    let batch = PLAN.texts.batch(5, 0..4, &tokenizer().unwrap(), &preprocess().unwrap());
+    let batch = scenes(4, 2);
     for (locked, fixed) in [
         (Locked { image: true, text: false }, "image."),
         (Locked { image: false, text: true }, "text."),
     ] {
         let mut train = PLAN.recipe.train_config();
         (train.locked, train.loss) = (locked, Loss::Fsc(clove::loss::OwnNegatives::default()));
-        let clip = shape.build(&mut start.clone(), &device).unwrap();
-        let mut trainer = Trainer::new(clip, shape.clone(), train.clone(), &device);
-        for _ in 0..2 {
-            pollster::block_on(trainer.step(&batch)).unwrap();
-        }
-        let state = pollster::block_on(trainer.state()).unwrap();
+        let clip = shape().build(&mut start.clone(), &device).unwrap();
+        let mut trainer = Trainer::new(clip, shape(), train.clone(), &device);
+        training::train(&mut trainer, &batch, 2);
+        let state = state(&trainer);
         assert!(state.moments.keys().all(|name| !name.starts_with(fixed)));
         for (name, shape) in parameters(start.config()) {
-            use clove::model::Parameters as _;
             let before = start.clone().values(&name, &shape).unwrap();
             let after = state.model.clone().values(&name, &shape).unwrap();
             assert_eq!(before == after, name.starts_with(fixed), "{name}");
         }
-        // And the state of a locked run is taken up by a run with the same lock alone.
-        let open = clove::train::TrainConfig { locked: Locked::default(), ..train.clone() };
-        assert!(Trainer::resume(state.clone(), shape.clone(), train, &device).is_ok());
-        let other = Trainer::resume(state, shape.clone(), open, &device);
+        // Only a run with the same lock resumes from its state.
+        let open = TrainConfig { locked: Locked::default(), ..train.clone() };
+        assert!(Trainer::resume(state.clone(), shape(), train, &device).is_ok());
+        let other = Trainer::resume(state, shape(), open, &device);
         assert!(matches!(other, Err(StateError::Moments { .. })));
     }
 }

@@ -1,4 +1,4 @@
-//! Guards the drawn scenes: the same everywhere, described truthfully, and a test that no rule on texts can win.
+//! Guards the drawn scenes: equal on all platforms, with true captions, and a suite that no rule on texts can win.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -10,15 +10,9 @@ use clove_scenes::{
     Colour, Kind, Object, Part, Picture, Pool, Random, Relation, Scene, Shape, Size, Split, Style,
     Texture, Wording, alt_text, alter, caption, draw, negative, words,
 };
+use clove_tests::{fnv1a, golden, json};
 
-/// FNV-1a, 64 bits.
-fn digest(bytes: impl IntoIterator<Item = u8>) -> u64 {
-    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
-/// Everything that training sees of one scene.
+/// All training data from one scene.
 fn sample(index: u64) -> (Scene, String, String, Vec<String>, Picture) {
     let mut random = Split::FineTuning.random(7, index);
     let scene = Scene::random(&mut random, Pool::Common);
@@ -50,13 +44,11 @@ fn pixels_and_texts_are_the_same_on_every_platform() {
         let one = specimen(Split::Test, 0, index);
         pixels.extend(draw(&one.scene, 48, &mut one.drawing.clone()).rgb);
     }
-    let expected: serde_json::Value =
-        serde_json::from_str(include_str!("../golden/scenes.json")).unwrap();
     let found = serde_json::json!({
-        "pixels": format!("{:016x}", digest(pixels)),
-        "texts": format!("{:016x}", digest(texts.bytes())),
+        "pixels": format!("{:016x}", fnv1a(pixels)),
+        "texts": format!("{:016x}", fnv1a(texts.bytes())),
     });
-    assert_eq!(found, expected);
+    assert_eq!(found, json(&golden("scenes.json")));
 }
 
 #[test]
@@ -96,8 +88,8 @@ fn each_text_of_a_pair_is_right_once_and_wrong_once() {
     }
 }
 
-/// Whether `text`, as its caption would describe it, is true of `scene`, told by its objects and relations alone. Captions are
-/// exhaustive: a scene with another number of objects is another scene.
+/// Whether the caption of `text` is true of `scene`, judged by objects and relations. Captions are complete: a scene with another
+/// number of objects is another scene.
 fn is_true(text: &Scene, scene: &Scene) -> bool {
     let objects = |scene: &Scene| -> BTreeSet<Object> { scene.objects().into_iter().collect() };
     if objects(text) != objects(scene) {
@@ -120,7 +112,7 @@ fn is_true(text: &Scene, scene: &Scene) -> bool {
     let known = facts(scene);
     facts(text).into_iter().all(|(first, relation, second)| {
         known.contains(&(first, relation, second))
-            // What rests on a thing is above it.
+            // On top of implies above.
             || (relation == Relation::Above && known.contains(&(first, Relation::OnTopOf, second)))
     })
 }
@@ -220,7 +212,7 @@ fn the_pruned_vocabulary_spells_as_clips_does() {
         assert_eq!(pruned.tokens(word), clip.tokens(word));
     }
     assert!(pruned.vocab_size() < 500, "{}", pruned.vocab_size());
-    // Other words come out in letters, and nothing is an end of text but the end.
+    // Other words are split into letters, and only the end is an end of text.
     let odd = pruned.encode("zebra 7 \u{e9}\u{1f600} <|endoftext|>");
     let ends = odd.ids.iter().filter(|id| **id == pruned.end_id()).count();
     assert_eq!(ends, 1);

@@ -1,17 +1,18 @@
-//! Guards loading and converting: what differs from the configuration is named, what is written is what was read.
+//! Guards loading and converting: differences from the configuration are named, and converting keeps every number.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
-use clove::model::ConfigError;
+use clove::model::{ConfigError, Parameters as _};
 use clove::tokenizer::EotRule;
 use clove::weights::{
-    Dtype, Layout, Precision, TensorWriter, Weights, WeightsError, parameters, write_model,
+    Directory, Dtype, Layout, ModelSource, Precision, Problem, TensorWriter, WeightsError,
+    parameters, write_model,
 };
-use clove_tests::{golden, model, shared};
+use clove_tests::{assert_contains, copy_folder, cpu, golden, json, model, shared};
 use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -21,14 +22,8 @@ type Tensors = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
 fn read(file: &Path) -> Tensors {
     let bytes = fs::read(file).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    tensors
-        .tensors()
-        .into_iter()
-        .map(|(name, view)| {
-            let entry = (view.dtype(), view.shape().to_vec(), view.data().to_vec());
-            (name, entry)
-        })
-        .collect()
+    let entry = |view: &TensorView<'_>| (view.dtype(), view.shape().to_vec(), view.data().to_vec());
+    tensors.tensors().iter().map(|(name, view)| (name.clone(), entry(view))).collect()
 }
 
 fn write(file: &Path, tensors: &Tensors) {
@@ -46,21 +41,26 @@ fn write(file: &Path, tensors: &Tensors) {
 /// A copy of the golden Hugging Face directory to damage.
 fn copy() -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(golden("tiny-clip/hf")).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
-    }
+    copy_folder(&golden("tiny-clip/hf"), dir.path());
     let file = dir.path().join("model.safetensors");
     (dir, file)
 }
 
-/// Damages the tensors, loads, and gives the error as people see it.
+/// Writes the configuration of such a copy, and gives the error of opening it.
+fn refused_config(dir: &Path, config: &str) -> WeightsError {
+    fs::write(dir.join("config.json"), config).unwrap();
+    let error = ModelSource::open(Box::new(Directory(dir.to_owned()))).unwrap_err();
+    assert!(matches!(error.problem, Problem::Config(_)), "{error}");
+    error
+}
+
+/// The error of loading damaged tensors.
 fn refused(damage: impl FnOnce(&mut Tensors)) -> WeightsError {
     let (dir, file) = copy();
     let mut tensors = read(&file);
     damage(&mut tensors);
     write(&file, &tensors);
-    model(dir.path()).load(&Device::flex()).unwrap_err()
+    model(dir.path()).load(&cpu()).unwrap_err()
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_missing_an_unused_and_a_misshapen_tensor_are_named() {
         tensors.remove("visual_projection.weight");
         tensors.remove("logit_scale");
     });
-    assert!(matches!(&missing, WeightsError::Missing { tensors, .. }
+    assert!(matches!(&missing.problem, Problem::Missing(tensors)
         if *tensors == ["logit_scale", "visual_projection.weight"]));
     assert!(missing.to_string().contains("model.safetensors: 2 tensors missing: logit_scale"));
 
@@ -77,7 +77,7 @@ fn a_missing_an_unused_and_a_misshapen_tensor_are_named() {
         let bias = tensors["vision_model.pre_layrnorm.bias"].clone();
         tensors.insert("vision_model.surprise".into(), bias);
     });
-    assert!(matches!(&unused, WeightsError::Unused { tensors, .. }
+    assert!(matches!(&unused.problem, Problem::Unused(tensors)
         if *tensors == ["vision_model.surprise"]));
 
     let misshapen = refused(|tensors| {
@@ -94,7 +94,7 @@ fn a_missing_an_unused_and_a_misshapen_tensor_are_named() {
         *dtype = Dtype::I16;
     });
     assert!(
-        matches!(&dtype, WeightsError::Dtype { tensor, .. } if tensor == "text_projection.weight")
+        matches!(&dtype.problem, Problem::Dtype(tensor, _) if tensor == "text_projection.weight")
     );
 }
 
@@ -105,7 +105,7 @@ fn position_numbers_that_old_files_hold_are_no_surprise() {
     let ids: Vec<u8> = (0..77_i64).flat_map(i64::to_le_bytes).collect();
     tensors.insert("text_model.embeddings.position_ids".into(), (Dtype::I64, vec![1, 77], ids));
     write(&file, &tensors);
-    assert!(model(dir.path()).load(&Device::flex()).is_ok());
+    assert!(model(dir.path()).load(&cpu()).is_ok());
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn damaged_files_are_named_with_what_is_wrong() {
     let error = |bytes: &[u8]| {
         fs::write(&file, bytes).unwrap();
         let error = model(dir.path()).weights().unwrap_err();
-        assert!(matches!(error, WeightsError::Malformed { .. }), "{error}");
+        assert!(matches!(error.problem, Problem::Malformed(_)), "{error}");
         let text = error.to_string();
         assert!(text.contains("model.safetensors"), "{text}");
         text
@@ -169,52 +169,43 @@ fn shards_load_as_one_model_and_a_missing_one_is_named() {
     let mut wrong = map.clone();
     wrong.insert(name.clone(), "model-1.safetensors".into());
     fs::write(&index, json!({ "weight_map": wrong }).to_string()).unwrap();
-    let error = source.weights().unwrap_err().to_string();
-    assert!(error.contains(&name), "{error}");
+    let refused = |part: &str| {
+        assert_contains(&source.weights().unwrap_err().to_string(), &[part]);
+    };
+    refused(&name);
     fs::write(&index, json!({ "weight_map": map }).to_string()).unwrap();
     fs::remove_file(dir.path().join("model-1.safetensors")).unwrap();
-    let error = source.weights().unwrap_err().to_string();
-    assert!(error.contains("model-1.safetensors"), "{error}");
+    refused("model-1.safetensors");
     fs::write(&index, r#"{"weight_map": {"a": "../../../etc/passwd"}}"#).unwrap();
-    let error = source.weights().unwrap_err().to_string();
-    assert!(error.contains("isn't a file name"), "{error}");
+    refused("isn't a file name");
 }
 
 #[test]
 fn configurations_that_cannot_be_computed_are_refused_by_key() {
     let (dir, _) = copy();
-    let path = dir.path().join("config.json");
-    let config: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let config = json(&dir.path().join("config.json"));
     let error = |pointer: &str, value: Value| {
         let mut config = config.clone();
         *config.pointer_mut(pointer).unwrap() = value;
-        fs::write(&path, config.to_string()).unwrap();
-        let files = Box::new(clove::weights::Directory(dir.path().to_owned()));
-        let error = clove::weights::ModelSource::open(files).unwrap_err();
-        assert!(matches!(error, WeightsError::Config { .. }), "{error}");
-        error.to_string()
+        refused_config(dir.path(), &config.to_string()).to_string()
     };
     let swish = error("/vision_config/hidden_act", json!("swish"));
-    assert!(swish.contains("config.json: `vision_config.hidden_act` is \"swish\""), "{swish}");
+    assert!(swish.contains("config.json: vision_config.hidden_act is \"swish\""), "{swish}");
     assert!(error("/model_type", json!("siglip")).contains("siglip"));
     assert!(error("/text_config/hidden_size", json!(-3)).contains("text_config.hidden_size"));
     assert!(error("/text_config/num_hidden_layers", json!(16_777_216)).contains("1024"));
     assert!(error("/text_config/num_attention_heads", json!(3)).contains("multiple"));
     assert!(error("/vision_config/patch_size", json!(7)).contains("patch size"));
     assert!(error("/text_config/max_position_embeddings", json!(1)).contains("context length"));
-    fs::write(&path, "{").unwrap();
-    let files = Box::new(clove::weights::Directory(dir.path().to_owned()));
-    assert!(matches!(
-        clove::weights::ModelSource::open(files).unwrap_err(),
-        WeightsError::Config { source: ConfigError::Json(_), .. }
-    ));
+    let error = refused_config(dir.path(), "{");
+    assert!(matches!(error.problem, Problem::Config(ConfigError::Json(_))));
 }
 
 #[test]
 fn a_tokenizer_that_the_configuration_does_not_mean_is_refused() {
     let (dir, _) = copy();
     let path = dir.path().join("config.json");
-    let config: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let config = json(&path);
     for (key, value) in [("vocab_size", 49_409), ("vocab_size", 400), ("eos_token_id", 49_406)] {
         let mut config = config.clone();
         config["text_config"][key] = json!(value);
@@ -268,12 +259,8 @@ fn hugging_face_to_open_clip_and_back_keeps_every_bit() {
                 Layout::HuggingFace => "model.safetensors",
                 Layout::OpenClip => "open_clip_model.safetensors",
             };
-            assert_eq!(
-                read(&folder.join(start).join(name)),
-                read(&back.join(name)),
-                "{}",
-                folder.display()
-            );
+            let original = read(&folder.join(start).join(name));
+            assert_eq!(original, read(&back.join(name)), "{}", folder.display());
             assert_eq!(model(&back).config().image, source.config().image);
             assert_eq!(model(&there).preprocess().unwrap(), source.preprocess().unwrap());
         }
@@ -284,14 +271,10 @@ fn hugging_face_to_open_clip_and_back_keeps_every_bit() {
 fn both_layouts_of_the_golden_model_hold_the_same_numbers() {
     // PyTorch wrote the one in f16 and the other in bf16, from numbers that both hold exactly.
     let (hf, oc) = (model(&golden("tiny-clip/hf")), model(&golden("tiny-clip/open_clip")));
-    let (mut left, mut right): (Weights, Weights) = (hf.weights().unwrap(), oc.weights().unwrap());
+    let (mut left, mut right) = (hf.weights().unwrap(), oc.weights().unwrap());
     for (name, shape) in parameters(hf.config()) {
-        use clove::model::Parameters as _;
-        assert_eq!(
-            left.values(&name, &shape).unwrap(),
-            right.values(&name, &shape).unwrap(),
-            "{name}"
-        );
+        let (left, right) = (left.values(&name, &shape), right.values(&name, &shape));
+        assert_eq!(left.unwrap(), right.unwrap(), "{name}");
     }
 }
 

@@ -1,21 +1,23 @@
-//! What the page's address keeps: captions, alpha and the sample, as `#s=0&a=0.6&c=a+caption&n=a+wrong+one`.
+//! The page's state in its address: captions, alpha and the sample, as `#s=0&a=0.6&c=a+caption&n=a+wrong+one`.
 
-/// What is kept.
+use crate::percent::{decode, encode};
+
+/// The state that an address holds.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Kept {
-    /// A sample's number.
+    /// The number of the sample.
     pub sample: Option<u32>,
-    /// From 0 to 1.
+    /// Alpha, from 0 to 1.
     pub alpha: Option<f64>,
-    /// Captions, each with whether it's a wrong one of the caption before.
+    /// Captions, each with whether it's a wrong caption (of the caption before it).
     pub captions: Vec<(String, bool)>,
 }
 
-/// Most rows that an address may ask for.
+/// The most captions in an address.
 const MOST: usize = 200;
 
 impl Kept {
-    /// The address's hash without its `#`.
+    /// The address's fragment, without `#`.
     pub fn to_hash(&self) -> String {
         let mut parts = Vec::new();
         if let Some(sample) = self.sample {
@@ -26,12 +28,12 @@ impl Kept {
         }
         for (text, wrong) in &self.captions {
             let key = if *wrong { "n" } else { "c" };
-            parts.push(format!("{key}={}", encode(text)));
+            parts.push(format!("{key}={}", encode(text, "-_.~,' ").replace(' ', "+")));
         }
         parts.join("&")
     }
 
-    /// Reads it; what it doesn't know or can't be is left out.
+    /// Reads a fragment; skips unknown keys and invalid values.
     pub fn from_hash(hash: &str) -> Self {
         let mut kept = Self::default();
         for part in hash.trim_start_matches('#').split('&') {
@@ -44,7 +46,7 @@ impl Kept {
                     kept.alpha = value.parse().ok().filter(|alpha| (0.0..=1.0).contains(alpha));
                 }
                 "c" | "n" if kept.captions.len() < MOST => {
-                    kept.captions.push((decode(value), key == "n"));
+                    kept.captions.push((decode(&value.replace('+', " ")), key == "n"));
                 }
                 _ => (),
             }
@@ -53,49 +55,12 @@ impl Kept {
     }
 }
 
-fn encode(text: &str) -> String {
-    let mut coded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b' ' => coded.push('+'),
-            b'-' | b'_' | b'.' | b'~' | b',' | b'\'' => coded.push(char::from(byte)),
-            _ if byte.is_ascii_alphanumeric() => coded.push(char::from(byte)),
-            _ => {
-                coded.push('%');
-                for half in [byte >> 4, byte & 15] {
-                    coded.push(char::from(b"0123456789ABCDEF"[usize::from(half)]));
-                }
-            }
-        }
-    }
-    coded
-}
-
-fn decode(coded: &str) -> String {
-    let bytes = coded.as_bytes();
-    let mut text = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let hex = |place: usize| Some(char::from(*bytes.get(place)?).to_digit(16)? as u8);
-        at += 1;
-        match (byte, hex(at), hex(at + 1)) {
-            (b'%', Some(high), Some(low)) => {
-                text.push(high << 4 | low);
-                at += 2;
-            }
-            (b'+', ..) => text.push(b' '),
-            _ => text.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&text).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::Kept;
 
     #[test]
-    fn what_is_kept_comes_back() {
+    fn the_state_survives_its_address() {
         let kept = Kept {
             sample: Some(3),
             alpha: Some(0.65),
@@ -109,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_anybodys_does_no_harm() {
+    fn invalid_addresses_give_defaults() {
         for hash in ["", "#", "#s=-1&a=7&c", "#a=NaN", "#=&=&&", "#x=y"] {
             assert_eq!(Kept::from_hash(hash), Kept::default(), "{hash}");
         }

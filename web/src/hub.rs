@@ -1,43 +1,44 @@
-//! Where models are fetched from, and which of the files there make a model.
+//! Where models are downloaded from, and which of the files there a model needs.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-/// The hub that names without an address mean.
+use crate::percent::{decode, encode};
+
+/// The default hub.
 pub const HUB: &str = "https://huggingface.co";
 
-/// The files that a model may have, apart from its weights.
+/// A model's possible files, except weights.
 const SMALL: [&str; 4] =
     ["config.json", "open_clip_config.json", "preprocessor_config.json", "tokenizer.json"];
-/// The files that may hold its weights; the first that is there is taken.
+/// Possible weights, in order of preference, each with its configuration.
 const WEIGHTS: [(&str, &str); 2] = [
     ("model.safetensors", "config.json"),
     ("open_clip_model.safetensors", "open_clip_config.json"),
 ];
-/// A list of blake3 hashes that lies beside checkpoints.
+/// The list of blake3 hashes in a checkpoint's folder.
 pub const MANIFEST: &str = "manifest.json";
 
-/// A place that has a model's files.
+/// A place with a model's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// A repository of a hub: `openai/clip-vit-base-patch32`, or with a revision behind `@`.
+    /// A repository of a hub: `openai/clip-vit-base-patch32`, optionally with `@REVISION`.
     Hub {
         /// Owner and name.
         repository: String,
         /// Branch, tag or commit.
         revision: String,
     },
-    /// A folder on the web, its address ending in `/`.
+    /// A folder on the web; its URL ends in `/`.
     Web(String),
 }
 
 impl Place {
-    /// Reads what someone typed.
+    /// Parses a model's name or URL.
     ///
     /// # Errors
-    /// In words, when it's neither a name nor an address.
+    /// If it's neither.
     pub fn parse(typed: &str) -> Result<Self, String> {
         let typed = typed.trim();
         if let Some(rest) = typed.strip_prefix(HUB) {
@@ -47,13 +48,13 @@ impl Place {
                 [owner, name, "tree" | "blob" | "resolve", revision, ..] => {
                     Self::hub(owner, name, revision)
                 }
-                _ => Err(format!("{typed} is no model's page")),
+                _ => Err(format!("{typed} is not the page of a model")),
             };
         }
         if typed.starts_with("https://") || typed.starts_with("http://") {
             let path = typed.split(['?', '#']).next().unwrap_or(typed);
             let folder = match path.rsplit_once('/') {
-                // A file of the model stands for its folder.
+                // A URL of one file means its folder.
                 Some((folder, file)) if file.contains('.') && folder.len() > "https://".len() => {
                     folder
                 }
@@ -65,7 +66,7 @@ impl Place {
         match repository.split_once('/') {
             Some((owner, name)) => Self::hub(owner, name, revision),
             None => Err(format!(
-                "\"{typed}\" is neither a model's name, such as openai/clip-vit-base-patch32, nor an address"
+                "\"{typed}\" is neither a model's name, such as openai/clip-vit-base-patch32, nor a URL"
             )),
         }
     }
@@ -78,13 +79,13 @@ impl Place {
         };
         for word in [owner, name].into_iter().chain(revision.split('/')) {
             if !plain(word) {
-                return Err(format!("\"{word}\" is no part of a model's name"));
+                return Err(format!("\"{word}\" is not a valid part of a model's name"));
             }
         }
         Ok(Self::Hub { repository: format!("{owner}/{name}"), revision: revision.to_owned() })
     }
 
-    /// Its name, for people, and for the browser's storage.
+    /// The name, for display and for the browser's storage.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
@@ -94,7 +95,7 @@ impl Place {
         }
     }
 
-    /// Where a hub lists the files; a folder on the web has no list.
+    /// The URL of a hub's list of files; a folder on the web has none.
     #[must_use]
     pub fn list(&self, hub: &str) -> Option<String> {
         match self {
@@ -106,7 +107,7 @@ impl Place {
         }
     }
 
-    /// A file's address.
+    /// A file's URL.
     #[must_use]
     pub fn file(&self, hub: &str, name: &str) -> String {
         match self {
@@ -118,35 +119,35 @@ impl Place {
     }
 }
 
-/// A revision as one part of an address: `refs/pr/1` has slashes of its own.
+/// A revision as one segment of a URL: `refs/pr/1` contains slashes.
 fn in_path(revision: &str) -> String {
     revision.replace('/', "%2F")
 }
 
-/// What a file's bytes must hash to.
+/// The expected hash of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hash {
-    /// As hubs have it.
+    /// From a hub's list.
     Sha256(String),
-    /// As manifests of checkpoints have it.
+    /// From a checkpoint's manifest.
     Blake3(String),
 }
 
-/// A file that can be fetched.
+/// A file to download.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remote {
-    /// Its name in the model's folder.
+    /// The name in the model's folder.
     pub name: String,
-    /// In bytes, where it's told.
+    /// Bytes, if known.
     pub size: Option<u64>,
-    /// Where it's told.
+    /// The expected hash, if known.
     pub hash: Option<Hash>,
 }
 
-/// Reads a hub's list of files.
+/// Parses a hub's list of files.
 ///
 /// # Errors
-/// In words, when it's no such list.
+/// If it's invalid.
 pub fn listing(json: &str) -> Result<Vec<Remote>, String> {
     #[derive(Deserialize)]
     struct Entry {
@@ -160,8 +161,8 @@ pub fn listing(json: &str) -> Result<Vec<Remote>, String> {
         oid: String,
         size: u64,
     }
-    let entries: Vec<Entry> =
-        serde_json::from_str(json).map_err(|error| format!("the hub's list of files: {error}"))?;
+    let entries: Vec<Entry> = serde_json::from_str(json)
+        .map_err(|error| format!("invalid list of files from the hub: {error}"))?;
     let remote = |entry: Entry| Remote {
         name: entry.path,
         size: Some(entry.lfs.as_ref().map_or(entry.size, |lfs| lfs.size)),
@@ -170,10 +171,10 @@ pub fn listing(json: &str) -> Result<Vec<Remote>, String> {
     Ok(entries.into_iter().map(remote).collect())
 }
 
-/// Reads the manifest of a checkpoint's folder: each file's size and hash.
+/// Parses a checkpoint's manifest: each file's size and hash.
 ///
 /// # Errors
-/// In words, when it's none.
+/// If it's invalid.
 pub fn manifest(json: &str) -> Result<BTreeMap<String, Remote>, String> {
     #[derive(Deserialize)]
     struct Manifest {
@@ -197,16 +198,16 @@ pub fn manifest(json: &str) -> Result<BTreeMap<String, Remote>, String> {
     Ok(manifest.files.into_iter().map(remote).collect())
 }
 
-/// The names that a model's files can have in a folder that doesn't list them; shards are named by their index.
+/// The file names to try in a folder without a list.
 #[must_use]
 pub fn candidates() -> Vec<&'static str> {
     SMALL.into_iter().chain(WEIGHTS.map(|(weights, _)| weights)).collect()
 }
 
-/// Those of the files that make a model: its configuration, its preprocessing, its vocabulary, and one set of weights.
+/// The files that a model needs: configuration, preprocessing, vocabulary and one set of weights.
 ///
 /// # Errors
-/// In words, when something that a model needs isn't there.
+/// If the configuration or the weights are missing, or the weights are sharded.
 pub fn needed(all: &[Remote]) -> Result<Vec<Remote>, String> {
     let find = |name: &str| all.iter().find(|file| file.name == name);
     let weights = WEIGHTS
@@ -215,11 +216,11 @@ pub fn needed(all: &[Remote]) -> Result<Vec<Remote>, String> {
     let Some((weights, config)) = weights else {
         let sharded = all.iter().any(|file| file.name.ends_with(".safetensors.index.json"));
         return Err(if sharded {
-            "its weights lie in several files; fetch them by other means and open the folder"
+            "the weights are split into several files; download the folder yourself and open it from disk"
                 .to_owned()
         } else {
-            "no CLIP in safetensors lies there: a configuration (config.json or open_clip_config.json) and weights \
-             (model.safetensors or open_clip_model.safetensors) are needed; another revision may have them, behind @"
+            "no CLIP in safetensors there: it needs a configuration (config.json or open_clip_config.json) and weights \
+             (model.safetensors or open_clip_model.safetensors); try another revision, as NAME@REVISION"
                 .to_owned()
         });
     };
@@ -230,37 +231,16 @@ pub fn needed(all: &[Remote]) -> Result<Vec<Remote>, String> {
     Ok(files)
 }
 
-/// A folder's name for a place, such as any file system takes.
+/// The name of a place's folder, valid in any file system.
 #[must_use]
 pub fn folder(place: &str) -> String {
-    let mut name = String::new();
-    for byte in place.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_".contains(&byte) {
-            name.push(char::from(byte));
-        } else {
-            let _ = write!(name, "%{byte:02X}");
-        }
-    }
-    name
+    encode(place, "-_")
 }
 
-/// The place that a folder is named after.
+/// The place of a folder.
 #[must_use]
 pub fn unfolder(folder: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut parts = folder.split('%');
-    bytes.extend(parts.next().unwrap_or_default().bytes());
-    for part in parts {
-        let code = part.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match code {
-            Some(code) => {
-                bytes.push(code);
-                bytes.extend(part[2..].bytes());
-            }
-            None => bytes.extend(part.bytes()),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    decode(folder)
 }
 
 #[cfg(test)]
@@ -355,12 +335,12 @@ mod tests {
     }
 
     #[test]
-    fn folders_of_different_places_differ() {
+    fn places_survive_their_folders() {
         assert_eq!(folder("a/b"), "a%2Fb");
         assert_ne!(folder("a%2Fb"), folder("a/b"));
         for place in ["a/b@refs/pr/1", "https://x.org/ü%20/", "", "%"] {
             assert_eq!(unfolder(&folder(place)), place);
         }
-        assert_eq!(unfolder("%zz%"), "zz");
+        assert_eq!(unfolder("%zz%"), "%zz%");
     }
 }

@@ -1,15 +1,15 @@
 //! CLoVe in a browser tab.
 //!
-//! Two programs talk in the messages of [`protocol`]: the page, which people see, and an engine, a worker that holds the model.
-//! There are four engines of one source, for WebGPU and for the CPU, with training and without, each with no more code than it
-//! needs; and two pages, the lab being the other one.
-//! What the page works out without a browser stands in [`verdict`], [`marks`] and [`address`], what an engine
-//! works out without one in [`hub`]; [`lab`] is what belongs to the lab's page.
+//! A page and an engine exchange the messages of [`protocol`]. The engine is a worker that holds the models. It is built as four
+//! programs: for WebGPU and for the CPU, with and without training. There are two pages: scoring, and the lab.
+//!
+//! [`verdict`], [`marks`], [`address`], [`hub`] and [`lab`] need no browser and are tested natively.
 
 pub mod address;
 pub mod hub;
 pub mod lab;
 pub mod marks;
+mod percent;
 pub mod protocol;
 pub mod verdict;
 
@@ -17,3 +17,5 @@ pub mod verdict;
 pub mod engine;
 #[cfg(all(target_family = "wasm", feature = "page"))]
 pub mod page;
+#[cfg(all(target_family = "wasm", any(feature = "engine-gpu", feature = "page")))]
+mod webgpu;

@@ -1,9 +1,9 @@
-//! Which words of a wrong caption differ from its caption.
+//! The words of a wrong caption that differ from its caption.
 
-/// Longest texts that are compared, in words; of longer ones nothing is marked.
+/// The most words of a text; longer texts get no marks.
 const MOST: usize = 300;
 
-/// The text in pieces that join to it again, each with whether its word isn't where the caption has it.
+/// The text in pieces, each with whether its word differs from the caption. The pieces join to the text.
 pub fn marks(caption: &str, text: &str) -> Vec<(String, bool)> {
     let pieces = pieces(text);
     let words: Vec<usize> = (0..pieces.len()).filter(|at| is_word(&pieces[*at])).collect();

@@ -1,65 +1,65 @@
-//! What scores say: a caption against its wrong captions.
+//! The verdict on captions and their wrong captions.
 //!
-//! Rows stand in a list; a wrong caption belongs to the nearest caption above it, or where there's none to the first below.
+//! A wrong caption belongs to the nearest caption above it, or else to the first below.
 
-/// A row as the verdict needs it.
+/// A scored row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scored {
     /// The caption.
     pub text: String,
-    /// Whether it's a wrong one.
+    /// Whether it's a wrong caption.
     pub wrong: bool,
     /// Its similarity with the image.
     pub similarity: f32,
 }
 
-/// A caption's similarity less that of its best wrong caption.
+/// A caption's similarity minus that of its best wrong caption.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Margin {
-    /// The caption's place in the list.
+    /// The caption's row.
     pub caption: usize,
-    /// The place of its best wrong caption.
+    /// The row of its best wrong caption.
     pub rival: usize,
-    /// Negative where the wrong one is preferred.
+    /// Negative if the wrong caption is preferred.
     pub by: f32,
 }
 
-/// The whole list in a word.
+/// The verdict on a list of rows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// Nothing is scored.
+    /// No caption is scored.
     Nothing,
-    /// One caption, with nothing to compare it with.
+    /// One caption, without wrong captions.
     Alone {
         /// Its similarity.
         similarity: f32,
     },
-    /// Captions without wrong ones: the best, and how far it's ahead of the next.
+    /// Captions without wrong captions: the best.
     Best {
         /// The caption.
         text: String,
-        /// How far it's ahead.
+        /// Its similarity minus that of the next.
         by: f32,
     },
-    /// One caption with wrong ones.
+    /// One caption with wrong captions.
     One {
-        /// Negative where the wrong one is preferred; zero is a tie.
+        /// The margin: negative if a wrong caption is preferred, zero for a tie.
         by: f32,
-        /// The wrong caption that comes nearest, or is preferred.
+        /// The best wrong caption.
         rival: String,
     },
-    /// Several such.
+    /// Several captions with wrong captions.
     Several {
-        /// Captions preferred to all of their wrong ones.
+        /// Captions preferred to all of their wrong captions.
         right: usize,
-        /// Captions that have wrong ones.
+        /// Captions with wrong captions.
         of: usize,
         /// The smallest margin.
         smallest: f32,
     },
 }
 
-/// The place of the caption that each wrong row belongs to; `wrong` has a truth a row.
+/// The row of each wrong caption's caption; `None` for captions.
 pub fn owners(wrong: &[bool]) -> Vec<Option<usize>> {
     let first = wrong.iter().position(|wrong| !wrong);
     let mut latest = first;
@@ -72,7 +72,7 @@ pub fn owners(wrong: &[bool]) -> Vec<Option<usize>> {
     wrong.iter().enumerate().map(owner).collect()
 }
 
-/// Each caption that has wrong ones, in the list's order; `similarities` has a number a row.
+/// The margin of each caption with wrong captions, in the order of the rows.
 pub fn margins(wrong: &[bool], similarities: &[f32]) -> Vec<Margin> {
     let mut found: Vec<Margin> = Vec::new();
     for (place, (owner, &similarity)) in owners(wrong).into_iter().zip(similarities).enumerate() {
@@ -93,7 +93,7 @@ pub fn margins(wrong: &[bool], similarities: &[f32]) -> Vec<Margin> {
     found
 }
 
-/// What a list of scored rows says.
+/// The verdict on scored rows.
 pub fn verdict(rows: &[Scored]) -> Verdict {
     let wrong: Vec<bool> = rows.iter().map(|row| row.wrong).collect();
     let similarities: Vec<f32> = rows.iter().map(|row| row.similarity).collect();

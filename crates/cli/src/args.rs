@@ -1,4 +1,4 @@
-//! The program's arguments.
+//! Command-line arguments.
 
 mod data;
 mod eval;
@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args as ArgsDerive, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use clove::device::DeviceChoice;
+use clove_data::caption_stream::Format;
 use clove_negatives::Style;
 use clove_run::{Fault, Setting};
 
@@ -16,7 +18,7 @@ pub use self::data::{Data, DataCommand, Inspect};
 pub use self::eval::Eval;
 pub use self::patch::{Alphas, Patch};
 
-/// The version, the commit and what models run on.
+/// Version, commit and back ends.
 const LONG_VERSION: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     " (commit ",
@@ -38,6 +40,9 @@ const LONG_VERSION: &str = concat!(
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
+    /// auto (a GPU if there is one, else the CPU), cpu, gpu (any adapter, software included) or gpu:N (see `clove devices`)
+    #[arg(long, global = true, default_value = "auto", value_name = "DEVICE")]
+    pub device: DeviceChoice,
 }
 
 #[derive(Debug, Subcommand)]
@@ -84,13 +89,11 @@ pub struct Lab {
     #[arg(long)]
     pub from_scratch: bool,
     /// Number of seeds; the report has mean and standard deviation
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = seeds)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = up_to(100))]
     pub seeds: usize,
     /// Print the report as JSON instead of a table
     #[arg(long)]
     pub json: bool,
-    #[command(flatten)]
-    pub device: Device,
 }
 
 #[derive(Debug, ArgsDerive)]
@@ -126,16 +129,6 @@ pub struct Train {
     /// Inject a fault to test recovery
     #[arg(long, value_name = "FAULT", hide = true)]
     pub inject_fault: Option<Fault>,
-    #[command(flatten)]
-    pub device: Device,
-}
-
-/// Where a model runs.
-#[derive(Debug, ArgsDerive)]
-pub struct Device {
-    /// auto (a GPU if there is one, else the CPU), cpu, gpu (any adapter, software included) or gpu:N (see `clove devices`)
-    #[arg(long, default_value = "auto", value_name = "DEVICE")]
-    pub device: DeviceChoice,
 }
 
 #[derive(Debug, ArgsDerive)]
@@ -155,19 +148,17 @@ pub struct Score {
     #[arg(long = "caption", value_name = "TEXT", required = true, num_args = 1..)]
     pub captions: Vec<String>,
     /// Generate up to K hard negatives per caption and score them too
-    #[arg(long, value_name = "K", value_parser = per_caption)]
+    #[arg(long, value_name = "K", value_parser = up_to(64))]
     pub negatives: Option<usize>,
     /// Style of negatives
-    #[arg(long, value_enum, default_value_t, requires = "negatives")]
-    pub style: NegativeStyle,
+    #[arg(long, value_parser = styles(), default_value = "replace", requires = "negatives")]
+    pub style: Style,
     /// Seed of the random choices
     #[arg(long, value_name = "N", default_value_t = 0, requires = "negatives")]
     pub seed: u64,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    #[command(flatten)]
-    pub device: Device,
 }
 
 #[derive(Debug, ArgsDerive)]
@@ -189,8 +180,6 @@ pub struct Embed {
     /// Output safetensors file
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    #[command(flatten)]
-    pub device: Device,
 }
 
 #[derive(Debug, ArgsDerive)]
@@ -211,8 +200,6 @@ pub struct Tokenize {
     /// Print JSON, one object per line
     #[arg(long)]
     pub json: bool,
-    #[command(flatten)]
-    pub device: Device,
 }
 
 #[derive(Debug, ArgsDerive)]
@@ -230,8 +217,6 @@ pub struct Preprocess {
     /// Output safetensors file with tensor pixel_values [n, 3, size, size]
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    #[command(flatten)]
-    pub device: Device,
 }
 
 #[derive(Debug, ArgsDerive)]
@@ -251,10 +236,10 @@ pub struct Preprocess {
 )]
 pub struct Negatives {
     /// Style of negatives
-    #[arg(long, value_enum, default_value_t)]
-    pub style: NegativeStyle,
+    #[arg(long, value_parser = styles(), default_value = "replace")]
+    pub style: Style,
     /// Maximum number of negatives per caption
-    #[arg(long, value_name = "K", default_value_t = 1, value_parser = per_caption)]
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = up_to(64))]
     pub per_caption: usize,
     /// Seed of the random choices
     #[arg(long, value_name = "S", default_value_t = 0)]
@@ -266,7 +251,11 @@ pub struct Negatives {
     #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
     /// Input format; auto uses the extension (.txt, .csv, .tsv, .jsonl, .tar) and reads standard input as text
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(
+        long,
+        value_parser = one_of(&CAPTION_FORMATS, |format| format.0, |_| String::new()),
+        default_value = "auto"
+    )]
     pub format: CaptionFormat,
     /// Column or field with the captions
     #[arg(long, value_name = "NAME")]
@@ -274,47 +263,33 @@ pub struct Negatives {
     /// Output file; standard output if omitted
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    #[command(flatten)]
-    pub device: Device,
 }
 
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-pub enum NegativeStyle {
-    /// Replace a word by another of its kind (CLoVe, after REPLACE)
-    #[default]
-    Replace,
-    /// Swap two phrases, nouns, adjectives, adverbs or verbs (NegCLIP)
-    Negclip,
-    /// Swap objects or their attributes (SugarCrepe)
-    Swap,
-    /// Shuffle words (ARO)
-    Shuffle,
-    /// Mix all of these
-    Mixed,
-}
-
-impl From<NegativeStyle> for Style {
-    fn from(style: NegativeStyle) -> Self {
+/// Styles of negatives.
+fn styles() -> impl TypedValueParser<Value = Style> {
+    one_of(&Style::ALL, Style::name, |style| {
         match style {
-            NegativeStyle::Replace => Self::Replace,
-            NegativeStyle::Negclip => Self::Negclip,
-            NegativeStyle::Swap => Self::Swap,
-            NegativeStyle::Shuffle => Self::Shuffle,
-            NegativeStyle::Mixed => Self::Mixed,
+            Style::Replace => "Replace a word by another of its kind (CLoVe, after REPLACE)",
+            Style::Negclip => "Swap two phrases, nouns, adjectives, adverbs or verbs (NegCLIP)",
+            Style::Swap => "Swap objects or their attributes (SugarCrepe)",
+            Style::Shuffle => "Shuffle words (ARO)",
+            Style::Mixed => "Mix all of these",
         }
-    }
+        .to_owned()
+    })
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum CaptionFormat {
-    #[default]
-    Auto,
-    Text,
-    Csv,
-    Tsv,
-    JsonLines,
-    Webdataset,
-}
+/// The format of captions by name; `None` for the format of the extension.
+type CaptionFormat = (&'static str, Option<Format>);
+
+const CAPTION_FORMATS: [CaptionFormat; 6] = [
+    ("auto", None),
+    ("text", Some(Format::Text)),
+    ("csv", Some(Format::Csv)),
+    ("tsv", Some(Format::Tsv)),
+    ("json-lines", Some(Format::JsonLines)),
+    ("webdataset", Some(Format::Webdataset)),
+];
 
 #[derive(Debug, ArgsDerive)]
 #[command(
@@ -335,8 +310,6 @@ pub struct Convert {
     /// Output directory
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    #[command(flatten)]
-    pub device: Device,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -373,8 +346,6 @@ pub struct Devices {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    #[command(flatten)]
-    pub device: Device,
 }
 
 #[derive(Debug, ArgsDerive)]
@@ -384,22 +355,28 @@ pub struct Devices {
 )]
 pub struct Completions {
     /// Shell, or man for the manual page
-    #[arg(value_enum, value_name = "SHELL")]
-    pub shell: CompletionsFor,
+    #[arg(value_parser = shells(), value_name = "SHELL")]
+    pub shell: ShellOrMan,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum CompletionsFor {
-    Bash,
-    Elvish,
-    Fish,
-    Powershell,
-    Zsh,
-    /// roff, section 1
-    Man,
+/// A shell by name; `None` for the manual page.
+type ShellOrMan = (&'static str, Option<Shell>);
+
+const SHELLS: [ShellOrMan; 6] = [
+    ("bash", Some(Shell::Bash)),
+    ("elvish", Some(Shell::Elvish)),
+    ("fish", Some(Shell::Fish)),
+    ("powershell", Some(Shell::PowerShell)),
+    ("zsh", Some(Shell::Zsh)),
+    ("man", None),
+];
+
+fn shells() -> impl TypedValueParser<Value = ShellOrMan> {
+    let about = |shell: ShellOrMan| shell.1.map_or("roff, section 1", |_| "").to_owned();
+    one_of(&SHELLS, |shell| shell.0, about)
 }
 
-/// Reads one of several values by its name; help tells of each.
+/// Parses one of several values by name. Help lists them with their descriptions.
 fn one_of<T: Copy + Send + Sync + 'static>(
     all: &'static [T],
     name: fn(T) -> &'static str,
@@ -416,16 +393,7 @@ fn one_of<T: Copy + Send + Sync + 'static>(
     })
 }
 
-fn seeds(text: &str) -> Result<usize, String> {
-    text.parse()
-        .ok()
-        .filter(|seeds| (1..=100).contains(seeds))
-        .ok_or_else(|| "a number of seeds is from 1 to 100".to_owned())
-}
-
-fn per_caption(text: &str) -> Result<usize, String> {
-    text.parse()
-        .ok()
-        .filter(|count| (1..=64).contains(count))
-        .ok_or_else(|| "a number of negatives is from 1 to 64".to_owned())
+/// Parses a number from 1 to `most`.
+fn up_to(most: usize) -> impl TypedValueParser<Value = usize> {
+    clap::value_parser!(u64).range(1..=most as u64).map(|number| number as usize)
 }

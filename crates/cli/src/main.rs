@@ -1,5 +1,4 @@
-//! The `clove` program: arguments, listeners and printing. What is computed stands in the crate `clove`, what is read from disk
-//! in `clove-data`, and a training run in `clove-run`.
+//! The `clove` program: arguments, listeners and printing. The crates `clove`, `clove-data` and `clove-run` do the work.
 
 mod args;
 mod commands;
@@ -19,26 +18,26 @@ use clap::Parser as _;
 use args::{Args, Command};
 
 fn main() -> ExitCode {
-    // clap ends with 2 on arguments that don't parse, and with 0 on --help and --version.
-    let args = Args::parse();
-    let result = match args.command {
-        Command::Lab(args) => commands::lab::run(&args),
-        Command::Train(args) => commands::train::run(&args),
+    // Exits with 2 on invalid arguments, and with 0 on --help and --version.
+    let Args { command, device } = Args::parse();
+    let result = match command {
+        Command::Lab(args) => commands::lab::run(&args, device),
+        Command::Train(args) => commands::train::run(&args, device),
         Command::Data(args) => commands::data::run(&args),
-        Command::Score(args) => commands::score::run(&args),
-        Command::Embed(args) => commands::embed::run(&args),
+        Command::Score(args) => commands::score::run(&args, device),
+        Command::Embed(args) => commands::embed::run(&args, device),
         Command::Tokenize(args) => commands::tokenize::run(&args),
         Command::Preprocess(args) => commands::preprocess::run(&args),
         Command::Negatives(args) => commands::negatives::run(&args),
-        Command::Patch(args) => commands::patch::run(&args),
-        Command::Eval(args) => commands::eval::run(&args),
+        Command::Patch(args) => commands::patch::run(&args, device),
+        Command::Eval(args) => commands::eval::run(&args, device),
         Command::Convert(args) => commands::convert::run(&args),
-        Command::Devices(args) => commands::devices::run(&args),
+        Command::Devices(args) => commands::devices::run(&args, device),
         Command::Completions(args) => commands::completions::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        // `clove ... | head` closes the pipe early; that's no error of ours.
+        // `clove ... | head` closes the pipe early.
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(&error);

@@ -1,4 +1,4 @@
-//! Opens what commands have in common: a model's directory, a device.
+//! Opens models and devices.
 
 use std::path::Path;
 
@@ -11,14 +11,12 @@ pub use clove_run::open_model as open;
 
 use crate::output;
 
-/// Opens a device and says which.
 pub fn open_device(choice: DeviceChoice) -> Result<OpenDevice> {
     let device = device::open(choice)?;
     output::note(&format!("device: {}", device.description));
     Ok(device)
 }
 
-/// Loads a model onto a device.
 pub fn load(dir: &Path, choice: DeviceChoice) -> Result<Scorer> {
     let source = open(dir)?;
     let device = open_device(choice)?;
@@ -27,7 +25,6 @@ pub fn load(dir: &Path, choice: DeviceChoice) -> Result<Scorer> {
     Ok(scorer)
 }
 
-/// Says where a model's directory leaves its preprocessing to the default.
 pub fn note_defaults(source: &ModelSource) {
     if let Some(text) = lacks_preprocessing(source) {
         output::note(&text);

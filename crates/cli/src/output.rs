@@ -1,4 +1,4 @@
-//! What people see: results on stdout, everything else on stderr.
+//! Prints results on stdout and everything else on stderr.
 
 use std::io::{self, Write as _};
 
@@ -6,7 +6,6 @@ use anyhow::{Context as _, Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-/// Writes a line (or several) to stdout.
 pub fn print(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{}", text.trim_end_matches('\n')).context("writing to stdout")
@@ -17,22 +16,21 @@ pub fn print_json(value: &impl Serialize) -> Result<()> {
     print(&serde_json::to_string_pretty(value)?)
 }
 
-/// Says something on stderr. Nothing can be done where stderr is closed.
+/// Writes a line to stderr. Ignores errors.
 pub fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Says on one line why the program ends.
 pub fn error(error: &Error) {
     note(&format!("clove: {}", one_line(error)));
 }
 
-/// An error and what caused it, on one line.
+/// An error and its causes on one line.
 pub fn one_line(error: &Error) -> String {
     clove_run::one_line(error.as_ref())
 }
 
-/// Whether the reader of our stdout went away.
+/// Whether the reader of stdout has closed it.
 pub fn is_broken_pipe(error: &Error) -> bool {
     error.chain().any(|cause| {
         cause
@@ -41,7 +39,6 @@ pub fn is_broken_pipe(error: &Error) -> bool {
     })
 }
 
-/// A bar that counts bytes.
 pub fn byte_progress(what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template(
         "{msg:>10} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
@@ -51,7 +48,7 @@ pub fn byte_progress(what: &'static str) -> ProgressBar {
     ProgressBar::new(0).with_style(style).with_message(what)
 }
 
-/// Text in columns: the first to the left, the others to the right.
+/// Formats a table: the first column aligned left, the others right.
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)

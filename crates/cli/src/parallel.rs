@@ -1,23 +1,22 @@
-//! Independent pieces of work on all cores: each on one thread from its beginning to its end.
+//! Runs independent pieces of work in parallel, each on one thread.
 
 use std::num::NonZero;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, Result, anyhow};
 use rayon::ThreadPoolBuilder;
 
-/// How many pieces run side by side: on a GPU one, on the CPU as many as there are cores.
+/// Number of pieces that run in parallel: one on a GPU, the number of cores on a CPU.
 pub fn workers(is_gpu: bool) -> usize {
     if is_gpu { 1 } else { thread::available_parallelism().map_or(1, NonZero::get) }
 }
 
-/// Does `work` for each item on up to `workers` threads, and gives the results in the items' order. After an error no new piece
-/// is begun, and the first error in that order is given.
+/// Runs `work` for each item on up to `workers` threads. Returns the results in order, or the first error in order. Starts no new
+/// piece after an error.
 ///
-/// Small models don't gain from several threads: two of them train a scene model 1.1 times as fast as one does. So the cores are
-/// shared out among the pieces, and each piece computes the same as it would alone.
+/// Small models don't gain from threads: two train a scene model only 1.1 times as fast as one. So the cores are divided among the
+/// pieces, and each piece computes the same as alone.
 pub fn map<T: Sync, R: Send>(
     items: &[T],
     workers: usize,
@@ -28,42 +27,33 @@ pub fn map<T: Sync, R: Send>(
         return items.iter().map(work).collect();
     }
     let threads = (self::workers(false) / workers).max(1);
-    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
-    let results: Mutex<Vec<Option<Result<R>>>> = Mutex::new(items.iter().map(|_| None).collect());
-    thread::scope(|scope| -> Result<()> {
-        let mut running = Vec::new();
-        for _ in 0..workers {
-            let pool = ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .context("can't start threads")?;
-            let (next, failed, results, work) = (&next, &failed, &results, &work);
-            running.push(scope.spawn(move || {
-                // One thread for the whole piece: burn's streams belong to threads.
-                pool.install(|| {
-                    while failed.load(Ordering::Relaxed) == usize::MAX {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(item) = items.get(index) else {
-                            return;
-                        };
-                        let result = work(item);
-                        if result.is_err() {
-                            failed.fetch_min(index, Ordering::Relaxed);
-                        }
-                        if let Ok(mut results) = results.lock() {
-                            results[index] = Some(result);
-                        }
-                    }
-                });
-            }));
-        }
-        for thread in running {
-            thread.join().map_err(|_| anyhow!("a worker thread failed"))?;
-        }
-        Ok(())
+    let queue = Mutex::new(items.iter().enumerate());
+    let next = || queue.lock().ok()?.next();
+    let run = || -> Result<Vec<(usize, Result<R>)>> {
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+        // Burn's streams belong to threads, so a piece stays on one.
+        Ok(pool.context("can't start threads")?.install(|| {
+            let mut results = Vec::new();
+            while let Some((index, item)) = next() {
+                let result = work(item);
+                if result.is_err() {
+                    while next().is_some() {}
+                }
+                results.push((index, result));
+            }
+            results
+        }))
+    };
+    let results = thread::scope(|scope| -> Result<Vec<_>> {
+        let running: Vec<_> = (0..workers).map(|_| scope.spawn(run)).collect();
+        let joined = running
+            .into_iter()
+            .map(|thread| thread.join().map_err(|_| anyhow!("a worker thread failed")).flatten());
+        joined.collect()
     })?;
-    let results = results.into_inner().map_err(|_| anyhow!("a worker thread failed"))?;
-    results.into_iter().flatten().collect()
+    let mut results: Vec<(usize, Result<R>)> = results.into_iter().flatten().collect();
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 #[cfg(test)]

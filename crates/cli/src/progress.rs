@@ -1,4 +1,4 @@
-//! How far the lab or a training run is: a bar with the time left on a terminal, a line now and then elsewhere.
+//! Progress: a bar with the remaining time on a terminal, a line every 20 s elsewhere.
 
 use std::io::IsTerminal as _;
 use std::sync::Mutex;
@@ -12,19 +12,19 @@ use crate::output;
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
-    /// Where there's no terminal: when the last line was printed.
+    /// Without a terminal: the time of the last line.
     plain: Option<Mutex<Instant>>,
-    /// What stands in the bar's place, where something does.
+    /// Text shown instead of the bar.
     board: Mutex<Option<String>>,
 }
 
 impl Progress {
-    /// Between lines where there's no terminal.
+    /// Interval between lines without a terminal.
     const PAUSE: Duration = Duration::from_secs(20);
 
     pub fn new() -> Self {
         let style = ProgressStyle::with_template(
-            "{msg:<40} [{bar:30}] {percent}% {elapsed} gone, {eta} left",
+            "{msg:<40} [{bar:30}] {percent}% {elapsed} elapsed, {eta} left",
         )
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ");
@@ -37,23 +37,20 @@ impl Progress {
         }
     }
 
-    /// Sets the work that there is, in units that take about the same time.
+    /// Sets the total, in units of about equal time.
     pub fn plan(&self, units: u64) {
         self.bar.set_length(units);
     }
 
-    /// Adds to it.
     pub fn plan_more(&self, units: u64) {
         self.bar.inc_length(units);
     }
 
-    /// Sets how much of the work there is, and how much is done.
     pub fn set(&self, done: u64, of: u64) {
         self.bar.set_length(of);
         self.advance(done.saturating_sub(self.bar.position()));
     }
 
-    /// Says what is being done.
     pub fn say(&self, what: &str) {
         let message = match self.board.lock() {
             Ok(board) if board.is_some() => format!("{}\n{what}", board.as_deref().unwrap_or("")),
@@ -62,7 +59,7 @@ impl Progress {
         self.bar.set_message(message);
     }
 
-    /// The terminal's columns and rows; `None` where there's no terminal.
+    /// Columns and rows of the terminal; `None` without one.
     pub fn room(&self) -> Option<(u16, u16)> {
         if self.plain.is_some() {
             return None;
@@ -71,7 +68,7 @@ impl Progress {
         Some((columns, rows))
     }
 
-    /// Shows lines of text in the bar's place, until the next.
+    /// Shows text instead of the bar.
     pub fn draw(&self, board: &str) {
         if let Ok(mut last) = self.board.lock() {
             if last.is_none()
@@ -84,12 +81,10 @@ impl Progress {
         self.bar.set_message(board.to_owned());
     }
 
-    /// How long it has taken so far, and how long it will still take.
     pub fn times(&self) -> (Duration, Duration) {
         (self.bar.elapsed(), self.bar.eta())
     }
 
-    /// Some of the work is done.
     pub fn advance(&self, units: u64) {
         self.bar.inc(units);
         if let Some(Ok(mut last)) = self.plain.as_ref().map(Mutex::lock)
@@ -98,7 +93,7 @@ impl Progress {
             *last = Instant::now();
             let all = self.bar.length().unwrap_or(0).max(1);
             output::note(&format!(
-                "{}: {} %, {} s gone, {} s left",
+                "{}: {} %, {} s elapsed, {} s left",
                 self.bar.message(),
                 100 * self.bar.position() / all,
                 self.bar.elapsed().as_secs(),
@@ -107,13 +102,13 @@ impl Progress {
         }
     }
 
-    /// Some of the work was done in an earlier sitting.
+    /// Adds units done by an earlier process.
     pub fn skip(&self, units: u64) {
         self.bar.inc(units);
         self.bar.reset_eta();
     }
 
-    /// Says something that stays to be read, above the bar.
+    /// Prints a line above the bar.
     pub fn note(&self, text: &str) {
         self.bar.suspend(|| output::note(text));
     }

@@ -1,4 +1,4 @@
-//! Result tensors as a safetensors file.
+//! Writes output files.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -6,47 +6,36 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use clove::weights::{AtomicFile, Dtype, TensorWriter};
 
-/// A named tensor.
 pub struct Tensor<'a> {
     pub name: &'a str,
     pub shape: Vec<usize>,
     pub data: Data<'a>,
 }
 
-/// Its elements, row-major.
+/// Elements, row-major.
 pub enum Data<'a> {
     F32(&'a [f32]),
     I32(&'a [i32]),
 }
 
-/// Refuses an output that is one of the files it's made from, or lies in a model's directory.
+/// Refuses an output that is an input or lies in the model directory.
 pub fn refuse_input(out: &Path, model: &Path, inputs: &[&Path]) -> Result<()> {
-    let Ok(target) = out.canonicalize() else {
-        return Ok(());
-    };
-    ensure!(
-        target.parent() != model.canonicalize().ok().as_deref(),
-        "{}: this is a file that is read; write the result elsewhere",
-        out.display()
-    );
+    let parent = out.canonicalize().ok().and_then(|target| Some(target.parent()?.to_owned()));
+    let inside = parent.is_some_and(|parent| model.canonicalize().is_ok_and(|dir| dir == parent));
+    ensure!(!inside, "{}: is a file of the model; choose another output", out.display());
     refuse_same(out, inputs)
 }
 
-/// Refuses an output that is one of the files it's made from.
+/// Refuses an output that is an input.
 pub fn refuse_same(out: &Path, inputs: &[&Path]) -> Result<()> {
     let Ok(target) = out.canonicalize() else {
         return Ok(());
     };
     let is_target = |input: &&Path| input.canonicalize().is_ok_and(|input| input == target);
-    ensure!(
-        !inputs.iter().any(is_target),
-        "{}: this is a file that is read; write the result elsewhere",
-        out.display()
-    );
+    ensure!(!inputs.iter().any(is_target), "{}: is an input; choose another output", out.display());
     Ok(())
 }
 
-/// Writes tensors to `path`, atomically.
 pub fn write(path: &Path, tensors: &[Tensor]) -> Result<()> {
     let entries: Vec<_> = tensors
         .iter()
@@ -72,7 +61,6 @@ pub fn write(path: &Path, tensors: &[Tensor]) -> Result<()> {
     Ok(())
 }
 
-/// Writes a text file, atomically.
 pub fn write_text(path: &Path, text: &str) -> Result<()> {
     write_bytes(path, text.as_bytes())
 }

@@ -1,4 +1,4 @@
-//! Small pictures for pages.
+//! Thumbnails for pages.
 
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
@@ -7,10 +7,9 @@ use clove::preprocess::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops;
 
-/// The longer side of a picture on the page: twice what it takes there, for sharp screens.
+/// Length of the longer side: twice the displayed size, for high-resolution screens.
 const THUMBNAIL: u32 = 400;
 
-/// A small JPEG as a data URL.
 pub fn thumbnail(image: &RgbImage) -> Result<String> {
     let longer = image.width().max(image.height());
     let shrunk = |side: u32| {
@@ -27,6 +26,6 @@ pub fn thumbnail(image: &RgbImage) -> Result<String> {
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, 80)
         .encode_image(image)
-        .context("can't make a small picture")?;
+        .context("can't make a thumbnail")?;
     Ok(format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(jpeg)))
 }

@@ -1,6 +1,6 @@
-//! The device that a model runs on: asked for by name, said aloud, never changed in silence.
+//! The device that a model runs on. It's chosen by name, named in messages, and never replaced silently.
 //!
-//! This is the platform seam: the one place in this crate that knows whether it runs natively or in a browser.
+//! This is the only module of the crate that differs between native programs and browsers.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use burn::tensor::wgpu::wgpu;
 use thiserror::Error;
 
-/// What a user asks for.
+/// The user's choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceChoice {
     /// A real GPU if there is one, else the CPU.
@@ -18,7 +18,7 @@ pub enum DeviceChoice {
     Auto,
     /// burn's CPU back end.
     Cpu,
-    /// A GPU; without a number the best one, a software one included where there's no other.
+    /// A GPU; without a number the best one, which may be a software one.
     Gpu(Option<usize>),
 }
 
@@ -39,41 +39,31 @@ impl FromStr for DeviceChoice {
     }
 }
 
-/// Why a device can't be had.
+/// Why a device can't be opened.
 #[derive(Debug, Error)]
 pub enum DeviceError {
     /// Not a name of a device.
-    #[error("`{0}` is no device; use auto, cpu, gpu or gpu:N")]
+    #[error("`{0}` is not a device; use auto, cpu, gpu or gpu:N")]
     Unknown(String),
-    /// There's no GPU of this number.
-    #[error("there is no gpu:{number}: {}", found(*.count))]
-    NoSuchGpu {
-        /// The number asked for.
-        number: usize,
-        /// How many there are.
-        count: usize,
-    },
-    /// There's no GPU at all.
+    /// There is no GPU with this number; the second is the number of GPUs.
+    #[error("there is no gpu:{}: {}", .0, found(*.1))]
+    NoSuchGpu(usize, usize),
+    /// There is no GPU.
     #[error(
         "no GPU was found through Vulkan, Metal, DirectX 12 or OpenGL; install its driver, or use --device cpu"
     )]
     NoGpu,
-    /// The GPU is there and doesn't open.
-    #[error("{name} does not open: {reason}")]
-    Open {
-        /// The adapter.
-        name: String,
-        /// The runtime's reason.
-        reason: String,
-    },
+    /// The GPU can't be opened, and the runtime's error.
+    #[error("{0} can't be opened: {1}")]
+    Open(String, String),
 }
 
-/// A tensor can't be read back: the device failed, or the tensor doesn't hold f32.
+/// A tensor can't be read back: the device failed, or the tensor isn't f32.
 #[derive(Debug, Error)]
 #[error("reading back from the device failed: {0}")]
 pub struct ReadBackError(String);
 
-/// Reads a tensor back to the host, row-major. Asynchronous, because a browser has no other way.
+/// Reads a tensor back to the host, row-major. Asynchronous for browsers.
 ///
 /// # Errors
 /// When the device fails.
@@ -91,10 +81,10 @@ fn found(count: usize) -> String {
 }
 
 #[cfg(not(target_family = "wasm"))]
-/// A GPU as the graphics driver describes it.
+/// A GPU, as described by the graphics driver.
 #[derive(Debug, Clone)]
 pub struct Adapter {
-    /// The driver's name for it.
+    /// Its name.
     pub name: String,
     /// Discrete, integrated, virtual, software or other.
     pub kind: wgpu::DeviceType,
@@ -104,68 +94,67 @@ pub struct Adapter {
     pub driver: String,
     /// Its limits, in bytes and counts.
     pub limits: wgpu::Limits,
-    /// Its optional abilities.
+    /// Its optional features.
     pub features: wgpu::Features,
-    /// Its place among the adapters of its kind and API, by which burn finds it.
+    /// Its index among the adapters of its kind and API, which burn uses.
     index: usize,
 }
 
 #[cfg(not(target_family = "wasm"))]
 impl Adapter {
-    /// Whether it's a program that plays a GPU, such as llvmpipe.
-    #[must_use]
+    /// Whether it's a software GPU, such as llvmpipe.
     pub fn is_software(&self) -> bool {
         self.kind == wgpu::DeviceType::Cpu
     }
 
-    /// Whether threads of a subgroup can exchange values, which makes reductions faster.
-    #[must_use]
+    /// Whether threads of a subgroup can exchange values, which speeds up reductions.
     pub fn has_subgroups(&self) -> bool {
         self.features.contains(wgpu::Features::SUBGROUP)
     }
 
     /// Whether shaders can compute in 16 bits.
-    #[must_use]
     pub fn has_f16(&self) -> bool {
         self.features.contains(wgpu::Features::SHADER_F16)
     }
 
-    /// The largest tensor that a kernel can be given, in bytes.
-    #[must_use]
+    /// The largest tensor of a kernel, in bytes.
     pub fn largest_binding(&self) -> u64 {
         let limits = &self.limits;
         limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
     }
 
-    /// Its kind in a word.
-    #[must_use]
+    /// The name of its kind.
     pub fn kind_name(&self) -> &'static str {
+        self.kind_rank_and_name().1
+    }
+
+    /// Its kind's place in the order of preference, and its name.
+    fn kind_rank_and_name(&self) -> (u8, &'static str) {
         match self.kind {
-            wgpu::DeviceType::DiscreteGpu => "discrete GPU",
-            wgpu::DeviceType::IntegratedGpu => "integrated GPU",
-            wgpu::DeviceType::VirtualGpu => "virtual GPU",
-            wgpu::DeviceType::Cpu => "software",
-            wgpu::DeviceType::Other => "other",
+            wgpu::DeviceType::DiscreteGpu => (0, "discrete GPU"),
+            wgpu::DeviceType::IntegratedGpu => (1, "integrated GPU"),
+            wgpu::DeviceType::VirtualGpu => (2, "virtual GPU"),
+            wgpu::DeviceType::Other => (3, "other"),
+            wgpu::DeviceType::Cpu => (4, "software"),
         }
     }
 }
 
-/// A device that is open.
+/// An open device.
 #[derive(Debug, Clone)]
 pub struct OpenDevice {
     /// burn's handle.
     pub device: Device,
-    /// What it is, for people: `cpu`, or the adapter's name, kind and API.
+    /// A description for messages: `cpu`, or the adapter's name, kind and API.
     pub description: String,
-    /// Whether it's a GPU (a software one included).
+    /// Whether it's a GPU, which may be a software one.
     pub is_gpu: bool,
-    /// The largest tensor that a kernel can be given, in bytes.
+    /// The largest tensor of a kernel, in bytes.
     pub largest_binding: u64,
 }
 
-/// The CPU, by burn's own back end.
+/// The CPU, with burn's own back end.
 #[cfg(feature = "cpu")]
-#[must_use]
 pub fn cpu() -> OpenDevice {
     OpenDevice {
         device: Device::flex(),
@@ -184,9 +173,8 @@ mod native {
 
     use super::{Adapter, Device, DeviceChoice, DeviceError, OpenDevice, cpu};
 
-    /// The GPUs of this machine: those of the system's own API (Vulkan, Metal, DirectX 12), or where it has none those of
-    /// OpenGL. Real ones come first, so that `gpu:0` is the best.
-    #[must_use]
+    /// The GPUs of this machine: those of the system's own API (Vulkan, Metal, DirectX 12), or else those of OpenGL. Real ones come
+    /// first, so that `gpu:0` is the best.
     pub fn adapters() -> Vec<Adapter> {
         let primary = list(wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12);
         if primary.is_empty() { list(wgpu::Backends::GL) } else { primary }
@@ -214,46 +202,36 @@ mod native {
                 index,
             });
         }
-        adapters.sort_by_key(|adapter| match adapter.kind {
-            wgpu::DeviceType::DiscreteGpu => 0,
-            wgpu::DeviceType::IntegratedGpu => 1,
-            wgpu::DeviceType::VirtualGpu => 2,
-            wgpu::DeviceType::Other => 3,
-            wgpu::DeviceType::Cpu => 4,
-        });
+        adapters.sort_by_key(|adapter| adapter.kind_rank_and_name().0);
         adapters
     }
 
-    /// Opens the device that `choice` names.
+    /// Opens the chosen device.
     ///
     /// # Errors
-    /// When there's no such device, or it doesn't open. `Auto` takes the CPU only where there's no real GPU; a GPU that
-    /// doesn't open is an error.
+    /// When there is no such device, or it can't be opened. `Auto` uses the CPU only if there is no real GPU; a GPU that can't be
+    /// opened is an error.
     pub fn open(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {
-        let adapters = match choice {
-            DeviceChoice::Cpu => return Ok(cpu()),
-            DeviceChoice::Auto | DeviceChoice::Gpu(_) => adapters(),
-        };
         match choice {
             DeviceChoice::Cpu => Ok(cpu()),
-            DeviceChoice::Auto => match adapters.iter().find(|adapter| !adapter.is_software()) {
+            DeviceChoice::Auto => match adapters().iter().find(|adapter| !adapter.is_software()) {
                 Some(adapter) => open_adapter(adapter),
                 None => Ok(cpu()),
             },
-            DeviceChoice::Gpu(None) => open_adapter(adapters.first().ok_or(DeviceError::NoGpu)?),
-            DeviceChoice::Gpu(Some(number)) => open_adapter(
-                adapters
-                    .get(number)
-                    .ok_or(DeviceError::NoSuchGpu { number, count: adapters.len() })?,
-            ),
+            DeviceChoice::Gpu(None) => open_adapter(adapters().first().ok_or(DeviceError::NoGpu)?),
+            DeviceChoice::Gpu(Some(number)) => {
+                let adapters = adapters();
+                let none = DeviceError::NoSuchGpu(number, adapters.len());
+                open_adapter(adapters.get(number).ok_or(none)?)
+            }
         }
     }
 
     fn open_adapter(adapter: &Adapter) -> Result<OpenDevice, DeviceError> {
-        /// burn refuses to initialise an adapter twice in a process, so open ones are remembered.
+        /// burn doesn't initialise an adapter twice in a process, so open ones are kept.
         static OPEN: Mutex<Vec<(DeviceKind, wgpu::Backend, OpenDevice)>> = Mutex::new(Vec::new());
 
-        let failed = |reason: String| DeviceError::Open { name: adapter.name.clone(), reason };
+        let failed = |reason: String| DeviceError::Open(adapter.name.clone(), reason);
         let kind = match adapter.kind {
             wgpu::DeviceType::DiscreteGpu => DeviceKind::DiscreteGpu(adapter.index),
             wgpu::DeviceType::IntegratedGpu => DeviceKind::IntegratedGpu(adapter.index),
@@ -266,7 +244,7 @@ mod native {
             wgpu::Backend::Metal => WgpuBackend::Metal,
             wgpu::Backend::Dx12 => WgpuBackend::Dx12,
             wgpu::Backend::Gl => WgpuBackend::Gl,
-            other => return Err(failed(format!("{other} isn't supported"))),
+            other => return Err(failed(format!("{other} is not supported"))),
         };
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, _, device)) =
@@ -293,10 +271,10 @@ mod native {
 #[cfg(not(target_family = "wasm"))]
 pub use native::{adapters, open};
 
-/// The GPU of this tab, which the caller has looked at and names. Once a tab: a second time is an error.
+/// The GPU of this tab, by the name that the caller gives it. A tab can open it only once.
 ///
 /// # Errors
-/// When the browser gives no device.
+/// When the browser has no device.
 #[cfg(all(target_family = "wasm", feature = "gpu"))]
 pub async fn webgpu(name: String) -> Result<OpenDevice, DeviceError> {
     match Device::wgpu_options().init_async().await {
@@ -304,9 +282,9 @@ pub async fn webgpu(name: String) -> Result<OpenDevice, DeviceError> {
             device,
             description: name,
             is_gpu: true,
-            // WebGPU's default, which every browser gives.
+            // WebGPU's default, which every browser supports.
             largest_binding: 128 << 20,
         }),
-        Err(error) => Err(DeviceError::Open { name, reason: error.to_string() }),
+        Err(error) => Err(DeviceError::Open(name, error.to_string())),
     }
 }

@@ -42,27 +42,19 @@
 //! # }
 //! ```
 //!
-//! The modules in reading order:
-
-pub mod tokenizer;
-
-pub mod preprocess;
-
-pub mod model;
-
-pub mod weights;
-
-pub mod loss;
-
-#[cfg(feature = "train")]
-pub mod train;
-
-pub mod patch;
-
-pub mod score;
-
-pub mod evaluate;
-
-pub mod device;
+//! The modules in reading order: [`tokenizer`], [`preprocess`], [`model`], [`weights`], [`loss`], `train`, [`patch`], [`score`],
+//! [`evaluate`], [`device`], [`check`].
 
 pub mod check;
+mod config;
+pub mod device;
+pub mod evaluate;
+pub mod loss;
+pub mod model;
+pub mod patch;
+pub mod preprocess;
+pub mod score;
+pub mod tokenizer;
+#[cfg(feature = "train")]
+pub mod train;
+pub mod weights;

@@ -6,19 +6,21 @@
 //! I2T = s X [T; N]^T   [B, B + M]     T2I = s T X^T   [B, B]     loss = (CE(I2T) + CE(T2I)) / 2,  labels 0..B
 //! ```
 //!
-//! Negatives widen image-to-text only, and each is a negative for every image of the batch. Source: Castro et al., arXiv
-//! 2402.15021, section 3.2; Netflix/clove: src/open_clip/loss.py:62-139. Positives and negatives are kept apart, so that a caption
-//! without a negative adds none and labels can't shift.
+//! Negatives are candidates in image-to-text only, each for every image of the batch. Source: Castro et al., arXiv 2402.15021,
+//! section 3.2; Netflix/clove: src/open_clip/loss.py:62-139. Positives and negatives are separate, so captions without a negative
+//! don't shift the labels.
 //!
-//! FSC (Oh et al., arXiv 2410.05210; ytaek-oh/fsc-clip: src/training/losses/loss.py:77-105) leaves InfoNCE without negatives and
-//! adds [`own_negatives`], in which an image chooses between its caption and that caption's own negatives.
+//! FSC (Oh et al., arXiv 2410.05210; ytaek-oh/fsc-clip: src/training/losses/loss.py:77-105) is InfoNCE without negatives plus
+//! [`own_negatives`], in which an image chooses between its caption and that caption's own negatives.
+
+use std::collections::BTreeMap;
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
-/// Which loss a model is trained with.
+/// The loss of training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Loss {
-    /// CLIP's symmetric InfoNCE; negatives aren't looked at.
+    /// CLIP's symmetric InfoNCE, without negatives.
     Clip,
     /// CLoVe's: every negative is one more candidate for every image.
     Clove,
@@ -29,11 +31,11 @@ pub enum Loss {
 /// The settings of [`own_negatives`]. The defaults are FSC's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OwnNegatives {
-    /// Its factor beside CLIP's loss.
+    /// The factor on this loss; CLIP's has 1.
     pub weight: f64,
-    /// Focal loss's exponent: answers that are already right count less, by `(1 - p)^gamma`.
+    /// Exponent of the focal loss: confident correct answers count less, by `(1 - p)^gamma`.
     pub gamma: i32,
-    /// The share of the label that is spread evenly over all candidates.
+    /// Share of the label that is spread evenly over all candidates.
     pub smoothing: f64,
 }
 
@@ -52,16 +54,15 @@ pub struct Embedded<'a> {
     pub texts: Tensor<2>,
     /// `[any number, embed]`
     pub negatives: Option<Tensor<2>>,
-    /// Which image's caption each negative belongs to.
+    /// The image of each negative's caption.
     pub owners: &'a [usize],
 }
 
 impl Loss {
-    /// The loss of one batch, `[1]`, by the project's own kernels where `fused`; `logit_scale` is `[1]`.
+    /// The loss of one batch, `[1]`, by the project's own kernels if `fused`; `logit_scale` is `[1]`.
     ///
     /// # Panics
     /// If there isn't one text for each image and one owner for each negative.
-    #[must_use]
     pub fn of(self, batch: Embedded<'_>, logit_scale: Tensor<1>, fused: bool) -> Tensor<1> {
         let Embedded { images, texts, negatives, owners } = batch;
         let contrastive = if fused { fused::contrastive } else { contrastive };
@@ -82,13 +83,12 @@ impl Loss {
     }
 }
 
-/// The loss of one batch, `[1]`. Without `negatives` it's CLIP's own.
+/// The loss of one batch, `[1]`. Without `negatives` it's CLIP's loss.
 ///
 /// `images` and `texts` are `[batch, embed]`, `negatives` `[any number, embed]`, all rows of length one; `logit_scale` is `[1]`.
 ///
 /// # Panics
 /// If there isn't one text for each image.
-#[must_use]
 pub fn contrastive(
     images: Tensor<2>,
     texts: Tensor<2>,
@@ -98,7 +98,7 @@ pub fn contrastive(
     let [batch, _] = images.dims();
     assert_eq!(images.dims(), texts.dims(), "one text for each image");
     let scale = logit_scale.exp().reshape([1, 1]);
-    // The same product serves both directions: texts against images is its transpose.
+    // Both directions use the same product: texts by images is the transpose.
     let right = (images.clone() * texts.clone()).sum_dim(1) * scale.clone();
     let logits = images.clone().matmul(texts.transpose()) * scale.clone();
     let to_images = log_sum_exp(logits.clone().transpose());
@@ -113,7 +113,7 @@ pub fn contrastive(
 }
 
 /// FSC's loss of one batch, `[1]`: the mean, over the images whose caption has negatives, of a choice between that caption and
-/// those negatives, with focal loss and label smoothing. None where no caption has any.
+/// those negatives, with focal loss and label smoothing. `None` if no caption has negatives.
 ///
 /// For an image whose caption has `n - 1` negatives, with `p = softmax(s x [t; negatives]^T)` and smoothing `b`:
 ///
@@ -121,13 +121,11 @@ pub fn contrastive(
 /// loss = sum over j of y_j (1 - p_j)^gamma (-log p_j),   y_0 = 1 - b + b / n,   y_j = b / n
 /// ```
 ///
-/// `images` and `texts` are `[batch, embed]`; `negatives` is `[any number, embed]`, and `owners` says for each of its rows which
-/// image's caption it belongs to. Where the original fills missing negatives up with zero vectors, whose logit is 0, here they
-/// don't take part.
+/// `images` and `texts` are `[batch, embed]`; `negatives` is `[any number, embed]`, and `owners` has the image of each negative's
+/// caption. The original fills missing negatives with zero vectors, whose logit is 0; here they are no candidates.
 ///
 /// # Panics
 /// If there isn't one owner for each negative.
-#[must_use]
 pub fn own_negatives(
     images: &Tensor<2>,
     texts: &Tensor<2>,
@@ -162,7 +160,7 @@ pub fn own_negatives(
     Some(losses.reshape([rows]).mean())
 }
 
-/// The same losses by the project's own kernels, where they run; elsewhere, and where a kernel can't hold a batch, those above.
+/// The same losses by the project's own kernels; by tensor operations where they don't run or can't hold a batch.
 pub mod fused {
     use clove_kernels::Focus;
 
@@ -171,8 +169,7 @@ pub mod fused {
     /// [`super::contrastive`], without its logits in memory.
     ///
     /// # Panics
-    /// As it does.
-    #[must_use]
+    /// As [`super::contrastive`].
     pub fn contrastive(
         images: Tensor<2>,
         texts: Tensor<2>,
@@ -196,8 +193,7 @@ pub mod fused {
     /// [`super::own_negatives`], without gathering rows.
     ///
     /// # Panics
-    /// As it does.
-    #[must_use]
+    /// As [`super::own_negatives`].
     pub fn own_negatives(
         images: &Tensor<2>,
         texts: &Tensor<2>,
@@ -221,37 +217,31 @@ pub mod fused {
     }
 }
 
-/// The negatives sorted into rows, one for each caption that has any.
+/// The negatives in rows, one for each caption with negatives.
+#[derive(Default)]
 struct OwnTable {
     /// The images of the rows.
     rows: Vec<i32>,
-    /// The caption, and the most negatives that one has.
+    /// One for the caption, and the maximum number of negatives.
     columns: usize,
-    /// The negative in each place, `[rows, columns - 1]`; any one where there's none.
+    /// The negative of each column, `[rows, columns - 1]`; arbitrary in empty ones.
     negatives: Vec<i32>,
-    /// 0, and very low where there's no candidate, `[rows, columns]`.
+    /// Added to the logits, `[rows, columns]`: 0, or very low in empty columns.
     absent: Vec<f32>,
-    /// Smoothed labels, 0 where there's no candidate, `[rows, columns]`.
+    /// Smoothed labels, `[rows, columns]`; 0 in empty columns.
     labels: Vec<f32>,
 }
 
 impl OwnTable {
     fn new(owners: &[usize], smoothing: f64) -> Option<Self> {
-        /// So low that its exponential is 0, and finite, so that its product with a label of 0 is 0.
+        /// Low enough for an exponential of 0, and finite, so that its product with a label of 0 is 0.
         const ABSENT: f32 = -1e9;
-        let mut of: std::collections::BTreeMap<usize, Vec<usize>> =
-            std::collections::BTreeMap::new();
+        let mut of = BTreeMap::<usize, Vec<usize>>::new();
         for (negative, owner) in owners.iter().enumerate() {
             of.entry(*owner).or_default().push(negative);
         }
         let columns = 1 + of.values().map(Vec::len).max()?;
-        let mut table = Self {
-            rows: Vec::new(),
-            columns,
-            negatives: Vec::new(),
-            absent: Vec::new(),
-            labels: Vec::new(),
-        };
+        let mut table = Self { columns, ..Self::default() };
         for (owner, negatives) in of {
             let candidates = 1 + negatives.len();
             let even = smoothing / candidates as f64;
@@ -274,10 +264,10 @@ impl OwnTable {
     }
 }
 
-/// The logarithm of the sum of the exponentials of each row, `[rows, columns]` to `[rows, 1]`, from the largest, so that nothing
-/// overflows.
+/// The logarithm of the sum of the exponentials of each row, `[rows, columns]` to `[rows, 1]`, relative to the largest to avoid
+/// overflow.
 fn log_sum_exp(rows: Tensor<2>) -> Tensor<2> {
-    // A constant for the gradient: it cancels.
+    // Constant for the gradient, in which it cancels.
     let largest = rows.clone().detach().max_dim(1);
     (rows - largest.clone()).exp().sum_dim(1).log() + largest
 }

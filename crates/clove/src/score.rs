@@ -1,4 +1,4 @@
-//! A model with its tokenizer and its preprocessing: photos and captions in, embeddings and scores out.
+//! A model with its tokenizer and its preprocessing: embeddings and scores of photos and captions.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use thiserror::Error;
@@ -10,13 +10,13 @@ use crate::preprocess::{Preprocess, PreprocessError, RgbImage};
 use crate::tokenizer::{Encoding, Tokenizer};
 use crate::weights::{ModelSource, WeightsError};
 
-/// Images that a caller should give [`Scorer::embed_pixels`] at a time: enough to fill a GPU, few enough for a small one.
+/// Recommended number of images per call of [`Scorer::embed_pixels`]: enough for a large GPU, few enough for a small one.
 pub const IMAGES_PER_BATCH: usize = 16;
 
 /// Captions that are embedded at a time.
-pub const TEXTS_PER_BATCH: usize = 64;
+const TEXTS_PER_BATCH: usize = 64;
 
-/// Why something can't be scored.
+/// Why scoring failed.
 #[derive(Debug, Error)]
 pub enum ScoreError {
     /// The model can't be read.
@@ -25,7 +25,7 @@ pub enum ScoreError {
     /// An image can't be preprocessed.
     #[error(transparent)]
     Preprocess(#[from] PreprocessError),
-    /// The model gave embeddings that aren't numbers.
+    /// The model's embeddings aren't finite.
     #[error("the model's embeddings are wrong: {0}")]
     Embeddings(#[from] EvaluateError),
     /// The device failed.
@@ -44,7 +44,7 @@ pub struct Scorer {
     logit_scale: f32,
 }
 
-/// How well captions fit one image.
+/// The scores of captions for one image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores {
     /// Cosine of the image's embedding with each caption's, from -1 to 1.
@@ -54,38 +54,31 @@ pub struct Scores {
 }
 
 impl Scorer {
-    /// Loads a model with everything that belongs to it.
+    /// Loads a model with its tokenizer and its preprocessing.
     ///
     /// # Errors
-    /// When any file of the model can't be used.
+    /// When a file of the model can't be used.
     pub async fn load(source: &ModelSource, device: &Device) -> Result<Self, ScoreError> {
         Self::build(source, &mut source.weights()?, device).await
     }
 
-    /// Builds a model from `parameters` (patched ones, say) with the tokenizer and the preprocessing of `source`.
+    /// Builds a model from `parameters`, such as patched ones, with the tokenizer and the preprocessing of `source`.
     ///
     /// # Errors
-    /// When any file of the model can't be used, or the parameters can't be read.
+    /// When a file of the model can't be used, or the parameters can't be read.
     pub async fn build<P: Parameters<Error = WeightsError>>(
         source: &ModelSource,
         parameters: &mut P,
         device: &Device,
     ) -> Result<Self, ScoreError> {
-        // The small files first: a model that can't be used is refused before its weights are read.
+        // The small files first, so that an unusable model fails before its weights are read.
         let (tokenizer, preprocess) = (source.tokenizer()?, source.preprocess()?);
-        let clip = source.config().build(parameters, device)?;
-        let logit_scale = read_back(clip.logit_scale.val()).await?;
-        Ok(Self {
-            clip,
-            config: source.config().clone(),
-            tokenizer,
-            preprocess,
-            device: device.clone(),
-            logit_scale: logit_scale[0],
-        })
+        let config = source.config().clone();
+        let clip = config.build(parameters, device)?;
+        Self::new(clip, config, tokenizer, preprocess, device).await
     }
 
-    /// A scorer of parts that belong together.
+    /// A scorer of the parts of one model.
     ///
     /// # Errors
     /// When the device fails.
@@ -108,12 +101,11 @@ impl Scorer {
     }
 
     /// The two towers.
-    #[must_use]
     pub fn clip(&self) -> &Clip {
         &self.clip
     }
 
-    /// Puts other weights of the same shape in use.
+    /// Replaces the weights by others of the same shape.
     ///
     /// # Errors
     /// When the device fails.
@@ -125,25 +117,21 @@ impl Scorer {
     }
 
     /// The model's shape.
-    #[must_use]
     pub fn config(&self) -> &ClipConfig {
         &self.config
     }
 
     /// The model's tokenizer.
-    #[must_use]
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
     }
 
     /// The model's preprocessing.
-    #[must_use]
     pub fn preprocess(&self) -> &Preprocess {
         &self.preprocess
     }
 
     /// Natural logarithm of the factor on similarities.
-    #[must_use]
     pub fn logit_scale(&self) -> f32 {
         self.logit_scale
     }
@@ -156,41 +144,30 @@ impl Scorer {
         Ok(self.preprocess.normalise(&self.preprocess.pixels(image)?))
     }
 
-    /// Embeds one batch of images, given as [`Self::pixels`] one after the other.
+    /// Embeds one batch of images, given as concatenated [`Self::pixels`].
     ///
     /// # Errors
     /// When the device fails, or an embedding isn't finite.
     pub async fn embed_pixels(&self, pixels: Vec<f32>) -> Result<Embeddings, ScoreError> {
-        let size = self.config.image.image_size;
-        let images = pixels.len() / (3 * size * size);
-        let data = TensorData::new(pixels, [images, 3, size, size]);
-        self.embeddings(self.clip.embed_images(Tensor::from_data(data, &self.device))).await
+        self.embeddings(self.clip.embed_images(self.images(pixels))).await
     }
 
-    /// Embeds each patch of one image, given as [`Self::pixels`]: row by row from the top left. See
-    /// [`crate::model::ImageTower::patches`] for what they are worth.
+    /// Embeds each patch of one image, given as [`Self::pixels`], row by row from the top left. See
+    /// [`crate::model::ImageTower::patches`] for their use.
     ///
     /// # Errors
     /// When the device fails, or an embedding isn't finite.
     pub async fn embed_patches(&self, pixels: Vec<f32>) -> Result<Embeddings, ScoreError> {
+        self.embeddings(self.clip.embed_patches(self.images(pixels))).await
+    }
+
+    fn images(&self, pixels: Vec<f32>) -> Tensor<4> {
         let size = self.config.image.image_size;
-        let data = TensorData::new(pixels, [1, 3, size, size]);
-        self.embeddings(self.clip.embed_patches(Tensor::from_data(data, &self.device))).await
+        let images = pixels.len() / (3 * size * size);
+        Tensor::from_data(TensorData::new(pixels, [images, 3, size, size]), &self.device)
     }
 
-    /// Embeds one batch of captions.
-    ///
-    /// # Errors
-    /// When the device fails, or an embedding isn't finite.
-    ///
-    /// # Panics
-    /// If there are no captions.
-    pub async fn embed_encodings(&self, encodings: &[Encoding]) -> Result<Embeddings, ScoreError> {
-        let batch = TextBatch::new(encodings, &self.config.text, &self.device);
-        self.embeddings(self.clip.embed_texts(batch)).await
-    }
-
-    /// Embeds any number of captions, a batch at a time; row `i` is caption `i`. `progress` hears how many are done.
+    /// Embeds captions in batches; row `i` is caption `i`. `progress` receives the size of each finished batch.
     ///
     /// # Errors
     /// When the device fails, or an embedding isn't finite.
@@ -200,7 +177,7 @@ impl Scorer {
         progress: &mut dyn FnMut(usize),
     ) -> Result<Embeddings, ScoreError> {
         let encodings = self.tokenizer.encode_batch(texts);
-        // Captions of like length share a batch, because a batch is as long as its longest.
+        // Captions of similar length share a batch, because a batch is as long as its longest.
         let mut order: Vec<usize> = (0..encodings.len()).collect();
         order.sort_by_key(|&text| encodings[text].end);
         let width = self.config.embed_dim;
@@ -208,7 +185,8 @@ impl Scorer {
         for batch in order.chunks(TEXTS_PER_BATCH) {
             let encodings: Vec<Encoding> =
                 batch.iter().map(|&text| encodings[text].clone()).collect();
-            let embedded = self.embed_encodings(&encodings).await?;
+            let texts = TextBatch::new(&encodings, &self.config.text, &self.device);
+            let embedded = self.embeddings(self.clip.embed_texts(texts)).await?;
             for (row, &text) in batch.iter().enumerate() {
                 rows[text * width..(text + 1) * width].copy_from_slice(embedded.row(row));
             }
@@ -218,7 +196,6 @@ impl Scorer {
     }
 
     /// Scores every caption against one image.
-    #[must_use]
     pub fn scores(&self, images: &Embeddings, image: usize, texts: &Embeddings) -> Scores {
         let similarities: Vec<f32> =
             (0..texts.len()).map(|text| images.dot(image, texts, text)).collect();
@@ -226,8 +203,7 @@ impl Scorer {
         Scores { similarities, probabilities }
     }
 
-    /// Softmax of similarities times the model's scale: as [`Self::scores`] gives it, for some of its captions say.
-    #[must_use]
+    /// Softmax of similarities times the model's scale, as in [`Self::scores`].
     pub fn probabilities(&self, similarities: &[f32]) -> Vec<f32> {
         probabilities(similarities, self.logit_scale)
     }
@@ -238,13 +214,12 @@ impl Scorer {
     }
 }
 
-/// Softmax of similarities times a model's factor, whose natural logarithm is `logit_scale`.
-#[must_use]
+/// Softmax of similarities times a model's scale, whose natural logarithm is `logit_scale`.
 pub fn probabilities(similarities: &[f32], logit_scale: f32) -> Vec<f32> {
     softmax(similarities, logit_scale.exp())
 }
 
-/// Softmax of `scale * values`, computed from the largest so that nothing overflows.
+/// Softmax of `scale * values`, relative to the largest to avoid overflow.
 fn softmax(values: &[f32], scale: f32) -> Vec<f32> {
     let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let powers: Vec<f32> = values.iter().map(|value| (scale * (value - largest)).exp()).collect();

@@ -1,6 +1,9 @@
-//! Everything that can be wrong with files on disk.
+//! Errors of reading files.
 
-use std::path::PathBuf;
+use std::error::Error;
+use std::fmt::Display;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// Why a file or folder can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -10,8 +13,8 @@ pub enum DataError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What it said.
-        source: std::io::Error,
+        /// The system's error.
+        source: io::Error,
     },
     /// Bytes that are not UTF-8.
     #[error("{}:{line}: not valid UTF-8; save the file as UTF-8", path.display())]
@@ -20,53 +23,33 @@ pub enum DataError {
         path: PathBuf,
         /// Line of the first bad byte, from 1.
         line: usize,
-        /// Where the bytes go wrong.
+        /// The decoder's error.
         source: std::str::Utf8Error,
     },
-    /// A JSON file that doesn't parse, or repeats a key.
+    /// A JSON, CSV or TSV file that can't be parsed.
     #[error("{}: {source}", path.display())]
-    Json {
+    Parse {
         /// The file.
         path: PathBuf,
-        /// What is wrong, with line and column.
-        source: serde_json::Error,
+        /// The parser's error, with the line or record.
+        source: Box<dyn Error + Send + Sync>,
     },
-    /// A CSV or TSV file that doesn't parse.
-    #[error("{}: {source}", path.display())]
-    Csv {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, with the record.
-        source: csv::Error,
-    },
-    /// A row that is not what the format says.
+    /// A row that doesn't follow the format.
     #[error("{}: row {row:?}: {problem}", path.display())]
     Row {
         /// The file.
         path: PathBuf,
         /// The row's key or number.
         row: String,
-        /// What is wrong with it.
+        /// The problem, with the field where one is at fault.
         problem: String,
     },
-    /// A field of a row that is not what the format says.
-    #[error("{}: row {row:?}: field {field:?} {problem}", path.display())]
-    Field {
-        /// The file.
-        path: PathBuf,
-        /// The row's key or number.
-        row: String,
-        /// The field.
-        field: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// A file that lacks a part the format asks for.
+    /// A file that doesn't follow the format.
     #[error("{}: {problem}", path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// What it lacks, and what it should hold.
+        /// The problem, and what the file should hold.
         problem: String,
     },
     /// Files of a benchmark that are not in the folder.
@@ -74,22 +57,44 @@ pub enum DataError {
     MissingFiles {
         /// The folder.
         folder: PathBuf,
-        /// Files it lacks.
+        /// The missing files.
         names: Vec<String>,
-        /// Where they come from.
+        /// Where to get them.
         source_of_files: &'static str,
     },
     /// Two photos of one name in different folders.
     #[error("photo {name}: both {} and {} have that name; keep one of them", first.display(), second.display())]
     AmbiguousPhoto {
-        /// The name asked for.
+        /// The name.
         name: String,
         /// One file.
         first: PathBuf,
         /// The other.
         second: PathBuf,
     },
-    /// Whoever listened to the fetching or unpacking of a file ended it. What was fetched is kept, and gone on from.
+    /// A [`Listener`](crate::fetch::Listener) stopped the download or the unpacking of a file. A download resumes later.
     #[error("{0}: stopped before it was fetched and unpacked")]
     Stopped(String),
+}
+
+impl DataError {
+    pub(crate) fn io(path: impl AsRef<Path>, source: io::Error) -> Self {
+        Self::Io { path: path.as_ref().to_owned(), source }
+    }
+
+    pub(crate) fn parse(path: &Path, source: impl Error + Send + Sync + 'static) -> Self {
+        Self::Parse { path: path.to_owned(), source: Box::new(source) }
+    }
+
+    pub(crate) fn format(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+        Self::Format { path: path.as_ref().to_owned(), problem: problem.into() }
+    }
+
+    pub(crate) fn row(path: &Path, row: impl Display, problem: impl Into<String>) -> Self {
+        Self::Row { path: path.to_owned(), row: row.to_string(), problem: problem.into() }
+    }
+
+    pub(crate) fn field(path: &Path, row: impl Display, field: &str, problem: &str) -> Self {
+        Self::row(path, row, format!("field {field:?} {problem}"))
+    }
 }

@@ -1,12 +1,8 @@
-//! What lies on disk: benchmark files, lists of texts and folders of photos, read into the rows that `clove` evaluates,
-//! streams of captions, image-text sets, and the lexicon of hard negatives.
+//! Readers of benchmark files, caption lists, photo folders, caption streams and image-text sets, and the folders of training runs.
 //!
-//! Native only. Called by the `clove` program. Readers are strict: what they can't read exactly they refuse, naming the file,
-//! the row and the field. Those of captions and of sets to train on, which can be gathered from the web, name such rows and go on.
-
-pub mod benchmarks;
-pub mod caption_stream;
-pub mod captions;//!
+//! Native only. Called by the `clove` program. Readers refuse what they can't read exactly and name the file, the row and the field.
+//! Readers of captions and of training sets, which may come from the web, skip such rows and list them.
+//!
 //! ```no_run
 //! use clove_data::sets::ImageTextSet;
 //!
@@ -20,6 +16,9 @@ pub mod captions;//!
 //! # }
 //! ```
 
+pub mod benchmarks;
+pub mod caption_stream;
+pub mod captions;
 mod error;
 pub mod fetch;
 mod json;
@@ -27,6 +26,8 @@ mod manifest;
 mod photos;
 pub mod run;
 pub mod sets;
+#[cfg(test)]
+mod testing;
 mod text;
 
 pub use error::DataError;

@@ -1,7 +1,8 @@
-//! Photos: one file's bytes, and a folder looked up by the file names that benchmarks give. Called by every command that reads
-//! photos, and by `clove eval --images`.
+//! Photos: the bytes of one file, and a folder searched by the file names of benchmarks. Called by every command that reads photos,
+//! and by `clove eval --images`.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,22 +17,22 @@ pub(crate) const EXTENSIONS: [&str; 8] =
 /// # Errors
 /// [`DataError::Io`] for a file that can't be read, or is larger than 512 MiB.
 pub fn read_image(path: &Path) -> Result<Vec<u8>, DataError> {
-    /// Above any photo, and small enough to hold one a thread.
+    /// More than any photo, and small enough for one in each thread.
     const LARGEST: u64 = 512 << 20;
     text::read_bytes(path, LARGEST)
 }
 
-/// The photos of a folder and of the folders in it.
+/// The photos of a folder and its subfolders.
 #[derive(Debug, Clone)]
 pub struct Photos {
     root: PathBuf,
-    /// Paths by file name, sorted; more than one where folders repeat a name.
+    /// Sorted paths by file name; several where folders repeat a name.
     by_name: HashMap<String, Vec<PathBuf>>,
     count: usize,
 }
 
 impl Photos {
-    /// Lists the photos under `dir`, following links, each folder once.
+    /// Lists the photos under `dir`. Links are followed; each folder is listed once.
     ///
     /// # Errors
     /// [`DataError::Io`] for a folder that can't be listed.
@@ -40,8 +41,8 @@ impl Photos {
         let mut seen = HashSet::new();
         let mut folders = vec![dir.to_owned()];
         while let Some(folder) = folders.pop() {
-            let wrong = |source| text::io(&folder, source);
-            // A link may lead back up; the real path tells.
+            let wrong = |source| DataError::io(&folder, source);
+            // A link may lead back up, which the real path shows.
             if !seen.insert(fs::canonicalize(&folder).map_err(wrong)?) {
                 continue;
             }
@@ -49,9 +50,13 @@ impl Photos {
                 let path = entry.map_err(wrong)?.path();
                 if path.is_dir() {
                     folders.push(path);
-                } else if let Some(name) = photo_name(&path) {
+                } else if is_photo(&path)
+                    && path.is_file()
+                    // No benchmark can ask for a name that isn't Unicode.
+                    && let Some(name) = path.file_name().and_then(OsStr::to_str)
+                {
                     photos.count += 1;
-                    photos.by_name.entry(name).or_default().push(path);
+                    photos.by_name.entry(name.to_owned()).or_default().push(path);
                 }
             }
         }
@@ -66,17 +71,17 @@ impl Photos {
         self.count
     }
 
-    /// True if there are none.
+    /// Whether there are no photos.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The path of the photo `name`, a file name or a relative path; none if it isn't here.
+    /// The path of the photo `name`, a file name or a relative path; `None` if it isn't here.
     ///
-    /// A file at that very path below the folder comes first; otherwise the file name decides, wherever the file lies.
+    /// A file at exactly that path below the folder comes first; otherwise a file of that name in any folder.
     ///
     /// # Errors
-    /// [`DataError::AmbiguousPhoto`] if the file name alone fits several files.
+    /// [`DataError::AmbiguousPhoto`] if several files have the name.
     pub fn find(&self, name: &str) -> Result<Option<&Path>, DataError> {
         let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
         let Some(paths) = self.by_name.get(file) else {
@@ -101,17 +106,15 @@ impl Photos {
     /// # Errors
     /// Those of [`find`](Self::find).
     pub fn count_found<S: AsRef<str>>(&self, names: &[S]) -> Result<usize, DataError> {
-        names
-            .iter()
-            .try_fold(0, |count, name| Ok(count + usize::from(self.find(name.as_ref())?.is_some())))
+        let found = names.iter().map(|name| Ok(usize::from(self.find(name.as_ref())?.is_some())));
+        found.sum()
     }
 }
 
-/// The file name of a photo; none for other files and for names that are not Unicode, which no benchmark can ask for.
-fn photo_name(path: &Path) -> Option<String> {
-    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-    let is_photo = EXTENSIONS.contains(&extension.as_str()) && path.is_file();
-    is_photo.then(|| path.file_name()?.to_str().map(str::to_owned)).flatten()
+/// Whether a path has the extension of a photo.
+pub(crate) fn is_photo(path: &Path) -> bool {
+    let extension = path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase);
+    extension.is_some_and(|extension| EXTENSIONS.contains(&&*extension))
 }
 
 #[cfg(test)]

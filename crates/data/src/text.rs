@@ -1,32 +1,30 @@
-//! Reading files: bytes up to a cap, lines up to a cap, and text that is UTF-8 or an error that names the line.
+//! Reading files: bytes and lines up to a limit, and UTF-8 text.
 
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufRead, Read as _};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::DataError;
 
 pub(crate) fn read(path: &Path) -> Result<String, DataError> {
-    /// Above any list that is held in memory.
+    /// More than any list that is held in memory.
     const LARGEST: u64 = 4 << 30;
     decode(read_bytes(path, LARGEST)?, path)
 }
 
-/// The bytes of a file of at most `largest` bytes: a device that never ends is refused before memory does.
+/// The bytes of a file of at most `largest` bytes, so that an endless device is refused before memory runs out.
 pub(crate) fn read_bytes(path: &Path, largest: u64) -> Result<Vec<u8>, DataError> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|source| io(path, source))?;
-    file.take(largest + 1).read_to_end(&mut bytes).map_err(|source| io(path, source))?;
-    if bytes.len() as u64 > largest {
-        let source = io::Error::other(format!("larger than {largest} bytes"));
-        return Err(io(path, source));
-    }
-    Ok(bytes)
-}
-
-pub(crate) fn io(path: &Path, source: io::Error) -> DataError {
-    DataError::Io { path: path.to_owned(), source }
+    let read = File::open(path).and_then(|file| {
+        file.take(largest + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > largest {
+            return Err(io::Error::other(format!("larger than {largest} bytes")));
+        }
+        Ok(())
+    });
+    read.map(|()| bytes).map_err(|source| DataError::io(path, source))
 }
 
 /// The text of `bytes` without a byte-order mark; `path` names it in errors.
@@ -46,34 +44,53 @@ pub(crate) fn decode(bytes: Vec<u8>, path: &Path) -> Result<String, DataError> {
     })
 }
 
-/// Reads the next line into `line`, without its end (LF or CRLF): all of it or, where it has more than `most` bytes, its first
-/// ones. The rest is passed over, not held.
+/// Gives each line of `input` to `each`, without its end (LF or CRLF) and without a byte-order mark, with its number from 1. A line
+/// of more than `most` bytes is cut, which the second argument says; the rest of it is skipped.
 ///
-/// Gives whether it was cut; `None` where no line is left.
-pub(crate) fn read_line(
+/// Returns what `each` stops with; `None` at the end of the input.
+pub(crate) fn each_line<B>(
     input: &mut impl BufRead,
     most: usize,
-    line: &mut Vec<u8>,
-) -> io::Result<Option<bool>> {
-    line.clear();
-    let mut limited = input.by_ref().take(most as u64 + 1);
-    if limited.read_until(b'\n', line)? == 0 {
-        return Ok(None);
+    mut each: impl FnMut(&[u8], bool, u64) -> ControlFlow<B>,
+) -> io::Result<Option<B>> {
+    let mut line = Vec::new();
+    for number in 1_u64.. {
+        line.clear();
+        if input.by_ref().take(most as u64 + 1).read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        let mut is_cut = false;
+        if line.pop_if(|byte| *byte == b'\n').is_some() {
+            line.pop_if(|byte| *byte == b'\r');
+        } else if line.len() > most {
+            is_cut = true;
+            line.truncate(most);
+        }
+        let mark = if number == 1 { "\u{feff}" } else { "" };
+        let bytes = line.strip_prefix(mark.as_bytes()).unwrap_or(&line);
+        if let ControlFlow::Break(found) = each(bytes, is_cut, number) {
+            return Ok(Some(found));
+        }
+        if is_cut {
+            input.skip_until(b'\n')?;
+        }
     }
-    if line.pop_if(|byte| *byte == b'\n').is_some() {
-        line.pop_if(|byte| *byte == b'\r');
-        return Ok(Some(false));
-    }
-    let is_cut = line.len() > most;
-    if is_cut {
-        line.truncate(most);
-        input.skip_until(b'\n')?;
-    }
-    Ok(Some(is_cut))
+    Ok(None)
 }
 
-/// A reason why something is left out: its kind, a colon, and the rest. Reasons are kept by the million, and what they quote can
-/// be of any length.
+/// UTF-8 text, or the reason for skipping it.
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, String> {
+    str::from_utf8(bytes).map_err(|error| reason("not UTF-8", error))
+}
+
+/// The error of a damaged tar file, without the headers that the `tar` crate quotes.
+pub(crate) fn tar_error(error: &io::Error) -> String {
+    let error = error.to_string();
+    error.split(" when ").next().unwrap_or_default().to_owned()
+}
+
+/// A reason for skipping something: its kind, a colon and the details. Cut, because a set may have millions of them, and they quote
+/// texts of any length.
 pub(crate) fn reason(kind: &str, detail: impl Display) -> String {
     const LONGEST: usize = 240;
     let mut reason = format!("{kind}: {detail}");
@@ -91,20 +108,14 @@ mod tests {
     #[test]
     fn lines_are_cut_at_the_cap_and_the_next_one_is_whole() {
         let mut input = &b"one\r\n\nfour\nfives\n\r\nlast\r"[..];
-        let mut line = Vec::new();
         let mut lines = Vec::new();
-        while let Some(is_cut) = read_line(&mut input, 4, &mut line).unwrap() {
-            lines.push((String::from_utf8(line.clone()).unwrap(), is_cut));
-        }
-        let expected = [
-            ("one", false),
-            ("", false),
-            ("four", false),
-            ("five", true),
-            ("", false),
-            ("last", true),
-        ];
-        assert_eq!(lines, expected.map(|(text, cut)| (text.to_owned(), cut)));
+        let end = each_line(&mut input, 4, |line, is_cut, _| {
+            lines.push((String::from_utf8(line.to_vec()).unwrap(), is_cut));
+            ControlFlow::<()>::Continue(())
+        });
+        assert_eq!(end.unwrap(), None);
+        let expected = ["one", "", "four", "five", "", "last"];
+        assert_eq!(lines, expected.map(|text| (text.to_owned(), ["five", "last"].contains(&text))));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How a kernel gets to a device.
+//! Launching kernels on a device.
 
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Device, Shape};
@@ -10,15 +10,12 @@ use burn_cubecl::tensor::CubeTensor;
 
 use crate::shader::{MOST_WORKGROUPS, Shader};
 
-/// What burn calls the runtime of a device, and so its compiler of shaders; `None` on the CPU.
+/// burn's name of a device's runtime, which names its shader compiler; `None` on the CPU.
 pub fn compiler(device: &Device) -> Option<&'static str> {
     let device = device.clone().without_autodiff();
     match device.as_dispatch() {
         DispatchDevice::Cube(device) => Some(device.client().name()),
-        #[allow(
-            unreachable_patterns,
-            reason = "which others there are is decided by burn's features"
-        )]
+        #[allow(unreachable_patterns, reason = "burn's features decide which other variants exist")]
         _ => None,
     }
 }
@@ -29,7 +26,7 @@ impl KernelSource for Shader {
     }
 
     fn id(&self) -> KernelId {
-        // The text too: what a cache on disk holds must not outlive an edit.
+        // With the text, so that an edit invalidates caches on disk.
         KernelId::new::<Self>().info((*self, self.text().into_owned()))
     }
 
@@ -38,7 +35,7 @@ impl KernelSource for Shader {
     }
 }
 
-/// Runs a shader over a grid of workgroups. The buffers are bound in their order; `info`, where there is any, last.
+/// Runs a shader over a grid of workgroups. The buffers are bound in order; `info` is last, unless it's empty.
 pub fn launch(shader: Shader, grid: [u32; 3], buffers: &[&CubeTensor], info: &[u32]) {
     debug_assert!(grid.iter().all(|&count| count <= MOST_WORKGROUPS));
     let Some(first) = buffers.first() else {
@@ -57,7 +54,7 @@ pub fn launch(shader: Shader, grid: [u32; 3], buffers: &[&CubeTensor], info: &[u
     );
 }
 
-/// A tensor to write to, on the device of another.
+/// A tensor for a result, on the device of `like`.
 pub fn empty(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) -> CubeTensor {
     empty_device_contiguous_dtype(like.client.clone(), like.device.clone(), shape.into(), dtype)
 }

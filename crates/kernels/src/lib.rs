@@ -1,23 +1,22 @@
-//! Numeric kernels of CLoVe: the WGSL of `shaders/` as burn operations, and Pillow's resampling coefficients. The crate `clove`
-//! calls them; nothing here reads files or knows of models.
+//! Numeric kernels of CLoVe: the WGSL of `shaders/` as burn operations, and Pillow's resampling coefficients.
 //!
-//! Every operation gives `None` where its kernel can't run: on the CPU, and on a GPU whose shaders another compiler makes (burn's
-//! `vulkan` and `metal` features choose SPIR-V and MSL, and then refuse WGSL). There the caller computes its tensor form, which is
-//! the reference that the kernel is held to.
+//! Every operation returns `None` where its kernel can't run: on the CPU, and on GPUs without burn's WGSL compiler (burn's `vulkan`
+//! and `metal` features compile SPIR-V and MSL, and refuse WGSL). There the caller uses the tensor form, which is also the reference
+//! for the kernel.
 //!
 //! - [`patch`]: weights between two models;
 //! - [`contrastive`] and [`own_negatives`]: the losses, with gradients;
-//! - [`preprocess`]: photos to what an image tower reads;
-//! - [`resample`]: the coefficients of its resize, for host and device code alike;
-//! - [`Shader`]: the WGSL itself, and what it asks of a device.
+//! - [`preprocess`]: photos to the input of an image tower;
+//! - [`resample`]: the coefficients of its resize, for host and device code;
+//! - [`Shader`]: the WGSL, and its workgroups.
 //!
 //! ```
-//! use clove_kernels::resample::{Coefficients, Filter};
+//! use clove_kernels::resample::{Filter, FixedPoint, PRECISION_BITS};
 //!
 //! // Pillow's bicubic resize of a row of 640 pixels to 224.
-//! let row = Coefficients::new(Filter::Bicubic, 640, None, 224, 0..224).expect("a sound range");
-//! let (first, weights) = row.get(100).expect("224 outputs");
-//! assert!(first < 640 && (weights.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+//! let row = FixedPoint::new(Filter::Bicubic, 640, 224, 0..224).expect("a valid range");
+//! let (first, weights) = row.iter().nth(100).expect("224 outputs");
+//! assert!(first < 640 && (weights.iter().sum::<i32>() - (1 << PRECISION_BITS)).abs() < 9);
 //! ```
 
 #[cfg(feature = "gpu")]
@@ -42,7 +41,6 @@ pub use preprocess::preprocess;
 pub use shader::Shader;
 
 /// Whether the kernels run on a device.
-#[must_use]
 pub fn run_on(device: &Device) -> bool {
     #[cfg(feature = "gpu")]
     {
@@ -55,7 +53,7 @@ pub fn run_on(device: &Device) -> bool {
     }
 }
 
-/// Whether a device whose runtime burn calls `name` compiles WGSL.
+/// Whether the runtime `name` of burn compiles WGSL.
 // Source: cubecl-wgpu-0.11.3 src/runtime.rs, `WgpuRuntime::name`: `wgpu<wgsl>`, `wgpu<spirv>`, `wgpu<msl>`.
 #[cfg(feature = "gpu")]
 fn takes_wgsl(name: &str) -> bool {
@@ -67,7 +65,7 @@ mod tests {
     use super::takes_wgsl;
 
     #[test]
-    fn only_the_compiler_of_wgsl_is_given_wgsl() {
+    fn only_the_wgsl_compiler_takes_wgsl() {
         assert!(takes_wgsl("wgpu<wgsl>"));
         for other in ["wgpu<spirv>", "wgpu<msl>", "cuda", "hip", "cpu", ""] {
             assert!(!takes_wgsl(other), "{other}");

@@ -1,20 +1,20 @@
-//! The losses by their kernels: with burn's autodiff where tensors have it, or with their gradients at once, as gradient caching
-//! wants them and as a program without autodiff can have them.
+//! The losses by their kernels: with burn's autodiff where tensors have it, or together with their gradients, for gradient caching and
+//! for programs without autodiff.
 
 use burn::tensor::Tensor;
 #[cfg(feature = "gpu")]
 use burn::tensor::{Int, TensorData};
 
-/// Most negatives of one caption that own_negatives.wgsl holds.
+/// Maximum number of negatives of one caption in own_negatives.wgsl.
 #[cfg(feature = "gpu")]
 const MOST_OWN: usize = 255;
 
-/// FSC's settings: focal loss's exponent, and the share of the label that is spread over all candidates.
+/// FSC's settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Focus {
-    /// Answers that are already right count less, by `(1 - p)^gamma`.
+    /// Exponent of the focal loss: confident correct answers count less, by `(1 - p)^gamma`.
     pub gamma: u32,
-    /// From 0 to 1.
+    /// Share of the label that is spread over all candidates, from 0 to 1.
     pub smoothing: f32,
 }
 
@@ -27,51 +27,44 @@ pub struct Gradients {
     pub by_images: Tensor<2>,
     /// `[candidates, width]`
     pub by_candidates: Tensor<2>,
-    /// By the logarithm of the scale, `[1]`.
+    /// The gradient by the logarithm of the scale, `[1]`.
     pub by_logit_scale: Tensor<1>,
 }
 
 /// InfoNCE with hard negatives by contrastive.wgsl and contrastive_backward.wgsl, `[1]`. `None` where they can't run.
 ///
-/// `images` is `[images, width]`; `candidates` is `[images + any number, width]`, their own texts and then the negatives; all rows
-/// have length one. `logit_scale` is `[1]`.
+/// `images` is `[images, width]`; `candidates` is `[images + any number, width]`, the images' own texts and then the negatives; all
+/// rows have length one. `logit_scale` is `[1]`.
 ///
 /// # Panics
 /// If there are fewer candidates than images, or rows have different widths.
-#[must_use]
 pub fn contrastive(
     images: Tensor<2>,
     candidates: Tensor<2>,
     logit_scale: Tensor<1>,
 ) -> Option<Tensor<1>> {
-    let inputs = Inputs::new(images, candidates, logit_scale);
-    let fits = inputs.fit()?;
-    Some(inputs.contrastive(fits))
+    Inputs::new(images, candidates, logit_scale).contrastive()
 }
 
-/// [`contrastive`] with its gradients, of tensors without autodiff.
+/// [`contrastive`] with its gradients, for tensors without autodiff.
 ///
 /// # Panics
-/// As it does.
-#[must_use]
+/// As [`contrastive`].
 pub fn contrastive_gradients(
     images: Tensor<2>,
     candidates: Tensor<2>,
     logit_scale: Tensor<1>,
 ) -> Option<Gradients> {
-    let inputs = Inputs::new(images, candidates, logit_scale);
-    let fits = inputs.fit()?;
-    Some(inputs.contrastive_gradients(fits))
+    Inputs::new(images, candidates, logit_scale).contrastive_gradients()
 }
 
 /// FSC's loss by own_negatives.wgsl and own_negatives_backward.wgsl, `[1]`. `None` where they can't run, and where no caption has
 /// a negative.
 ///
-/// Tensors are those of [`contrastive`]; `owners` says for each negative which image's caption it belongs to.
+/// The tensors are those of [`contrastive`]; `owners` has the image of each negative's caption.
 ///
 /// # Panics
 /// If there isn't one owner for each negative, or one isn't an image.
-#[must_use]
 pub fn own_negatives(
     images: Tensor<2>,
     candidates: Tensor<2>,
@@ -79,16 +72,13 @@ pub fn own_negatives(
     owners: &[usize],
     focus: Focus,
 ) -> Option<Tensor<1>> {
-    let inputs = Inputs::new(images, candidates, logit_scale);
-    let lists = inputs.lists(owners)?;
-    Some(inputs.own_negatives(lists, focus))
+    Inputs::new(images, candidates, logit_scale).own_negatives(owners, focus)
 }
 
-/// [`own_negatives`] with its gradients, of tensors without autodiff.
+/// [`own_negatives`] with its gradients, for tensors without autodiff.
 ///
 /// # Panics
-/// As it does.
-#[must_use]
+/// As [`own_negatives`].
 pub fn own_negatives_gradients(
     images: Tensor<2>,
     candidates: Tensor<2>,
@@ -96,12 +86,10 @@ pub fn own_negatives_gradients(
     owners: &[usize],
     focus: Focus,
 ) -> Option<Gradients> {
-    let inputs = Inputs::new(images, candidates, logit_scale);
-    let lists = inputs.lists(owners)?;
-    Some(inputs.own_negatives_gradients(lists, focus))
+    Inputs::new(images, candidates, logit_scale).own_negatives_gradients(owners, focus)
 }
 
-/// What the losses are of.
+/// The inputs of the losses.
 struct Inputs {
     images: Tensor<2>,
     candidates: Tensor<2>,
@@ -116,39 +104,28 @@ impl Inputs {
     }
 }
 
-/// Without a GPU's back end nothing fits, and nothing is there to be called.
+/// Without a GPU's back end no kernel runs.
 #[cfg(not(feature = "gpu"))]
-#[expect(clippy::unused_self, reason = "it's what the other form computes with")]
-mod nowhere {
-    use std::convert::Infallible;
+impl Inputs {
+    fn nowhere<T>(&self) -> Option<T> {
+        let _ = (&self.images, &self.candidates, &self.logit_scale);
+        None
+    }
 
-    use super::{Focus, Gradients, Inputs, Tensor};
+    fn contrastive(self) -> Option<Tensor<1>> {
+        self.nowhere()
+    }
 
-    impl Inputs {
-        pub fn fit(&self) -> Option<Infallible> {
-            let _ = (&self.images, &self.candidates, &self.logit_scale);
-            None
-        }
+    fn contrastive_gradients(self) -> Option<Gradients> {
+        self.nowhere()
+    }
 
-        pub fn lists(&self, _owners: &[usize]) -> Option<Infallible> {
-            None
-        }
+    fn own_negatives(self, _owners: &[usize], _focus: Focus) -> Option<Tensor<1>> {
+        self.nowhere()
+    }
 
-        pub fn contrastive(self, fits: Infallible) -> Tensor<1> {
-            match fits {}
-        }
-
-        pub fn contrastive_gradients(self, fits: Infallible) -> Gradients {
-            match fits {}
-        }
-
-        pub fn own_negatives(self, lists: Infallible, _focus: Focus) -> Tensor<1> {
-            match lists {}
-        }
-
-        pub fn own_negatives_gradients(self, lists: Infallible, _focus: Focus) -> Gradients {
-            match lists {}
-        }
+    fn own_negatives_gradients(self, _owners: &[usize], _focus: Focus) -> Option<Gradients> {
+        self.nowhere()
     }
 }
 
@@ -159,18 +136,15 @@ mod on_device {
     use burn::tensor::DType;
 
     use super::{Focus, Gradients, Inputs, MOST_OWN, OwnerLists, Tensor};
-    use crate::ops::{By, InfoNce, Kernels as _, OwnNegatives};
+    use crate::ops::{By, InfoNce, Kernels as _, own_negatives_backward};
     use crate::shader::MOST_WORKGROUPS;
 
     /// Blocks of 16 rows of a gradient that a dimension of a launch holds.
     const MOST_ROWS: usize = MOST_WORKGROUPS as usize * 16;
 
-    /// They have been found to run.
-    pub struct Fits;
-
     impl Inputs {
-        /// Whether the kernels run on them.
-        pub fn fit(&self) -> Option<Fits> {
+        /// The inputs, if the kernels run on them.
+        fn dispatched(self) -> Option<[DispatchTensor; 3]> {
             let ([count, width], [all, _]) = (self.images.dims(), self.candidates.dims());
             let fits = count > 0
                 && width > 0
@@ -179,53 +153,53 @@ mod on_device {
                 && self.images.dtype() == DType::F32
                 && self.candidates.dtype() == DType::F32
                 && self.logit_scale.dtype() == DType::F32;
-            fits.then_some(Fits)
+            fits.then(|| {
+                [
+                    self.images.into_dispatch(),
+                    self.candidates.into_dispatch(),
+                    self.logit_scale.into_dispatch(),
+                ]
+            })
         }
 
-        fn into_dispatch(self) -> [DispatchTensor; 3] {
-            [
-                self.images.into_dispatch(),
-                self.candidates.into_dispatch(),
-                self.logit_scale.into_dispatch(),
-            ]
+        pub fn contrastive(self) -> Option<Tensor<1>> {
+            let [images, candidates, scale] = self.dispatched()?;
+            Some(Tensor::from_dispatch(Dispatch::clove_contrastive(images, candidates, scale)))
         }
 
-        pub fn contrastive(self, _: Fits) -> Tensor<1> {
-            let [images, candidates, scale] = self.into_dispatch();
-            Tensor::from_dispatch(Dispatch::clove_contrastive(images, candidates, scale))
-        }
-
-        pub fn contrastive_gradients(self, _: Fits) -> Gradients {
+        pub fn contrastive_gradients(self) -> Option<Gradients> {
             let one = self.logit_scale.ones_like().into_dispatch();
-            let [images, candidates, scale] = self.into_dispatch();
+            let [images, candidates, scale] = self.dispatched()?;
             let forward = InfoNce::<Dispatch>::forward(images.clone(), candidates.clone(), scale);
             let loss = forward.loss.clone();
             let by = forward.backward(&images, &candidates, one, [true; 3]);
-            gradients(loss, by)
+            Some(gradients(loss, by))
         }
 
-        /// `None` where the kernel can't run, and where nothing has negatives.
-        pub fn lists(&self, owners: &[usize]) -> Option<OwnerLists> {
+        /// `None` if the kernel can't run, or no caption has negatives.
+        fn lists(&self, owners: &[usize]) -> Option<OwnerLists> {
             let ([count, _], [all, _]) = (self.images.dims(), self.candidates.dims());
             assert_eq!(all, count + owners.len(), "one owner for each negative");
             let lists = OwnerLists::new(count, owners);
-            (!owners.is_empty() && lists.most <= MOST_OWN && self.fit().is_some()).then_some(lists)
+            (!owners.is_empty() && lists.most <= MOST_OWN).then_some(lists)
         }
 
-        pub fn own_negatives(self, lists: OwnerLists, focus: Focus) -> Tensor<1> {
-            let captions = lists.captions;
-            let lists = lists.tensor(&self.images).into_dispatch();
-            let [images, candidates, scale] = self.into_dispatch();
-            Tensor::from_dispatch(Dispatch::clove_own_negatives(
+        pub fn own_negatives(self, owners: &[usize], focus: Focus) -> Option<Tensor<1>> {
+            let lists = self.lists(owners)?;
+            let (captions, like) = (lists.captions, self.images.clone());
+            let [images, candidates, scale] = self.dispatched()?;
+            let lists = lists.tensor(&like).into_dispatch();
+            Some(Tensor::from_dispatch(Dispatch::clove_own_negatives(
                 images, candidates, scale, lists, captions, focus,
-            ))
+            )))
         }
 
-        pub fn own_negatives_gradients(self, lists: OwnerLists, focus: Focus) -> Gradients {
+        pub fn own_negatives_gradients(self, owners: &[usize], focus: Focus) -> Option<Gradients> {
+            let lists = self.lists(owners)?;
+            let (captions, like) = (lists.captions, self.images.clone());
             let one = self.logit_scale.ones_like().into_dispatch();
-            let captions = lists.captions;
-            let lists = lists.tensor(&self.images).into_dispatch();
-            let [images, candidates, logit_scale] = self.into_dispatch();
+            let [images, candidates, logit_scale] = self.dispatched()?;
+            let lists = lists.tensor(&like).into_dispatch();
             let loss = Dispatch::clove_own_negatives(
                 images.clone(),
                 candidates.clone(),
@@ -234,18 +208,16 @@ mod on_device {
                 captions,
                 focus,
             );
-            let own = OwnNegatives::<Dispatch> {
-                scale: Dispatch::float_exp(logit_scale),
-                owners: lists,
-                captions,
-                focus,
-            };
-            gradients(loss, own.backward(images, candidates, one))
+            let scale = Dispatch::float_exp(logit_scale);
+            let by = own_negatives_backward::<Dispatch>(
+                images, candidates, scale, lists, captions, focus, one,
+            );
+            Some(gradients(loss, by))
         }
     }
 
     fn gradients(loss: DispatchTensor, by: By<Dispatch>) -> Gradients {
-        let all = "all were asked for";
+        let all = "all were requested";
         Gradients {
             loss: Tensor::from_dispatch(loss),
             by_images: Tensor::from_dispatch(by.images.expect(all)),
@@ -255,14 +227,14 @@ mod on_device {
     }
 }
 
-/// The negatives of each image, as own_negatives.wgsl takes them.
+/// The negatives of each image, in the format of own_negatives.wgsl.
 #[cfg(feature = "gpu")]
 struct OwnerLists {
-    /// Where each image's list begins, the end, and the lists.
+    /// The start of each image's list, the end of the last, and the lists.
     words: Vec<i32>,
-    /// Images that have any.
+    /// Number of images with negatives.
     captions: usize,
-    /// Most that one has.
+    /// Maximum number of negatives of an image.
     most: usize,
 }
 

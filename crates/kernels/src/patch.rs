@@ -1,36 +1,24 @@
-//! Weights between two models, where one is kept as its packed difference from the other.
+//! Weights between two models, one of them stored as its packed difference from the other.
 
 use burn::tensor::{Int, Tensor};
 
-/// How a difference is packed into 32-bit words, the first element in the lowest bits.
+/// The packing of a difference into 32-bit words, the first element in the lowest bits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Packing {
     /// Two f16.
     F16,
     /// Four signed bytes, in units of `step`.
     I8 {
-        /// What a byte of one stands for.
+        /// The value of one unit.
         step: f32,
     },
 }
 
-impl Packing {
-    /// Elements in a word.
-    #[must_use]
-    pub fn per_word(self) -> usize {
-        match self {
-            Self::F16 => 2,
-            Self::I8 { .. } => 4,
-        }
-    }
-}
-
-/// `base + alpha * delta` by patch.wgsl, `[count]`; `delta` is `[count / per word, rounded up]`. `None` where it can't run. No
-/// gradient flows through it.
+/// `base + alpha * delta` by patch.wgsl, `[count]`; `delta` is `[count / per word, rounded up]`. `None` where it can't run. It has
+/// no gradient.
 ///
 /// # Panics
 /// If there are too few words.
-#[must_use]
 pub fn patch(
     base: Tensor<1>,
     delta: Tensor<1, Int>,
@@ -38,11 +26,11 @@ pub fn patch(
     alpha: f32,
 ) -> Option<Tensor<1>> {
     let [count] = base.dims();
-    assert!(
-        delta.dims()[0] >= count.div_ceil(packing.per_word()),
-        "a word for each {} weights",
-        packing.per_word()
-    );
+    let per_word = match packing {
+        Packing::F16 => 2,
+        Packing::I8 { .. } => 4,
+    };
+    assert!(delta.dims()[0] >= count.div_ceil(per_word), "a word for each {per_word} weights");
     #[cfg(feature = "gpu")]
     {
         use crate::ops::Kernels as _;

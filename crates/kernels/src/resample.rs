@@ -1,10 +1,10 @@
-//! Resampling coefficients of Pillow's antialiased resize, in `f64` and in the fixed point of its 8-bit path.
+//! Resampling coefficients of Pillow's antialiased resize, in the fixed point of its 8-bit path.
 //!
-//! CLIP's published scores rest on Pillow's resize, so a port must give the same bytes, and the bytes follow from these
-//! coefficients. `clove::preprocess` applies them on the host. A device kernel needs only the flat tables of
-//! [`FixedPoint`] (`starts`, `lengths`, `weights` with `window` entries for each output) and these rules:
+//! CLIP's published scores depend on Pillow's resize, so a port must produce the same bytes, and the bytes follow from these
+//! coefficients. `clove::preprocess` applies them on the host. A device kernel needs the flat tables of [`FixedPoint`] (`starts`,
+//! `lengths`, `weights` with `window` entries for each output) and these rules:
 //!
-//! 1. there are two passes, and what the first gives is rounded to 8 bits; [`vertical_first`] tells their order;
+//! 1. there are two passes, and the result of the first is rounded to 8 bits; [`vertical_first`] gives their order;
 //! 2. in each pass an output is `(2^21 + sum(sample * weight)) >> 22` (arithmetic shift), clamped to 0..=255;
 //!    the sum fits an `i32`.
 //!
@@ -29,7 +29,7 @@ pub enum Filter {
 
 impl Filter {
     /// Half-width in source samples at scale 1.
-    pub fn support(self) -> f64 {
+    fn support(self) -> f64 {
         match self {
             Filter::Bilinear => 1.0,
             Filter::Bicubic => 2.0,
@@ -37,8 +37,8 @@ impl Filter {
     }
 
     /// Value of the kernel at distance `x`, before normalisation.
-    // The cubic's factors stand in the order in which Pillow multiplies them: another order rounds differently.
-    pub fn weight(self, x: f64) -> f64 {
+    // The cubic's factors are in Pillow's order: another order rounds differently.
+    fn weight(self, x: f64) -> f64 {
         const A: f64 = -0.5;
         let x = x.abs();
         match self {
@@ -48,106 +48,36 @@ impl Filter {
             _ => 0.0,
         }
     }
-}
 
-/// For each output along one axis: the first source sample it reads, and the weights of the samples from there on.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Coefficients {
-    window: usize,
-    starts: Vec<u32>,
-    lengths: Vec<u32>,
-    weights: Vec<f64>,
-}
-
-impl Coefficients {
-    /// Coefficients that resize `input` samples to `output` samples; only those of the outputs in `wanted` are made, so
-    /// that a crop after the resize costs nothing outside the crop.
-    ///
-    /// `source` is the part of the input to resize, in samples (`None`: all of it). It is `f32` because Pillow's box is.
-    ///
-    /// `None` where nothing can be resized: `input` or `output` is 0, `wanted` reaches past `output`, or `source` is
-    /// empty, not finite or reaches outside the input.
-    pub fn new(
-        filter: Filter,
-        input: u32,
-        source: Option<Range<f32>>,
-        output: u32,
-        wanted: Range<u32>,
-    ) -> Option<Self> {
-        let (from, to) = match source {
-            Some(range) => (f64::from(range.start), f64::from(range.end)),
-            None => (0.0, f64::from(input)),
-        };
-        // `from < to` is false for NaN too, and the two other comparisons shut out the infinities.
-        let source_is_valid = from >= 0.0 && from < to && to <= f64::from(input);
-        if input == 0 || output == 0 || wanted.end > output || !source_is_valid {
-            return None;
-        }
-
-        let scale = (to - from) / f64::from(output);
+    /// The normalised weights of the samples that an output reads, in the front of `row`, for a resize of `input` samples by
+    /// `scale`; returns the first sample and the number of samples.
+    fn weights(self, input: u32, scale: f64, output: u32, row: &mut [f64]) -> (u32, u32) {
         let filter_scale = scale.max(1.0);
-        let support = filter.support() * filter_scale;
-        let window = support.ceil() as usize * 2 + 1;
+        let support = self.support() * filter_scale;
         let inverse_scale = 1.0 / filter_scale;
-
-        let count = wanted.len();
-        let mut starts = Vec::with_capacity(count);
-        let mut lengths = Vec::with_capacity(count);
-        let mut weights = vec![0.0; count * window];
-        for (index, row) in wanted.zip(weights.chunks_exact_mut(window)) {
-            let center = from + (f64::from(index) + 0.5) * scale;
-            // Pillow rounds by adding a half and truncating; a cast from a negative float to u32 gives its lower bound, 0.
-            let start = (center - support + 0.5) as u32;
-            let end = ((center + support + 0.5) as u32).min(input);
-            let row = &mut row[..end.saturating_sub(start) as usize];
-            let mut sum = 0.0;
-            for (offset, weight) in row.iter_mut().enumerate() {
-                let sample = offset as f64 + f64::from(start);
-                *weight = filter.weight((sample - center + 0.5) * inverse_scale);
-                sum += *weight;
-            }
-            if sum != 0.0 {
-                for weight in row.iter_mut() {
-                    *weight /= sum;
-                }
-            }
-            starts.push(start);
-            lengths.push(row.len() as u32);
+        let center = (f64::from(output) + 0.5) * scale;
+        // Pillow rounds by adding a half and truncating; a cast from a negative float to u32 gives its lower bound, 0.
+        let start = (center - support + 0.5) as u32;
+        let end = ((center + support + 0.5) as u32).min(input);
+        let length = end.saturating_sub(start);
+        let row = &mut row[..length as usize];
+        let mut sum = 0.0;
+        for (offset, weight) in row.iter_mut().enumerate() {
+            let sample = offset as f64 + f64::from(start);
+            *weight = self.weight((sample - center + 0.5) * inverse_scale);
+            sum += *weight;
         }
-        Some(Self { window, starts, lengths, weights })
-    }
-
-    /// Number of outputs.
-    pub fn len(&self) -> usize {
-        self.starts.len()
-    }
-
-    /// True when no output was wanted.
-    pub fn is_empty(&self) -> bool {
-        self.starts.is_empty()
-    }
-
-    /// First source sample and normalised weights of an output; `None` past the last output.
-    pub fn get(&self, output: usize) -> Option<(u32, &[f64])> {
-        let start = *self.starts.get(output)?;
-        let first = output * self.window;
-        Some((start, &self.weights[first..first + self.lengths[output] as usize]))
-    }
-
-    /// The same coefficients in Pillow's 8-bit fixed point: rounded to the nearest, halves away from zero.
-    pub fn to_fixed_point(&self) -> FixedPoint {
-        let one = f64::from(1 << PRECISION_BITS);
-        let fixed = |&weight: &f64| (weight * one + 0.5_f64.copysign(weight)) as i32;
-        FixedPoint {
-            window: self.window,
-            starts: self.starts.clone(),
-            lengths: self.lengths.clone(),
-            weights: self.weights.iter().map(fixed).collect(),
+        if sum != 0.0 {
+            for weight in row.iter_mut() {
+                *weight /= sum;
+            }
         }
+        (start, length)
     }
 }
 
-/// [`Coefficients`] with weights in units of `2^-`[`PRECISION_BITS`]; flat tables, ready for a device buffer.
+/// For each output along one axis: the first source sample it reads, and the weights of the samples from there on, in units of
+/// `2^-`[`PRECISION_BITS`]. Flat tables, ready for a device buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FixedPoint {
     /// Weights reserved for each output.
@@ -161,6 +91,35 @@ pub struct FixedPoint {
 }
 
 impl FixedPoint {
+    /// Coefficients that resize `input` samples to `output` samples, for the outputs in `wanted` only, so that a crop after the
+    /// resize costs nothing outside the crop. Weights are rounded to the nearest, halves away from zero.
+    ///
+    /// `None` if `input` or `output` is 0, or `wanted` reaches past `output`.
+    pub fn new(filter: Filter, input: u32, output: u32, wanted: Range<u32>) -> Option<Self> {
+        if input == 0 || output == 0 || wanted.end > output {
+            return None;
+        }
+        let scale = f64::from(input) / f64::from(output);
+        let window = (filter.support() * scale.max(1.0)).ceil() as usize * 2 + 1;
+        let one = f64::from(1 << PRECISION_BITS);
+        let fixed = |&weight: &f64| (weight * one + 0.5_f64.copysign(weight)) as i32;
+        let mut axis = Self {
+            window,
+            starts: Vec::with_capacity(wanted.len()),
+            lengths: Vec::with_capacity(wanted.len()),
+            weights: Vec::with_capacity(wanted.len() * window),
+        };
+        let mut row = vec![0.0; window];
+        for index in wanted {
+            row.fill(0.0);
+            let (start, length) = filter.weights(input, scale, index, &mut row);
+            axis.starts.push(start);
+            axis.lengths.push(length);
+            axis.weights.extend(row.iter().map(fixed));
+        }
+        Some(axis)
+    }
+
     /// First source sample and weights of each output, in order.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
         let rows = self.weights.chunks_exact(self.window);
@@ -169,8 +128,8 @@ impl FixedPoint {
             .map(|((&start, &length), row)| (start as usize, &row[..length as usize]))
     }
 
-    /// Source samples that all outputs together read. Starts and ends both grow with the output, so this is the span
-    /// from the first start to the last end.
+    /// The source samples that all outputs together read. Starts and ends both grow with the output, so this is the range from
+    /// the first start to the last end.
     pub fn source_range(&self) -> Range<usize> {
         match (self.starts.first(), self.starts.last(), self.lengths.last()) {
             (Some(&first), Some(&last), Some(&length)) => first as usize..(last + length) as usize,
@@ -179,20 +138,20 @@ impl FixedPoint {
     }
 }
 
-/// True when the vertical pass comes before the horizontal one: when the height shrinks by more than twice as many samples
-/// as the width does. Sizes are (width, height).
+/// Whether the vertical pass comes before the horizontal one: when the height shrinks by more than twice as many samples as the
+/// width. Sizes are (width, height).
 ///
-/// So it is since Pillow 13.0 (its pull request 9549 speaks of heights scaled down significantly more than widths; the
-/// exact rule was taken from 13.0.0's results on about 7,800 sizes). Pillow before 12.3 always began with the horizontal pass,
-/// and 12.3 with the vertical one only for images a hundred times taller than wide. For photos the order matters only
-/// where they are tall (from about 2:1), and there by about one level.
+/// This is the rule of Pillow 13.0 (its pull request 9549 speaks of heights scaled down significantly more than widths; the exact
+/// rule was derived from 13.0.0's results on about 7,800 sizes). Pillow before 12.3 always began with the horizontal pass, and 12.3
+/// with the vertical one only for images a hundred times taller than wide. For photos the order matters only where they are tall
+/// (from about 2:1), by about one level.
 pub fn vertical_first(input: (u32, u32), output: (u32, u32)) -> bool {
     let narrower = i64::from(input.0) - i64::from(output.0);
     let shorter = i64::from(input.1) - i64::from(output.1);
     shorter > 0 && shorter > 2 * narrower
 }
 
-/// Rounds a fixed-point sum that began at [`ROUNDING`] to 8 bits.
+/// Rounds a fixed-point sum that includes [`ROUNDING`] to 8 bits.
 #[expect(
     clippy::inline_always,
     reason = "the inner loop of every resize, called from another crate, which vectorises it only if it is inlined"
@@ -202,14 +161,14 @@ pub fn clip(sum: i32) -> u8 {
     (sum >> PRECISION_BITS).clamp(0, 255) as u8
 }
 
-/// Where a fixed-point sum begins: one half, so that the shift in [`clip`] rounds.
+/// The initial value of a fixed-point sum: one half, so that the shift in [`clip`] rounds.
 pub const ROUNDING: i32 = 1 << (PRECISION_BITS - 1);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Sizes that shrink, grow, and leave alone, by whole and broken scales.
+    /// Sizes that shrink, grow and stay, by whole and fractional scales.
     const SIZES: [(u32, u32); 9] =
         [(1, 1), (1, 7), (7, 1), (64, 64), (257, 224), (3, 224), (640, 224), (65_535, 3), (5, 4)];
 
@@ -217,12 +176,13 @@ mod tests {
     fn weights_sum_to_one_and_stay_inside_the_input() {
         for filter in [Filter::Bilinear, Filter::Bicubic] {
             for (input, output) in SIZES {
-                let all = Coefficients::new(filter, input, None, output, 0..output).unwrap();
-                assert_eq!(all.len(), output as usize);
-                for index in 0..all.len() {
-                    let (start, weights) = all.get(index).unwrap();
-                    assert!(start as usize + weights.len() <= input as usize);
-                    let sum: f64 = weights.iter().sum();
+                let scale = f64::from(input) / f64::from(output);
+                let window = FixedPoint::new(filter, input, output, 0..1).unwrap().window;
+                let mut row = vec![0.0; window];
+                for index in 0..output {
+                    let (start, length) = filter.weights(input, scale, index, &mut row);
+                    assert!(start + length <= input);
+                    let sum: f64 = row[..length as usize].iter().sum();
                     // Adding up to 87,000 rounded f64 weights loses less than this.
                     assert!((sum - 1.0).abs() < 1e-10, "{input} to {output}: {sum}");
                 }
@@ -234,8 +194,9 @@ mod tests {
     fn a_fixed_point_sum_never_overflows_an_i32() {
         for filter in [Filter::Bilinear, Filter::Bicubic] {
             for (input, output) in SIZES {
-                let all = Coefficients::new(filter, input, None, output, 0..output).unwrap();
-                for (_, weights) in all.to_fixed_point().iter() {
+                let all = FixedPoint::new(filter, input, output, 0..output).unwrap();
+                assert_eq!(all.iter().count(), output as usize);
+                for (_, weights) in all.iter() {
                     let worst: i64 = weights.iter().map(|&w| 255 * i64::from(w.abs())).sum();
                     assert!(worst + i64::from(ROUNDING) <= i64::from(i32::MAX));
                 }
@@ -245,41 +206,30 @@ mod tests {
 
     #[test]
     fn a_window_of_outputs_equals_that_part_of_the_whole() {
-        let all = Coefficients::new(Filter::Bicubic, 333, None, 224, 0..224).unwrap();
-        let part = Coefficients::new(Filter::Bicubic, 333, None, 224, 50..60).unwrap();
-        for index in 0..10 {
-            assert_eq!(part.get(index), all.get(50 + index));
-        }
-        assert_eq!(part.get(10), None);
-        let range = part.to_fixed_point().source_range();
-        let (last, weights) = part.get(9).unwrap();
-        assert_eq!(range, part.starts[0] as usize..last as usize + weights.len());
+        let all = FixedPoint::new(Filter::Bicubic, 333, 224, 0..224).unwrap();
+        let part = FixedPoint::new(Filter::Bicubic, 333, 224, 50..60).unwrap();
+        assert!(part.iter().eq(all.iter().skip(50).take(10)));
+        let (last, weights) = part.iter().last().unwrap();
+        assert_eq!(part.source_range(), part.starts[0] as usize..last + weights.len());
     }
 
     #[test]
     fn an_equal_size_copies() {
-        let same = Coefficients::new(Filter::Bicubic, 9, None, 9, 0..9).unwrap();
-        for index in 0..9 {
-            let (start, weights) = same.get(index).unwrap();
+        let same = FixedPoint::new(Filter::Bicubic, 9, 9, 0..9).unwrap();
+        for (index, (start, weights)) in same.iter().enumerate() {
             for (offset, &weight) in weights.iter().enumerate() {
-                let expected = if start as usize + offset == index { 1.0 } else { 0.0 };
+                let expected = if start + offset == index { 1 << PRECISION_BITS } else { 0 };
                 assert_eq!(weight, expected);
             }
         }
     }
 
     #[test]
-    fn what_cannot_be_resized_is_none() {
-        let new = |input, source, output, wanted| {
-            Coefficients::new(Filter::Bicubic, input, source, output, wanted)
-        };
-        assert_eq!(new(0, None, 4, 0..4), None);
-        assert_eq!(new(4, None, 0, 0..0), None);
-        assert_eq!(new(4, None, 4, 2..5), None);
-        assert_eq!(new(4, Some(2.0..2.0), 4, 0..4), None);
-        assert_eq!(new(4, Some(1.0..4.5), 4, 0..4), None);
-        assert_eq!(new(4, Some(f32::NAN..3.0), 4, 0..4), None);
-        assert!(new(4, Some(0.5..3.25), 4, 0..4).is_some());
-        assert!(new(4, None, 4, 2..2).unwrap().is_empty());
+    fn invalid_sizes_are_refused() {
+        let new = |input, output, wanted| FixedPoint::new(Filter::Bicubic, input, output, wanted);
+        assert_eq!(new(0, 4, 0..4), None);
+        assert_eq!(new(4, 0, 0..0), None);
+        assert_eq!(new(4, 4, 2..5), None);
+        assert_eq!(new(4, 4, 2..2).unwrap().iter().count(), 0);
     }
 }

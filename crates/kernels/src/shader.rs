@@ -1,4 +1,4 @@
-//! The WGSL of `shaders/`, and what each kernel asks of a device.
+//! The WGSL of `shaders/` and its workgroups.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ pub enum Shader {
     Patch,
     /// The first pass of a resize.
     Resample,
-    /// The second pass, and normalisation; in 16 bits where `half`.
+    /// The second pass, and normalisation.
     Preprocess {
         /// Whether it writes f16.
         half: bool,
@@ -25,7 +25,7 @@ pub enum Shader {
 }
 
 #[cfg(any(test, feature = "gpu"))]
-/// Workgroups along one dimension of a launch that WebGPU promises.
+/// WebGPU's guaranteed maximum of workgroups along one dimension of a launch.
 pub const MOST_WORKGROUPS: u32 = 65_535;
 
 impl Shader {
@@ -41,59 +41,55 @@ impl Shader {
         Self::OwnNegativesBackward,
     ];
 
-    /// The file in `shaders/`, without its ending.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    /// The file in `shaders/` without its extension, its text, and the threads of a workgroup, x and y.
+    fn parts(self) -> (&'static str, &'static str, [u32; 2]) {
         match self {
-            Self::Patch => "patch",
-            Self::Resample => "resample",
-            Self::Preprocess { .. } => "preprocess",
-            Self::Contrastive => "contrastive",
-            Self::ContrastiveBackward => "contrastive_backward",
-            Self::OwnNegatives => "own_negatives",
-            Self::OwnNegativesBackward => "own_negatives_backward",
+            Self::Patch => ("patch", include_str!("../shaders/patch.wgsl"), [256, 1]),
+            Self::Resample => ("resample", include_str!("../shaders/resample.wgsl"), [16, 16]),
+            Self::Preprocess { .. } => {
+                ("preprocess", include_str!("../shaders/preprocess.wgsl"), [16, 16])
+            }
+            Self::Contrastive => {
+                ("contrastive", include_str!("../shaders/contrastive.wgsl"), [16, 16])
+            }
+            Self::ContrastiveBackward => (
+                "contrastive_backward",
+                include_str!("../shaders/contrastive_backward.wgsl"),
+                [16, 16],
+            ),
+            Self::OwnNegatives => {
+                ("own_negatives", include_str!("../shaders/own_negatives.wgsl"), [64, 1])
+            }
+            Self::OwnNegativesBackward => (
+                "own_negatives_backward",
+                include_str!("../shaders/own_negatives_backward.wgsl"),
+                [64, 1],
+            ),
         }
+    }
+
+    /// The file in `shaders/`, without its extension.
+    pub fn name(self) -> &'static str {
+        self.parts().0
     }
 
     /// The WGSL.
-    #[must_use]
     pub fn text(self) -> Cow<'static, str> {
-        match self {
-            Self::Patch => include_str!("../shaders/patch.wgsl").into(),
-            Self::Resample => include_str!("../shaders/resample.wgsl").into(),
-            Self::Preprocess { half } => {
-                let (enable, element) = if half { ("enable f16;", "f16") } else { ("", "f32") };
-                include_str!("../shaders/preprocess.wgsl")
-                    .replace("{{ enable }}", enable)
-                    .replace("{{ element }}", element)
-                    .into()
-            }
-            Self::Contrastive => include_str!("../shaders/contrastive.wgsl").into(),
-            Self::ContrastiveBackward => {
-                include_str!("../shaders/contrastive_backward.wgsl").into()
-            }
-            Self::OwnNegatives => include_str!("../shaders/own_negatives.wgsl").into(),
-            Self::OwnNegativesBackward => {
-                include_str!("../shaders/own_negatives_backward.wgsl").into()
-            }
-        }
+        let text = self.parts().1;
+        let Self::Preprocess { half } = self else {
+            return text.into();
+        };
+        let (enable, element) = if half { ("enable f16;", "f16") } else { ("", "f32") };
+        text.replace("{{ enable }}", enable).replace("{{ element }}", element).into()
     }
 
     /// The threads of a workgroup, x and y.
-    #[must_use]
     pub fn workgroup(self) -> [u32; 2] {
-        match self {
-            Self::Patch => [256, 1],
-            Self::Resample
-            | Self::Preprocess { .. }
-            | Self::Contrastive
-            | Self::ContrastiveBackward => [16, 16],
-            Self::OwnNegatives | Self::OwnNegativesBackward => [64, 1],
-        }
+        self.parts().2
     }
 }
 
-/// A grid of at least `count` workgroups that no dimension of a launch is too small for.
+/// A grid of at least `count` workgroups within the limit of each dimension.
 #[cfg(any(test, feature = "gpu"))]
 pub(crate) fn grid(count: usize) -> [u32; 3] {
     let rows = count.div_ceil(MOST_WORKGROUPS as usize).max(1);

@@ -1,4 +1,4 @@
-//! Batches of scenes for the trainer.
+//! Batches of scenes for training.
 
 use clove_scenes::{
     Picture, Pool, Scene, Split, Style, Wording, alt_text, caption, draw, negative,
@@ -11,40 +11,39 @@ use clove::{
     train::{Batch, Order},
 };
 
-/// What the texts of a batch are.
+/// The texts of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Texts {
-    /// Noisy alt texts of all shapes, as pretraining has them.
+    /// Noisy alt texts of all shapes, for pretraining.
     AltTexts,
-    /// Noisy alt texts of the scenes that [`Self::Captions`] has, picture by picture.
+    /// Noisy alt texts of the same pictures as [`Self::Captions`].
     AltTextsOfCommon,
-    /// Full captions of the common shapes, with this many hard negatives each.
+    /// Full captions of the common shapes, with hard negatives.
     Captions {
-        /// How negatives are made; none for plain fine-tuning.
+        /// The style of negatives; `None` for no negatives.
         style: Option<Style>,
-        /// Negatives of each caption.
+        /// Negatives per caption.
         negatives: usize,
     },
 }
 
-/// Which scenes of a stream a run sees, and in which order.
+/// The scenes of a run and their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scenes {
-    /// New ones at every step, in their own order.
+    /// New scenes at every step, in the order of the stream.
     New,
-    /// So many in an epoch, each once, in a random order.
+    /// Epochs, each with every scene once in a random order.
     Epochs {
-        /// How many, at least one.
+        /// Scenes per epoch, at least one.
         scenes: u64,
-        /// Whether each epoch has the same ones again, as a data set on disk does; else each draws new ones, so that nothing is
-        /// learned by heart.
+        /// Whether every epoch has the same scenes, as a data set on disk; otherwise each epoch has new ones.
         repeat: bool,
     },
 }
 
 #[cfg(feature = "train")]
 impl Scenes {
-    /// The number of the scene at `position`, counted from the start of training.
+    /// The number of the scene at a position from the start of training.
     ///
     /// # Panics
     /// If an epoch has no scenes.
@@ -60,10 +59,10 @@ impl Scenes {
     }
 }
 
-/// A scene as training takes it.
+/// A training sample.
 #[derive(Debug, Clone)]
 pub struct SceneSample {
-    /// What is seen.
+    /// The picture.
     pub picture: Picture,
     /// Its text.
     pub text: String,
@@ -72,36 +71,25 @@ pub struct SceneSample {
 }
 
 impl Texts {
-    /// The scene `index` of the stream of `seed`, drawn at `size` pixels a side.
+    /// Scene `index` of the stream of `seed`, drawn at `size` pixels a side.
     #[must_use]
     pub fn sample(self, seed: u64, index: u64, size: u32) -> SceneSample {
+        if self == Self::AltTexts {
+            let mut random = Split::Pretraining.random(seed, index);
+            let scene = Scene::of_the_web(&mut random);
+            let text = alt_text(&scene, &mut random);
+            return SceneSample {
+                picture: draw(&scene, size, &mut random),
+                text,
+                negatives: Vec::new(),
+            };
+        }
+        let mut random = Split::FineTuning.random(seed, index);
+        let scene = Scene::random(&mut random, Pool::Common);
+        let wording = Wording::random(&mut random);
+        let picture = draw(&scene, size, &mut random);
         match self {
-            Self::AltTexts => {
-                let mut random = Split::Pretraining.random(seed, index);
-                let scene = Scene::of_the_web(&mut random);
-                let text = alt_text(&scene, &mut random);
-                SceneSample {
-                    picture: draw(&scene, size, &mut random),
-                    text,
-                    negatives: Vec::new(),
-                }
-            }
-            Self::AltTextsOfCommon => {
-                let mut random = Split::FineTuning.random(seed, index);
-                let scene = Scene::random(&mut random, Pool::Common);
-                // Not used, but drawn: what comes after it is then the same.
-                let _ = Wording::random(&mut random);
-                SceneSample {
-                    picture: draw(&scene, size, &mut random),
-                    text: alt_text(&scene, &mut random),
-                    negatives: Vec::new(),
-                }
-            }
             Self::Captions { style, negatives } => {
-                let mut random = Split::FineTuning.random(seed, index);
-                let scene = Scene::random(&mut random, Pool::Common);
-                let wording = Wording::random(&mut random);
-                let picture = draw(&scene, size, &mut random);
                 let made = style.into_iter().flat_map(|style| {
                     let random = &mut random;
                     (0..negatives)
@@ -111,14 +99,15 @@ impl Texts {
                 });
                 SceneSample { picture, negatives: made.collect(), text: caption(&scene, wording) }
             }
+            // The wording was drawn all the same, so that the pictures are those of captions.
+            Self::AltTexts | Self::AltTextsOfCommon => {
+                SceneSample { picture, text: alt_text(&scene, &mut random), negatives: Vec::new() }
+            }
         }
     }
 
+    /// The batch of the scenes of these numbers of the stream of `seed`.
     #[cfg(feature = "train")]
-    /// The scenes of these numbers of the stream of `seed`.
-    ///
-    /// # Panics
-    /// Never: pictures have as many bytes as pixels ask for.
     #[must_use]
     pub fn batch(
         self,
@@ -144,7 +133,7 @@ impl Texts {
 /// A picture's normalised pixels, `[3, size, size]`.
 ///
 /// # Panics
-/// Never: a picture has as many bytes as its pixels ask for.
+/// Never: a picture has three bytes per pixel.
 #[must_use]
 pub fn pixels(picture: Picture, preprocess: &Preprocess) -> Vec<f32> {
     let image = RgbImage::from_raw(picture.size, picture.size, picture.rgb)

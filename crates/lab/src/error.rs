@@ -1,4 +1,4 @@
-//! Why the lab stops.
+//! The lab's errors.
 
 use thiserror::Error;
 
@@ -6,35 +6,35 @@ use clove::preprocess::PreprocessError;
 use clove::score::ScoreError;
 use clove::tokenizer::TokenizerError;
 
-/// Why a lab run stops.
+/// The failure of a lab run.
 #[derive(Debug, Error)]
 pub enum LabError {
-    /// The device fails, or the model gives no numbers.
+    /// The device failed, or an embedding isn't finite.
     #[error(transparent)]
     Score(#[from] ScoreError),
-    /// A saved run can't be taken up again.
+    /// A saved run can't be resumed.
     #[cfg(feature = "train")]
     #[error(transparent)]
     State(#[from] clove::train::StateError),
-    /// The scene models' vocabulary can't be used.
+    /// The scene models' tokenizer is invalid.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
-    /// The scene models' preprocessing can't be used.
+    /// The scene models' preprocessing is invalid.
     #[error(transparent)]
     Preprocess(#[from] PreprocessError),
-    /// A model's weights can't be used.
+    /// A model's weights are invalid.
     #[error(transparent)]
     Weights(#[from] clove::weights::WeightsError),
-    /// An example's picture can't be encoded.
+    /// An example's picture can't be encoded as PNG.
     #[cfg(feature = "train")]
-    #[error("a picture can't be written as PNG: {0}")]
+    #[error("can't encode a picture as PNG: {0}")]
     Picture(#[from] image::ImageError),
-    /// The loss isn't a number any more.
+    /// The loss isn't finite.
     #[error("the loss of step {step} is {loss}; lower the learning rate")]
     Diverged {
         /// Counted from 0.
         step: usize,
-        /// What it is.
+        /// The loss.
         loss: f32,
     },
 }

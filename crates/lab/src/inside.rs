@@ -1,5 +1,6 @@
-//! A look into a model: what it makes of a few scenes and their hard negatives, and where their embeddings lie.
+//! A look inside a model: similarities of a few scenes and their hard negatives, and a map of their embeddings.
 
+use clove_scenes::figures::Map;
 use clove_scenes::suite::{Twins, twins};
 use clove_scenes::{Kind, Picture, Split, draw};
 
@@ -7,25 +8,25 @@ use crate::data::pixels;
 use clove::evaluate::Embeddings;
 use clove::score::{ScoreError, Scorer};
 
-/// Kinds of which a look takes one after the other: those that a bag of words can't tell, and one that it can.
+/// The kinds in turn: three that need word order, and one that doesn't.
 const SHOWN: [Kind; 4] =
     [Kind::SwapAttribute, Kind::ReplaceRelation, Kind::SwapObject, Kind::ReplaceAttribute];
 
-/// Scenes against their captions and those captions' hard negatives.
+/// Similarities of scenes with their captions and hard negatives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matrix {
-    /// The scenes, as the model sees them.
+    /// The scenes, at the model's size.
     pub pictures: Vec<Picture>,
-    /// Their captions, then a hard negative of each.
+    /// Their captions, followed by a hard negative of each.
     pub texts: Vec<String>,
     /// Cosines, `[pictures, texts]`, row by row.
     pub similarities: Vec<f32>,
 }
 
-/// So many scenes of the validation split, from number `first` of each kind on, against their texts.
+/// Compares `count` scenes of the validation split, from number `first` of each kind on, with their texts.
 ///
 /// # Errors
-/// When the device fails, or an embedding isn't finite.
+/// If the device fails, or an embedding isn't finite.
 pub async fn matrix(scorer: &Scorer, first: u64, count: usize) -> Result<Matrix, ScoreError> {
     let all = shown(first, count);
     let (pictures, images) = embed_pictures(scorer, &all).await?;
@@ -41,20 +42,7 @@ pub async fn matrix(scorer: &Scorer, first: u64, count: usize) -> Result<Matrix,
     Ok(Matrix { pictures, texts, similarities })
 }
 
-/// Embeddings on the plane that keeps most of their differences.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Map {
-    /// Of each scene its picture's place and its caption's.
-    pub pairs: Vec<[[f32; 2]; 2]>,
-    /// The captions.
-    pub captions: Vec<String>,
-    /// How much of the embeddings' variance each of the two directions has, from 0 to 1.
-    pub explained: [f32; 2],
-    /// The distance between the means of pictures and of captions: the modality gap (Liang et al., arXiv 2203.02053).
-    pub gap: f32,
-}
-
-/// So many scenes of the validation split and their captions.
+/// Maps `count` scenes of the validation split and their captions.
 ///
 /// # Errors
 /// As [`matrix`].
@@ -109,9 +97,8 @@ fn mean(rows: &[&[f32]]) -> Vec<f64> {
     sum.into_iter().map(|sum| sum / count).collect()
 }
 
-/// The rows' places along their two principal components, and the share of the variance that each component has.
-///
-/// By power iteration on the covariance: rows are few and short.
+/// The rows' coordinates along their first two principal components, and each component's share of the variance. By power
+/// iteration on the covariance, since rows are few and short.
 fn principal_components(rows: &[&[f32]]) -> (Vec<[f32; 2]>, [f32; 2]) {
     const ROUNDS: usize = 200;
     let mean = mean(rows);
@@ -125,7 +112,7 @@ fn principal_components(rows: &[&[f32]]) -> (Vec<[f32; 2]>, [f32; 2]) {
     let mut places = vec![[0.0; 2]; rows.len()];
     let mut explained = [0.0; 2];
     for component in 0..2 {
-        // Not along an axis: an axis may be at right angles to every difference.
+        // Not along an axis, which may be orthogonal to every difference.
         let mut direction: Vec<f64> = (0..dim).map(|at| 1.0 + (at % 7) as f64 / 10.0).collect();
         for _ in 0..ROUNDS {
             let mut next = vec![0.0; dim];
@@ -159,7 +146,7 @@ mod tests {
     use super::principal_components;
 
     #[test]
-    fn the_two_directions_of_most_difference_are_found() {
+    fn the_first_two_components_are_found() {
         // Points of an ellipse in a plane of four dimensions, away from the origin.
         let points: Vec<[f32; 4]> = (0..60)
             .map(|at| {
@@ -171,7 +158,7 @@ mod tests {
         let (places, explained) = principal_components(&rows);
         assert!((explained.iter().sum::<f32>() - 1.0).abs() < 1e-5);
         assert!(explained[0] > explained[1] && explained[1] > 0.1);
-        // Distances in the plane are kept.
+        // Distances in the plane are preserved.
         for (a, b) in [(0, 7), (3, 40), (11, 12)] {
             let apart = |x: &[f32], y: &[f32]| {
                 let squares = x.iter().zip(y).map(|(x, y)| (x - y).powi(2));
@@ -180,7 +167,7 @@ mod tests {
             let (real, drawn) = (apart(rows[a], rows[b]), apart(&places[a], &places[b]));
             assert!((real - drawn).abs() < 1e-4, "{real} {drawn}");
         }
-        // Nothing to tell apart, nothing found.
+        // Equal rows have no components.
         let same = [[1.0_f32, 2.0]; 3];
         let rows: Vec<&[f32]> = same.iter().map(<[f32; 2]>::as_slice).collect();
         assert_eq!(principal_components(&rows), (vec![[0.0; 2]; 3], [0.0; 2]));

@@ -1,7 +1,7 @@
-//! The whole method on drawn scenes: fine-tune, lose recognition, patch it back. It runs natively and in a browser.
+//! The CLoVe method on synthetic scenes, natively and in a browser: fine-tuning, its loss of recognition, and patching.
 //!
-//! A [`Recipe`] says how a model is trained, [`Tuning`] trains it a step at a time, a [`SceneSuite`] measures it, and
-//! [`Report`] holds what a whole run found.
+//! A [`Recipe`] has the settings of a training run, [`Tuning`] trains a model step by step, a [`SceneSuite`] measures it, and a
+//! [`Report`] holds the results.
 //!
 //! ```no_run
 //! use clove_lab::{Plan, Recipe, Scenes, Tuning, Variant, pretrained};
@@ -37,9 +37,10 @@ mod suite;
 mod tuning;
 
 pub use clove::patch::ALLOWED_LOSS;
+pub use clove_scenes::figures::{Contest, Map, Measured};
 pub use data::{SceneSample, Scenes, Texts, pixels};
 pub use error::LabError;
-pub use inside::{Map, Matrix, map, matrix};
+pub use inside::{Matrix, map, matrix};
 pub use model::{CONTEXT_LENGTH, IMAGE_SIZE, config, preprocess, tokenizer, tokenizer_json};
 #[cfg(feature = "train")]
 pub use recipe::{Plan, RULE, Recipe, Variant, choose_alpha};
@@ -48,9 +49,9 @@ pub use report::*;
 pub use shipped::{Deltas, read_deltas, read_model, write_deltas, write_model};
 #[cfg(feature = "models")]
 pub use shipped::{finetuned, pretrained};
-pub use shortcut::{Contest, shortcut};
+pub use shortcut::shortcut;
 #[cfg(feature = "train")]
 pub use story::{blind_rows, examples, model_row};
-pub use suite::{Measured, SceneSuite, Sizes, figures, kinds};
+pub use suite::{SceneSuite, Sizes, figures};
 #[cfg(feature = "train")]
 pub use tuning::{Tuning, scorer};

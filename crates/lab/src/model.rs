@@ -1,16 +1,16 @@
-//! The scene models: small CLIPs with a vocabulary of their own, in the published layout.
+//! The scene models: small CLIPs with their own vocabulary, in the published layout.
 
-use clove::model::{Activation, ClipConfig, ImageConfig, TextConfig};
+use clove::model::{Activation, ClipConfig, ImageConfig, TextConfig, Transformer};
 use clove::preprocess::{Preprocess, PreprocessError};
 use clove::tokenizer::{EotRule, Tokenizer, TokenizerError, pruned_tokenizer_json};
 
 /// Width and height of the pictures, in pixels.
 pub const IMAGE_SIZE: usize = 48;
 
-/// The most tokens that a caption can have, start and end included: a scene of four objects fits.
+/// The most tokens of a caption, including start and end; a scene of four objects fits.
 pub const CONTEXT_LENGTH: usize = 32;
 
-/// The scene models' tokenizer.json: CLIP's vocabulary as far as the words of scenes need it, some hundred entries.
+/// The scene models' tokenizer.json: the few hundred entries of CLIP's vocabulary that the words of scenes need.
 #[must_use]
 pub fn tokenizer_json() -> String {
     pruned_tokenizer_json(&clove_scenes::words())
@@ -19,7 +19,7 @@ pub fn tokenizer_json() -> String {
 /// The scene models' tokenizer.
 ///
 /// # Errors
-/// Never, unless the file that [`tokenizer_json`] makes can't be read.
+/// Never: [`tokenizer_json`] is valid.
 pub fn tokenizer() -> Result<Tokenizer, TokenizerError> {
     Tokenizer::from_json(tokenizer_json().as_bytes(), CONTEXT_LENGTH)
 }
@@ -37,27 +37,21 @@ pub fn preprocess() -> Result<Preprocess, PreprocessError> {
 pub fn config(tokenizer: &Tokenizer) -> ClipConfig {
     const WIDTH: usize = 64;
     const HEADS: usize = 4;
+    let transformer = |layers| Transformer {
+        width: WIDTH,
+        layers,
+        heads: HEADS,
+        mlp_width: 4 * WIDTH,
+        activation: Activation::QuickGelu,
+        layer_norm_epsilon: 1e-5,
+    };
     ClipConfig {
         embed_dim: WIDTH,
-        image: ImageConfig {
-            image_size: IMAGE_SIZE,
-            patch_size: 8,
-            width: WIDTH,
-            layers: 3,
-            heads: HEADS,
-            mlp_width: 4 * WIDTH,
-            activation: Activation::QuickGelu,
-            layer_norm_epsilon: 1e-5,
-        },
+        image: ImageConfig { image_size: IMAGE_SIZE, patch_size: 8, transformer: transformer(3) },
         text: TextConfig {
             context_length: CONTEXT_LENGTH,
             vocab_size: tokenizer.vocab_size(),
-            width: WIDTH,
-            layers: 2,
-            heads: HEADS,
-            mlp_width: 4 * WIDTH,
-            activation: Activation::QuickGelu,
-            layer_norm_epsilon: 1e-5,
+            transformer: transformer(2),
             eot: EotRule::FirstOf(tokenizer.end_id()),
             start_id: Some(tokenizer.start_id()),
         },

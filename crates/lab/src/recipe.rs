@@ -1,4 +1,4 @@
-//! What the lab does: its models, their settings, and the rule by which alpha is chosen.
+//! Recipes of training runs, and the choice of alpha.
 
 use clove_scenes::Style;
 
@@ -8,40 +8,40 @@ use clove::loss::Loss;
 use clove::patch::{self, Tried};
 use clove::train::{AdamWConfig, Schedule, TrainConfig};
 
-/// How a scene model is trained.
+/// The settings of a training run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Recipe {
     /// Steps.
     pub steps: usize,
-    /// Scenes in a step.
+    /// Scenes per step.
     pub batch: usize,
-    /// The highest learning rate.
+    /// The peak learning rate.
     pub learning_rate: f64,
-    /// Steps on the way up to it.
+    /// Warmup steps.
     pub warmup: usize,
-    /// Hard negatives of each caption, in the runs that have them.
+    /// Hard negatives per caption, in runs with hard negatives.
     pub negatives: usize,
-    /// The image tower's learning rate, as a share of the other's.
+    /// The image tower's learning rate, relative to the peak.
     pub image_rate: f64,
-    /// What is minimised.
+    /// The loss.
     pub loss: Loss,
 }
 
-/// A training run: everything that decides it but the model that it starts from.
+/// A training run, except the model that it starts from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plan {
-    /// What is read.
+    /// The texts.
     pub texts: Texts,
-    /// Which scenes are seen.
+    /// The scenes.
     pub scenes: Scenes,
-    /// How long, and how fast.
+    /// The recipe.
     pub recipe: Recipe,
-    /// Another draws others.
+    /// Seeds the scenes.
     pub seed: u64,
 }
 
 impl Recipe {
-    /// Of the model that comes with the program.
+    /// The recipe of the included pretrained model.
     pub const PRETRAINING: Self = Self {
         steps: 8_000,
         batch: 64,
@@ -52,8 +52,8 @@ impl Recipe {
         loss: Loss::Clove,
     };
 
-    /// Of each fine-tuning. What is forgotten, the image tower forgets: fine-tuned images beside pretrained texts recognise
-    /// less, and pretrained images beside fine-tuned texts as much as before. So that tower learns by a quarter of the rate.
+    /// The recipe of each fine-tuning. Forgetting happens in the image tower: fine-tuned images with pretrained texts lose
+    /// recognition, and pretrained images with fine-tuned texts don't. So this tower learns at a quarter of the rate.
     pub const FINE_TUNING: Self = Self {
         steps: 950,
         batch: 64,
@@ -78,46 +78,36 @@ impl Recipe {
     }
 }
 
-/// The kinds of fine-tuning that are compared.
+/// The fine-tunings that the lab compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Variant {
-    /// Full captions without negatives.
+    /// Full captions, no negatives.
     Captions,
-    /// Full captions with words exchanged.
+    /// Full captions, swapped words.
     NegClip,
-    /// Full captions with words replaced.
+    /// Full captions, replaced words.
     Replace,
-    /// Full captions with negatives of every kind.
+    /// Full captions, negatives of all kinds.
     Clove,
 }
 
 impl Variant {
-    /// All of them, in the order of the table. The last is the one that is patched.
+    /// All variants, in the order of the table. The last is patched.
     pub const ALL: [Self; 4] = [Self::Captions, Self::NegClip, Self::Replace, Self::Clove];
 
-    /// For people.
+    /// The name in tables.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Captions => "captions only",
-            Self::NegClip => "NegCLIP-style",
-            Self::Replace => "REPLACE-style",
-            Self::Clove => "CLoVe, unpatched",
-        }
+        ["captions only", "NegCLIP-style", "REPLACE-style", "CLoVe, unpatched"][self as usize]
     }
 
-    /// For folders.
+    /// The name of its folder.
     #[must_use]
     pub fn slug(self) -> &'static str {
-        match self {
-            Self::Captions => "captions",
-            Self::NegClip => "negclip",
-            Self::Replace => "replace",
-            Self::Clove => "clove",
-        }
+        ["captions", "negclip", "replace", "clove"][self as usize]
     }
 
-    /// One sentence.
+    /// A description in one sentence.
     #[must_use]
     pub fn about(self) -> &'static str {
         match self {
@@ -130,15 +120,11 @@ impl Variant {
         }
     }
 
-    /// What it learns from.
+    /// Its training texts.
     #[must_use]
     pub fn texts(self, recipe: &Recipe) -> Texts {
-        let style = match self {
-            Self::Captions => None,
-            Self::NegClip => Some(Style::NegClip),
-            Self::Replace => Some(Style::Replace),
-            Self::Clove => Some(Style::Mixed),
-        };
+        let style =
+            [None, Some(Style::NegClip), Some(Style::Replace), Some(Style::Mixed)][self as usize];
         Texts::Captions { style, negatives: recipe.negatives }
     }
 }

@@ -1,73 +1,70 @@
-//! What a lab run found: the figures, and what a page needs to show them.
-//!
-//! [`Report`] is `report.json` as it stands; the crate `clove-report` makes `report.html` of it.
+//! The results of a lab run. [`Report`] is `report.json`; the crate `clove-report` renders it as `report.html`.
 
 use serde::{Deserialize, Serialize};
 
-/// A whole lab run, over one or more seeds.
+/// The results of a lab run over one or more seeds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// The program's version.
     pub version: String,
-    /// What was run.
+    /// The settings.
     pub settings: Settings,
-    /// The models, in the order of the story: pretrained first, the fine-tuned ones, the patched one right after the one
-    /// that it was made of.
+    /// The models: pretrained, fine-tuned, and patched right after its fine-tuned model.
     pub models: Vec<ModelRow>,
-    /// Rules that see no picture, over the same test pairs.
+    /// Text-only rules, on the same test pairs.
     pub blind: Vec<BlindRow>,
     /// The patching curve of each seed.
     pub sweeps: Vec<Sweep>,
-    /// How alpha was chosen, in words.
+    /// The rule for alpha, in words.
     pub rule: String,
     /// The learning curves of the first seed.
     pub curves: Vec<Curve>,
-    /// Some test pictures with what the models of the first seed make of them.
+    /// Some test pictures with the scores of the first seed's models.
     pub examples: Vec<Example>,
 }
 
-/// What was run.
+/// The settings of a lab run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// The seeds, one fine-tuning of each kind for each.
+    /// The seeds; each has one fine-tuning of each variant.
     pub seeds: Vec<u64>,
-    /// The device, for people.
+    /// The device's description.
     pub device: String,
-    /// Numbers in the model.
+    /// Parameters of the model.
     pub parameters: usize,
     /// Fine-tuning steps of each model.
     pub steps: usize,
-    /// Scenes in a step.
+    /// Scenes per step.
     pub batch: usize,
-    /// The highest learning rate.
+    /// The peak learning rate.
     pub learning_rate: f64,
-    /// The image tower's learning rate, as a share of that.
+    /// The image tower's learning rate, relative to the peak.
     pub image_rate: f64,
-    /// Hard negatives of a caption in the runs that have them.
+    /// Hard negatives per caption, in runs with hard negatives.
     pub negatives_per_caption: usize,
-    /// Test pairs of composition, all kinds together.
+    /// Test rows of composition, over all kinds.
     pub composition_rows: usize,
     /// Test pictures of recognition.
     pub recognition_rows: usize,
-    /// Names that recognition chooses among.
+    /// The classes of recognition.
     pub classes: Vec<String>,
-    /// Whether the pretrained model was trained in this run, and not the one that comes with the program.
+    /// Whether this run trained the pretrained model, instead of using the included one.
     pub from_scratch: bool,
-    /// Wall-clock seconds of the run, breaks not counted.
+    /// Wall-clock seconds of the run, without interruptions.
     pub seconds: f64,
 }
 
-/// A share from 0 to 1: its mean over the seeds, and the standard deviation (with n - 1; none for one seed).
+/// A figure from 0 to 1 over the seeds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// Mean over the seeds.
     pub mean: f64,
-    /// Sample standard deviation over the seeds.
+    /// Sample standard deviation over the seeds (n - 1); `None` for one seed.
     pub spread: Option<f64>,
 }
 
 impl Figure {
-    /// Of one value a seed.
+    /// The figure of one value per seed.
     #[must_use]
     pub fn over(values: &[f64]) -> Self {
         let count = values.len() as f64;
@@ -85,24 +82,24 @@ impl Figure {
 pub struct ModelRow {
     /// Such as `CLoVe, patched`.
     pub name: String,
-    /// One sentence on how it was made.
+    /// A description in one sentence.
     pub about: String,
-    /// Mean of the kinds of [`Self::kinds`].
+    /// Mean over [`Self::kinds`].
     pub composition: Figure,
-    /// Accuracy by kind of negative, SugarCrepe's names.
+    /// Accuracy by kind of negative, with SugarCrepe's names.
     pub kinds: Vec<(String, Figure)>,
-    /// Zero-shot accuracy on the classes that fine-tuning never shows.
+    /// Zero-shot accuracy on the classes absent from fine-tuning.
     pub recognition: Figure,
-    /// For the patched model: the alpha of each seed.
+    /// The alpha of each seed, for the patched model.
     pub alphas: Vec<f64>,
 }
 
-/// A rule that sees no picture.
+/// The row of a text-only rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BlindRow {
     /// Such as `shorter text`.
     pub name: String,
-    /// Mean of the kinds; a tie counts one half.
+    /// Mean over the kinds; a tie counts one half.
     pub composition: f64,
     /// Accuracy by kind of negative.
     pub kinds: Vec<(String, f64)>,
@@ -113,31 +110,31 @@ pub struct BlindRow {
 pub struct Sweep {
     /// The seed.
     pub seed: u64,
-    /// On the validation split, alpha rising from 0 to 1.
+    /// The validation split, alpha from 0 to 1.
     pub validation: Vec<SweepPoint>,
-    /// The alpha that the rule chose.
+    /// The chosen alpha.
     pub chosen: f64,
-    /// On the test split: pretrained (alpha 0), chosen, unpatched (alpha 1).
+    /// The test split: pretrained (alpha 0), chosen, unpatched (alpha 1).
     pub test: Vec<SweepPoint>,
 }
 
-/// One model between the pretrained and the fine-tuned.
+/// The figures of a model at one alpha.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct SweepPoint {
-    /// The share of the fine-tuned model.
+    /// Alpha: the weight of the fine-tuned model.
     pub alpha: f64,
-    /// Mean of the kinds, 0 to 1.
+    /// Mean over the kinds, 0 to 1.
     pub composition: f64,
     /// Zero-shot accuracy, 0 to 1.
     pub recognition: f64,
 }
 
-/// How one fine-tuning went.
+/// The learning curves of a fine-tuning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Curve {
     /// The model's name.
     pub name: String,
-    /// Step, and mean loss since the last point.
+    /// Step, and mean loss since the previous point.
     pub loss: Vec<(usize, f64)>,
     /// Step, and composition on the validation split.
     pub composition: Vec<(usize, f64)>,
@@ -150,12 +147,12 @@ pub struct Curve {
 pub struct Example {
     /// Kind of the negative.
     pub kind: String,
-    /// What is drawn.
+    /// The right caption.
     pub caption: String,
     /// The hard negative.
     pub negative: String,
     /// A PNG as a data URL.
     pub picture: String,
-    /// For each model its name and the cosine similarities of the picture with the caption and with the negative.
+    /// Each model's name, and its cosines of the picture with the caption and with the negative.
     pub scores: Vec<(String, f32, f32)>,
 }

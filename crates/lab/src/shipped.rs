@@ -1,6 +1,6 @@
-//! The scene models that come with the program: the pretrained one in f16, and how the fine-tuned one differs from it.
+//! The included scene models: the pretrained one in f16, and the differences of the fine-tuned one.
 //!
-//! Both were made by `clove lab --from-scratch`; models/README.md beside them says with which settings.
+//! `clove lab --from-scratch` makes both; see models/README.md.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
@@ -14,7 +14,9 @@ use crate::error::LabError;
 use crate::model;
 use clove::model::{ClipConfig, Parameters};
 use clove::patch::{Difference, Differences};
-use clove::weights::{InMemory, ModelSource, Precision, Snapshot, WeightsError, parameters};
+use clove::weights::{
+    InMemory, ModelSource, Precision, Problem, Snapshot, WeightsError, parameters,
+};
 
 #[cfg(feature = "models")]
 const PRETRAINED: &[u8] = include_bytes!("../models/pretrained.safetensors");
@@ -24,25 +26,25 @@ const DELTAS: &[u8] = include_bytes!("../models/clove.deltas");
 /// The pretrained scene model.
 ///
 /// # Errors
-/// Never, unless the program was built from damaged files.
+/// Never: the included files are valid.
 #[cfg(feature = "models")]
 pub fn pretrained() -> Result<Snapshot, LabError> {
     read_model(PRETRAINED)
 }
 
-/// The scene model that CLoVe made of [`pretrained`], unpatched, to the precision of [`write_deltas`].
+/// The scene model fine-tuned by CLoVe, unpatched, to the precision of [`write_deltas`].
 ///
 /// # Errors
-/// Never, unless the program was built from damaged files.
+/// Never: the included files are valid.
 #[cfg(feature = "models")]
 pub fn finetuned() -> Result<Snapshot, LabError> {
     Ok(read_deltas(&pretrained()?, DELTAS)?)
 }
 
-/// A scene model from the bytes of its model.safetensors.
+/// Reads a scene model from its model.safetensors.
 ///
 /// # Errors
-/// When they aren't those of a scene model.
+/// If the bytes aren't a scene model's.
 pub fn read_model(weights: &[u8]) -> Result<Snapshot, LabError> {
     let config = model::config(&model::tokenizer()?);
     let files = [
@@ -60,22 +62,22 @@ pub fn read_model(weights: &[u8]) -> Result<Snapshot, LabError> {
     Ok(Snapshot::from_parameters(source.config(), &mut source.weights()?)?)
 }
 
-/// A scene model's weights as f16.
+/// Writes a scene model's weights in f16.
 ///
 /// # Errors
-/// Never: memory doesn't fail.
+/// Never: writing to memory doesn't fail.
 pub fn write_model(model: &Snapshot) -> io::Result<Vec<u8>> {
     model.write_hugging_face(Vec::new(), Precision::F16)
 }
 
-/// Steps from zero to the largest difference of a tensor, either way.
+/// Quantization levels from zero to a tensor's largest difference, on either side.
 const LEVELS: f32 = 31.0;
 
-/// How `finetuned` differs from `pretrained`: for each parameter in the model's order the largest difference as an f32, then
-/// each difference in [`LEVELS`] steps of it as a signed byte; deflated.
+/// Writes the differences of `finetuned` from `pretrained`: for each parameter, in the model's order, the largest difference as
+/// f32 and each difference as a signed byte in [`LEVELS`] steps; deflated.
 ///
 /// # Errors
-/// When the models have different shapes.
+/// If the models have different shapes.
 pub fn write_deltas(pretrained: &Snapshot, finetuned: &Snapshot) -> Result<Vec<u8>, WeightsError> {
     let (mut base, mut tuned) = (pretrained.clone(), finetuned.clone());
     let mut bytes = Vec::new();
@@ -92,10 +94,10 @@ pub fn write_deltas(pretrained: &Snapshot, finetuned: &Snapshot) -> Result<Vec<u
     encoder.write_all(&bytes).and_then(|()| encoder.finish()).map_err(deltas_failed)
 }
 
-/// The model that [`write_deltas`] described, to half a step of each tensor's largest difference.
+/// Reads the model of [`write_deltas`], to half a step of each tensor's largest difference.
 ///
 /// # Errors
-/// When `deltas` isn't as long as the model asks for.
+/// If the length of `deltas` doesn't match the model.
 pub fn read_deltas(pretrained: &Snapshot, deltas: &[u8]) -> Result<Snapshot, WeightsError> {
     struct Patched {
         base: Snapshot,
@@ -118,7 +120,7 @@ pub fn read_deltas(pretrained: &Snapshot, deltas: &[u8]) -> Result<Snapshot, Wei
     Snapshot::from_parameters(config, &mut source)
 }
 
-/// What [`write_deltas`] wrote, as it was written: for [`clove::patch::Delta`], which keeps it so.
+/// The quantized differences of [`write_deltas`], for [`clove::patch::Delta`].
 #[derive(Debug)]
 pub struct Deltas(BTreeMap<String, Difference>);
 
@@ -126,7 +128,7 @@ impl Deltas {
     /// Reads the differences of all parameters of a model.
     ///
     /// # Errors
-    /// When `deltas` isn't as long as the model asks for.
+    /// If the length of `deltas` doesn't match the model.
     pub fn read(config: &ClipConfig, deltas: &[u8]) -> Result<Self, WeightsError> {
         let mut bytes = Vec::new();
         DeflateDecoder::new(deltas).read_to_end(&mut bytes).map_err(deltas_failed)?;
@@ -158,13 +160,10 @@ impl Differences for Deltas {
             .get(name)
             .filter(|difference| difference.elements == shape.iter().product::<usize>())
             .cloned()
-            .ok_or_else(|| WeightsError::Missing {
-                file: "the scene model's deltas".to_owned(),
-                tensors: vec![name.to_owned()],
-            })
+            .ok_or_else(|| Problem::Missing(vec![name.to_owned()]).of("the scene model's deltas"))
     }
 }
 
 fn deltas_failed(source: io::Error) -> WeightsError {
-    WeightsError::Read { file: "the scene model's deltas".to_owned(), source }
+    Problem::Read(source).of("the scene model's deltas")
 }

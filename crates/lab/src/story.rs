@@ -1,4 +1,4 @@
-//! From measured models to the report.
+//! The rows and examples of the report.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use clove_scenes::{Kind, Picture, draw};
@@ -6,12 +6,12 @@ use clove_scenes::{Kind, Picture, draw};
 use crate::data::pixels;
 use crate::error::LabError;
 use crate::report::{BlindRow, Example, Figure, ModelRow};
-use crate::suite::{SceneSuite, figures, kinds};
+use crate::suite::{SceneSuite, figures};
 use clove::evaluate::{Embeddings, Report as Scores};
 use clove::preprocess::RgbImage;
 use clove::score::Scorer;
 
-/// A model's line, from its scores on the test split for each seed.
+/// A model's row, from its scores on the test split for each seed.
 #[must_use]
 pub fn model_row(name: &str, about: &str, scores: &[&Scores], alphas: Vec<f64>) -> ModelRow {
     let over = |value: &dyn Fn(&Scores) -> f64| {
@@ -24,9 +24,11 @@ pub fn model_row(name: &str, about: &str, scores: &[&Scores], alphas: Vec<f64>) 
         kinds: Kind::ALL
             .iter()
             .map(|kind| {
-                let figure =
-                    over(&|scores| kinds(scores).get(kind.name()).copied().unwrap_or(f64::NAN));
-                (kind.name().to_owned(), figure)
+                let accuracy = |scores: &Scores| {
+                    let found = scores.subsets.iter().find(|subset| subset.name == kind.name());
+                    found.and_then(|subset| subset.accuracy).unwrap_or(f64::NAN)
+                };
+                (kind.name().to_owned(), over(&accuracy))
             })
             .collect(),
         recognition: over(&|scores| figures(scores).1),
@@ -34,7 +36,7 @@ pub fn model_row(name: &str, about: &str, scores: &[&Scores], alphas: Vec<f64>) 
     }
 }
 
-/// The rules that see no picture, of whichever model's scores: they don't depend on the model. Chance stands first.
+/// The rows of text-only rules, chance first. They are the same in every model's scores.
 #[must_use]
 pub fn blind_rows(scores: &Scores) -> Vec<BlindRow> {
     let mut rows = vec![BlindRow {
@@ -57,10 +59,10 @@ pub fn blind_rows(scores: &Scores) -> Vec<BlindRow> {
     rows
 }
 
-/// The first pair of each kind with what each of `models` (name and model) makes of its first picture: not chosen by outcome.
+/// The first pair of each kind, not selected by outcome, with the scores of `models` (name and model) on its first picture.
 ///
 /// # Errors
-/// When the device fails.
+/// If the device fails.
 pub async fn examples(
     suite: &SceneSuite,
     models: &[(&str, &Scorer)],

@@ -1,7 +1,6 @@
-//! The two tests on drawn scenes, for any CLIP: composition by twins, recognition of the rare shapes.
+//! The two tests on scenes, for any CLIP: composition by twins, and recognition of shapes.
 
-use std::collections::BTreeMap;
-
+use clove_scenes::figures::Measured;
 use clove_scenes::suite::{Specimen, Twins, common_specimen, prompts, specimen, twins};
 use clove_scenes::{Kind, Pool, Scene, Shape, Split, Wording, caption, draw};
 
@@ -13,44 +12,42 @@ use clove::evaluate::{
 };
 use clove::score::{ScoreError, Scorer};
 
-/// How many pictures the tests have. Twins count two rows each.
+/// The sizes of the tests. Each pair of twins is two rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
-    /// Pairs of scenes of each kind.
+    /// Pairs of twins per kind.
     pub twins_per_kind: usize,
-    /// Pictures of recognition.
+    /// Pictures of classes absent from fine-tuning.
     pub specimens: usize,
-    /// Pictures of recognition of the classes that fine-tuning shows, which [`SceneSuite::measure`] alone looks at.
+    /// Pictures of classes in fine-tuning, for [`SceneSuite::measure`] only.
     pub common: usize,
 }
 
 impl Sizes {
-    /// Of the test split: so many that a point means something (one standard error is at most 0.7 points).
+    /// The test split: one standard error is at most 0.7 points.
     pub const TEST: Self = Self { twins_per_kind: 250, specimens: 5_000, common: 0 };
-    /// Of the validation split: as much recognition as the test split has, since a limit is kept on it.
+    /// The validation split: as much recognition as in the test split, because the choice of alpha limits its loss.
     pub const VALIDATION: Self = Self { twins_per_kind: 100, specimens: 5_000, common: 0 };
-    /// Of the part of the validation split that learning curves are drawn from: the test is taken many times, and decides
-    /// nothing.
+    /// The part of the validation split for learning curves.
     pub const WATCHED: Self = Self { twins_per_kind: 100, specimens: 1_000, common: 0 };
-    /// Of the part of the validation split that a page draws its curves from, where one core does everything.
+    /// The part of the validation split for learning curves in a browser, on one core.
     pub const GLANCED: Self = Self { twins_per_kind: 50, specimens: 200, common: 240 };
-    /// Of the part of the test split that a page reports.
+    /// The part of the test split for results in a browser.
     pub const REPORTED: Self = Self { twins_per_kind: 150, specimens: 1_000, common: 600 };
-    /// Of the part of the validation split on which a page chooses alpha: as much recognition as it reports, since a limit is
-    /// kept on it.
+    /// The part of the validation split for the choice of alpha in a browser, with as much recognition as [`Self::REPORTED`].
     pub const SWEPT: Self = Self { twins_per_kind: 60, specimens: 1_000, common: 0 };
 }
 
-/// Where the splits of the tests begin. One number for every run, so that all are measured on the same pictures.
+/// The seed of the tests: every run is measured on the same pictures.
 const SUITE_SEED: u64 = 0;
 
-/// Captions that train the blind n-gram model.
+/// Training captions of the text-only n-gram model.
 const NGRAM_CAPTIONS: u64 = 5_000;
 
-/// Pictures that are embedded at a time.
+/// Pictures per batch.
 const PICTURES_PER_BATCH: usize = 128;
 
-/// A split of the tests, ready to be scored by any model.
+/// The tests of a split.
 #[derive(Debug)]
 pub struct SceneSuite {
     twins: Vec<Twins>,
@@ -60,13 +57,13 @@ pub struct SceneSuite {
 }
 
 impl SceneSuite {
-    /// The tests of a split.
+    /// The tests of a split, with all kinds.
     #[must_use]
     pub fn new(split: Split, sizes: Sizes) -> Self {
         Self::of_kinds(&Kind::ALL, split, sizes)
     }
 
-    /// The tests of a split, with these kinds alone.
+    /// The tests of a split, with these kinds.
     #[must_use]
     pub fn of_kinds(kinds: &[Kind], split: Split, sizes: Sizes) -> Self {
         let (mut all, mut subsets) = (Vec::new(), Vec::new());
@@ -98,22 +95,22 @@ impl SceneSuite {
         }
     }
 
-    /// The pairs of composition.
+    /// The twins of the test of composition.
     #[must_use]
     pub fn twins(&self) -> &[Twins] {
         &self.twins
     }
 
-    /// Pictures in all.
+    /// The number of pictures.
     #[must_use]
     pub fn pictures(&self) -> usize {
         2 * self.twins.len() + self.specimens.len() + self.common.len()
     }
 
-    /// Scores a model, with intervals and blind baselines; `progress` hears how many pictures were embedded.
+    /// Scores a model, with confidence intervals and text-only baselines. `progress` receives the pictures of each batch.
     ///
     /// # Errors
-    /// When the device fails, or an embedding isn't finite.
+    /// If the device fails, or an embedding isn't finite.
     pub async fn evaluate(
         &self,
         scorer: &Scorer,
@@ -126,7 +123,7 @@ impl SceneSuite {
         Ok(report)
     }
 
-    /// The figures alone; `progress` hears how many pictures were embedded.
+    /// Scores a model, without intervals and baselines. `progress` receives the pictures of each batch.
     ///
     /// # Errors
     /// As [`Self::evaluate`].
@@ -151,48 +148,43 @@ impl SceneSuite {
         })
     }
 
-    /// Composition, and the outcome of each row; `captions` train the blind n-gram model.
     async fn compose(
         &self,
         scorer: &Scorer,
         progress: &mut dyn FnMut(usize),
         captions: Option<&[TrainingCaption]>,
     ) -> Result<(Report, RowsBySubset), ScoreError> {
-        let texts = distinct_texts(&self.subsets);
-        let embedded = scorer.embed_texts(&texts, &mut |_| {}).await?;
-        let scenes: Vec<(&Scene, &clove_scenes::Random)> =
-            self.twins.iter().flat_map(|pair| pair.scenes.iter().zip(&pair.drawing)).collect();
-        let names: Vec<String> =
-            (0..scenes.len()).map(|place| image_name(place / 2, place % 2)).collect();
-        let images = embed_scenes(scorer, &scenes, progress).await?;
-        Ok(evaluate_pairs(
-            "scenes",
-            &self.subsets,
-            PairEmbeddings {
-                images: &images,
-                texts: &embedded,
-                image_rows: &row_index(&names),
-                text_rows: &row_index(&texts),
-            },
-            captions,
-        )?)
+        compose("scenes", scorer, &self.twins, &self.subsets, progress, captions).await
     }
 }
 
-/// What [`SceneSuite::measure`] finds, from 0 to 1; none where there's nothing of it in the suite.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Measured {
-    /// The mean of the kinds.
-    pub composition: Option<f64>,
-    /// Accuracy by kind.
-    pub kinds: Vec<(String, f64)>,
-    /// Top-1 accuracy among the classes that fine-tuning never shows.
-    pub unseen: Option<f64>,
-    /// Among those that it shows.
-    pub seen: Option<f64>,
+/// Scores subsets whose rows show the pictures of `twins`, named by [`image_name`]: the report, and the outcome of each row.
+/// `captions` train the text-only n-gram model.
+pub(super) async fn compose(
+    benchmark: &str,
+    scorer: &Scorer,
+    twins: &[Twins],
+    subsets: &[Subset],
+    progress: &mut dyn FnMut(usize),
+    captions: Option<&[TrainingCaption]>,
+) -> Result<(Report, RowsBySubset), ScoreError> {
+    let texts = distinct_texts(subsets);
+    let embedded = scorer.embed_texts(&texts, &mut |_| {}).await?;
+    let scenes: Vec<(&Scene, &clove_scenes::Random)> =
+        twins.iter().flat_map(|pair| pair.scenes.iter().zip(&pair.drawing)).collect();
+    let names: Vec<String> =
+        (0..scenes.len()).map(|place| image_name(place / 2, place % 2)).collect();
+    let images = embed_scenes(scorer, &scenes, progress).await?;
+    let embeddings = PairEmbeddings {
+        images: &images,
+        texts: &embedded,
+        image_rows: &row_index(&names),
+        text_rows: &row_index(&texts),
+    };
+    Ok(evaluate_pairs(benchmark, subsets, embeddings, captions)?)
 }
 
-/// What the blind n-gram model is trained on.
+/// The captions that train the text-only n-gram model.
 pub(super) fn training_captions() -> Vec<TrainingCaption> {
     (0..NGRAM_CAPTIONS)
         .map(|index| {
@@ -203,7 +195,7 @@ pub(super) fn training_captions() -> Vec<TrainingCaption> {
         .collect()
 }
 
-/// Zero-shot classification by the classes' prompts; none without specimens.
+/// Zero-shot classification by the classes' prompts; `None` without specimens.
 async fn recognise(
     scorer: &Scorer,
     specimens: &[Specimen],
@@ -223,11 +215,12 @@ async fn recognise(
     Ok(Some(classify(&images, &classes, &labels)?))
 }
 
-fn image_name(twins: usize, side: usize) -> String {
+/// The name of a picture of the pair of this number.
+pub(super) fn image_name(twins: usize, side: usize) -> String {
     format!("{twins}{}", ["a", "b"][side])
 }
 
-pub(super) async fn embed_scenes(
+async fn embed_scenes(
     scorer: &Scorer,
     scenes: &[(&Scene, &clove_scenes::Random)],
     progress: &mut dyn FnMut(usize),
@@ -248,19 +241,9 @@ pub(super) async fn embed_scenes(
     Ok(Embeddings::from_rows(scorer.config().embed_dim, rows)?)
 }
 
-/// The two figures of a report of [`SceneSuite::evaluate`], from 0 to 1: the mean of the kinds, and top-1 accuracy.
+/// The two figures of a report of [`SceneSuite::evaluate`], from 0 to 1: composition (the mean over the kinds) and top-1 recognition.
 #[must_use]
 pub fn figures(report: &Report) -> (f64, f64) {
     let recognition = report.recognition.as_ref().and_then(|found| found.top1);
     (report.macro_mean.unwrap_or(f64::NAN), recognition.unwrap_or(f64::NAN))
-}
-
-/// Accuracy by kind.
-#[must_use]
-pub fn kinds(report: &Report) -> BTreeMap<String, f64> {
-    report
-        .subsets
-        .iter()
-        .map(|subset| (subset.name.clone(), subset.accuracy.unwrap_or(f64::NAN)))
-        .collect()
 }

@@ -1,4 +1,4 @@
-//! One training run on scenes, a step at a time.
+//! A training run on scenes, step by step.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use clove::tokenizer::Tokenizer;
 use clove::train::{Compute, LossScale, StepReport, Trainer, TrainerState};
 use clove::weights::Snapshot;
 
-/// A scene model in training. What it sees at a step depends on the seed and the step alone.
+/// A scene model in training. Each step's batch depends on the seed and the step only.
 #[derive(Debug)]
 pub struct Tuning {
     trainer: Trainer,
@@ -25,7 +25,7 @@ impl Tuning {
     /// Starts from `model`.
     ///
     /// # Errors
-    /// When the model's parts don't fit together.
+    /// If the parts of the model don't match.
     pub fn new(model: &Snapshot, plan: Plan, device: &Device) -> Result<Self, LabError> {
         let state = TrainerState {
             step: 0,
@@ -37,10 +37,10 @@ impl Tuning {
         Self::resume(state, plan, device)
     }
 
-    /// Goes on from what [`Self::state`] gave, in a run of the same settings.
+    /// Resumes from [`Self::state`] of a run with the same settings.
     ///
     /// # Errors
-    /// When the state isn't that of such a run.
+    /// If the state is of another run.
     pub fn resume(state: TrainerState, plan: Plan, device: &Device) -> Result<Self, LabError> {
         let config = state.model.config().clone();
         Ok(Self {
@@ -57,7 +57,7 @@ impl Tuning {
         self.trainer.steps()
     }
 
-    /// Whether there's no step left.
+    /// Whether the run is complete.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.steps() >= self.plan.recipe.steps
@@ -66,7 +66,7 @@ impl Tuning {
     /// Takes a step.
     ///
     /// # Errors
-    /// When the device fails, or the loss isn't finite.
+    /// If the device fails, or the loss isn't finite.
     pub async fn step(&mut self) -> Result<StepReport, LabError> {
         let Plan { texts, scenes, recipe, seed } = self.plan;
         let first = (self.trainer.steps() * recipe.batch) as u64;
@@ -85,25 +85,25 @@ impl Tuning {
         }
     }
 
-    /// What decides the run.
+    /// The run's plan.
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// The model's parameters as they are now.
+    /// The model's current parameters.
     ///
     /// # Errors
-    /// When the device fails.
+    /// If the device fails.
     pub async fn snapshot(&self) -> Result<Snapshot, LabError> {
         let snapshot = Snapshot::of(&self.trainer.model(), self.trainer.config()).await;
         Ok(snapshot.map_err(ScoreError::from)?)
     }
 
-    /// Everything that the next step depends on.
+    /// The state of the run, for [`Self::resume`].
     ///
     /// # Errors
-    /// When the device fails.
+    /// If the device fails.
     pub async fn state(&self) -> Result<TrainerState, LabError> {
         Ok(self.trainer.state().await?)
     }
@@ -112,7 +112,7 @@ impl Tuning {
 /// A scene model ready to embed.
 ///
 /// # Errors
-/// When the device fails.
+/// If the device fails.
 pub async fn scorer(model: &Snapshot, device: &Device) -> Result<Scorer, LabError> {
     let clip = model.config().build(&mut model.clone(), device)?;
     let (tokenizer, preprocess) = (model::tokenizer()?, model::preprocess()?);

@@ -1,8 +1,8 @@
-//! "a" or "an": by the sound that follows, as far as spelling tells it.
+//! "a" or "an", by the sound of the next word, estimated from its spelling.
 
 use crate::words::{Token, tokens};
 
-/// Mends articles before words that they didn't stand before in the caption, whose tokens are `of`.
+/// Corrects articles before words that they didn't precede in the caption, whose tokens are `of`.
 pub fn mend(of: &[Token], text: String) -> String {
     if !text.contains(['a', 'A']) {
         return text;
@@ -22,7 +22,7 @@ pub fn mend(of: &[Token], text: String) -> String {
             continue;
         }
         let written = article.of(&text);
-        // "A" alone may be a capital at a beginning, or all capitals; what follows tells.
+        // "A" may be a capital at a beginning, or all capitals, depending on the next word.
         let shouted = written.len() == 1
             && next.of(&text).chars().filter(|c| c.is_alphabetic()).count() > 1
             && next.of(&text).chars().all(|c| !c.is_lowercase());
@@ -39,7 +39,7 @@ pub fn mend(of: &[Token], text: String) -> String {
     mended.unwrap_or(text)
 }
 
-/// Whether a word in lower case begins with the sound of a vowel.
+/// Whether a word in lower case begins with a vowel sound.
 fn needs_an(word: &str) -> bool {
     const SILENT_H: [&str; 5] = ["hour", "honest", "honor", "honour", "heir"];
     const CONSONANT_SOUND: [&str; 18] = [

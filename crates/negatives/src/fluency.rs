@@ -1,18 +1,18 @@
-//! How likely words are beside each other in a caption: a bigram model, by which negatives are chosen that read as captions do.
+//! A bigram model of captions, by which negatives that read like captions are preferred.
 //!
-//! A negative that a model of language can tell from its caption teaches to read, not to look (Hsieh et al. 2023 show it of
-//! earlier benchmarks). Costs are -log2 of a probability, in steps of 1/256, so that sums are exact on every machine.
+//! Negatives that a language model can detect teach reading instead of looking (Hsieh et al. 2023 show this for earlier benchmarks).
+//! Costs are -log2 of a probability, in steps of 1/256, so that sums are exact on every machine.
 
-use crate::lexicon::{FluencyData, LexiconError, WordId};
+use crate::lexicon::{FluencyData, LexiconError, WordId, probe};
 
 /// Steps in one bit.
 pub const BIT: i32 = 256;
 
-/// A word as the model knows it.
+/// A word's index in the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(u32);
 
-/// Before the first word, and after the last.
+/// The beginning and the end of a caption.
 pub const BOUNDARY: Place = Place(u32::MAX);
 const RARE: Place = Place(u32::MAX - 1);
 const UNKNOWN: Place = Place(u32::MAX - 2);
@@ -21,7 +21,7 @@ const UNKNOWN: Place = Place(u32::MAX - 2);
 #[derive(Debug)]
 pub struct Fluency {
     data: FluencyData,
-    /// The place of each of the lexicon's words, or `RARE`.
+    /// The index of each word of the lexicon, or `RARE`.
     places: Vec<u32>,
     /// Open addressing: key of a pair plus one, and its cost.
     pairs: Vec<(u64, u16)>,
@@ -32,7 +32,7 @@ impl Fluency {
         let damaged = Err(LexiconError::Damaged("the model of captions"));
         let known = data.words.len();
         if data.unigrams.len() != known + 1 || data.backoff.len() != known + 1 {
-            // An empty model is taken too, and finds everything alike.
+            // An empty model gives everything the same cost.
             if known > 0 || !data.unigrams.is_empty() || !data.backoff.is_empty() {
                 return damaged;
             }
@@ -55,10 +55,7 @@ impl Fluency {
         let mut pair = 0_u64;
         for (step, cost) in data.pairs.iter().zip(&data.bigrams) {
             pair = pair.wrapping_add(*step);
-            let mut at = slot(pair, pairs.len());
-            while pairs[at].0 != 0 {
-                at = (at + 1) & (pairs.len() - 1);
-            }
+            let at = probe(&pairs, hash(pair), |(key, _)| *key == 0);
             pairs[at] = (pair.wrapping_add(1), *cost);
         }
         data.pairs = Vec::new();
@@ -66,7 +63,7 @@ impl Fluency {
         Ok(Self { data, places, pairs })
     }
 
-    /// The place of a word of the lexicon, or of a word that it lacks.
+    /// The index of a word, which may be missing from the lexicon.
     pub fn place(&self, word: Option<WordId>) -> Place {
         match word {
             Some(word) => Place(self.places[word as usize]),
@@ -74,7 +71,7 @@ impl Fluency {
         }
     }
 
-    /// What a word costs after another.
+    /// The cost of a word after another.
     pub fn cost(&self, first: Place, second: Place) -> i32 {
         let known = self.data.words.len() as u64;
         let index = |place: Place| match place {
@@ -85,12 +82,9 @@ impl Fluency {
         let (one, other) = (index(first), index(second));
         if let (Some(one), Some(other)) = (one, other) {
             let pair = one * (known + 1) + other;
-            let mut at = slot(pair, self.pairs.len());
-            while self.pairs[at].0 != 0 {
-                if self.pairs[at].0 == pair + 1 {
-                    return i32::from(self.pairs[at].1);
-                }
-                at = (at + 1) & (self.pairs.len() - 1);
+            let at = probe(&self.pairs, hash(pair), |(key, _)| *key == 0 || *key == pair + 1);
+            if let (1.., cost) = self.pairs[at] {
+                return i32::from(cost);
             }
         }
         let alone = match (second, other) {
@@ -101,7 +95,7 @@ impl Fluency {
         i32::from(alone) + one.map_or(0, |one| i32::from(self.data.backoff[one as usize]))
     }
 
-    /// What a run of words costs between two others.
+    /// The cost of a sequence of words between two others.
     pub fn run(&self, before: Place, words: &[Place], after: Place) -> i32 {
         let mut last = before;
         let mut sum = 0;
@@ -113,13 +107,13 @@ impl Fluency {
     }
 }
 
-fn slot(pair: u64, len: usize) -> usize {
-    (pair.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & (len - 1)
+fn hash(pair: u64) -> u64 {
+    pair.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
 }
 
-/// How willingly a text that costs so much more than the caption is taken, from 0 to 2^16: all alike that cost less, half as
-/// willingly for each `patience` that it costs more. With one bit for the patience this is Metropolis's rule (1953), under
-/// which captions and negatives are equally likely to have been the other.
+/// The weight of a text by its extra cost over the caption, from 1 to 2^16: the maximum for texts that cost less, and half as much for
+/// each `patience` of extra cost. With a patience of one bit this is the Metropolis rule (1953), by which captions and negatives are
+/// exchangeable.
 pub fn willingness(extra: i32, patience: i32) -> u64 {
     /// 2^16 * 2^(-i/16)
     const SIXTEENTHS: [u64; 16] = [

@@ -1,4 +1,4 @@
-//! From a request to negatives: which styles are asked, and what is true of the image all the same.
+//! From a request to negatives: the choice of styles, and the removal of true negatives.
 
 use clove_random::Random;
 
@@ -9,57 +9,49 @@ use crate::words::tokens;
 use crate::{Kind, LONGEST_CAPTION, LexiconError, Made, Negative, Style, WhyNone};
 use crate::{negclip, replace, shuffle, swap};
 
-/// Makes hard negatives. Made once, it serves any number of threads.
+/// Makes hard negatives, for any number of threads.
 #[derive(Debug)]
 pub struct Generator {
     lexicon: Lexicon,
 }
 
-/// What is asked for.
+/// A request.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// The caption.
     pub caption: &'a str,
-    /// Other captions of the same image: none of them comes out as a negative.
+    /// Other captions of the same image, which are never negatives.
     pub others: &'a [&'a str],
-    /// How negatives are made.
+    /// The style of the negatives.
     pub style: Style,
-    /// Most negatives to make.
+    /// Most negatives.
     pub count: usize,
-    /// With [`Request::epoch`] and [`Request::index`] the key of the random numbers.
+    /// The seed of the random numbers, together with [`Request::epoch`] and [`Request::index`].
     pub seed: u64,
-    /// How often the caption was seen before.
+    /// The number of earlier uses of the caption.
     pub epoch: u64,
-    /// The caption's place in its set.
+    /// The caption's index in its set.
     pub index: u64,
 }
 
-/// Ways to make a negative, among which `mixed` takes turns.
+/// The styles that `mixed` alternates.
 const MIXED: [Style; 4] = [Style::Replace, Style::Negclip, Style::Shuffle, Style::Swap];
 
 impl Generator {
     /// From a lexicon's file.
     ///
     /// # Errors
-    /// When the bytes are none, or damaged.
+    /// When the bytes are no lexicon, or damaged.
     pub fn new(lexicon: &[u8]) -> Result<Self, LexiconError> {
         Ok(Self { lexicon: Lexicon::from_bytes(lexicon)? })
     }
 
-    /// From a lexicon.
-    #[must_use]
-    pub fn with(lexicon: Lexicon) -> Self {
-        Self { lexicon }
-    }
-
     /// The lexicon.
-    #[must_use]
     pub fn lexicon(&self) -> &Lexicon {
         &self.lexicon
     }
 
     /// Negatives of a caption.
-    #[must_use]
     pub fn negatives(&self, request: &Request<'_>) -> Made {
         let caption = request.caption;
         let none = |why| Made { negatives: Vec::new(), why_none: Some(why) };
@@ -78,8 +70,8 @@ impl Generator {
             Random::new(&[request.seed, request.epoch, request.index, request.style as u64]);
         let mut chosen = Chosen::new(request);
         match request.style {
-            Style::Mixed => self.mixed(&analysis, &mut random, &mut chosen),
-            style => chosen.take(self.offers(style, &analysis, &mut random, request.count)),
+            Style::Mixed => mixed(&analysis, &mut random, &mut chosen),
+            style => chosen.take(offers(style, &analysis, &mut random, request.count)),
         }
         let why_none = chosen.negatives.is_empty().then_some(if chosen.refused {
             WhyNone::OnlyTrueOnes
@@ -88,62 +80,61 @@ impl Generator {
         });
         Made { negatives: chosen.negatives, why_none }
     }
+}
 
-    /// Negatives of one style, the wanted first; some more than asked for, since not all may be used.
-    fn offers(
-        &self,
-        style: Style,
-        analysis: &Analysis<'_>,
-        random: &mut Random,
-        count: usize,
-    ) -> Vec<Negative> {
-        match style {
-            Style::Replace => replace::offers(&self.lexicon, analysis, random, count),
-            Style::Negclip => negclip::offers(&self.lexicon, analysis, random, count),
-            Style::Swap => swap::offers(&self.lexicon, analysis, random, count),
-            Style::Shuffle => shuffle::offers(analysis, random, &shuffle::ALL),
-            Style::Mixed => Vec::new(),
-        }
+/// Negatives of one style, the preferred ones first; some more than `count`, since not all may be used.
+fn offers(
+    style: Style,
+    analysis: &Analysis<'_>,
+    random: &mut Random,
+    count: usize,
+) -> Vec<Negative> {
+    match style {
+        Style::Replace => replace::offers(analysis, random, count),
+        Style::Negclip => negclip::offers(analysis, random, count),
+        Style::Swap => swap::offers(analysis, random, count),
+        Style::Shuffle => shuffle::offers(analysis, random, &shuffle::ALL),
+        Style::Mixed => Vec::new(),
     }
+}
 
-    /// One of each style in turn, no kind twice while there are others.
-    fn mixed(&self, analysis: &Analysis<'_>, random: &mut Random, chosen: &mut Chosen<'_>) {
-        // Which comes first is drawn too: of fewer negatives than styles every style gets its share.
-        let mut styles = MIXED;
-        random.shuffle(&mut styles);
-        let mut offers: Vec<Vec<Negative>> = styles
-            .iter()
-            .map(|style| match style {
-                // FSC-CLIP's own.
-                Style::Shuffle => shuffle::offers(analysis, random, &[Kind::ShuffleBigrams]),
-                style => self.offers(*style, analysis, random, 4),
-            })
-            .collect();
-        // First of new kinds, then of any.
-        for anew in [true, false] {
-            loop {
-                let before = chosen.negatives.len();
-                for list in &mut offers {
-                    while chosen.wants() {
-                        let at = list.iter().position(|offer| !anew || !chosen.has(offer.kind));
-                        let Some(at) = at else { break };
-                        if chosen.accept(list.remove(at)) {
-                            break;
-                        }
+/// One of each style in turn, and each kind once while there are others.
+fn mixed(analysis: &Analysis<'_>, random: &mut Random, chosen: &mut Chosen<'_>) {
+    // The order is random, so that every style gets its share of fewer negatives than styles.
+    let mut styles = MIXED;
+    random.shuffle(&mut styles);
+    let mut lists: Vec<Vec<Negative>> = styles
+        .iter()
+        .map(|style| match style {
+            // FSC-CLIP's own.
+            Style::Shuffle => shuffle::offers(analysis, random, &[Kind::ShuffleBigrams]),
+            style => offers(*style, analysis, random, 4),
+        })
+        .collect();
+    // New kinds first, then any.
+    for anew in [true, false] {
+        loop {
+            let before = chosen.negatives.len();
+            for list in &mut lists {
+                while chosen.wants() {
+                    let at = list.iter().position(|offer| !anew || !chosen.has(offer.kind));
+                    let Some(at) = at else { break };
+                    if chosen.accept(list.remove(at)) {
+                        break;
                     }
                 }
-                if chosen.negatives.len() == before {
-                    break;
-                }
+            }
+            if chosen.negatives.len() == before {
+                break;
             }
         }
     }
 }
 
-/// What was taken so far.
+/// The accepted negatives.
 struct Chosen<'a> {
     request: &'a Request<'a>,
-    /// Keys of what is true of the image, and of what was taken.
+    /// Keys of the true captions and of the accepted negatives.
     taken: Vec<String>,
     negatives: Vec<Negative>,
     refused: bool,
@@ -164,7 +155,7 @@ impl<'a> Chosen<'a> {
         self.negatives.iter().any(|negative| negative.kind == kind)
     }
 
-    /// Takes an offer, unless it says what another text says.
+    /// Accepts an offer, unless another text means the same.
     fn accept(&mut self, offer: Negative) -> bool {
         let key = key(&offer.text);
         if self.taken.contains(&key) {

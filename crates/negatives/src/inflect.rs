@@ -1,10 +1,9 @@
-//! From a lemma to the form that a tag asks for: number, tense and degree stay as the caption has them.
+//! From a lemma to the form of a tag, which keeps the number, tense and degree of the caption.
 
 use crate::lexicon::{Lexicon, Pos, Slot};
 use crate::tagger::Tag;
 
-/// The slot of a tag; none for the base form.
-#[must_use]
+/// The slot of a tag; `None` for the base form.
 pub fn slot(tag: Tag) -> Option<Slot> {
     Some(match tag {
         Tag::NNS | Tag::NNPS => Slot::Plural,
@@ -18,8 +17,7 @@ pub fn slot(tag: Tag) -> Option<Slot> {
     })
 }
 
-/// A lemma in a slot. Of several words the last is inflected, of a phrasal verb the first.
-#[must_use]
+/// A lemma in a slot. The last of several words is inflected, or the first of a phrasal verb.
 pub fn inflect(lexicon: &Lexicon, lemma: &str, pos: Pos, slot: Option<Slot>) -> String {
     let Some(slot) = slot else {
         return lemma.to_owned();
@@ -40,8 +38,7 @@ pub fn inflect(lexicon: &Lexicon, lemma: &str, pos: Pos, slot: Option<Slot>) -> 
     }
 }
 
-/// By the rules of spelling, for a word of which nothing else is known.
-#[must_use]
+/// The regular form, by the rules of spelling.
 pub fn regular(word: &str, slot: Slot) -> String {
     let bytes = word.as_bytes();
     let last = bytes.last().copied().unwrap_or_default();
@@ -118,7 +115,7 @@ fn is_vowel(byte: u8) -> bool {
     matches!(byte, b'a' | b'e' | b'i' | b'o' | b'u')
 }
 
-/// Groups of vowels, less a silent e.
+/// Groups of vowels, without a silent e.
 fn syllables(word: &str) -> usize {
     let mut count = 0;
     let mut inside = false;

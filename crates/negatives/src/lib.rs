@@ -1,4 +1,4 @@
-//! Hard negative captions: captions in, nearly the same captions out that no longer fit the picture.
+//! Hard negative captions: nearly the caption, but false of the picture.
 //!
 //! ```
 //! use clove_negatives::{ENGLISH, Generator, Request, Style};
@@ -22,13 +22,12 @@
 //! # }
 //! ```
 //!
-//! In reading order: [`words`] cuts a caption into tokens, `tagger` gives each its part of speech, [`phrases`] finds noun
-//! chunks and the relations between them; `lexicon` holds WordNet, the inflections and the counts that all of them use,
-//! `inflect` puts a lemma into the form that a tag asks for, `fluency` says how likely a text is as a caption. On these stand
-//! the styles: `replace`, `negclip`, `swap`, `shuffle`, and [`Generator`], which draws from them.
+//! In reading order: [`words`] splits a caption into tokens, `tagger` gives each its part of speech, [`phrases`] finds noun chunks and
+//! the relations between them; `lexicon` holds WordNet, the inflections and the counts, `inflect` puts a lemma into a form, `fluency`
+//! gives the cost of a text as a caption. The styles `replace`, `negclip`, `swap` and `shuffle` and the [`Generator`] use these.
 //!
-//! No files, no clock, no floating point: the same negatives natively and in a browser, a function of
-//! (text, style, count, seed, epoch, index). Called by the trainer, by `clove negatives` and by the page.
+//! Without files, clock and floating point: negatives are a function of (text, style, count, seed, epoch, index), natively and in a
+//! browser. Called by the trainer, by `clove negatives` and by the web page.
 //!
 //! Sources: Castro et al. 2024 (CLoVe, arXiv 2402.15021), Hsieh et al. 2023 (REPLACE and SugarCrepe, arXiv 2306.14610),
 //! Yuksekgonul et al. 2023 (NegCLIP and ARO, arXiv 2210.01936), Oh et al. 2024 (FSC-CLIP, arXiv 2410.05210).
@@ -52,28 +51,28 @@ pub mod words;
 pub use generator::{Generator, Request};
 pub use lexicon::LexiconError;
 
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 
-/// The lexicon of English, for [`Generator::new`]. A native program holds it; a page fetches the file instead. LEXICON.md has its
-/// sources and licences.
+/// The lexicon of English, for [`Generator::new`] in native programs; web pages download the file. LEXICON.md has its sources and
+/// licences.
 pub const ENGLISH: &[u8] = include_bytes!("../english.lexicon");
 
-/// Longest caption that negatives are made of, in bytes. A dense caption has a few thousand; a line of a megabyte is none.
+/// Most bytes of a caption with negatives. A dense caption has a few thousand.
 pub const LONGEST_CAPTION: usize = 16_384;
 
-/// How negatives are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A style of negatives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Style {
-    /// A word gives way to another of its kind: CLoVe's own (Castro et al. 2024, after Hsieh et al. 2023).
+    /// A word is replaced by another of its kind: CLoVe's own (Castro et al. 2024, after Hsieh et al. 2023).
     Replace,
-    /// Two phrases, nouns, adjectives, adverbs or verbs change places (Yuksekgonul et al. 2023).
+    /// Two phrases, nouns, adjectives, adverbs or verbs are exchanged (Yuksekgonul et al. 2023).
     Negclip,
-    /// Objects, or their attributes, change places between two noun chunks.
+    /// Objects, or their attributes, are exchanged between two noun chunks.
     Swap,
-    /// The order of words is lost (Yuksekgonul et al. 2023; Oh et al. 2024 for bigrams).
+    /// The words are in another order (Yuksekgonul et al. 2023; Oh et al. 2024 for bigrams).
     Shuffle,
-    /// Negatives of different kinds, from all of these (Oh et al. 2024).
+    /// Negatives of different kinds, from all styles (Oh et al. 2024).
     Mixed,
 }
 
@@ -83,7 +82,6 @@ impl Style {
         [Self::Replace, Self::Negclip, Self::Swap, Self::Shuffle, Self::Mixed];
 
     /// Its name in commands and configurations.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Replace => "replace",
@@ -95,41 +93,30 @@ impl Style {
     }
 }
 
-/// What was done to a caption: SugarCrepe's terms (Hsieh et al. 2023), and ARO's and FSC-CLIP's for orders.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// The kind of a change: SugarCrepe's terms (Hsieh et al. 2023), and ARO's and FSC-CLIP's for orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Another object.
-    #[serde(rename = "replace_obj")]
     ReplaceObject,
     /// Another attribute.
-    #[serde(rename = "replace_att")]
     ReplaceAttribute,
     /// Another relation.
-    #[serde(rename = "replace_rel")]
     ReplaceRelation,
     /// Two objects exchanged.
-    #[serde(rename = "swap_obj")]
     SwapObject,
     /// Two attributes exchanged.
-    #[serde(rename = "swap_att")]
     SwapAttribute,
     /// Two relations exchanged; SugarCrepe has none of these.
-    #[serde(rename = "swap_rel")]
     SwapRelation,
     /// Nouns and adjectives in another order, all else in its place.
-    #[serde(rename = "shuffle_nouns_and_adjectives")]
     ShuffleNounsAndAdjectives,
     /// All but nouns and adjectives in another order.
-    #[serde(rename = "shuffle_all_but_nouns_and_adjectives")]
     ShuffleAllButNounsAndAdjectives,
     /// Words in another order within each group of three.
-    #[serde(rename = "shuffle_within_trigrams")]
     ShuffleWithinTrigrams,
     /// Groups of three words in another order.
-    #[serde(rename = "shuffle_trigrams")]
     ShuffleTrigrams,
     /// Groups of two words in another order.
-    #[serde(rename = "shuffle_bigrams")]
     ShuffleBigrams,
 }
 
@@ -150,7 +137,6 @@ impl Kind {
     ];
 
     /// Its name in files and reports.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::ReplaceObject => "replace_obj",
@@ -168,38 +154,44 @@ impl Kind {
     }
 }
 
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
 /// A hard negative.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Negative {
     /// The whole text.
     pub text: String,
-    /// What was done.
+    /// The kind of the change.
     pub kind: Kind,
-    /// What stood in the caption.
+    /// The changed part of the caption.
     pub from: String,
-    /// What stands there now; of an exchange, the other part; of a shuffle, the words in their new order.
+    /// The new text; for an exchange the other part, for a shuffle the words in their new order.
     pub to: String,
 }
 
 /// Negatives of one caption.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
-    /// At most as many as were asked for.
+    /// The negatives, at most as many as requested.
     pub negatives: Vec<Negative>,
-    /// Why there are none; none if there are.
+    /// The reason for no negatives.
     pub why_none: Option<WhyNone>,
 }
 
-/// Why a caption gave no negative.
+/// Why a caption has no negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WhyNone {
-    /// There is nothing but white space.
+    /// The caption is blank.
     Blank,
-    /// It is longer than [`LONGEST_CAPTION`].
+    /// The caption is longer than [`LONGEST_CAPTION`].
     TooLong,
-    /// There is no word in it that the style could take hold of.
+    /// The caption has no word that the style can change.
     NothingToChange,
-    /// Whatever could be made is a caption of the same image, or the caption itself.
+    /// Every candidate is a caption of the same image.
     OnlyTrueOnes,
 }
 
@@ -209,13 +201,12 @@ impl WhyNone {
         [Self::Blank, Self::TooLong, Self::NothingToChange, Self::OnlyTrueOnes];
 
     /// In words, for reports.
-    #[must_use]
     pub fn words(self) -> &'static str {
         match self {
             Self::Blank => "blank",
             Self::TooLong => "longer than 16,384 bytes",
-            Self::NothingToChange => "nothing in it that the style could change",
-            Self::OnlyTrueOnes => "what could be made is true of the image too",
+            Self::NothingToChange => "no word that the style can change",
+            Self::OnlyTrueOnes => "every candidate is true of the image",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From a form to its lemmas: what a word of a caption may be.
+//! From a form to its possible lemmas.
 
 use crate::lexicon::{Lexicon, Pos, Slot, WordId};
 
@@ -9,11 +9,11 @@ pub struct Reading {
     pub lemma: WordId,
     /// Its part of speech.
     pub pos: Pos,
-    /// The slot; none for the base form.
+    /// The slot; `None` for the base form.
     pub slot: Option<Slot>,
 }
 
-/// Endings that inflection leaves, and what stood there before.
+/// Endings of inflected forms, and the endings of their lemmas.
 const ENDINGS: [(&str, &str, Pos, Slot); 19] = [
     ("ies", "y", Pos::Noun, Slot::Plural),
     ("es", "", Pos::Noun, Slot::Plural),
@@ -36,10 +36,9 @@ const ENDINGS: [(&str, &str, Pos, Slot); 19] = [
     ("est", "e", Pos::Adjective, Slot::Superlative),
 ];
 
-/// Every reading of a form in lower case, those of its base form first.
+/// Every reading of a form in lower case, base forms first.
 pub fn readings(lexicon: &Lexicon, form: &str, mut each: impl FnMut(Reading)) {
-    let base = lexicon.find(form);
-    if let Some(lemma) = base {
+    if let Some(lemma) = lexicon.find(form) {
         for pos in Pos::ALL {
             if !lexicon.senses(lemma, pos).is_empty() {
                 each(Reading { lemma, pos, slot: None });
@@ -61,7 +60,7 @@ pub fn readings(lexicon: &Lexicon, form: &str, mut each: impl FnMut(Reading)) {
         let Some(stem) = form.strip_suffix(ending) else {
             continue;
         };
-        // Of lying and dying a letter is left.
+        // Lying and dying have a single letter before the ending.
         if stem.len() < 2 && original != "ie" {
             continue;
         }
@@ -77,32 +76,29 @@ pub fn readings(lexicon: &Lexicon, form: &str, mut each: impl FnMut(Reading)) {
         lemma.push_str(original);
         offer(&lemma);
         // sitting, sit
-        if original.is_empty() && !ending.ends_with('s') {
-            let bytes = stem.as_bytes();
-            if let [.., before, last] = bytes
-                && before == last
-                && last.is_ascii_alphabetic()
-            {
-                offer(&stem[..stem.len() - 1]);
-            }
+        if original.is_empty()
+            && !ending.ends_with('s')
+            && let [.., before, last] = stem.as_bytes()
+            && before == last
+            && last.is_ascii_alphabetic()
+        {
+            offer(&stem[..stem.len() - 1]);
         }
     }
 }
 
-/// The lemma of a form in a part of speech and slot; the most used one where there are several.
-#[must_use]
+/// The lemma of a form in a part of speech and slot; the most frequent one of several.
 pub fn lemma(lexicon: &Lexicon, form: &str, pos: Pos, slot: Option<Slot>) -> Option<WordId> {
     let mut best: Option<(u64, WordId)> = None;
     readings(lexicon, form, |reading| {
         let fits = reading.pos == pos
             && (reading.slot == slot
-                // Regular forms are told as past forms alone.
+                // Regular participles are listed as past forms.
                 || (slot == Some(Slot::Participle) && reading.slot == Some(Slot::Past)));
         if !fits {
             return;
         }
-        let weight =
-            lexicon.senses(reading.lemma, pos).iter().map(|sense| u64::from(sense.weight)).sum();
+        let weight = lexicon.weight(reading.lemma, pos);
         if best.is_none_or(|(most, _)| weight > most) {
             best = Some((weight, reading.lemma));
         }

@@ -1,30 +1,24 @@
-//! The style `negclip`: two parts of one kind change places.
+//! The style `negclip`: two parts of the same kind are exchanged.
 //!
-//! NegCLIP's six pools (Yuksekgonul et al. 2023, appendix; Netflix/clove:src/training/text_negatives_data.py): noun phrases
-//! of several words, verb phrases, nouns of either number, adverbs, adjectives. Done otherwise: compounds stay whole (a bath
-//! tub is one noun), adjectives of one noun don't change places (a small brown dog is a brown small dog), nor do what and
-//! conjunctions or neighbourhood relate; and of the exchanges that are possible the more fluent are the likelier.
+//! NegCLIP's six pools (Yuksekgonul et al. 2023, appendix; Netflix/clove:src/training/text_negatives_data.py): noun phrases of
+//! several words, verb phrases, singular and plural nouns, adverbs, adjectives. The differences: compounds stay together (a bath tub
+//! is one noun); adjectives of the same noun aren't exchanged (a small brown dog is a brown small dog), nor are parts in a symmetric
+//! relation; and fluent exchanges are preferred.
 
 use std::ops::Range;
 
 use clove_random::Random;
 
-use crate::lexicon::Lexicon;
 use crate::phrases::{Analysis, Chunk};
 use crate::swap::{Change, changed, is_symmetric};
 use crate::tagger::Tag;
 use crate::{Kind, Negative};
 
-/// Parts of a pool that are looked at.
+/// Most parts of a pool.
 const MOST_PARTS: usize = 8;
 
-/// Negatives in a random order, the more fluent the sooner.
-pub fn offers(
-    lexicon: &Lexicon,
-    analysis: &Analysis<'_>,
-    random: &mut Random,
-    count: usize,
-) -> Vec<Negative> {
+/// Negatives in a random order that favours fluent ones.
+pub fn offers(analysis: &Analysis<'_>, random: &mut Random, count: usize) -> Vec<Negative> {
     let mut changes = Vec::new();
     let mut pool =
         |parts: Vec<Range<usize>>, kind, fits: &dyn Fn(&Range<usize>, &Range<usize>) -> bool| {
@@ -40,37 +34,20 @@ pub fn offers(
                 Change::exchange(first.clone(), second.clone(), kind, share)
             }));
         };
-    let chunk_of = |range: &Range<usize>| {
-        analysis
-            .chunks
-            .iter()
-            .find(|chunk| chunk.tokens.start <= range.start && range.end <= chunk.tokens.end)
-    };
-    let related = |first: &Range<usize>, second: &Range<usize>, bare: bool| match (
-        chunk_of(first),
-        chunk_of(second),
-    ) {
-        (Some(one), Some(other)) => {
+    let related = |first: &Range<usize>, second: &Range<usize>, bare: bool| {
+        let chunks = analysis.chunk_of(first).zip(analysis.chunk_of(second));
+        chunks.is_none_or(|(one, other)| {
             let plain = |chunk: &Chunk| chunk.modifiers.is_empty();
             !(is_symmetric(analysis, one, other) && (!bare || (plain(one) && plain(other))))
-        }
-        _ => true,
+        })
     };
-    let phrases = analysis
-        .chunks
-        .iter()
-        .map(|chunk| chunk.tokens.clone())
-        .filter(|tokens| tokens.len() > 2)
-        .collect();
+    let phrases = analysis.chunks.iter().map(|chunk| chunk.tokens.clone());
+    let phrases = phrases.filter(|tokens| tokens.len() > 2).collect();
     pool(phrases, Kind::SwapObject, &|first, second| related(first, second, false));
     pool(verbs(analysis), Kind::SwapRelation, &|_, _| true);
     for number in [[Tag::NN, Tag::NNP], [Tag::NNS, Tag::NNPS]] {
-        let heads = analysis
-            .chunks
-            .iter()
-            .map(|chunk| chunk.head.clone())
-            .filter(|head| number.contains(&analysis.tags[head.end - 1]))
-            .collect();
+        let heads = analysis.chunks.iter().map(|chunk| chunk.head.clone());
+        let heads = heads.filter(|head| number.contains(&analysis.tags[head.end - 1])).collect();
         pool(heads, Kind::SwapObject, &|first, second| related(first, second, true));
     }
     let tagged = |fits: fn(Tag) -> bool| -> Vec<Range<usize>> {
@@ -78,11 +55,11 @@ pub fn offers(
         all.filter(|at| fits(analysis.tags[*at])).map(|at| at..at + 1).collect()
     };
     let apart = |first: &Range<usize>, second: &Range<usize>| {
-        chunk_of(first).is_none_or(|chunk| second.start >= chunk.tokens.end)
+        analysis.chunk_of(first).is_none_or(|chunk| second.start >= chunk.tokens.end)
     };
     pool(tagged(Tag::is_adverb), Kind::SwapAttribute, &apart);
     pool(tagged(Tag::is_adjective), Kind::SwapAttribute, &apart);
-    changed(lexicon, analysis, changes, random, count)
+    changed(analysis, changes, random, count)
 }
 
 /// Runs of verbs, with the adverbs among them, outside of chunks.
@@ -90,15 +67,13 @@ fn verbs(analysis: &Analysis<'_>) -> Vec<Range<usize>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
     let mut at = 0;
     while at < analysis.tags.len() {
-        if let Some(chunk) = analysis.chunks.iter().find(|chunk| chunk.tokens.start == at) {
+        if let Some(chunk) = analysis.chunk_at(at) {
             at = chunk.tokens.end;
             continue;
         }
         let start = at;
         let mut end = at;
-        while at < analysis.tags.len()
-            && !analysis.chunks.iter().any(|chunk| chunk.tokens.start == at)
-        {
+        while at < analysis.tags.len() && analysis.chunk_at(at).is_none() {
             let tag = analysis.tags[at];
             if tag.is_verb() || tag == Tag::MD {
                 end = at + 1;

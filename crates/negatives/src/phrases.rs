@@ -1,19 +1,20 @@
 //! A caption's noun chunks, and the verbs and prepositions between them.
 //!
-//! Found by rules over the tags, in one pass: captions are short, and their grammar is plain. What CLoVe's code reads off a
-//! dependency parse (Netflix/clove:src/training/spacy_parser.py), a chunk's head and modifiers and what relates two chunks,
-//! stands in captions in an order that the tags alone tell well enough.
+//! Found by rules over the tags, in one pass: captions are short, and their grammar is simple. CLoVe's code gets a chunk's head and
+//! modifiers and the relation between chunks from a dependency parse (Netflix/clove:src/training/spacy_parser.py); in captions the tags
+//! are enough.
 
 use std::ops::Range;
 
-use crate::fluency::Place;
+use crate::fluency::{BOUNDARY, Place};
+use crate::inflect::slot;
 use crate::lexicon::{Lexicon, Pos, Slot, WordId};
 use crate::morphology;
 use crate::prepositions;
 use crate::tagger::Tag;
 use crate::words::Token;
 
-/// A noun with what belongs to it: `the small brown dog`.
+/// A noun with its modifiers: `the small brown dog`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
     /// Its tokens.
@@ -26,52 +27,52 @@ pub struct Chunk {
     pub modifiers: Vec<usize>,
 }
 
-/// What relates two chunks, or says what one does.
+/// A relation between two chunks, or the action of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relation {
     /// Its tokens.
     pub tokens: Range<usize>,
-    /// What it is.
+    /// Its kind.
     pub what: Link,
 }
 
-/// What a relation is.
+/// The kind of a relation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
     /// A preposition, by its group in the list of prepositions.
     Preposition(usize),
-    /// A verb that says something, with its lemma.
+    /// A full verb, with its lemma.
     Verb(WordId),
 }
 
-/// A caption, analysed.
+/// An analysed caption.
 #[derive(Debug, Clone)]
 pub struct Analysis<'a> {
     /// The caption.
     pub caption: &'a str,
+    pub(crate) lexicon: &'a Lexicon,
     /// Its tokens.
     pub tokens: Vec<Token>,
     /// Their tags.
     pub tags: Vec<Tag>,
-    /// Noun chunks in order, apart from each other.
+    /// Noun chunks in order, without overlap.
     pub chunks: Vec<Chunk>,
-    /// Verbs and prepositions in order, apart from each other and from the chunks.
+    /// Verbs and prepositions in order, without overlap.
     pub relations: Vec<Relation>,
     /// Adjectives outside of chunks: `the sky is blue`.
     pub predicates: Vec<usize>,
-    /// Tokens as the model of captions knows them.
+    /// The tokens in the model of captions.
     pub(crate) places: Vec<Place>,
 }
 
 impl<'a> Analysis<'a> {
     /// Analyses a caption of at least one token.
-    #[must_use]
-    pub fn new(lexicon: &Lexicon, caption: &'a str, tokens: Vec<Token>) -> Self {
-        let tags = lexicon.tagger.tag(lexicon, &tokens);
-        let places =
-            tokens.iter().map(|token| lexicon.fluency.place(lexicon.find(&token.lower))).collect();
+    pub fn new(lexicon: &'a Lexicon, caption: &'a str, tokens: Vec<Token>) -> Self {
+        let tags = lexicon.tag(&tokens);
+        let places = tokens.iter().map(|token| lexicon.place(&token.lower)).collect();
         let mut analysis = Self {
             caption,
+            lexicon,
             tokens,
             tags,
             chunks: Vec::with_capacity(4),
@@ -81,17 +82,17 @@ impl<'a> Analysis<'a> {
         };
         let mut at = 0;
         while at < analysis.tokens.len() {
-            at = analysis.step(lexicon, at);
+            at = analysis.step(at);
         }
         analysis
     }
 
-    /// Takes what begins at a token; gives where the next begins.
-    fn step(&mut self, lexicon: &Lexicon, at: usize) -> usize {
+    /// Adds the chunk or relation that begins at a token, and returns the token after it.
+    fn step(&mut self, at: usize) -> usize {
         let tag = self.tags[at];
         if may_relate(tag, &self.tokens[at].lower)
             && let Some(found) = prepositions::find(&self.tokens, at)
-            // Of one word it's a preposition only if it's tagged as one.
+            // A single word must be tagged as a preposition.
             && (found.len > 1 || matches!(tag, Tag::IN | Tag::TO | Tag::RP))
         {
             let end = at + found.len;
@@ -99,18 +100,12 @@ impl<'a> Analysis<'a> {
             return end;
         }
         if let Some(end) = self.chunk_end(at) {
-            let chunk = self.chunk(lexicon, at..end);
+            let chunk = self.chunk(at..end);
             self.chunks.push(chunk);
             return end;
         }
         if tag.is_verb() && !is_light(&self.tokens[at].lower) {
-            let lemma = morphology::lemma(
-                lexicon,
-                &self.tokens[at].lower,
-                Pos::Verb,
-                crate::inflect::slot(tag),
-            );
-            if let Some(lemma) = lemma {
+            if let Some(lemma) = self.lemma(at, Pos::Verb, slot(tag)) {
                 self.relations.push(Relation { tokens: at..at + 1, what: Link::Verb(lemma) });
             }
         } else if tag.is_adjective() {
@@ -119,7 +114,7 @@ impl<'a> Analysis<'a> {
         at + 1
     }
 
-    /// Where the noun chunk ends that begins at a token; none if none does.
+    /// The end of the noun chunk that begins at a token.
     fn chunk_end(&self, start: usize) -> Option<usize> {
         let tag = |at: usize| self.tags.get(at).copied();
         let mut noun = None;
@@ -130,7 +125,7 @@ impl<'a> Analysis<'a> {
                     noun.is_none()
                         && (start..at).all(|at| matches!(self.tags[at], Tag::PDT | Tag::DT))
                 }
-                // A number or adjective after a noun begins something else.
+                // A number or adjective after a noun begins another phrase.
                 Tag::CD | Tag::JJ | Tag::JJR | Tag::JJS => noun.is_none(),
                 // A very small, an almost empty.
                 Tag::RB | Tag::RBR | Tag::RBS => {
@@ -181,10 +176,10 @@ impl<'a> Analysis<'a> {
         at == 0 || matches!(self.tags[at - 1], Tag::IN | Tag::TO | Tag::CC | Tag::Punctuation)
     }
 
-    fn chunk(&self, lexicon: &Lexicon, tokens: Range<usize>) -> Chunk {
+    fn chunk(&self, tokens: Range<usize>) -> Chunk {
         let last = tokens.end - 1;
-        let (head, lemma) = self.head(lexicon, &tokens);
-        // What belongs to a possessor isn't the head's.
+        let (head, lemma) = self.head(&tokens);
+        // Modifiers of a possessor don't belong to the head.
         let from = (tokens.start..last)
             .rev()
             .find(|&at| self.tags[at] == Tag::POS)
@@ -199,7 +194,7 @@ impl<'a> Analysis<'a> {
     }
 
     /// The longest compound of the lexicon that ends a chunk.
-    fn head(&self, lexicon: &Lexicon, tokens: &Range<usize>) -> (Range<usize>, Option<WordId>) {
+    fn head(&self, tokens: &Range<usize>) -> (Range<usize>, Option<WordId>) {
         const LONGEST: usize = 3;
         let last = tokens.end - 1;
         let slot = matches!(self.tags[last], Tag::NNS | Tag::NNPS).then_some(Slot::Plural);
@@ -222,106 +217,73 @@ impl<'a> Analysis<'a> {
                 }
                 compound.push_str(&self.tokens[at].lower);
             }
-            if let Some(lemma) = morphology::lemma(lexicon, &compound, Pos::Noun, slot) {
+            if let Some(lemma) = morphology::lemma(self.lexicon, &compound, Pos::Noun, slot) {
                 return (from..tokens.end, Some(lemma));
             }
         }
-        let lemma = morphology::lemma(lexicon, &self.tokens[last].lower, Pos::Noun, slot);
-        (last..tokens.end, lemma)
+        (last..tokens.end, self.lemma(last, Pos::Noun, slot))
     }
 
-    /// The nearest word before a token, as the model of captions knows it.
+    /// The lemma of a token.
+    pub(crate) fn lemma(&self, at: usize, pos: Pos, slot: Option<Slot>) -> Option<WordId> {
+        morphology::lemma(self.lexicon, &self.tokens[at].lower, pos, slot)
+    }
+
+    /// The chunk that some tokens belong to.
+    pub(crate) fn chunk_of(&self, tokens: &Range<usize>) -> Option<&Chunk> {
+        let mut chunks = self.chunks.iter();
+        chunks.find(|chunk| chunk.tokens.start <= tokens.start && tokens.end <= chunk.tokens.end)
+    }
+
+    /// The chunk that begins at a token.
+    pub(crate) fn chunk_at(&self, at: usize) -> Option<&Chunk> {
+        self.chunks.iter().find(|chunk| chunk.tokens.start == at)
+    }
+
+    /// The nearest word before a token, in the model of captions.
     pub(crate) fn before(&self, at: usize) -> Place {
-        (0..at)
-            .rev()
-            .find(|&at| self.tokens[at].word)
-            .map_or(crate::fluency::BOUNDARY, |at| self.places[at])
+        let nearest = (0..at).rev().find(|&at| self.tokens[at].word);
+        nearest.map_or(BOUNDARY, |at| self.places[at])
     }
 
-    /// The nearest word from a token on.
+    /// The nearest word from a token on, in the model of captions.
     pub(crate) fn after(&self, at: usize) -> Place {
-        (at..self.tokens.len())
-            .find(|&at| self.tokens[at].word)
-            .map_or(crate::fluency::BOUNDARY, |at| self.places[at])
+        let nearest = (at..self.tokens.len()).find(|&at| self.tokens[at].word);
+        nearest.map_or(BOUNDARY, |at| self.places[at])
     }
 
-    /// What the words of some tokens cost where they stand.
-    pub(crate) fn cost(&self, lexicon: &Lexicon, tokens: &Range<usize>) -> i32 {
+    /// The cost of some tokens in their place.
+    pub(crate) fn cost(&self, tokens: &Range<usize>) -> i32 {
         let words: Vec<Place> = self.words(tokens).collect();
-        lexicon.fluency.run(self.before(tokens.start), &words, self.after(tokens.end))
+        self.lexicon.fluency.run(self.before(tokens.start), &words, self.after(tokens.end))
     }
 
-    /// The words among some tokens, as the model of captions knows them.
+    /// The words among some tokens, in the model of captions.
     pub(crate) fn words(&self, tokens: &Range<usize>) -> impl Iterator<Item = Place> {
         tokens.clone().filter(|&at| self.tokens[at].word).map(|at| self.places[at])
     }
 
-    /// Tokens as they stand in the caption.
-    #[must_use]
+    /// The text of some tokens.
     pub fn slice(&self, tokens: &Range<usize>) -> &'a str {
         &self.caption[self.tokens[tokens.start].start..self.tokens[tokens.end - 1].end]
     }
 }
 
-/// Whether a preposition can begin with such a word: those of several words begin with other parts of speech too.
+/// Whether a preposition can begin with a word. Those of several words begin with other parts of speech too.
 fn may_relate(tag: Tag, word: &str) -> bool {
-    matches!(tag, Tag::IN | Tag::TO | Tag::RP)
-        || matches!(
-            word,
-            "next"
-                | "close"
-                | "far"
-                | "ahead"
-                | "left"
-                | "right"
-                | "out"
-                | "away"
-                | "off"
-                | "surrounded"
-                | "attached"
-                | "leaning"
-                | "along"
-                | "together"
-                | "across"
-                | "outside"
-                | "inside"
-                | "facing"
-        )
+    const WORDS: [&str; 17] = [
+        "next", "close", "far", "ahead", "left", "right", "out", "away", "off", "attached",
+        "leaning", "along", "together", "across", "outside", "inside", "facing",
+    ];
+    matches!(tag, Tag::IN | Tag::TO | Tag::RP) || word == "surrounded" || WORDS.contains(&word)
 }
 
-/// Verbs that say little: forms of be, have, do, get, and their helpers.
+/// Verbs with little meaning: forms of be, have, do and get, and auxiliaries.
 fn is_light(word: &str) -> bool {
-    matches!(
-        word,
-        "be" | "is"
-            | "are"
-            | "was"
-            | "were"
-            | "been"
-            | "being"
-            | "am"
-            | "'s"
-            | "'re"
-            | "'m"
-            | "have"
-            | "has"
-            | "had"
-            | "having"
-            | "'ve"
-            | "'d"
-            | "do"
-            | "does"
-            | "did"
-            | "doing"
-            | "done"
-            | "get"
-            | "gets"
-            | "got"
-            | "getting"
-            | "let"
-            | "seem"
-            | "seems"
-            | "appear"
-            | "appears"
-    )
+    const WORDS: [&str; 31] = [
+        "be", "is", "are", "was", "were", "been", "being", "am", "'s", "'re", "'m", "have", "has",
+        "had", "having", "'ve", "'d", "do", "does", "did", "doing", "done", "get", "gets", "got",
+        "getting", "let", "seem", "seems", "appear", "appears",
+    ];
+    WORDS.contains(&word)
 }

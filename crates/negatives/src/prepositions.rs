@@ -1,110 +1,97 @@
-//! Prepositions, of one word to four, in groups that say about the same.
+//! Prepositions of one to four words, in groups of about the same meaning.
 //!
-//! A replaced preposition must make the caption false, so none is replaced by one of its own group, or of a group that can hold
-//! of the same picture (who sits at a table sits near it).
+//! A replaced preposition must make the caption false, so none is replaced by one of its own group, or of a group that can be true of
+//! the same picture (a person at a table is near it).
 
 use crate::words::Token;
 
-/// A group of prepositions that say about the same.
+/// A group of prepositions of about the same meaning.
 #[derive(Debug)]
 pub struct Group {
-    /// The commonest first.
-    pub words: &'static [&'static str],
-    /// Groups that can hold beside it, by their place in [`GROUPS`].
+    /// The most common first, separated by `|`.
+    words: &'static str,
+    /// Groups that can be true at the same time, by their index in [`GROUPS`].
     near: &'static [usize],
-    /// Whether exchanging the two sides changes nothing: a man beside a dog, a dog beside a man.
+    /// Whether exchanging the two sides keeps the meaning: a man beside a dog, a dog beside a man.
     pub symmetric: bool,
-    /// Whether it says where something goes rather than where it is.
+    /// Whether it expresses a direction rather than a place.
     path: bool,
 }
 
-const fn group(words: &'static [&'static str], near: &'static [usize], symmetric: bool) -> Group {
+const fn group(words: &'static str, near: &'static [usize], symmetric: bool) -> Group {
     Group { words, near, symmetric, path: false }
 }
 
-const fn path(words: &'static [&'static str], near: &'static [usize]) -> Group {
+const fn path(words: &'static str, near: &'static [usize]) -> Group {
     Group { words, near, symmetric: false, path: true }
 }
 
-/// The groups that are replaced and that replace.
+/// All groups.
 pub const GROUPS: [Group; 25] = [
     /* 0 */
-    group(
-        &["on", "on top of", "upon", "atop", "onto", "on the top of"],
-        &[1, 2, 4, 5, 15, 16],
-        false,
-    ),
+    group("on|on top of|upon|atop|onto|on the top of", &[1, 2, 4, 5, 15, 16], false),
     /* 1 */
-    group(
-        &["in", "inside", "inside of", "into", "within", "in the middle of"],
-        &[0, 2, 5, 10, 12, 14, 15],
-        false,
-    ),
-    /* 2 */ group(&["at"], &[0, 1, 3, 4, 5, 6, 15], false),
+    group("in|inside|inside of|into|within|in the middle of", &[0, 2, 5, 10, 12, 14, 15], false),
+    /* 2 */ group("at", &[0, 1, 3, 4, 5, 6, 15], false),
     /* 3 */
     group(
-        &["near", "close to", "by", "around"],
+        "near|close to|by|around",
         &[0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 24],
         true,
     ),
     /* 4 */
     group(
-        &["next to", "beside", "alongside", "at the side of", "to the side of"],
+        "next to|beside|alongside|at the side of|to the side of",
         &[0, 2, 3, 5, 10, 16, 17, 18, 24],
         true,
     ),
     /* 5 */
-    group(&["with", "along with", "together with"], &[0, 1, 2, 3, 4, 10, 16], true),
-    /* 6 */ group(&["in front of", "before", "ahead of"], &[2, 3, 9], false),
-    /* 7 */ group(&["behind", "in back of", "at the back of"], &[2, 3], false),
-    /* 8 */ group(&["under", "underneath", "beneath", "below"], &[3], false),
-    /* 9 */ group(&["facing", "across from", "opposite"], &[3, 6], true),
+    group("with|along with|together with", &[0, 1, 2, 3, 4, 10, 16], true),
+    /* 6 */ group("in front of|before|ahead of", &[2, 3, 9], false),
+    /* 7 */ group("behind|in back of|at the back of", &[2, 3], false),
+    /* 8 */ group("under|underneath|beneath|below", &[3], false),
+    /* 9 */ group("facing|across from|opposite", &[3, 6], true),
     /* 10 */
-    group(
-        &["among", "amongst", "amid", "between", "in between", "surrounded by"],
-        &[1, 3, 4, 5],
-        false,
-    ),
-    /* 11 */ group(&["over", "above"], &[3, 12, 14], false),
-    /* 12 */ path(&["across"], &[14]),
-    /* 13 */ path(&["along"], &[14, 19, 20]),
-    /* 14 */ path(&["through", "throughout"], &[12, 13]),
-    /* 15 */ group(&["against"], &[0, 2, 3, 4, 16], false),
-    /* 16 */ group(&["attached to", "leaning on"], &[0, 3, 4, 5, 15], false),
+    group("among|amongst|amid|between|in between|surrounded by", &[1, 3, 4, 5], false),
+    /* 11 */ group("over|above", &[3, 12, 14], false),
+    /* 12 */ path("across", &[14]),
+    /* 13 */ path("along", &[14, 19, 20]),
+    /* 14 */ path("through|throughout", &[12, 13]),
+    /* 15 */ group("against", &[0, 2, 3, 4, 16], false),
+    /* 16 */ group("attached to|leaning on", &[0, 3, 4, 5, 15], false),
     /* 17 */
-    group(&["to the left of", "on the left side of", "left of"], &[3, 4], false),
+    group("to the left of|on the left side of|left of", &[3, 4], false),
     /* 18 */
-    group(&["to the right of", "on the right side of", "right of"], &[3, 4], false),
-    /* 19 */ path(&["down"], &[13]),
-    /* 20 */ path(&["up"], &[13]),
-    /* 21 */ path(&["toward", "towards"], &[]),
+    group("to the right of|on the right side of|right of", &[3, 4], false),
+    /* 19 */ path("down", &[13]),
+    /* 20 */ path("up", &[13]),
+    /* 21 */ path("toward|towards", &[]),
     /* 22 */
-    group(
-        &["away from", "far from", "out of", "off", "off of", "outside", "outside of"],
-        &[],
-        false,
-    ),
-    /* 23 */ group(&["without"], &[], false),
-    /* 24 */ group(&["beyond", "past"], &[3, 7], false),
+    group("away from|far from|out of|off|off of|outside|outside of", &[], false),
+    /* 23 */ group("without", &[], false),
+    /* 24 */ group("beyond|past", &[3, 7], false),
 ];
 
-/// The group that says both where something is and where it goes.
+/// The group that expresses both a place and a direction.
 const AWAY: usize = 22;
 
 /// A preposition of a caption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Found {
-    /// Tokens that it takes.
+    /// Its number of tokens.
     pub len: usize,
-    /// Its place in [`GROUPS`].
+    /// Its index in [`GROUPS`].
     pub group: usize,
 }
 
 /// The longest preposition that begins at a token.
 pub fn find(tokens: &[Token], at: usize) -> Option<Found> {
+    let first = tokens.get(at)?.lower.as_str();
     let mut best: Option<Found> = None;
-    for (place, group) in GROUPS.iter().enumerate() {
-        for words in group.words {
+    // Most groups don't contain the word at all.
+    let groups = GROUPS.iter().enumerate().filter(|(_, group)| group.words.contains(first));
+    for (place, group) in groups {
+        for words in group.words.split('|') {
             let mut len = 0;
             let fits = words.split(' ').all(|word| {
                 let token = tokens.get(at + len);
@@ -119,7 +106,7 @@ pub fn find(tokens: &[Token], at: usize) -> Option<Found> {
     best
 }
 
-/// What can replace a preposition of a group so that the caption becomes false.
+/// Replacements for a preposition of a group that make the caption false.
 pub fn others(group: usize) -> impl Iterator<Item = &'static str> {
     GROUPS
         .iter()
@@ -130,8 +117,8 @@ pub fn others(group: usize) -> impl Iterator<Item = &'static str> {
                 && !GROUPS[group].near.contains(place)
                 && !other.near.contains(&group)
         })
-        // The rare ones of a group are read, not written.
-        .flat_map(|(_, other)| other.words.iter().take(2).copied())
+        // The rare ones of a group are recognised only.
+        .flat_map(|(_, other)| other.words.split('|').take(2))
 }
 
 #[cfg(test)]
@@ -152,7 +139,7 @@ mod tests {
         for (place, group) in GROUPS.iter().enumerate() {
             let others: Vec<_> = others(place).collect();
             assert!(others.len() >= 3, "{:?}: {others:?}", group.words);
-            assert!(group.words.iter().all(|word| !others.contains(word)));
+            assert!(group.words.split('|').all(|word| !others.contains(&word)));
         }
     }
 }

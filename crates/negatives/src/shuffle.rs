@@ -1,8 +1,9 @@
-//! The style `shuffle`: all of the words, and not their order.
+//! The style `shuffle`: the same words in another order.
 //!
 //! ARO's four perturbations (Yuksekgonul et al. 2023; mertyg/vision-language-models-are-bows:dataset_zoo/perturbations.py) and
-//! FSC-CLIP's of bigrams (Oh et al. 2024). Punctuation stays where it is, and so do capitals. Of some orders the most fluent
-//! is taken, since the first is often told from the caption by a glance at two words.
+//! FSC-CLIP's of bigrams (Oh et al. 2024). Punctuation and capitals stay in place.
+
+use std::ops::Range;
 
 use clove_random::Random;
 
@@ -19,10 +20,10 @@ pub const ALL: [Kind; 5] = [
     Kind::ShuffleBigrams,
 ];
 
-/// Orders tried of each perturbation: short captions have few that differ.
+/// Attempts for each perturbation: short captions have few different orders.
 const TRIES: usize = 8;
 
-/// Longest text that is shuffled, in words.
+/// Most words of a shuffled text.
 const MOST_WORDS: usize = 2_048;
 
 /// Negatives of these kinds, one each, in a random order.
@@ -45,9 +46,9 @@ pub fn offers(analysis: &Analysis<'_>, random: &mut Random, kinds: &[Kind]) -> V
         .collect()
 }
 
-/// Words with what is shortened behind them, as ranges of tokens.
-fn words(analysis: &Analysis<'_>) -> Vec<std::ops::Range<usize>> {
-    let mut words: Vec<std::ops::Range<usize>> = Vec::with_capacity(analysis.tokens.len());
+/// Words with their clitics, as ranges of tokens.
+fn words(analysis: &Analysis<'_>) -> Vec<Range<usize>> {
+    let mut words: Vec<Range<usize>> = Vec::with_capacity(analysis.tokens.len());
     for (at, token) in analysis.tokens.iter().enumerate() {
         if !token.word {
             continue;
@@ -63,10 +64,10 @@ fn words(analysis: &Analysis<'_>) -> Vec<std::ops::Range<usize>> {
     words
 }
 
-/// Which word comes to each place.
+/// The word for each place.
 fn order(
     analysis: &Analysis<'_>,
-    words: &[std::ops::Range<usize>],
+    words: &[Range<usize>],
     kind: Kind,
     random: &mut Random,
 ) -> Vec<usize> {
@@ -103,24 +104,17 @@ fn order(
 
 fn shuffled(
     analysis: &Analysis<'_>,
-    words: &[std::ops::Range<usize>],
+    words: &[Range<usize>],
     order: &[usize],
     kind: Kind,
     said: &str,
 ) -> Option<Negative> {
-    let text_of = |word: usize| {
-        let range = &words[word];
-        moved(analysis.caption, &analysis.tokens, range.start, range.end)
-    };
+    let text_of = |word: usize| moved(analysis.caption, &analysis.tokens, &words[word]);
     let edits: Vec<Edit> = order
         .iter()
         .enumerate()
         .filter(|(place, word)| place != *word)
-        .map(|(place, word)| Edit {
-            start: words[place].start,
-            end: words[place].end,
-            text: text_of(*word),
-        })
+        .map(|(place, word)| Edit { tokens: words[place].clone(), text: text_of(*word) })
         .collect();
     if edits.is_empty() {
         return None;

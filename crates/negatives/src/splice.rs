@@ -1,21 +1,22 @@
-//! Putting words into a caption: case, articles and spacing come out as a writer would have them.
+//! Insertion of words into a caption, with correct case, articles and spacing.
+
+use std::ops::Range;
 
 use crate::article;
 use crate::words::{Token, tokens};
 
-/// Tokens `start..end` of a caption give way to a text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A replacement of some tokens of a caption by a text.
+#[derive(Debug)]
 pub struct Edit {
-    pub start: usize,
-    pub end: usize,
+    pub tokens: Range<usize>,
     pub text: String,
 }
 
-/// What a text says, whatever its case, spacing and punctuation: texts of one key are one caption.
+/// A text without case, spacing and punctuation: texts of the same key are the same caption.
 pub fn key(text: &str) -> String {
     let mut key = String::with_capacity(text.len());
     for token in tokens(text) {
-        // Emoji and other signs say something too; full stops and commas don't.
+        // Emoji and other signs have a meaning; full stops and commas don't.
         if token.word || !token.lower.is_ascii() {
             key.push_str(&token.lower);
             key.push(' ');
@@ -24,41 +25,40 @@ pub fn key(text: &str) -> String {
     key
 }
 
-/// The caption with the edits made, which are in order and apart; none if a word would stand twice in a row.
+/// The caption with edits, which are in order and don't overlap; `None` if it would repeat a word or a determiner.
 pub fn splice(caption: &str, of: &[Token], edits: &[Edit]) -> Option<String> {
     let mut text = String::with_capacity(caption.len() + 16);
     let mut at = 0;
     let words = of.iter().filter(|token| token.word).count();
     let titled = of.iter().filter(|token| token.word && token.capital).count() * 4 > words * 3;
     for edit in edits {
-        let (from, to) = (of[edit.start].start, of[edit.end - 1].end);
+        let Range { start, end } = edit.tokens;
+        let (from, to) = (of[start].start, of[end - 1].end);
         text.push_str(&caption[at..from]);
-        // Within a sentence a capital belongs to a name, which goes with it.
-        let begins =
-            edit.start == 0 || matches!(of[edit.start - 1].lower.as_str(), "." | "!" | "?");
+        // Within a sentence a capital belongs to a name, which is replaced.
+        let begins = start == 0 || matches!(of[start - 1].lower.as_str(), "." | "!" | "?");
         text.push_str(&cased(&caption[from..to], &edit.text, begins || titled));
         at = to;
     }
     text.push_str(&caption[at..]);
     let text = article::mend(of, text);
     let after = tokens(&text);
-    let doubled = |tokens: &[Token]| {
-        tokens.windows(2).filter(|pair| pair[0].word && pair[0].lower == pair[1].lower).count()
+    let rises = |is_wrong: fn(&Token, &Token) -> bool| {
+        let count =
+            |of: &[Token]| of.windows(2).filter(|pair| is_wrong(&pair[0], &pair[1])).count();
+        count(&after) > count(of)
     };
-    let determiners = |tokens: &[Token]| {
-        tokens
-            .windows(2)
-            .filter(|pair| pair.iter().all(|token| is_determiner(&token.lower)))
-            .count()
-    };
-    (doubled(&after) <= doubled(of) && determiners(&after) <= determiners(of)).then_some(text)
+    let doubled = |one: &Token, other: &Token| one.word && one.lower == other.lower;
+    let determiners =
+        |one: &Token, other: &Token| is_determiner(&one.lower) && is_determiner(&other.lower);
+    (!rises(doubled) && !rises(determiners)).then_some(text)
 }
 
 fn is_determiner(word: &str) -> bool {
     matches!(word, "a" | "an" | "the" | "his" | "her" | "its" | "their" | "this" | "that")
 }
 
-/// A text in the case of what it replaces: all capitals, or where it `begins` something its first letter.
+/// A text in the case of the original: all capitals, or a capital first letter where it `begins` a sentence.
 fn cased(original: &str, text: &str, begins: bool) -> String {
     let letters = || original.chars().filter(|letter| letter.is_alphabetic());
     if letters().count() > 1 && letters().all(char::is_uppercase) {
@@ -74,12 +74,12 @@ fn cased(original: &str, text: &str, begins: bool) -> String {
     text.to_owned()
 }
 
-/// Tokens `start..end` as they stand, but with no capital that only a sentence's beginning asked for.
-pub fn moved(caption: &str, of: &[Token], start: usize, end: usize) -> String {
-    let slice = &caption[of[start].start..of[end - 1].end];
-    let first = &of[start];
+/// The text of some tokens, without the capital of a sentence's beginning.
+pub fn moved(caption: &str, of: &[Token], tokens: &Range<usize>) -> String {
+    let first = &of[tokens.start];
+    let slice = &caption[first.start..of[tokens.end - 1].end];
     let whole_word_capital = first.of(caption).chars().skip(1).any(char::is_uppercase);
-    if start == 0 && first.capital && !whole_word_capital && first.lower != "i" {
+    if tokens.start == 0 && first.capital && !whole_word_capital && first.lower != "i" {
         let rest = &slice[first.end - first.start..];
         return format!("{}{rest}", first.lower);
     }
@@ -92,11 +92,9 @@ mod tests {
     use crate::words::tokens;
 
     fn edited(caption: &str, edits: &[(usize, usize, &str)]) -> Option<String> {
-        let edits: Vec<Edit> = edits
-            .iter()
-            .map(|&(start, end, text)| Edit { start, end, text: text.to_owned() })
-            .collect();
-        splice(caption, &tokens(caption), &edits)
+        let edits = edits.iter();
+        let edits = edits.map(|&(from, to, text)| Edit { tokens: from..to, text: text.to_owned() });
+        splice(caption, &tokens(caption), &edits.collect::<Vec<_>>())
     }
 
     #[test]
@@ -121,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_moved_beginning_loses_its_capital() {
-        let low = |caption: &str| moved(caption, &tokens(caption), 0, 2);
+        let low = |caption: &str| moved(caption, &tokens(caption), &(0..2));
         assert_eq!(low("The dog sleeps"), "the dog");
         assert_eq!(low("TV set here"), "TV set");
         assert_eq!(low("I see"), "I see");

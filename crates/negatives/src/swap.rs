@@ -1,14 +1,13 @@
-//! The style `swap`: objects, or their attributes, change places between two noun chunks.
+//! The style `swap`: objects, or their attributes, are exchanged between two noun chunks.
 //!
-//! SugarCrepe's swap_obj and swap_att (Hsieh et al. 2023), made by rule. An exchange that changes nothing is left out: a dog
-//! beside a cat is a cat beside a dog. Also holds what `negclip` shares: an exchange of two parts of a caption.
+//! SugarCrepe's swap_obj and swap_att (Hsieh et al. 2023), made by rules. An exchange that keeps the meaning is left out: a dog
+//! beside a cat is a cat beside a dog. The exchange of two parts of a caption is shared with `negclip`.
 
 use std::ops::Range;
 
 use clove_random::Random;
 
 use crate::fluency::{BIT, Place, willingness};
-use crate::lexicon::Lexicon;
 use crate::phrases::{Analysis, Chunk, Link};
 use crate::prepositions::GROUPS;
 use crate::replace::draw;
@@ -16,25 +15,24 @@ use crate::splice::{Edit, moved, splice};
 use crate::tagger::Tag;
 use crate::{Kind, Negative};
 
-/// What an exchange may cost more than the caption before it's half as welcome: more than a replaced word may, since nearly
-/// every order costs more than the one that was written.
+/// The extra cost that halves an exchange's weight.
 const PATIENCE: i32 = BIT;
 
-/// Parts that are looked at in each caption: pairs grow with their square.
+/// Most chunks of a caption: the number of pairs grows with their square.
 const MOST_PARTS: usize = 8;
 
-/// A change of two parts of a caption, the first before the second: tokens, and the tokens that come in their place.
+/// A change of two parts of a caption, the first before the second: tokens, and the tokens that replace them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     first: (Range<usize>, Vec<Range<usize>>),
     second: (Range<usize>, Vec<Range<usize>>),
     kind: Kind,
-    /// How many of its pool there are: a pool with many is no likelier than one with few.
+    /// The size of its pool: a large pool is as likely as a small one.
     share: u64,
 }
 
 impl Change {
-    /// Two parts change places.
+    /// An exchange of two parts.
     pub fn exchange(first: Range<usize>, second: Range<usize>, kind: Kind, share: u64) -> Self {
         Self {
             first: (first.clone(), vec![second.clone()]),
@@ -44,7 +42,7 @@ impl Change {
         }
     }
 
-    /// One's modifier comes before the other's head.
+    /// A modifier moves before the other head.
     fn hand_over(modifier: usize, giver: &Range<usize>, taker: &Range<usize>) -> Self {
         let given = (modifier..giver.end, vec![giver.clone()]);
         let taken = (taker.clone(), vec![modifier..modifier + 1, taker.clone()]);
@@ -53,8 +51,8 @@ impl Change {
         Self { first, second, kind: Kind::SwapAttribute, share: 1 }
     }
 
-    /// What the caption costs more after it.
-    fn extra_cost(&self, lexicon: &Lexicon, analysis: &Analysis<'_>) -> i32 {
+    /// The extra cost of the changed caption.
+    fn extra_cost(&self, analysis: &Analysis<'_>) -> i32 {
         let between = self.first.0.end..self.second.0.start;
         let (before, after) =
             (analysis.before(self.first.0.start), analysis.after(self.second.0.end));
@@ -64,21 +62,18 @@ impl Change {
             for part in parts {
                 places.extend(analysis.words(part));
             }
-            lexicon.fluency.run(before, &places, after)
+            analysis.lexicon.fluency.run(before, &places, after)
         };
         let (first, second) = (&self.first, &self.second);
         run(&mut first.1.iter().chain([&between]).chain(&second.1))
             - run(&mut [&first.0, &between, &second.0].into_iter())
     }
 
-    /// The caption with the change made; none if grammar forbids it.
+    /// The changed caption; `None` if it would be ungrammatical.
     fn make(&self, analysis: &Analysis<'_>) -> Option<Negative> {
         let edit = |(tokens, parts): &(Range<usize>, Vec<Range<usize>>)| {
-            let words: Vec<String> = parts
-                .iter()
-                .map(|part| moved(analysis.caption, &analysis.tokens, part.start, part.end))
-                .collect();
-            Edit { start: tokens.start, end: tokens.end, text: words.join(" ") }
+            let words = parts.iter().map(|part| moved(analysis.caption, &analysis.tokens, part));
+            Edit { tokens: tokens.clone(), text: words.collect::<Vec<_>>().join(" ") }
         };
         let edits = [edit(&self.first), edit(&self.second)];
         let text = splice(analysis.caption, &analysis.tokens, &edits)?;
@@ -91,13 +86,8 @@ impl Change {
     }
 }
 
-/// Negatives in a random order, the more fluent the sooner.
-pub fn offers(
-    lexicon: &Lexicon,
-    analysis: &Analysis<'_>,
-    random: &mut Random,
-    count: usize,
-) -> Vec<Negative> {
+/// Negatives in a random order that favours fluent ones.
+pub fn offers(analysis: &Analysis<'_>, random: &mut Random, count: usize) -> Vec<Negative> {
     let mut changes = Vec::new();
     let chunks = &analysis.chunks[..analysis.chunks.len().min(MOST_PARTS)];
     for (at, one) in chunks.iter().enumerate() {
@@ -108,7 +98,7 @@ pub fn offers(
             }
         }
     }
-    changed(lexicon, analysis, changes, random, count)
+    changed(analysis, changes, random, count)
 }
 
 fn objects(analysis: &Analysis<'_>, one: &Chunk, other: &Chunk, into: &mut Vec<Change>) {
@@ -133,7 +123,7 @@ fn attributes(analysis: &Analysis<'_>, one: &Chunk, other: &Chunk, into: &mut Ve
             }
         }
     }
-    // Where only one has an adjective, right before its head, the other can have it.
+    // An adjective right before its head can move to a head without one.
     for (giver, taker) in [(one, other), (other, one)] {
         if let [modifier] = giver.modifiers[..]
             && taker.modifiers.is_empty()
@@ -145,9 +135,8 @@ fn attributes(analysis: &Analysis<'_>, one: &Chunk, other: &Chunk, into: &mut Ve
     }
 }
 
-/// Makes changes, the welcome ones sooner; a few more than `count`, since some may turn out to say the same.
+/// Changed captions in a random order by weight; a few more than `count`, since some may mean the same.
 pub fn changed(
-    lexicon: &Lexicon,
     analysis: &Analysis<'_>,
     changes: Vec<Change>,
     random: &mut Random,
@@ -161,15 +150,15 @@ pub fn changed(
                 && !analysis.slice(first).eq_ignore_ascii_case(analysis.slice(second))
         })
         .map(|change| {
-            let extra = change.extra_cost(lexicon, analysis);
+            let extra = change.extra_cost(analysis);
             let weight = (willingness(extra, PATIENCE) * 16 / change.share.max(1)).max(1);
             (change, weight)
         })
         .collect();
     let mut offers = Vec::new();
-    while offers.len() < count.saturating_add(2) && !weighted.is_empty() {
-        let total = weighted.iter().map(|(_, weight)| weight).sum();
-        let at = draw(random, total, weighted.iter().map(|(_, weight)| *weight));
+    while offers.len() < count.saturating_add(2)
+        && let Some(at) = draw(random, weighted.iter().map(|(_, weight)| *weight))
+    {
         let (change, _) = weighted.swap_remove(at);
         offers.extend(change.make(analysis));
     }
@@ -188,7 +177,7 @@ fn same_number(analysis: &Analysis<'_>, one: &Chunk, other: &Chunk) -> bool {
     plural(one) == plural(other)
 }
 
-/// Numbers change places with numbers, adjectives with adjectives.
+/// Numbers are exchanged with numbers, adjectives with adjectives.
 fn numbers_alike(analysis: &Analysis<'_>, one: usize, other: usize) -> bool {
     (analysis.tags[one] == Tag::CD) == (analysis.tags[other] == Tag::CD)
 }
@@ -197,14 +186,14 @@ fn bare(chunk: &Chunk) -> bool {
     chunk.modifiers.is_empty() && chunk.head.start <= chunk.tokens.start + 1
 }
 
-/// Whether a verb stands in a form that asks for the number of what is exchanged.
+/// Whether an exchange breaks the agreement of a verb in number.
 fn agreement_breaks(analysis: &Analysis<'_>, one: &Chunk, other: &Chunk) -> bool {
     !same_number(analysis, one, other)
         && (one.tokens.end..analysis.tokens.len())
             .any(|at| matches!(analysis.tags[at], Tag::VBZ | Tag::VBP))
 }
 
-/// Whether what stands between two chunks says the same in both directions: and, beside, who merely stand or sit there.
+/// Whether the words between two chunks mean the same in both directions: and, beside, standing or sitting together.
 pub fn is_symmetric(analysis: &Analysis<'_>, one: &Chunk, other: &Chunk) -> bool {
     let mut at = one.tokens.end;
     while at < other.tokens.start {
@@ -219,8 +208,8 @@ pub fn is_symmetric(analysis: &Analysis<'_>, one: &Chunk, other: &Chunk) -> bool
             at = relation.tokens.end;
             continue;
         }
-        // Three in a row: what is between includes a chunk.
-        if let Some(chunk) = analysis.chunks.iter().find(|c| c.tokens.start == at) {
+        // Of three in a row, another chunk is between them.
+        if let Some(chunk) = analysis.chunk_at(at) {
             at = chunk.tokens.end;
             continue;
         }
@@ -237,10 +226,9 @@ pub fn is_symmetric(analysis: &Analysis<'_>, one: &Chunk, other: &Chunk) -> bool
 }
 
 fn is_posture(word: &str) -> bool {
-    [
+    const STEMS: [&str; 12] = [
         "stand", "sit", "sat", "lying", "laying", "lies", "lays", "pos", "park", "stood", "plac",
         "seat",
-    ]
-    .iter()
-    .any(|stem| word.starts_with(stem))
+    ];
+    STEMS.iter().any(|stem| word.starts_with(stem))
 }

@@ -1,8 +1,8 @@
 //! Parts of speech: an averaged perceptron (Collins 2002) over hashed features, left to right.
 //!
-//! The features are those that have become usual for English (words and endings around, the two tags before), and one of the
-//! lexicon: which forms of which parts of speech the word can be at all. Weights are whole numbers, so that every machine
-//! decides alike. `cargo xtask lexicon` trains the model and prints its accuracy.
+//! The features are the usual ones for English (words and endings around, the two tags before), and one from the lexicon: the forms
+//! and parts of speech that the word can be. Weights are integers, so that every machine gives the same tags. `cargo xtask lexicon`
+//! trains the model and prints its accuracy.
 
 use crate::lexicon::{Lexicon, LexiconError, Pos, Slot, TaggerData, hash};
 use crate::morphology::readings;
@@ -22,8 +22,7 @@ macro_rules! tags {
             /// All of them, in the order of the model's weights.
             pub const ALL: &[Self] = &[$(Self::$name),+];
 
-            /// As treebanks write it.
-            #[must_use]
+            /// Its name in treebanks.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$name => $text),+
@@ -31,12 +30,8 @@ macro_rules! tags {
             }
 
             /// The tag of this name.
-            #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {
-                match name {
-                    $($text => Some(Self::$name),)+
-                    _ => None,
-                }
+                Self::ALL.iter().find(|tag| tag.name() == name).copied()
             }
         }
     };
@@ -53,43 +48,38 @@ tags! {
 
 impl Tag {
     /// NN, NNS, NNP, NNPS.
-    #[must_use]
     pub fn is_noun(self) -> bool {
         matches!(self, Self::NN | Self::NNS | Self::NNP | Self::NNPS)
     }
 
-    /// Of either number, but no name.
-    #[must_use]
+    /// NN, NNS.
     pub fn is_common_noun(self) -> bool {
         matches!(self, Self::NN | Self::NNS)
     }
 
     /// JJ, JJR, JJS.
-    #[must_use]
     pub fn is_adjective(self) -> bool {
         matches!(self, Self::JJ | Self::JJR | Self::JJS)
     }
 
     /// RB, RBR, RBS.
-    #[must_use]
     pub fn is_adverb(self) -> bool {
         matches!(self, Self::RB | Self::RBR | Self::RBS)
     }
 
     /// VB, VBD, VBG, VBN, VBP, VBZ.
-    #[must_use]
     pub fn is_verb(self) -> bool {
         matches!(self, Self::VB | Self::VBD | Self::VBG | Self::VBN | Self::VBP | Self::VBZ)
     }
 }
 
-/// Buckets that features fall into.
+/// Number of buckets of hashed features.
 pub const BUCKETS: usize = 1 << 16;
 
-/// Weights of a bucket: one for each tag, and some that are never used, so that rows begin where caches like them to.
+/// Weights of a bucket: one for each tag, and padding for aligned rows.
 pub const ROW: usize = 40;
 
-/// Features of a token.
+/// Number of features of a token.
 pub const FEATURES: usize = 17;
 
 /// The model.
@@ -98,7 +88,7 @@ pub struct Tagger {
     weights: Vec<i8>,
 }
 
-/// What the features of a token are made of, once for all of them.
+/// The inputs of a token's features.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Clues {
     word: u64,
@@ -110,7 +100,6 @@ pub struct Clues {
 
 impl Clues {
     /// Those of a token.
-    #[must_use]
     pub fn new(lexicon: &Lexicon, token: &Token) -> Self {
         let lower = token.lower.as_str();
         let chars = lower.chars().count();
@@ -139,14 +128,10 @@ impl Clues {
                     (Pos::Adverb, _) => 9,
                 };
                 forms |= 1 << place;
-                weights[reading.pos as usize] += lexicon
-                    .senses(reading.lemma, reading.pos)
-                    .iter()
-                    .map(|sense| u64::from(sense.weight))
-                    .sum::<u64>();
+                weights[reading.pos as usize] += lexicon.weight(reading.lemma, reading.pos);
             });
             if forms != 0 {
-                // The part of speech that it mostly is.
+                // The most frequent part of speech.
                 let most =
                     (0..4).fold(0, |best, at| if weights[at] > weights[best] { at } else { best });
                 forms |= (most as u64 + 1) << 10;
@@ -164,8 +149,7 @@ impl Clues {
     const START: Self = Self { word: 1, ending: 1, beginning: 1, shape: 1, forms: 1 << 20 };
 }
 
-/// The buckets of a token's features, `at` counted in `clues`, with the tags of the two tokens before it.
-#[must_use]
+/// The buckets of the features of token `at`, with the tags of the two tokens before it.
 pub fn features(clues: &[Clues], at: usize, before: [u8; 2]) -> [u32; FEATURES] {
     let near = |offset: isize| -> Clues {
         at.checked_add_signed(offset).and_then(|at| clues.get(at).copied()).unwrap_or(Clues::START)
@@ -203,11 +187,10 @@ pub fn features(clues: &[Clues], at: usize, before: [u8; 2]) -> [u32; FEATURES] 
     buckets
 }
 
-/// The tag that goes without saying.
-#[must_use]
+/// The tag of a token that needs no model.
 pub fn plain(token: &Token) -> Option<Tag> {
     if token.word {
-        // Possessives are told from a shortened "is" by the model.
+        // The model distinguishes possessives from a contracted "is".
         let digits = token.lower.bytes().all(|byte| byte.is_ascii_digit());
         digits.then_some(Tag::CD)
     } else if token.lower == "&" {
@@ -218,10 +201,10 @@ pub fn plain(token: &Token) -> Option<Tag> {
 }
 
 impl Tagger {
-    /// From a lexicon's data. An empty model is taken too, and knows nothing.
+    /// From a lexicon's data. An empty model gives every word the same tag.
     ///
     /// # Errors
-    /// When it has another size.
+    /// When the model has another size.
     pub fn new(data: TaggerData) -> Result<Self, LexiconError> {
         let weights = if data.weights.is_empty() { vec![0; BUCKETS * ROW] } else { data.weights };
         if weights.len() != BUCKETS * ROW {
@@ -231,7 +214,6 @@ impl Tagger {
     }
 
     /// Tags of a caption's tokens, in their order.
-    #[must_use]
     pub fn tag(&self, lexicon: &Lexicon, tokens: &[Token]) -> Vec<Tag> {
         let clues: Vec<Clues> = tokens.iter().map(|token| Clues::new(lexicon, token)).collect();
         let mut tags = Vec::with_capacity(tokens.len());
@@ -245,7 +227,7 @@ impl Tagger {
     }
 
     fn best(&self, buckets: &[u32; FEATURES]) -> Tag {
-        // Sums of so few bytes fit, and more of these fit into a register.
+        // The sum of 17 bytes fits into 16 bits, of which more fit into a register.
         let mut scores = [0_i16; ROW];
         for bucket in buckets {
             let row = &self.weights[*bucket as usize * ROW..][..ROW];
@@ -253,7 +235,7 @@ impl Tagger {
                 *score += i16::from(*weight);
             }
         }
-        // The last tag is punctuation's, which goes without saying.
+        // The last tag is punctuation, which needs no model.
         let learnt = Tag::ALL.len() - 1;
         let best =
             (1..learnt).fold(0, |best, at| if scores[at] > scores[best] { at } else { best });

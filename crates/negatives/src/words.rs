@@ -1,7 +1,7 @@
-//! A caption's tokens: where they stand, and what they look like.
+//! A caption's tokens.
 //!
-//! Words are cut as the Penn Treebank does where it matters here: the possessive and the negation stand apart (`man 's`,
-//! `is n't`), punctuation is its own token. A word with hyphens is one token, since WordNet has many of them.
+//! Words are split as in the Penn Treebank where it matters here: the possessive and the negation are tokens of their own (`man 's`,
+//! `is n't`), and so is punctuation. A word with hyphens is one token, since WordNet has many of them.
 
 /// A token of a caption.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,13 +14,12 @@ pub struct Token {
     pub lower: String,
     /// Whether it begins with a capital.
     pub capital: bool,
-    /// Whether it has a letter or a digit in it.
+    /// Whether it has a letter or a digit.
     pub word: bool,
 }
 
 impl Token {
-    /// A text that is one token, whatever is in it: treebanks have their own.
-    #[must_use]
+    /// A text as a single token, for treebanks, which have their own tokens.
     pub fn whole(text: &str) -> Self {
         Self::new(text, 0, text.len())
     }
@@ -36,15 +35,13 @@ impl Token {
         }
     }
 
-    /// As it stands in the caption.
-    #[must_use]
+    /// Its text in the caption.
     pub fn of<'a>(&self, text: &'a str) -> &'a str {
         &text[self.start..self.end]
     }
 }
 
-/// Cuts a text into tokens, in order, none empty, with white space and control characters between them left out.
-#[must_use]
+/// Splits a text into tokens, without white space and control characters.
 pub fn tokens(text: &str) -> Vec<Token> {
     let mut tokens = Vec::with_capacity(text.len() / 5 + 2);
     let mut chars = text.char_indices().peekable();
@@ -72,7 +69,7 @@ pub fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
-/// A character that words are made of.
+/// A character of a word.
 fn is_inner(character: char) -> bool {
     character.is_alphanumeric()
         // Combining marks and joiners belong to the letter before them.
@@ -84,10 +81,10 @@ fn is_joint(character: char) -> bool {
     matches!(character, '-' | '\'' | '\u{2019}' | '\u{2010}' | '\u{2011}' | '.' | ',' | '/' | '&')
 }
 
-/// One word, with what stands apart in it.
+/// Adds a word and the tokens that are split off it.
 fn push_word(tokens: &mut Vec<Token>, text: &str, start: usize, end: usize) {
     let slice = &text[start..end];
-    // Nearly every word, and nothing stands apart in it.
+    // Nearly every word has nothing to split off.
     if slice.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         tokens.push(Token::new(text, start, end));
         return;
@@ -110,32 +107,15 @@ fn push_word(tokens: &mut Vec<Token>, text: &str, start: usize, end: usize) {
     }
 }
 
-/// Bytes of what stands apart at a word's end: `'s`, `n't`, `'re`.
+/// Bytes of the clitic at a word's end: `'s`, `n't`, `'re`.
 fn clitic(word: &str) -> Option<usize> {
-    let ends = |ending: &str| {
-        word.len() > ending.len()
-            && word.is_char_boundary(word.len() - ending.len())
-            && word[word.len() - ending.len()..].eq_ignore_ascii_case(ending)
-    };
-    [
-        "'s",
-        "\u{2019}s",
-        "n't",
-        "n\u{2019}t",
-        "'re",
-        "\u{2019}re",
-        "'ll",
-        "\u{2019}ll",
-        "'ve",
-        "\u{2019}ve",
-        "'d",
-        "\u{2019}d",
-        "'m",
-        "\u{2019}m",
-    ]
-    .into_iter()
-    .find(|ending| ends(ending))
-    .map(str::len)
+    const ENDINGS: [&str; 14] = [
+        "'s", "’s", "n't", "n’t", "'re", "’re", "'ll", "’ll", "'ve", "’ve", "'d", "’d", "'m", "’m",
+    ];
+    ENDINGS.iter().find_map(|ending| {
+        let (start, end) = word.split_at_checked(word.len().checked_sub(ending.len())?)?;
+        (!start.is_empty() && end.eq_ignore_ascii_case(ending)).then_some(end.len())
+    })
 }
 
 #[cfg(test)]

@@ -23,7 +23,6 @@ const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Random {
     /// The stream of `keys`, such as a seed and an index. Different keys give unrelated streams.
-    #[must_use]
     pub fn new(keys: &[u64]) -> Self {
         Self(keys.iter().fold(STEP, |state, key| mix(state.wrapping_add(STEP) ^ mix(*key))))
     }

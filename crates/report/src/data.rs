@@ -1,32 +1,32 @@
-//! The page of `clove data inspect`: what an image-text set holds.
+//! The page of `clove data inspect`: the content of an image-text set.
 
 use maud::{Markup, html};
 
-use crate::page::{self, CSS, Card, VERSION, cards, clean, list, section};
+use crate::page::{self, CSS, Card, VERSION, cards, clean, list, section, table};
 
-/// Rows of a list, at most.
+/// Most rows of a list.
 const LISTED: usize = 50;
 
-/// What was found in a set.
+/// The findings in a set.
 #[derive(Debug, Clone, Default)]
 pub struct Inspection {
     /// The set's name.
     pub set: String,
     /// The counts, in one sentence without its full stop.
     pub summary: String,
-    /// Heads of the columns of every distribution.
+    /// Headings of the columns of every distribution.
     pub columns: Vec<String>,
     /// Its captions.
     pub captions: Captions,
     /// Its images.
     pub images: Images,
-    /// Hard negatives that were made of the captions.
+    /// Hard negatives made from the captions.
     pub negatives: Vec<Negatives>,
     /// Reasons for skipping, with the number of samples.
     pub skipped: Vec<(String, usize)>,
-    /// The first samples that were skipped, each with its reason.
+    /// The first skipped samples, each with its reason.
     pub first_skipped: Vec<String>,
-    /// Some samples.
+    /// Sample cards.
     pub cards: Vec<Card>,
 }
 
@@ -36,7 +36,7 @@ pub type Distribution = (&'static str, Vec<String>);
 /// The captions of a set.
 #[derive(Debug, Clone, Default)]
 pub struct Captions {
-    /// Lengths and the like.
+    /// Distributions, such as lengths.
     pub distributions: Vec<Distribution>,
     /// Sentences without their full stops.
     pub remarks: Vec<String>,
@@ -44,24 +44,24 @@ pub struct Captions {
     pub frequent: Vec<(String, usize)>,
 }
 
-/// The images of a set, as far as they were opened.
+/// The opened images of a set.
 #[derive(Debug, Clone, Default)]
 pub struct Images {
-    /// How many were opened.
+    /// The number of opened images.
     pub opened: usize,
-    /// Sizes and the like.
+    /// Distributions, such as sizes.
     pub distributions: Vec<Distribution>,
-    /// Counts by shorter side: from this many pixels on, up to the next entry.
+    /// Counts by shorter side, from a number of pixels up to the next entry.
     pub by_shorter_side: Vec<(u32, usize)>,
     /// Counts by file format.
     pub formats: Vec<(String, usize)>,
     /// The smallest: name, width, height.
     pub smallest: Vec<(String, u32, u32)>,
-    /// Why images can't be read.
+    /// Unreadable images, with the reasons.
     pub unreadable: Vec<String>,
 }
 
-/// What one style of hard negatives made of the captions.
+/// The hard negatives of a style.
 #[derive(Debug, Clone)]
 pub struct Negatives {
     /// The style's name.
@@ -73,7 +73,6 @@ pub struct Negatives {
 }
 
 /// The page.
-#[must_use]
 pub fn page(found: &Inspection) -> String {
     let main = html! {
         header { h1 { (clean(&found.set)) } p { (clean(&found.summary)) "." } }
@@ -138,16 +137,11 @@ fn negatives(styles: &[Negatives]) -> Markup {
 }
 
 fn distributions(columns: &[String], rows: &[Distribution]) -> Markup {
-    html! {
-        div.scroll {
-            table {
-                tr { th {} @for column in columns { th { (clean(column)) } } }
-                @for (name, cells) in rows {
-                    tr { th { (name) } @for cell in cells { td { (clean(cell)) } } }
-                }
-            }
-        }
-    }
+    let head = html! { th {} @for column in columns { th { (clean(column)) } } };
+    let rows = html! {
+        @for (name, cells) in rows { tr { th { (name) } @for cell in cells { td { (clean(cell)) } } } }
+    };
+    table(None, &head, &rows)
 }
 
 /// Counts with a bar each.

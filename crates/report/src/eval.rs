@@ -1,11 +1,11 @@
-//! The page of `clove eval`: how models do on a benchmark.
+//! The page of `clove eval`: the results of models on a benchmark.
 
 use clove::evaluate::{Difference, Report, SubsetReport};
 use maud::{Markup, html};
 
-use crate::page::{self, CSS, Card, VERSION, cards, clean, list, section};
+use crate::page::{self, CSS, Card, VERSION, cards, clean, list, section, table};
 
-/// Best and worst classes of zero-shot classification that are shown.
+/// Number of best and of worst classes of zero-shot classification.
 const CLASSES: usize = 12;
 
 /// The models' results on one benchmark.
@@ -17,11 +17,11 @@ pub struct Evaluation<'a> {
     pub notes: &'a [String],
     /// The models; others are compared with the first.
     pub models: Vec<Model<'a>>,
-    /// How each model but the first differs from it, where that is known.
+    /// The difference of each other model from the first, where known.
     pub differences: &'a [Option<Difference>],
 }
 
-/// What one model reached.
+/// The results of a model.
 #[derive(Debug)]
 pub struct Model<'a> {
     /// The model's name.
@@ -32,11 +32,11 @@ pub struct Model<'a> {
     pub results: Results<'a>,
     /// Published figures of the benchmark, as preformatted text.
     pub published: Option<String>,
-    /// Photos that can't be read, with the reasons.
+    /// Unreadable photos, with the reasons.
     pub unreadable: &'a [(String, String)],
 }
 
-/// Results in detail.
+/// Detailed results.
 #[derive(Debug)]
 pub enum Results<'a> {
     /// Choices between captions and negatives.
@@ -50,17 +50,16 @@ pub enum Results<'a> {
     },
     /// Retrieval and zero-shot classification.
     Shares {
-        /// For each of [`Model::figures`] what a guess reaches; may be shorter.
+        /// The chance level of each of [`Model::figures`]; may be shorter.
         chance: Vec<f64>,
-        /// For each of [`Model::figures`] its 95 % interval; may be shorter.
+        /// The 95 % interval of each of [`Model::figures`]; may be shorter.
         intervals: Vec<Option<[f64; 2]>>,
-        /// Accuracy by class, where there are classes.
+        /// Accuracy by class, if any.
         classes: Vec<(String, f64)>,
     },
 }
 
 /// The page.
-#[must_use]
 pub fn page(found: &Evaluation<'_>) -> String {
     let main = html! {
         header {
@@ -91,20 +90,19 @@ fn unreadable(photos: &[(String, String)]) -> Markup {
 
 fn comparison(found: &Evaluation<'_>) -> Markup {
     let models = &found.models;
-    html! {
-        div.scroll {
-            table {
-                tr { th {} @for model in models { th { (clean(model.name)) } } }
-                @for (number, (name, _)) in models[0].figures.iter().enumerate() {
-                    tr {
-                        th { (clean(name)) }
-                        @for model in models {
-                            td { (percent(model.figures.get(number).and_then(|(_, share)| *share))) }
-                        }
-                    }
+    let head = html! { th {} @for model in models { th { (clean(model.name)) } } };
+    let rows = html! {
+        @for (number, (name, _)) in models[0].figures.iter().enumerate() {
+            tr {
+                th { (clean(name)) }
+                @for model in models {
+                    td { (percent(model.figures.get(number).and_then(|(_, share)| *share))) }
                 }
             }
         }
+    };
+    html! {
+        (table(None, &head, &rows))
         @for (model, difference) in models.iter().skip(1).zip(found.differences) {
             @if let Some(difference) = difference {
                 p {
@@ -161,32 +159,26 @@ fn accuracies(report: &Report) -> Markup {
         });
         shares.max_by(|one, other| one.0.total_cmp(&other.0))
     };
-    html! {
-        div.scroll {
-            table.marked {
-                tr {
-                    th {} th {} th { "Accuracy, %" } th { "95 % interval" } th { "Best blind baseline" }
-                    th { "Rows" } th { "Ties" } th { "Missing" }
-                }
-                @for (number, subset) in report.subsets.iter().enumerate() {
-                    tr {
-                        th { (clean(&subset.title())) }
-                        td { (bar(subset, best(number).map(|(share, _)| share))) }
-                        td { (percent(subset.accuracy)) }
-                        td { (spread(subset.interval)) }
-                        td {
-                            @if let Some((share, name)) = best(number) {
-                                (percent(Some(share))) " " (clean(&short(name)))
-                            }
-                        }
-                        td { (subset.rows) }
-                        td { (subset.ties) }
-                        td { (subset.missing) }
+    let names =
+        ["", "", "Accuracy, %", "95 % interval", "Best blind baseline", "Rows", "Ties", "Missing"];
+    let head = html! { @for name in names { th { (name) } } };
+    let rows = html! {
+        @for (number, subset) in report.subsets.iter().enumerate() {
+            tr {
+                th { (clean(&subset.title())) }
+                td { (bar(subset, best(number).map(|(share, _)| share))) }
+                td { (percent(subset.accuracy)) }
+                td { (spread(subset.interval)) }
+                td {
+                    @if let Some((share, name)) = best(number) {
+                        (percent(Some(share))) " " (clean(&short(name)))
                     }
                 }
+                @for count in [subset.rows, subset.ties, subset.missing] { td { (count) } }
             }
         }
-    }
+    };
+    table(Some("marked"), &head, &rows)
 }
 
 fn bar(subset: &SubsetReport, blind: Option<f64>) -> Markup {
@@ -204,25 +196,22 @@ fn bar(subset: &SubsetReport, blind: Option<f64>) -> Markup {
 }
 
 fn blind(report: &Report) -> Markup {
-    html! {
-        div.scroll {
-            table {
-                tr {
-                    th {} th { "Model" }
-                    @for blind in &report.blind { th { (clean(&short(&blind.baseline))) } }
-                }
-                @for (number, subset) in report.subsets.iter().enumerate() {
-                    tr {
-                        th { (clean(&subset.title())) }
-                        td { (percent(subset.accuracy)) }
-                        @for blind in &report.blind {
-                            td { (percent(blind.scored_rows.subsets.get(number).and_then(|found| found.accuracy))) }
-                        }
-                    }
+    let head = html! {
+        th {} th { "Model" }
+        @for blind in &report.blind { th { (clean(&short(&blind.baseline))) } }
+    };
+    let rows = html! {
+        @for (number, subset) in report.subsets.iter().enumerate() {
+            tr {
+                th { (clean(&subset.title())) }
+                td { (percent(subset.accuracy)) }
+                @for blind in &report.blind {
+                    td { (percent(blind.scored_rows.subsets.get(number).and_then(|found| found.accuracy))) }
                 }
             }
         }
-    }
+    };
+    table(None, &head, &rows)
 }
 
 /// Retrieval and zero-shot classification.
@@ -255,51 +244,45 @@ fn plain(
     }
 }
 
-/// Name, share and chance with a bar each; without a column of chance where none is known.
+/// Name, share and chance with a bar each; without the column of chance where it is unknown.
 fn shares(rows: &[(&str, Option<f64>, Option<f64>)]) -> Markup {
     let knows_chance = rows.iter().any(|(_, _, chance)| chance.is_some());
-    html! {
-        div.scroll {
-            table.marked {
-                tr { th {} th {} th { "Accuracy, %" } @if knows_chance { th { "Chance, %" } } }
-                @for (name, share, chance) in rows {
-                    tr {
-                        th dir="auto" { (clean(name)) }
-                        td {
-                            span.mark {
-                                i style={ "width:" (share_of_width(share.unwrap_or(0.0))) } {}
-                                @if let Some(chance) = chance { b style={ "left:" (share_of_width(*chance)) } {} }
-                            }
-                        }
-                        td { (percent(*share)) }
-                        @if knows_chance { td { @if chance.is_some() { (percent(*chance)) } } }
+    let head = html! { th {} th {} th { "Accuracy, %" } @if knows_chance { th { "Chance, %" } } };
+    let rows = html! {
+        @for (name, share, chance) in rows {
+            tr {
+                th dir="auto" { (clean(name)) }
+                td {
+                    span.mark {
+                        i style={ "width:" (share_of_width(share.unwrap_or(0.0))) } {}
+                        @if let Some(chance) = chance { b style={ "left:" (share_of_width(*chance)) } {} }
                     }
                 }
+                td { (percent(*share)) }
+                @if knows_chance { td { @if chance.is_some() { (percent(*chance)) } } }
             }
         }
-    }
+    };
+    table(Some("marked"), &head, &rows)
 }
 
 fn share_of_width(share: f64) -> String {
     format!("{:.1}%", 100.0 * share)
 }
 
-/// A share from 0 to 1 in percent with one decimal; `-` where there is none.
-#[must_use]
+/// A share from 0 to 1 in percent with one decimal; `-` for none.
 pub fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}", 100.0 * share))
 }
 
-/// An interval of shares in percent; empty where there is none.
-#[must_use]
+/// An interval of shares in percent; empty for none.
 pub fn spread(interval: Option<[f64; 2]>) -> String {
     interval.map_or_else(String::new, |[low, high]| {
         format!("{:.1} to {:.1}", 100.0 * low, 100.0 * high)
     })
 }
 
-/// A baseline's name, short enough for the head of a column.
-#[must_use]
+/// A baseline's name, short enough for a column heading.
 pub fn short(baseline: &str) -> String {
     baseline
         .replace("shorter caption (words)", "fewer words")

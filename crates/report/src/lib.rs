@@ -1,7 +1,7 @@
 //! HTML pages and SVG charts of CLoVe's results.
 //!
-//! Each page is one file. It needs no script and requests nothing: style and pictures are inline, and its content policy
-//! forbids every request. All text is escaped.
+//! Each page is a single file without scripts and requests: style and pictures are inline, and the content policy forbids all
+//! requests. All text is escaped.
 //!
 //! ```
 //! use clove_report::data::{Inspection, page};

@@ -1,4 +1,4 @@
-//! What all pages share: the frame, and the blocks that more than one page has.
+//! The frame of all pages, and shared blocks.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ pub(crate) const CSS: &str = include_str!("page.css");
 /// The version of the program, which this crate shares.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// A whole page: its title, the version of the program that made it, its style and what stands in `<main>`.
+/// A page: its title, the version of the program, its style and the content of `<main>`.
 pub(crate) fn frame(title: &str, version: &str, css: &str, main: &Markup) -> String {
     html! {
         (DOCTYPE)
@@ -36,9 +36,14 @@ pub(crate) fn section(title: &str, body: &Markup) -> Markup {
     html! { section { h2 { (clean(title)) } (body) } }
 }
 
+/// A table that scrolls sideways on a narrow page.
+pub(crate) fn table(class: Option<&str>, head: &Markup, rows: &Markup) -> Markup {
+    html! { div.scroll { table class=[class] { tr { (head) } (rows) } } }
+}
+
 /// Text that HTML and XML accept: control characters become U+FFFD. `maud` escapes the rest.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    // XML 1.0 can't express U+FFFE and U+FFFF; an SVG that holds one is refused.
+    // XML 1.0 can't express U+FFFE and U+FFFF; an SVG with one is refused.
     let is_refused = |letter: char| {
         letter.is_control() && !matches!(letter, '\t' | '\n' | '\r')
             || matches!(letter, '\u{fffe}' | '\u{ffff}')
@@ -53,26 +58,26 @@ pub(crate) fn clean(text: &str) -> Cow<'_, str> {
 /// A picture with its texts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Card {
-    /// Data URLs of the pictures, each with the reason where there is none.
+    /// Data URLs of the pictures, or the reasons for missing ones.
     pub pictures: Vec<Result<String, String>>,
     /// The texts, in order.
     pub texts: Vec<CardText>,
-    /// Where the row or sample comes from.
+    /// The source of the row or sample.
     pub footer: String,
 }
 
 /// A text on a [`Card`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum CardText {
-    /// One that fits the picture.
+    /// A text that fits the picture.
     Caption(String),
-    /// One that doesn't, and how it was made where that is to be shown.
+    /// A text that doesn't, and optionally how it was made.
     Negative(String, Option<String>),
     /// A remark.
     Note(String),
 }
 
-/// A grid of cards; empty where there is none.
+/// A grid of cards; empty without cards.
 pub(crate) fn cards(cards: &[Card]) -> Markup {
     html! {
         @if !cards.is_empty() {
@@ -109,7 +114,7 @@ fn card_text(text: &CardText) -> Markup {
     }
 }
 
-/// A list under a heading, cut after `most` entries; empty where there is none.
+/// A list under a heading, cut after `most` entries; empty without entries.
 pub(crate) fn list(title: &str, entries: &[String], most: usize) -> Markup {
     html! {
         @if !entries.is_empty() {

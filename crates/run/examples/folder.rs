@@ -1,5 +1,5 @@
-//! Trains on a folder of images with captions until the loss is low enough, and patches: `folder FOLDER MODEL OUT LOSS`.
-#![allow(clippy::print_stdout, reason = "it tells the user")]
+//! Trains on a folder of images with captions until the loss is below LOSS, and patches: `folder FOLDER MODEL OUT LOSS`.
+#![allow(clippy::print_stdout, reason = "it is a program")]
 
 use std::error::Error;
 
@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Trains and patches.
 ///
 /// # Errors
-/// For arguments that are missing, and when the run fails.
+/// If arguments are missing or the run fails.
 pub fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     let [folder, model, out, enough] = arguments else {
         return Err("usage: folder FOLDER MODEL OUT LOSS".into());

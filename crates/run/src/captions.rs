@@ -1,4 +1,4 @@
-//! Which of a sample's captions is taken each time it's seen.
+//! Chooses one of a sample's captions in each epoch.
 
 use clove_data::sets::{ImageTextSet, Sample};
 use clove_scenes::Random;
@@ -7,14 +7,13 @@ use crate::config::{Captions, Choice};
 use crate::words::count;
 
 impl Captions {
-    /// The place of the caption that `random` takes.
-    pub fn choose(&self, sample: &Sample, random: &mut Random) -> usize {
+    pub(crate) fn choose(&self, sample: &Sample, random: &mut Random) -> usize {
         let captions = &sample.captions;
         match self.choice {
             Choice::First => 0,
             Choice::Longest => {
                 let length = |at: &usize| captions[*at].chars().count();
-                // Of equals the first.
+                // The first of equals.
                 (0..captions.len()).rev().max_by_key(length).unwrap_or(0)
             }
             Choice::Random if self.weights.is_empty() => random.below(captions.len()),
@@ -22,8 +21,8 @@ impl Captions {
         }
     }
 
-    /// In words, with how many there are in each field of a part of `set`.
-    pub fn summary(&self, set: &ImageTextSet, part: usize) -> String {
+    /// One line of text, with the number of captions in each field of a part of `set`.
+    pub(crate) fn summary(&self, set: &ImageTextSet, part: usize) -> String {
         let mut counts = vec![0_u64; self.fields.len()];
         let of = |sample: &&Sample| usize::from(sample.part) == part;
         for sample in set.samples.iter().filter(of) {
@@ -36,26 +35,24 @@ impl Captions {
         let mut weights = self.weights.iter();
         let fields = self.fields.iter().zip(counts).map(|(field, number)| {
             let weight = weights.next().map(|weight| format!(" at weight {weight}"));
-            format!("{} {field:?}{}, ", count(number), weight.unwrap_or_default())
+            format!("{} {field:?}{}", count(number), weight.unwrap_or_default())
         });
+        let fields = fields.collect::<Vec<String>>().join(", ");
         let choice = match self.choice {
             Choice::Random if !self.weights.is_empty() => {
-                "a field and one of its captions at random"
+                "a field by weight, then a random caption"
             }
-            Choice::Random => "one at random",
+            Choice::Random => "a random one",
             Choice::First => "the first",
             Choice::Longest => "the longest",
         };
-        let fields: String = fields.collect();
-        let of_which = if fields.is_empty() { "" } else { "of which " };
-        format!("{fields}{of_which}{choice} is taken")
+        if fields.is_empty() { choice.to_owned() } else { format!("{fields}; choice: {choice}") }
     }
 
-    /// First a field among those that have a caption, then one of its captions.
+    /// Chooses a field by weight, then one of its captions uniformly.
     fn by_weight(&self, sample: &Sample, random: &mut Random) -> usize {
         let weight = |field: u16| self.weights.get(usize::from(field)).copied().unwrap_or(0.0);
         let mut fields = sample.fields.clone();
-        fields.dedup();
         fields.sort_unstable();
         fields.dedup();
         let all: f64 = fields.iter().map(|field| weight(*field)).sum();
@@ -86,7 +83,7 @@ mod tests {
         }
     }
 
-    /// How often each caption is chosen, of 4,000.
+    /// How often each caption is chosen in 4,000 draws.
     fn counts(captions: &Captions, sample: &Sample) -> Vec<usize> {
         let mut counts = vec![0; sample.captions.len()];
         for index in 0..4_000 {
@@ -106,14 +103,13 @@ mod tests {
         let mut captions = Captions::default();
         assert!(near(&counts(&captions, &of), &[1_000; 4]));
         captions.weights = vec![3.0, 100.0, 1.0];
-        // The field in between has none here.
-        let even = [1_000, 1_000, 1_000, 1_000];
-        assert!(near(&counts(&captions, &of), &even));
+        // The sample has no caption in the field of weight 100.
+        assert!(near(&counts(&captions, &of), &[1_000; 4]));
         captions.weights = vec![1.0, 1.0, 3.0];
         let expected = [333, 333, 333, 3_000];
         let found = counts(&captions, &of);
         assert!(near(&found, &expected), "{found:?}");
-        // A filter may leave one field, and fields may come back out of order where samples were joined.
+        // A filter can leave one field. Joined samples can have fields out of order.
         assert_eq!(counts(&captions, &sample(&["a"], &[1])), [4_000]);
         let joined = sample(&["a", "b", "c"], &[0, 2, 0]);
         assert!(near(&counts(&captions, &joined), &[500, 3_000, 500]));

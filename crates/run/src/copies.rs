@@ -1,4 +1,4 @@
-//! Copies of shards that are on a server, or packed: a listener hears how far they are, and may stop them.
+//! Downloads remote shards and unpacks packed ones. Reports progress to a listener, which can stop the copy.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -8,13 +8,10 @@ use clove_data::fetch::{Cache, Progress};
 use crate::Result;
 use crate::event::{Control, Event, Listener};
 
-/// Characters of a file's name that are told.
+/// Maximum number of characters of a file name in the progress.
 const NAME: usize = 31;
 
-/// Lets `work` make copies in `folder`.
-///
-/// # Errors
-/// Those of `work`.
+/// Runs `work` with a cache in `folder`.
 pub fn copying<T>(
     folder: Option<&Path>,
     listener: &mut Listener<'_>,
@@ -27,7 +24,7 @@ pub fn copying<T>(
         match progress {
             Progress::Begins(name, bytes) => {
                 *of += bytes;
-                // The end of a long name says which shard it is.
+                // The end of a long name identifies the shard.
                 let skipped = name.chars().count().saturating_sub(NAME);
                 let end: String = name.chars().skip(skipped).collect();
                 *what = format!("copying {end}");

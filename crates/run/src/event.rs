@@ -1,4 +1,4 @@
-//! What a run tells whoever drives it.
+//! Events of a run, for the program that drives it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,61 +9,61 @@ use crate::config::Config;
 use crate::session::Skipped;
 use crate::validation::Line;
 
-/// Whoever is told. It is called on the threads that work.
+/// Receives events, on the thread that works.
 pub type Listener<'a> = dyn FnMut(&Event<'_>) -> Control + Send + 'a;
 
-/// What a listener wants.
+/// A listener's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Control {
-    /// To go on.
+    /// Continue.
     #[default]
     Continue,
-    /// To stop. Training saves a checkpoint and gives [`crate::Error::Stopped`]; resumed, it goes on from there.
+    /// Save a checkpoint and return [`crate::Error::Stopped`]. The run can be resumed.
     Stop,
-    /// To end training here as if this step were the last: the model is written and patched.
+    /// End training as if this step were the last: write the model and patch it.
     Finish,
 }
 
-/// What happens. It derives nothing from a front end: numbers are numbers, and texts are whole sentences.
+/// An event, independent of any front end.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// Something worth knowing.
+    /// A remark.
     Note(String),
-    /// Work other than training steps: what it is, how much is done, and of how much.
+    /// Progress of work other than training steps.
     Working {
-        /// In a word or two.
+        /// Name of the work.
         what: &'a str,
-        /// Units done: images, texts, bytes, steps.
+        /// Units done: images, texts, bytes or steps.
         done: u64,
-        /// Of so many; more may come.
+        /// Total, which can grow.
         of: u64,
     },
-    /// Training begins, or goes on.
+    /// Training begins or resumes.
     Began {
         /// The resolved configuration.
         config: &'a Config,
-        /// Steps taken before.
+        /// Steps already taken.
         step: usize,
         /// Samples in an epoch.
         epoch: u64,
     },
-    /// A step was taken.
+    /// A training step.
     Step(Step),
-    /// A sample couldn't be read; another took its place.
+    /// An unreadable sample was replaced by another.
     Skipped {
-        /// Which and why.
+        /// The sample and the reason.
         sample: &'a Skipped,
-        /// Whether it's the first of the run.
+        /// Whether it is the first of the run.
         is_first: bool,
-        /// The list of all, skipped.jsonl.
+        /// The list of skipped samples, skipped.jsonl.
         list: &'a Path,
     },
-    /// The model was tried on held-out pairs.
+    /// A validation on held-out pairs.
     Validated {
-        /// Its figures.
+        /// The figures.
         line: &'a Line,
-        /// Whether it's the best so far; its model is then written to `best/`.
+        /// Whether the model is the best so far; it is then written to `best/`.
         is_best: bool,
     },
     /// A checkpoint was saved.
@@ -71,82 +71,77 @@ pub enum Event<'a> {
         /// Steps taken.
         step: usize,
     },
-    /// A step spoilt the weights: training goes back, and past this batch.
+    /// A step diverged. Training returns to a checkpoint and skips the batch.
     SteppedBack {
-        /// What the step did.
+        /// The report of the step.
         report: StepReport,
-        /// The step of the checkpoint; none for the beginning.
+        /// The step of the checkpoint; `None` for the beginning.
         to: Option<usize>,
-        /// How often that happened in this run, and how often it may.
+        /// Recoveries of this run so far.
         count: usize,
-        /// How often it may.
+        /// Maximum number of recoveries.
         most: usize,
     },
-    /// Training is over, and the model is written.
+    /// Training has finished and the model is written.
     Finished(Finished),
-    /// A patched model was tried on held-out pairs.
+    /// A validation of a patched model.
     Tried {
-        /// Its alpha.
+        /// Alpha of the model.
         alpha: f64,
-        /// Its figures.
+        /// The figures.
         line: &'a Line,
     },
     /// The patched model is written.
     Patched {
-        /// Its alpha.
+        /// Alpha of the model.
         alpha: f64,
-        /// Its directory.
+        /// Directory of the model.
         dir: PathBuf,
-        /// The figures of every alpha, if it was chosen by them.
+        /// File with the figures of every alpha, if alpha was chosen by them.
         curve: Option<PathBuf>,
     },
 }
 
-/// A step of training.
+/// A training step.
 #[derive(Debug, Clone, Copy)]
 pub struct Step {
-    /// What the trainer says of it.
+    /// The trainer's report.
     pub report: StepReport,
-    /// Pairs a second of this step.
+    /// Pairs per second of this step.
     pub step_pairs_per_second: f64,
-    /// Pairs a second since this process went to work.
+    /// Pairs per second of this process.
     pub pairs_per_second: f64,
     /// Seconds that the step waited for its batch.
     pub data_wait: f64,
-    /// The share of the time since this process went to work in which training waited for data.
+    /// Share of this process's time in which training waited for data.
     pub waiting: f64,
 }
 
-/// A run that is over.
+/// Summary of a finished run.
 #[derive(Debug, Clone)]
 pub struct Finished {
-    /// The model's directory.
+    /// Directory of the model.
     pub dir: PathBuf,
     /// Steps taken.
     pub step: usize,
-    /// Whether it ended early, since held-out pairs were found no better.
+    /// Whether it ended early because validation didn't improve.
     pub is_exhausted: bool,
-    /// Pairs learned from by this process, and in which time.
+    /// Pairs trained on by this process.
     pub pairs: usize,
-    /// How long this process trained.
+    /// Training time of this process.
     pub took: Duration,
-    /// How long training waited for data.
+    /// Time that training waited for data.
     pub waited: Duration,
-    /// How long data waited for training.
+    /// Time that data waited for training.
     pub idle: Duration,
-    /// Captions of this process's pairs that had no negative.
+    /// Captions without a negative in this process.
     pub without_negatives: usize,
-    /// Samples of the whole run that couldn't be read.
+    /// Unreadable samples of the whole run.
     pub skipped: u64,
 }
 
-/// Tells of work, and hears whether to go on.
+/// Reports progress. Returns the listener's answer.
 pub(crate) fn working(listener: &mut Listener<'_>, what: &str, done: usize, of: usize) -> Control {
     let (done, of) = (done as u64, of as u64);
     listener(&Event::Working { what, done, of })
-}
-
-/// A listener that hears nothing.
-pub fn silent(_: &Event<'_>) -> Control {
-    Control::Continue
 }

@@ -24,13 +24,13 @@ mod validation;
 pub mod words;
 
 pub use config::{Config, Setting};
-pub use copies::copying;
 pub use error::{Error, Result, one_line};
-pub use event::{Control, Event, Finished, Listener, Step, silent};
-pub use lost::Fault;
+pub use event::{Control, Event, Finished, Listener, Step};
+pub use lost::{Fault, panic_text};
+pub use memory::proc_bytes;
 pub use model::{lacks_preprocessing, open_model};
 pub use run::{Begin, Run};
 pub use samples::{Words, open_set};
 pub use source::{Pool, Source};
 pub use start::Parts;
-pub use validation::{Line, told};
+pub use validation::{Line, read_lines};

@@ -1,4 +1,4 @@
-//! Batches made ahead of the trainer: a thread of its own, images on all cores, a few batches in stock.
+//! Loads batches ahead of the trainer: on a thread of its own, with images on all cores.
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -12,47 +12,45 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Context as _, Error, Result};
-use crate::samples::{Broken, Samples};
+use crate::samples::Samples;
+use crate::session::Skipped;
 
-/// Batches that wait for the trainer at most, beside the one that is being made.
+/// Maximum number of finished batches in the queue.
 pub const STOCK: usize = 2;
 
-/// So many broken samples are borne with, whatever their share.
+/// Number of broken samples that is tolerated at any share.
 const BORNE: u64 = 20;
 
-/// A batch, and where it left the order of training.
 #[derive(Debug)]
 pub struct Loaded {
     pub batch: Batch,
-    /// The position after the batch's last sample.
+    /// The position after the last sample.
     pub position: u64,
-    /// Samples that were left out since training began.
+    /// Samples skipped since training began.
     pub broken: u64,
-    /// Those among them that were met for this batch.
-    pub skipped: Vec<Broken>,
-    /// The share of all samples tried that may be unreadable.
+    pub skipped: Vec<Skipped>,
+    /// Largest tolerated share of unreadable samples.
     bearable: f64,
 }
 
 impl Loaded {
-    /// Whether more of all samples tried can't be read than are borne with. Then the batch isn't full, and none follows.
+    /// Whether too many samples are unreadable. The batch is then incomplete and the last.
     pub fn is_hopeless(&self) -> bool {
         self.broken >= BORNE && self.broken as f64 > self.bearable * self.position as f64
     }
 }
 
-/// The stock.
 #[derive(Debug)]
 pub struct Loader {
     batches: Receiver<Loaded>,
     waited: Duration,
-    /// Nanoseconds that loading has waited for the trainer.
+    /// Nanoseconds that the thread has waited for the trainer.
     idle: Arc<AtomicU64>,
 }
 
 impl Loader {
-    /// Begins to load `count` batches of `size` samples from `position` on, where `broken` were left out before; up to the share
-    /// `bearable` of them may be.
+    /// Starts loading `count` batches of `size` samples from `position` on. `broken` samples were skipped before; up to the share
+    /// `bearable` is tolerated.
     pub fn start(
         samples: Arc<Samples>,
         size: usize,
@@ -61,7 +59,7 @@ impl Loader {
         bearable: f64,
         count: usize,
     ) -> Result<Self> {
-        // Not the pool that the CPU back end computes on: a step would wait behind photos.
+        // A separate pool: on the pool of the CPU back end, a step would wait for photos.
         let pool = ThreadPoolBuilder::new()
             .num_threads(thread::available_parallelism().map_or(1, NonZero::get))
             .thread_name(|number| format!("load-{number}"))
@@ -82,7 +80,7 @@ impl Loader {
                     let sent = sender.send(loaded);
                     let waited = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
                     counted.fetch_add(waited, Ordering::Relaxed);
-                    // The trainer is gone when it stops early.
+                    // The receiver is gone if training stopped early.
                     if sent.is_err() || is_last {
                         return;
                     }
@@ -92,27 +90,25 @@ impl Loader {
         Ok(Self { batches, waited: Duration::ZERO, idle })
     }
 
-    /// The next batch.
     pub fn next(&mut self) -> Result<Loaded> {
         let began = Instant::now();
         let loaded = self.batches.recv();
         self.waited += began.elapsed();
-        loaded.map_err(|_| Error::Wrong("the thread that loads images failed".to_owned()))
+        loaded.map_err(|_| Error::Wrong("the image loading thread failed".to_owned()))
     }
 
-    /// How long the trainer has waited for batches.
+    /// Time that the trainer has waited for batches.
     pub fn waited(&self) -> Duration {
         self.waited
     }
 
-    /// How long loading has waited for the trainer, its stock being full.
+    /// Time that loading has waited for the trainer.
     pub fn idle(&self) -> Duration {
         Duration::from_nanos(self.idle.load(Ordering::Relaxed))
     }
 }
 
-/// Makes one batch. The next positions take the place of samples that can't be read, so that it depends on nothing but where it
-/// begins.
+/// Loads a batch. Samples at the next positions replace unreadable ones, so the batch depends only on its first position.
 fn load(
     samples: &Samples,
     pool: &ThreadPool,

@@ -1,5 +1,5 @@
-//! A device that is lost takes its process with it: what it held can't be had again, and what the driver still answers can't be
-//! trusted. So [`crate::Error::DeviceLost`] is what remains, and the run goes on from its last checkpoint in another process.
+//! Handles a lost device. Its memory is gone and its driver can't be trusted, so the run ends with [`crate::Error::DeviceLost`] and
+//! resumes from the last checkpoint in a new process.
 
 use std::any::Any;
 use std::ops::Range;
@@ -10,13 +10,13 @@ use clove::train::StepReport;
 
 use crate::error::{Result, one_line};
 
-/// Trains; the error, in words, is a device's that failed. burn 0.22.1 panics where a GPU is lost or out of memory, and nothing
-/// is caught where there is none.
+/// Runs `train`. The outer error describes a device failure: burn 0.22.1 panics when a GPU is lost or out of memory. Without a GPU,
+/// panics pass through.
 pub fn guard<T>(is_gpu: bool, train: impl FnOnce() -> Result<T>) -> Result<Result<T>, String> {
     if !is_gpu {
         return Ok(train());
     }
-    // What is said of it is one line, and not the panic's.
+    // The error has one line; suppress the message of the panic.
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
     let result = catch_unwind(AssertUnwindSafe(train));
@@ -24,28 +24,29 @@ pub fn guard<T>(is_gpu: bool, train: impl FnOnce() -> Result<T>) -> Result<Resul
     match result {
         Ok(Err(error)) if error.is_of_device() => Err(one_line(&error)),
         Ok(result) => Ok(result),
-        Err(panic) => Err(message(&*panic)),
+        Err(panic) => {
+            let text = panic_text(&*panic).unwrap_or("no reason given");
+            Err(text.lines().next().unwrap_or_default().to_owned())
+        }
     }
 }
 
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("it failed").lines().next().unwrap_or_default().to_owned()
+/// The text of a panic.
+pub fn panic_text(panic: &(dyn Any + Send)) -> Option<&str> {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
 }
 
-/// What a test does to a run, to see what becomes of it.
+/// A fault that a test injects into a run.
 #[derive(Debug, Clone, Copy)]
 pub enum Fault {
-    /// The loss of the batch with this sample, in the order of training, isn't a number.
+    /// The loss of the batch with the sample at this position is NaN.
     Nan(u64),
-    /// The device is lost at this step, in so many lives of the program.
+    /// The device is lost.
     Lost {
-        /// Counted from 0.
+        /// At this step, from 0.
         step: usize,
-        /// How often.
+        /// In this many processes.
         lives: u32,
     },
 }
@@ -53,7 +54,7 @@ pub enum Fault {
 impl FromStr for Fault {
     type Err = String;
 
-    /// `nan@SAMPLE`, or `lost@STEP` with `xLIVES` behind it where it's more than one.
+    /// Parses `nan@SAMPLE`, `lost@STEP` or `lost@STEPxLIVES`.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || "a fault is nan@SAMPLE or lost@STEPxLIVES".to_owned();
         let (kind, place) = text.split_once('@').ok_or_else(wrong)?;
@@ -67,7 +68,7 @@ impl FromStr for Fault {
 }
 
 impl Fault {
-    /// What is left of it in the life after so many.
+    /// The fault in the process after `restarts` others.
     #[must_use]
     pub fn of_life(self, restarts: u32) -> Self {
         match self {
@@ -76,11 +77,8 @@ impl Fault {
         }
     }
 
-    /// Strikes after a step on these samples, where it's due.
-    #[expect(
-        clippy::panic,
-        reason = "burn panics where a device is lost, and so does what takes its part"
-    )]
+    /// Applies the fault to a step on these samples, if it is due.
+    #[expect(clippy::panic, reason = "burn panics when a device is lost; the test does the same")]
     pub(crate) fn strike(&mut self, report: &mut StepReport, samples: Range<u64>) {
         match self {
             Self::Nan(sample) if samples.contains(sample) => report.loss = f32::NAN,

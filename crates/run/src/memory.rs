@@ -1,4 +1,4 @@
-//! Whether a step fits into the memory, and into how many parts it's divided where it doesn't.
+//! Estimates the memory of a step and chooses the micro-batch that fits.
 
 use std::fs;
 
@@ -17,10 +17,10 @@ use crate::words::{bytes, count};
 
 const GIB: f64 = 1_073_741_824.0;
 
-/// The share of the free memory that a step may take: others want some too, and an estimate is one.
+/// Share of the free memory that a step may use. The rest is for other programs and errors of the estimate.
 const SHARE: f64 = 0.85;
 
-/// Chooses `train.micro_batch` where that's left to the memory, and says in lines what a step takes of it.
+/// Chooses `train.micro_batch` if it isn't set. Returns lines that describe the memory of a step.
 pub fn fit(
     config: &mut Config,
     parts: &Parts,
@@ -28,7 +28,7 @@ pub fn fit(
     device: &OpenDevice,
 ) -> Vec<String> {
     let lengths = lengths(config.train.batch, parts, samples);
-    // On the CPU back end tensors lie beside the batches that are made ahead.
+    // On the CPU, tensors share the memory with the queue of batches.
     let side = parts.config.image.image_size as u64;
     let ahead = (loader::STOCK as u64 + 2) * config.train.batch as u64 * 3 * side * side * 4;
     let ahead = if device.is_gpu { 0 } else { ahead };
@@ -37,7 +37,7 @@ pub fn fit(
         settings.micro_batch = pairs;
         let mut estimate = Estimate::new(&parts.config, &settings, &lengths);
         if !device.is_gpu {
-            // A checkpoint is read back into the same memory before it's written.
+            // Saving a checkpoint copies parameters and moments in the same memory.
             let saving = 2 * (estimate.parameters + estimate.moments);
             estimate.total = estimate.total.max(saving);
         }
@@ -46,7 +46,7 @@ pub fn fit(
     let (room, whose) = match config.train.memory {
         Some(gib) => (Some((gib * GIB) as u64), "train.memory"),
         None if device.is_gpu => (None, ""),
-        None => (free().map(|free| (free as f64 * SHARE) as u64), "85 % of what is free"),
+        None => (free().map(|free| (free as f64 * SHARE) as u64), "85 % of the free memory"),
     };
     let room = room.unwrap_or(u64::MAX);
     let largest = if device.is_gpu { device.largest_binding } else { u64::MAX };
@@ -60,23 +60,23 @@ pub fn fit(
             .take_while(|&pairs| pairs > 1)
             .chain([1]);
         let mut fitting = sizes.filter(|&pairs| fits(&estimate(config, pairs)));
-        // One at a time where none fits: the warning below says so.
+        // If none fits, take one pair at a time; the warning below reports it.
         config.train.micro_batch = fitting.next().unwrap_or(1);
     }
     let pairs = config.train.micro_batch;
     let found = estimate(config, pairs);
     let mut lines = vec![format!(
-        "memory: a step takes about {}: parameters {}, optimiser {}, gradients {}, activations {}{}; the largest tensor has {}",
+        "memory: a step takes about {}: parameters {}, optimizer {}, gradients {}, activations {}{}; largest tensor {}",
         bytes(found.total + ahead),
         bytes(found.parameters),
         bytes(found.moments),
         bytes(found.gradients),
         bytes(found.activations),
-        if ahead > 0 { format!(", batches made ahead {}", bytes(ahead)) } else { String::new() },
+        if ahead > 0 { format!(", queued batches {}", bytes(ahead)) } else { String::new() },
         bytes(found.largest),
     )];
     if pairs < batch {
-        let why = if is_free { ", as many as the memory holds" } else { "" };
+        let why = if is_free { ", the most that fits into memory" } else { "" };
         lines.push(format!(
             "the {} pairs of a batch go through the towers {} at a time{why}: train.micro_batch = {pairs}",
             count(batch as u64),
@@ -85,15 +85,15 @@ pub fn fit(
     }
     if !fits(&found) {
         let (what, limit) = if found.largest > largest {
-            ("largest tensor is more than the device binds at once", largest)
+            ("largest tensor exceeds the largest binding of the device", largest)
         } else {
-            ("step takes more than there is", room)
+            ("step takes more memory than available", room)
         };
         let mut less = config.clone();
         less.train.checkpointing = true;
         let by_blocks = estimate(&less, pairs).total + ahead;
         let advice = if config.train.checkpointing {
-            "lower train.micro_batch or data that is smaller".to_owned()
+            "lower train.micro_batch or use smaller images".to_owned()
         } else {
             format!("train.checkpointing = true would take {}", bytes(by_blocks))
         };
@@ -101,23 +101,27 @@ pub fn fit(
     }
     if room == u64::MAX && is_free {
         lines.push(
-            "how much memory there is isn't known: train.memory = 8 (GiB, for example) lets train.micro_batch be chosen"
+            "the amount of memory is unknown; set train.memory, in GiB, to have train.micro_batch chosen"
                 .to_owned(),
         );
     }
     lines
 }
 
-/// The memory that other programs leave, in bytes; `None` where the system doesn't tell it in Linux's way.
+/// Free memory in bytes, by proc_meminfo(5): an estimate of what is available without swapping.
 fn free() -> Option<u64> {
-    // proc_meminfo(5): an estimate of what can be had without swapping.
-    let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    proc_bytes("/proc/meminfo", "MemAvailable:")
+}
+
+/// A field of a file of Linux's /proc that is given in kB, in bytes. `None` on other systems.
+pub fn proc_bytes(file: &str, field: &str) -> Option<u64> {
+    let text = fs::read_to_string(file).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1_024)
 }
 
-/// Of the first batch: for each pair the tokens of its caption and of its negatives.
+/// Token counts of the first batch: for each pair those of its caption and negatives.
 fn lengths(batch: usize, parts: &Parts, samples: &Samples) -> Vec<Vec<usize>> {
     let (tokenizer, config) = (&parts.tokenizer, &parts.config.text);
     (0..batch as u64)
@@ -132,7 +136,7 @@ fn lengths(batch: usize, parts: &Parts, samples: &Samples) -> Vec<Vec<usize>> {
         .collect()
 }
 
-/// Takes what was chosen when the run began, where it's left to the program: `train.micro_batch` and `train.precision`.
+/// Restores `train.micro_batch` and `train.precision` from run.toml if the configuration leaves them to the program.
 pub fn chosen_before(config: &mut Config) -> Result<()> {
     #[derive(Deserialize)]
     struct Run {
@@ -144,7 +148,7 @@ pub fn chosen_before(config: &mut Config) -> Result<()> {
         precision: Precision,
     }
     let path = config.out.join("run.toml");
-    // Whoever opens the run's folder says what's wrong with it.
+    // Opening the run's folder reports the error.
     let Ok(text) = fs::read_to_string(&path) else {
         return Ok(());
     };

@@ -1,4 +1,4 @@
-//! Opens a model.
+//! Opens models.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use clove::weights::{Directory, Layout, ModelSource, SingleFile};
 
 use crate::error::{Result, bail};
 
-/// Opens a model's directory, or the one file that a model is in.
+/// Opens a model directory or a single-file model.
 ///
 /// # Errors
-/// When it isn't there, or isn't a model.
+/// If it doesn't exist or isn't a model.
 pub fn open_model(dir: &Path) -> Result<ModelSource> {
     if !dir.exists() {
         bail!("{}: no such directory", dir.display());
@@ -21,15 +21,14 @@ pub fn open_model(dir: &Path) -> Result<ModelSource> {
     Ok(ModelSource::open(Box::new(Directory(dir.to_owned())))?)
 }
 
-/// Says where a model's directory leaves its preprocessing to the default.
-#[must_use]
+/// A note if a model directory lacks its preprocessing configuration, so that the default applies.
 pub fn lacks_preprocessing(source: &ModelSource) -> Option<String> {
     let file = "preprocessor_config.json";
     let names = source.files().names();
     let lacks = source.layout() == Layout::HuggingFace && !names.iter().any(|name| name == file);
     lacks.then(|| {
         format!(
-            "{} has no {file}; CLIP's own preprocessing to {} pixels is used",
+            "{} has no {file}; using CLIP's preprocessing to {} pixels",
             source.place(),
             source.config().image.image_size
         )

@@ -1,34 +1,40 @@
-//! Hard negatives as several commands make them: the generator, and an account of what it made.
+//! Hard negatives: the generator, and statistics of its output.
 
 use std::collections::BTreeMap;
 
-use clove_negatives::{Generator, Kind, Made, WhyNone};
-use serde_json::{Value, json};
+use clove_negatives::{Generator, Kind, Made};
+use serde::Serialize;
 
 use crate::error::{Context as _, Result};
 use crate::words::{count, counted};
 
-/// The generator with the lexicon that comes along.
+/// The generator with the built-in lexicon.
 ///
 /// # Errors
-/// Never, unless the lexicon is damaged.
+/// If the lexicon is damaged.
 pub fn generator() -> Result<Generator> {
-    Generator::new(clove_negatives::ENGLISH).context("the lexicon that comes with the program")
+    Generator::new(clove_negatives::ENGLISH).context("the built-in lexicon")
 }
 
-/// How many negatives captions gave, of which kinds, and why some gave none.
-#[derive(Debug, Default)]
+/// All captions of an image but the one at `place`.
+pub fn others(captions: &[String], place: usize) -> Vec<&str> {
+    let (before, after) = (&captions[..place], &captions[place + 1..]);
+    before.iter().chain(after).map(String::as_str).collect()
+}
+
+/// Statistics of generated negatives: their number by kind, and the captions without negatives by reason.
+#[derive(Debug, Default, Serialize)]
 pub struct Yield {
-    /// Captions counted.
+    /// Number of captions.
     pub captions: u64,
-    /// Captions with at least one negative.
+    /// Number of captions with at least one negative.
     with: u64,
     kinds: BTreeMap<Kind, u64>,
-    without: BTreeMap<WhyNone, u64>,
+    without: BTreeMap<&'static str, u64>,
 }
 
 impl Yield {
-    /// Counts what one caption gave.
+    /// Adds the negatives of one caption.
     pub fn add(&mut self, made: &Made) {
         self.captions += 1;
         self.with += u64::from(!made.negatives.is_empty());
@@ -36,12 +42,13 @@ impl Yield {
             *self.kinds.entry(negative.kind).or_default() += 1;
         }
         if let Some(why) = made.why_none {
-            *self.without.entry(why).or_default() += 1;
+            *self.without.entry(why.words()).or_default() += 1;
         }
     }
 
-    /// Adds another account to this one.
-    pub fn absorb(&mut self, other: Self) {
+    /// The sum of two.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
         self.captions += other.captions;
         self.with += other.with;
         for (kind, count) in other.kinds {
@@ -50,24 +57,10 @@ impl Yield {
         for (why, count) in other.without {
             *self.without.entry(why).or_default() += count;
         }
-    }
-
-    /// For a report in JSON.
-    #[must_use]
-    pub fn json(&self) -> Value {
-        let kinds = self.kinds.iter().map(|(kind, count)| (kind.name(), *count));
-        let without = self.without.iter();
-        let without = without.map(|(why, count)| (why.words(), *count));
-        json!({
-            "captions": self.captions,
-            "with": self.with,
-            "kinds": kinds.collect::<BTreeMap<&str, u64>>(),
-            "without": without.collect::<BTreeMap<&str, u64>>(),
-        })
+        self
     }
 
     /// `12 captions, 9 with a negative (75.0 %), 18 negatives`
-    #[must_use]
     pub fn summary(&self) -> String {
         let negatives = self.kinds.values().sum();
         format!(
@@ -79,8 +72,7 @@ impl Yield {
         )
     }
 
-    /// How many of each kind there are, with their share, a row each.
-    #[must_use]
+    /// A row per kind: name, number and share.
     pub fn kinds(&self) -> Vec<Vec<String>> {
         let negatives = self.kinds.values().sum();
         let row = |(kind, number): (&Kind, &u64)| {
@@ -90,19 +82,15 @@ impl Yield {
         self.kinds.iter().map(row).collect()
     }
 
-    /// `without one: 2 blank; 1 longer than 16,384 bytes`, unless all have one.
-    #[must_use]
+    /// `without one: 2 blank; 1 longer than 16,384 bytes`; `None` if every caption has a negative.
     pub fn why_none(&self) -> Option<String> {
-        let reasons: Vec<String> = self
-            .without
-            .iter()
-            .map(|(why, number)| format!("{} {}", count(*number), why.words()))
-            .collect();
+        let reasons: Vec<String> =
+            self.without.iter().map(|(why, number)| format!("{} {why}", count(*number))).collect();
         (!reasons.is_empty()).then(|| format!("without one: {}", reasons.join("; ")))
     }
 }
 
-/// A share of 100; of nothing it's 0.
+/// A share in percent; 0 of 0.
 fn percent(part: u64, all: u64) -> f64 {
     100.0 * part as f64 / all.max(1) as f64
 }

@@ -1,5 +1,5 @@
-//! After a run: between the weights that it began with and those that it ended with lie models that have learned and not
-//! forgotten. CLoVe (Castro et al., arXiv 2402.15021, section 3.3) takes one of them, so that's what a run ends with.
+//! Patches the model at the end of a run: interpolates between its initial and final weights (Castro et al., arXiv 2402.15021,
+//! section 3.3).
 
 use std::io::Write as _;
 
@@ -15,10 +15,9 @@ use crate::run::write_model;
 use crate::start::Parts;
 use crate::validation::{Line, Validation};
 
-/// CLoVe's, where there's nothing to choose by.
+/// CLoVe's alpha, for runs without validation.
 const USUAL: f64 = 0.6;
 
-/// A line of patching.jsonl.
 #[derive(Serialize)]
 struct Point {
     alpha: f64,
@@ -26,8 +25,7 @@ struct Point {
     line: Line,
 }
 
-/// Writes the patched model, where training began with a pretrained one. Alpha is chosen on the held-out pairs where there are
-/// any.
+/// Writes the patched model, if training began with a pretrained one. Chooses alpha on the held-out pairs, if any.
 pub fn patch(
     (config, parts): (&Config, &Parts),
     finetuned: &Snapshot,
@@ -49,14 +47,17 @@ pub fn patch(
             listener(&Event::Tried { alpha, line: &line });
             points.push(Point { alpha, line });
         }
-        // What a model is worth has a part for all that it should keep: nothing else limits the choice.
+        // The score includes all that the model should keep, so no further limit is needed.
         alpha = patch::choose_alpha(points.iter().map(|point| Tried {
             alpha: point.alpha,
             composition: point.line.worth(),
             recognition: None,
         }));
-        let lines: Vec<String> =
-            points.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+        let lines: Vec<String> = points
+            .iter()
+            .map(serde_json::to_string)
+            .collect::<serde_json::Result<_>>()
+            .context("patching.jsonl")?;
         let path = config.out.join("patching.jsonl");
         let mut file = AtomicFile::create(&path)?;
         file.write_all((lines.join("\n") + "\n").as_bytes()).with_context(|| path.display())?;

@@ -1,4 +1,4 @@
-//! Photos from disk to pixels, on all cores, a batch at a time.
+//! Reads, preprocesses and embeds photos in batches, on all cores.
 
 use std::path::Path;
 
@@ -12,20 +12,17 @@ use rayon::prelude::*;
 use crate::error::{Context as _, Result};
 use crate::event::{Listener, working};
 
-/// Reads and decodes one photo.
+/// Reads and decodes a photo.
 ///
 /// # Errors
-/// When a photo can't be read; names it.
+/// If the photo can't be read.
 pub fn read(path: &Path) -> Result<RgbImage> {
     let bytes = read_image(path)?;
     decode(&bytes, &DecodeLimits::default()).with_context(|| path.display().to_string())
 }
 
-/// Reads and decodes one photo of an image-text set.
-///
-/// # Errors
-/// When a photo can't be read; names it.
-pub fn read_at(place: &ImagePlace) -> Result<RgbImage> {
+/// Reads and decodes a photo of an image-text set.
+pub(crate) fn read_at(place: &ImagePlace) -> Result<RgbImage> {
     if let ImagePlace::File(path) = place {
         return read(path);
     }
@@ -33,34 +30,25 @@ pub fn read_at(place: &ImagePlace) -> Result<RgbImage> {
     decode(&bytes, &DecodeLimits::default()).with_context(|| place.to_string())
 }
 
-/// One photo as a model's normalised pixels, `[3, size, size]`.
+/// Normalised pixels of photos, `[n, 3, size, size]`.
 ///
 /// # Errors
-/// When a photo can't be read; names it.
-pub fn pixels(path: &Path, preprocess: &Preprocess) -> Result<Vec<f32>> {
-    let image = read(path)?;
-    let cropped = preprocess.pixels(&image).with_context(|| path.display().to_string())?;
-    Ok(preprocess.normalise(&cropped))
-}
-
-/// Several photos' pixels, in order; the first in order that can't be read is the error.
-///
-/// # Errors
-/// When a photo can't be read; names it.
+/// The first unreadable photo.
 pub fn batch(paths: &[impl AsRef<Path> + Sync], preprocess: &Preprocess) -> Result<Vec<f32>> {
+    let pixels = |path: &Path| -> Result<Vec<f32>> {
+        let cropped =
+            preprocess.pixels(&read(path)?).with_context(|| path.display().to_string())?;
+        Ok(preprocess.normalise(&cropped))
+    };
     let photos: Vec<Result<Vec<f32>>> =
-        paths.par_iter().map(|path| pixels(path.as_ref(), preprocess)).collect();
-    let mut batch = Vec::new();
-    for photo in photos {
-        batch.extend(photo?);
-    }
-    Ok(batch)
+        paths.par_iter().map(|path| pixels(path.as_ref())).collect();
+    Ok(photos.into_iter().collect::<Result<Vec<_>>>()?.concat())
 }
 
-/// Embeds photos, a row each, in order.
+/// Embeds photos, one row each.
 ///
 /// # Errors
-/// When one can't be read, or the device fails.
+/// If a photo can't be read or the device fails.
 pub fn embed(
     paths: &[impl AsRef<Path> + Sync],
     scorer: &Scorer,
@@ -78,10 +66,10 @@ pub fn embed(
     Ok(Embeddings::from_rows(scorer.config().embed_dim, rows)?)
 }
 
-/// Embeds texts, a row each, in order.
+/// Embeds texts, one row each.
 ///
 /// # Errors
-/// When the device fails.
+/// If the device fails.
 pub fn embed_texts(
     texts: &[impl AsRef<str>],
     scorer: &Scorer,

@@ -1,4 +1,4 @@
-//! Which precision a device computes fastest in, by trying: `train.precision = "auto"`.
+//! Times training steps to choose the fastest precision: `train.precision = "auto"`.
 
 use std::time::{Duration, Instant};
 
@@ -8,18 +8,17 @@ use clove::train::{Batch, Trainer};
 use crate::config::{Config, Precision};
 use crate::error::{Context as _, Result};
 use crate::event::{Listener, working};
-use crate::samples::{Samples, Words};
+use crate::samples::Samples;
 use crate::start::Parts;
 
-/// Pairs of a step that is timed, at most.
+/// Maximum number of pairs of a timed step.
 const PAIRS: usize = 32;
-/// Steps in which kernels are compiled and chosen, and those that are timed after them; the fastest counts.
+/// Steps that compile and tune kernels, and timed steps after them; the fastest counts.
 const WARM_UPS: usize = 2;
 const TIMED: usize = 3;
-/// How much faster half precision has to be: f32 is exact where it costs no more.
+/// Required speed-up of half precision over f32, which is more exact.
 const GAIN: f64 = 1.05;
 
-/// Chooses a precision, and says why.
 pub fn choose(
     config: &Config,
     parts: &Parts,
@@ -28,7 +27,7 @@ pub fn choose(
     listener: &mut Listener<'_>,
 ) -> Result<(Precision, String)> {
     if !device.is_gpu {
-        let line = "precision: f32, for a CPU computes 16-bit numbers as f32 and converts them";
+        let line = "precision: f32; a CPU computes 16-bit numbers as f32 and converts them";
         return Ok((Precision::F32, line.to_owned()));
     }
     let batch = batch(config, parts, samples);
@@ -68,29 +67,24 @@ pub fn choose(
     Ok((chosen, line))
 }
 
-/// The first pairs of the run, without their images: those cost the same whatever they show.
+/// The first pairs of the run, with grey images: the content doesn't change the time.
 fn batch(config: &Config, parts: &Parts, samples: &Samples) -> Batch {
     let most = match config.train.micro_batch {
         0 => config.train.batch,
         pairs => pairs,
     };
     let words = (0..most.min(PAIRS) as u64).map(|position| samples.words_at(position));
+    let (texts, negatives): (Vec<_>, Vec<_>) = words
+        .map(|words| {
+            let negatives = parts.tokenizer.encode_batch(&words.negatives);
+            (parts.tokenizer.encode(&words.caption), negatives)
+        })
+        .unzip();
     let side = parts.config.image.image_size;
-    let words: Vec<Words> = words.collect();
-    let mut batch = Batch {
-        pixels: vec![0.5; words.len() * 3 * side * side].into(),
-        texts: Vec::new(),
-        negatives: Vec::new(),
-    };
-    for words in words {
-        batch.texts.push(parts.tokenizer.encode(&words.caption));
-        let negatives = parts.tokenizer.encode_batch(&words.negatives);
-        batch.negatives.push(negatives);
-    }
-    batch
+    Batch { pixels: vec![0.5; texts.len() * 3 * side * side].into(), texts, negatives }
 }
 
-/// How long a step takes; `None` where its loss is no number.
+/// Time of a step; `None` if its loss isn't finite.
 fn time(
     config: &Config,
     parts: &Parts,

@@ -1,4 +1,4 @@
-//! A run from its configuration to its patched model.
+//! A run, from its configuration to the patched model.
 
 use std::fs;
 use std::path::PathBuf;
@@ -23,16 +23,16 @@ use crate::validation::Validation;
 use crate::words::count;
 use crate::{memory, patching, precision};
 
-/// Where a run begins.
+/// How a run begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begin {
-    /// In a folder that holds no run.
+    /// As a new run, in a folder without one.
     New,
-    /// At the last whole checkpoint of the run in the folder, which must have the same configuration.
+    /// From the last complete checkpoint of the run in the folder, which must have the same configuration.
     Resume,
 }
 
-/// A training run, ready to begin: its model, its data and its held-out pairs are open.
+/// A training run with its model, data and held-out pairs open.
 #[derive(Debug)]
 pub struct Run {
     config: Config,
@@ -43,10 +43,10 @@ pub struct Run {
 }
 
 impl Run {
-    /// Opens what a configuration names, and resolves what depends on the data.
+    /// Opens the model and the data, and resolves the keys that depend on them.
     ///
     /// # Errors
-    /// When the model, the data or the held-out pairs can't be opened, or don't fit the configuration.
+    /// If the model, the data or the held-out pairs can't be opened or don't fit the configuration.
     pub fn open(mut config: Config, listener: &mut Listener<'_>) -> Result<Self> {
         let parts = Parts::open(&config.model, config.seed)?;
         let source = Source::open(&config.data, listener)?;
@@ -58,34 +58,29 @@ impl Run {
         let mut plan = plan(&config, &parts, &source);
         let summary = validation.as_ref().map(Validation::summary);
         plan.extend(summary.map(|summary| format!("validation: {summary}")));
-        let (tokenizer, preprocess) = (parts.tokenizer.clone(), parts.preprocess.clone());
-        let samples = Samples::new(source, &config, tokenizer, preprocess)?;
+        let samples = Samples::new(source, &config, &parts)?;
         Ok(Self { config, parts, samples: Arc::new(samples), validation, plan })
     }
 
     /// The resolved configuration.
-    #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// A sample's caption and negatives, by its position in the order of training.
-    #[must_use]
+    /// The caption and negatives of the sample at a position in the order of training.
     pub fn words_at(&self, position: u64) -> Words {
         self.samples.words_at(position)
     }
 
-    /// What the first captions give, if negatives are made of them.
-    #[must_use]
+    /// The yield of negatives from the first captions, if negatives are generated.
     pub fn estimate(&self) -> Option<Yield> {
         self.samples.estimate()
     }
 
-    /// Makes the choices that are left to the device, and says in lines what the run will do. Without `timed`, precisions
-    /// aren't timed.
+    /// Resolves the keys that depend on the device. Returns the plan of the run in lines. `timed` allows timing of precisions.
     ///
     /// # Errors
-    /// When the device doesn't compute what the configuration asks for.
+    /// If the device doesn't support the configuration.
     pub fn prepare(
         &mut self,
         device: &OpenDevice,
@@ -97,7 +92,7 @@ impl Run {
         check(config, parts, device)?;
         let mut lines = self.plan.clone();
         if begin == Begin::Resume {
-            // As the run began, whatever there is now.
+            // Keep the choices that the run began with.
             memory::chosen_before(config)?;
         }
         if config.train.precision == Precision::Auto {
@@ -106,15 +101,14 @@ impl Run {
                 config.train.precision = precision;
                 why
             } else {
-                "precision: that is measured when training begins; what follows is for f32"
-                    .to_owned()
+                "precision: timed when training begins; the rest of the plan is for f32".to_owned()
             });
         }
         lines.extend(memory::fit(config, parts, samples, device));
         let (cut, all) = samples.count_cut();
         if cut > 0 {
             lines.push(format!(
-                "warning: {} of {} texts are longer than the context of {} tokens; they're cut",
+                "warning: {} of {} texts are longer than the context of {} tokens and are truncated",
                 count(cut as u64),
                 count(all as u64),
                 parts.tokenizer.context_length()
@@ -123,13 +117,11 @@ impl Run {
         Ok(lines)
     }
 
-    /// Trains to the end, writes the model, and patches it where training began with a pretrained one. A `fault` is what a test
-    /// does to the run.
+    /// Trains, writes the model, and patches it if training began with a pretrained one. Tests inject a `fault`.
     ///
     /// # Errors
-    /// When the folder holds another run or none to resume, too much of the data can't be read, training diverges, a listener
-    /// asks to stop ([`Error::Stopped`]), or the device is lost ([`Error::DeviceLost`]). Whatever it is, the checkpoints are
-    /// whole.
+    /// If the folder holds another run or none to resume, too many samples are unreadable, training diverges, a listener asks to
+    /// stop ([`Error::Stopped`]), or the device is lost ([`Error::DeviceLost`]). The checkpoints stay complete in every case.
     pub fn train(
         &mut self,
         device: &OpenDevice,
@@ -166,7 +158,7 @@ impl Run {
                 Ok(outcome) => outcome?,
                 Err(why) => {
                     let step = sitting.trainer.steps();
-                    // Only its folder is let go, for the next process; what lies on the device is not touched again.
+                    // Unlock the folder for the next process. Don't touch the device again.
                     sitting.let_go();
                     return Err(Error::DeviceLost { step, why });
                 }
@@ -190,7 +182,7 @@ impl Run {
                     return Ok(finished);
                 }
                 Outcome::StepBack(past) => {
-                    // Its lock goes with it.
+                    // Unlocks the folder.
                     drop(sitting);
                     stand = Stand {
                         folder: RunFolder::resume(&config.out, &resolved)?,
@@ -202,25 +194,21 @@ impl Run {
     }
 }
 
-/// Refuses what a device doesn't compute.
+/// Refuses a device that doesn't support the configuration.
 fn check(config: &Config, parts: &Parts, device: &OpenDevice) -> Result<()> {
     if !config.train_config().compute.runs_on(&device.device) {
         bail!(
-            "train.precision: {} doesn't compute in {}; use \"f32\"",
+            "train.precision: {} doesn't support {}; use \"f32\"",
             device.description,
             config.train.precision.name()
         );
     }
     if config.crops_on_device() && !crops_on(device, parts) {
-        bail!(
-            "data.crops: {} doesn't run the kernels that crop photos; use \"cpu\"",
-            device.description
-        );
+        bail!("data.crops: {} can't crop photos; use \"cpu\"", device.description);
     }
     Ok(())
 }
 
-/// Whether a device crops photos.
 fn crops_on(device: &OpenDevice, parts: &Parts) -> bool {
     let image = RgbImage::new(2, 2);
     let whole = CropBox::whole(2, 2);
@@ -228,27 +216,27 @@ fn crops_on(device: &OpenDevice, parts: &Parts) -> bool {
     device.is_gpu && cropped.is_some()
 }
 
-/// What is about to be done, a line each.
+/// The plan of a run, in lines.
 fn plan(config: &Config, parts: &Parts, source: &Source) -> Vec<String> {
     let (steps, batch) = (config.train.steps, config.train.batch);
     let epochs = (steps * batch) as f64 / source.len() as f64;
     let mut lines = vec![format!("model: {}", parts.summary(&config.train_config()))];
     lines.extend(source.summary());
     lines.push(format!(
-        "steps: {} of {} pairs each, which are {epochs:.2} epochs",
+        "steps: {} of {} pairs each, {epochs:.2} epochs",
         count(steps as u64),
         count(batch as u64)
     ));
     if batch as u64 > source.len() {
         lines.push(format!(
-            "warning: train.batch: a batch of {batch} has some of the {} samples twice, and each is then wrong for the other",
+            "warning: train.batch: a batch of {batch} repeats some of the {} samples, which count as wrong for each other",
             source.len()
         ));
     }
     lines
 }
 
-/// Writes a model's directory into the run's folder: whole or not at all, so that a kill leaves none that lacks half of its files.
+/// Writes a model directory into the run's folder. A kill never leaves an incomplete one.
 pub fn write_model(
     config: &Config,
     parts: &Parts,

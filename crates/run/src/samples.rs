@@ -1,6 +1,7 @@
-//! The samples of a training run: each a function of the seed and its position in the order of training, so that a run that
-//! resumes sees what it would have seen.
+//! The samples of a training run. Each is a function of the seed and its position in the order of training, so a resumed run sees
+//! the same samples.
 
+use std::iter;
 use std::path::Path;
 
 use clove::preprocess::{Preprocess, RandomResizedCrop, crop_resize};
@@ -18,12 +19,14 @@ use crate::error::{Context as _, Result, bail, one_line};
 use crate::event::Listener;
 use crate::negatives::{self, Yield};
 use crate::photos;
-use crate::source::{Draws, Source};
+use crate::session::Skipped;
+use crate::source::{Draws, Pool, Source};
+use crate::start::Parts;
 
-/// Finds the samples of a set, with copies of what is packed or on a server in `cache`.
+/// Lists the samples of a set. Packed and remote files are copied to `cache`.
 ///
 /// # Errors
-/// When the set can't be read.
+/// If the set can't be read.
 pub fn open_set(
     settings: &SetSettings,
     cache: Option<&Path>,
@@ -36,8 +39,8 @@ pub fn open_set(
     let pattern = path.to_string_lossy();
     copying(cache, listener, |cache| {
         Ok(match kind {
-            Kind::Scenes => bail!("scenes are drawn, and have no path"),
-            Kind::Mixture => bail!("a mixture is made of sets, and has no path"),
+            Kind::Scenes => bail!("scenes have no path"),
+            Kind::Mixture => bail!("a mixture consists of sets and has no path"),
             Kind::Folder => ImageTextSet::folder(path)?,
             Kind::Table => ImageTextSet::table(path, images, fields)?,
             Kind::Webdataset => ImageTextSet::shards(&pattern, fields, cache)?,
@@ -48,7 +51,6 @@ pub fn open_set(
     })
 }
 
-/// What turns a position into a sample.
 #[derive(Debug)]
 pub struct Samples {
     source: Source,
@@ -57,28 +59,24 @@ pub struct Samples {
     texts: Texts,
     crop: RandomResizedCrop,
     negatives: Negatives,
-    /// Most negatives that a set's sample gives.
     per_caption: usize,
     tokenizer: Tokenizer,
     preprocess: Preprocess,
-    /// Whether photos are cropped by the device that trains.
     on_device: bool,
 }
 
-/// Pixels of a photo that goes to the device as it is: batches of larger ones would fill the memory.
+/// Largest photo, in pixels, that the device crops. Batches of larger photos would fill its memory.
 const LARGEST_ON_DEVICE: u64 = 4 << 20;
 
-/// Where the negatives of a set's sample come from.
 #[derive(Debug)]
 enum Negatives {
     None,
-    /// The set brings them.
+    /// The set.
     File,
-    /// They're made of the caption.
+    /// Generated from the caption.
     Made(Box<Generator>, clove_negatives::Style),
 }
 
-/// A sample as the trainer takes it.
 #[derive(Debug)]
 pub struct Example {
     pub picture: Picture,
@@ -86,26 +84,18 @@ pub struct Example {
     pub negatives: Vec<Encoding>,
 }
 
-/// A sample in words.
+/// A sample without its pixels.
 #[derive(Debug)]
 pub struct Words {
-    /// The image.
+    /// Location of the image, or number of the scene.
     pub place: String,
-    /// The caption of this epoch.
+    /// Caption of this epoch.
     pub caption: String,
-    /// Its hard negatives.
+    /// Hard negatives of the caption.
     pub negatives: Vec<String>,
 }
 
-/// A sample that can't be read.
-#[derive(Debug)]
-pub struct Broken {
-    pub position: u64,
-    pub image: String,
-    pub reason: String,
-}
-
-/// Streams of random numbers of one sample. Far from small numbers, by which [`Order`] keys its own.
+/// Keys of a sample's random streams. [`Order`](clove::train::Order) uses small numbers for its own.
 mod purpose {
     pub const CAPTION: u64 = u64::from_le_bytes(*b"caption ");
     pub const CROP: u64 = u64::from_le_bytes(*b"crop    ");
@@ -113,12 +103,7 @@ mod purpose {
 }
 
 impl Samples {
-    pub fn new(
-        source: Source,
-        config: &Config,
-        tokenizer: Tokenizer,
-        preprocess: Preprocess,
-    ) -> Result<Self> {
+    pub fn new(source: Source, config: &Config, parts: &Parts) -> Result<Self> {
         let per_caption = config.negatives.per_caption;
         let style = config.negatives.style;
         let texts = match config.data.texts {
@@ -131,7 +116,7 @@ impl Samples {
                 Negatives::Made(Box::new(negatives::generator()?), style)
             }
             (Source::Pool(_), None) if style == Style::File => Negatives::File,
-            // Scenes bring their own, by `texts`.
+            // `texts` makes the negatives of scenes.
             _ => Negatives::None,
         };
         Ok(Self {
@@ -142,126 +127,108 @@ impl Samples {
             crop: config.crop(),
             negatives,
             per_caption,
-            tokenizer,
-            preprocess,
+            tokenizer: parts.tokenizer.clone(),
+            preprocess: parts.preprocess.clone(),
             on_device: config.crops_on_device(),
         })
     }
 
-    /// Samples in an epoch.
     pub fn len(&self) -> u64 {
         self.source.len()
     }
 
-    /// The sample at a position.
-    pub fn at(&self, position: u64) -> Result<Example, Broken> {
+    /// The sample at a position. The caller sets the step of an unreadable one.
+    pub fn at(&self, position: u64) -> Result<Example, Skipped> {
         let (picture, words) = match &self.source {
             Source::Scenes { scenes, repeat } => {
-                let (_, sample) = self.scene(*scenes, *repeat, position);
-                let words = Words {
-                    place: String::new(),
-                    caption: sample.text,
-                    negatives: sample.negatives,
-                };
-                let pixels = lab::pixels(sample.picture, &self.preprocess);
-                (Picture::Ready(pixels), words)
+                let (words, picture) = self.scene(*scenes, *repeat, position);
+                (Picture::Ready(lab::pixels(picture, &self.preprocess)), words)
             }
             Source::Pool(pool) => {
                 let (epoch, index) = self.draws.at(position);
                 let sample = &pool.set.samples[index as usize];
-                let picture = self.photo(sample, epoch, index).map_err(|error| Broken {
+                let picture = self.photo(sample, epoch, index).map_err(|error| Skipped {
+                    step: 0,
                     position,
                     image: sample.image.to_string(),
                     reason: one_line(&error),
                 })?;
-                (picture, self.choose(sample, epoch, index))
+                (picture, self.choose(pool, epoch, index).1)
             }
         };
         let text = self.tokenizer.encode(&words.caption);
         let mut negatives = self.tokenizer.encode_batch(&words.negatives);
-        // A change may lie beyond the model's context, or between words that it doesn't know: such a negative would push the image
-        // away from its own caption.
+        // A change beyond the context or between unknown words leaves the token ids of the caption. As a negative they would push the
+        // image away from its own caption.
         negatives.retain(|negative| negative.ids != text.ids);
         Ok(Example { picture, text, negatives })
     }
 
-    /// The sample at a position, without its image.
     pub fn words_at(&self, position: u64) -> Words {
         match &self.source {
-            Source::Scenes { scenes, repeat } => {
-                let (number, sample) = self.scene(*scenes, *repeat, position);
-                Words {
-                    place: format!("scene {number}"),
-                    caption: sample.text,
-                    negatives: sample.negatives,
-                }
-            }
+            Source::Scenes { scenes, repeat } => self.scene(*scenes, *repeat, position).0,
             Source::Pool(pool) => {
                 let (epoch, index) = self.draws.at(position);
-                self.choose(&pool.set.samples[index as usize], epoch, index)
+                self.choose(pool, epoch, index).1
             }
         }
     }
 
-    /// Of the first epoch a sample's caption, by its place, and the caption's hard negatives.
+    /// A sample in the first epoch: the index of its caption and the caption's hard negatives.
     pub fn hard(&self, index: usize) -> (usize, Vec<String>) {
         match &self.source {
             Source::Scenes { .. } => (0, Vec::new()),
             Source::Pool(pool) => {
-                let sample = &pool.set.samples[index];
-                let words = self.choose(sample, 0, index as u64);
-                (self.caption(sample, 0, index as u64), words.negatives)
+                let (place, words) = self.choose(pool, 0, index as u64);
+                (place, words.negatives)
             }
         }
     }
 
-    /// The scene at a position, and its number.
-    fn scene(&self, scenes: u64, repeat: bool, position: u64) -> (u64, lab::SceneSample) {
+    fn scene(&self, scenes: u64, repeat: bool, position: u64) -> (Words, clove_scenes::Picture) {
         let number = Scenes::Epochs { scenes, repeat }.at(self.seed, position);
-        let size = self.preprocess.size();
-        (number, self.texts.sample(self.seed, number, size))
+        let sample = self.texts.sample(self.seed, number, self.preprocess.size());
+        let words = Words {
+            place: format!("scene {number}"),
+            caption: sample.text,
+            negatives: sample.negatives,
+        };
+        (words, sample.picture)
     }
 
     fn random(&self, epoch: u64, index: u64, purpose: u64) -> Random {
         Random::new(&[self.seed, epoch, index, purpose])
     }
 
-    /// The caption of this epoch, and its negatives.
-    fn choose(&self, sample: &Sample, epoch: u64, index: u64) -> Words {
-        let place = self.caption(sample, epoch, index);
+    /// The caption of an epoch with its negatives, and its index.
+    fn choose(&self, pool: &Pool, epoch: u64, index: u64) -> (usize, Words) {
+        let sample = &pool.set.samples[index as usize];
+        let place = self.caption(pool, sample, epoch, index);
         let caption = &sample.captions[place];
         let negatives = match &self.negatives {
             Negatives::None => Vec::new(),
             Negatives::File => self.brought(sample, caption, epoch, index),
             Negatives::Made(generator, style) => {
-                let made = self.make(generator, *style, sample, epoch, index);
-                let texts = made.negatives.into_iter();
-                texts.map(|negative| negative.text).collect()
+                let made = self.make(generator, *style, sample, place, epoch, index);
+                made.negatives.into_iter().map(|negative| negative.text).collect()
             }
         };
-        Words { place: sample.image.to_string(), caption: caption.clone(), negatives }
+        (place, Words { place: sample.image.to_string(), caption: caption.clone(), negatives })
     }
 
-    /// The place of the caption of this epoch.
-    fn caption(&self, sample: &Sample, epoch: u64, index: u64) -> usize {
+    /// The index of the caption of an epoch.
+    fn caption(&self, pool: &Pool, sample: &Sample, epoch: u64, index: u64) -> usize {
         let mut random = self.random(epoch, index, purpose::CAPTION);
-        match &self.source {
-            Source::Scenes { .. } => random.below(sample.captions.len()),
-            Source::Pool(pool) => {
-                let captions = pool.parts.get(usize::from(sample.part));
-                let captions = captions.and_then(|part| part.settings.captions.as_ref());
-                let usual = Captions::default();
-                captions.unwrap_or(&usual).choose(sample, &mut random)
-            }
-        }
+        let part = pool.parts.get(usize::from(sample.part));
+        let captions = part.and_then(|part| part.settings.captions.as_ref());
+        captions.unwrap_or(&Captions::default()).choose(sample, &mut random)
     }
 
-    /// Negatives that the set brings.
     fn brought(&self, sample: &Sample, caption: &str, epoch: u64, index: u64) -> Vec<String> {
         let mut negatives: Vec<&String> = sample
             .negatives
             .iter()
-            // A set may call one caption of an image a negative of another.
+            // Some sets list one caption of an image as a negative of another.
             .filter(|negative| *negative != caption)
             .collect();
         self.random(epoch, index, purpose::NEGATIVES).shuffle(&mut negatives);
@@ -269,21 +236,19 @@ impl Samples {
         negatives.into_iter().cloned().collect()
     }
 
-    /// Negatives made of the caption of this epoch. They're others in each.
+    /// Negatives generated from a caption. They differ from epoch to epoch.
     fn make(
         &self,
         generator: &Generator,
         style: clove_negatives::Style,
         sample: &Sample,
+        place: usize,
         epoch: u64,
         index: u64,
     ) -> Made {
-        let place = self.caption(sample, epoch, index);
-        let (before, after) = (&sample.captions[..place], &sample.captions[place + 1..]);
-        let others: Vec<&str> = before.iter().chain(after).map(String::as_str).collect();
         generator.negatives(&Request {
             caption: &sample.captions[place],
-            others: &others,
+            others: &negatives::others(&sample.captions, place),
             style,
             count: self.per_caption,
             seed: self.seed,
@@ -292,7 +257,7 @@ impl Samples {
         })
     }
 
-    /// What the first captions in the order of training give, where negatives are made of them.
+    /// The yield of negatives from the first captions in the order of training, if they are generated.
     pub fn estimate(&self) -> Option<Yield> {
         const TRIED: u64 = 1_024;
         let (Source::Pool(pool), Negatives::Made(generator, style)) =
@@ -303,30 +268,27 @@ impl Samples {
         let found = (0..TRIED.min(self.source.len())).into_par_iter().map(|position| {
             let (epoch, index) = self.draws.at(position);
             let sample = &pool.set.samples[index as usize];
+            let place = self.caption(pool, sample, epoch, index);
             let mut found = Yield::default();
-            found.add(&self.make(generator, *style, sample, epoch, index));
+            found.add(&self.make(generator, *style, sample, place, epoch, index));
             found
         });
-        Some(found.reduce(Yield::default, |mut all, found| {
-            all.absorb(found);
-            all
-        }))
+        Some(found.reduce(Yield::default, Yield::merge))
     }
 
-    /// Pictures as a batch has them.
     pub fn pixels(&self, pictures: Vec<Picture>) -> Pixels {
         if self.on_device {
             return Pixels::Pictures(pictures, self.preprocess.clone());
         }
         let pixels = pictures.into_iter().map(|picture| match picture {
             Picture::Ready(pixels) => pixels,
-            // Made for the device alone.
+            // Only the device gets crops.
             Picture::Crop(_) => Vec::new(),
         });
         pixels.collect::<Vec<_>>().concat().into()
     }
 
-    /// A photo cropped at random: its normalised pixels, or what the device makes them of.
+    /// A randomly cropped photo: its normalised pixels, or a crop for the device.
     fn photo(&self, sample: &Sample, epoch: u64, index: u64) -> Result<Picture> {
         let image = photos::read_at(&sample.image)?;
         let mut random = self.random(epoch, index, purpose::CROP);
@@ -341,33 +303,27 @@ impl Samples {
         Ok(Picture::Ready(self.preprocess.normalise(&cropped)))
     }
 
-    /// How many texts the model's context cuts, of how many; of scenes the first are taken for all.
+    /// The number of texts that the context truncates, and the number of texts. Of scenes only the first are counted.
     pub fn count_cut(&self) -> (usize, usize) {
         const SCENES: u64 = 256;
-        let is_cut = |text: &str| self.tokenizer.encode(text).is_truncated();
-        let add = |a: (usize, usize), b: (usize, usize)| (a.0 + b.0, a.1 + b.1);
-        let count = |texts: Vec<&String>| {
-            let cut = texts.iter().filter(|text| is_cut(text)).count();
-            (cut, texts.len())
+        let words: Vec<Words>;
+        let texts: Vec<&String> = match &self.source {
+            Source::Scenes { scenes, .. } => {
+                let positions = (0..SCENES.min(*scenes)).into_par_iter();
+                words = positions.map(|position| self.words_at(position)).collect();
+                let texts = words.iter();
+                texts.flat_map(|words| iter::once(&words.caption).chain(&words.negatives)).collect()
+            }
+            Source::Pool(pool) => {
+                let is_brought = matches!(self.negatives, Negatives::File);
+                let texts = pool.set.samples.iter().flat_map(|sample| {
+                    let negatives = sample.negatives.iter().filter(move |_| is_brought);
+                    sample.captions.iter().chain(negatives)
+                });
+                texts.collect()
+            }
         };
-        match &self.source {
-            Source::Scenes { scenes, .. } => (0..SCENES.min(*scenes))
-                .into_par_iter()
-                .map(|position| {
-                    let words = self.words_at(position);
-                    count(std::iter::once(&words.caption).chain(&words.negatives).collect())
-                })
-                .reduce(|| (0, 0), add),
-            Source::Pool(pool) => pool
-                .set
-                .samples
-                .par_iter()
-                .map(|sample| {
-                    let is_brought = matches!(self.negatives, Negatives::File);
-                    let negatives = sample.negatives.iter().filter(|_| is_brought);
-                    count(sample.captions.iter().chain(negatives).collect())
-                })
-                .reduce(|| (0, 0), add),
-        }
+        let is_cut = |text: &&&String| self.tokenizer.encode(text).is_truncated();
+        (texts.par_iter().filter(is_cut).count(), texts.len())
     }
 }

@@ -1,4 +1,4 @@
-//! A training run's folder at work: what each step leaves behind, and how a run goes on.
+//! Writes a run's folder during training: metrics, validation results, checkpoints; resumes from it.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,7 +12,6 @@ use serde::Serialize;
 use crate::event::{Event, Listener};
 use crate::{Result, validation};
 
-/// How the model did on held-out data, in a run's folder.
 const VALIDATION: &str = "validation.jsonl";
 
 /// A run's folder, open for writing.
@@ -27,7 +26,6 @@ pub struct Session {
     keep: usize,
 }
 
-/// A line of metrics.jsonl.
 #[derive(Serialize)]
 struct Line {
     step: usize,
@@ -36,28 +34,28 @@ struct Line {
     logit_scale: f32,
     learning_rate: f64,
     pairs_per_second: f64,
-    /// Seconds before the step in which the device had nothing to do.
+    /// Seconds that the step waited for its batch.
     #[serde(skip_serializing_if = "Option::is_none")]
     data_wait: Option<f64>,
 }
 
-/// A line of skipped.jsonl: a sample that couldn't be read.
+/// A line of skipped.jsonl: an unreadable sample.
 #[derive(Debug, Serialize)]
 pub struct Skipped {
-    /// The step that it was for.
+    /// The step.
     pub step: usize,
-    /// In the order of training.
+    /// Position in the order of training.
     pub position: u64,
-    /// Its image.
+    /// The image.
     pub image: String,
-    /// Why it can't be read.
+    /// The reason.
     pub reason: String,
 }
 
-/// The folder of the run that `config` describes, whether it's there or has to be made.
+/// Opens the folder of the run with this configuration, or creates it.
 ///
 /// # Errors
-/// When the folder holds another run, or can't be written.
+/// If the folder holds another run or can't be written.
 pub fn open_or_make(dir: &Path, config: &str) -> Result<RunFolder> {
     Ok(if dir.join("run.toml").exists() {
         RunFolder::resume(dir, config)?
@@ -67,10 +65,10 @@ pub fn open_or_make(dir: &Path, config: &str) -> Result<RunFolder> {
 }
 
 impl Session {
-    /// Goes to work in a run's folder, and gives its last whole checkpoint, if it has one.
+    /// Opens a run's folder for training. Returns its last complete checkpoint, if any.
     ///
     /// # Errors
-    /// When a file of the folder can't be read or written.
+    /// If a file of the folder can't be read or written.
     pub fn open(
         folder: RunFolder,
         companions: Companions,
@@ -80,7 +78,7 @@ impl Session {
         let latest = folder.latest_checkpoint()?;
         for (path, reason) in &latest.damaged {
             listener(&Event::Note(format!(
-                "warning: {}: {reason}; going on from the checkpoint before it",
+                "warning: {}: {reason}; resuming from the checkpoint before it",
                 path.display()
             )));
         }
@@ -91,7 +89,7 @@ impl Session {
         let session = Self {
             metrics: Metrics::open_at(&folder.metrics_path(), step)?,
             skipped: skipped.exists().then(|| Metrics::open_at(&skipped, step)).transpose()?,
-            // It's validated again where it goes on.
+            // The run validates again where it resumes.
             validation: validation
                 .exists()
                 .then(|| Metrics::open_at(&validation, step))
@@ -104,25 +102,27 @@ impl Session {
         Ok((session, found))
     }
 
-    /// Writes down what an event tells: steps, samples that were left out, validations.
+    /// Records steps, skipped samples and validations.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// If a file can't be written.
     pub fn hear(&mut self, event: &Event<'_>) -> Result<()> {
         match event {
             Event::Step(step) => {
                 self.record(&step.report, step.step_pairs_per_second, Some(step.data_wait))
             }
-            Event::Skipped { sample, .. } => self.skip(sample),
+            Event::Skipped { sample, .. } => {
+                append(&mut self.skipped, &self.folder.skipped_path(), sample.step, sample)
+            }
             Event::Validated { line, .. } => self.validated(line),
             _ => Ok(()),
         }
     }
 
-    /// Writes a step's figures down; `data_wait` are the seconds that it waited for its batch, where batches are made beside it.
+    /// Records a step. `data_wait` is the time in seconds that it waited for its batch.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// If a file can't be written.
     pub fn record(
         &mut self,
         report: &StepReport,
@@ -149,39 +149,25 @@ impl Session {
         Ok(self.events.scalars(now(), report.step, &scalars)?)
     }
 
-    /// Names a sample that was left out.
-    fn skip(&mut self, sample: &Skipped) -> Result<()> {
-        let list = match &mut self.skipped {
-            Some(list) => list,
-            none => none.insert(Metrics::open_at(&self.folder.skipped_path(), sample.step)?),
-        };
-        Ok(list.append(sample)?)
-    }
-
-    /// Writes down how the model of a step did on held-out data.
     fn validated(&mut self, line: &validation::Line) -> Result<()> {
-        let list = match &mut self.validation {
-            Some(list) => list,
-            none => none.insert(Metrics::open_at(&self.folder.path().join(VALIDATION), line.step)?),
-        };
-        list.append(line)?;
+        append(&mut self.validation, &self.folder.path().join(VALIDATION), line.step, line)?;
         let scalars = line.scalars();
         let scalars = scalars.iter().map(|(name, value)| (name.as_str(), *value));
         self.scalars(line.step, &scalars.collect::<Vec<_>>())
     }
 
-    /// Writes further figures of a step, such as `validation/composition`.
+    /// Records more figures of a step for TensorBoard, such as `validation/composition`.
     ///
     /// # Errors
-    /// When they can't be written.
+    /// If the file can't be written.
     pub fn scalars(&mut self, step: usize, values: &[(&str, f32)]) -> Result<()> {
         Ok(self.events.scalars(now(), step, values)?)
     }
 
-    /// Saves a checkpoint. When it returns, it's on the disk.
+    /// Saves a checkpoint and syncs it to disk.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// If it can't be written.
     pub fn save(&mut self, state: &TrainerState, position: &Position) -> Result<()> {
         self.metrics.sync()?;
         for list in [&self.skipped, &self.validation].into_iter().flatten() {
@@ -195,6 +181,20 @@ impl Session {
         })?;
         Ok(())
     }
+}
+
+/// Appends a line to a file, which is created with its first line.
+fn append(
+    list: &mut Option<Metrics>,
+    path: &Path,
+    step: usize,
+    line: &impl Serialize,
+) -> Result<()> {
+    let list = match list {
+        Some(list) => list,
+        none => none.insert(Metrics::open_at(path, step)?),
+    };
+    Ok(list.append(line)?)
 }
 
 fn now() -> f64 {

@@ -1,4 +1,4 @@
-//! Training at work in one process: step by step, with what is kept of it on the way.
+//! The training loop of one process: steps, validations and checkpoints.
 
 use std::mem;
 use std::path::Path;
@@ -16,27 +16,25 @@ use crate::loader::{Loaded, Loader};
 use crate::lost::Fault;
 use crate::run::write_model;
 use crate::samples::Samples;
-use crate::session::{Session, Skipped};
+use crate::session::Session;
 use crate::start::Parts;
 use crate::validation::Validation;
 
-/// Where a sitting begins.
 #[derive(Debug)]
 pub struct Stand {
     pub folder: RunFolder,
-    /// After a batch that spoilt the weights: the position behind it, to which the order of training jumps.
+    /// After a diverged batch: the position after it, where training continues.
     pub step_back: Option<u64>,
 }
 
-/// How training ended.
 #[derive(Debug)]
 pub enum Outcome {
     Finished,
-    /// The weights are spoilt; the batch that did it ends at this position.
+    /// Training diverged on the batch that ends at this position.
     StepBack(u64),
 }
 
-/// Training at work.
+/// The training of one process.
 pub struct Sitting<'a> {
     config: &'a Config,
     pub trainer: Trainer,
@@ -46,21 +44,18 @@ pub struct Sitting<'a> {
     parts: &'a Parts,
     device: &'a Device,
     validation: &'a mut Option<Validation>,
-    /// What a test does to the run.
     fault: &'a mut Option<Fault>,
-    /// The step of the last checkpoint.
     saved: Option<usize>,
-    /// Whether a listener wants this step to be the last.
+    /// Whether a listener asked to finish.
     is_last: bool,
-    /// Pairs learned from in this sitting, and since when.
+    /// Pairs trained on in this process.
     pairs: usize,
     began: Instant,
-    /// Those of the pairs whose caption had no negative.
     without: usize,
 }
 
 impl<'a> Sitting<'a> {
-    /// Begins where a run's folder stands, or goes back from there past a batch that spoilt the weights.
+    /// Begins or resumes the run in a folder, or skips a diverged batch.
     pub fn begin(
         (config, parts): (&'a Config, &'a Parts),
         samples: &Arc<Samples>,
@@ -74,26 +69,19 @@ impl<'a> Sitting<'a> {
             Session::open(stand.folder, parts.companions(), config.train.keep, listener)?;
         let (trainer, mut position, mut saved) = if let Some((state, position)) = found {
             let step = state.step;
-            listener(&Event::Note(format!("going on after step {step}")));
+            listener(&Event::Note(format!("resuming after step {step}")));
             let trainer = Trainer::resume(state, shape, settings, device)
                 .with_context(|| config.out.display())?;
             (trainer, position, Some(step))
         } else {
-            let start = Position {
-                step: 0,
-                samples: 0,
-                skipped: 0,
-                recoveries: 0,
-                seed: config.seed,
-                config_hash: String::new(),
-            };
+            let start = Position { seed: config.seed, ..Position::default() };
             let trainer = Trainer::new(parts.load(device)?, shape, settings, device);
             (trainer, start, None)
         };
         if let Some(past) = stand.step_back {
             position.samples = past;
             position.recoveries += 1;
-            // A kill must not bring the batch back.
+            // Saved now, so that a kill doesn't bring the batch back.
             session.save(&pollster::block_on(trainer.state())?, &position)?;
             saved = Some(trainer.steps());
         }
@@ -127,31 +115,28 @@ impl<'a> Sitting<'a> {
         })
     }
 
-    /// Trains to the end, or until a listener wants it to stop.
+    /// Trains until the end or until a listener asks to stop.
     pub fn train(&mut self, listener: &mut Listener<'_>) -> Result<Outcome> {
         let steps = self.config.train.steps;
         self.validate(listener)?;
         while self.trainer.steps() < steps && !self.is_over() {
             let began = Instant::now();
-            let loaded = self.loader.next()?;
+            let mut loaded = self.loader.next()?;
             let waited = began.elapsed().as_secs_f64();
-            self.skip(&loaded, listener)?;
+            self.skip(&mut loaded, listener)?;
             let mut report = pollster::block_on(self.trainer.step(&loaded.batch))
                 .with_context(|| format!("in step {}", self.trainer.steps()))?;
             if let Some(fault) = &mut self.fault {
                 let samples = self.position.samples..loaded.position;
                 fault.strike(&mut report, samples);
             }
-            // The weights are spoilt by now, and aren't saved.
+            // The weights have diverged and are not saved.
             if !(report.loss.is_finite() && report.grad_norm.is_finite()) {
                 return self.step_back(report, loaded.position, listener);
             }
-            self.position = Position {
-                step: self.trainer.steps(),
-                samples: loaded.position,
-                skipped: loaded.broken,
-                ..self.position.clone()
-            };
+            self.position.step = self.trainer.steps();
+            self.position.samples = loaded.position;
+            self.position.skipped = loaded.broken;
             let pairs = loaded.batch.texts.len();
             self.pairs += pairs;
             let negatives = loaded.batch.negatives.iter();
@@ -186,13 +171,12 @@ impl<'a> Sitting<'a> {
         Ok(Outcome::Finished)
     }
 
-    /// Tells the run's files, and then the listener.
+    /// Records an event in the run's folder and passes it to the listener.
     fn tell(&mut self, event: &Event<'_>, listener: &mut Listener<'_>) -> Result<Control> {
         self.session.hear(event)?;
         Ok(listener(event))
     }
 
-    /// Tries the model on held-out pairs, where that's due.
     fn validate(&mut self, listener: &mut Listener<'_>) -> Result<()> {
         let (step, steps) = (self.trainer.steps(), self.config.train.steps);
         let Some(validation) = self.validation.as_mut() else {
@@ -203,7 +187,7 @@ impl<'a> Sitting<'a> {
         }
         let clip = self.trainer.model();
         let line = validation.run(clip, step, self.parts, self.device, listener)?;
-        let is_best = validation.is_best(&line);
+        let is_best = validation.add(&line);
         let line = &line;
         self.tell(&Event::Validated { line, is_best }, listener)?;
         if is_best && step > 0 {
@@ -213,7 +197,6 @@ impl<'a> Sitting<'a> {
         Ok(())
     }
 
-    /// Whether training ends early: since validation shows nothing better, or a listener wants it.
     fn is_over(&self) -> bool {
         self.is_last || self.is_exhausted()
     }
@@ -223,7 +206,7 @@ impl<'a> Sitting<'a> {
         validation.is_some_and(Validation::is_exhausted)
     }
 
-    /// What there is to tell at the end, of the model in `dir`.
+    /// Summary of the finished run with the model in `dir`.
     pub fn finished(&self, dir: &Path) -> Finished {
         Finished {
             dir: dir.to_owned(),
@@ -238,24 +221,18 @@ impl<'a> Sitting<'a> {
         }
     }
 
-    /// Names what couldn't be read, and stops where it's too much.
-    fn skip(&mut self, loaded: &Loaded, listener: &mut Listener<'_>) -> Result<()> {
-        let list = self.config.out.join("skipped.jsonl");
-        let first = self.position.skipped == 0;
-        for (number, broken) in loaded.skipped.iter().enumerate() {
-            let sample = &Skipped {
-                step: self.trainer.steps(),
-                position: broken.position,
-                image: broken.image.clone(),
-                reason: broken.reason.clone(),
-            };
-            let (is_first, list) = (first && number == 0 && !loaded.is_hopeless(), &list);
-            let event = Event::Skipped { sample, is_first, list };
-            self.tell(&event, listener)?;
+    /// Records unreadable samples. Fails if there are too many.
+    fn skip(&mut self, loaded: &mut Loaded, listener: &mut Listener<'_>) -> Result<()> {
+        let list = &self.config.out.join("skipped.jsonl");
+        let mut is_first = self.position.skipped == 0 && !loaded.is_hopeless();
+        for sample in &mut loaded.skipped {
+            sample.step = self.trainer.steps();
+            self.tell(&Event::Skipped { sample, is_first, list }, listener)?;
+            is_first = false;
         }
         match loaded.skipped.last() {
             Some(last) if loaded.is_hopeless() => bail!(
-                "{} of the {} samples tried can't be read, more than a share of {} (data.unreadable); {} names them, the last is {}",
+                "{} of {} samples can't be read, more than a share of {} (data.unreadable); see {}; the last: {}",
                 loaded.broken,
                 loaded.position,
                 self.config.data.unreadable.unwrap_or_default(),
@@ -266,7 +243,7 @@ impl<'a> Sitting<'a> {
         }
     }
 
-    /// Saves a checkpoint; `false`, without one, where the weights are spoilt.
+    /// Saves a checkpoint. Returns `false`, without saving, if the weights aren't finite.
     fn save(&mut self, listener: &mut Listener<'_>) -> Result<bool> {
         let state = pollster::block_on(self.trainer.state())?;
         if !state.model.is_finite() {
@@ -278,34 +255,25 @@ impl<'a> Sitting<'a> {
         Ok(true)
     }
 
-    /// After a step that spoilt the weights: back to the last checkpoint, and past the batch that did it, while that's allowed.
+    /// Returns to the last checkpoint and skips the batch, at most `train.recoveries` times.
     fn step_back(
         &self,
         report: StepReport,
         past: u64,
         listener: &mut Listener<'_>,
     ) -> Result<Outcome> {
-        let most = self.config.train.recoveries;
-        if self.position.recoveries >= most {
-            return self.diverged(&report);
+        let (count, most) = (self.position.recoveries + 1, self.config.train.recoveries);
+        if count <= most {
+            listener(&Event::SteppedBack { report, to: self.saved, count, most });
+            return Ok(Outcome::StepBack(past));
         }
-        listener(&Event::SteppedBack {
-            report,
-            to: self.saved,
-            count: self.position.recoveries + 1,
-            most,
-        });
-        Ok(Outcome::StepBack(past))
-    }
-
-    fn diverged(&self, report: &StepReport) -> Result<Outcome> {
         let kept = match self.saved {
-            Some(step) => format!("the checkpoint of step {step} stands"),
+            Some(step) => format!("the last checkpoint is of step {step}"),
             None => "there is no checkpoint yet".to_owned(),
         };
         bail!(
-            "step {}: training diverged (loss {}, gradient {}, learning rate {:e}); {kept}; train anew with a lower \
-             optimizer.learning_rate, a longer warmup or a lower clip_norm, in another `out`",
+            "step {}: training diverged (loss {}, gradient {}, learning rate {:e}); {kept}; start a new run with another `out` and a \
+             lower optimizer.learning_rate, a longer warmup or a lower clip_norm",
             report.step,
             report.loss,
             report.grad_norm,
@@ -313,7 +281,7 @@ impl<'a> Sitting<'a> {
         )
     }
 
-    /// Lets the run's folder go, and leaves what lies on a lost device where it is.
+    /// Releases the run's folder without touching the memory of a lost device.
     pub fn let_go(self) {
         let Self { session, trainer, .. } = self;
         drop(session);

@@ -1,4 +1,4 @@
-//! What there is to learn from: scenes, or sets on disk with what their filter leaves of them.
+//! The training data: synthetic scenes, or filtered sets on disk.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,42 +11,41 @@ use crate::event::{Control, Listener, working};
 use crate::samples::open_set;
 use crate::words::count;
 
-/// What there is to learn from.
+/// The training data.
 #[derive(Debug)]
 pub enum Source {
-    /// Scenes, so many an epoch; new ones in each, unless they're repeated.
+    /// Synthetic scenes.
     Scenes {
-        /// So many.
+        /// Scenes per epoch.
         scenes: u64,
-        /// The same in each epoch.
+        /// Whether every epoch has the same scenes.
         repeat: bool,
     },
     /// Sets on disk.
     Pool(Pool),
 }
 
-/// The samples of a set, or of several.
+/// The samples of one or several sets.
 #[derive(Debug)]
 pub struct Pool {
-    /// What is left of them.
+    /// The samples that pass the filter.
     pub set: ImageTextSet,
-    /// What was taken away, where there's a filter.
+    /// Statistics of the filter, if any.
     pub filtered: Option<Filtered>,
-    /// The sets, in the order of their samples; one at least.
+    /// The sets, in the order of their samples; at least one.
     pub parts: Vec<Part>,
 }
 
-/// A set, as its samples stand in a [`Pool`].
+/// A set of a [`Pool`].
 #[derive(Debug)]
 pub struct Part {
-    /// Where it is.
+    /// Its settings.
     pub settings: SetSettings,
-    /// What is left of it.
+    /// Number of samples that pass the filter.
     pub samples: u64,
 }
 
 impl Pool {
-    /// A single set, whose captions are as good as one another.
     pub(crate) fn of(set: ImageTextSet, settings: SetSettings) -> Self {
         let samples = set.samples.len() as u64;
         Self { set, filtered: None, parts: vec![Part { settings, samples }] }
@@ -72,14 +71,13 @@ impl Pool {
             let of = set.samples.iter().filter(|sample| sample.part == number);
             let samples = of.count() as u64;
             if samples == 0 {
-                bail!("data.filter: no sample of data.sets[{number}] passes; take the set away");
+                bail!("data.filter: no sample of data.sets[{number}] passes; remove the set");
             }
             parts.push(Part { settings, samples });
         }
         Ok(Self { set, filtered, parts })
     }
 
-    /// In which order its samples are drawn.
     fn draws(&self, seed: u64) -> Result<Draws> {
         let weights: Option<Vec<(u64, f64)>> =
             self.parts.iter().map(|part| Some((part.samples, part.settings.weight?))).collect();
@@ -88,15 +86,16 @@ impl Pool {
         };
         let mixture = Mixture::new(seed, &weights).with_context(|| {
             let one = Mixture::BLOCK;
-            format!("data.sets: each set's weight must be at least one {one}th of all weights")
+            format!("data.sets: each weight must be at least 1/{one} of the sum of the weights")
         })?;
         Ok(Draws::Mixed(mixture))
     }
 
-    /// In words, with what was skipped, and what the filter took away.
+    /// Lines of text, with skipped and filtered samples.
     fn summary(&self) -> Vec<String> {
         let mut lines = vec![format!("data: {}", self.set.summary())];
-        lines.extend(self.filtered.iter().map(filtered_line));
+        let filtered = self.filtered.iter();
+        lines.extend(filtered.map(|filtered| format!("filtered out: {}", filtered.summary())));
         let shares = match self.draws(0) {
             Ok(Draws::Mixed(mixture)) => mixture.shares().map(Some).collect(),
             _ => vec![None; self.parts.len()],
@@ -109,7 +108,7 @@ impl Pool {
                 lines.extend(captions.map(|captions| format!("captions: {captions}")));
                 continue;
             }
-            let share = share.map(|share| format!(", {:.1} % of what is drawn", 100.0 * share));
+            let share = share.map(|share| format!(", {:.1} % of the draws", 100.0 * share));
             let captions = captions.map(|captions| format!("; captions: {captions}"));
             lines.push(format!(
                 "data.sets[{number}]: {}: {} samples{}{}",
@@ -123,17 +122,16 @@ impl Pool {
     }
 }
 
-/// In which order samples are drawn.
 #[derive(Debug)]
 pub(crate) enum Draws {
-    /// Each once in an epoch.
+    /// Each sample once per epoch.
     Even(Order),
-    /// By the weights of their sets.
+    /// By the weights of the sets.
     Mixed(Mixture),
 }
 
 impl Draws {
-    /// How often its set has been gone through, and the sample, at a position.
+    /// The epoch of the sample's set and the index of the sample at a position.
     pub fn at(&self, position: u64) -> (u64, u64) {
         match self {
             Self::Even(order) => order.at(position),
@@ -143,10 +141,10 @@ impl Draws {
 }
 
 impl Source {
-    /// Finds the data; images are read later.
+    /// Lists the data. Images are read later.
     ///
     /// # Errors
-    /// When a set can't be read, or nothing is left of it.
+    /// If a set can't be read or no sample passes the filter.
     pub fn open(data: &Data, listener: &mut Listener<'_>) -> Result<Self> {
         Ok(match data.kind {
             Kind::Scenes => Self::Scenes { scenes: data.scenes.unwrap_or(1), repeat: data.repeat },
@@ -154,7 +152,6 @@ impl Source {
         })
     }
 
-    /// Samples in an epoch.
     pub(crate) fn len(&self) -> u64 {
         match self {
             Self::Scenes { scenes, .. } => *scenes,
@@ -162,7 +159,6 @@ impl Source {
         }
     }
 
-    /// In which order they're drawn.
     pub(crate) fn draws(&self, seed: u64) -> Result<Draws> {
         match self {
             Self::Scenes { scenes, .. } => Ok(Draws::Even(Order::new(seed, *scenes))),
@@ -170,7 +166,7 @@ impl Source {
         }
     }
 
-    /// The set's [`ImageTextSet::digest`].
+    /// [`ImageTextSet::digest`] of the set.
     pub(crate) fn digest(&self) -> Option<String> {
         match self {
             Self::Scenes { .. } => None,
@@ -178,23 +174,18 @@ impl Source {
         }
     }
 
-    /// In words, with what was skipped, and what the filter took away.
+    /// Lines of text, with skipped and filtered samples.
     pub(crate) fn summary(&self) -> Vec<String> {
         match self {
             Self::Scenes { scenes, repeat } => {
-                let same = if *repeat { ", the same in each" } else { "" };
-                vec![format!("data: {} scenes an epoch{same}", count(*scenes))]
+                let same = if *repeat { ", the same in every epoch" } else { "" };
+                vec![format!("data: {} scenes per epoch{same}", count(*scenes))]
             }
             Self::Pool(pool) => pool.summary(),
         }
     }
 }
 
-fn filtered_line(filtered: &Filtered) -> String {
-    format!("filtered out: {}", filtered.summary())
-}
-
-/// Takes away what a filter doesn't let through.
 fn apply(filter: &Filter, set: &mut ImageTextSet, listener: &mut Listener<'_>) -> Result<Filtered> {
     let before = set.samples.len();
     let all = before * filter.passes();

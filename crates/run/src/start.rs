@@ -1,4 +1,4 @@
-//! What a run starts from: a model's directory, or a scene model.
+//! The initial model of a run: a model directory, a scene model or random weights.
 
 use std::fs;
 use std::io::Read as _;
@@ -18,21 +18,18 @@ use crate::error::{Context as _, Result, bail};
 use crate::model::open_model;
 use crate::words::count;
 
-/// Tokens of CLIP's vocabulary.
 const VOCABULARY: usize = 49_408;
 
-/// A model's parts but for its weights.
+/// A model without its weights on a device.
 #[derive(Debug)]
 pub struct Parts {
-    /// Its shape.
+    /// The shape.
     pub config: ClipConfig,
-    /// Its tokenizer.
+    /// The tokenizer.
     pub tokenizer: Tokenizer,
-    /// How photos become its pixels.
+    /// The preprocessing of photos.
     pub preprocess: Preprocess,
-    /// The tokenizer.json, where the model has one.
     tokenizer_json: Option<String>,
-    /// In words.
     what: String,
     weights: Weights,
 }
@@ -45,16 +42,16 @@ enum Weights {
 }
 
 impl Parts {
-    /// Opens the model; no weights are read yet, but those of a directory are seen to be there and of the right shapes.
+    /// Opens the model and checks the shapes of its weights, without reading them.
     ///
     /// # Errors
-    /// When the model can't be opened, or `model.context` is more than it takes.
+    /// If the model can't be opened or `model.context` exceeds its context.
     pub fn open(model: &config::Model, seed: u64) -> Result<Self> {
         let mut parts = Self::open_whole(model, seed)?;
         if let Some(context) = model.context {
             let whole = parts.config.text.context_length;
             if context > whole {
-                bail!("model.context: {context} tokens are more than the {whole} of the model");
+                bail!("model.context: {context} tokens exceed the model's {whole}");
             }
             parts.config.text.context_length = context;
             parts.tokenizer = parts.tokenizer.with_context_length(context);
@@ -80,7 +77,7 @@ impl Parts {
             Start::Pretrained => ("the pretrained scene model", Weights::Pretrained),
             Start::Blank => ("a scene model with random weights", Weights::Random(seed)),
         };
-        let tokenizer = lab::tokenizer()?;
+        let tokenizer = lab::tokenizer().context(what)?;
         Ok(Self {
             config: lab::config(&tokenizer),
             tokenizer,
@@ -91,11 +88,11 @@ impl Parts {
         })
     }
 
-    /// A model with random weights, of the shape in a file, with CLIP's own vocabulary.
+    /// A model with random weights, CLIP's vocabulary and the shape in a file.
     fn described(file: &Path, seed: u64) -> Result<Self> {
         let place = || {
             format!(
-                "model.shape: {} (give \"scenes\", or a file as open_clip's model configurations)",
+                "model.shape: {} (give \"scenes\" or an open_clip model configuration)",
                 file.display()
             )
         };
@@ -106,7 +103,7 @@ impl Parts {
         let size = size.with_context(place)?;
         if config.text.vocab_size < VOCABULARY {
             bail!(
-                "{}: vocab_size is {}; CLIP's vocabulary has {VOCABULARY} tokens",
+                "{}: vocab_size is {}, must be at least {VOCABULARY}, the size of CLIP's vocabulary",
                 place(),
                 config.text.vocab_size
             );
@@ -121,7 +118,6 @@ impl Parts {
         })
     }
 
-    /// The model on a device.
     pub(crate) fn load(&self, device: &Device) -> Result<Clip> {
         Ok(match &self.weights {
             Weights::Files(source) if source.config() == &self.config => source.load(device)?,
@@ -134,7 +130,7 @@ impl Parts {
         })
     }
 
-    /// The weights that training started from; `None` where they were random.
+    /// The initial weights; `None` if they are random.
     pub(crate) fn pretrained(&self) -> Result<Option<Snapshot>> {
         Ok(match &self.weights {
             Weights::Files(source) => {
@@ -146,34 +142,33 @@ impl Parts {
         .map(|whole| whole.with_context(self.config.text.context_length)))
     }
 
-    /// What lies beside the weights in a model's directory.
+    /// The files beside the weights in a model directory.
     pub(crate) fn companions(&self) -> Companions {
         Companions { preprocess: self.preprocess.clone(), tokenizer: self.tokenizer_json.clone() }
     }
 
-    /// In words, with the parameters that learn and those that don't.
+    /// One line of text, with the numbers of trainable and locked parameters.
     pub(crate) fn summary(&self, config: &TrainConfig) -> String {
-        let shapes = parameters(&self.config);
-        let all: usize = shapes.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-        let held: usize = shapes
-            .iter()
-            .filter(|(name, _)| config.locked.holds(name))
-            .map(|(_, shape)| shape.iter().product::<usize>())
-            .sum();
+        let (mut all, mut locked) = (0, 0);
+        for (name, shape) in parameters(&self.config) {
+            let elements = shape.iter().product::<usize>() as u64;
+            all += elements;
+            locked += if config.locked.holds(&name) { elements } else { 0 };
+        }
         let learning = config.learning(&self.config);
         let learning: usize = learning.iter().map(|(_, elements)| elements).sum();
-        let what = format!("{}: {} parameters", self.what, count(all as u64));
-        let (learning, held) = (count(learning as u64), count(held as u64));
+        let what = format!("{}: {} parameters", self.what, count(all));
+        let (learning, locked) = (count(learning as u64), count(locked));
         match config.lora {
-            None => format!("{what}, {learning} of them learn and {held} are locked"),
+            None => format!("{what}, {learning} trainable and {locked} locked"),
             Some(lora) => format!(
-                "{what}, {held} of them are locked; {learning} numbers learn, low-rank factors (rank {}) among them",
+                "{what}, {locked} locked; {learning} trainable numbers, including low-rank factors of rank {}",
                 lora.rank
             ),
         }
     }
 
-    /// The source, where it's a directory.
+    /// The model directory, if the run starts from one.
     pub(crate) fn directory(&self) -> Option<&ModelSource> {
         match &self.weights {
             Weights::Files(source) => Some(source),

@@ -1,4 +1,4 @@
-//! Held-out pairs while a model trains: whether it finds what it hasn't seen, and prefers a caption to hard negatives of it.
+//! Validation on held-out pairs during training: retrieval, hard negatives and zero-shot classification.
 
 use std::fs;
 use std::path::Path;
@@ -9,6 +9,7 @@ use clove::model::Clip;
 use clove::score::Scorer;
 use clove_data::sets::ImageTextSet;
 use rayon::prelude::*;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{self, Config};
@@ -21,189 +22,118 @@ use crate::source::{Pool, Source};
 use crate::start::Parts;
 use crate::words::counted;
 
-/// Held-out pairs.
 #[derive(Debug)]
 pub struct Validation {
     set: ImageTextSet,
-    /// Of each sample a caption's place among its own, and its hard negatives, where the run has such.
+    /// For each sample the index of one of its captions and that caption's hard negatives, if the run has any.
     hard: Vec<(usize, Vec<String>)>,
     classes: Option<Classes>,
     every: usize,
     patience: Option<usize>,
-    best: Best,
-}
-
-/// The best so far, and how often the model was tried since.
-#[derive(Debug, Clone, Copy, Default)]
-struct Best {
-    worth: Option<f64>,
+    /// The best score so far.
+    best: Option<f64>,
+    /// Number of validations since the best.
     since: usize,
 }
 
-impl Best {
-    /// Whether it's better than all before.
-    fn add(&mut self, worth: f64) -> bool {
-        let is_better = self.worth.is_none_or(|best| worth > best);
-        if is_better {
-            self.worth = Some(worth);
-            self.since = 0;
-        } else {
-            self.since += 1;
-        }
-        is_better
-    }
-}
-
 /// A line of validation.jsonl.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Line {
-    /// Steps that the model had learned from.
+    /// Training steps before this validation.
     pub step: usize,
-    /// Photos that were ranked.
+    /// Photos ranked.
     pub images: usize,
-    /// Captions that were ranked.
+    /// Captions ranked.
     pub captions: usize,
-    /// Photos of the set that couldn't be read.
+    /// Unreadable photos of the set.
     pub unreadable: usize,
-    /// A photo's captions among all.
+    /// Rank of a photo's captions among all captions.
     pub image_to_text: Recall,
-    /// A caption's photo among all.
+    /// Rank of a caption's photo among all photos.
     pub text_to_image: Recall,
-    /// Captions compared with a hard negative of theirs, and how many of them are closer to the photo.
+    /// Pairs of a caption and one of its hard negatives.
+    #[serde(default)]
     pub pairs: usize,
-    /// Their share.
+    /// Share of the pairs in which the caption is closer to the photo.
     pub pair_accuracy: Option<f64>,
-    /// Photos classified by their classes' names, and the share of them that was right.
+    /// Photos classified zero-shot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classified: Option<usize>,
-    /// The share.
+    /// Share classified correctly.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zero_shot: Option<f64>,
 }
 
-/// Of a line, what is read again.
-#[derive(Debug, Deserialize)]
-struct Told {
-    step: usize,
-    image_to_text: AtOne,
-    text_to_image: AtOne,
-    #[serde(default)]
-    pair_accuracy: Option<f64>,
-    #[serde(default)]
-    zero_shot: Option<f64>,
-}
+impl Line {
+    /// Each figure with its TensorBoard tag.
+    pub fn scalars(&self) -> Vec<(String, f32)> {
+        let (to_text, to_image) = (&self.image_to_text, &self.text_to_image);
+        let figures = [
+            ("image_to_text_r1", to_text.at_1),
+            ("image_to_text_r5", to_text.at_5),
+            ("image_to_text_r10", to_text.at_10),
+            ("text_to_image_r1", to_image.at_1),
+            ("text_to_image_r5", to_image.at_5),
+            ("text_to_image_r10", to_image.at_10),
+            ("pair_accuracy", self.pair_accuracy),
+            ("zero_shot", self.zero_shot),
+        ];
+        let figures = figures.into_iter();
+        figures
+            .filter_map(|(tag, value)| Some((format!("validation/{tag}"), value? as f32)))
+            .collect()
+    }
 
-#[derive(Debug, Deserialize)]
-struct AtOne {
-    at_1: Option<f64>,
-}
-
-impl Told {
-    /// The higher the better: the mean of both directions' R@1, and of that, the pairs' accuracy where there are pairs, and the
-    /// zero-shot accuracy where there are classes. So an alpha that is chosen by it keeps what was learned of composition, and what was
-    /// known before.
-    fn worth(&self) -> f64 {
-        let at_1 =
+    /// The score that selects the best model, from 0 to 1: the mean of R@1 over both directions, of the accuracy on hard negatives
+    /// and of zero-shot accuracy, as far as they are measured. An alpha chosen by it keeps composition and earlier knowledge.
+    pub fn worth(&self) -> f64 {
+        let [to_text, to_image] =
             [&self.image_to_text, &self.text_to_image].map(|recall| recall.at_1.unwrap_or(0.0));
-        let retrieval = (at_1[0] + at_1[1]) / 2.0;
+        let retrieval = (to_text + to_image) / 2.0;
         let parts = [Some(retrieval), self.pair_accuracy, self.zero_shot];
         let parts: Vec<f64> = parts.into_iter().flatten().collect();
         parts.iter().sum::<f64>() / parts.len() as f64
     }
-}
 
-impl Line {
-    /// Each figure with TensorBoard's name for it.
-    #[must_use]
-    pub fn scalars(&self) -> Vec<(String, f32)> {
-        let directions =
-            [("image_to_text", &self.image_to_text), ("text_to_image", &self.text_to_image)];
-        let figures = directions.into_iter().flat_map(|(name, recall)| {
-            [("r1", recall.at_1), ("r5", recall.at_5), ("r10", recall.at_10)]
-                .into_iter()
-                .filter_map(move |(at, value)| {
-                    Some((format!("validation/{name}_{at}"), value? as f32))
-                })
-        });
-        let shares = [
-            ("validation/pair_accuracy", self.pair_accuracy),
-            ("validation/zero_shot", self.zero_shot),
-        ];
-        let shares =
-            shares.into_iter().filter_map(|(name, share)| Some((name.to_owned(), share? as f32)));
-        figures.chain(shares).collect()
-    }
-
-    /// As of a line that is read again.
-    #[must_use]
-    pub fn worth(&self) -> f64 {
-        let of = |recall: &Recall| AtOne { at_1: recall.at_1 };
-        let told = Told {
-            step: self.step,
-            image_to_text: of(&self.image_to_text),
-            text_to_image: of(&self.text_to_image),
-            pair_accuracy: self.pair_accuracy,
-            zero_shot: self.zero_shot,
-        };
-        told.worth()
-    }
-
-    /// In words.
-    #[must_use]
+    /// One line of text.
     pub fn summary(&self) -> String {
-        let percent = |value: Option<f64>| match value {
-            Some(value) => format!("{:.1}", 100.0 * value),
-            None => "-".to_owned(),
+        let percent = |share: Option<f64>| {
+            share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}", 100.0 * share))
         };
-        let recall = |recall: &Recall| {
-            format!(
-                "{} / {} / {}",
-                percent(recall.at_1),
-                percent(recall.at_5),
-                percent(recall.at_10)
-            )
-        };
-        let pairs = match self.pair_accuracy {
-            Some(_) => {
-                format!("; {} % of {} hard negatives told", percent(self.pair_accuracy), self.pairs)
-            }
-            None => String::new(),
-        };
-        let classes = match self.classified {
-            Some(photos) => {
-                format!("; {} % of {photos} photos classified", percent(self.zero_shot))
-            }
-            None => String::new(),
-        };
+        let recall =
+            |recall: &Recall| [recall.at_1, recall.at_5, recall.at_10].map(percent).join(" / ");
+        let pairs = self.pair_accuracy.map(|share| {
+            format!("; {} % correct on {} hard negatives", percent(Some(share)), self.pairs)
+        });
+        let classes = self.classified.map(|photos| {
+            format!("; {} % of {photos} photos classified correctly", percent(self.zero_shot))
+        });
         format!(
-            "R@1 / 5 / 10 in % among {} photos: image to text {}, text to image {}{pairs}{classes}",
+            "R@1 / 5 / 10 in % among {} photos: image to text {}, text to image {}{}{}",
             self.images,
             recall(&self.image_to_text),
-            recall(&self.text_to_image)
+            recall(&self.text_to_image),
+            pairs.unwrap_or_default(),
+            classes.unwrap_or_default()
         )
     }
 }
 
-/// The steps of a validation.jsonl, with each model's worth; none where there's no file.
+/// Reads a file of JSON lines. A missing file has no lines.
 ///
 /// # Errors
-/// When it can't be read.
-pub fn told(file: &Path) -> Result<Vec<(usize, f64)>> {
+/// If the file can't be read or a line can't be parsed.
+pub fn read_lines<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>> {
     let place = || file.display().to_string();
     let text = match fs::read_to_string(file) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.with_context(place)?,
     };
-    text.lines()
-        .map(|line| {
-            let line: Told = serde_json::from_str(line).with_context(place)?;
-            Ok((line.step, line.worth()))
-        })
-        .collect()
+    text.lines().map(|line| serde_json::from_str(line).with_context(place)).collect()
 }
 
 impl Validation {
-    /// Finds the held-out pairs, and makes their hard negatives as those of training are made; images are read at each validation.
+    /// Opens the held-out pairs and generates their hard negatives as for training. Images are read at each validation.
     pub fn open(
         settings: &config::Validation,
         config: &Config,
@@ -215,8 +145,7 @@ impl Validation {
         let mut set = samples::open_set(&from, cache, listener).context("validation.path")?;
         set.samples.truncate(settings.most);
         let source = Source::Pool(Pool::of(set.clone(), from));
-        let (tokenizer, preprocess) = (parts.tokenizer.clone(), parts.preprocess.clone());
-        let samples = Samples::new(source, config, tokenizer, preprocess)?;
+        let samples = Samples::new(source, config, parts)?;
         let hard =
             (0..set.samples.len()).into_par_iter().map(|index| samples.hard(index)).collect();
         let mut classes = None;
@@ -236,54 +165,55 @@ impl Validation {
             classes,
             every: settings.every,
             patience: settings.patience,
-            best: Best::default(),
+            best: None,
+            since: 0,
         })
     }
 
-    /// Learns how a run that goes on after `step` has done so far, from its validation.jsonl; there may be none.
+    /// Restores the best score of a run that resumes after `step` from its validation.jsonl.
     pub fn remember(&mut self, file: &Path, step: usize) -> Result<()> {
-        self.best = Best::default();
-        for (at, worth) in told(file)? {
-            if at < step {
-                self.best.add(worth);
+        (self.best, self.since) = (None, 0);
+        for line in read_lines::<Line>(file)? {
+            if line.step < step {
+                self.add(&line);
             }
         }
         Ok(())
     }
 
-    /// Takes note of how the model did; whether it's the best so far.
-    pub fn is_best(&mut self, line: &Line) -> bool {
-        self.best.add(line.worth())
+    /// Records a validation. Returns whether it is the best so far.
+    pub fn add(&mut self, line: &Line) -> bool {
+        let worth = line.worth();
+        let is_best = self.best.is_none_or(|best| worth > best);
+        (self.best, self.since) =
+            if is_best { (Some(worth), 0) } else { (self.best, self.since + 1) };
+        is_best
     }
 
-    /// Whether it has got no better for as long as the user cares to wait.
+    /// Whether there were `validation.patience` validations in a row without a better one.
     pub fn is_exhausted(&self) -> bool {
-        self.patience.is_some_and(|patience| self.best.since >= patience)
+        self.patience.is_some_and(|patience| self.since >= patience)
     }
 
-    /// In words.
-    #[must_use]
+    /// One line of text.
     pub fn summary(&self) -> String {
         let pairs = self.set.summary();
         match &self.classes {
             None => pairs,
             Some(classes) => {
-                let skipped = &classes.set.skipped;
-                let skipped = skipped.first().map_or_else(String::new, |(place, why)| {
-                    format!("; {} skipped, the first {place}: {why}", skipped.len())
-                });
+                let skipped = classes.skipped().map(|skipped| format!("; {skipped}"));
                 let templates = counted(classes.templates.len() as u64, "template");
-                format!("{pairs}; {}, by {templates}{skipped}", classes.summary())
+                let summary = classes.summary();
+                format!("{pairs}; {summary}, by {templates}{}", skipped.unwrap_or_default())
             }
         }
     }
 
-    /// Whether the model is looked at after so many of `steps`.
+    /// Whether to validate after `step` of `steps`.
     pub fn is_due(&self, step: usize, steps: usize) -> bool {
         step == steps || step.is_multiple_of(self.every)
     }
 
-    /// Ranks each photo's captions and each caption's photo among all of the set.
     pub fn run(
         &self,
         clip: Clip,
@@ -300,13 +230,13 @@ impl Validation {
             parts.preprocess.clone(),
             &device,
         ))?;
-        // Another step's model has other embeddings.
+        // The model changes with every step, so embeddings are not kept.
         let store = &mut Store::forgetful(parts.config.embed_dim);
         let embedder = &mut Embedder { scorer, store, listener };
         let EmbeddedSet { photos, captions, image_of, texts } =
             EmbeddedSet::of(&self.set, embedder)?;
         let report = retrieval(&photos.rows, &texts, &image_of)?;
-        // Hard negatives, and for each its photo and its caption.
+        // All hard negatives, and for each the rows of its photo and its caption.
         let (mut negatives, mut against) = (Vec::new(), Vec::new());
         let mut first = 0;
         for (row, place) in photos.places.iter().enumerate() {

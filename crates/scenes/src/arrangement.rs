@@ -1,42 +1,42 @@
-//! The scene that objects show which somebody placed by hand: the way back from [`place`](crate::place).
+//! Reading the scene of placed objects: the inverse of [`place`](crate::place).
 
 use crate::draw::{ALONE, INSIDE, TOUCHING, radius};
 use crate::{Object, Part, Placed, Relation, Scene, Size};
 
-/// An object that somebody placed. Lengths are shares of the picture's width, from its left and upper edge.
+/// An object placed by a user. Lengths are fractions of the picture's width, from its left and upper edge.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thing {
-    /// What it is.
+    /// The object.
     pub object: Object,
-    /// Its centre.
+    /// The centre's x.
     pub x: f32,
-    /// Its centre.
+    /// The centre's y.
     pub y: f32,
 }
 
-/// What things show.
+/// The reading of placed objects.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Arrangement {
-    /// What is said of them.
+    /// The scene.
     pub scene: Scene,
-    /// Where they're drawn, what is in front last: what lies inside another is drawn small, and what holds it large.
+    /// Where to draw the objects, back to front. An object inside another is drawn small, and the outer one large.
     pub placed: Vec<Placed>,
-    /// How far things are from standing so that something else is said of them, in shares of the picture's width: little where
-    /// two stand askew, or are about to touch, or three are in a row.
+    /// The distance to another reading, in fractions of the picture's width: small for two objects that are diagonal or nearly
+    /// touch, and for three in a row.
     pub clearness: f32,
 }
 
-/// Centres that are nearer lie inside each other.
+/// The distance of centres below which one object is inside the other.
 const NEAR: f32 = 0.13;
 
-/// How far two objects apart stand from each other where nobody moved them.
+/// The distance of two objects that [`place`](crate::place) puts apart.
 const APART: f32 = 0.5;
 
-/// Reads one to four things, in the order in which they are to be named where nothing else decides it. None of fewer or more.
+/// Reads one to four objects; `None` for fewer or more. They are named in their order, unless a relation decides it: of two that
+/// touch the upper one comes first, of one inside another the inner one.
 ///
-/// The first of two that touch is the upper one, and of two of which one lies inside the other the inner one, whatever their
-/// order. Three or four are read as two parts in halves of their own, by which most room is between the halves and between the
-/// objects of each.
+/// Three or four are read as two parts in separate halves, with the most space between the halves and between the objects of
+/// each.
 #[must_use]
 pub fn read(things: &[Thing]) -> Option<Arrangement> {
     match *things {
@@ -62,7 +62,7 @@ fn placed(thing: Thing, radius: f32) -> Placed {
     Placed { object: thing.object, x: thing.x, y: thing.y, radius }
 }
 
-/// As they're drawn: later ones first, so that the first of each part is in front.
+/// Back to front: later objects first, so that the first of each part is in front.
 fn drawn<'a>(things: impl DoubleEndedIterator<Item = &'a Thing>) -> Vec<Placed> {
     things.rev().map(|thing| placed(*thing, radius(thing.object.size))).collect()
 }
@@ -72,7 +72,7 @@ fn pair_alone(first: Thing, second: Thing) -> Arrangement {
     if dx.abs().max(dy.abs()) < NEAR
         && let Some((inner, outer)) = nested(first, second)
     {
-        // Sizes mean nothing there: see `Scene::with_objects`.
+        // Sizes have no meaning here: see `Scene::with_objects`.
         let ordinary = |mut thing: Thing| {
             thing.object.size = Size::Ordinary;
             thing
@@ -85,7 +85,7 @@ fn pair_alone(first: Thing, second: Thing) -> Arrangement {
         };
     }
     let across = dx.abs() > dy.abs();
-    // Askew, or near to where the upper one would touch the lower one.
+    // Diagonal, or nearly touching.
     let mut clearness = (dx.abs() - dy.abs()).abs();
     if !across {
         clearness = clearness.min(2.0 * (dy.abs() - touching(first, second)).abs());
@@ -98,7 +98,7 @@ fn pair_alone(first: Thing, second: Thing) -> Arrangement {
     }
 }
 
-/// Which of two lies inside the other: one with room in it must hold it, of two such the one that was named later.
+/// The inner and the outer of two objects, if one can hold the other; if both can, the second is the outer one.
 fn nested(first: Thing, second: Thing) -> Option<(Thing, Thing)> {
     if second.object.shape.holds() {
         Some((first, second))
@@ -109,13 +109,13 @@ fn nested(first: Thing, second: Thing) -> Option<(Thing, Thing)> {
     }
 }
 
-/// The distance below which one of two above each other rests on the other.
+/// The distance below which the upper of two objects rests on the lower.
 fn touching(first: Thing, second: Thing) -> f32 {
     let sum = radius(first.object.size) + radius(second.object.size);
     f32::midpoint(sum * TOUCHING, APART)
 }
 
-/// How two stand to each other along one direction, and which is named first.
+/// The relation of two objects along one direction, in the order of naming.
 fn related(first: Thing, second: Thing, across: bool) -> (Thing, Relation, Thing) {
     if across {
         let relation = if first.x < second.x { Relation::LeftOf } else { Relation::RightOf };
@@ -129,7 +129,7 @@ fn related(first: Thing, second: Thing, across: bool) -> (Thing, Relation, Thing
     (first, relation, second)
 }
 
-/// What is left of the things beside a pair.
+/// The objects beside a pair.
 #[derive(Clone, Copy)]
 enum Rest {
     One(Thing),
@@ -145,18 +145,18 @@ impl Rest {
     }
 }
 
-/// The clearest reading of all pairs, in rows and in columns.
+/// The clearest reading over all pairs, in rows and in columns.
 fn best(pairs: &[([Thing; 2], Rest)]) -> Option<Arrangement> {
     let readings = pairs
         .iter()
         .flat_map(|(pair, rest)| [true, false].map(|rows| in_halves(*pair, *rest, rows)));
-    // Of equals the first, as the order of the things suggests.
+    // The first of equals, as in the order of the objects.
     readings.reduce(|best, other| if other.clearness > best.clearness { other } else { best })
 }
 
-/// A pair in one half and the rest in the other: halves one above the other (`rows`), or side by side.
+/// Reads a pair in one half and the rest in the other; halves are stacked (`rows`) or side by side.
 fn in_halves(pair: [Thing; 2], rest: Rest, rows: bool) -> Arrangement {
-    // Along the line on which the halves lie, and along the one on which the objects of a half do.
+    // Coordinates between the halves, and along each half.
     let between = |thing: &Thing| if rows { thing.y } else { thing.x };
     let along = |thing: &Thing| if rows { thing.x } else { thing.y };
     let apart = |two: &[Thing; 2]| (along(&two[0]) - along(&two[1])).abs();
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
     use crate::{Colour, Pool, Shape, Split, Texture, place};
 
-    /// Things as a scene's picture has them, in the order of its caption.
+    /// The objects of a scene as placed, in the order of its caption.
     fn things(scene: &Scene, placed: &[Placed]) -> Vec<Thing> {
         let of = |object: &Object| {
             let found = placed.iter().find(|one| one.object == *object).unwrap();
@@ -206,7 +206,7 @@ mod tests {
         scene.objects().iter().map(of).collect()
     }
 
-    /// Whether what is said of two stands so in the picture.
+    /// Whether a relation is true in the picture.
     fn is_true(part: Part, placed: &[Placed]) -> bool {
         let Part::Two(first, relation, second) = part else {
             return true;
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_placed_is_read_as_the_scene_that_it_was_placed_for() {
+    fn placed_scenes_are_read_back() {
         let (mut tried, mut halves, mut other_words) = (0, 0, 0);
         let mut kinds = std::collections::BTreeSet::new();
         for index in 0..3_000 {
@@ -234,7 +234,7 @@ mod tests {
             let scene = Scene::random(&mut random, Pool::All);
             let large = scene.objects().iter().filter(|one| one.size == Size::Large).count();
             if large > 1 {
-                // Two large ones stand as near apart as they do touching.
+                // Two large objects are as close apart as when they touch.
                 continue;
             }
             let placed = place(&scene, &mut random);
@@ -243,7 +243,7 @@ mod tests {
             if scene.parts.len() == 1 {
                 assert_eq!(found.scene, scene, "{index}");
             } else {
-                // Of four in a square rows and columns are both true, and of three at times.
+                // Four objects in a square can be read in rows and in columns, and so can some of three.
                 for part in &found.scene.parts {
                     assert!(is_true(*part, &placed), "{index}: {part:?}");
                 }
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn the_inner_and_the_upper_one_are_named_first_and_are_in_front() {
+    fn the_inner_and_the_upper_object_come_first_and_in_front() {
         let square = thing(Shape::Square, Colour::Blue, 0.5, 0.5);
         let star = thing(Shape::Star, Colour::Red, 0.52, 0.48);
         for order in [[square, star], [star, square]] {
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn three_in_a_row_are_not_clear_and_five_are_not_read() {
+    fn three_in_a_row_are_unclear_and_five_are_not_read() {
         let row = [0.2, 0.5, 0.8];
         let shapes = [Shape::Star, Shape::Moon, Shape::Key];
         let colours = [Colour::Red, Colour::Blue, Colour::Pink];

@@ -1,9 +1,9 @@
-//! Texts about scenes: full captions, and the passing mentions of the web.
+//! Texts of scenes: full captions and noisy alt texts.
 
 use crate::{Object, Part, Random, Relation, Scene, Size, Texture};
 
-/// The choices that a caption leaves open: its grammar and its synonyms. A caption and its hard negative share one wording, so
-/// that they differ in nothing but what is said.
+/// The grammar and the synonyms of a caption. A caption and its hard negative share a wording, so that they differ in meaning
+/// only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wording {
     frame: usize,
@@ -12,7 +12,7 @@ pub struct Wording {
 }
 
 impl Wording {
-    /// Draws one.
+    /// A random wording.
     #[must_use]
     pub fn random(random: &mut Random) -> Self {
         Self { frame: random.below(8), synonym: random.below(6), joint: random.below(3) }
@@ -23,8 +23,7 @@ pub(crate) const SMALL: [&str; 3] = ["small", "tiny", "little"];
 pub(crate) const LARGE: [&str; 3] = ["large", "big", "huge"];
 const JOINTS: [&str; 3] = [" and ", " with ", ", "];
 
-/// The full caption: it names everything that is drawn, with every attribute that has a word, and how the objects of each part
-/// stand to each other.
+/// The full caption: all objects, all attributes that have a word, and all relations.
 #[must_use]
 pub fn caption(scene: &Scene, wording: Wording) -> String {
     let parts: Vec<String> =
@@ -61,13 +60,17 @@ fn describe(part: Part, wording: Wording, alone: bool) -> String {
 pub(crate) fn phrase(object: Object, wording: Wording) -> String {
     let words = attributes(object, wording.synonym % 3);
     let first = words.first().copied().unwrap_or(object.shape.word());
-    let article = if first.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
-    let mut text = article.to_owned();
+    let mut text = article(first).to_owned();
     for word in words.iter().copied().chain([object.shape.word()]) {
         text.push(' ');
         text.push_str(word);
     }
     text
+}
+
+/// The indefinite article of a word.
+pub(crate) fn article(word: &str) -> &'static str {
+    if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
 }
 
 fn attributes(object: Object, synonym: usize) -> Vec<&'static str> {
@@ -86,7 +89,7 @@ fn attributes(object: Object, synonym: usize) -> Vec<&'static str> {
     words
 }
 
-/// Long forms only where there's room: a scene of four objects must fit in the context.
+/// Long forms for single parts only: a scene of four objects must fit into the context.
 fn relation_words(relation: Relation, wording: Wording, alone: bool) -> &'static str {
     let long = alone && wording.synonym < 3;
     match (relation, long) {
@@ -104,14 +107,14 @@ fn relation_words(relation: Relation, wording: Wording, alone: bool) -> &'static
     }
 }
 
-/// Words of pages that say nothing about the picture.
+/// Words of alt texts that don't describe the picture.
 pub(crate) const CLUTTER: [&str; 12] = [
     "clipart", "vector", "free", "download", "icon", "image", "photo", "stock", "new", "sale",
     "logo", "sticker",
 ];
 
-/// What a web page might have said: the names of most objects in any order, an attribute now and then and not always beside
-/// its noun, a relation hardly ever, and words that say nothing.
+/// A noisy alt text, as on web pages: most objects in any order, few attributes, not always beside their noun, no relations, and
+/// clutter.
 #[must_use]
 pub fn alt_text(scene: &Scene, random: &mut Random) -> String {
     let mut groups: Vec<Vec<&str>> = Vec::new();
@@ -122,7 +125,7 @@ pub fn alt_text(scene: &Scene, random: &mut Random) -> String {
         let synonym = random.below(3);
         let mut words = Vec::new();
         for (index, word) in attributes(object, synonym).iter().rev().enumerate() {
-            // The colour comes last in a phrase, so it's the first here.
+            // The colour comes last in a phrase, so first here.
             if random.chance(if index == 0 { 0.08 } else { 0.06 }) {
                 words.insert(0, *word);
             }

@@ -1,11 +1,11 @@
-//! Pictures of scenes.
+//! Drawing scenes.
 
 use serde::{Deserialize, Serialize};
 use tiny_skia::{FillRule, Mask, Path, PathBuilder, Transform};
 
 use crate::{Object, Part, Random, Relation, Scene, Shape, Size, Texture};
 
-/// Pixels.
+/// A square picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
     /// Width and height.
@@ -14,8 +14,8 @@ pub struct Picture {
     pub rgb: Vec<u8>,
 }
 
-/// Draws `scene` on a square of `size` pixels. `random` decides what captions don't say: the background, exact places, angles
-/// and shades.
+/// Draws a scene at `size` × `size` pixels. `random` decides what captions don't say: background, exact positions, angles and
+/// shades.
 ///
 /// # Panics
 /// If `size` is 0.
@@ -25,8 +25,7 @@ pub fn draw(scene: &Scene, size: u32, random: &mut Random) -> Picture {
     draw_placed(&placed, size, random)
 }
 
-/// Draws objects where they stand, what is in front last, on a square of `size` pixels. `random` decides the background, angles
-/// and shades.
+/// Draws placed objects, back to front, at `size` × `size` pixels. `random` decides background, angles and shades.
 ///
 /// # Panics
 /// If `size` is 0.
@@ -40,16 +39,16 @@ pub fn draw_placed(placed: &[Placed], size: u32, random: &mut Random) -> Picture
     picture
 }
 
-/// An object with its place. Lengths are shares of the picture's width, from its left and upper edge.
+/// A placed object. Lengths are fractions of the picture's width, from its left and upper edge.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Placed {
-    /// What stands there.
+    /// The object.
     pub object: Object,
-    /// Its centre.
+    /// The centre's x.
     pub x: f32,
-    /// Its centre.
+    /// The centre's y.
     pub y: f32,
-    /// From the centre to the farthest point of the outline, about.
+    /// The approximate distance from the centre to the farthest point of the outline.
     pub radius: f32,
 }
 
@@ -62,7 +61,7 @@ struct Region {
     height: f32,
 }
 
-/// Where everything stands; what is in front comes later. Of each part the first object is in front of the second.
+/// Places a scene's objects, back to front. In each part the first object is in front of the second.
 #[must_use]
 pub fn place(scene: &Scene, random: &mut Random) -> Vec<Placed> {
     let whole = Region { x: 0.0, y: 0.0, width: 1.0, height: 1.0 };
@@ -72,7 +71,7 @@ pub fn place(scene: &Scene, random: &mut Random) -> Vec<Placed> {
         return placed;
     }
     let rows = scene.relation().is_some_and(Relation::is_horizontal);
-    // Which part gets which half isn't said in the caption, so it's drawn.
+    // Captions don't say which part gets which half.
     let swapped = random.chance(0.5);
     for (index, part) in scene.parts.iter().enumerate() {
         let second = (index == 1) != swapped;
@@ -88,13 +87,13 @@ pub fn place(scene: &Scene, random: &mut Random) -> Vec<Placed> {
 }
 
 fn place_part(part: Part, region: Region, random: &mut Random, placed: &mut Vec<Placed>) {
-    /// Of the width, from the middle to the centre of each of two objects.
+    /// The distance from the middle to the centre of each of two objects.
     const APART: f32 = 0.25;
     let mut jitter = |spread: f32| random.between(-spread, spread);
     let (x, y) = (region.x + region.width / 2.0, region.y + region.height / 2.0);
     match part {
         Part::One(object) => {
-            // A thing that has the picture for itself fills more of it.
+            // A single object is drawn larger.
             let alone = region.width.min(region.height) == 1.0;
             let larger = if alone { ALONE } else { 1.0 };
             let room = 2.2 * radius(Size::Ordinary) * larger;
@@ -117,7 +116,7 @@ fn place_part(part: Part, region: Region, random: &mut Random, placed: &mut Vec<
             let radii = (radii.0 * (1.0 + jitter(0.06)), radii.1 * (1.0 + jitter(0.06)));
             let apart = APART + jitter(0.02);
             let touching = (radii.0 + radii.1) * TOUCHING / 2.0;
-            // From the middle to the first object; the second stands opposite.
+            // From the middle to the first object; the second is opposite.
             let (dx, dy) = match relation {
                 Relation::LeftOf => (-apart, jitter(0.03)),
                 Relation::RightOf => (apart, jitter(0.03)),
@@ -136,13 +135,13 @@ fn place_part(part: Part, region: Region, random: &mut Random, placed: &mut Vec<
     }
 }
 
-/// The distance of two touching objects, as a share of the sum of their radii: they hide a little of each other.
+/// The distance of two touching objects, as a fraction of the sum of their radii: they overlap a little.
 pub(crate) const TOUCHING: f32 = 0.84;
 
-/// How much larger a thing is drawn that is alone in its picture.
+/// The magnification of a single object.
 pub(crate) const ALONE: f32 = 1.4;
 
-/// The radii of what lies inside and of what holds it.
+/// The radii of the inner and the outer object.
 pub(crate) const INSIDE: (f32, f32) = (0.16, 0.42);
 
 pub(crate) fn radius(size: Size) -> f32 {
@@ -211,7 +210,7 @@ fn paint(picture: &mut Picture, mask: &mut Mask, placed: &Placed, random: &mut R
             if cover == 0.0 {
                 continue;
             }
-            // In shares of the picture, so that a texture is as coarse on a large object as on a small one.
+            // In fractions of the picture, so that textures are equally coarse on all objects.
             let (x, y) =
                 ((column as f32 + 0.5) / size - placed.x, (row as f32 + 0.5) / size - placed.y);
             let mixed = texture(placed.object.texture, x, y, phase, size);
@@ -239,7 +238,7 @@ fn path(shape: Shape) -> Path {
     builder.finish().expect("every outline has points, and they are finite")
 }
 
-/// A tint that is seen on the colour: dark on a light one, light on a dark one.
+/// A contrasting tint: dark on light colours, light on dark ones.
 pub(crate) fn contrasting(colour: [f32; 3]) -> [f32; 3] {
     let [red, green, blue] = colour;
     // The weights of Rec. 601.
@@ -251,26 +250,26 @@ pub(crate) fn contrasting(colour: [f32; 3]) -> [f32; 3] {
     }
 }
 
-/// The share of the contrasting tint at a point, `x` and `y` from the object's centre in shares of the picture. Edges are as
-/// wide as a pixel.
+/// The share of the contrasting tint at (`x`, `y`) from the object's centre, in fractions of the picture. Edges are one pixel
+/// wide.
 fn texture(texture: Texture, x: f32, y: f32, phase: f32, size: f32) -> f32 {
-    /// Stripes a picture's width.
+    /// Stripes per picture width.
     const STRIPES: f32 = 11.0;
-    /// Dots a picture's width.
+    /// Dots per picture width.
     const DOTS: f32 = 9.5;
-    /// A dot's radius, in dots' distances.
+    /// A dot's radius, in distances between dots.
     const DOT: f32 = 0.27;
     match texture {
         Texture::Plain => 0.0,
         Texture::Striped => {
-            // Slanting: the normal of the stripes is (0.8, 0.6).
+            // Diagonal stripes with the normal (0.8, 0.6).
             let across = (0.8 * x + 0.6 * y) * STRIPES + phase;
             let from_middle = (across - across.floor() - 0.5).abs();
             ((0.25 - from_middle) * size / STRIPES + 0.5).clamp(0.0, 1.0)
         }
         Texture::Dotted => {
             let (u, v) = (x * DOTS + phase, y * DOTS + phase);
-            // Every second row is moved by half a distance.
+            // Every second row is offset by half a distance.
             let row = v.floor();
             let u = u + if row * 0.5 == (row * 0.5).floor() { 0.0 } else { 0.5 };
             let (du, dv) = (u - u.floor() - 0.5, v - row - 0.5);

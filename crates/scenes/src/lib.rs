@@ -1,4 +1,4 @@
-//! Drawn scenes: the data set that comes with the program.
+//! Synthetic scenes: the included data set.
 //!
 //! ```
 //! use clove_scenes::{Pool, Scene, Split, Style, Wording, caption, draw, negative};
@@ -16,17 +16,17 @@
 //! ```
 //!
 //! A [`Scene`] is one to four flat shapes with colours, sizes, textures and relations. It can be drawn ([`draw`]), described in
-//! full ([`caption`]), named in passing as pages of the web do ([`alt_text`]), and altered into a hard negative
-//! ([`negative`], SugarCrepe's seven kinds). [`suite`] makes of these a test of composition that no rule on texts alone can
-//! win, and a test of recognition on classes that fine-tuning never shows. Objects that somebody placed by hand are read back
-//! into the scene that they show ([`read`]).
+//! full ([`caption`]), described by a noisy alt text ([`alt_text`]), and altered into a hard negative ([`negative`],
+//! SugarCrepe's seven kinds). [`suite`] has a test of composition that no text-only rule can win, and a test of recognition on
+//! classes absent from fine-tuning. [`read`] finds the scene of objects that a user has placed.
 //!
-//! Everything is a function of (seed, index), the same on every platform: integers and IEEE arithmetic only, no library
-//! function whose last bit varies. Called by the lab, natively and in a browser.
+//! Everything is a function of (seed, index) and identical on every platform: it uses integers and IEEE arithmetic, and no
+//! library function whose last bit varies.
 
 mod arrangement;
 mod caption;
 mod draw;
+pub mod figures;
 mod negative;
 mod scene;
 mod shapes;
@@ -43,16 +43,16 @@ pub use scene::{Colour, Object, Part, Pool, Relation, Scene, Size, Texture};
 pub use shapes::{Contour, Shape};
 pub use words::words;
 
-/// Streams of random numbers that never meet, whatever the seed.
+/// Disjoint streams of random numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split {
     /// Scenes with alt texts, all shapes.
     Pretraining,
     /// Scenes with full captions, common shapes only.
     FineTuning,
-    /// Chooses alpha.
+    /// Scenes for the choice of alpha.
     Validation,
-    /// Is reported.
+    /// Scenes for reported results.
     Test,
 }
 

@@ -1,4 +1,4 @@
-//! Hard negatives: a scene with one thing altered, so that its caption is nearly the right one, and false.
+//! Hard negatives: scenes with one alteration, whose captions are nearly right but false.
 
 use crate::scene::{Colour, Pool};
 use crate::{Object, Part, Random, Relation, Scene, Size, Texture, Wording, caption};
@@ -12,18 +12,18 @@ pub enum Kind {
     ReplaceAttribute,
     /// Another relation.
     ReplaceRelation,
-    /// Two objects exchanged.
+    /// Two objects swapped.
     SwapObject,
-    /// The attributes of two objects exchanged.
+    /// The attributes of two objects swapped.
     SwapAttribute,
-    /// An object more, or one less.
+    /// An object added or removed.
     AddObject,
-    /// An attribute more, or one less.
+    /// An attribute added or removed.
     AddAttribute,
 }
 
 impl Kind {
-    /// All of them, in SugarCrepe's order.
+    /// All kinds, in SugarCrepe's order.
     pub const ALL: [Self; 7] = [
         Self::ReplaceObject,
         Self::ReplaceAttribute,
@@ -49,19 +49,19 @@ impl Kind {
     }
 }
 
-/// How negatives are made for training.
+/// A style of negatives for training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// Words exchanged within the caption, as NegCLIP does (Yuksekgonul et al., arXiv 2210.01936).
+    /// Words swapped, as in NegCLIP (Yuksekgonul et al., arXiv 2210.01936).
     NegClip,
-    /// One word or phrase replaced, as REPLACE does (Hsieh et al., arXiv 2306.14610).
+    /// A word or phrase replaced, as in REPLACE (Hsieh et al., arXiv 2306.14610).
     Replace,
-    /// All kinds, as CLoVe's run does with words of the language at large.
+    /// All kinds, as in CLoVe.
     Mixed,
 }
 
 impl Style {
-    /// The kinds it makes.
+    /// The kinds of the style.
     #[must_use]
     pub fn kinds(self) -> &'static [Kind] {
         match self {
@@ -72,16 +72,16 @@ impl Style {
     }
 }
 
-/// The kinds that alt texts teach nothing of: their words hardly ever stand there, or stand there in any order.
+/// The kinds that alt texts don't teach: their words are rare there, or in any order.
 const HARDEST: [Kind; 4] =
     [Kind::ReplaceRelation, Kind::SwapObject, Kind::SwapAttribute, Kind::AddAttribute];
 
-/// How often mixed negatives are of these before all others. Drawn evenly, half of them would be easy, and be learnt long before
+/// The probability that mixed negatives prefer these kinds. Otherwise half of the negatives would be easy, and learned long before
 /// the rest.
 const HARDEST_FIRST: f32 = 0.5;
 
-/// A hard negative of the scene's caption in the same wording, with its kind; none where the style can make none, such as a
-/// swap with one object.
+/// A hard negative of the scene's caption in the same wording, with its kind; `None` if the style has none, such as a swap with
+/// one object.
 #[must_use]
 pub fn negative(
     scene: &Scene,
@@ -99,8 +99,8 @@ pub fn negative(
         .find_map(|kind| alter(scene, kind, random).map(|other| (kind, caption(&other, wording))))
 }
 
-/// The scene with one alteration of this kind, so that the caption of each is false of the other; none where there's nothing to
-/// alter. Every alteration can be drawn.
+/// The scene with one alteration of this kind, so that each one's caption is false of the other; `None` if there's nothing to
+/// alter. Every result can be drawn.
 #[must_use]
 pub fn alter(scene: &Scene, kind: Kind, random: &mut Random) -> Option<Scene> {
     let mut other = scene.clone();
@@ -154,7 +154,7 @@ fn random_object<'a>(scene: &'a mut Scene, random: &mut Random) -> &'a mut Objec
     objects.swap_remove(chosen)
 }
 
-/// Two different positions among `count`.
+/// Two different positions below `count`.
 fn two_of(count: usize, random: &mut Random) -> Option<(usize, usize)> {
     if count < 2 {
         return None;
@@ -209,7 +209,7 @@ fn replace_relation(other: &mut Scene, random: &mut Random) -> Option<()> {
     Some(())
 }
 
-/// Adds an object, or leaves one out, each as likely where both can be done.
+/// Adds or removes an object, with equal probability if both are possible.
 fn add_or_leave_out_object(
     other: &mut Scene,
     objects: &[Object],
@@ -218,7 +218,7 @@ fn add_or_leave_out_object(
     let can_add = objects.len() < 4 && !other.has_inside();
     let can_leave_out = objects.len() > 1;
     if can_add && (!can_leave_out || random.chance(0.5)) {
-        // A scene that differs from this one in its colours and shapes lends an object.
+        // An object of a new shape and a new colour, from another random scene.
         let lender = loop {
             let lender = Scene::with_objects(random, Pool::Common, 1).objects()[0];
             if objects

@@ -1,153 +1,132 @@
-//! What a scene is, and how scenes are drawn at random from a pool of shapes.
+//! Scenes, and random scenes from a pool of shapes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::draw::contrasting;
 use crate::{Random, Shape};
 
+use self::Colour::{Blue, Brown, Green, Orange, Pink, Purple, Red, Yellow};
+
 /// A colour by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each is the colour of its name")]
 pub enum Colour {
-    /// Red.
     Red,
-    /// Orange.
     Orange,
-    /// Yellow.
     Yellow,
-    /// Green.
     Green,
-    /// Blue.
     Blue,
-    /// Purple.
     Purple,
-    /// Pink.
     Pink,
-    /// Brown.
     Brown,
 }
 
 impl Colour {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Red,
-        Self::Orange,
-        Self::Yellow,
-        Self::Green,
-        Self::Blue,
-        Self::Purple,
-        Self::Pink,
-        Self::Brown,
-    ];
+    /// All colours.
+    pub const ALL: [Self; 8] = [Red, Orange, Yellow, Green, Blue, Purple, Pink, Brown];
 
-    /// The word for it.
+    /// The word for it in captions.
     #[must_use]
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Red => "red",
-            Self::Orange => "orange",
-            Self::Yellow => "yellow",
-            Self::Green => "green",
-            Self::Blue => "blue",
-            Self::Purple => "purple",
-            Self::Pink => "pink",
-            Self::Brown => "brown",
-        }
+        const WORDS: [&str; 8] =
+            ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown"];
+        WORDS[self as usize]
     }
 
     /// Red, green and blue, 0 to 255.
     #[must_use]
     pub fn rgb(self) -> [u8; 3] {
         match self {
-            Self::Red => [214, 40, 40],
-            Self::Orange => [246, 136, 24],
-            Self::Yellow => [246, 218, 56],
-            Self::Green => [44, 152, 66],
-            Self::Blue => [40, 92, 212],
-            Self::Purple => [128, 58, 172],
-            Self::Pink => [242, 134, 188],
-            Self::Brown => [118, 74, 40],
+            Red => [214, 40, 40],
+            Orange => [246, 136, 24],
+            Yellow => [246, 218, 56],
+            Green => [44, 152, 66],
+            Blue => [40, 92, 212],
+            Purple => [128, 58, 172],
+            Pink => [242, 134, 188],
+            Brown => [118, 74, 40],
         }
     }
 
-    /// Of its stripes and dots: red, green and blue, 0 to 255.
+    /// The colour of its stripes and dots: red, green and blue, 0 to 255.
     #[must_use]
     pub fn marked(self) -> [u8; 3] {
         contrasting(self.rgb().map(f32::from)).map(|channel| channel as u8)
     }
 }
 
-/// How large an object is. The ordinary size has no word.
+/// The size of an object. Captions don't name the ordinary size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Size {
-    /// About two thirds of the ordinary one.
+    /// About two thirds of the ordinary size.
     Small,
-    /// Not named.
+    /// The ordinary size.
     Ordinary,
-    /// About half as much again.
+    /// About four thirds of the ordinary size.
     Large,
 }
 
-/// What an object is filled with. A plain filling has no word.
+/// The texture of an object. Captions don't name plain textures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Texture {
-    /// One colour, not named.
+    /// One colour.
     Plain,
-    /// Slanting stripes.
+    /// Diagonal stripes.
     Striped,
     /// Dots.
     Dotted,
 }
 
-/// One thing in a scene. At most one of size and texture differs from the unnamed one, so that captions stay short.
+/// An object in a scene. At most one of size and texture is marked, so that captions stay short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Object {
-    /// Its outline.
+    /// The shape.
     pub shape: Shape,
-    /// Its colour.
+    /// The colour.
     pub colour: Colour,
-    /// Its size.
+    /// The size.
     pub size: Size,
-    /// Its filling.
+    /// The texture.
     pub texture: Texture,
 }
 
 impl Object {
-    /// Whether neither size nor texture has a word.
+    /// Whether captions name neither size nor texture.
     #[must_use]
     pub fn is_unmarked(&self) -> bool {
         self.size == Size::Ordinary && self.texture == Texture::Plain
     }
 }
 
-/// How the first object stands to the second.
+/// The relation of the first object to the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Relation {
-    /// Beside it, on the left.
+    /// To its left.
     LeftOf,
-    /// Beside it, on the right.
+    /// To its right.
     RightOf,
-    /// Higher, apart.
+    /// Above, apart.
     Above,
-    /// Lower, apart.
+    /// Below, apart.
     Below,
-    /// Small in the midst of the other, which is drawn large.
+    /// Drawn small inside the other, which is drawn large.
     Inside,
     /// Resting on it.
     OnTopOf,
 }
 
 impl Relation {
-    /// All of them.
+    /// All relations.
     pub const ALL: [Self; 6] =
         [Self::LeftOf, Self::RightOf, Self::Above, Self::Below, Self::Inside, Self::OnTopOf];
 
-    /// Whether the two stand side by side.
+    /// Whether the objects are side by side.
     #[must_use]
     pub fn is_horizontal(self) -> bool {
         matches!(self, Self::LeftOf | Self::RightOf)
     }
 
-    /// Whether a picture of this relation could be described by the other one too: what rests on a thing is above it.
+    /// Whether the other relation can describe the same picture: an object on top of another is above it.
     #[must_use]
     pub fn overlaps(self, other: Self) -> bool {
         self == other
@@ -155,31 +134,31 @@ impl Relation {
     }
 }
 
-/// An object alone, or two with their relation.
+/// One object, or two with their relation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Part {
-    /// Alone.
+    /// One object.
     One(Object),
-    /// The first stands so to the second.
+    /// The first object in this relation to the second.
     Two(Object, Relation, Object),
 }
 
-/// What a picture shows: one part, or two in halves of their own.
+/// The content of a picture: one part, or two parts in separate halves.
 ///
-/// No two objects share a shape or a colour, so that every exchange of words changes what is said. Two parts side by side in
-/// halves are both horizontal or both vertical, and have no [`Relation::Inside`].
+/// No two objects share a shape or a colour, so that swapped words always change the meaning. Two parts are both horizontal or both
+/// vertical, and never [`Relation::Inside`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Scene {
-    /// One or two.
+    /// One or two parts.
     pub parts: Vec<Part>,
 }
 
-/// The shapes that scenes are made of.
+/// A pool of shapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pool {
-    /// Those of fine-tuning and of the test of composition.
+    /// The shapes of fine-tuning and of the test of composition.
     Common,
-    /// Every shape, as pretraining shows them.
+    /// All shapes, for pretraining.
     All,
 }
 
@@ -198,28 +177,18 @@ impl Scene {
     /// A random scene of one to four objects.
     #[must_use]
     pub fn random(random: &mut Random, pool: Pool) -> Self {
-        let objects = match random.below(20) {
-            0..=3 => 1,
-            4..=14 => 2,
-            15..=17 => 3,
-            _ => 4,
-        };
+        let objects = count(random, [4, 15, 18]);
         Self::with_objects(random, pool, objects)
     }
 
-    /// A random scene as pages of the web have them: any shape, and often one thing alone.
+    /// A random scene as on web pages: any shape, and often a single object.
     #[must_use]
     pub fn of_the_web(random: &mut Random) -> Self {
-        let objects = match random.below(20) {
-            0..=9 => 1,
-            10..=16 => 2,
-            17 | 18 => 3,
-            _ => 4,
-        };
+        let objects = count(random, [10, 17, 19]);
         Self::with_objects(random, Pool::All, objects)
     }
 
-    /// A random scene of so many objects, 1 to 4.
+    /// A random scene of 1 to 4 objects.
     #[must_use]
     pub fn with_objects(random: &mut Random, pool: Pool, objects: usize) -> Self {
         let mut shapes = pool.shapes().to_vec();
@@ -232,7 +201,7 @@ impl Scene {
             random.pick(&Self::SIDE_BY_SIDE)
         };
         if relation == Relation::Inside {
-            // Shapes with room in them first, otherwise in the order that was drawn.
+            // Shapes that can hold another come first.
             shapes.sort_by_key(|shape| !shape.holds());
         }
         let drawn: Vec<Object> = shapes
@@ -241,7 +210,7 @@ impl Scene {
             .take(objects)
             .map(|(shape, colour)| {
                 let (size, texture) = marks(random);
-                // What lies inside is drawn small and what holds it large, whatever they are: a size would mean nothing there.
+                // The inner object is drawn small and the outer one large, so sizes would have no meaning.
                 let size = if relation == Relation::Inside { Size::Ordinary } else { size };
                 Object { shape, colour, size, texture }
             })
@@ -261,11 +230,11 @@ impl Scene {
         Self { parts }
     }
 
-    /// The relations that leave room for a second part.
+    /// The relations that allow a second part.
     const SIDE_BY_SIDE: [Relation; 5] =
         [Relation::LeftOf, Relation::RightOf, Relation::Above, Relation::Below, Relation::OnTopOf];
 
-    /// The relations that can stand in the other half of a scene with this one.
+    /// The relations that the other half of a scene can have.
     #[must_use]
     pub fn like(relation: Relation) -> &'static [Relation] {
         if relation.is_horizontal() {
@@ -288,7 +257,7 @@ impl Scene {
         objects
     }
 
-    /// The objects, to be changed.
+    /// The objects, mutably.
     pub fn objects_mut(&mut self) -> Vec<&mut Object> {
         let mut objects = Vec::new();
         for part in &mut self.parts {
@@ -300,7 +269,7 @@ impl Scene {
         objects
     }
 
-    /// The relation of the first part; none if it's an object alone.
+    /// The relation of the first part; `None` for one object.
     #[must_use]
     pub fn relation(&self) -> Option<Relation> {
         self.parts.first().and_then(|part| match part {
@@ -309,14 +278,20 @@ impl Scene {
         })
     }
 
-    /// Whether one thing lies inside another.
+    /// Whether one object is inside another.
     #[must_use]
     pub fn has_inside(&self) -> bool {
         self.relation() == Some(Relation::Inside)
     }
 }
 
-/// Size and texture: at most one of them marked.
+/// A random number of objects, 1 to 4. `ends` are the cumulative probabilities of 1, 2 and 3 objects, in twentieths.
+fn count(random: &mut Random, ends: [usize; 3]) -> usize {
+    let drawn = random.below(20);
+    1 + ends.into_iter().filter(|end| *end <= drawn).count()
+}
+
+/// A random size and texture, at most one of them marked.
 fn marks(random: &mut Random) -> (Size, Texture) {
     match random.below(12) {
         0 => (Size::Small, Texture::Plain),

@@ -1,19 +1,20 @@
-//! The tests: composition, which no rule on texts alone can win, and recognition of classes that fine-tuning never shows.
+//! The tests: composition, which no text-only rule can win, and recognition of classes absent from fine-tuning.
 
+use crate::caption::article;
 use crate::scene::{Colour, Size, Texture};
 use crate::{Kind, Object, Part, Pool, Random, Scene, Shape, Split, Wording, alter, caption};
 
-/// Two scenes that differ in one thing, with their captions. Each text is right for its own scene and wrong for the other, so a
-/// rule that looks at texts alone is right exactly half of the time, whatever it does.
+/// Two scenes that differ in one alteration, with their captions. Each caption is right for its own scene and wrong for the other,
+/// so every text-only rule has an accuracy of exactly one half.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Twins {
-    /// What they differ in.
+    /// The kind of alteration.
     pub kind: Kind,
     /// The two scenes.
     pub scenes: [Scene; 2],
-    /// Their captions in one wording.
+    /// Their captions, in the same wording.
     pub captions: [String; 2],
-    /// Begins the stream that decides what captions don't say, for each picture.
+    /// The random numbers for drawing each picture.
     pub drawing: [Random; 2],
 }
 
@@ -28,7 +29,7 @@ pub fn twins(kind: Kind, split: Split, seed: u64, index: u64) -> Twins {
         };
         let wording = Wording::random(&mut random);
         let mut scenes = [scene, other];
-        // Alterations have a direction (what is exchanged tends to become one thing and not another), so its end is drawn too.
+        // Alterations have a direction, so the order is random.
         if random.chance(0.5) {
             scenes.reverse();
         }
@@ -38,25 +39,25 @@ pub fn twins(kind: Kind, split: Split, seed: u64, index: u64) -> Twins {
     }
 }
 
-/// One thing, to be named.
+/// A picture of one object, to be classified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Specimen {
-    /// Its class: an index into [`Shape::rare`], or into [`Shape::common`].
+    /// The class: an index into [`Shape::rare`] or [`Shape::common`].
     pub class: usize,
-    /// The thing alone.
+    /// The scene of one object.
     pub scene: Scene,
-    /// Begins the stream that decides the rest.
+    /// The random numbers for drawing.
     pub drawing: Random,
 }
 
-/// Picture number `index` of the test of recognition; classes take turns.
+/// Picture number `index` of the classes absent from fine-tuning; classes take turns.
 #[must_use]
 pub fn specimen(split: Split, seed: u64, index: u64) -> Specimen {
     let random = split.random(seed, (1 << 60) | index);
     specimen_of(Shape::rare(), random, index)
 }
 
-/// Picture number `index` of the classes that fine-tuning shows; classes take turns.
+/// Picture number `index` of the classes in fine-tuning; classes take turns.
 #[must_use]
 pub fn common_specimen(split: Split, seed: u64, index: u64) -> Specimen {
     let random = split.random(seed, (1 << 61) | index);
@@ -78,11 +79,11 @@ fn specimen_of(classes: &[Shape], mut random: Random, index: u64) -> Specimen {
     }
 }
 
-/// The prompts of a class, in the forms that alt texts and captions have. Their embeddings are averaged.
+/// The prompts of a class, as in alt texts and captions. Their embeddings are averaged.
 #[must_use]
 pub fn prompts(shape: Shape) -> Vec<String> {
     let word = shape.word();
-    let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    let article = article(word);
     vec![
         word.to_owned(),
         format!("{word} clipart"),

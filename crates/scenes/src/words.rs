@@ -1,11 +1,11 @@
-//! The vocabulary of all texts about scenes.
+//! The vocabulary of scenes.
 
 use std::collections::BTreeSet;
 
 use crate::caption::{CLUTTER, LARGE, SMALL};
 use crate::{Colour, Shape};
 
-/// Every word that a caption, an alt text or a class prompt can hold, sorted, each once.
+/// All words of captions, alt texts and class prompts, sorted.
 #[must_use]
 pub fn words() -> Vec<&'static str> {
     let mut words: BTreeSet<&'static str> = [

@@ -1,21 +1,20 @@
 //! `cargo xtask dist`: the program for this machine as an archive, with completions, manual page and licences.
 
 use std::env;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::shell;
+use crate::{files, shell};
 
-/// The most that an archive unpacks to, in bytes.
+/// Size limit of an unpacked archive, in bytes.
 const LARGEST: u64 = 60_000_000;
 
-/// What is packed as it stands.
+/// Files that are packed unchanged.
 const FILES: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"];
 
-/// What `clove completions` is asked for, and where it goes.
+/// The arguments of `clove completions`, and the files for its output.
 const PRINTED: [(&str, &str); 6] = [
     ("bash", "completions/clove.bash"),
     ("elvish", "completions/clove.elv"),
@@ -25,37 +24,30 @@ const PRINTED: [(&str, &str); 6] = [
     ("man", "man/clove.1"),
 ];
 
-/// Builds, packs and measures.
-///
-/// # Errors
-/// When the build fails, a file can't be written, or the archive is too large.
+/// Builds and packs the program, and checks the size.
 pub fn run() -> Result<()> {
     shell::run(
         shell::cargo()
             .args(["build", "--profile", "dist", "--workspace", "--bin", "clove"])
             .args(shell::locked()),
     )?;
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     let program = format!("clove{}", env::consts::EXE_SUFFIX);
-    let built = env::current_dir()?.join(target);
-    let archives = built.join("archives");
-    let built = built.join("dist").join(&program);
+    let target = files::target()?;
+    let archives = target.join("archives");
+    let built = target.join("dist").join(&program);
     let name =
         format!("clove-{}-{}-{}", env!("CARGO_PKG_VERSION"), env::consts::ARCH, env::consts::OS);
     let folder = archives.join(&name);
-    // What an earlier version left would be packed too.
-    if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    }
-    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    copy(&built, &folder.join(&program))?;
+    // Files of an earlier version would be packed too.
+    files::remove_folder(&folder)?;
+    files::copy(&built, &folder.join(&program))?;
     for file in FILES {
-        copy(Path::new(file), &folder.join(file))?;
+        files::copy(Path::new(file), &folder.join(file))?;
     }
     for (what, file) in PRINTED {
         let text = shell::output(Command::new(&built).args(["completions", what]))
             .with_context(|| format!("`clove completions {what}` failed"))?;
-        write(&folder.join(file), &text)?;
+        files::write(&folder.join(file), &text)?;
     }
     let bytes = size(&folder)?;
     ensure!(bytes <= LARGEST, "{} has {bytes} bytes, and {LARGEST} are allowed", folder.display());
@@ -70,30 +62,12 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::copy(from, to).with_context(|| from.display().to_string())?;
-    Ok(())
-}
-
-fn write(file: &Path, text: &str) -> Result<()> {
-    if let Some(folder) = file.parent() {
-        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    }
-    fs::write(file, text).with_context(|| file.display().to_string())
-}
-
 /// The bytes of all files in a folder.
 fn size(folder: &Path) -> Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        bytes += if entry.file_type()?.is_dir() {
-            size(&entry.path())?
-        } else {
-            entry.metadata()?.len()
-        };
-    }
-    Ok(bytes)
+    let sizes = files::list(folder)?
+        .into_iter()
+        .map(|path| if path.is_dir() { size(&path) } else { Ok(path.metadata()?.len()) });
+    sizes.sum()
 }
 
 fn megabytes(bytes: u64) -> f64 {

@@ -1,4 +1,4 @@
-//! `cargo xtask cross`: the program compiles for the systems that this machine can't run.
+//! `cargo xtask cross`: checks that the program compiles for other systems.
 
 use anyhow::Result;
 
@@ -6,14 +6,11 @@ use crate::shell;
 use crate::steps::{Outcome, Steps};
 use crate::toolchain;
 
-/// The name of a step, and its target.
+/// The names of the steps, and their targets.
 const SYSTEMS: [(&str, &str); 2] =
     [("macOS", "aarch64-apple-darwin"), ("Windows", "x86_64-pc-windows-msvc")];
 
-/// Checks each system whose target is there or can be added; says aloud which are left out.
-///
-/// # Errors
-/// When the program doesn't compile for one of them.
+/// Checks each system whose target is installed or can be added; reports the others as skipped.
 pub fn run() -> Result<()> {
     let mut steps = Steps::default();
     for (name, target) in SYSTEMS {
@@ -31,7 +28,7 @@ fn check(target: &str) -> Result<Outcome> {
         toolchain
             .cargo()
             .args(["check", "--release", "--package", "clove-clip-cli"])
-            // Shards on servers need TLS, part of which is C: no compiler for another system's is here.
+            // Shards on servers need TLS, which contains C, and there is no C compiler for the other system.
             .args(["--no-default-features", "--target"])
             .arg(target)
             .args(shell::locked()),

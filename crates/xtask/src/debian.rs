@@ -1,4 +1,4 @@
-//! Debian's packages, and Ubuntu's. Used by [`crate::vulkan`] and [`crate::web`].
+//! Packages of Debian and Ubuntu. Used by [`crate::vulkan`] and [`crate::web`].
 
 use std::process::Command;
 
@@ -6,10 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::shell;
 
-/// Installs packages, where that needs no password.
-///
-/// # Errors
-/// When it does, or apt-get fails.
+/// Installs packages, if that needs no password.
 pub fn install(packages: &[&str]) -> Result<()> {
     let root = shell::output(Command::new("id").arg("-u")).is_some_and(|id| id.trim() == "0");
     let prefix: &[&str] = if root {
@@ -17,7 +14,7 @@ pub fn install(packages: &[&str]) -> Result<()> {
     } else if shell::works("sudo", &["-n", "true"]) {
         &["sudo", "-n"]
     } else {
-        bail!("neither root nor sudo without a password: nothing can be installed from here");
+        bail!("neither root nor sudo without a password: packages can't be installed");
     };
     let apt = |args: &[&str]| {
         // Through `env`, since sudo drops the caller's variables.
@@ -26,9 +23,9 @@ pub fn install(packages: &[&str]) -> Result<()> {
         command.args(&words[1..]).args(args);
         shell::run(&mut command)
     };
-    // One broken source among many fails the update, and the packages may still be had.
+    // One broken source fails the update, but the packages may still be available.
     if let Err(error) = apt(&["update", "-qq"]) {
-        shell::say(format_args!("{error:#}; trying to install all the same"));
+        shell::say(format_args!("{error:#}; trying to install anyway"));
     }
     apt(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())
 }

@@ -1,16 +1,15 @@
-//! Finishes a build of the browser program: every file but the document and the service worker gets a name that changes with
-//! its content, and what the document starts is held to its hash.
+//! Finishes a build of the browser program: every file except the document and the service worker gets a name with the hash of
+//! its content, and the document gets integrity attributes for its scripts.
 //!
-//! trunk calls this before it puts a build in its place (`web/Trunk.toml`). It names the page's own program by content, but no
-//! worker and no copied file; a new page with an old engine would be the result of an update at the wrong moment.
+//! trunk calls this before it moves a build to its place (`web/Trunk.toml`). trunk itself adds hashes to the page's own program,
+//! but not to workers and copied files, so an update could combine a new page with an old engine.
 //!
-//! The document says what it wants in brackets: `[[hashed FILE]]` is the file's new name, `[[integrity FILE]]` its hash for an
+//! The document contains requests in brackets: `[[hashed FILE]]` is the file's new name, `[[integrity FILE]]` its hash for an
 //! `integrity` attribute, `[[engine NAME]]` the script that starts a worker, and `[[engine-integrity NAME]]` the hashes of that
-//! script and of the one that it imports.
+//! script and of the script that it imports.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -18,20 +17,19 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256, Sha384};
 
-/// Finishes the build that lies in `staging`.
-///
-/// # Errors
-/// When a file that the document names isn't there, or can't be read or written.
+use crate::files::{self, read, read_text, write};
+
+/// Finishes the build in `staging`.
 pub fn finish(staging: &Path) -> Result<()> {
     let file = staging.join("index.html");
     let mut document = read_text(&file)?;
     let mut engines = BTreeMap::new();
     let mut hashed = BTreeMap::new();
-    while let Some((start, end)) = wish(&document) {
+    while let Some((start, end)) = request(&document) {
         let words = document[start + 2..end].to_owned();
         let (what, name) = words
             .split_once(' ')
-            .with_context(|| format!("[[{words}]] in index.html: two words are understood"))?;
+            .with_context(|| format!("index.html: [[{words}]] needs two words"))?;
         let answer = match what {
             "hashed" => {
                 if !hashed.contains_key(name) {
@@ -50,35 +48,32 @@ pub fn finish(staging: &Path) -> Result<()> {
                 let (script, hashes) = &engines[name];
                 if what == "engine" { script } else { hashes }.clone()
             }
-            _ => bail!("[[{words}]] in index.html: {what} isn't known"),
+            _ => bail!("index.html: unknown request [[{words}]]"),
         };
         document.replace_range(start..end + 2, &answer);
     }
-    // Shared by the engines that have been given their own.
-    let snippets = staging.join("snippets");
-    if snippets.is_dir() {
-        fs::remove_dir_all(&snippets).with_context(|| snippets.display().to_string())?;
-    }
+    // Each engine has its own copy by now.
+    files::remove_folder(&staging.join("snippets"))?;
     write(&file, &document)
 }
 
-/// Where the first wish of the document begins and ends.
-fn wish(document: &str) -> Option<(usize, usize)> {
+/// The range of the first request in the document.
+fn request(document: &str) -> Option<(usize, usize)> {
     let start = document.find("[[")?;
     let length = document[start..].find("]]")?;
     Some((start, start + length))
 }
 
-/// Gives a file a name with its hash.
+/// Adds its hash to a file's name.
 fn rename(staging: &Path, name: &str) -> Result<String> {
     let old = staging.join(name);
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
     let new = format!("{stem}-{}.{extension}", short(&read(&old)?));
-    fs::rename(&old, staging.join(&new)).with_context(|| old.display().to_string())?;
+    files::rename(&old, &staging.join(&new))?;
     Ok(new)
 }
 
-/// Moves a worker's files into a folder whose name holds the hash of all of them: they name each other, and go on doing so.
+/// Moves a worker's files into a folder with the hash of all of them in its name, because the files refer to each other by name.
 fn engine(staging: &Path, name: &str) -> Result<(String, String)> {
     let (glue_name, wasm_name) = (format!("{name}.js"), format!("{name}_bg.wasm"));
     let glue = read_text(&staging.join(&glue_name))?;
@@ -104,21 +99,18 @@ fn engine(staging: &Path, name: &str) -> Result<(String, String)> {
     }
     let folder = format!("{name}-{}", hex(&all.finalize()));
     let to = staging.join(&folder);
-    fs::create_dir_all(&to).with_context(|| to.display().to_string())?;
-    for moved in [&glue_name, &wasm_name] {
-        fs::rename(staging.join(moved), to.join(moved)).with_context(|| moved.clone())?;
-    }
-    for (path, bytes) in snippets {
-        let file = to.join(&path);
-        let parent = file.parent().unwrap_or(&to);
-        fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
-        fs::write(&file, bytes).with_context(|| file.display().to_string())?;
-    }
-    write(&to.join(&loader_name), &loader)?;
+    // Trunk's loader is overwritten below.
     let old = staging.join(&loader_name);
     if old.is_file() {
-        fs::remove_file(&old).with_context(|| old.display().to_string())?;
+        files::rename(&old, &to.join(&loader_name))?;
     }
+    for moved in [&glue_name, &wasm_name] {
+        files::rename(&staging.join(moved), &to.join(moved))?;
+    }
+    for (path, bytes) in snippets {
+        write(&to.join(path), bytes)?;
+    }
+    write(&to.join(&loader_name), &loader)?;
     let hashes = [loader.as_bytes(), glue.as_bytes()].map(integrity);
     Ok((format!("{folder}/{loader_name}"), hashes.join(" ")))
 }
@@ -142,7 +134,7 @@ fn short(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// Enough of a hash for a name.
+/// The first bytes of a hash, for a name.
 fn hex(hash: &[u8]) -> String {
     let mut text = String::new();
     for byte in &hash[..8] {
@@ -151,20 +143,10 @@ fn hex(hash: &[u8]) -> String {
     text
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| path.display().to_string())
-}
-
-fn read_text(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| path.display().to_string())
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).with_context(|| path.display().to_string())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A build as trunk leaves it.
@@ -211,7 +193,7 @@ mod tests {
     fn what_is_missing_or_unknown_is_named() {
         for (document, named) in [
             ("[[hashed gone.js]]", "gone.js"),
-            ("[[minified start.js]]", "minified isn't known"),
+            ("[[minified start.js]]", "unknown request [[minified"),
             ("[[start.js]]", "two words"),
         ] {
             let folder = staged("wrong", document);

@@ -1,24 +1,22 @@
-//! `cargo xtask fixtures`: rewrites the golden files by the Python scripts that first wrote them.
+//! `cargo xtask fixtures`: rewrites the golden files with the Python scripts that wrote them.
 //!
-//! Only needed when a golden file is to change; the tests read what is committed. The versions matter: another Pillow or
-//! PyTorch may compute other numbers, so an interpreter with other versions is refused.
+//! Only needed to change a golden file; the tests read the committed files. Another Pillow or PyTorch may compute other numbers,
+//! so an interpreter with other versions is refused.
 
-use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
-use crate::shell;
+use crate::{files, shell};
 
-/// Where the scripts lie, from the root.
+/// The folder of the scripts.
 const SCRIPTS: &str = "tests/golden";
 
-/// The versions that the committed files were written with, as pip reads them.
+/// The versions that wrote the committed files, in pip's format.
 const REQUIREMENTS: &str = include_str!("../fixtures-requirements.txt");
 
-/// Compares `name==version` arguments with what is installed; prints what differs, and then fails.
+/// Compares `name==version` arguments with the installed packages; prints the differences and then fails.
 const COMPARE_VERSIONS: &str = r#"
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -40,32 +38,24 @@ if wrong:
 /// What to run the scripts with.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Options {
-    /// The interpreter; none to say what is needed.
+    /// The interpreter; without one, the command prints its requirements.
     pub python: Option<PathBuf>,
 }
 
 impl Options {
     /// Reads the arguments that follow `fixtures`.
-    ///
-    /// # Errors
-    /// For an argument that isn't known, or a missing path; names it.
     pub fn parse(args: &[String]) -> Result<Self, String> {
         match args {
             [] => Ok(Self { python: None }),
-            [flag] if flag == "--python" => Err("--python lacks the interpreter's path".into()),
+            [flag] if flag == "--python" => Err("--python needs the interpreter's path".into()),
             [flag, path] if flag == "--python" => Ok(Self { python: Some(path.into()) }),
-            [flag, _, extra, ..] if flag == "--python" => {
-                Err(format!("`fixtures` doesn't take {extra:?}"))
-            }
-            [arg, ..] => Err(format!("`fixtures` doesn't take {arg:?}")),
+            [flag, _, arg, ..] if flag == "--python" => Err(shell::unknown("fixtures", arg)),
+            [arg, ..] => Err(shell::unknown("fixtures", arg)),
         }
     }
 }
 
-/// Runs every script, or says what running them takes.
-///
-/// # Errors
-/// When there is no script, the interpreter hasn't the versions, or a script fails.
+/// Runs every script, or prints the requirements.
 pub fn run(options: &Options) -> Result<()> {
     let scripts = scripts(Path::new(SCRIPTS))?;
     let Some(python) = &options.python else {
@@ -111,19 +101,11 @@ fn requirements() -> impl Iterator<Item = &'static str> {
 
 /// The scripts in `dir`, in the order of their names.
 fn scripts(dir: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(dir).with_context(|| format!("can't list {}", dir.display()))?;
-    let mut scripts = Vec::new();
-    for entry in entries {
-        let path = entry.with_context(|| format!("can't list {}", dir.display()))?.path();
-        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        if name.starts_with("make_") && path.extension().is_some_and(|ext| ext == "py") {
-            scripts.push(path);
-        }
-    }
-    if scripts.is_empty() {
-        bail!("no make_*.py in {}", dir.display());
-    }
-    scripts.sort();
+    let mut scripts = files::list(dir)?;
+    scripts.retain(|path| {
+        files::name(path).starts_with("make_") && path.extension().is_some_and(|ext| ext == "py")
+    });
+    ensure!(!scripts.is_empty(), "no make_*.py in {}", dir.display());
     Ok(scripts)
 }
 
@@ -131,17 +113,15 @@ fn scripts(dir: &Path) -> Result<Vec<PathBuf>> {
 mod tests {
     use super::*;
 
-    fn parse(args: &[&str]) -> Result<Options, String> {
-        Options::parse(&args.iter().map(ToString::to_string).collect::<Vec<_>>())
+    fn parse(args: &str) -> Result<Options, String> {
+        Options::parse(&shell::words(args))
     }
 
     #[test]
-    fn the_interpreter_is_optional_but_not_its_path() {
-        assert_eq!(parse(&[]).unwrap().python, None);
-        let given = parse(&["--python", "venv/bin/python"]).unwrap();
+    fn the_interpreter_is_optional() {
+        assert_eq!(parse("").unwrap().python, None);
+        let given = parse("--python venv/bin/python").unwrap();
         assert_eq!(given.python.as_deref(), Some(Path::new("venv/bin/python")));
-        assert!(parse(&["--python"]).unwrap_err().contains("path"));
-        assert!(parse(&["--python", "p", "q"]).unwrap_err().contains("\"q\""));
     }
 
     #[test]

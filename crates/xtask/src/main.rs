@@ -1,14 +1,11 @@
-//! `cargo xtask COMMAND`: the habits of the house as commands, the same at a desk and in continuous integration.
+//! `cargo xtask COMMAND`: the project's checks and tools, the same locally and in continuous integration.
 //!
-//! One file a command: [`test`], [`cross`], [`web`], [`bench`], [`campaign`], [`fixtures`], [`lexicon`], and [`archive`] for
-//! `dist`. What they share: [`steps`] runs and reports named steps, [`shell`]
-//! runs programs, [`toolchain`] finds Rust targets and components, [`vulkan`] finds or installs a driver, [`debian`] packages,
-//! [`dist`] finishes what trunk built.
+//! Each command has a file: [`test`], [`cross`], [`web`], [`bench`], [`campaign`], [`fixtures`], [`lexicon`], [`npm`], and
+//! [`archive`] for `dist`. They share [`steps`], which runs and reports named steps, [`shell`] for other programs, [`files`],
+//! [`toolchain`] for Rust targets and components, [`vulkan`] for a driver, [`debian`] for packages, and [`dist`], which finishes
+//! a build by trunk.
 
-#![allow(
-    clippy::print_stderr,
-    reason = "a program for the terminal: its last word, if it failed, goes to stderr"
-)]
+#![allow(clippy::print_stderr, reason = "a program for the terminal prints its errors on stderr")]
 
 mod archive;
 mod bench;
@@ -16,10 +13,12 @@ mod campaign;
 mod cross;
 mod debian;
 mod dist;
+mod files;
 mod fixtures;
 #[cfg(test)]
 mod graph;
 mod lexicon;
+mod npm;
 mod shell;
 mod steps;
 mod test;
@@ -37,24 +36,26 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test [--no-lint] [--no-wasm] [--no-web] [-- CARGO_TEST_ARGS...]
-      Installs what is missing, then runs every check and test. --no-lint leaves out format, clippy, licences,
-      advisories and packages; --no-wasm clippy on the browser programs and the negatives in wasm; --no-web the browser
-      program and its tests. What follows `--` goes to `cargo test`, for example a filter.
+      Install missing tools, then run every check and test. --no-lint skips format, clippy, licences, advisories and
+      packages; --no-wasm skips clippy on the browser programs and the negatives in wasm; --no-web skips the browser
+      program and its tests. Arguments after `--` go to `cargo test`, for example a filter.
   cross
-      Checks that the program compiles for macOS and Windows, where rustup can add those targets.
+      Check that the program compiles for macOS and Windows, if rustup can add their targets.
   web [--sizes] [--serve]
-      Builds the browser program into web/dist, tools included; --sizes prints what a visitor fetches, --serve serves it
-      at http://localhost:8080 and builds it anew on changes.
-  bench kernels|model|negatives|web [ARGS...]
-      Runs a benchmark; ARGS go to it, for example --help.
+      Build the browser program into web/dist, and install its tools. --sizes prints the sizes of the downloads, --serve
+      serves it at http://localhost:8080 and rebuilds it on changes.
+  npm
+      Build the browser programs and pack the npm package clove-web into npm/ of the target folder.
+  bench data|evaluate|kernels|model|negatives|web [ARGS...]
+      Run a benchmark with its own arguments, for example --help.
   campaign [NAME [ARGS...]]
-      Runs a test that is too slow for every check and keeps its result in tests/campaigns; without a name, lists them.
+      Run a test that is too slow for every check and keep its result in tests/campaigns; without a name, list them.
   dist
-      Packs the program for this machine, with completions, manual page and licences, into archives/ of the target folder.
+      Pack the program for this machine, with completions, manual page and licences, into archives/ of the target folder.
   lexicon [ARGS...]
-      Builds the lexicon of hard negatives from its sources; without arguments, says what it needs.
+      Build the lexicon of hard negatives from its sources; without arguments, print the sources.
   fixtures [--python PATH]
-      Rewrites the golden files with the reference libraries of the given interpreter; without one, says what it needs.
+      Rewrite the golden files with the reference libraries of this interpreter; without one, print the requirements.
 
 Exit code: 0 on success, 1 when a step failed, 2 when the arguments don't parse.
 ";
@@ -66,6 +67,7 @@ enum Command {
     Bench(bench::Options),
     Campaign(campaign::Options),
     Dist,
+    Npm,
     Lexicon(Vec<String>),
     Fixtures(fixtures::Options),
     Help,
@@ -102,14 +104,10 @@ fn parse(args: impl Iterator<Item = std::ffi::OsString>) -> Result<Command, Stri
         "campaign" => campaign::Options::parse(rest).map(Command::Campaign),
         "lexicon" => Ok(Command::Lexicon(rest.to_vec())),
         "fixtures" => fixtures::Options::parse(rest).map(Command::Fixtures),
-        "dist" => match rest.first() {
-            None => Ok(Command::Dist),
-            Some(arg) => Err(format!("`dist` takes no argument, but got {arg:?}")),
-        },
-        "cross" => match rest.first() {
-            None => Ok(Command::Cross),
-            Some(arg) => Err(format!("`cross` takes no argument, but got {arg:?}")),
-        },
+        "cross" | "dist" | "npm" if !rest.is_empty() => Err(shell::unknown(name, &rest[0])),
+        "cross" => Ok(Command::Cross),
+        "dist" => Ok(Command::Dist),
+        "npm" => Ok(Command::Npm),
         "help" | "--help" | "-h" => Ok(Command::Help),
         _ => Err(format!("unknown command {name:?}")),
     }
@@ -120,7 +118,7 @@ fn run(command: &Command) -> Result<()> {
         shell::say(USAGE.trim_end());
         return Ok(());
     }
-    // Asked at run time: a target directory that several checkouts share may hold the program of another one.
+    // Looked up at run time: several checkouts may share a target folder, and so this program.
     let manifest = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let root = manifest
         .as_deref()
@@ -134,6 +132,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Bench(options) => bench::run(options),
         Command::Campaign(options) => campaign::run(options),
         Command::Dist => archive::run(),
+        Command::Npm => npm::run(),
         Command::Lexicon(args) => lexicon::run(args),
         Command::Fixtures(options) => fixtures::run(options),
         Command::Help => Ok(()),
@@ -144,27 +143,33 @@ fn run(command: &Command) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn parsed(args: &[&str]) -> Result<Command, String> {
-        parse(args.iter().map(std::ffi::OsString::from))
+    fn parsed(args: &str) -> Result<Command, String> {
+        parse(shell::words(args).into_iter().map(Into::into))
     }
 
     #[test]
     fn every_documented_command_parses() {
-        assert!(matches!(parsed(&["test"]), Ok(Command::Test(_))));
-        assert!(matches!(parsed(&["cross"]), Ok(Command::Cross)));
-        assert!(matches!(parsed(&["fixtures"]), Ok(Command::Fixtures(_))));
-        assert!(matches!(parsed(&["--help"]), Ok(Command::Help)));
+        assert!(matches!(parsed("test"), Ok(Command::Test(_))));
+        assert!(matches!(parsed("cross"), Ok(Command::Cross)));
+        assert!(matches!(parsed("fixtures"), Ok(Command::Fixtures(_))));
+        assert!(matches!(parsed("web --sizes"), Ok(Command::Web(_))));
+        assert!(matches!(parsed("--help"), Ok(Command::Help)));
     }
 
     #[test]
     fn what_does_not_parse_is_named() {
         for (args, named) in [
-            (&[][..], "no command"),
-            (&["tets"], "\"tets\""),
-            (&["cross", "linux"], "\"linux\""),
-            (&["test", "--no-lints"], "\"--no-lints\""),
-            (&["fixtures", "python3"], "\"python3\""),
-            (&["campaign", "check"], "device-check"),
+            ("", "no command"),
+            ("tets", "\"tets\""),
+            ("cross linux", "\"linux\""),
+            ("test --no-lints", "\"--no-lints\""),
+            ("fixtures python3", "\"python3\""),
+            ("campaign check", "device-check"),
+            ("bench", "negatives"),
+            ("bench speed", "\"speed\""),
+            ("web --size", "\"--size\""),
+            ("fixtures --python", "path"),
+            ("fixtures --python p q", "\"q\""),
         ] {
             let wrong = parsed(args).err().unwrap_or_else(|| panic!("{args:?} parsed"));
             assert!(wrong.contains(named), "{args:?}: {wrong}");

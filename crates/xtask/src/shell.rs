@@ -1,4 +1,4 @@
-//! Running other programs: shown, checked, and where they might hang, within a time limit. Used by every command.
+//! Runs other programs: prints the command, checks the result, and can set a time limit. Used by every command.
 
 use std::env;
 use std::ffi::OsStr;
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// How often a program with a time limit is looked after.
+/// How often a program with a time limit is checked.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Prints a line. Nobody may be reading any more (`cargo xtask test | head`), and that's no reason to end the checks.
+/// Prints a line. A closed pipe (`cargo xtask test | head`) doesn't end the checks.
 pub fn say(line: impl Display) {
     let _ = writeln!(io::stdout(), "{line}");
 }
@@ -23,34 +23,31 @@ pub fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Whether this is continuous integration, where what a step promises must be there: `CI=true`.
+/// Whether this is continuous integration (`CI=true`), where no check may be skipped.
 pub fn in_ci() -> bool {
     env::var_os("CI").is_some_and(|value| value == "true")
 }
 
-/// `--locked` in continuous integration, where a Cargo.lock that doesn't fit the manifests is a mistake in the commit.
+/// `--locked` in continuous integration: there a Cargo.lock that doesn't match the manifests is a mistake in the commit.
 pub fn locked() -> &'static [&'static str] {
     if in_ci() { &["--locked"] } else { &[] }
 }
 
-/// Runs a program to its end, its output going where ours goes.
-///
-/// # Errors
-/// When it can't be started or doesn't succeed.
+/// The error for an argument that a command doesn't know.
+pub fn unknown(command: &str, arg: &str) -> String {
+    format!("`{command}` doesn't take {arg:?}")
+}
+
+/// Runs a program with the output of this one.
 pub fn run(command: &mut Command) -> Result<()> {
     let shown = show(command);
-    say(format_args!("$ {shown}"));
     let status = command.status().with_context(|| format!("can't start `{shown}`"))?;
     judge(&shown, status)
 }
 
-/// [`run`], but ends the program when `limit` is over. For programs that wait on a network.
-///
-/// # Errors
-/// When it can't be started, doesn't succeed, or isn't done in time.
+/// [`run`] with a time limit, for programs that wait on a network.
 pub fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
     let shown = show(command);
-    say(format_args!("$ {shown}"));
     let deadline = Instant::now() + limit;
     let mut child = command.spawn().with_context(|| format!("can't start `{shown}`"))?;
     loop {
@@ -66,25 +63,21 @@ pub fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
     }
 }
 
-/// What a program prints to standard output; none when it can't be started or doesn't succeed.
+/// The standard output of a program; `None` if it can't be started or fails.
 pub fn output(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     output.status.success().then_some(text)
 }
 
-/// Whether a program is there and answers these arguments with success. Silent.
+/// Whether a program is installed and succeeds with these arguments. Prints nothing.
 pub fn works(program: &str, args: &[&str]) -> bool {
     output(Command::new(program).args(args)).is_some()
 }
 
-/// What a program prints to standard output, shown too, and how long it took.
-///
-/// # Errors
-/// When it can't be started or doesn't succeed.
+/// The standard output of a program, which is printed too, and the time that it took.
 pub fn transcript(command: &mut Command) -> Result<(String, Duration)> {
     let shown = show(command);
-    say(format_args!("$ {shown}"));
     let start = Instant::now();
     let output = command
         .stderr(Stdio::inherit())
@@ -103,15 +96,20 @@ fn judge(shown: &str, status: ExitStatus) -> Result<()> {
     bail!("`{shown}` ended with {status}")
 }
 
-/// A command as one would type it: the program by its file name, since cargo's full path says nothing.
+/// Prints a command and returns it, as typed in a shell: the program by its file name.
 fn show(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program());
     let name = program.file_stem().unwrap_or(command.get_program());
-    std::iter::once(name)
-        .chain(command.get_args())
-        .map(OsStr::to_string_lossy)
-        .collect::<Vec<_>>()
-        .join(" ")
+    let words = std::iter::once(name).chain(command.get_args()).map(OsStr::to_string_lossy);
+    let shown = words.collect::<Vec<_>>().join(" ");
+    say(format_args!("$ {shown}"));
+    shown
+}
+
+/// A command line's arguments, for tests.
+#[cfg(test)]
+pub fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(str::to_owned).collect()
 }
 
 #[cfg(test)]

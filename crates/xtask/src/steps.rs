@@ -1,63 +1,60 @@
 //! Named steps, run one after another, each reported with its time. Used by the commands that check many things.
 //!
-//! A failed step doesn't stop those after it: a run may take half an hour, so it should tell all it can find.
+//! A failed step doesn't stop those after it: a run may take half an hour, so it reports every failure.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
 use crate::shell;
 
-/// How a step ended, unless it failed.
+/// The end of a step that didn't fail.
 pub enum Outcome {
     /// It found nothing wrong.
     Passed,
-    /// It could not look; why, and what to do about it.
+    /// It could not run; the reason and the fix.
     Skipped(String),
 }
 
-enum End {
-    Passed,
-    Skipped(String),
-    Failed(String),
-}
+/// A step's name, its end and its time.
+type Ended = (&'static str, Result<Outcome>, Duration);
 
 /// The steps of one run.
 #[derive(Default)]
 pub struct Steps {
-    ended: Vec<(&'static str, End, Duration)>,
+    ended: Vec<Ended>,
 }
 
 impl Steps {
     /// Runs a step and reports it.
     pub fn run(&mut self, name: &'static str, step: impl FnOnce() -> Result<Outcome>) {
-        shell::say(format_args!("\n==> {name}"));
-        let start = Instant::now();
-        let end = match step() {
-            Ok(Outcome::Passed) => End::Passed,
-            Ok(Outcome::Skipped(why)) => End::Skipped(why),
-            Err(error) => End::Failed(format!("{error:#}")),
-        };
-        let took = start.elapsed();
-        shell::say(line(name, &end, took));
-        self.ended.push((name, end, took));
+        self.ended.push(timed(name, step));
+    }
+
+    /// Runs two steps at the same time. What they print is mixed.
+    pub fn run_both(
+        &mut self,
+        (first, one): (&'static str, impl FnOnce() -> Result<Outcome> + Send),
+        (second, other): (&'static str, impl FnOnce() -> Result<Outcome>),
+    ) {
+        let (one, other) = thread::scope(|scope| {
+            let one = scope.spawn(|| timed(first, one));
+            let other = timed(second, other);
+            (one.join(), other)
+        });
+        self.ended.push(one.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        self.ended.push(other);
     }
 
     /// Prints the table of all steps.
-    ///
-    /// # Errors
-    /// When a step failed; names those that did.
     pub fn finish(self) -> Result<()> {
         shell::say("\nsummary");
         for (name, end, took) in &self.ended {
             shell::say(format_args!("  {}", line(name, end, *took)));
         }
-        let failed: Vec<_> = self
-            .ended
-            .iter()
-            .filter(|(_, end, _)| matches!(end, End::Failed(_)))
-            .map(|(name, ..)| *name)
-            .collect();
+        let failed = self.ended.iter().filter(|(_, end, _)| end.is_err());
+        let failed: Vec<_> = failed.map(|(name, ..)| *name).collect();
         if failed.is_empty() {
             return Ok(());
         }
@@ -65,14 +62,22 @@ impl Steps {
     }
 }
 
-fn line(name: &str, end: &End, took: Duration) -> String {
+fn timed(name: &'static str, step: impl FnOnce() -> Result<Outcome>) -> Ended {
+    shell::say(format_args!("\n==> {name}"));
+    let start = Instant::now();
+    let end = step();
+    let took = start.elapsed();
+    shell::say(line(name, &end, took));
+    (name, end, took)
+}
+
+fn line(name: &str, end: &Result<Outcome>, took: Duration) -> String {
     let (word, why) = match end {
-        End::Passed => ("passed", None),
-        End::Skipped(why) => ("SKIPPED", Some(why)),
-        End::Failed(why) => ("FAILED", Some(why)),
+        Ok(Outcome::Passed) => ("passed", String::new()),
+        Ok(Outcome::Skipped(why)) => ("SKIPPED", format!(": {why}")),
+        Err(error) => ("FAILED", format!(": {error:#}")),
     };
     let seconds = took.as_secs_f64();
-    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
     format!("{name:<14} {word:<7} {seconds:>7.1} s{why}")
 }
 
@@ -85,13 +90,16 @@ mod tests {
         let mut steps = Steps::default();
         let mut reached = false;
         steps.run("first", || bail!("broken"));
-        steps.run("second", || {
-            reached = true;
-            Ok(Outcome::Passed)
-        });
+        steps.run_both(
+            ("second", || bail!("broken too")),
+            ("third", || {
+                reached = true;
+                Ok(Outcome::Passed)
+            }),
+        );
         let error = steps.finish().unwrap_err().to_string();
         assert!(reached);
-        assert_eq!(error, "1 of 2 steps failed: first");
+        assert_eq!(error, "2 of 3 steps failed: first, second");
     }
 
     #[test]
@@ -103,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_report_of_a_step_says_why() {
-        let skipped = End::Skipped("no such tool".into());
+        let skipped = Ok(Outcome::Skipped("no such tool".into()));
         let line = line("licences", &skipped, Duration::from_millis(1250));
         assert_eq!(line, "licences       SKIPPED     1.2 s: no such tool");
     }

@@ -1,18 +1,15 @@
-//! `cargo xtask test`: every check and test of the project, on a fresh machine as well as on one where all is built.
+//! `cargo xtask test`: every check and test of the project, on a fresh machine or on one where everything is built.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
-use crate::shell;
 use crate::steps::{Outcome, Steps};
-use crate::{toolchain, vulkan, web};
+use crate::toolchain::{self, Toolchain, WASM};
+use crate::{files, shell, vulkan, web};
 
-const WASM: &str = "wasm32-unknown-unknown";
-
-/// Longest wait for the advisory database, a git repository of a few megabytes.
+/// Time limit for fetching the advisory database, a git repository of a few megabytes.
 const ADVISORY_LIMIT: Duration = Duration::from_mins(1);
 
 /// What to check.
@@ -30,9 +27,6 @@ pub struct Options {
 
 impl Options {
     /// Reads the arguments that follow `test`.
-    ///
-    /// # Errors
-    /// For an argument that isn't known; names it.
     pub fn parse(args: &[String]) -> Result<Self, String> {
         let mut options = Self { lint: true, wasm: true, web: true, cargo_test: Vec::new() };
         for (index, arg) in args.iter().enumerate() {
@@ -45,9 +39,8 @@ impl Options {
                     break;
                 }
                 _ => {
-                    return Err(format!(
-                        "`test` doesn't take {arg:?}; arguments for cargo test follow `--`"
-                    ));
+                    let unknown = shell::unknown("test", arg);
+                    return Err(format!("{unknown}; arguments for cargo test follow `--`"));
                 }
             }
         }
@@ -55,75 +48,64 @@ impl Options {
     }
 }
 
-/// Runs all that `options` asks for; the tests last, so that their closing lines stand near the end.
-///
-/// # Errors
-/// When a step failed.
+/// Runs the checks that `options` asks for; the tests run last, so that their summary is near the end.
 pub fn run(options: &Options) -> Result<()> {
     let mut steps = Steps::default();
     steps.run("Vulkan driver", vulkan::ensure);
     if options.lint {
         steps.run("format", format);
         steps.run("clippy", clippy);
-        steps.run("licences", licences);
-        steps.run("advisories", advisories);
+        steps.run("licences", || deny(licences));
+        steps.run("advisories", || deny(advisories));
         steps.run("packages", packages);
     }
     if options.wasm {
-        steps.run("wasm32", wasm);
-        steps.run("negatives in wasm", negatives_in_wasm);
+        steps.run("wasm32", || with(toolchain::wasm(), |toolchain| wasm(&toolchain)));
+        steps.run("negatives in wasm", || {
+            let tools = toolchain::wasm().and_then(|toolchain| web::node().map(|()| toolchain));
+            with(tools, |toolchain| negatives_in_wasm(&toolchain))
+        });
     }
     if options.web {
-        steps.run("browser program", || available(web::build()));
-        steps.run("browser tests", || available(web::tests()));
+        // Each spends minutes in a linker or a large crate, on one core.
+        steps.run_both(
+            ("browser program", || with(web::tools(), |tools| tools.build())),
+            ("native build", || tests(&["--no-run".to_owned()])),
+        );
+        steps.run("browser tests", || with(web::browser(), web::tests));
     }
     steps.run("tests", || tests(&options.cargo_test));
     steps.finish()
 }
 
-/// Continuous integration promises every tool; at a desk a check may be left out, aloud.
-fn unavailable(why: &anyhow::Error) -> Result<Outcome> {
-    if shell::in_ci() {
-        bail!("{why:#} (CI=true: nothing may be left out)");
-    }
-    Ok(Outcome::Skipped(format!("{why:#}")))
-}
-
-/// What [`web`] could do, or why not.
-fn available(done: Result<web::Done>) -> Result<Outcome> {
-    match done? {
-        web::Done::Passed => Ok(Outcome::Passed),
-        web::Done::Unavailable(why) => unavailable(&why),
+/// Runs a check with the tools that it needs. Without them, continuous integration fails and any other run skips the check.
+fn with<T>(tools: Result<T>, check: impl FnOnce(T) -> Result<()>) -> Result<Outcome> {
+    match tools {
+        Ok(tools) => check(tools).map(|()| Outcome::Passed),
+        Err(why) if shell::in_ci() => bail!("{why:#} (CI=true: no check may be skipped)"),
+        Err(why) => Ok(Outcome::Skipped(format!("{why:#}"))),
     }
 }
 
 fn format() -> Result<Outcome> {
-    if let Err(why) = toolchain::ensure_component("rustfmt", "fmt") {
-        return unavailable(&why);
-    }
-    shell::run(shell::cargo().args(["fmt", "--all", "--check"]))?;
-    Ok(Outcome::Passed)
+    with(toolchain::ensure_component("rustfmt", "fmt"), |()| {
+        shell::run(shell::cargo().args(["fmt", "--all", "--check"]))
+    })
 }
 
 fn clippy() -> Result<Outcome> {
-    if let Err(why) = toolchain::ensure_component("clippy", "clippy") {
-        return unavailable(&why);
-    }
-    // The profile of the tests and of the program: build scripts and procedural macros are then compiled once for all three.
-    shell::run(
-        shell::cargo()
-            .args(["clippy", "--release", "--workspace", "--all-targets"])
-            .args(shell::locked())
-            .args(["--", "-D", "warnings"]),
-    )?;
-    Ok(Outcome::Passed)
+    with(toolchain::ensure_component("clippy", "clippy"), |()| {
+        // The profile of the tests and of the program: build scripts and procedural macros are then compiled once for all three.
+        shell::run(
+            shell::cargo()
+                .args(["clippy", "--release", "--workspace", "--all-targets"])
+                .args(shell::locked())
+                .args(["--", "-D", "warnings"]),
+        )
+    })
 }
 
-fn wasm() -> Result<Outcome> {
-    let toolchain = match toolchain::with_target(WASM, Some(toolchain::WASM_TOOLCHAIN)) {
-        Ok(toolchain) => toolchain,
-        Err(why) => return unavailable(&why),
-    };
+fn wasm(toolchain: &Toolchain) -> Result<()> {
     // All browser programs at once, with clippy where this toolchain has it. In their own profile: build scripts and procedural
     // macros are then compiled once for this and for the build.
     let clippy = shell::output(toolchain.cargo().args(["clippy", "--version"])).is_some();
@@ -138,60 +120,43 @@ fn wasm() -> Result<Outcome> {
     if clippy {
         lint.args(["--", "-D", "warnings"]);
     }
-    shell::run(&mut lint)?;
-    Ok(Outcome::Passed)
+    shell::run(&mut lint)
 }
 
-/// Builds the wasm file of tests/wasm, and lets Node compare what it makes with what the native tests hold.
-fn negatives_in_wasm() -> Result<Outcome> {
-    let toolchain = match toolchain::with_target(WASM, Some(toolchain::WASM_TOOLCHAIN)) {
-        Ok(toolchain) => toolchain,
-        Err(why) => return unavailable(&why),
-    };
-    if shell::output(Command::new("node").arg("--version")).is_none() {
-        return unavailable(&anyhow!("Node.js isn't installed; get it from https://nodejs.org"));
-    }
+/// Builds tests/wasm, and compares its negatives in Node with the digests of the native tests.
+fn negatives_in_wasm(toolchain: &Toolchain) -> Result<()> {
     let mut build = toolchain.cargo();
     build
         .args(["build", "--release", "--target", WASM, "--package", "clove-tests-wasm"])
         .args(shell::locked())
         .env_remove("RUSTFLAGS");
     shell::run(&mut build)?;
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    let file = target.join(WASM).join("release/clove_tests_wasm.wasm");
+    let file = files::target()?.join(WASM).join("release/clove_tests_wasm.wasm");
     shell::run(
         Command::new("node")
             .arg("tests/wasm/negatives.mjs")
             .arg(file)
             .arg("tests/golden/negatives.json"),
-    )?;
-    Ok(Outcome::Passed)
+    )
 }
 
-/// None where cargo-deny is there; else the outcome of a step that needs it. Even continuous integration may lack it: it's
-/// the one tool that has to be compiled first.
-fn without_cargo_deny() -> Option<Outcome> {
+/// Runs a check of cargo-deny if that is installed. Continuous integration may lack it too: it is the one tool that has to be
+/// compiled first.
+fn deny(check: impl FnOnce() -> Result<Outcome>) -> Result<Outcome> {
     if shell::output(shell::cargo().args(["deny", "--version"])).is_some() {
-        return None;
+        return check();
     }
-    let why = "cargo-deny isn't installed; get it by `cargo install --locked cargo-deny`";
-    Some(Outcome::Skipped(why.into()))
+    let why = "cargo-deny isn't installed; install it with `cargo install --locked cargo-deny`";
+    Ok(Outcome::Skipped(why.into()))
 }
 
 fn licences() -> Result<Outcome> {
-    if let Some(skipped) = without_cargo_deny() {
-        return Ok(skipped);
-    }
     shell::run(shell::cargo().args(["deny", "check", "licenses", "bans", "sources"]))?;
     Ok(Outcome::Passed)
 }
 
 fn advisories() -> Result<Outcome> {
-    if let Some(skipped) = without_cargo_deny() {
-        return Ok(skipped);
-    }
-    // Fetched in a step of its own: `check` gives one exit code for a database out of reach and for a vulnerable crate.
+    // Fetched in a step of its own: `check` gives one exit code for an unreachable database and for a vulnerable crate.
     let fetch = shell::run_within(shell::cargo().args(["deny", "fetch", "db"]), ADVISORY_LIMIT);
     if let Err(why) = fetch {
         return Ok(Outcome::Skipped(format!("the advisory database can't be fetched: {why:#}")));
@@ -200,8 +165,8 @@ fn advisories() -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// Every published crate packs with all the files that it includes. Building them again from their packages would take burn's
-/// build; what a crate includes from outside its folder is linked into it, and a broken link fails here.
+/// Packs every published crate. The packages aren't built, because that would build burn again; files from outside a crate's
+/// folder are linked into it, and a broken link fails here.
 fn packages() -> Result<Outcome> {
     let mut package = shell::cargo();
     package.args(["package", "--workspace", "--no-verify", "--allow-dirty", "--quiet"]);
@@ -209,13 +174,8 @@ fn packages() -> Result<Outcome> {
         package.args(["--exclude", private]);
     }
     shell::run(&mut package)?;
-    let shaders = shell::output(shell::cargo().args([
-        "package",
-        "--list",
-        "--allow-dirty",
-        "--package",
-        "clove-kernels",
-    ]));
+    let list = ["package", "--list", "--allow-dirty", "--package", "clove-kernels"];
+    let shaders = shell::output(shell::cargo().args(list));
     ensure!(
         shaders.is_some_and(|files| files.contains("shaders/patch.wgsl")),
         "the package of clove-kernels lacks the shaders"
@@ -224,7 +184,7 @@ fn packages() -> Result<Outcome> {
 }
 
 fn tests(args: &[String]) -> Result<Outcome> {
-    // One failed test program must not hide what those after it would say.
+    // A failed test program must not hide the results of those after it.
     shell::run(
         shell::cargo()
             .args(["test", "--release", "--workspace", "--no-fail-fast"])
@@ -238,27 +198,22 @@ fn tests(args: &[String]) -> Result<Outcome> {
 mod tests {
     use super::*;
 
-    fn parse(args: &[&str]) -> Result<Options, String> {
-        Options::parse(&args.iter().map(ToString::to_string).collect::<Vec<_>>())
+    fn parse(args: &str) -> Result<Options, String> {
+        Options::parse(&shell::words(args))
     }
 
     #[test]
     fn everything_is_checked_unless_left_out() {
-        let all = parse(&[]).unwrap();
+        let all = parse("").unwrap();
         assert!(all.lint && all.wasm && all.cargo_test.is_empty());
-        let some = parse(&["--no-wasm", "--no-lint"]).unwrap();
+        let some = parse("--no-wasm --no-lint").unwrap();
         assert!(!some.lint && !some.wasm);
     }
 
     #[test]
     fn what_follows_the_dashes_goes_to_cargo_test() {
-        let options = parse(&["--no-lint", "--", "resample", "--", "--nocapture"]).unwrap();
+        let options = parse("--no-lint -- resample -- --nocapture").unwrap();
         assert_eq!(options.cargo_test, ["resample", "--", "--nocapture"]);
         assert!(options.wasm);
-    }
-
-    #[test]
-    fn an_unknown_argument_is_named() {
-        assert!(parse(&["resample"]).unwrap_err().contains("\"resample\""));
     }
 }

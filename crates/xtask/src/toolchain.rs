@@ -1,73 +1,65 @@
-//! Rust targets and components that a check needs: found, or added through rustup. Used by [`crate::test`] and [`crate::cross`].
+//! Finds the Rust targets and components that a check needs, or adds them with rustup. Used by [`crate::test`] and [`crate::cross`].
 
 use std::env;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 
 use crate::shell;
 
-/// Longest wait for a download by rustup, which can hang where its server is walled off.
+/// Time limit of a download by rustup, which can hang behind a firewall.
 const DOWNLOAD_LIMIT: Duration = Duration::from_mins(2);
 
-/// Names a toolchain that has the wasm32 target, for machines where rustup can't add it to the active one.
-pub const WASM_TOOLCHAIN: &str = "CLOVE_WASM_TOOLCHAIN";
+/// The variable that names a toolchain with the wasm32 target, for machines where rustup can't add it to the active one.
+const WASM_TOOLCHAIN: &str = "CLOVE_WASM_TOOLCHAIN";
 
-/// A toolchain that can compile for a target.
+/// The target of the browser programs.
+pub const WASM: &str = "wasm32-unknown-unknown";
+
+/// A toolchain that can compile for a target: the active one, or another one by its name in rustup.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Toolchain {
-    /// The one this program was started with.
-    Active,
-    /// Another one that rustup knows by this name.
-    Named(String),
-}
+pub struct Toolchain(Option<String>);
 
 impl Toolchain {
+    const ACTIVE: Self = Self(None);
+
     /// This toolchain's cargo.
     pub fn cargo(&self) -> Command {
-        match self {
-            Self::Active => shell::cargo(),
-            Self::Named(name) => proxy("cargo", name),
+        match self.0 {
+            None => shell::cargo(),
+            Some(_) => self.of(Command::new("cargo")),
         }
     }
 
-    fn rustc(&self) -> Command {
-        match self {
-            Self::Active => Command::new("rustc"),
-            Self::Named(name) => proxy("rustc", name),
+    /// Makes a program use this toolchain. rustup's proxies read it from a variable; unlike cargo's full path they also find a
+    /// cargo for a linked toolchain that has none of its own.
+    pub fn of(&self, mut program: Command) -> Command {
+        if let Some(name) = &self.0 {
+            program.env("RUSTUP_TOOLCHAIN", name).env_remove("CARGO");
         }
+        program
     }
 
     /// Whether the standard library for `target` is installed.
     fn has(&self, target: &str) -> bool {
-        shell::output(self.rustc().args(["--print", "target-libdir", "--target", target]))
+        let mut rustc = self.of(Command::new("rustc"));
+        shell::output(rustc.args(["--print", "target-libdir", "--target", target]))
             .is_some_and(|dir| Path::new(dir.trim()).is_dir())
     }
 }
 
-/// rustup's proxies read the toolchain from this variable. Unlike cargo's full path they also find a cargo for a linked
-/// toolchain that has none of its own.
-fn proxy(program: &str, toolchain: &str) -> Command {
-    let mut command = Command::new(program);
-    command.env("RUSTUP_TOOLCHAIN", toolchain).env_remove("CARGO");
-    command
-}
-
-/// A toolchain that can compile for `target`: the active one, with the target added if need be, or else the one that the
+/// A toolchain that can compile for `target`: the active one, after adding the target if necessary, or else the one that the
 /// environment variable `fallback` names.
-///
-/// # Errors
-/// When neither can; says how to get one.
 pub fn with_target(target: &str, fallback: Option<&str>) -> Result<Toolchain> {
-    if Toolchain::Active.has(target) {
-        return Ok(Toolchain::Active);
+    if Toolchain::ACTIVE.has(target) {
+        return Ok(Toolchain::ACTIVE);
     }
     let added =
         shell::run_within(Command::new("rustup").args(["target", "add", target]), DOWNLOAD_LIMIT);
     let Err(why) = added else {
-        return Ok(Toolchain::Active);
+        return Ok(Toolchain::ACTIVE);
     };
     let Some(variable) = fallback else {
         return Err(why.context(format!("the target {target} can't be added")));
@@ -78,19 +70,17 @@ pub fn with_target(target: &str, fallback: Option<&str>) -> Result<Toolchain> {
             "the target {target} can't be added ({why:#}); set {variable} to a rustup toolchain that has it"
         )
     })?;
-    let unfit =
-        format!("{variable} names the toolchain {name:?}, which hasn't the target {target}");
-    let named = Toolchain::Named(name);
-    if !named.has(target) {
-        bail!(unfit);
-    }
+    let named = Toolchain(Some(name.clone()));
+    ensure!(named.has(target), "the toolchain {name:?} of {variable} lacks the target {target}");
     Ok(named)
 }
 
-/// Makes the cargo subcommand of a rustup component available.
-///
-/// # Errors
-/// When it's missing and can't be added; says how to get it.
+/// A toolchain that can compile for [`WASM`].
+pub fn wasm() -> Result<Toolchain> {
+    with_target(WASM, Some(WASM_TOOLCHAIN))
+}
+
+/// Checks that the cargo subcommand of a rustup component is installed, or adds the component.
 pub fn ensure_component(component: &str, subcommand: &str) -> Result<()> {
     let there = || shell::output(shell::cargo().args([subcommand, "--version"])).is_some();
     if there() {
@@ -102,13 +92,11 @@ pub fn ensure_component(component: &str, subcommand: &str) -> Result<()> {
     )
     .with_context(|| {
         format!(
-            "`cargo {subcommand}` is missing; get it by `rustup component add {component}` or your system's packages"
+            "`cargo {subcommand}` is missing; install it with `rustup component add {component}` or your system's packages"
         )
     })?;
-    if there() {
-        return Ok(());
-    }
-    bail!("rustup added {component}, but `cargo {subcommand}` still can't be run")
+    ensure!(there(), "rustup added {component}, but `cargo {subcommand}` still can't be run");
+    Ok(())
 }
 
 #[cfg(test)]
@@ -119,8 +107,8 @@ mod tests {
     fn the_host_is_always_a_target_and_an_invented_one_never() {
         let version = shell::output(Command::new("rustc").arg("-vV")).unwrap();
         let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
-        assert_eq!(with_target(host, None).unwrap(), Toolchain::Active);
-        assert!(!Toolchain::Active.has("pdp11-unknown-none"));
-        assert!(!Toolchain::Named("no-such-toolchain".into()).has(host));
+        assert_eq!(with_target(host, None).unwrap(), Toolchain::ACTIVE);
+        assert!(!Toolchain::ACTIVE.has("pdp11-unknown-none"));
+        assert!(!Toolchain(Some("no-such-toolchain".into())).has(host));
     }
 }

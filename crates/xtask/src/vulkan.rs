@@ -1,7 +1,7 @@
-//! A Vulkan driver on Linux, so that the tests of the GPU path find an adapter. Used by [`crate::test`].
+//! Finds or installs a Vulkan driver on Linux for the tests that need a GPU. Used by [`crate::test`].
 //!
-//! A software driver counts: Mesa's llvmpipe computes the same numbers, only slowly. macOS brings Metal and Windows
-//! Direct3D 12, so nothing is needed there.
+//! A software driver counts: Mesa's llvmpipe computes the same numbers, only slowly. macOS has Metal and Windows Direct3D 12, so
+//! they need none.
 
 use std::env;
 use std::ffi::OsString;
@@ -16,17 +16,14 @@ use crate::{debian, shell};
 /// Mesa's drivers, llvmpipe among them, and the loader that finds them.
 const DEBIAN_PACKAGES: [&str; 2] = ["mesa-vulkan-drivers", "libvulkan1"];
 
-/// What brings a software driver and the loader on other systems.
+/// How to install a software driver and the loader on other systems.
 const ELSEWHERE: &str = "on Fedora `dnf install mesa-vulkan-drivers vulkan-loader`, on Arch `pacman -S vulkan-swrast vulkan-icd-loader`, \
                          on Alpine `apk add mesa-vulkan-swrast vulkan-loader`";
 
-/// Tests that need an adapter fail without one where this is 1, and say that they are skipped elsewhere.
+/// If this is 1, tests that need a GPU fail without one instead of being skipped.
 const REQUIRE_GPU: &str = "CLOVE_REQUIRE_GPU";
 
-/// Finds a Vulkan driver and its loader, or installs them where that needs no password.
-///
-/// # Errors
-/// When there is none, and the environment says that there must be.
+/// Finds a Vulkan driver and its loader, or installs them if that needs no password.
 pub fn ensure() -> Result<Outcome> {
     if !cfg!(target_os = "linux") || present() {
         return Ok(Outcome::Passed);
@@ -34,7 +31,7 @@ pub fn ensure() -> Result<Outcome> {
     let fix = if shell::works("apt-get", &["--version"]) {
         match debian::install(&DEBIAN_PACKAGES) {
             Ok(()) if present() => return Ok(Outcome::Passed),
-            Ok(()) => shell::say("apt-get succeeded, but no driver is to be found"),
+            Ok(()) => shell::say("apt-get succeeded, but there is still no driver"),
             Err(error) => shell::say(format_args!("{error:#}")),
         }
         format!("`sudo apt-get install {}`", DEBIAN_PACKAGES.join(" "))
@@ -43,7 +40,7 @@ pub fn ensure() -> Result<Outcome> {
     };
     let missing = format!("no Vulkan driver and loader; install them: {fix}");
     if env::var_os(REQUIRE_GPU).is_some_and(|value| value == "1") {
-        bail!("{missing} ({REQUIRE_GPU}=1 asks for them)");
+        bail!("{missing} ({REQUIRE_GPU}=1 requires them)");
     }
     Ok(Outcome::Skipped(missing))
 }
@@ -63,8 +60,8 @@ fn driver_manifest() -> Option<PathBuf> {
     manifest_dirs(|name| env::var_os(name)).iter().find_map(|dir| manifest_in(dir))
 }
 
-/// Where the loader looks for manifests (KhronosGroup/Vulkan-Loader: docs/LoaderDriverInterface.md, "Driver Discovery on
-/// Linux"), plus the place that NixOS uses.
+/// The folders in which the loader looks for manifests (KhronosGroup/Vulkan-Loader: docs/LoaderDriverInterface.md, "Driver
+/// Discovery on Linux"), and the folder of NixOS.
 fn manifest_dirs(variable: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     let home = |below: &str| variable("HOME").map(|home| Path::new(&home).join(below));
     let single = |name: &str, below: &str| {
@@ -91,7 +88,7 @@ fn manifest_in(dir: &Path) -> Option<PathBuf> {
         .find(|path| path.extension().is_some_and(|extension| extension == "json"))
 }
 
-/// Whether the dynamic linker knows the loader. Where it can't be asked (musl, NixOS), a driver is taken to have brought it.
+/// Whether the dynamic linker knows the loader. If that can't be checked (musl, NixOS), a driver implies it.
 fn loader() -> bool {
     ["ldconfig", "/sbin/ldconfig"]
         .iter()

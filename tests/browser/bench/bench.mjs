@@ -1,8 +1,8 @@
-// What the page of measurements says in Chromium, with onnxruntime-web beside it in the same browser, as a table in Markdown.
+// The page's benchmark in Chromium and onnxruntime-web in the same browser, as a Markdown table.
 //
 //     node tests/browser/bench/bench.mjs [--dist web/dist] [--onnx FOLDER] [--webgpu]
 //
-// FOLDER is what make_onnx.py wrote. --webgpu measures the software adapter too: far slower than a GPU.
+// FOLDER is from make_onnx.py. --webgpu includes the software adapter, which is far slower than a GPU.
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { launch, WEBGPU } from "../lib.mjs";

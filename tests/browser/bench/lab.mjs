@@ -1,11 +1,11 @@
-// What the lab's default lesson takes and gives on the CPU engine, and how the page answers meanwhile.
+// The time and the result of the lab's second lesson on the CPU engine, and the page's response times meanwhile.
 //
 //     cargo xtask bench web --lab [--seed N]
 import { DIST, launch, lab } from "../lib.mjs";
 import { serve } from "../server.mjs";
 
 const PATIENCE = 1_800_000;
-/// Keys pressed while it trains, and milliseconds between them.
+/// Key presses during training, and the milliseconds between them.
 const PRESSES = 60;
 const REST = 150;
 
@@ -19,7 +19,7 @@ const { page, context } = await lab(browser, site, { query: "?lab&engine=cpu", h
 page.setDefaultTimeout(PATIENCE);
 await page.locator("#run-lesson:not([disabled])").click();
 const began = performance.now();
-// In the scene editor, while the lesson trains: from a key to the frame in which the caption and the picture have followed.
+// In the scene editor, during training: the time from a key to the updated frame.
 await page.waitForFunction(() => document.querySelector(".working progress")?.value > 0.02);
 await page.locator(".tabs a", { hasText: "Draw" }).click();
 await page.locator(".handle").first().focus();
@@ -41,7 +41,7 @@ const answers = await page.evaluate(
   },
   [PRESSES, REST],
 );
-// Frames that come late are input that waits.
+// Late frames are delayed input.
 await page.locator(".tabs a", { hasText: "Lessons" }).click();
 await page.locator(".lesson-card h2 a").nth(1).click();
 const longest = await page.evaluate(async () => {
@@ -59,9 +59,9 @@ const seconds = (performance.now() - began) / 1e3;
 const happened = await page.locator("#happened").textContent();
 await page.locator(".tabs a", { hasText: "Train" }).click();
 const run = await page.locator("#run-state").textContent();
-console.log(`seed ${seed}: ${seconds.toFixed(0)} s in all. ${happened.trim()}`);
+console.log(`seed ${seed}: ${seconds.toFixed(0)} s in total. ${happened.trim()}`);
 console.log(run.trim());
-console.log(`a key is answered in ${median(answers).toFixed(0)} ms (median of ${PRESSES}), ${Math.max(...answers).toFixed(0)} ms at most; the longest wait for a frame of the lesson's page is ${longest.toFixed(0)} ms`);
+console.log(`response to a key: ${median(answers).toFixed(0)} ms (median of ${PRESSES}), at most ${Math.max(...answers).toFixed(0)} ms; the longest frame of the lesson's page takes ${longest.toFixed(0)} ms`);
 await context.close();
 await browser.close();
 await site.close();

@@ -1,22 +1,20 @@
-// How long onnxruntime-web takes for CLIP ViT-B/32's towers, on one thread, in the Chromium that runs our engine.
-// make_onnx.py writes the folder.
+// Times onnxruntime-web on the towers of CLIP ViT-B/32, on one thread, in the same Chromium. make_onnx.py writes the folder.
 //
 //     node tests/browser/bench/onnx.mjs FOLDER [wasm|webgpu]
 import { chromium } from "playwright-core";
 import { serve } from "../server.mjs";
 
-/// A software adapter takes seconds for an image, so one run must do there.
+/// A software adapter takes seconds per image, so it runs once.
 const AMOUNTS = { wasm: { warmUps: 2, runs: 10, batch: 8 }, webgpu: { warmUps: 1, runs: 1, batch: 0 } };
 const FLAGS = { wasm: [], webgpu: ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"] };
 
-/// Resolves to { version, image, text, text16, imageBatch, openMs, fastest }, in milliseconds: medians for an image, a
-/// caption of 77 tokens, one of 16, and an image of a batch of 8 (not on WebGPU); from bytes to both sessions; and what
-/// the fastest runs took, which other programs disturb less.
+/// Resolves to { version, image, text, text16, imageBatch, openMs, fastest }, in milliseconds: medians for an image, a caption of
+/// 77 tokens, one of 16, and an image of a batch of 8 (not on WebGPU); the time to open both sessions; and the fastest runs.
 export async function onnx(browser, folder, provider = "wasm") {
   const site = await serve(import.meta.dirname, { models: folder });
   const page = await browser.newPage();
   try {
-    // Any file of the site will do: a worker needs the origin.
+    // Any file of the site: a worker needs the origin.
     await page.goto(`${site.url}onnx_worker.mjs`);
     const answer = await page.evaluate(
       ([url, options]) =>

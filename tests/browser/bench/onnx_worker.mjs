@@ -1,12 +1,12 @@
-// Times onnxruntime-web where our engine runs too: in a dedicated worker.
-// Told { provider, models, warmUps, runs, batch }, it answers with what onnx.mjs documents.
+// Times onnxruntime-web in a dedicated worker, like the engine. Receives { provider, models, warmUps, runs, batch }, and sends the
+// result described in onnx.mjs.
 
-/// A file for each provider: the one for WebGPU loads another, larger wasm.
+/// A file per provider: WebGPU loads another, larger wasm.
 const FILES = { wasm: "ort.wasm.min.mjs", webgpu: "ort.webgpu.min.mjs" };
 const START = 49406n;
 const END = 49407n;
 
-/// In [-2, 2], about as far as normalised pixels go, and the same in each run.
+/// Values in [-2, 2], like normalised pixels, the same in each run.
 function image(ort, batch) {
   const pixels = Float32Array.from({ length: batch * 3 * 224 * 224 }, (_, at) => ((at * 7919) % 4001) / 1000 - 2);
   return new ort.Tensor("float32", pixels, [batch, 3, 224, 224]);
@@ -24,7 +24,7 @@ async function time(session, x, { warmUps, runs }) {
   for (let run = -warmUps; run < runs; run++) {
     const begin = performance.now();
     const { y } = await session.run({ x });
-    // Waits for a GPU; on the CPU the data is there.
+    // Waits for the GPU.
     const data = await y.getData();
     if (run >= 0) times.push(performance.now() - begin);
     if (data.length !== 512 * x.dims[0] || !data.every(Number.isFinite)) throw new Error("not an embedding");

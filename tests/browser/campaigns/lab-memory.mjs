@@ -1,26 +1,25 @@
-// What takes too long for every check: an engine's memory over many scores and many steps of training, and every lesson to its end.
+// Long checks: an engine's memory over many scores and training steps, and all lessons.
 //
 //     cargo xtask campaign lab-memory
 import assert from "node:assert/strict";
 import { DIST, engine, launch, lab, lesson, WEBGPU } from "../lib.mjs";
 import { serve } from "../server.mjs";
 
-/// How many captions are scored, how many before the first look at the memory, and how many at once.
+/// Captions to score, those before the first reading of memory, and those per request.
 const SCORES = 1_000;
 const FIRST_SCORES = 50;
 const AT_ONCE = { "engine-cpu": 1, "engine-gpu": 25 };
-/// Steps of training, and those before the first look: some hundred pass before a batch has met every length of captions, and the
-/// heap has room for all of them.
+/// Training steps, and those before the first reading: the heap grows until batches have had all lengths of captions.
 const STEPS = 2_500;
 const FIRST_STEPS = 500;
 const SMALL = { texts: "Captions", scenes: 100, negatives: "Mixed", loss: "Clove", learning_rate: 1e-4, image_rate: 0.25, steps: 3_000, batch: 2, seed: 0 };
-/// Steps of a lesson's run, and milliseconds that a lesson may take.
+/// Steps of a lesson's run, and the time limit of a lesson in milliseconds.
 const LESSON_STEPS = 24;
 const PATIENCE = 600_000;
 
 const site = await serve(DIST);
 
-/// Says what is used before and after; it may grow by a share.
+/// Prints the use before and after, which may grow by `share`.
 function level(what, before, after, share) {
   console.log(`${what}: ${before} bytes, then ${after}`);
   assert.ok(after <= before * (1 + share), what);
@@ -31,7 +30,7 @@ async function scores(browser, name) {
   await countBuffers();
   await open();
   await ask({ Sample: { image: 0, number: 0 } });
-  // New captions each time, of every length: nothing is known yet, and no shape is the last one's.
+  // New captions of varying lengths: nothing is cached, and shapes change.
   const score = (from, to) =>
     page.evaluate(
       async ([from, to, atOnce]) => {
@@ -80,7 +79,7 @@ async function lessons(browser) {
   for (const title of titles) {
     const began = performance.now();
     await lesson(page, title);
-    console.log(`${title}: to its end in ${((performance.now() - began) / 1e3).toFixed(0)} s`);
+    console.log(`${title}: complete after ${((performance.now() - began) / 1e3).toFixed(0)} s`);
   }
   assert.equal(await page.locator(".done").count(), titles.length);
   assert.deepEqual(problems, []);

@@ -1,7 +1,6 @@
-//! Negatives of ten thousand made-up captions, as digests: the native test and Node (`negatives.mjs`) must get the same.
+//! Digests of the negatives of ten thousand random captions, which must be equal in the native test and in Node (`negatives.mjs`).
 //!
-//! The captions are made of the lexicon's words, so that every word of it may come along, with signs, capitals and plurals that
-//! no caption has.
+//! The captions consist of the lexicon's words with unusual signs, capitals and plurals.
 
 use std::sync::LazyLock;
 
@@ -9,7 +8,7 @@ use clove_negatives::lexicon::{Pos, WordId};
 use clove_negatives::{Generator, Request, Style};
 use clove_random::Random;
 
-/// Captions that the digest is of.
+/// The number of captions in a digest.
 pub const CAPTIONS: u32 = 10_000;
 
 static GENERATOR: LazyLock<Generator> = LazyLock::new(|| {
@@ -68,15 +67,17 @@ pub fn caption(index: u32) -> String {
     text
 }
 
-/// A digest (FNV-1a) of the negatives of some captions in a style, three each.
+/// A digest: FNV-1a of 64 bits.
+pub fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// A digest of the negatives of some captions in a style, three each.
 #[must_use]
 pub fn digest_of(style: Style, from: u32, count: u32) -> u64 {
-    let mut state = 0xcbf2_9ce4_8422_2325_u64;
-    let mut add = |text: &str| {
-        for byte in text.bytes().chain([0xff]) {
-            state = (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    };
+    let mut bytes = Vec::new();
     for index in from..from.saturating_add(count) {
         let caption = caption(index);
         let made = generator().negatives(&Request {
@@ -90,14 +91,14 @@ pub fn digest_of(style: Style, from: u32, count: u32) -> u64 {
         });
         for negative in made.negatives {
             for part in [&negative.text, negative.kind.name(), &negative.from, &negative.to] {
-                add(part);
+                bytes.extend(part.bytes().chain([0xff]));
             }
         }
     }
-    state
+    fnv1a(bytes)
 }
 
-/// The same for JavaScript, a style by its place.
+/// [`digest_of`] for JavaScript, with the index of the style.
 #[expect(unsafe_code, reason = "an exported name must be unmangled to be found")]
 #[unsafe(no_mangle)]
 pub extern "C" fn digest(style: u32, from: u32, count: u32) -> u64 {

@@ -1,10 +1,12 @@
-//! The device that this engine computes on.
+//! The engine's device.
 
 use clove::device::OpenDevice;
 
 use super::Failure;
+#[cfg(feature = "engine-gpu")]
+use crate::webgpu;
 
-/// Which device a program computes on: each has the code for one.
+/// A device; each program has the code for one.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
     /// One core, with SIMD.
@@ -19,10 +21,10 @@ impl Kind {
     /// Opens it.
     ///
     /// # Errors
-    /// In words, when there is none or it can't be opened.
+    /// If there's none, or it can't be opened.
     #[cfg_attr(
         not(feature = "engine-gpu"),
-        expect(clippy::unused_async, reason = "the GPU takes its time to open")
+        expect(clippy::unused_async, reason = "the GPU opens asynchronously")
     )]
     pub async fn open(self) -> Result<OpenDevice, Failure> {
         match self {
@@ -34,14 +36,17 @@ impl Kind {
     }
 }
 
-/// burn writes `enable subgroups;` into its shaders where the adapter has them, and opens the device without asking for them,
-/// which Chrome refuses; so they're asked for on the way. What comes back is watched: nothing else tells of a device that is
-/// lost, and what waits for it would wait for ever.
+/// Opens WebGPU with subgroups: burn writes `enable subgroups;` into its shaders where the adapter has them, but doesn't request
+/// them, and Chrome rejects such shaders. Ends the worker if the device is lost, because requests would wait forever.
 #[cfg(feature = "engine-gpu")]
 async fn open_gpu() -> Result<OpenDevice, Failure> {
-    gpu::ask_for_subgroups().map_err(|error| gpu::words(&error))?;
-    let adapter = gpu::adapter().await.map_err(|error| gpu::words(&error))?;
-    clove::device::webgpu(adapter).await.map_err(super::failure)
+    super::checked(gpu::ask_for_subgroups())?;
+    let adapter = webgpu::adapter().await.ok_or("WebGPU has no adapter here")?;
+    let name = match webgpu::describe(&adapter) {
+        name if name.is_empty() => "an adapter without a name".to_owned(),
+        name => name,
+    };
+    Ok(clove::device::webgpu(name).await?)
 }
 
 #[cfg(feature = "engine-gpu")]
@@ -50,37 +55,7 @@ mod gpu {
     use wasm_bindgen::prelude::*;
     use wasm_bindgen_futures::{JsFuture, spawn_local};
 
-    pub fn words(error: &JsValue) -> String {
-        error
-            .dyn_ref::<js_sys::Error>()
-            .map_or_else(|| format!("{error:?}"), |error| String::from(error.message()))
-    }
-
-    /// The adapter's name, for people.
-    pub async fn adapter() -> Result<String, JsValue> {
-        let navigator = Reflect::get(&js_sys::global(), &"navigator".into())?;
-        let gpu = Reflect::get(&navigator, &"gpu".into())?;
-        if gpu.is_undefined() {
-            return Err(js_sys::Error::new("this browser has no WebGPU").into());
-        }
-        let request: Function = Reflect::get(&gpu, &"requestAdapter".into())?.dyn_into()?;
-        let adapter = JsFuture::from(Promise::from(request.call0(&gpu)?)).await?;
-        if adapter.is_null() {
-            return Err(js_sys::Error::new("WebGPU has no adapter here").into());
-        }
-        let info = Reflect::get(&adapter, &"info".into())?;
-        let part = |name: &str| {
-            Reflect::get(&info, &name.into())
-                .ok()
-                .and_then(|value| value.as_string())
-                .filter(|text| !text.is_empty())
-        };
-        let parts: Vec<String> =
-            ["description", "vendor", "architecture"].into_iter().filter_map(part).collect();
-        Ok(if parts.is_empty() { "an adapter without a name".to_owned() } else { parts.join(", ") })
-    }
-
-    /// Wraps `GPUAdapter.requestDevice`, so that `subgroups` is among what is asked for where the adapter has it.
+    /// Wraps `GPUAdapter.requestDevice`, to request `subgroups` where the adapter has them.
     pub fn ask_for_subgroups() -> Result<(), JsValue> {
         let class = Reflect::get(&js_sys::global(), &"GPUAdapter".into())?;
         if class.is_undefined() {
@@ -100,7 +75,7 @@ mod gpu {
             Ok(device)
         })
             as Box<dyn FnMut(JsValue, JsValue) -> Result<JsValue, JsValue>>);
-        // A method that hands its `this` on. Made of bind alone: a strict policy forbids code in strings.
+        // A method that passes `this` as its first argument. The page's policy forbids code in strings.
         let method = this_first(wrapped.as_ref().unchecked_ref());
         wrapped.forget();
         Reflect::set(&method, &"clove".into(), &true.into())?;
@@ -108,7 +83,7 @@ mod gpu {
         Ok(())
     }
 
-    /// Ends this worker, as any error does that nobody handles, when the device is lost.
+    /// Ends this worker when the device is lost, by an unhandled error.
     async fn watch(device: Promise) {
         let lost = async {
             let device = JsFuture::from(device).await?;
@@ -116,10 +91,10 @@ mod gpu {
             let info = JsFuture::from(lost).await?;
             Ok::<_, JsValue>(Reflect::get(&info, &"message".into())?.as_string())
         };
-        // Who asked for the device hears why there's none.
+        // If there's no device, `requestDevice` has reported why.
         let Ok(message) = lost.await else { return };
         let message = message.filter(|message| !message.is_empty());
-        let words = message.unwrap_or_else(|| "the browser doesn't say why".to_owned());
+        let words = message.unwrap_or_else(|| "the browser gives no reason".to_owned());
         let error = js_sys::Error::new(&format!("the GPU was lost: {words}"));
         let report = Reflect::get(&js_sys::global(), &"reportError".into());
         if let Ok(report) = report.and_then(JsCast::dyn_into::<Function>) {

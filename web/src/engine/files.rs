@@ -1,4 +1,4 @@
-//! A model's files as the browser has them: chosen from a disk, or kept in its storage.
+//! A model's files in the browser: from the user's disk, or from its storage.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -8,10 +8,10 @@ use js_sys::Uint8Array;
 use send_wrapper::SendWrapper;
 use web_sys::{Blob, File, FileReaderSync};
 
-/// Read at a time where little is asked for: headers, small tensors.
+/// The size of reads, for headers and small tensors.
 const BUFFER: usize = 1 << 18;
 
-/// Files by name. Their bytes stay where they are until they are read.
+/// Files by name. Reads their bytes on demand.
 #[derive(Debug, Clone, Default)]
 pub struct BrowserFiles {
     place: String,
@@ -19,7 +19,7 @@ pub struct BrowserFiles {
 }
 
 impl BrowserFiles {
-    /// Files of a place, as messages name it.
+    /// The files of a place.
     pub fn new(place: &str, files: impl IntoIterator<Item = (String, File)>) -> Self {
         Self {
             place: place.to_owned(),
@@ -27,13 +27,13 @@ impl BrowserFiles {
         }
     }
 
-    /// Whether these are weights alone: a lone safetensors file.
+    /// Whether this is a single safetensors file: weights only.
     pub fn is_weights_alone(&self) -> bool {
         self.files.len() == 1
             && self.files.keys().all(|name| name.to_lowercase().ends_with(".safetensors"))
     }
 
-    /// Weights alone as the model whose other files are `rest`'s.
+    /// A model with these weights and the other files of `rest`.
     pub fn with_rest_of(mut self, rest: &Self, weights: &str) -> Self {
         if let Some((_, file)) = self.files.pop_first() {
             self.files = rest.files.clone();
@@ -57,8 +57,8 @@ impl ModelFiles for BrowserFiles {
         let Some(file) = self.files.get(name) else {
             return Ok(None);
         };
-        let reader =
-            FileReaderSync::new().map_err(|_| io::Error::other("no files can be read here"))?;
+        let reader = FileReaderSync::new()
+            .map_err(|_| io::Error::other("this browser can't read files in a worker"))?;
         let size = file.size() as u64;
         let pieces = Pieces { file: file.clone(), reader: SendWrapper::new(reader), at: 0, size };
         Ok(Some(Box::new(BufReader::with_capacity(BUFFER, pieces))))
@@ -69,7 +69,7 @@ impl ModelFiles for BrowserFiles {
     }
 }
 
-/// A file that is read piece by piece.
+/// A file that is read in pieces.
 struct Pieces {
     file: SendWrapper<File>,
     reader: SendWrapper<FileReaderSync>,
@@ -83,7 +83,7 @@ impl Read for Pieces {
         if self.at >= end {
             return Ok(0);
         }
-        let gone = |_| io::Error::other("the file has changed or gone since it was chosen");
+        let gone = |_| io::Error::other("the file was changed or deleted after it was chosen");
         let blob: &Blob = &self.file;
         let piece = blob.slice_with_f64_and_f64(self.at as f64, end as f64).map_err(gone)?;
         let bytes = self.reader.read_as_array_buffer(&piece).map_err(gone)?;
@@ -102,7 +102,7 @@ impl Seek for Pieces {
             SeekFrom::End(by) => self.size.checked_add_signed(by),
             SeekFrom::Current(by) => self.at.checked_add_signed(by),
         };
-        self.at = at.ok_or_else(|| io::Error::other("before the file's beginning"))?;
+        self.at = at.ok_or_else(|| io::Error::other("seek before the start of the file"))?;
         Ok(self.at)
     }
 }

@@ -1,4 +1,4 @@
-//! Images that the page gave: their pixels as the model takes them.
+//! The page's images, preprocessed for the model.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -9,58 +9,47 @@ use clove_lab as lab;
 use clove_scenes::suite::twins;
 use clove_scenes::{Kind, Picture, Split, draw};
 
-use super::{Failure, failure, worker};
+use super::{Failure, worker};
 use crate::protocol::Answer;
 
-/// Width and height at which samples are shown.
+/// Width and height of samples on the page.
 const SHOWN: u32 = 288;
 
-/// An image.
 #[derive(Debug)]
 pub struct Image {
-    /// In pixels.
     pub width: u32,
-    /// In pixels.
     pub height: u32,
     /// The part that the model sees, as fractions of width and height: left, top, width, height.
     pub seen: [f64; 4],
     /// Normalised, `[3, size, size]`.
     pub pixels: Vec<f32>,
-    /// Of the pixels: what was embedded of the same ones is not embedded again.
+    /// Hash of the pixels, to cache embeddings.
     pub hash: u64,
 }
 
 impl Image {
-    /// Reads an image's file. A device, if given, resizes it where its kernels run.
+    /// Decodes an image's file. Resizes it on the device, if one is given and its kernels run.
     pub async fn decode(
         bytes: &[u8],
         preprocess: &Preprocess,
         device: Option<&OpenDevice>,
     ) -> Result<Self, Failure> {
-        let image = decode(bytes, &DecodeLimits::default()).map_err(failure)?;
-        let values = device.and_then(|device| preprocess.on_device(&[&image], &device.device));
-        let Some(values) = values else {
-            return Self::of(&image, preprocess);
-        };
-        let (width, height) = image.dimensions();
-        Ok(Self::new(
-            [width, height],
-            seen(width, height, preprocess),
-            read_back(values).await.map_err(failure)?,
-        ))
+        let image = decode(bytes, &DecodeLimits::default())?;
+        match device.and_then(|device| preprocess.on_device(&[&image], &device.device)) {
+            Some(values) => {
+                let seen = seen(image.dimensions(), preprocess);
+                Ok(Self::new(image.dimensions(), seen, read_back(values).await?))
+            }
+            None => Self::of(&image, preprocess),
+        }
     }
 
     fn of(image: &RgbImage, preprocess: &Preprocess) -> Result<Self, Failure> {
-        let pixels = preprocess.pixels(image).map_err(failure)?;
-        let (width, height) = image.dimensions();
-        Ok(Self::new(
-            [width, height],
-            seen(width, height, preprocess),
-            preprocess.normalise(&pixels),
-        ))
+        let pixels = preprocess.normalise(&preprocess.pixels(image)?);
+        Ok(Self::new(image.dimensions(), seen(image.dimensions(), preprocess), pixels))
     }
 
-    fn new([width, height]: [u32; 2], seen: [f64; 4], pixels: Vec<f32>) -> Self {
+    fn new((width, height): (u32, u32), seen: [f64; 4], pixels: Vec<f32>) -> Self {
         let mut hasher = DefaultHasher::new();
         for pixel in &pixels {
             pixel.to_bits().hash(&mut hasher);
@@ -68,8 +57,8 @@ impl Image {
         Self { width, height, seen, hash: hasher.finish(), pixels }
     }
 
-    /// A drawn scene of the test split, its caption and its twin's, and the picture to show. A scene model sees one of its own
-    /// size, drawn alike; any other sees the picture.
+    /// A scene of the test split, its caption and its twin's, and the picture to show. A scene model gets the scene drawn at its own
+    /// size; other models get the picture.
     pub fn sample(
         number: u32,
         preprocess: &Preprocess,
@@ -83,8 +72,7 @@ impl Image {
         let size = shown.size;
         let image = if by_scene_model {
             let small = draw(scene, preprocess.size(), &mut pair.drawing[0].clone());
-            let pixels = lab::pixels(small, preprocess);
-            Self::new([size, size], [0.0, 0.0, 1.0, 1.0], pixels)
+            Self::new((size, size), [0.0, 0.0, 1.0, 1.0], lab::pixels(small, preprocess))
         } else {
             let picture = RgbImage::from_raw(size, size, shown.rgb.clone());
             Self::of(&picture.ok_or("a sample without pixels")?, preprocess)?
@@ -93,8 +81,8 @@ impl Image {
     }
 }
 
-/// The part of an image that is left of it after resizing and cropping.
-fn seen(width: u32, height: u32, preprocess: &Preprocess) -> [f64; 4] {
+/// The part of an image that remains after resizing and cropping.
+fn seen((width, height): (u32, u32), preprocess: &Preprocess) -> [f64; 4] {
     let (width, height) = (f64::from(width), f64::from(height));
     let size = f64::from(preprocess.size());
     let across = match preprocess.resize() {
@@ -109,7 +97,7 @@ fn seen(width: u32, height: u32, preprocess: &Preprocess) -> [f64; 4] {
     [(1.0 - wide) / 2.0, (1.0 - high) / 2.0, wide, high]
 }
 
-/// How long a photo takes from its pixels to the device, resized by the host or by the device.
+/// Times the preprocessing of a photo, on the host and on the device.
 pub async fn time(
     width: u32,
     height: u32,
@@ -118,19 +106,16 @@ pub async fn time(
 ) -> Result<Answer, Failure> {
     let bytes = (0..width * height * 3).map(|at| (at / 5) as u8).collect();
     let photo = RgbImage::from_raw(width, height, bytes).ok_or("a photo without pixels")?;
-    let preprocess = Preprocess::clip(224).map_err(failure)?;
+    let preprocess = Preprocess::clip(224)?;
     let (mut host, mut on_device) = (Vec::new(), Vec::new());
-    // The first run compiles shaders.
+    // The first run is a warm-up: it compiles shaders.
     for run in 0..=runs {
         let began = worker::now();
-        let values = preprocess.on_host(&[&photo], &device.device);
-        let values = values.map_err(failure)?;
-        // A sum is read back once all that it's of is there.
-        read_back(values.sum()).await.map_err(failure)?;
+        // Reading back the sum waits for all of its terms.
+        read_back(preprocess.on_host(&[&photo], &device.device)?.sum()).await?;
         let between = worker::now();
-        let values = preprocess.on_device(&[&photo], &device.device);
-        if let Some(values) = values {
-            read_back(values.sum()).await.map_err(failure)?;
+        if let Some(values) = preprocess.on_device(&[&photo], &device.device) {
+            read_back(values.sum()).await?;
             if run > 0 {
                 on_device.push(worker::now() - between);
             }

@@ -1,51 +1,48 @@
-//! The lab's part of an engine: runs, the models that came of them, and what is asked about models of scenes.
+//! The lab's part of an engine: training runs, opened models, and requests about scene models.
 
 mod held;
 
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use clove::device::OpenDevice;
 use clove::score::Scorer;
 use clove::weights::{Precision, Snapshot};
 use clove_lab::{self as lab, SceneSuite, Sizes, SweepPoint};
-use clove_scenes::{Kind, Placed, Random, Split, draw_placed};
+use clove_scenes::{Kind, Picture, Placed, Random, Split, draw_placed};
 
 use self::held::Held;
-use super::{Answered, Failure, failure, worker};
-use crate::lab::{Contest, Measured, Of, Step, Suite, Weights};
-use crate::protocol::{Answer, Ask};
+use super::models::{contributions, cosines, patches, without_each_word};
+use super::{Answered, Failure, worker};
+use crate::lab::{Of, Step, Suite, Weights};
+use crate::protocol::{Answer, Ask, Explained};
 
-/// Models that are kept ready to embed.
+/// The most models kept ready to embed.
 const READY: usize = 8;
 
-/// What the lab keeps.
+/// The lab's state.
 #[derive(Debug)]
 pub struct Lab {
     device: OpenDevice,
     pretrained: Snapshot,
     shipped: Snapshot,
     held: BTreeMap<u32, Held>,
-    /// Models that are ready, by what they are and the step that they were at; the one that was used last at the end.
+    /// Models ready to embed, the most recently used last.
     ready: Vec<(Key, Scorer)>,
-    /// Drawn when they're first asked for.
-    suites: HashMap<Suite, SceneSuite>,
+    /// Drawn on first use.
+    suites: HashMap<Suite, Rc<SceneSuite>>,
 }
 
-/// A model in one state: alpha's bits, and of a run its step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Key {
-    of: Of,
-    alpha: u64,
-    step: usize,
-}
+/// A model in one state: the bits of alpha, and a run's step.
+type Key = (Of, u64, usize);
 
 impl Lab {
-    /// The lab of the models that come with the page.
+    /// The lab of the page's scene models.
     pub fn new(device: &OpenDevice, pretrained: &[u8], deltas: &[u8]) -> Result<Self, Failure> {
-        let pretrained = lab::read_model(pretrained).map_err(failure)?;
+        let pretrained = lab::read_model(pretrained)?;
         Ok(Self {
             device: device.clone(),
-            shipped: lab::read_deltas(&pretrained, deltas).map_err(failure)?,
+            shipped: lab::read_deltas(&pretrained, deltas)?,
             pretrained,
             held: BTreeMap::new(),
             ready: Vec::new(),
@@ -53,9 +50,8 @@ impl Lab {
         })
     }
 
-    /// Answers a request.
     pub async fn answer(&mut self, ask: Ask, bytes: Option<Vec<u8>>) -> Answered {
-        let bytes = bytes.ok_or_else(|| "the bytes are missing".to_owned());
+        let bytes = bytes.ok_or("the bytes are missing");
         let answer = match ask {
             Ask::StartRun { run, settings } => {
                 let held = Held::start(&self.pretrained, settings, &self.device)?;
@@ -64,8 +60,9 @@ impl Lab {
             }
             Ask::Step { run } => {
                 let began = worker::now();
-                let report = self.run(run)?.step().await?;
-                Answer::Step(Step { milliseconds: worker::now() - began, ..report })
+                let (report, is_last) = self.run(run)?.step().await?;
+                let milliseconds = worker::now() - began;
+                Answer::Step(Step { step: report.step, loss: report.loss, milliseconds, is_last })
             }
             Ask::KeepRun { run, record } => {
                 let kept = self.run(run)?.keep(record).await?;
@@ -93,17 +90,17 @@ impl Lab {
                 let file = snapshot.write_single_file(
                     Vec::new(),
                     Precision::F32,
-                    &lab::preprocess().map_err(failure)?,
+                    &lab::preprocess()?,
                     Some(lab::tokenizer_json()),
                 );
-                return Ok((Answer::Bytes, Some(file.map_err(failure)?)));
+                return Ok((Answer::Bytes, Some(file?)));
             }
             ask => return self.look(ask).await,
         };
         Ok((answer, None))
     }
 
-    /// Answers what is asked about models.
+    /// Answers a request about models.
     async fn look(&mut self, ask: Ask) -> Answered {
         let answer = match ask {
             Ask::Measure { model, suite } => self.measure(model, suite).await?,
@@ -123,8 +120,7 @@ impl Lab {
                 self.explain(&placed, seed, &caption, model).await?
             }
             Ask::Matrix { model, first, count } => {
-                let found = lab::matrix(self.scorer(model).await?, first, count).await;
-                let found = found.map_err(failure)?;
+                let found = lab::matrix(self.scorer(model).await?, first, count).await?;
                 let size = found.pictures.first().map_or(0, |picture| picture.size);
                 let pictures = found.pictures.into_iter().flat_map(|picture| picture.rgb);
                 let answer =
@@ -132,40 +128,24 @@ impl Lab {
                 return Ok((answer, Some(pictures.collect())));
             }
             Ask::Map { model, first, count } => {
-                let found = lab::map(self.scorer(model).await?, first, count).await;
-                let found = found.map_err(failure)?;
-                Answer::Map {
-                    pairs: found.pairs,
-                    captions: found.captions,
-                    explained: found.explained,
-                    gap: found.gap,
-                }
+                Answer::Map(lab::map(self.scorer(model).await?, first, count).await?)
             }
             Ask::Shortcut { model } => {
                 const PER_KIND: usize = 100;
-                let contests = lab::shortcut(self.scorer(model).await?, PER_KIND).await;
-                let contests = contests.map_err(failure)?.into_iter();
-                let contests = contests.map(|contest| Contest {
-                    name: contest.name,
-                    model: contest.model,
-                    blind: contest.blind,
-                    example: contest.example,
-                });
-                Answer::Shortcut(contests.collect())
+                Answer::Shortcut(lab::shortcut(self.scorer(model).await?, PER_KIND).await?)
             }
-            _ => return Err("asked beside the queue".to_owned()),
+            _ => return Err("not a request of the lab".into()),
         };
         Ok((answer, None))
     }
 
     fn run(&mut self, run: u32) -> Result<&mut Held, Failure> {
-        let held = self.held.get_mut(&run);
-        held.ok_or_else(|| "this engine has no such run any more".to_owned())
+        Ok(self.held.get_mut(&run).ok_or("this engine has no such run")?)
     }
 
-    /// What was made ready of a model is of no use any more.
+    /// Drops a model's ready states.
     fn forget(&mut self, of: Of) {
-        self.ready.retain(|(key, _)| key.of != of);
+        self.ready.retain(|((other, ..), _)| *other != of);
     }
 
     /// The fine-tuned model's parameters.
@@ -175,7 +155,7 @@ impl Lab {
             Of::Shipped => Ok(self.shipped.clone()),
             Of::Held(held) => {
                 let held = self.held.get(&held);
-                let held = held.ok_or("this engine has no such model any more")?;
+                let held = held.ok_or("this engine has no such model")?;
                 held.snapshot().await
             }
         }
@@ -183,7 +163,7 @@ impl Lab {
 
     async fn snapshot(&self, model: Weights) -> Result<Snapshot, Failure> {
         if !(0.0..=1.0).contains(&model.alpha) {
-            return Err(format!("alpha is {}, not between 0 and 1", model.alpha));
+            return Err(format!("alpha is {}, not between 0 and 1", model.alpha).into());
         }
         let tuned = self.parameters(model.of).await?;
         Ok(self.pretrained.patched(&tuned, model.alpha))
@@ -191,26 +171,22 @@ impl Lab {
 
     /// A model ready to embed.
     async fn scorer(&mut self, model: Weights) -> Result<&Scorer, Failure> {
-        let step = match model.of {
+        // With alpha 0 every model is the pretrained one.
+        let of = if model.alpha == 0.0 { Of::Pretrained } else { model.of };
+        let step = match of {
             Of::Held(held) => self.held.get(&held).map_or(0, Held::steps),
             Of::Pretrained | Of::Shipped => 0,
         };
-        // Without a step to the fine-tuned one it's the pretrained one, whosever it is.
-        let of = if model.alpha == 0.0 { Of::Pretrained } else { model.of };
-        let key = Key {
-            of,
-            alpha: model.alpha.to_bits(),
-            step: if of == Of::Pretrained { 0 } else { step },
-        };
+        let key = (of, model.alpha.to_bits(), step);
         let found = self.ready.iter().position(|(other, _)| *other == key);
         let ready = if let Some(at) = found {
             self.ready.remove(at)
         } else {
             let snapshot = self.snapshot(Weights { of, ..model }).await?;
-            let scorer = lab::scorer(&snapshot, &self.device.device).await;
-            // The states of a run that are past aren't asked for again.
-            self.ready.retain(|(other, _)| other.of != of || other.step == key.step);
-            (key, scorer.map_err(failure)?)
+            let scorer = lab::scorer(&snapshot, &self.device.device).await?;
+            // Earlier states of a run aren't needed again.
+            self.ready.retain(|((other, _, at), _)| *other != of || *at == step);
+            (key, scorer)
         };
         if self.ready.len() >= READY {
             self.ready.remove(0);
@@ -221,20 +197,10 @@ impl Lab {
     }
 
     async fn measure(&mut self, model: Weights, suite: Suite) -> Result<Answer, Failure> {
-        // Out of the way of the borrow, and back whatever becomes of it.
-        let pictures = self.suites.remove(&suite).unwrap_or_else(|| draw(suite));
-        let found = match self.scorer(model).await {
-            Ok(scorer) => pictures.measure(scorer, &mut |_| {}).await.map_err(failure),
-            Err(reason) => Err(reason),
-        };
-        self.suites.insert(suite, pictures);
-        let found = found?;
-        Ok(Answer::Measured(Measured {
-            composition: found.composition,
-            kinds: found.kinds,
-            unseen: found.unseen,
-            seen: found.seen,
-        }))
+        let pictures = self.suites.entry(suite).or_insert_with(|| Rc::new(draw(suite)));
+        let pictures = Rc::clone(pictures);
+        let scorer = self.scorer(model).await?;
+        Ok(Answer::Measured(pictures.measure(scorer, &mut |_| {}).await?))
     }
 
     async fn scene(
@@ -245,15 +211,11 @@ impl Lab {
         models: &[Weights],
     ) -> Answered {
         let mut similarities = Vec::with_capacity(models.len());
-        let preprocess = lab::preprocess().map_err(failure)?;
-        let picture = draw_placed(placed, preprocess.size(), &mut Random::new(&[seed]));
-        let pixels = lab::pixels(picture.clone(), &preprocess);
+        let (picture, pixels) = drawn(placed, seed)?;
         for model in models {
             let scorer = self.scorer(*model).await?;
-            let image = scorer.embed_pixels(pixels.clone()).await.map_err(failure)?;
-            let texts = scorer.embed_texts(captions, &mut |_| ()).await;
-            let texts = texts.map_err(failure)?;
-            similarities.push((0..texts.len()).map(|text| image.dot(0, &texts, text)).collect());
+            let image = scorer.embed_pixels(pixels.clone()).await?;
+            similarities.push(cosines(&image, &scorer.embed_texts(captions, &mut |_| ()).await?));
         }
         let answer = Answer::Scene { size: picture.size, similarities };
         Ok((answer, Some(picture.rgb)))
@@ -266,27 +228,23 @@ impl Lab {
         caption: &str,
         model: Weights,
     ) -> Result<Answer, Failure> {
-        let preprocess = lab::preprocess().map_err(failure)?;
-        let picture = draw_placed(placed, preprocess.size(), &mut Random::new(&[seed]));
-        let pixels = lab::pixels(picture, &preprocess);
+        let (_, pixels) = drawn(placed, seed)?;
         let scorer = self.scorer(model).await?;
-        let image = scorer.embed_pixels(pixels.clone()).await.map_err(failure)?;
-        let (words, mut texts) = super::models::without_each_word(caption);
-        texts.insert(0, caption.to_owned());
-        let embedded = scorer.embed_texts(&texts, &mut |_| ()).await;
-        let embedded = embedded.map_err(failure)?;
-        let whole = image.dot(0, &embedded, 0);
-        let words = words.into_iter().zip(1..);
-        let words = words.map(|(word, text)| (word, whole - image.dot(0, &embedded, text)));
-        let words = words.collect();
-        let patches = scorer.embed_patches(pixels).await.map_err(failure)?;
-        let config = &scorer.config().image;
-        Ok(Answer::Explained {
-            words,
-            side: (config.image_size / config.patch_size) as u32,
-            patches: (0..patches.len()).map(|patch| patches.dot(patch, &embedded, 0)).collect(),
-        })
+        let image = scorer.embed_pixels(pixels.clone()).await?;
+        let (words, texts) = without_each_word(caption);
+        let embedded = scorer.embed_texts(&texts, &mut |_| ()).await?;
+        let words = contributions(words, &cosines(&image, &embedded));
+        let (side, patches) = patches(scorer, pixels, &embedded).await?;
+        Ok(Answer::Explained(Explained { words, side, patches }))
     }
+}
+
+/// A picture at the scene models' size, and its normalised pixels.
+fn drawn(placed: &[Placed], seed: u64) -> Result<(Picture, Vec<f32>), Failure> {
+    let preprocess = lab::preprocess()?;
+    let picture = draw_placed(placed, preprocess.size(), &mut Random::new(&[seed]));
+    let pixels = lab::pixels(picture.clone(), &preprocess);
+    Ok((picture, pixels))
 }
 
 fn draw(suite: Suite) -> SceneSuite {

@@ -1,7 +1,6 @@
-//! An engine: a worker that holds the models, and answers the page's requests.
+//! An engine: a worker that holds the models and answers the page's requests.
 //!
-//! What it computes is `clove`'s; here are only the messages, what is kept between them, the models' files, and the check that
-//! the device can be trusted.
+//! `clove` does the computation. This module handles messages, caches, the models' files, and the check of the device.
 
 mod device;
 mod files;
@@ -20,6 +19,8 @@ use std::collections::HashMap;
 
 use clove::device::OpenDevice;
 use clove_negatives::{Generator, Style};
+use js_sys::Reflect;
+use wasm_bindgen::JsValue;
 
 use self::files::BrowserFiles;
 use self::images::Image;
@@ -27,18 +28,18 @@ use self::models::Models;
 use self::worker::Enclosed;
 use crate::protocol::{Answer, Ask, Negative, Shape, Where};
 
-/// A caption of usual length, for measurements.
+/// A caption of typical length, for benchmarks.
 const CAPTION: &str = "a brown dog runs over the wet grass beside an old man";
 
-/// What an engine keeps.
+/// The state of an engine.
 #[derive(Debug)]
 struct Engine {
     kind: Kind,
     device: Option<OpenDevice>,
     models: Option<Models>,
-    /// The scene models' files, as they came.
+    /// The scene models' files.
     scenes: (Vec<u8>, Vec<u8>),
-    /// Models that the user chose, by the names of their folders.
+    /// Models from the user's disk, by folder name.
     disk: HashMap<String, BrowserFiles>,
     images: HashMap<u32, Image>,
     generator: Option<Generator>,
@@ -46,14 +47,34 @@ struct Engine {
     lab: Option<lab::Lab>,
 }
 
-/// Why a request can't be answered, in words.
-type Failure = String;
+/// Why a request can't be answered. Any error becomes one by `?`.
+#[derive(Debug)]
+pub struct Failure(String);
 
-fn failure(error: impl std::fmt::Display) -> Failure {
-    error.to_string()
+impl<E: std::fmt::Display> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
 }
 
-/// An answer, and bytes that go with it.
+/// The failure of a full storage.
+const FULL: &str = "the browser's storage is full; remove a stored model";
+
+/// Turns a browser's error into a failure.
+fn checked<T>(result: Result<T, JsValue>) -> Result<T, Failure> {
+    result.map_err(|error| {
+        let part = |name: &str| Reflect::get(&error, &name.into()).ok()?.as_string();
+        Failure(match part("name").as_deref() {
+            Some("QuotaExceededError") => FULL.to_owned(),
+            Some("NoModificationAllowedError") => {
+                "already being downloaded, perhaps in another tab".to_owned()
+            }
+            _ => part("message").unwrap_or_else(|| format!("{error:?}")),
+        })
+    })
+}
+
+/// An answer, and its bytes.
 type Answered = Result<(Answer, Option<Vec<u8>>), Failure>;
 
 impl Engine {
@@ -71,11 +92,10 @@ impl Engine {
         }
     }
 
-    /// Answers a request.
     async fn answer(&mut self, ask: Ask, enclosed: Enclosed) -> (Answer, Option<Vec<u8>>) {
         match self.try_answer(ask, enclosed).await {
             Ok(answered) => answered,
-            Err(reason) => (Answer::Failed { reason }, None),
+            Err(failure) => (Answer::Failed { reason: failure.0 }, None),
         }
     }
 
@@ -91,7 +111,7 @@ impl Engine {
             Ask::Image { image, on_device } => {
                 let bytes = bytes.ok_or("the image's bytes are missing")?;
                 let device = self.device.clone().filter(|_| on_device);
-                let preprocess = self.models()?.preprocess();
+                let preprocess = self.models()?.scorer.preprocess();
                 let taken = Image::decode(&bytes, preprocess, device.as_ref()).await?;
                 let (width, height) = (taken.width, taken.height);
                 self.images.insert(image, taken);
@@ -105,7 +125,7 @@ impl Engine {
             | Ask::Heat { image, .. } => return self.compute(image, ask).await,
             Ask::Lexicon => {
                 let bytes = bytes.ok_or("the lexicon's bytes are missing")?;
-                self.generator = Some(Generator::new(&bytes).map_err(failure)?);
+                self.generator = Some(Generator::new(&bytes)?);
                 Answer::Lexicon
             }
             Ask::Negatives { caption, others, style, count, seed } => {
@@ -130,12 +150,12 @@ impl Engine {
             #[cfg(feature = "trainer")]
             ask => return self.lab()?.answer(ask, bytes).await,
             #[cfg(not(feature = "trainer"))]
-            _ => return Err("this engine doesn't train".to_owned()),
+            _ => return Err("this engine doesn't train".into()),
         };
         Ok((answer, None))
     }
 
-    /// The lab, made when it's first asked.
+    /// The lab, made on its first request.
     #[cfg(feature = "trainer")]
     fn lab(&mut self) -> Result<&mut lab::Lab, Failure> {
         match &mut self.lab {
@@ -148,7 +168,7 @@ impl Engine {
         }
     }
 
-    /// Answers what is about an image and captions.
+    /// Answers a request about an image and captions.
     async fn compute(&mut self, image: u32, ask: Ask) -> Answered {
         let (models, image) = self.models_and(image)?;
         let answer = match ask {
@@ -182,22 +202,22 @@ impl Engine {
                 let (side, similarities) = models.heat(image, &caption, alpha).await?;
                 Answer::Heat { side, similarities, seen: image.seen }
             }
-            _ => return Err("it's not about an image".to_owned()),
+            _ => return Err("not a request about an image".into()),
         };
         Ok((answer, None))
     }
 
     fn models(&mut self) -> Result<&mut Models, Failure> {
-        self.models.as_mut().ok_or_else(|| "no model is open".to_owned())
+        Ok(self.models.as_mut().ok_or("no model is open")?)
     }
 
     fn models_and(&mut self, image: u32) -> Result<(&mut Models, &Image), Failure> {
         let models = self.models.as_mut().ok_or("no model is open")?;
-        let image = self.images.get(&image).ok_or("there is no such image any more")?;
+        let image = self.images.get(&image).ok_or("there is no such image")?;
         Ok((models, image))
     }
 
-    /// Opens the device and the scene models, and compares what the device computes with what is known.
+    /// Opens the device and the scene models, and checks the device's results.
     async fn open(&mut self) -> Result<Answer, Failure> {
         let began = worker::now();
         let device = self.kind.open().await?;
@@ -218,7 +238,7 @@ impl Engine {
         Ok(answer)
     }
 
-    /// Puts other models in use; the old ones go first, so that there is room.
+    /// Opens other models.
     async fn load(
         &mut self,
         pretrained: Where,
@@ -227,7 +247,9 @@ impl Engine {
         let device = self.device.clone().ok_or("no device is open")?;
         if pretrained == Where::Scenes {
             if !matches!(finetuned, None | Some(Where::Scenes)) {
-                return Err("the scene model has its own fine-tuned sister".to_owned());
+                return Err(
+                    "the scene model can only be patched with its own fine-tuned model".into()
+                );
             }
             self.images.clear();
             self.models = None;
@@ -245,23 +267,24 @@ impl Engine {
         Ok(Answer::Loaded(self.models()?.about()))
     }
 
-    /// Where the files of a model are.
+    /// The files of a model.
     async fn files(&self, place: Where) -> Result<BrowserFiles, Failure> {
         match place {
-            Where::Scenes => Err("the scene model goes with itself only".to_owned()),
+            Where::Scenes => {
+                Err("the scene model can only be patched with its own fine-tuned model".into())
+            }
             Where::Kept(place) => library::files(&place).await,
-            Where::Disk(place) => self
-                .disk
-                .get(&place)
-                .cloned()
-                .ok_or_else(|| format!("{place} was not chosen since this engine started")),
+            Where::Disk(place) => {
+                let files = self.disk.get(&place).cloned();
+                Ok(files.ok_or_else(|| format!("{place} was not chosen; choose it again"))?)
+            }
         }
     }
 
     fn sample(&mut self, image: u32, number: u32) -> Answered {
         let models = self.models()?;
         let (taken, [caption, wrong], picture) =
-            Image::sample(number, models.preprocess(), models.are_scenes())?;
+            Image::sample(number, models.scorer.preprocess(), models.are_scenes)?;
         self.images.insert(image, taken);
         let answer = Answer::Image {
             width: picture.size,
@@ -273,11 +296,11 @@ impl Engine {
         Ok((answer, Some(picture.rgb)))
     }
 
-    /// Runs a model on one image and on one caption, with nothing kept from run to run.
+    /// Times a model on one image and on one caption, without caches.
     async fn time(&mut self, shape: Shape, runs: u32) -> Result<Answer, Failure> {
         let made;
         let scorer = match shape {
-            Shape::InUse => self.models()?.scorer(),
+            Shape::InUse => &self.models()?.scorer,
             Shape::VitB32 => {
                 let device = self.device.as_ref().ok_or("no device is open")?;
                 made = models::vit_b32(device).await?;
@@ -287,12 +310,12 @@ impl Engine {
         let size = scorer.config().image.image_size;
         let pixels = vec![0.5; 3 * size * size];
         let (mut image, mut caption) = (Vec::new(), Vec::new());
-        // The first run compiles shaders and fills caches.
+        // The first run is a warm-up.
         for _ in 0..=runs {
             let began = worker::now();
-            scorer.embed_pixels(pixels.clone()).await.map_err(failure)?;
+            scorer.embed_pixels(pixels.clone()).await?;
             let between = worker::now();
-            scorer.embed_texts(&[CAPTION], &mut |_| ()).await.map_err(failure)?;
+            scorer.embed_texts(&[CAPTION], &mut |_| ()).await?;
             image.push(between - began);
             caption.push(worker::now() - between);
         }
@@ -307,11 +330,11 @@ impl Engine {
         count: usize,
         seed: u64,
     ) -> Result<Answer, Failure> {
-        let generator = self.generator.as_ref().ok_or("the lexicon isn't there yet")?;
+        let generator = self.generator.as_ref().ok_or("the lexicon is missing")?;
         let style = Style::ALL
             .into_iter()
             .find(|known| known.name() == style)
-            .ok_or_else(|| format!("{style} is no style of negatives"))?;
+            .ok_or_else(|| format!("{style} is not a style of negatives"))?;
         let others: Vec<&str> = others.iter().map(String::as_str).collect();
         let made = generator.negatives(&clove_negatives::Request {
             caption,

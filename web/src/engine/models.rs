@@ -1,4 +1,4 @@
-//! The models in use: a pretrained one, how a fine-tuned one differs from it where there is one, and any patch between the two.
+//! The models in use: a pretrained model, optionally the difference of a fine-tuned one, and any patch between them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,14 +11,14 @@ use clove::score::{Scorer, Scores, probabilities};
 use clove::weights::{Layout, ModelSource};
 use clove_lab as lab;
 
+use super::Failure;
 use super::files::BrowserFiles;
 use super::images::Image;
-use super::{Failure, failure};
 use crate::protocol::Model;
 
-/// Embeddings of captions that are kept, at all alphas.
+/// The most cached embeddings of captions, over all alphas.
 const TEXTS: usize = 4_000;
-/// Those of images.
+/// The most cached embeddings of images.
 const IMAGES: usize = 1_000;
 
 /// OpenAI's ViT-B/32 in open_clip's terms (mlfoundations/open_clip: src/open_clip/model_configs/ViT-B-32-quickgelu.json).
@@ -28,36 +28,24 @@ const VIT_B32: &str = r#"{"model_cfg": {
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 512, "heads": 8, "layers": 12}
 }}"#;
 
-/// A set of weights and what's known of it.
-#[derive(Debug)]
-struct Loaded {
-    name: String,
-    clip: Clip,
-}
-
-/// A fine-tuned model: its difference from the pretrained one, in half of its memory or less.
-#[derive(Debug)]
-struct Finetuned {
-    name: String,
-    delta: Delta,
-}
-
-/// Models on a device, and what they have embedded.
+/// Models on a device, and their cached embeddings.
 #[derive(Debug)]
 pub struct Models {
-    pretrained: Loaded,
-    finetuned: Option<Finetuned>,
+    name: String,
+    pretrained: Clip,
+    /// The fine-tuned model's name, and its difference, which takes half of its memory or less.
+    finetuned: Option<(String, Delta)>,
     /// Whether they are the scene models.
-    scenes: bool,
+    pub are_scenes: bool,
     parameters: u64,
-    /// Holds the weights of `alpha`.
-    scorer: Scorer,
-    /// Bits of the alpha that is in use.
+    /// Has the weights of `alpha`.
+    pub scorer: Scorer,
+    /// The bits of the scorer's alpha.
     alpha: u64,
-    /// Embeddings by alpha's bits, and caption or image.
+    /// Embeddings by the bits of alpha, and caption or image.
     texts: HashMap<(u64, String), Vec<f32>>,
     images: HashMap<(u64, u64), Embeddings>,
-    /// Logit scales by alpha's bits.
+    /// Logit scales by the bits of alpha.
     scales: HashMap<u64, f32>,
 }
 
@@ -68,60 +56,53 @@ impl Models {
         pretrained: &[u8],
         deltas: &[u8],
     ) -> Result<Self, Failure> {
-        let mut before = lab::read_model(pretrained).map_err(failure)?;
+        let mut before = lab::read_model(pretrained)?;
         let config = before.config().clone();
         let parameters = before.elements() as u64;
-        let clip = config.build(&mut before, &device.device).map_err(failure)?;
-        let deltas = lab::Deltas::read(&config, deltas).map_err(failure)?;
-        let delta = Delta::read(&clip, deltas, &device.device).map_err(failure)?;
-        let scorer = Scorer::new(
-            clip.clone(),
-            config,
-            lab::tokenizer().map_err(failure)?,
-            lab::preprocess().map_err(failure)?,
-            &device.device,
-        );
+        let clip = config.build(&mut before, &device.device)?;
+        let deltas = lab::Deltas::read(&config, deltas)?;
+        let delta = Delta::read(&clip, deltas, &device.device)?;
+        let (tokenizer, preprocess) = (lab::tokenizer()?, lab::preprocess()?);
+        let scorer = Scorer::new(clip, config, tokenizer, preprocess, &device.device).await?;
         let name = "scenes".to_owned();
-        let finetuned = Finetuned { name: name.clone(), delta };
-        let models =
-            Self::new(Loaded { name, clip }, Some(finetuned), scorer.await.map_err(failure)?);
-        Ok(Self { scenes: true, parameters, ..models })
+        let models = Self::new(name.clone(), scorer, Some((name, delta)), parameters);
+        Ok(Self { are_scenes: true, ..models })
     }
 
-    /// Models of a user's.
+    /// Models from files.
     pub async fn load(
         device: &OpenDevice,
         pretrained: &BrowserFiles,
         finetuned: Option<BrowserFiles>,
     ) -> Result<Self, Failure> {
-        let source = ModelSource::open(Box::new(pretrained.clone())).map_err(failure)?;
-        // Before the weights are read: what doesn't fit is told at once.
+        let source = ModelSource::open(Box::new(pretrained.clone()))?;
+        // Before reading weights, so that a mismatch fails at once.
         let other = finetuned.map(|files| fitting(&source, pretrained, files)).transpose()?;
-        let scorer = Scorer::load(&source, &device.device).await.map_err(failure)?;
-        let before = Loaded { name: source.place(), clip: scorer.clip().clone() };
-        let after = match other {
-            Some(other) => Some(Finetuned {
-                name: other.place(),
-                delta: Delta::between(
-                    &before.clip,
-                    source.weights().map_err(failure)?,
-                    other.weights().map_err(failure)?,
-                    &device.device,
-                )
-                .map_err(failure)?,
-            }),
+        let scorer = Scorer::load(&source, &device.device).await?;
+        let finetuned = match other {
+            Some(other) => {
+                let (before, after) = (source.weights()?, other.weights()?);
+                let delta = Delta::between(scorer.clip(), before, after, &device.device)?;
+                Some((other.place(), delta))
+            }
             None => None,
         };
         let parameters = source.config().parameters() as u64;
-        Ok(Self { parameters, ..Self::new(before, after, scorer) })
+        Ok(Self::new(source.place(), scorer, finetuned, parameters))
     }
 
-    fn new(pretrained: Loaded, finetuned: Option<Finetuned>, scorer: Scorer) -> Self {
+    fn new(
+        name: String,
+        scorer: Scorer,
+        finetuned: Option<(String, Delta)>,
+        parameters: u64,
+    ) -> Self {
         Self {
-            pretrained,
+            name,
+            pretrained: scorer.clip().clone(),
             finetuned,
-            scenes: false,
-            parameters: 0,
+            are_scenes: false,
+            parameters,
             scorer,
             alpha: 0.0_f64.to_bits(),
             texts: HashMap::new(),
@@ -130,34 +111,19 @@ impl Models {
         }
     }
 
-    /// What they are.
+    /// Their description.
     pub fn about(&self) -> Model {
         let config = self.scorer.config();
         Model {
-            name: self.pretrained.name.clone(),
-            finetuned: self.finetuned.as_ref().map(|one| one.name.clone()),
+            name: self.name.clone(),
+            finetuned: self.finetuned.as_ref().map(|(name, _)| name.clone()),
             parameters: self.parameters,
             image_size: config.image.image_size as u32,
             context: config.text.context_length as u32,
         }
     }
 
-    /// Whether they are the scene models.
-    pub fn are_scenes(&self) -> bool {
-        self.scenes
-    }
-
-    /// Their preprocessing.
-    pub fn preprocess(&self) -> &Preprocess {
-        self.scorer.preprocess()
-    }
-
-    /// The model in use.
-    pub fn scorer(&self) -> &Scorer {
-        &self.scorer
-    }
-
-    /// Captions against an image, by the model patched to `alpha`.
+    /// Scores captions against an image with the model patched to `alpha`.
     pub async fn scores(
         &mut self,
         image: &Image,
@@ -165,15 +131,13 @@ impl Models {
         alpha: f64,
     ) -> Result<Scores, Failure> {
         let (embedded, texts) = self.embeddings(image, captions, alpha).await?;
-        let similarities: Vec<f32> =
-            (0..texts.len()).map(|text| embedded.dot(0, &texts, text)).collect();
+        let similarities = cosines(&embedded, &texts);
         let scale = self.scales.get(&alpha.to_bits()).copied();
         let scale = scale.unwrap_or_else(|| self.scorer.logit_scale());
         Ok(Scores { probabilities: probabilities(&similarities, scale), similarities })
     }
 
-    /// An image's and captions' embeddings by the model patched to `alpha`; known ones are not computed again, and where all
-    /// are known nothing is patched.
+    /// The embeddings of an image and of captions by the model patched to `alpha`, computed or cached.
     pub async fn embeddings(
         &mut self,
         image: &Image,
@@ -181,9 +145,9 @@ impl Models {
         alpha: f64,
     ) -> Result<(Embeddings, Embeddings), Failure> {
         if !(0.0..=1.0).contains(&alpha) {
-            return Err(format!("alpha is {alpha}, not between 0 and 1"));
+            return Err(format!("alpha is {alpha}, not between 0 and 1").into());
         }
-        // Without a fine-tuned model there is nothing between.
+        // Without a fine-tuned model alpha has no effect.
         let alpha = if self.finetuned.is_some() { alpha } else { 0.0 };
         let bits = alpha.to_bits();
         if self.texts.len() > TEXTS {
@@ -203,12 +167,11 @@ impl Models {
             self.patch(alpha).await?;
         }
         if !self.images.contains_key(&image_key) {
-            let embedded = self.scorer.embed_pixels(image.pixels.clone()).await;
-            self.images.insert(image_key, embedded.map_err(failure)?);
+            let embedded = self.scorer.embed_pixels(image.pixels.clone()).await?;
+            self.images.insert(image_key, embedded);
         }
         if !new.is_empty() {
-            let embedded = self.scorer.embed_texts(&new, &mut |_| ()).await;
-            let embedded = embedded.map_err(failure)?;
+            let embedded = self.scorer.embed_texts(&new, &mut |_| ()).await?;
             for (row, text) in new.into_iter().enumerate() {
                 let known = (bits, text.clone());
                 self.texts.insert(known, embedded.row(row).to_vec());
@@ -220,55 +183,42 @@ impl Models {
             .copied()
             .collect();
         let width = self.scorer.config().embed_dim;
-        let texts = Embeddings::from_rows(width, rows).map_err(failure)?;
+        let texts = Embeddings::from_rows(width, rows)?;
         Ok((self.images[&image_key].clone(), texts))
     }
 
-    /// Each word of a caption with what it adds: the similarity less that of the caption without it.
+    /// Each word of a caption with its contribution to the similarity.
     pub async fn words(
         &mut self,
         image: &Image,
         caption: &str,
         alpha: f64,
     ) -> Result<Vec<(String, f32)>, Failure> {
-        let (words, mut texts) = without_each_word(caption);
-        texts.insert(0, caption.to_owned());
-        let scores = self.scores(image, &texts, alpha).await?.similarities;
-        Ok(words
-            .into_iter()
-            .zip(&scores[1..])
-            .map(|(word, without)| (word, scores[0] - without))
-            .collect())
+        let (words, texts) = without_each_word(caption);
+        Ok(contributions(words, &self.scores(image, &texts, alpha).await?.similarities))
     }
 
-    /// A caption's similarity with each patch of an image, and how many patches stand in a row.
+    /// The patches in a row, and a caption's similarity with each patch of an image.
     pub async fn heat(
         &mut self,
         image: &Image,
         caption: &str,
         alpha: f64,
     ) -> Result<(u32, Vec<f32>), Failure> {
-        let (_, text) =
-            self.embeddings(image, std::slice::from_ref(&caption.to_owned()), alpha).await?;
+        let (_, text) = self.embeddings(image, &[caption.to_owned()], alpha).await?;
         self.patch(if self.finetuned.is_some() { alpha } else { 0.0 }).await?;
-        let patches = self.scorer.embed_patches(image.pixels.clone()).await;
-        let patches = patches.map_err(failure)?;
-        let config = &self.scorer.config().image;
-        let side = config.image_size / config.patch_size;
-        let similarities = (0..patches.len()).map(|patch| patches.dot(patch, &text, 0)).collect();
-        Ok((side as u32, similarities))
+        patches(&self.scorer, image.pixels.clone(), &text).await
     }
 
-    /// Puts the weights of an alpha in use, computed on the device.
+    /// Patches the scorer to `alpha`, on the device.
     async fn patch(&mut self, alpha: f64) -> Result<(), Failure> {
         let bits = alpha.to_bits();
         if self.alpha != bits {
-            let before = &self.pretrained.clip;
             let clip = match &self.finetuned {
-                Some(after) => after.delta.apply(before, alpha),
-                None => before.clone(),
+                Some((_, delta)) => delta.apply(&self.pretrained, alpha),
+                None => self.pretrained.clone(),
             };
-            self.scorer.set_clip(clip).await.map_err(failure)?;
+            self.scorer.set_clip(clip).await?;
             self.alpha = bits;
         }
         self.scales.insert(bits, self.scorer.logit_scale());
@@ -276,19 +226,39 @@ impl Models {
     }
 }
 
-/// A caption's words, and for each the caption without it.
-pub fn without_each_word(caption: &str) -> (Vec<String>, Vec<String>) {
-    let words: Vec<&str> = caption.split_whitespace().collect();
-    let without = (0..words.len()).map(|at| {
-        let mut rest = words.clone();
-        rest.remove(at);
-        rest.join(" ")
-    });
-    let without = without.collect();
-    (words.into_iter().map(ToOwned::to_owned).collect(), without)
+/// Cosines of an image with texts.
+pub fn cosines(image: &Embeddings, texts: &Embeddings) -> Vec<f32> {
+    (0..texts.len()).map(|text| image.dot(0, texts, text)).collect()
 }
 
-/// A fine-tuned model, if it's one of the pretrained one's shape. Weights alone are taken as such.
+/// The patches in a row, and the cosine of each patch with the first text.
+pub async fn patches(
+    scorer: &Scorer,
+    pixels: Vec<f32>,
+    texts: &Embeddings,
+) -> Result<(u32, Vec<f32>), Failure> {
+    let patches = scorer.embed_patches(pixels).await?;
+    let config = &scorer.config().image;
+    let similarities = (0..patches.len()).map(|patch| patches.dot(patch, texts, 0)).collect();
+    Ok(((config.image_size / config.patch_size) as u32, similarities))
+}
+
+/// A caption's words; and the caption, followed by the caption without each word.
+pub fn without_each_word(caption: &str) -> (Vec<String>, Vec<String>) {
+    let words: Vec<&str> = caption.split_whitespace().collect();
+    let without = (0..words.len()).map(|at| [&words[..at], &words[at + 1..]].concat().join(" "));
+    let texts = std::iter::once(caption.to_owned()).chain(without).collect();
+    (words.into_iter().map(ToOwned::to_owned).collect(), texts)
+}
+
+/// Each word's contribution: the caption's similarity minus that without the word. Similarities are in the order of
+/// [`without_each_word`].
+pub fn contributions(words: Vec<String>, similarities: &[f32]) -> Vec<(String, f32)> {
+    let without = &similarities[1..];
+    words.into_iter().zip(without).map(|(word, one)| (word, similarities[0] - one)).collect()
+}
+
+/// Opens a fine-tuned model of the pretrained model's shape: a whole model, or its weights.
 fn fitting(
     pretrained: &ModelSource,
     rest: &BrowserFiles,
@@ -303,30 +273,31 @@ fn fitting(
     } else {
         files
     };
-    let source = ModelSource::open(Box::new(files)).map_err(failure)?;
+    let source = ModelSource::open(Box::new(files))?;
     let differ = differences(pretrained.config(), source.config());
     if differ.is_empty() {
         return Ok(source);
     }
     Err(format!(
-        "{} and {} are different models, and can't be patched: {}",
+        "{} and {} have different architectures and can't be patched: {}",
         pretrained.place(),
         source.place(),
         differ.join("; ")
-    ))
+    )
+    .into())
 }
 
-/// A model of OpenAI's ViT-B/32's shape with random weights, for measurements.
+/// A model with the shape of OpenAI's ViT-B/32 and random weights, for benchmarks.
 pub async fn vit_b32(device: &OpenDevice) -> Result<Scorer, Failure> {
-    let config = ClipConfig::from_open_clip(VIT_B32).map_err(failure)?;
+    let config = ClipConfig::from_open_clip(VIT_B32)?;
     let Ok(clip) = config.build(&mut RandomInit::new(&config, 0), &device.device);
     let size = config.image.image_size as u32;
     let scorer = Scorer::new(
         clip,
         config.clone(),
         clove::tokenizer::Tokenizer::clip(config.text.context_length),
-        Preprocess::clip(size).map_err(failure)?,
+        Preprocess::clip(size)?,
         &device.device,
     );
-    scorer.await.map_err(failure)
+    Ok(scorer.await?)
 }

@@ -1,4 +1,4 @@
-// A method that calls a function with its `this` as the first argument.
+// A method that passes `this` as the first argument of a function.
 export function thisFirst(call) {
   return function (...args) {
     return call(this, ...args);

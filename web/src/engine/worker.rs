@@ -12,35 +12,34 @@ use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 use super::{Engine, Kind, library};
 use crate::protocol::{Answer, Reply, Request};
 
-/// What comes with a request.
+/// The attachments of a request.
 #[derive(Debug, Default)]
 pub struct Enclosed {
-    /// Bytes.
     pub bytes: Option<Vec<u8>>,
-    /// Files with their names in their folder.
+    /// Files, by name in their folder.
     pub files: Vec<(String, File)>,
 }
 
 type Waiting = Rc<RefCell<VecDeque<(Request, Enclosed)>>>;
 
-/// The worker itself.
+/// The worker's scope.
 pub fn scope() -> DedicatedWorkerGlobalScope {
     js_sys::global().unchecked_into()
 }
 
-/// Milliseconds since the worker began.
+/// Milliseconds since the worker's start.
 pub fn now() -> f64 {
     scope().performance().map_or(0.0, |clock| clock.now())
 }
 
-/// Bytes of this program's memory.
+/// The size of the program's memory in bytes.
 pub fn memory() -> f64 {
     let memory: js_sys::WebAssembly::Memory = wasm_bindgen::memory().unchecked_into();
     let buffer: js_sys::ArrayBuffer = memory.buffer().unchecked_into();
     f64::from(buffer.byte_length())
 }
 
-/// Listens for requests, and says that it does.
+/// Listens for requests, and reports readiness.
 pub fn start(kind: Kind) {
     let waiting: Waiting = Rc::default();
     // None while a request is being answered.
@@ -64,7 +63,7 @@ pub fn start(kind: Kind) {
     send("ready", None);
 }
 
-/// Answers what waits, in its order.
+/// Answers waiting requests in order.
 async fn work(mut engine: Engine, back: Rc<RefCell<Option<Engine>>>, waiting: Waiting) {
     loop {
         let next = waiting.borrow_mut().pop_front();
@@ -77,7 +76,7 @@ async fn work(mut engine: Engine, back: Rc<RefCell<Option<Engine>>>, waiting: Wa
     *back.borrow_mut() = Some(engine);
 }
 
-/// Answers a request, or tells how far it is.
+/// Sends an answer or progress.
 pub fn tell(id: u32, answer: Answer) {
     reply(id, answer, None);
 }
@@ -108,6 +107,6 @@ fn send(text: &str, bytes: Option<Vec<u8>>) {
     if let Some(bytes) = &bytes {
         handed.push(&bytes.buffer());
     }
-    // Fails only for what can't be cloned, and text and bytes can.
+    // Fails only for values that can't be cloned; text and bytes can.
     let _ = scope().post_message_with_transfer(&message, &handed);
 }

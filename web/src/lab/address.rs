@@ -1,12 +1,12 @@
-//! What the lab's address keeps: the view, a lesson with its answer, the settings of a run, alpha and the drawing, as
+//! The lab's state in the page's address: view, lesson and answer, settings of the next run, alpha and drawing, as
 //! `#v=lessons&l=hard-negatives&q=1&n=300&seed=7`.
 
 use clove_scenes::{Colour, Object, Shape, Size, Texture, Thing};
 
 use super::lesson::Lesson;
-use super::settings::{Loss, Negatives, Settings, Texts, limits};
+use super::settings::{LOSSES, NEGATIVES, Settings, TEXTS, limits, name, named};
 
-/// A part of the lab.
+/// A tab of the lab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum View {
     /// The lessons, or one of them.
@@ -23,67 +23,57 @@ pub enum View {
 }
 
 impl View {
-    /// In their order.
+    /// All views, in the order of the tabs.
     pub const ALL: [Self; 5] = [Self::Lessons, Self::Draw, Self::Train, Self::Patch, Self::Inside];
 
-    /// Its name in addresses.
+    /// The name in addresses.
     #[must_use]
     pub fn slug(self) -> &'static str {
-        match self {
-            Self::Lessons => "lessons",
-            Self::Draw => "draw",
-            Self::Train => "train",
-            Self::Patch => "patch",
-            Self::Inside => "inside",
-        }
+        const SLUGS: [&str; View::ALL.len()] = ["lessons", "draw", "train", "patch", "inside"];
+        SLUGS[self as usize]
     }
 }
 
-/// What is kept.
+/// The state that an address holds.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Place {
-    /// What is seen.
+    /// The view.
     pub view: View,
-    /// The lesson that is open.
+    /// The open lesson.
     pub lesson: Option<Lesson>,
-    /// The answer that was chosen, from 0.
+    /// The chosen answer, from 0.
     pub answer: Option<usize>,
-    /// How long lessons train, where it's said.
+    /// Training steps of lessons; `None` for each lesson's default.
     pub lesson_steps: Option<usize>,
-    /// Of the next run.
+    /// The settings of the next run.
     pub settings: Settings,
-    /// From 0 to 1.
+    /// Alpha, from 0 to 1.
     pub alpha: Option<f64>,
-    /// What was drawn.
+    /// The drawn shapes.
     pub things: Vec<Thing>,
 }
 
-/// Every setting that has a name, with the name in addresses.
-const TEXTS: [(Texts, &str); 2] = [(Texts::Captions, "captions"), (Texts::Alt, "alt")];
-const NEGATIVES: [(Negatives, &str); 4] = [
-    (Negatives::None, "none"),
-    (Negatives::Swap, "swap"),
-    (Negatives::Replace, "replace"),
-    (Negatives::Mixed, "mixed"),
-];
-const LOSSES: [(Loss, &str); 3] =
-    [(Loss::Clip, "clip"), (Loss::Clove, "clove"), (Loss::Fsc, "fsc")];
 const SIZES: [(Size, &str); 3] = [(Size::Small, "s"), (Size::Ordinary, "m"), (Size::Large, "l")];
 const TEXTURES: [(Texture, &str); 3] =
     [(Texture::Plain, "p"), (Texture::Striped, "s"), (Texture::Dotted, "d")];
 
-fn name<T: Copy + PartialEq>(all: &[(T, &'static str)], one: T) -> &'static str {
-    let found = all.iter().find(|(other, _)| *other == one);
-    found.map_or("", |(_, name)| name)
-}
-
-fn named<T: Copy>(all: &[(T, &'static str)], name: &str) -> Option<T> {
-    let found = all.iter().find(|(_, other)| *other == name);
-    found.map(|(one, _)| *one)
+/// Settings by their keys in addresses.
+fn written(settings: &Settings) -> [(&'static str, String); 9] {
+    [
+        ("texts", name(&TEXTS, settings.texts).to_owned()),
+        ("scenes", settings.scenes.to_string()),
+        ("negatives", name(&NEGATIVES, settings.negatives).to_owned()),
+        ("loss", name(&LOSSES, settings.loss).to_owned()),
+        ("rate", settings.learning_rate.to_string()),
+        ("image-rate", settings.image_rate.to_string()),
+        ("steps", settings.steps.to_string()),
+        ("batch", settings.batch.to_string()),
+        ("seed", settings.seed.to_string()),
+    ]
 }
 
 impl Place {
-    /// The address's hash without its `#`.
+    /// The address's fragment, without `#`.
     #[must_use]
     pub fn to_hash(&self) -> String {
         let mut parts = vec![format!("v={}", self.view.slug())];
@@ -96,25 +86,10 @@ impl Place {
         if let Some(steps) = self.lesson_steps {
             parts.push(format!("n={steps}"));
         }
-        // Settings that are as usual aren't said.
-        let (now, usual) = (self.settings, Settings::default());
-        let mut say = |is_usual: bool, key: &str, value: String| {
-            if !is_usual {
-                parts.push(format!("{key}={value}"));
-            }
-        };
-        say(now.texts == usual.texts, "texts", name(&TEXTS, now.texts).into());
-        say(now.scenes == usual.scenes, "scenes", now.scenes.to_string());
-        let negatives = name(&NEGATIVES, now.negatives);
-        say(now.negatives == usual.negatives, "negatives", negatives.into());
-        say(now.loss == usual.loss, "loss", name(&LOSSES, now.loss).into());
-        let rate = now.learning_rate;
-        say(rate == usual.learning_rate, "rate", rate.to_string());
-        let rate = now.image_rate;
-        say(rate == usual.image_rate, "image-rate", rate.to_string());
-        say(now.steps == usual.steps, "steps", now.steps.to_string());
-        say(now.batch == usual.batch, "batch", now.batch.to_string());
-        say(now.seed == usual.seed, "seed", now.seed.to_string());
+        // Defaults are left out.
+        let settings = written(&self.settings).into_iter().zip(written(&Settings::default()));
+        let changed = settings.filter(|(now, usual)| now != usual);
+        parts.extend(changed.map(|((key, value), _)| format!("{key}={value}")));
         if let Some(alpha) = self.alpha {
             parts.push(format!("a={}", (alpha * 100.0).round() / 100.0));
         }
@@ -133,7 +108,7 @@ impl Place {
         parts.join("&")
     }
 
-    /// Reads it; what it doesn't know or can't be is left out.
+    /// Reads a fragment; skips unknown keys and invalid values.
     #[must_use]
     pub fn from_hash(hash: &str) -> Self {
         let mut place = Self::default();
@@ -209,9 +184,10 @@ fn thing(value: &str) -> Option<Thing> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::settings::{Loss, Negatives, Texts};
 
     #[test]
-    fn what_is_kept_comes_back() {
+    fn a_place_survives_its_address() {
         let place = Place {
             view: View::Train,
             lesson: Some(Lesson::DataCuration),
@@ -247,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_anybodys_does_no_harm() {
+    fn invalid_addresses_give_defaults() {
         for hash in [
             "",
             "#",

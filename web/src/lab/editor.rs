@@ -1,29 +1,29 @@
-//! A scene that is being drawn: its things, and what is said of them.
+//! The scene editor: a drawing of shapes, and its caption and hard negatives.
 
 use clove_scenes::{
-    Arrangement, Colour, Kind, Object, Pool, Random, Scene, Shape, Size, Texture, Thing, Wording,
-    alter, caption, place, read,
+    Arrangement, Colour, Kind, Object, Pool, Random, Scene, Size, Texture, Thing, Wording, alter,
+    caption, place, read,
 };
 
 /// Most things in a scene.
 pub const MOST: usize = 4;
 
-/// How far from an edge a thing's centre stays, in shares of the picture's width.
+/// The smallest distance of a shape's centre from an edge, as a fraction of the picture's width.
 pub const MARGIN: f32 = 0.08;
 
-/// How clear an arrangement must be for its caption to be trusted.
+/// The clearness below which a caption is ambiguous.
 pub const CLEAR: f32 = 0.08;
 
-/// A thing with a name of its own.
+/// A shape with its number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Item {
-    /// Never used again.
+    /// Unique; never reused.
     pub id: u32,
-    /// What and where it is.
+    /// The object and its position.
     pub thing: Thing,
 }
 
-/// Things in the order in which they were added.
+/// Shapes, in the order in which they were added.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Drawing {
     /// One to [`MOST`] of them.
@@ -31,19 +31,19 @@ pub struct Drawing {
     next: u32,
 }
 
-/// What a drawing shows, in words.
+/// A drawing in words.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Described {
-    /// What is seen, and where.
+    /// The scene, and where its objects are.
     pub arrangement: Arrangement,
     /// The caption.
     pub caption: String,
-    /// A hard negative of each kind that can be made, with the kind.
+    /// One hard negative of each possible kind.
     pub negatives: Vec<(Kind, String)>,
 }
 
 impl Drawing {
-    /// The things of a scene, as it's drawn by `random`.
+    /// The objects of a scene, placed at random.
     #[must_use]
     pub fn of(scene: &Scene, random: &mut Random) -> Self {
         let placed = place(scene, random);
@@ -56,17 +56,16 @@ impl Drawing {
         drawing
     }
 
-    /// Of given things; what can't be is left out: more than [`MOST`], two of one shape or colour, places outside.
+    /// A drawing of these things. Skips those beyond [`MOST`] and those that repeat a shape or a colour; moves those outside
+    /// into the picture.
     #[must_use]
     pub fn from_things(things: impl IntoIterator<Item = Thing>) -> Self {
         let mut drawing = Self::default();
         for thing in things {
-            let is_new = |other: &Object| {
-                other.shape != thing.object.shape && other.colour != thing.object.colour
-            };
-            if drawing.items.len() < MOST
-                && drawing.items.iter().all(|item| is_new(&item.thing.object))
-            {
+            let object = thing.object;
+            let clashes =
+                drawing.has(|other| other.shape == object.shape || other.colour == object.colour);
+            if drawing.items.len() < MOST && !clashes {
                 drawing.push(thing);
             }
         }
@@ -76,7 +75,7 @@ impl Drawing {
     fn push(&mut self, mut thing: Thing) -> u32 {
         let id = self.next;
         self.next += 1;
-        // At most one of size and texture has a word.
+        // A caption names the size or the texture, not both.
         if thing.object.size != Size::Ordinary {
             thing.object.texture = Texture::Plain;
         }
@@ -85,17 +84,15 @@ impl Drawing {
         id
     }
 
-    /// Adds a thing of a shape and a colour that aren't there yet, where most room is; gives its name, or none where there are
-    /// enough.
-    pub fn add(&mut self, shape: Option<Shape>) -> Option<u32> {
+    /// Adds an object of an unused shape and colour where most room is. Returns its number, or `None` if the drawing is full.
+    pub fn add(&mut self) -> Option<u32> {
         if self.items.len() >= MOST {
             return None;
         }
-        let shape = shape.filter(|shape| !self.has_shape(*shape, None)).or_else(|| {
-            let mut shapes = Pool::Common.shapes().iter();
-            shapes.find(|shape| !self.has_shape(**shape, None)).copied()
-        })?;
-        let colour = Colour::ALL.into_iter().find(|colour| !self.has_colour(*colour, None))?;
+        let mut shapes = Pool::Common.shapes().iter().copied();
+        let shape = shapes.find(|shape| !self.has(|other| other.shape == *shape))?;
+        let mut colours = Colour::ALL.into_iter();
+        let colour = colours.find(|colour| !self.has(|other| other.colour == *colour))?;
         let (x, y) = self.room();
         Some(self.push(Thing {
             object: Object { shape, colour, size: Size::Ordinary, texture: Texture::Plain },
@@ -104,7 +101,7 @@ impl Drawing {
         }))
     }
 
-    /// The place farthest from all things, of a few.
+    /// Of a few places, the one farthest from all objects.
     fn room(&self) -> (f32, f32) {
         let places = [
             (0.5, 0.5),
@@ -116,52 +113,39 @@ impl Drawing {
             (0.25, 0.75),
         ];
         let distance = |(x, y): (f32, f32)| {
-            let all = self.items.iter().map(|item| {
-                let thing = item.thing;
-                (thing.x - x).hypot(thing.y - y)
-            });
+            let all = self.items.iter().map(|item| (item.thing.x - x).hypot(item.thing.y - y));
             all.fold(f32::INFINITY, f32::min)
         };
-        // Of equals the first.
+        // The first of equals.
         places.into_iter().fold(places[0], |best, place| {
             if distance(place) > distance(best) + 1e-3 { place } else { best }
         })
     }
 
-    /// Whether another thing has this shape.
-    #[must_use]
-    pub fn has_shape(&self, shape: Shape, but: Option<u32>) -> bool {
-        let mut others = self.items.iter().filter(|item| Some(item.id) != but);
-        others.any(|item| item.thing.object.shape == shape)
+    fn has(&self, same: impl Fn(&Object) -> bool) -> bool {
+        self.items.iter().any(|item| same(&item.thing.object))
     }
 
-    /// Whether another thing has this colour.
-    #[must_use]
-    pub fn has_colour(&self, colour: Colour, but: Option<u32>) -> bool {
-        let mut others = self.items.iter().filter(|item| Some(item.id) != but);
-        others.any(|item| item.thing.object.colour == colour)
-    }
-
-    /// A thing.
+    /// The object of this number.
     #[must_use]
     pub fn item(&self, id: u32) -> Option<Item> {
         self.items.iter().find(|item| item.id == id).copied()
     }
 
-    /// Removes a thing; the last one stays.
+    /// Removes an object, unless it's the last.
     pub fn remove(&mut self, id: u32) {
         if self.items.len() > 1 {
             self.items.retain(|item| item.id != id);
         }
     }
 
-    /// Moves a thing to a place inside the picture.
+    /// Moves an object to a place inside the picture.
     pub fn move_to(&mut self, id: u32, x: f32, y: f32) {
         self.change(id, |thing| (thing.x, thing.y) = (x, y));
     }
 
-    /// Changes a thing. One that takes a shape or a colour from another gives its own for it: no two have the same, so that every
-    /// exchange of words changes what is said.
+    /// Changes an object. If it takes the shape or the colour of another, that one gets its old: shapes and colours stay distinct, so
+    /// that swapped words always change the meaning.
     pub fn change(&mut self, id: u32, change: impl FnOnce(&mut Thing)) {
         let Some(at) = self.items.iter().position(|item| item.id == id) else {
             return;
@@ -169,7 +153,7 @@ impl Drawing {
         let before = self.items[at].thing;
         let mut after = before;
         change(&mut after);
-        // At most one of the two has a word, so that captions stay short.
+        // A caption names the size or the texture, not both.
         if after.object.size != before.object.size && after.object.size != Size::Ordinary {
             after.object.texture = Texture::Plain;
         }
@@ -188,7 +172,7 @@ impl Drawing {
         self.items[at].thing = kept_inside(after);
     }
 
-    /// What it shows, in the words of `seed`; none where there's nothing.
+    /// The drawing in words, which `seed` chooses; `None` if it's empty.
     #[must_use]
     pub fn describe(&self, seed: u64) -> Option<Described> {
         let things: Vec<Thing> = self.items.iter().map(|item| item.thing).collect();
@@ -200,7 +184,7 @@ impl Drawing {
         let negatives = Kind::ALL
             .into_iter()
             .filter_map(|kind| {
-                // A stream of its own for each, so that one kind's choice isn't another's.
+                // Each kind has its own stream of random numbers.
                 let mut random = Random::new(&[seed, kind as u64]);
                 Some((kind, caption(&alter(scene, kind, &mut random)?, wording)))
             })
@@ -210,7 +194,7 @@ impl Drawing {
 }
 
 fn kept_inside(mut thing: Thing) -> Thing {
-    // In thousandths, as an address has them: a drawing that is opened again is the same to the last bit.
+    // In thousandths, as in addresses: a reopened drawing is identical to the last bit.
     let inside = |place: f32| {
         if place.is_finite() {
             (place.clamp(MARGIN, 1.0 - MARGIN) * 1000.0).round() / 1000.0
@@ -230,7 +214,7 @@ mod tests {
     use crate::lab::address::Place;
 
     #[test]
-    fn a_scene_that_is_opened_says_what_it_said() {
+    fn a_reopened_scene_has_the_same_caption() {
         let mut read_back = 0;
         for index in 0..300 {
             let mut random = Split::Test.random(3, index);
@@ -243,7 +227,7 @@ mod tests {
             assert_eq!(again, drawing);
             let described = drawing.describe(index).unwrap();
             let large = scene.objects().iter().filter(|one| one.size == Size::Large).count();
-            // Of several parts more than one reading may be true, and two large ones stand as near apart as they do touching.
+            // Several parts can have more than one true reading; two large objects are as close apart as when they touch.
             if scene.parts.len() == 1 && large < 2 {
                 assert_eq!(described.arrangement.scene, scene);
                 let wording = Wording::random(&mut Random::new(&[index]));
@@ -254,16 +238,16 @@ mod tests {
                 assert_ne!(*negative, described.caption, "{kind:?}");
             }
             let kinds = if scene.objects().len() > 1 { 7 } else { 4 };
-            // Of a scene with something inside nothing can be added, but left out.
+            // A scene with an object inside another has no room for one more.
             assert!(described.negatives.len() >= kinds - 1, "{scene:?}");
         }
         assert!(read_back > 150, "{read_back}");
     }
 
     #[test]
-    fn things_never_share_a_shape_or_a_colour_and_stay_inside() {
+    fn objects_never_share_a_shape_or_a_colour_and_stay_inside() {
         let mut drawing = Drawing::default();
-        let ids: Vec<u32> = std::iter::from_fn(|| drawing.add(None)).collect();
+        let ids: Vec<u32> = std::iter::from_fn(|| drawing.add()).collect();
         assert_eq!(ids.len(), MOST);
         let first = drawing.items[0].thing.object;
         drawing.change(ids[2], |thing| {

@@ -1,27 +1,27 @@
-//! The lessons: which there are.
+//! The lessons.
 
 /// A lesson.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lesson {
-    /// A pretrained model hardly sees who does what to whom.
+    /// A pretrained model mostly ignores word order.
     BagOfWords,
-    /// Training with wrong captions that are nearly right.
+    /// Fine-tuning with hard negatives.
     HardNegatives,
-    /// A rule that sees no picture wins a bad benchmark.
+    /// A text-only rule wins a bad benchmark.
     Shortcut,
     /// What fine-tuning forgets.
     Forgetting,
-    /// Between the two sets of weights.
+    /// Interpolation of two sets of weights.
     Patching,
-    /// What the texts say decides what is learnt.
+    /// The content of the texts decides what a model learns.
     DataCuration,
 }
 
 impl Lesson {
-    /// How many answers a question has.
+    /// Answers per question.
     pub const ANSWERS: usize = 3;
 
-    /// In their order.
+    /// All lessons, in order.
     pub const ALL: [Self; 6] = [
         Self::BagOfWords,
         Self::HardNegatives,
@@ -31,17 +31,18 @@ impl Lesson {
         Self::DataCuration,
     ];
 
-    /// Its name in addresses.
+    /// The name in addresses.
     #[must_use]
     pub fn slug(self) -> &'static str {
-        match self {
-            Self::BagOfWords => "bag-of-words",
-            Self::HardNegatives => "hard-negatives",
-            Self::Shortcut => "shortcut",
-            Self::Forgetting => "forgetting",
-            Self::Patching => "patching",
-            Self::DataCuration => "data-curation",
-        }
+        const SLUGS: [&str; Lesson::ALL.len()] = [
+            "bag-of-words",
+            "hard-negatives",
+            "shortcut",
+            "forgetting",
+            "patching",
+            "data-curation",
+        ];
+        SLUGS[self as usize]
     }
 
     /// The lesson of this name.

@@ -1,10 +1,10 @@
-//! What decides a training run of the lab's page; `clove train` takes the same as TOML.
+//! The settings of a training run on the lab's page, also as the TOML that `clove train` takes.
 
-use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-/// What is read.
+/// The texts of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Texts {
     /// Full captions.
@@ -16,20 +16,20 @@ pub enum Texts {
 /// How hard negatives are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Negatives {
-    /// None.
+    /// No negatives.
     None,
-    /// Words exchanged, as NegCLIP does.
+    /// Words swapped, as in NegCLIP.
     Swap,
-    /// A word replaced, as REPLACE does.
+    /// A word replaced, as in REPLACE.
     Replace,
     /// SugarCrepe's seven kinds.
     Mixed,
 }
 
-/// What is minimised.
+/// The loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Loss {
-    /// CLIP's own, without negatives.
+    /// CLIP's, without negatives.
     Clip,
     /// Every negative is a candidate for every image.
     Clove,
@@ -37,26 +37,51 @@ pub enum Loss {
     Fsc,
 }
 
+/// Names of texts in addresses.
+pub const TEXTS: [(Texts, &str); 2] = [(Texts::Captions, "captions"), (Texts::Alt, "alt")];
+/// Names of negatives in addresses and labels.
+pub const NEGATIVES: [(Negatives, &str); 4] = [
+    (Negatives::None, "none"),
+    (Negatives::Swap, "swap"),
+    (Negatives::Replace, "replace"),
+    (Negatives::Mixed, "mixed"),
+];
+/// Names of losses in addresses and TOML.
+pub const LOSSES: [(Loss, &str); 3] =
+    [(Loss::Clip, "clip"), (Loss::Clove, "clove"), (Loss::Fsc, "fsc")];
+
+/// The name of a choice in its table.
+#[must_use]
+pub fn name<T: Copy + PartialEq>(all: &[(T, &'static str)], one: T) -> &'static str {
+    all.iter().find(|(other, _)| *other == one).map_or("", |(_, name)| name)
+}
+
+/// The choice of this name.
+#[must_use]
+pub fn named<T: Copy>(all: &[(T, &'static str)], name: &str) -> Option<T> {
+    all.iter().find(|(_, other)| *other == name).map(|(one, _)| *one)
+}
+
 /// Everything that decides a run.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// What is read.
+    /// What the texts are.
     pub texts: Texts,
-    /// Different scenes; when all were seen they come again in another order.
+    /// Distinct scenes. Each epoch shows them all, in another order.
     pub scenes: u64,
     /// How negatives are made.
     pub negatives: Negatives,
-    /// What is minimised.
+    /// The loss.
     pub loss: Loss,
-    /// The highest learning rate; a tenth of the steps lead up to it, and a cosine down from it.
+    /// The peak learning rate: warmup over a tenth of the steps, then a cosine.
     pub learning_rate: f64,
-    /// The image tower's, as a share of it.
+    /// The image tower's learning rate, relative to it.
     pub image_rate: f64,
-    /// How many steps.
+    /// Steps.
     pub steps: usize,
-    /// Scenes in a step.
+    /// Scenes per step.
     pub batch: usize,
-    /// Another draws other scenes.
+    /// Seeds the scenes.
     pub seed: u64,
 }
 
@@ -76,35 +101,33 @@ impl Default for Settings {
     }
 }
 
-/// What a setting may be, both ends included.
+/// The ranges of settings.
 pub mod limits {
     use std::ops::RangeInclusive;
 
     /// Steps.
     pub const STEPS: RangeInclusive<usize> = 1..=100_000;
-    /// Scenes in a step: a contrastive loss needs two.
+    /// Scenes per step: a contrastive loss needs two.
     pub const BATCH: RangeInclusive<usize> = 2..=512;
-    /// Different scenes.
+    /// Distinct scenes.
     pub const SCENES: RangeInclusive<u64> = 1..=10_000_000;
     /// Learning rates.
     pub const LEARNING_RATE: RangeInclusive<f64> = 1e-7..=0.1;
-    /// Shares of it.
+    /// The image tower's relative learning rate.
     pub const IMAGE_RATE: RangeInclusive<f64> = 0.001..=1.0;
     /// Seeds: TOML has signed numbers.
     pub const SEED: RangeInclusive<u64> = 0..=i64::MAX as u64;
 }
 
 impl Settings {
-    /// The same, with everything in its range, and without negatives where there can be none.
+    /// The same settings within their ranges, and without negatives where texts or loss allow none.
     #[must_use]
     pub fn sound(mut self) -> Self {
-        fn within<T: PartialOrd + Copy>(value: T, range: &std::ops::RangeInclusive<T>) -> T {
-            if value < *range.start() {
-                *range.start()
-            } else if value > *range.end() {
-                *range.end()
-            } else {
-                value
+        fn within<T: PartialOrd + Copy>(value: T, range: &RangeInclusive<T>) -> T {
+            match value {
+                low if low < *range.start() => *range.start(),
+                high if high > *range.end() => *range.end(),
+                value => value,
             }
         }
         let usual = Self::default();
@@ -120,44 +143,38 @@ impl Settings {
         self.learning_rate = within(self.learning_rate, &limits::LEARNING_RATE);
         self.image_rate = within(self.image_rate, &limits::IMAGE_RATE);
         self.seed = within(self.seed, &limits::SEED);
-        // Alt texts say too little to be altered, and CLIP's loss takes none.
+        // Alt texts are too short to be altered, and CLIP's loss takes no negatives.
         if self.texts == Texts::Alt || self.loss == Loss::Clip {
             self.negatives = Negatives::None;
         }
         self
     }
 
-    /// Steps on the way up to the learning rate.
+    /// Warmup steps.
     #[must_use]
     pub fn warmup(&self) -> usize {
         self.steps / 10
     }
 
-    /// In a few words.
+    /// A short description.
     #[must_use]
     pub fn label(&self) -> String {
         let texts = match self.texts {
             Texts::Captions => "captions",
             Texts::Alt => "alt texts",
         };
-        let negatives = match self.negatives {
-            Negatives::None => "none",
-            Negatives::Swap => "swap",
-            Negatives::Replace => "replace",
-            Negatives::Mixed => "mixed",
-        };
         let loss = match self.loss {
             Loss::Clip => "CLIP",
             Loss::Clove => "CLoVe",
             Loss::Fsc => "FSC",
         };
-        if self.negatives == Negatives::None {
-            return format!("{texts}, no negatives");
+        match self.negatives {
+            Negatives::None => format!("{texts}, no negatives"),
+            negatives => format!("{texts}, {}, {loss}", name(&NEGATIVES, negatives)),
         }
-        format!("{texts}, {negatives}, {loss}")
     }
 
-    /// What `clove train` takes for the same run.
+    /// The same run for `clove train`.
     #[must_use]
     pub fn to_toml(&self) -> String {
         let texts = match self.texts {
@@ -165,29 +182,20 @@ impl Settings {
             Texts::Alt => "alt-common",
         };
         let style = match self.negatives {
-            Negatives::None => "none",
             Negatives::Swap => "negclip",
-            Negatives::Replace => "replace",
-            Negatives::Mixed => "mixed",
+            negatives => name(&NEGATIVES, negatives),
         };
-        let loss = match self.loss {
-            Loss::Clip => "clip",
-            Loss::Clove => "clove",
-            Loss::Fsc => "fsc",
-        };
-        let mut toml = String::from(
-            "# A run of the lab's page. The same run without a browser:\n#\n#   clove train lab.toml\n\n",
-        );
-        // Numbers as Rust's debug form has them are TOML's too: floats keep their point or exponent.
-        let _ = write!(
-            toml,
-            "out = \"runs/lab-{texts}-{style}-{loss}-seed-{seed}\"\nseed = {seed}\n\n\
+        // TOML writes numbers as Rust's debug form does: floats keep their point or exponent.
+        format!(
+            "# A run of the lab's page. The same run without a browser:\n#\n#   clove train lab.toml\n\n\
+             out = \"runs/lab-{texts}-{style}-{loss}-seed-{seed}\"\nseed = {seed}\n\n\
              [model]\ninit = \"scenes\"\n\n\
              [data]\nkind = \"scenes\"\ntexts = \"{texts}\"\nscenes = {scenes}\nrepeat = true\n\n\
              [negatives]\nstyle = \"{style}\"\nper_caption = 1\n\n\
              [loss]\nkind = \"{loss}\"\n\n\
              [optimizer]\nlearning_rate = {rate:?}\nwarmup = {warmup}\nimage_rate = {image_rate:?}\nclip_norm = 1.0\n\n\
              [train]\nsteps = {steps}\nbatch = {batch}\n",
+            loss = name(&LOSSES, self.loss),
             seed = self.seed,
             scenes = self.scenes,
             rate = self.learning_rate,
@@ -195,8 +203,7 @@ impl Settings {
             image_rate = self.image_rate,
             steps = self.steps,
             batch = self.batch,
-        );
-        toml
+        )
     }
 }
 
@@ -205,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_of_anybodys_become_sound() {
+    fn settings_are_clamped_to_their_ranges() {
         let odd = Settings {
             texts: Texts::Alt,
             scenes: 0,

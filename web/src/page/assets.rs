@@ -1,4 +1,4 @@
-//! The files of the page itself, by the names that the build wrote into the tag of its script.
+//! The page's own files, under the names that the build wrote into its script tag.
 
 use js_sys::Uint8Array;
 use leptos::prelude::*;
@@ -8,7 +8,7 @@ use web_sys::{RequestInit, Response};
 
 use super::text;
 
-/// What the build says of `name`.
+/// An attribute of the script tag.
 pub fn named(name: &str) -> Option<String> {
     let tag = document().query_selector("script[data-program]").ok()??;
     tag.get_attribute(&format!("data-{name}"))
@@ -19,12 +19,8 @@ fn told(name: &str) -> Result<(String, String), String> {
     both.ok_or_else(|| text::missing(name))
 }
 
-/// A worker's script, after it and the one that it imports were held to their hashes.
-///
-/// A worker can't be started with a hash to hold it to; what follows at once comes from the cache.
-///
-/// # Errors
-/// In words, when a script can't be fetched or is another.
+/// A worker's script, after checking its hash and that of the script it imports. Workers take no hash themselves; they load the
+/// checked scripts from the cache.
 pub async fn worker(name: &str) -> Result<String, String> {
     let (script, hashes) = told(name)?;
     let imported = script.replace("_loader.js", ".js");
@@ -35,18 +31,12 @@ pub async fn worker(name: &str) -> Result<String, String> {
 }
 
 /// A file's bytes.
-///
-/// # Errors
-/// In words, when it can't be fetched or is another.
 pub async fn bytes(name: &str) -> Result<Uint8Array, String> {
     let (file, hash) = told(name)?;
     fetch(&file, &hash).await.ok_or_else(|| text::missing(&file))
 }
 
-/// The scene models' files one after the other, and the length of the first.
-///
-/// # Errors
-/// In words, when one can't be fetched or is another.
+/// The scene models' files, one after the other, and the length of the first.
 pub async fn scene_models() -> Result<(Uint8Array, u32), String> {
     let first = bytes("pretrained").await?;
     let second = bytes("deltas").await?;

@@ -1,61 +1,45 @@
-//! Measuring this browser: engines one after the other, each from its start.
-
-use leptos::prelude::*;
-use web_sys::UrlSearchParams;
+//! The benchmark of this browser: engines one after the other, each from its start.
 
 use super::choice::Adapter;
 use super::engine::{Engine, Failure, Kind};
-use super::{choice, text};
+use super::{choice, dom, text};
 use crate::protocol::{Answer, Ask, Shape};
 
-/// Runs of the scene model, and of a large one.
+/// Runs of the scene model, and of the large model.
 const RUNS: u32 = 20;
 const LARGE_RUNS: u32 = 5;
-/// A telephone's photo.
+/// The photo's width and height.
 const PHOTO: (u32, u32) = (4000, 3000);
 
-/// What was measured of an engine; times in milliseconds, medians.
+/// An engine's times: medians in milliseconds.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Measured {
     /// `WebGPU` or `CPU`.
     pub backend: String,
-    /// What computes.
     pub adapter: String,
-    /// From the worker's start to the first score with the scene models, downloads included.
-    pub first_score: Option<f64>,
-    /// The scene model: an image, a caption.
-    pub scenes: Option<(f64, f64)>,
-    /// A model of ViT-B/32's shape.
-    pub large: Option<(f64, f64)>,
-    /// A photo of 12 megapixels made ready: by the host, and by the device.
-    pub photo: Option<(f64, Option<f64>)>,
-    /// Why something is missing.
+    /// The first score, from the worker's start and including downloads; image and caption with the scene model; image and caption
+    /// with the shape of ViT-B/32; the preprocessing of a 12-megapixel photo on the CPU and on the GPU.
+    pub times: [Option<f64>; 7],
+    /// Why a time is missing.
     pub note: Option<String>,
 }
 
-/// Whether the address asks for it: `?bench`, or `?bench=all` for large models on software adapters too.
+/// Whether the address requests the benchmark: `?bench`, or `?bench=all` for large models on software adapters too.
 pub fn is_asked_for() -> bool {
-    parameter().is_some()
+    dom::parameter("bench").is_some()
 }
 
-fn parameter() -> Option<String> {
-    let search = window().location().search().ok()?;
-    UrlSearchParams::new_with_str(&search).ok()?.get("bench")
-}
-
-/// Measures what this browser has; `report` hears of each engine as its numbers come.
+/// Runs the benchmark; `report` receives each engine's times as they arrive.
 pub async fn run(report: impl Fn(usize, Measured)) {
-    let all = parameter().as_deref() == Some("all");
+    let all = dom::parameter("bench").as_deref() == Some("all");
     let adapter = choice::find_adapter().await;
-    let mut engines = vec![(Kind::Cpu, true)];
+    let mut engines = vec![(Kind::CPU, true)];
     if let Some(Adapter { is_software, .. }) = &adapter {
-        engines.insert(0, (Kind::Gpu, all || !is_software));
+        engines.insert(0, (Kind::GPU, all || !is_software));
     }
     for (at, (kind, large)) in engines.into_iter().enumerate() {
-        let mut measured = Measured {
-            backend: text::backend(kind == Kind::Gpu).to_owned(),
-            ..Measured::default()
-        };
+        let mut measured =
+            Measured { backend: text::backend(kind.gpu).to_owned(), ..Measured::default() };
         report(at, measured.clone());
         let tell = |measured: &Measured| report(at, measured.clone());
         if let Err(reason) = measure(kind, large, &mut measured, &tell).await {
@@ -83,21 +67,21 @@ async fn measure(
     };
     let score = Ask::Score { image: 0, captions, alpha: super::state::ALPHA };
     ask(&engine, score).await?;
-    measured.first_score = Some(js_sys::Date::now() - began);
+    measured.times[0] = Some(js_sys::Date::now() - began);
     report(measured);
-    measured.scenes = times(&engine, Shape::InUse, RUNS).await?;
+    measured.times[1..3].copy_from_slice(&times(&engine, Shape::InUse, RUNS).await?);
     report(measured);
     let photo = Ask::TimePhoto { width: PHOTO.0, height: PHOTO.1, runs: LARGE_RUNS };
     if let Answer::PhotoTimes { host, device } = ask(&engine, photo).await? {
-        measured.photo = median(host).map(|host| (host, median(device)));
+        measured.times[5..7].copy_from_slice(&[median(host), median(device)]);
     }
     report(measured);
     if large {
-        measured.large = times(&engine, Shape::VitB32, LARGE_RUNS).await?;
+        measured.times[3..5].copy_from_slice(&times(&engine, Shape::VitB32, LARGE_RUNS).await?);
     } else {
         measured.note = Some(text::BENCH_SOFTWARE.to_owned());
     }
-    engine.close();
+    engine.stop(text::STOPPED);
     Ok(())
 }
 
@@ -109,11 +93,11 @@ async fn ask(engine: &Engine, ask: Ask) -> Result<Answer, String> {
     }
 }
 
-async fn times(engine: &Engine, shape: Shape, runs: u32) -> Result<Option<(f64, f64)>, String> {
-    let Answer::Times { image, caption } = ask(engine, Ask::Time { shape, runs }).await? else {
-        return Ok(None);
-    };
-    Ok(median(image).zip(median(caption)))
+async fn times(engine: &Engine, shape: Shape, runs: u32) -> Result<[Option<f64>; 2], String> {
+    match ask(engine, Ask::Time { shape, runs }).await? {
+        Answer::Times { image, caption } => Ok([median(image), median(caption)]),
+        _ => Ok([None; 2]),
+    }
 }
 
 fn median(mut times: Vec<f64>) -> Option<f64> {

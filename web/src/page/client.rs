@@ -1,88 +1,98 @@
-//! The engine that runs: it's chosen, started, followed by another when it ends, and asked.
+//! The running engine: choosing it, starting it, replacing it when it ends, and asking it.
 
 use js_sys::Uint8Array;
 use leptos::prelude::*;
 
-use super::engine::{Engine, Failure};
+use super::engine::{Answered, Engine, Failure, Kind};
 use super::{choice, text};
 use crate::protocol::{Answer, Ask, Model};
 
-/// What runs, for the page and the lab alike; a handle that's copied freely.
-#[derive(Debug, Clone, Copy)]
+/// The engine of the page or the lab, and what went wrong with it. A handle.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Client {
-    /// Whether an engine runs.
     pub status: RwSignal<Status>,
+    /// What went wrong, to be dismissed.
+    pub notices: RwSignal<Vec<String>>,
     engine: StoredValue<Option<Engine>, LocalStorage>,
     started: StoredValue<u32>,
 }
 
 /// Whether an engine runs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub enum Status {
-    /// A GPU is looked for.
+    /// Looking for a GPU.
+    #[default]
     Choosing,
-    /// An engine is being fetched and opened.
+    /// An engine is starting.
     Starting {
-        /// Whether it's WebGPU's.
+        /// Whether on WebGPU.
         gpu: bool,
     },
-    /// It answers.
+    /// An engine runs.
     Runs {
-        /// On what and why.
+        /// On what, and why.
         line: String,
     },
-    /// None could be started.
+    /// No engine could be started.
     Failed {
         /// Why.
         reason: String,
     },
 }
 
-/// What an engine answered, and the bytes that came along; or why it refused.
-pub type Answered = Result<(Answer, Option<Uint8Array>), String>;
-
 impl Client {
-    /// Without an engine.
-    pub fn new() -> Self {
-        Self {
-            status: RwSignal::new(Status::Choosing),
-            engine: StoredValue::new_local(None),
-            started: StoredValue::new(0),
-        }
-    }
-
-    /// The engine that runs.
+    /// The running engine.
     pub fn get(self) -> Option<Engine> {
         self.engine.get_value()
     }
 
-    /// Counts started engines.
+    /// The number of engines started so far.
     pub fn started(self) -> u32 {
         self.started.get_value()
     }
 
-    /// Asks the engine that runs; none when it ended, and another will be there.
-    pub async fn ask(self, ask: Ask, bytes: Option<Uint8Array>) -> Option<Answered> {
-        match self.get()?.ask(ask, bytes).await {
-            Ok(answered) => Some(Ok(answered)),
-            Err(Failure::Refused(reason)) => Some(Err(reason)),
-            Err(Failure::Ended) => None,
+    /// Asks the running engine.
+    pub async fn ask(self, ask: Ask, bytes: Option<Uint8Array>) -> Answered {
+        self.get().ok_or(Failure::Ended)?.ask(ask, bytes).await
+    }
+
+    /// Asks the running engine; shows a refusal as a notice.
+    pub async fn asked(
+        self,
+        ask: Ask,
+        bytes: Option<Uint8Array>,
+    ) -> Option<(Answer, Option<Uint8Array>)> {
+        self.ask(ask, bytes).await.map_err(|failure| self.tell(failure)).ok()
+    }
+
+    /// Shows a refusal as a notice; after the end of an engine the next one answers.
+    pub fn tell(self, failure: Failure) {
+        if let Failure::Refused(reason) = failure {
+            self.notice(reason);
         }
     }
 
-    /// Chooses an engine, starts it, and another when it ends, until too many have failed; with `trains`, engines that train.
-    /// `opened` hears of each with its models, `ended` of its end.
+    pub fn notice(self, words: String) {
+        self.notices.update(|notices| {
+            if notices.last() != Some(&words) {
+                notices.push(words);
+            }
+        });
+    }
+
+    /// Chooses and starts an engine, and replaces it when it ends, until too many have failed. With `trains`, uses engines that
+    /// train. Calls `opened` for each with its models, and `ended` at its end.
     pub async fn run(self, trains: bool, opened: impl Fn(Model), ended: impl Fn()) {
         self.status.set(Status::Choosing);
         let choice = choice::choose().await;
         let mut why = choice.why.clone();
         let mut reason = String::new();
         for (failures, kind) in choice.ladder().enumerate() {
-            let kind = if trains { kind.that_trains() } else { kind };
+            let kind = Kind { trains, ..kind };
             if failures > 0 {
                 why = choice.again(kind, &reason);
             }
-            self.status.set(Status::Starting { gpu: kind.is_gpu() });
+            self.status.set(Status::Starting { gpu: kind.gpu });
             let (engine, answer) = match Engine::open(kind).await {
                 Ok(both) => both,
                 Err(failed) => {

@@ -1,20 +1,23 @@
-//! Small dealings with the browser.
+//! Helpers for the browser's interfaces.
 
 use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
 use leptos::prelude::*;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, HtmlElement, Url, UrlSearchParams};
+use web_sys::{
+    Blob, BlobPropertyBag, CanvasRenderingContext2d, Event, File, FileList, HtmlAnchorElement,
+    HtmlCanvasElement, HtmlElement, HtmlInputElement, Url, UrlSearchParams,
+};
 
-/// Puts the state into the address, without a step in the history.
+/// Puts the state into the address, without a history entry.
 pub fn keep_hash(hash: &str) {
-    // Refused when called too often; the next call mends it.
+    // Browsers limit the rate; the next call catches up.
     let _ = window().history().and_then(|history| {
         history.replace_state_with_url(&JsValue::NULL, "", Some(&format!("#{hash}")))
     });
 }
 
-/// Focuses an element once it's on the page, before the next key is pressed.
+/// Focuses an element once it's on the page.
 pub fn focus_soon(id: String) {
     leptos::task::spawn_local(async move {
         leptos::task::tick().await;
@@ -25,7 +28,7 @@ pub fn focus_soon(id: String) {
     });
 }
 
-/// Presses a hidden control, such as a file chooser.
+/// Clicks a hidden control, such as a file chooser.
 pub fn press(id: &str) {
     let found = document().get_element_by_id(id);
     if let Some(element) = found.and_then(|one| one.dyn_into::<HtmlElement>().ok()) {
@@ -33,11 +36,11 @@ pub fn press(id: &str) {
     }
 }
 
-/// Asks the browser not to clear what is kept here when room is short.
+/// Asks the browser to keep the page's data when space is short.
 pub fn persist() {
     let storage = window().navigator().storage();
     if !storage.is_undefined() {
-        // It may say no, and keeps the files all the same for now.
+        // It may refuse, and keeps the data for now.
         let _ = storage.persist();
     }
 }
@@ -60,23 +63,56 @@ pub fn save(blob: &Blob, name: &str) {
     .forget();
 }
 
-/// The page's own address with these parameters, and the engine that this one asks for.
+/// A parameter of the page's address.
+pub fn parameter(name: &str) -> Option<String> {
+    let search = window().location().search().ok()?;
+    UrlSearchParams::new_with_str(&search).ok()?.get(name)
+}
+
+/// The page's address with these parameters, and the current choice of an engine.
 pub fn page_address(parameters: &[&str]) -> String {
     let mut parts: Vec<String> = parameters.iter().map(ToString::to_string).collect();
-    let search = window().location().search().unwrap_or_default();
-    let engine = UrlSearchParams::new_with_str(&search)
-        .ok()
-        .and_then(|search| search.get("engine"))
-        // What it may be is checked where it's used; here it must be nothing but a word.
+    // It becomes part of a link, so only a plain word is accepted.
+    let engine = parameter("engine")
         .filter(|engine| engine.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     parts.extend(engine.map(|engine| format!("engine={engine}")));
     if parts.is_empty() { "./".to_owned() } else { format!("./?{}", parts.join("&")) }
 }
 
+/// The files of a list.
+pub fn files(list: &FileList) -> impl Iterator<Item = File> {
+    (0..list.length()).filter_map(|at| list.get(at))
+}
+
+/// Takes the files of a file chooser, and resets it, so that the same files can be chosen again.
+pub fn chosen(take: impl Fn(FileList) + Copy) -> impl Fn(Event) + Copy {
+    move |event| {
+        let input: HtmlInputElement = event_target(&event);
+        if let Some(files) = input.files() {
+            take(files);
+        }
+        input.set_value("");
+    }
+}
+
+/// A canvas of this size, and its context.
+pub fn canvas(
+    width: u32,
+    height: u32,
+) -> Result<(HtmlCanvasElement, CanvasRenderingContext2d), JsValue> {
+    let canvas: HtmlCanvasElement = document().create_element("canvas")?.dyn_into()?;
+    canvas.set_width(width);
+    canvas.set_height(height);
+    let context = canvas.get_context("2d")?.ok_or(JsValue::NULL)?.dyn_into()?;
+    Ok((canvas, context))
+}
+
+/// The message of a browser's error.
+pub fn words(error: &JsValue) -> Option<String> {
+    error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()))
+}
+
 /// Bytes as a file.
-///
-/// # Errors
-/// When the browser has no room.
 pub fn blob(bytes: &Uint8Array, kind: &str) -> Result<Blob, JsValue> {
     let options = BlobPropertyBag::new();
     options.set_type(kind);
@@ -84,9 +120,6 @@ pub fn blob(bytes: &Uint8Array, kind: &str) -> Result<Blob, JsValue> {
 }
 
 /// Text as a file.
-///
-/// # Errors
-/// When the browser has no room.
 pub fn text_blob(text: &str, kind: &str) -> Result<Blob, JsValue> {
     let options = BlobPropertyBag::new();
     options.set_type(kind);
@@ -94,27 +127,22 @@ pub fn text_blob(text: &str, kind: &str) -> Result<Blob, JsValue> {
 }
 
 /// A file's bytes.
-///
-/// # Errors
-/// In words, when it can't be read.
 pub async fn read(file: &Blob) -> Result<Uint8Array, String> {
-    let buffer = JsFuture::from(file.array_buffer()).await;
-    let buffer = buffer.map_err(|error| {
-        let error = error.dyn_ref::<js_sys::Error>().map(js_sys::Error::message);
-        error.map_or_else(|| super::text::ODD_ANSWER.to_owned(), String::from)
-    })?;
-    Ok(Uint8Array::new(&buffer))
+    match JsFuture::from(file.array_buffer()).await {
+        Ok(buffer) => Ok(Uint8Array::new(&buffer)),
+        Err(error) => Err(words(&error).unwrap_or_else(|| super::text::ODD_ANSWER.to_owned())),
+    }
 }
 
-/// Longest that the first visit waits for its service worker, in milliseconds.
+/// The longest wait for the service worker, in milliseconds.
 const PATIENCE: u32 = 1_500;
 
-/// So that a second visit works offline; where there's none, as on plain HTTP, the page works all the same.
+/// Starts the service worker, so that later visits work offline. Without one, as on plain HTTP, the page works online.
 ///
-/// Waits a little for the service worker: an engine that starts under it is kept by it.
+/// Waits briefly, so that it caches the engine's files.
 pub async fn service_worker() {
     let begun = promise(|| async {
-        // What fails here is done without.
+        // The page works without it.
         let _ = begin_service_worker().await;
         Ok(JsValue::UNDEFINED)
     });
@@ -138,7 +166,7 @@ async fn begin_service_worker() -> Result<(), JsValue> {
         return Ok(());
     }
     let container = navigator.service_worker();
-    // The program's name holds its hash, so each build has a service worker and a cache of its own.
+    // The program's name contains its hash, so each build has its own service worker and cache.
     let version = super::assets::named("program")
         .unwrap_or_default()
         .replace(|one: char| !one.is_ascii_alphanumeric(), "");
@@ -150,7 +178,7 @@ async fn begin_service_worker() -> Result<(), JsValue> {
     Ok(())
 }
 
-/// The page and what it has fetched so far: on the first visit without the service worker.
+/// The URLs that the page fetched before the service worker started.
 fn fetched() -> Result<Array, JsValue> {
     let list = Array::of1(&window().location().href()?.into());
     let clock = Reflect::get(&window(), &"performance".into())?;

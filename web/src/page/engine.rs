@@ -1,4 +1,4 @@
-//! The page's side of the messages: one engine, from its start to its end.
+//! The page's side of the messages: one engine, from start to end.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -12,111 +12,89 @@ use web_sys::{ErrorEvent, Event, MessageEvent, Worker, WorkerOptions, WorkerType
 use super::{assets, text};
 use crate::protocol::{Answer, Ask, Reply, Request};
 
-/// Longest that an engine may take to be fetched, started and opened; the slowest known software adapter takes 90 s.
+/// The longest start of an engine, in milliseconds; the slowest known software adapter takes 90 s.
 const PATIENCE: u32 = 180_000;
 
-/// Which program computes.
+/// A program of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// On one core.
-    Cpu,
-    /// On WebGPU.
-    Gpu,
-    /// On one core, and it trains.
-    TrainerCpu,
-    /// On WebGPU, and it trains.
-    TrainerGpu,
+pub struct Kind {
+    /// Whether it runs on WebGPU.
+    pub gpu: bool,
+    /// Whether it can train.
+    pub trains: bool,
 }
 
 impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "engine-cpu",
-            Self::Gpu => "engine-gpu",
-            Self::TrainerCpu => "trainer-cpu",
-            Self::TrainerGpu => "trainer-gpu",
-        }
-    }
+    /// On the CPU, without training.
+    pub const CPU: Self = Self { gpu: false, trains: false };
+    /// On WebGPU, without training.
+    pub const GPU: Self = Self { gpu: true, trains: false };
 
-    /// Whether it's on WebGPU.
-    pub fn is_gpu(self) -> bool {
-        matches!(self, Self::Gpu | Self::TrainerGpu)
-    }
-
-    /// The one on the same device that trains.
-    pub fn that_trains(self) -> Self {
-        if self.is_gpu() { Self::TrainerGpu } else { Self::TrainerCpu }
+    fn name(self) -> String {
+        let program = if self.trains { "trainer" } else { "engine" };
+        let device = if self.gpu { "gpu" } else { "cpu" };
+        format!("{program}-{device}")
     }
 }
+
+/// An answer and its bytes.
+pub type Answered = Result<(Answer, Option<Uint8Array>), Failure>;
 
 /// Why there's no answer.
 #[derive(Debug, Clone)]
 pub enum Failure {
-    /// The engine ended; whoever watches it knows.
+    /// The engine ended.
     Ended,
-    /// It said no, and why.
+    /// The engine refused, for this reason.
     Refused(String),
 }
 
-/// An engine that runs.
-#[derive(Debug, Clone)]
+/// A running engine.
+#[derive(Clone)]
 pub struct Engine(Rc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     worker: Worker,
     next: Cell<u32>,
     pending: RefCell<HashMap<u32, Pending>>,
-    /// Resolves with the reason.
+    /// Resolves at the end, with the reason.
     end: Promise,
     tell_end: Function,
     ended: Cell<bool>,
     handlers: RefCell<Option<Handlers>>,
 }
 
-/// A request that waits for its reply.
+/// A request waiting for its reply.
 struct Pending {
-    /// Resolved with the reply's parts, or with undefined when the engine ends.
+    /// Resolved with the reply's parts, or with undefined at the engine's end.
     resolve: Function,
-    /// Hears how far it is.
     progress: Option<Progress>,
 }
 
-impl std::fmt::Debug for Pending {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_tuple("Pending").finish()
-    }
-}
-
-/// Hears of [`Answer::Progress`]: bytes so far, and in all.
+/// Receives [`Answer::Progress`]: bytes so far, and in total.
 type Progress = Rc<dyn Fn(u64, Option<u64>)>;
 
-#[derive(Debug)]
 struct Handlers {
     _message: Closure<dyn FnMut(MessageEvent)>,
     _error: Closure<dyn FnMut(Event)>,
 }
 
-/// A promise and what resolves it.
+/// A promise, and the function that resolves it.
 fn promise() -> (Promise, Function) {
-    // A promise calls its executor at once, so the function is there when it's made.
-    // (Not a function of `default`, which compiles a string, as the policy forbids.)
+    // The executor runs at once. `Function::default` would compile a string, which the page's policy forbids.
     let mut resolves: Function = JsValue::UNDEFINED.unchecked_into();
     let promise = Promise::new(&mut |resolve, _| resolves = resolve);
     (promise, resolves)
 }
 
 impl Engine {
-    /// Starts one and opens its models; gives what it says of them.
-    ///
-    /// # Errors
-    /// In words, when it doesn't come to run; it's ended then.
+    /// Starts an engine and opens the scene models; returns its answer.
     pub async fn open(kind: Kind) -> Result<(Self, Answer), String> {
-        // Fetched while the worker starts; the browser keeps them for the next.
+        // Fetched while the worker starts; cached for the next engine.
         let models = assets::scene_models();
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
-        let script = assets::worker(kind.name()).await?;
+        let script = assets::worker(&kind.name()).await?;
         let worker =
             Worker::new_with_options(&script, &options).map_err(|_| text::NO_WORKER.to_owned())?;
         let (end, tell_end) = promise();
@@ -133,21 +111,23 @@ impl Engine {
         engine.listen(tell_ready);
         let late = engine.clone();
         let patience =
-            gloo_timers::callback::Timeout::new(PATIENCE, move || late.stop_quietly(text::SILENT));
+            gloo_timers::callback::Timeout::new(PATIENCE, move || late.stop(text::SILENT));
         let both = Array::of2(&ready, &engine.0.end);
-        // Neither of the two is ever rejected.
+        // Neither promise rejects.
         let _ = JsFuture::from(Promise::race(&both)).await;
         let opened = match models.await {
             Ok((bytes, pretrained)) => engine.ask(Ask::Open { pretrained }, Some(bytes)).await,
             Err(reason) => Err(Failure::Refused(reason)),
         };
         patience.cancel();
-        match opened {
-            Ok((answer @ Answer::Opened { .. }, _)) => Ok((engine, answer)),
-            Ok(_) => Err(engine.stop(text::ODD_ANSWER)),
-            Err(Failure::Refused(reason)) => Err(engine.stop(&reason)),
-            Err(Failure::Ended) => Err(engine.ended().await),
-        }
+        let reason = match opened {
+            Ok((answer @ Answer::Opened { .. }, _)) => return Ok((engine, answer)),
+            Ok(_) => text::ODD_ANSWER.to_owned(),
+            Err(Failure::Refused(reason)) => reason,
+            Err(Failure::Ended) => return Err(engine.ended().await),
+        };
+        engine.stop(&reason);
+        Err(reason)
     }
 
     fn listen(&self, tell_ready: Function) {
@@ -166,7 +146,7 @@ impl Engine {
                 return;
             }
             let Ok(reply) = serde_json::from_str::<Number>(&text) else {
-                return Self(inner).stop_quietly(text::ODD_ANSWER);
+                return Self(inner).stop(text::ODD_ANSWER);
             };
             let progress =
                 inner.pending.borrow().get(&reply.id).and_then(|one| one.progress.clone());
@@ -187,7 +167,7 @@ impl Engine {
             let said = event.dyn_ref::<ErrorEvent>().map(ErrorEvent::message);
             let reason = said.filter(|said| !said.is_empty());
             if let Some(inner) = weak.upgrade() {
-                Self(inner).stop_quietly(reason.as_deref().unwrap_or(text::STOPPED));
+                Self(inner).stop(reason.as_deref().unwrap_or(text::STOPPED));
             }
         });
         let worker = &self.0.worker;
@@ -196,15 +176,8 @@ impl Engine {
         *self.0.handlers.borrow_mut() = Some(Handlers { _message: message, _error: error });
     }
 
-    /// Asks, and waits for the answer; `bytes` are handed over.
-    ///
-    /// # Errors
-    /// When the engine refuses or ends.
-    pub async fn ask(
-        &self,
-        ask: Ask,
-        bytes: Option<Uint8Array>,
-    ) -> Result<(Answer, Option<Uint8Array>), Failure> {
+    /// Asks, and waits for the answer. Transfers `bytes`.
+    pub async fn ask(&self, ask: Ask, bytes: Option<Uint8Array>) -> Answered {
         self.ask_with(self.number(), ask, bytes, None, None).await
     }
 
@@ -215,10 +188,7 @@ impl Engine {
         id
     }
 
-    /// Asks under a number that's known beforehand, with files, and hears of progress.
-    ///
-    /// # Errors
-    /// When the engine refuses or ends.
+    /// Asks under a number from [`Self::number`], with files, and reports progress.
     pub async fn ask_with(
         &self,
         id: u32,
@@ -226,7 +196,7 @@ impl Engine {
         bytes: Option<Uint8Array>,
         files: Option<&Array>,
         progress: Option<Progress>,
-    ) -> Result<(Answer, Option<Uint8Array>), Failure> {
+    ) -> Answered {
         let inner = &self.0;
         if inner.ended.get() {
             return Err(Failure::Ended);
@@ -261,7 +231,7 @@ impl Engine {
         }
     }
 
-    /// Waits for its end; gives the reason.
+    /// Waits for its end; returns the reason.
     pub async fn ended(&self) -> String {
         let reason = JsFuture::from(self.0.end.clone()).await;
         reason
@@ -270,13 +240,7 @@ impl Engine {
             .unwrap_or_else(|| text::STOPPED.to_owned())
     }
 
-    /// Ends it: it's not needed any more.
-    pub fn close(&self) {
-        self.stop_quietly(text::STOPPED);
-    }
-
-    /// Ends it; gives the reason back.
-    fn stop(&self, reason: &str) -> String {
+    pub fn stop(&self, reason: &str) {
         let inner = &self.0;
         if !inner.ended.replace(true) {
             inner.worker.terminate();
@@ -289,15 +253,10 @@ impl Engine {
                 let _ = resolve.call0(&JsValue::NULL);
             }
         }
-        reason.to_owned()
-    }
-
-    fn stop_quietly(&self, reason: &str) {
-        self.stop(reason);
     }
 }
 
-/// A reply's number, without the rest.
+/// The number of a reply.
 #[derive(serde::Deserialize)]
 struct Number {
     id: u32,

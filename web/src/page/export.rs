@@ -1,13 +1,10 @@
-//! The result as a file.
+//! Saving the result as a file.
 
-use js_sys::Array;
 use leptos::prelude::*;
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    Blob, BlobPropertyBag, CanvasRenderingContext2d, HtmlCanvasElement, HtmlImageElement,
-};
+use web_sys::{Blob, CanvasRenderingContext2d, HtmlImageElement};
 
 use super::state::{Row, State};
 use super::{dom, text};
@@ -37,7 +34,7 @@ fn rows(state: State) -> Vec<Row> {
     rows.into_iter().filter(|row| !row.text.trim().is_empty()).collect()
 }
 
-/// Saves it as JSON.
+/// Saves the result as JSON.
 pub fn json(state: State) {
     let model = state.model.get_untracked();
     let report = Report {
@@ -57,33 +54,27 @@ pub fn json(state: State) {
             })
             .collect(),
     };
-    let Ok(json) = serde_json::to_string_pretty(&report) else {
-        return;
-    };
-    let kind = BlobPropertyBag::new();
-    kind.set_type("application/json");
-    let parts = Array::of1(&json.into());
-    if let Ok(blob) = Blob::new_with_str_sequence_and_options(&parts, &kind) {
+    let json = serde_json::to_string_pretty(&report).ok();
+    let blob = json.and_then(|json| dom::text_blob(&json, "application/json").ok());
+    if let Some(blob) = blob {
         dom::save(&blob, "clove.json");
     }
 }
 
-/// Width of the PNG, and of the picture in it.
+/// Measures of the PNG in pixels.
 const WIDTH: f64 = 960.0;
 const PICTURE: f64 = 320.0;
 const MARGIN: f64 = 32.0;
 const LINE: f64 = 22.0;
 
-/// Saves it as PNG: the picture, the verdict and the scored captions.
+/// Saves the result as PNG: picture, verdict and scored captions.
 pub async fn png(state: State) {
-    // Nothing is saved where the browser can't draw.
+    // Without a canvas nothing is saved.
     let _ = try_png(state).await;
 }
 
 async fn try_png(state: State) -> Result<(), JsValue> {
-    let canvas: HtmlCanvasElement = document().create_element("canvas")?.dyn_into()?;
-    let context: CanvasRenderingContext2d =
-        canvas.get_context("2d")?.ok_or(JsValue::NULL)?.dyn_into()?;
+    let (canvas, context) = dom::canvas(WIDTH as u32, 0)?;
     let picture = loaded(untrack(|| state.picture()).and_then(|picture| picture.url)).await;
     let left = MARGIN + PICTURE + MARGIN;
     let font = |size: u32, weight: &str| format!("{weight} {size}px system-ui, sans-serif");
@@ -102,8 +93,7 @@ async fn try_png(state: State) -> Result<(), JsValue> {
         .collect();
     let lines = title.len() + rows.iter().map(|(_, lines)| lines.len() + 2).sum::<usize>() + 1;
     let height = (lines as f64 * LINE + 2.0 * MARGIN).max(PICTURE + 2.0 * MARGIN);
-    // Setting a size clears what's drawn and the font.
-    canvas.set_width(WIDTH as u32);
+    // Setting a size clears the canvas and the font.
     canvas.set_height(height as u32);
 
     context.set_fill_style_str("#ffffff");
@@ -166,7 +156,7 @@ async fn loaded(url: Option<String>) -> Option<HtmlImageElement> {
     Some(image)
 }
 
-/// A text in lines that fit.
+/// A text in lines of this width.
 fn wrapped(context: &CanvasRenderingContext2d, text: &str, wide: f64) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {

@@ -1,4 +1,4 @@
-//! Models: which are in use, which can be, and getting more.
+//! Models: choosing, opening, downloading and removing them.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -6,59 +6,43 @@ use std::rc::Rc;
 use js_sys::{Array, Reflect};
 use leptos::prelude::*;
 use wasm_bindgen::prelude::*;
-use web_sys::{File, FileList, UrlSearchParams};
+use web_sys::{File, FileList};
 
-use super::engine::{Engine, Failure};
+use super::engine::Failure;
 use super::state::State;
 use super::{dom, pictures, text};
-use crate::protocol::{Answer, Ask, Kept, Where};
+use crate::protocol::{Answer, Ask, Found, Kept, Where};
 
-/// What a look at a place on the web found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Found {
-    /// Its name.
-    pub place: String,
-    /// Bytes in all, where that's told.
-    pub bytes: Option<u64>,
-    /// The model's files.
-    pub files: Vec<String>,
-}
-
-/// A download that runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Download {
-    /// What is fetched.
     pub place: String,
     /// The request's number.
     pub request: u32,
-    /// Bytes that are there.
     pub done: u64,
-    /// Bytes in all, where that's known.
     pub total: Option<u64>,
-    /// When it began, in milliseconds, and with how many bytes.
+    /// When the first progress came, in milliseconds, and its bytes.
     pub began: Option<(f64, u64)>,
 }
 
-/// What is known of models; a handle that's copied freely.
-#[derive(Debug, Clone, Copy)]
+/// A pretrained model, and a fine-tuned one.
+pub type Chosen = (Where, Option<Where>);
+
+/// The state of the card of models. A handle.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Library {
-    /// What the browser keeps.
     pub kept: RwSignal<Kept>,
-    /// Folders that were chosen on the disk.
+    /// Folders chosen from the disk.
     pub disk: RwSignal<Vec<String>>,
-    /// The pretrained model that is chosen, and the fine-tuned one.
-    pub chosen: RwSignal<(Where, Option<Where>)>,
-    /// Those in use.
-    pub in_use: RwSignal<(Where, Option<Where>)>,
-    /// Whether others are being opened.
+    pub chosen: RwSignal<Chosen>,
+    pub in_use: RwSignal<Chosen>,
+    /// Whether models are being opened.
     pub opening: RwSignal<bool>,
-    /// What was typed, to look for.
+    /// The name or URL typed.
     pub typed: RwSignal<String>,
-    /// Whether it's being looked for.
+    /// Whether its size is being checked.
     pub looking: RwSignal<bool>,
-    /// What was found.
+    /// The model found there.
     pub found: RwSignal<Option<Found>>,
-    /// What is being fetched.
     pub download: RwSignal<Option<Download>>,
     /// What went wrong.
     pub trouble: RwSignal<Option<String>>,
@@ -66,33 +50,21 @@ pub struct Library {
 }
 
 /// The scene models.
-pub fn scenes() -> (Where, Option<Where>) {
+pub fn scenes() -> Chosen {
     (Where::Scenes, Some(Where::Scenes))
 }
 
 impl Library {
-    /// Nothing but the scene models.
+    /// A library with the scene models.
     pub fn new() -> Self {
-        Self {
-            kept: RwSignal::default(),
-            disk: RwSignal::default(),
-            chosen: RwSignal::new(scenes()),
-            in_use: RwSignal::new(scenes()),
-            opening: RwSignal::new(false),
-            typed: RwSignal::default(),
-            looking: RwSignal::new(false),
-            found: RwSignal::new(None),
-            download: RwSignal::new(None),
-            trouble: RwSignal::new(None),
-            files: StoredValue::new_local(BTreeMap::new()),
-        }
+        let (chosen, in_use) = (RwSignal::new(scenes()), RwSignal::new(scenes()));
+        Self { chosen, in_use, ..Self::default() }
     }
 }
 
-/// Another hub, which the address names: `?hub=https://hub.example.org`.
+/// The hub of the page's address: `?hub=https://hub.example.org`.
 fn hub() -> Option<String> {
-    let search = window().location().search().ok()?;
-    UrlSearchParams::new_with_str(&search).ok()?.get("hub")
+    dom::parameter("hub")
 }
 
 fn tell(state: State, failure: Failure) {
@@ -101,38 +73,34 @@ fn tell(state: State, failure: Failure) {
     }
 }
 
-/// Asks what the browser keeps.
+/// Asks the engine; shows a refusal on the card.
+async fn ask(state: State, ask: Ask) -> Option<Answer> {
+    state.library.trouble.set(None);
+    let answered = state.engine.ask(ask, None).await;
+    answered.map_err(|failure| tell(state, failure)).ok().map(|(answer, _)| answer)
+}
+
+/// Lists the stored models.
 pub async fn list(state: State) {
-    let Some(engine) = state.engine.get() else {
-        return;
-    };
-    // A browser that keeps nothing is no trouble until it's asked to.
-    if let Ok((Answer::Kept(kept), _)) = engine.ask(Ask::Kept, None).await {
+    // A browser without storage is no trouble before a download.
+    if let Ok((Answer::Kept(kept), _)) = state.engine.ask(Ask::Kept, None).await {
         state.library.kept.set(kept);
     }
 }
 
-/// Looks for what was typed.
+/// Checks the size of the model typed.
 pub async fn look(state: State) {
     let library = state.library;
-    let Some(engine) = state.engine.get() else {
-        return;
-    };
-    library.trouble.set(None);
     library.found.set(None);
     library.looking.set(true);
     let request = Ask::Look { place: library.typed.get_untracked(), hub: hub() };
-    match engine.ask(request, None).await {
-        Ok((Answer::Found { place, bytes, files }, _)) => {
-            library.found.set(Some(Found { place, bytes, files }))
-        }
-        Ok(_) => (),
-        Err(failure) => tell(state, failure),
+    if let Some(Answer::Found(found)) = ask(state, request).await {
+        library.found.set(Some(found));
     }
     library.looking.set(false);
 }
 
-/// Fetches a model, or the rest of it.
+/// Downloads a model, or resumes its download.
 pub async fn fetch(state: State, place: String) {
     let library = state.library;
     let Some(engine) = state.engine.get() else {
@@ -142,18 +110,12 @@ pub async fn fetch(state: State, place: String) {
     library.found.set(None);
     dom::persist();
     let request = engine.number();
-    library.download.set(Some(Download {
-        place: place.clone(),
-        request,
-        done: 0,
-        total: None,
-        began: None,
-    }));
+    let download = Download { place: place.clone(), request, done: 0, total: None, began: None };
+    library.download.set(Some(download));
     let progress = move |done, total| {
         library.download.update(|download| {
             if let Some(download) = download {
-                download.done = done;
-                download.total = total;
+                (download.done, download.total) = (done, total);
                 download.began.get_or_insert((js_sys::Date::now(), done));
             }
         });
@@ -174,7 +136,7 @@ pub async fn fetch(state: State, place: String) {
     }
 }
 
-/// Puts a new model into the choice: as the pretrained one, or beside another one as its fine-tuned sister.
+/// Selects a new model: as the pretrained one, or as the fine-tuned one if a pretrained one is selected.
 fn choose(state: State, place: Where) {
     state.library.chosen.update(|(pretrained, finetuned)| {
         if *pretrained == Where::Scenes || *pretrained == place {
@@ -185,52 +147,38 @@ fn choose(state: State, place: Where) {
     });
 }
 
-/// Stops the download; what has come is kept.
+/// Stops the download; it can be resumed.
 pub async fn stop(state: State) {
-    let download = state.library.download.get_untracked();
-    if let (Some(engine), Some(download)) = (state.engine.get(), download) {
-        let ask = Ask::Stop { fetch: download.request };
-        let _ = engine.ask(ask, None).await;
+    if let Some(Download { request, .. }) = state.library.download.get_untracked() {
+        let _ = state.engine.ask(Ask::Stop { fetch: request }, None).await;
     }
 }
 
-/// Removes a model from the browser's storage.
+/// Removes a stored model.
 pub async fn forget(state: State, place: String) {
-    let library = state.library;
-    let Some(engine) = state.engine.get() else {
-        return;
-    };
-    library.trouble.set(None);
     let gone = Where::Kept(place.clone());
-    match engine.ask(Ask::Forget { place }, None).await {
-        Ok((Answer::Kept(kept), _)) => {
-            library.kept.set(kept);
-            library.chosen.update(|chosen| {
-                if chosen.0 == gone {
-                    *chosen = scenes();
-                } else if chosen.1.as_ref() == Some(&gone) {
-                    chosen.1 = None;
-                }
-            });
-        }
-        Ok(_) => (),
-        Err(failure) => tell(state, failure),
+    if let Some(Answer::Kept(kept)) = ask(state, Ask::Forget { place }).await {
+        state.library.kept.set(kept);
+        state.library.chosen.update(|chosen| {
+            if chosen.0 == gone {
+                *chosen = scenes();
+            } else if chosen.1.as_ref() == Some(&gone) {
+                chosen.1 = None;
+            }
+        });
     }
 }
 
 /// Whether files are a model's rather than pictures.
 pub fn are_models(files: &FileList) -> bool {
-    (0..files.length())
-        .filter_map(|at| files.get(at))
-        .any(|file| file.name().ends_with(".safetensors"))
+    dom::files(files).any(|file| file.name().ends_with(".safetensors"))
 }
 
-/// Takes the files of a model that were chosen on the disk: a folder's own, not those of folders in it.
+/// Takes a model's files from the disk: those of the chosen folder, without its subfolders.
 pub fn take(state: State, files: &FileList) {
-    let all = (0..files.length()).filter_map(|at| files.get(at));
     let mut folder = None;
     let chosen = Array::new();
-    for file in all {
+    for file in dom::files(files) {
         let path = path(&file);
         let mut parts = path.split('/').filter(|part| !part.is_empty());
         match (parts.next(), parts.next(), parts.next()) {
@@ -256,22 +204,18 @@ pub fn take(state: State, files: &FileList) {
     choose(state, Where::Disk(name));
 }
 
-/// Its path from the folder that was chosen, empty where files were.
+/// A file's path from the chosen folder; empty for chosen files.
 fn path(file: &File) -> String {
     let path = Reflect::get(file, &"webkitRelativePath".into());
     path.ok().and_then(|path| path.as_string()).unwrap_or_default()
 }
 
-/// Opens what is chosen.
+/// Opens the selected models.
 pub async fn open(state: State) {
     let library = state.library;
-    let Some(engine) = state.engine.get() else {
-        return;
-    };
     library.trouble.set(None);
-    library.opening.set(true);
     let chosen = library.chosen.get_untracked();
-    match load(state, &engine, &chosen).await {
+    match load(state, &chosen).await {
         Ok(()) => {
             library.in_use.set(chosen);
             state.epoch.set(state.name());
@@ -282,29 +226,23 @@ pub async fn open(state: State) {
     library.opening.set(false);
 }
 
-/// Opens in a new engine what was open in the one before; where that fails the scene models stay.
+/// Opens the models in use in a new engine; if that fails, the scene models.
 pub async fn reopen(state: State) {
     let library = state.library;
     let wanted = library.in_use.get_untracked();
-    let Some(engine) = state.engine.get() else {
-        return;
-    };
-    if wanted == scenes() {
+    if wanted == scenes() || state.engine.get().is_none() {
         return;
     }
-    library.opening.set(true);
-    if let Err(failure) = load(state, &engine, &wanted).await {
+    if let Err(failure) = load(state, &wanted).await {
         library.in_use.set(scenes());
         tell(state, failure);
     }
     library.opening.set(false);
 }
 
-async fn load(
-    state: State,
-    engine: &Engine,
-    (pretrained, finetuned): &(Where, Option<Where>),
-) -> Result<(), Failure> {
+async fn load(state: State, (pretrained, finetuned): &Chosen) -> Result<(), Failure> {
+    let engine = state.engine.get().ok_or(Failure::Ended)?;
+    state.library.opening.set(true);
     for place in [Some(pretrained), finetuned.as_ref()].into_iter().flatten() {
         if let Where::Disk(place) = place {
             let files = state.library.files.with_value(|files| files.get(place).cloned());

@@ -1,7 +1,7 @@
-//! The page that people see.
+//! The page.
 //!
-//! [`state`] is what it knows, [`view`] shows it, [`client`] keeps an engine running and asks it,
-//! [`work`] has it compute what's shown, and [`text`] is every word of it.
+//! [`state`] holds the state, [`view`] shows it, [`client`] keeps an engine running and asks it, [`work`] keeps results up to
+//! date, and [`text`] has all texts.
 
 mod assets;
 mod bench;

@@ -1,16 +1,16 @@
-//! Hard negatives of a row.
+//! Making hard negatives of a caption.
 
 use leptos::prelude::*;
 
 use super::engine::{Engine, Failure};
-use super::state::{Made, Row, State};
+use super::state::{Row, State};
 use super::{assets, text};
 use crate::protocol::{Answer, Ask};
 
-/// Hard negatives of a caption at once.
+/// Hard negatives per request.
 const COUNT: usize = 3;
 
-/// Makes hard negatives of a caption; they replace those that were made of it before.
+/// Makes hard negatives of a caption, in place of earlier ones.
 pub async fn make(state: State, id: u32) {
     let Some(engine) = state.engine.get() else {
         return;
@@ -31,16 +31,17 @@ pub async fn make(state: State, id: u32) {
     };
     let note = match answer(state, &engine, request).await {
         Ok(Answer::Negatives { negatives, why_none }) => {
-            let none = negatives.is_empty();
-            let made = negatives.into_iter().map(|negative| Row {
-                made: Some(Made { kind: negative.kind, from: negative.from, to: negative.to }),
-                ..state.row(&negative.text, true)
+            let made = negatives.into_iter().map(|negative| {
+                let row = state.row(&negative.text, true);
+                Row { made: Some(negative), ..row }
             });
             let made: Vec<Row> = made.collect();
-            if !none {
+            if made.is_empty() {
+                Some(text::none_made(why_none.as_deref().unwrap_or_default()))
+            } else {
                 insert(state, id, made);
+                None
             }
-            none.then(|| text::none_made(why_none.as_deref().unwrap_or_default()))
         }
         Ok(_) => Some(text::ODD_ANSWER.to_owned()),
         Err(Failure::Refused(reason)) => Some(reason),
@@ -62,7 +63,7 @@ async fn answer(state: State, engine: &Engine, ask: Ask) -> Result<Answer, Failu
     engine.ask(ask, None).await.map(|(answer, _)| answer)
 }
 
-/// After the caption and the wrong ones that people wrote.
+/// Inserts hard negatives after the caption and its written wrong captions.
 fn insert(state: State, id: u32, made: Vec<Row>) {
     state.rows.update(|rows| {
         let Some(at) = rows.iter().position(|row| row.id == id) else {

@@ -1,29 +1,22 @@
-//! Pictures on their way to the engine.
+//! Adding, selecting and removing pictures, and sending them to the engine.
 
-use js_sys::Uint8Array;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wasm_bindgen::{Clamped, JsCast as _};
-use web_sys::{
-    Blob, CanvasRenderingContext2d, DataTransfer, File, FileList, HtmlCanvasElement, ImageData,
-    Url, UrlSearchParams,
-};
+use wasm_bindgen::Clamped;
+use web_sys::{Blob, DataTransfer, FileList, ImageData, Url};
 
-use super::engine::{Engine, Failure};
+use super::engine::{Answered, Engine, Failure};
 use super::state::{Picture, State};
 use super::{dom, text};
 use crate::protocol::{Answer, Ask};
 
-/// Takes files; the first of them is selected.
+/// Takes files and selects the first.
 pub fn add_files(state: State, files: &FileList) {
-    let files: Vec<File> = (0..files.length()).filter_map(|at| files.get(at)).collect();
-    let mut first = true;
-    for file in files {
+    for (at, file) in dom::files(files).enumerate() {
         let named = file.name();
         let name = if named.is_empty() { text::PASTED.to_owned() } else { named };
         let url = Url::create_object_url_with_blob(&file).ok();
-        add(state, name, None, url, Some(file.into()), first);
-        first = false;
+        add(state, name, None, url, Some(file.into()), at == 0);
     }
 }
 
@@ -33,7 +26,7 @@ pub fn add_photo(state: State, photo: Blob) {
     add(state, text::PHOTO.to_owned(), None, url, Some(photo), true);
 }
 
-/// Takes what was dropped or pasted; says whether there were files.
+/// Takes dropped or pasted files; returns whether there were any.
 pub fn add_transfer(state: State, data: Option<DataTransfer>) -> bool {
     let files = data.and_then(|data| data.files());
     let Some(files) = files.filter(|files| files.length() > 0) else {
@@ -47,7 +40,7 @@ pub fn add_transfer(state: State, data: Option<DataTransfer>) -> bool {
     true
 }
 
-/// Shows a sample; once it's there it's only selected.
+/// Adds a sample, or selects it if it's there.
 pub fn add_sample(state: State, number: u32) {
     let there = state.pictures.with_untracked(|pictures| {
         let mut samples = pictures.iter();
@@ -91,7 +84,7 @@ fn add(
     spawn_local(hand(state, id));
 }
 
-/// Selects a picture; a sample brings its captions where nobody wrote any.
+/// Selects a picture. A sample brings its captions, unless they were changed.
 pub fn select(state: State, id: u32) {
     state.selected.set(Some(id));
     let captions = state.pictures.with_untracked(|pictures| {
@@ -103,7 +96,7 @@ pub fn select(state: State, id: u32) {
     }
 }
 
-/// Forgets a picture; its neighbour is selected.
+/// Removes a picture and selects its neighbour.
 pub fn remove(state: State, id: u32) {
     let mut neighbour = None;
     state.pictures.update(|pictures| {
@@ -128,7 +121,7 @@ pub fn remove(state: State, id: u32) {
     }
 }
 
-/// Gives a new engine all pictures.
+/// Sends all pictures to a new engine.
 pub async fn hand_over(state: State) {
     let ids: Vec<u32> =
         state.pictures.with_untracked(|pictures| pictures.iter().map(|one| one.id).collect());
@@ -170,15 +163,11 @@ async fn hand(state: State, id: u32) {
 }
 
 fn refuse(state: State, picture: &Picture, reason: &str) {
-    state.notice(format!("{}: {reason}", picture.name));
+    state.engine.notice(format!("{}: {reason}", picture.name));
     remove(state, picture.id);
 }
 
-async fn ask(
-    state: State,
-    engine: &Engine,
-    picture: &Picture,
-) -> Result<(Answer, Option<Uint8Array>), Failure> {
+async fn ask(state: State, engine: &Engine, picture: &Picture) -> Answered {
     let image = picture.id;
     if let Some(number) = picture.sample {
         return engine.ask(Ask::Sample { image, number }, None).await;
@@ -186,28 +175,17 @@ async fn ask(
     let file = state.files.with_value(|files| files.get(&image).cloned());
     let file = file.ok_or(Failure::Ended)?;
     let bytes = dom::read(&file).await.map_err(Failure::Refused)?;
-    let on_device = preprocess_on_device();
-    let ask = Ask::Image { image, on_device };
-    engine.ask(ask, Some(bytes)).await
+    // The GPU gives the same numbers; it isn't the default because no measurement shows a gain.
+    let on_device = dom::parameter("preprocess").as_deref() == Some("gpu");
+    engine.ask(Ask::Image { image, on_device }, Some(bytes)).await
 }
 
-/// Whether the address asks that the GPU resizes photos (`?preprocess=gpu`). It gives the same numbers, and isn't what's done
-/// unasked while no measurement shows a gain.
-fn preprocess_on_device() -> bool {
-    let search = window().location().search().unwrap_or_default();
-    let search = UrlSearchParams::new_with_str(&search).ok();
-    search.and_then(|search| search.get("preprocess")).as_deref() == Some("gpu")
-}
-
-/// A picture's address from its pixels, three bytes each.
+/// The data URL of a picture of these pixels, three bytes each.
 pub fn draw(rgb: &[u8], width: u32, height: u32) -> Option<String> {
     let rgba: Vec<u8> =
         rgb.chunks_exact(3).flat_map(|pixel| [pixel[0], pixel[1], pixel[2], u8::MAX]).collect();
     let data = ImageData::new_with_u8_clamped_array_and_sh(Clamped(&rgba), width, height).ok()?;
-    let canvas: HtmlCanvasElement = document().create_element("canvas").ok()?.dyn_into().ok()?;
-    canvas.set_width(width);
-    canvas.set_height(height);
-    let context: CanvasRenderingContext2d = canvas.get_context("2d").ok()??.dyn_into().ok()?;
+    let (canvas, context) = dom::canvas(width, height).ok()?;
     context.put_image_data(&data, 0.0, 0.0).ok()?;
     canvas.to_data_url().ok()
 }

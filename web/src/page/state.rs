@@ -1,4 +1,4 @@
-//! What the page knows: rows, pictures, settings. Views read it, the view's handlers and [`super::work`] write it.
+//! The page's state: captions, pictures, settings. Views read it; their handlers and [`super::work`] write it.
 
 use std::collections::HashMap;
 
@@ -8,189 +8,146 @@ use web_sys::Blob;
 use super::client::Client;
 use super::library::Library;
 use crate::address::Kept;
-use crate::protocol::Model;
+use crate::protocol::{Model, Negative};
 use crate::verdict::{Scored, owners};
 
 /// The paper's alpha.
 pub const ALPHA: f64 = 0.6;
-/// The samples that are offered, by their numbers among drawn scenes: most are ones that fine-tuning mends, the last is one that
-/// it doesn't.
+/// The numbers of the sample scenes. Fine-tuning corrects most of them, but not the last.
 pub const SAMPLES: [u32; 6] = [3, 37, 17, 18, 11, 24];
 
-/// A caption.
+/// A row: a caption.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Row {
-    /// Its name, never used again.
+    /// Unique; never reused.
     pub id: u32,
-    /// The text.
     pub text: String,
-    /// Whether it's a wrong one of another: [`owners`] says of which.
+    /// Whether it's a wrong caption; [`owners`] finds its caption.
     pub wrong: bool,
-    /// How it was made, where it was.
-    pub made: Option<Made>,
-    /// The latest score.
+    /// The hard negative, if it was made.
+    pub made: Option<Negative>,
     pub score: Option<Score>,
-    /// Whether its words are to be explained.
+    /// Whether its words are explained.
     pub explained: bool,
-    /// Whether the picture shows where the model sees it.
+    /// Whether the picture shows its similarity by patch.
     pub heated: bool,
-    /// What each word adds; of the text, image and alpha that were last answered for.
+    /// The contribution of each word, as last computed.
     pub words: Vec<(String, f32)>,
-    /// What went wrong with it, or is being done.
+    /// A message below the row.
     pub note: Option<String>,
-    /// Counts the sets of hard negatives that were made of it.
+    /// The number of sets of hard negatives made of it.
     pub made_of: u64,
 }
 
-/// How a hard negative was made.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Made {
-    /// In SugarCrepe's terms.
-    pub kind: String,
-    /// What stood in the caption.
-    pub from: String,
-    /// What stands there now.
-    pub to: String,
-}
-
-/// A score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Score {
-    /// Cosine.
+    /// The cosine.
     pub similarity: f32,
-    /// Among the rows.
+    /// The probability among the rows.
     pub probability: f32,
 }
 
-/// A picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Picture {
-    /// The engine's name for it.
+    /// The engine's number for it.
     pub id: u32,
-    /// The file's, or a sample's.
+    /// The name of the file or the sample.
     pub name: String,
-    /// A sample's number.
+    /// The number of a sample.
     pub sample: Option<u32>,
-    /// Where the browser finds it, once it's there.
+    /// Its URL, once known.
     pub url: Option<String>,
-    /// Width and height, when the engine has it.
+    /// Width and height, once known.
     pub size: Option<(u32, u32)>,
-    /// A sample's caption and a wrong one.
+    /// A sample's caption and wrong caption.
     pub captions: Vec<(String, bool)>,
-    /// The engine that has it.
+    /// The epoch of the engine that has it.
     pub taken_by: Option<u32>,
 }
 
-/// A point of the chart: for each caption with wrong ones its margin.
+/// A point of the chart: the margins at one alpha.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
-    /// From 0 to 1.
     pub alpha: f64,
-    /// Row and margin.
+    /// The row of each caption with wrong captions, and its margin.
     pub margins: Vec<(u32, f32)>,
 }
 
-/// How similar a caption is to each part of a picture.
+/// The similarity of a caption to each patch of a picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heat {
-    /// The picture.
     pub picture: u32,
-    /// The caption.
     pub caption: String,
-    /// Patches in a row, and as many rows.
+    /// Patches per row and per column.
     pub side: u32,
-    /// Row by row.
+    /// Cosines, row by row.
     pub similarities: Vec<f32>,
-    /// The part of the picture that they cover, as fractions: left, top, width, height.
+    /// The part of the picture that the patches cover, as fractions: left, top, width, height.
     pub seen: [f64; 4],
 }
 
-/// All of it; a handle that's copied freely.
-#[derive(Debug, Clone, Copy)]
+/// The page's state. A handle.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct State {
-    /// Captions, in place.
+    /// The captions, as written.
     pub rows: RwSignal<Vec<Row>>,
-    /// Whether nobody has changed the rows yet, so that a sample may bring its own.
+    /// Whether the captions are a sample's, unchanged.
     pub pristine: RwSignal<bool>,
-    /// Pictures, in the strip's order.
+    /// The pictures, in the order of the strip.
     pub pictures: RwSignal<Vec<Picture>>,
-    /// The picture that's scored.
     pub selected: RwSignal<Option<u32>>,
-    /// How far to patch.
     pub alpha: RwSignal<f64>,
-    /// Style of hard negatives.
     pub style: RwSignal<String>,
-    /// Whether rows stand in the order of their scores.
+    /// Whether rows are ordered by score.
     pub best_first: RwSignal<bool>,
-    /// Whether a caption has the focus: rows don't move then.
+    /// Whether a caption has the focus; then rows keep their order.
     pub editing: RwSignal<bool>,
-    /// Whether the chart is open.
     pub charted: RwSignal<bool>,
-    /// The chart.
+    /// The points of the chart.
     pub curve: RwSignal<Vec<Point>>,
-    /// The engine.
     pub engine: Client,
-    /// Counts engines and the models that they open; 0 while none runs.
+    /// Changes with each engine and each opened model; 0 while no engine runs.
     pub epoch: RwSignal<u32>,
-    /// Where the model sees the caption that's asked for.
+    /// The similarity by patch on display.
     pub heat: RwSignal<Option<Heat>>,
-    /// Whether a photo is being taken.
     pub camera: RwSignal<bool>,
-    /// What went wrong with pictures.
-    pub notices: RwSignal<Vec<String>>,
-    /// Files of pictures.
+    /// The files of pictures.
     pub files: StoredValue<HashMap<u32, Blob>, LocalStorage>,
     /// The engine that has the lexicon.
     pub lexicon_in: StoredValue<Option<u32>>,
-    /// What is known of the models in use.
     pub model: RwSignal<Option<Model>>,
-    /// Models to choose from, and getting more.
+    /// The card of models.
     pub library: Library,
     next: StoredValue<u32>,
 }
 
 impl State {
-    /// As the address has it.
+    /// The state of an address.
     pub fn new(kept: &Kept) -> Self {
         let state = Self {
-            rows: RwSignal::default(),
             pristine: RwSignal::new(kept.captions.is_empty()),
-            pictures: RwSignal::default(),
-            selected: RwSignal::new(None),
             alpha: RwSignal::new(kept.alpha.unwrap_or(ALPHA)),
             style: RwSignal::new(super::text::STYLES[0].0.to_owned()),
-            best_first: RwSignal::new(false),
-            editing: RwSignal::new(false),
-            charted: RwSignal::new(false),
-            curve: RwSignal::default(),
-            engine: Client::new(),
-            epoch: RwSignal::new(0),
-            heat: RwSignal::new(None),
-            camera: RwSignal::new(false),
-            notices: RwSignal::default(),
-            files: StoredValue::new_local(HashMap::new()),
-            lexicon_in: StoredValue::new(None),
-            model: RwSignal::new(None),
             library: Library::new(),
             next: StoredValue::new(1),
+            ..Self::default()
         };
         state.set_captions(&kept.captions);
         state
     }
 
-    /// A name that nothing has.
+    /// A unique number.
     pub fn name(&self) -> u32 {
         let name = self.next.get_value();
         self.next.set_value(name + 1);
         name
     }
 
-    /// A new row.
     pub fn row(&self, text: &str, wrong: bool) -> Row {
         Row { id: self.name(), text: text.to_owned(), wrong, ..Row::default() }
     }
 
-    /// Replaces all rows; none becomes an empty one.
+    /// Replaces all rows; without captions, by an empty one.
     pub fn set_captions(&self, captions: &[(String, bool)]) {
         let mut rows: Vec<Row> =
             captions.iter().map(|(text, wrong)| self.row(text, *wrong)).collect();
@@ -200,15 +157,12 @@ impl State {
         self.rows.set(rows);
     }
 
-    /// Whether there's a fine-tuned model beside the pretrained one.
+    /// Whether there's a fine-tuned model.
     pub fn is_pair(&self) -> bool {
-        self.model.with(|model| {
-            let finetuned = model.as_ref().map(|model| model.finetuned.is_some());
-            finetuned.unwrap_or(true)
-        })
+        self.model.with(|model| model.as_ref().is_none_or(|model| model.finetuned.is_some()))
     }
 
-    /// Changes a row that's still there.
+    /// Changes a row, if it exists.
     pub fn change(&self, id: u32, change: impl FnOnce(&mut Row)) {
         self.rows.update(|rows| {
             if let Some(row) = rows.iter_mut().find(|row| row.id == id) {
@@ -217,7 +171,7 @@ impl State {
         });
     }
 
-    /// Changes a picture that's still there.
+    /// Changes a picture, if it exists.
     pub fn change_picture(&self, id: u32, change: impl FnOnce(&mut Picture)) {
         self.pictures.update(|pictures| {
             if let Some(picture) = pictures.iter_mut().find(|picture| picture.id == id) {
@@ -226,22 +180,12 @@ impl State {
         });
     }
 
-    /// The selected picture.
     pub fn picture(&self) -> Option<Picture> {
         let selected = self.selected.get()?;
         self.pictures.with(|pictures| pictures.iter().find(|one| one.id == selected).cloned())
     }
 
-    /// Tells of something that went wrong.
-    pub fn notice(&self, words: String) {
-        self.notices.update(|notices| {
-            if notices.last() != Some(&words) {
-                notices.push(words);
-            }
-        });
-    }
-
-    /// Rows that are scored, for the verdict.
+    /// The scored rows, for the verdict.
     pub fn scored(&self) -> Vec<Scored> {
         self.rows.with(|rows| {
             rows.iter()
@@ -257,7 +201,7 @@ impl State {
         })
     }
 
-    /// The caption that a wrong row belongs to.
+    /// The caption of a wrong caption.
     pub fn caption_of(&self, id: u32) -> Option<String> {
         self.rows.with(|rows| {
             let at = rows.iter().position(|row| row.id == id)?;
@@ -266,7 +210,7 @@ impl State {
         })
     }
 
-    /// What the address keeps of it.
+    /// The state for the address.
     pub fn kept(&self) -> Kept {
         Kept {
             sample: self.picture().and_then(|picture| picture.sample),

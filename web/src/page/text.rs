@@ -1,4 +1,4 @@
-//! Every English text of the page.
+//! The page's texts.
 
 use super::state::SAMPLES as SAMPLE_NUMBERS;
 use crate::protocol::Model;
@@ -76,22 +76,21 @@ pub const SILENT: &str = "the engine doesn't respond";
 pub const ODD_ANSWER: &str = "the engine gave an unexpected answer";
 pub const NO_WORKER: &str = "the engine can't start";
 
-/// A file of the page itself.
+/// A missing file of the page.
 pub fn missing(name: &str) -> String {
     format!("can't fetch {name}, a file of this page; reload the page to get the current version")
 }
 
-/// Why the CPU is used though there's an adapter.
+/// Why the CPU is used despite an adapter.
 pub fn software(adapter: &str) -> String {
     format!("the only adapter, {adapter}, is software")
 }
 
 pub fn starting(gpu: bool) -> String {
-    let engine = if gpu { "WebGPU" } else { "CPU" };
-    format!("Starting the {engine} engine …")
+    format!("Starting the {} engine …", backend(gpu))
 }
 
-/// What runs, on what, and why.
+/// The running engine, its device, and the reason.
 pub fn running(backend: &str, adapter: &str, why: &str, milliseconds: f64) -> String {
     let on = if adapter.eq_ignore_ascii_case(backend) {
         format!("your {backend}")
@@ -101,7 +100,6 @@ pub fn running(backend: &str, adapter: &str, why: &str, milliseconds: f64) -> St
     format!("Running on {on} ({why}). Started in {:.1} s.", milliseconds / 1e3)
 }
 
-/// The models in use.
 pub fn model(model: &Model) -> String {
     let size = format!("{:.1} million parameters", model.parameters as f64 / 1e6);
     match (model.name.as_str(), &model.finetuned) {
@@ -213,7 +211,7 @@ pub fn failed(reason: &str) -> String {
     format!("The engine stopped: {reason}")
 }
 
-/// One of those that are offered, or any other that an address names.
+/// A sample, or another scene from an address.
 pub fn sample(number: u32) -> String {
     match SAMPLE_NUMBERS.iter().position(|known| *known == number) {
         Some(place) => format!("Sample {}", place + 1),
@@ -229,7 +227,7 @@ pub fn none_made(why: &str) -> String {
     format!("No hard negatives made: {why}.")
 }
 
-/// A signed number of a margin, with a true minus.
+/// A margin with its sign, with a minus sign and not a hyphen.
 pub fn signed(number: f32) -> String {
     if number.abs() < 5e-4 {
         return "0.000".to_owned();
@@ -250,14 +248,15 @@ pub fn probability(number: f32) -> String {
 /// A hard negative's kind in words.
 pub fn kind(kind: &str) -> String {
     match kind {
-        "replace_obj" => "object replaced".to_owned(),
-        "replace_att" => "attribute replaced".to_owned(),
-        "replace_rel" => "relation replaced".to_owned(),
-        "swap_obj" => "objects swapped".to_owned(),
-        "swap_att" => "attributes swapped".to_owned(),
-        "swap_rel" => "relations swapped".to_owned(),
-        other => other.replace('_', " "),
+        "replace_obj" => "object replaced",
+        "replace_att" => "attribute replaced",
+        "replace_rel" => "relation replaced",
+        "swap_obj" => "objects swapped",
+        "swap_att" => "attributes swapped",
+        "swap_rel" => "relations swapped",
+        other => return other.replace('_', " "),
     }
+    .to_owned()
 }
 
 pub fn exchanged(from: &str, to: &str) -> String {
@@ -299,11 +298,8 @@ pub const ENGINE: &str = "Engine";
 pub const FIRST_SCORE: &str = "First score";
 pub const SCENE_MODEL: &str = "Scene model";
 pub const LARGE_MODEL: &str = "ViT-B/32";
-pub const AN_IMAGE: &str = "Image";
-pub const A_CAPTION: &str = "Caption";
 pub const A_PHOTO: &str = "Photo preprocessing";
-pub const BY_HOST: &str = "On the CPU";
-pub const BY_DEVICE: &str = "On the GPU";
+pub const COLUMNS: [&str; 6] = ["Image", "Caption", "Image", "Caption", "On the CPU", "On the GPU"];
 
 pub fn backend(gpu: bool) -> &'static str {
     if gpu { "WebGPU" } else { "CPU" }
@@ -327,7 +323,7 @@ pub fn heat_of(caption: &str) -> String {
     format!("How similar each part of the picture is to “{caption}”")
 }
 
-/// The chart for screen readers.
+/// A point of the chart, for screen readers.
 pub fn chart(alpha: f64, margin: f32) -> String {
     format!("alpha {alpha:.1}: {}", signed(margin))
 }

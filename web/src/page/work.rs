@@ -1,24 +1,26 @@
-//! What the page has computed: the engine is kept running, and scores, words and the chart are kept up with what's shown.
+//! Keeps an engine running, and scores, words and the chart up to date.
 
+use std::collections::HashMap;
 use std::future::Future;
 
 use gloo_timers::future::TimeoutFuture;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::state::{Heat, Point, Score, State};
+use super::engine::Failure;
+use super::state::{Heat, Point, Row, Score, State};
 use super::{library, pictures};
 use crate::protocol::{Answer, Ask};
 use crate::verdict::margins;
 
-/// Milliseconds for which typing must rest before captions are scored.
+/// Milliseconds without changes before captions are scored.
 const REST: u32 = 150;
-/// Rests that are waited for: a slider that never rests is followed all the same.
+/// The most such waits, so that results follow a moving slider.
 const RESTS: usize = 2;
-/// Points of the chart, less one.
+/// The chart's steps of alpha.
 const STEPS: u32 = 10;
 
-/// Keeps an engine running, and hands it what the page has.
+/// Keeps an engine running, and sends it the page's pictures and models.
 pub async fn run(state: State) {
     let opened = |model| {
         state.model.set(Some(model));
@@ -32,7 +34,7 @@ pub async fn run(state: State) {
     state.engine.run(false, opened, || state.epoch.set(0)).await;
 }
 
-/// Does `work` whenever what's wanted changes, one at a time; the latest wish wins.
+/// Does `work` for the latest wish whenever it changes, one at a time.
 pub fn keep<W, F, D>(wanted: Memo<W>, rest: u32, work: F)
 where
     W: Clone + PartialEq + Send + Sync + 'static,
@@ -68,18 +70,18 @@ where
     });
 }
 
-/// What is scored.
+/// The input of a request.
 #[derive(Debug, Clone, PartialEq)]
 struct Wanted {
     image: u32,
     epoch: u32,
-    /// Row, text, and whether it's a wrong one.
+    /// Row, caption, and whether it's a wrong caption.
     rows: Vec<(u32, String, bool)>,
     alpha: f64,
 }
 
 impl Wanted {
-    /// None while there's nothing to score or nobody to do it.
+    /// `None` while there's nothing to score, or no engine.
     fn of(state: State, alpha: f64) -> Option<Self> {
         let epoch = state.epoch.get();
         let picture = state.picture()?;
@@ -100,30 +102,25 @@ impl Wanted {
     }
 }
 
-/// Keeps everything that's shown up to date.
+/// Keeps everything on display up to date.
 pub fn keep_up(state: State) {
     let scores = Memo::new(move |_| Wanted::of(state, state.alpha.get()));
     keep(scores, REST, move |wanted| score(state, wanted));
 
-    let words = Memo::new(move |_| {
-        let mut wanted = Wanted::of(state, state.alpha.get())?;
-        state.rows.with(|rows| {
-            let explained = |id| rows.iter().any(|row| row.id == id && row.explained);
-            wanted.rows.retain(|(id, ..)| explained(*id));
-        });
-        Some(wanted)
-    });
+    let only = move |of: fn(&Row) -> bool| {
+        Memo::new(move |_| {
+            let mut wanted = Wanted::of(state, state.alpha.get())?;
+            state.rows.with(|rows| {
+                let all = rows.iter().filter(|row| of(row)).map(|row| row.id);
+                let kept: Vec<u32> = all.collect();
+                wanted.rows.retain(|(id, ..)| kept.contains(id));
+            });
+            Some(wanted)
+        })
+    };
+    let words = only(|row| row.explained);
     keep(words, REST, move |wanted| explain(state, wanted, words));
-
-    let heat = Memo::new(move |_| {
-        let mut wanted = Wanted::of(state, state.alpha.get())?;
-        state.rows.with(|rows| {
-            let heated = |id| rows.iter().any(|row| row.id == id && row.heated);
-            wanted.rows.retain(|(id, ..)| heated(*id));
-        });
-        (!wanted.rows.is_empty()).then_some(wanted)
-    });
-    keep(heat, REST, move |wanted| warm(state, wanted));
+    keep(only(|row| row.heated), REST, move |wanted| warm(state, wanted));
 
     let curve = Memo::new(move |_| {
         let wanted = Wanted::of(state, 0.0)?;
@@ -137,26 +134,18 @@ async fn score(state: State, wanted: Option<Wanted>) {
     let Some(wanted) = wanted else { return };
     let request =
         Ask::Score { image: wanted.image, captions: wanted.captions(), alpha: wanted.alpha };
-    match state.engine.ask(request, None).await {
-        Some(Ok((Answer::Scores { similarities, probabilities, .. }, _))) => {
-            state.rows.update(|rows| {
-                let scores = similarities.iter().zip(&probabilities);
-                let mut found: std::collections::HashMap<u32, Score> = wanted
-                    .rows
-                    .iter()
-                    .zip(scores)
-                    .map(|((id, ..), (&similarity, &probability))| {
-                        let score = Score { similarity, probability };
-                        (*id, score)
-                    })
-                    .collect();
-                for row in rows {
-                    row.score = found.remove(&row.id);
-                }
-            })
-        }
-        Some(Err(reason)) => state.notice(reason),
-        _ => (),
+    if let Some((Answer::Scores { similarities, probabilities, .. }, _)) =
+        state.engine.asked(request, None).await
+    {
+        let ids = wanted.rows.iter().map(|(id, ..)| *id);
+        let scores = similarities.into_iter().zip(probabilities);
+        let scores = scores.map(|(similarity, probability)| Score { similarity, probability });
+        let mut found: HashMap<u32, Score> = ids.zip(scores).collect();
+        state.rows.update(|rows| {
+            for row in rows {
+                row.score = found.remove(&row.id);
+            }
+        });
     }
 }
 
@@ -168,32 +157,30 @@ async fn explain(state: State, wanted: Option<Wanted>, latest: Memo<Option<Wante
         }
         let request = Ask::Words { image: now.image, caption, alpha: now.alpha };
         match state.engine.ask(request, None).await {
-            Some(Ok((Answer::Words { words }, _))) => state.change(id, |row| row.words = words),
-            Some(Err(reason)) => state.change(id, |row| row.note = Some(reason)),
+            Ok((Answer::Words { words }, _)) => state.change(id, |row| row.words = words),
+            Err(Failure::Refused(reason)) => state.change(id, |row| row.note = Some(reason)),
             _ => (),
         }
     }
 }
 
-/// Where the model sees a caption.
+/// The similarity of a caption by patch.
 async fn warm(state: State, wanted: Option<Wanted>) {
-    let Some((wanted, caption)) = wanted.and_then(|wanted| {
+    let Some((image, alpha, caption)) = wanted.and_then(|wanted| {
         let caption = wanted.rows.first()?.1.clone();
-        Some((wanted, caption))
+        Some((wanted.image, wanted.alpha, caption))
     }) else {
         return state.heat.set(None);
     };
-    let request = Ask::Heat { image: wanted.image, caption: caption.clone(), alpha: wanted.alpha };
-    match state.engine.ask(request, None).await {
-        Some(Ok((Answer::Heat { side, similarities, seen }, _))) => {
-            state.heat.set(Some(Heat { picture: wanted.image, caption, side, similarities, seen }))
-        }
-        Some(Err(reason)) => state.notice(reason),
-        _ => (),
+    let request = Ask::Heat { image, caption: caption.clone(), alpha };
+    if let Some((Answer::Heat { side, similarities, seen }, _)) =
+        state.engine.asked(request, None).await
+    {
+        state.heat.set(Some(Heat { picture: image, caption, side, similarities, seen }));
     }
 }
 
-/// An alpha a request, so that scores don't wait for a whole chart.
+/// Requests one alpha at a time, so that scores don't wait for a whole chart.
 async fn chart(state: State, wanted: Option<Wanted>, latest: Memo<Option<Wanted>>) {
     state.curve.set(Vec::new());
     let Some(now) = &wanted else { return };
@@ -205,20 +192,15 @@ async fn chart(state: State, wanted: Option<Wanted>, latest: Memo<Option<Wanted>
         let alpha = f64::from(step) / f64::from(STEPS);
         let request =
             Ask::Curve { image: now.image, captions: now.captions(), alphas: vec![alpha] };
-        match state.engine.ask(request, None).await {
-            Some(Ok((Answer::Curve { similarities, .. }, _))) => {
-                let Some(similarities) = similarities.first() else {
-                    return;
-                };
-                let found = margins(&wrong, similarities).into_iter();
-                let point = Point {
-                    alpha,
-                    margins: found.map(|margin| (now.rows[margin.caption].0, margin.by)).collect(),
-                };
-                state.curve.update(|curve| curve.push(point));
-            }
-            Some(Err(reason)) => return state.notice(reason),
-            _ => return,
-        }
+        let Some((Answer::Curve { similarities, .. }, _)) = state.engine.asked(request, None).await
+        else {
+            return;
+        };
+        let Some(similarities) = similarities.first() else {
+            return;
+        };
+        let margins = margins(&wrong, similarities).into_iter();
+        let margins = margins.map(|margin| (now.rows[margin.caption].0, margin.by)).collect();
+        state.curve.update(|curve| curve.push(Point { alpha, margins }));
     }
 }

@@ -1,26 +1,26 @@
-//! What an engine answers.
+//! The answers of an engine.
 
 use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
 use super::Ask;
-use super::{Kept, Model, Negative};
-use crate::lab::{Contest, Measured, Step};
+use super::{Explained, Found, Kept, Model, Negative};
+use crate::lab::{Contest, Map, Measured, Step};
 
-/// What the engine answers.
+/// An answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Answer {
     /// To [`Ask::Open`].
     Opened {
         /// `WebGPU` or `CPU`.
         backend: String,
-        /// The adapter, or what computes.
+        /// The adapter's name.
         adapter: String,
         /// The scene models.
         model: Model,
-        /// Largest difference of the bundled model's embeddings from the known ones.
+        /// The largest difference of the scene model's embeddings from the known ones.
         difference: f32,
-        /// How long opening took.
+        /// Duration.
         milliseconds: f64,
     },
     /// To [`Ask::Image`] and [`Ask::Sample`].
@@ -31,140 +31,117 @@ pub enum Answer {
         height: u32,
         /// A sample's caption.
         caption: Option<String>,
-        /// A wrong caption of the sample, a hard one.
+        /// A sample's wrong caption: its hard negative.
         #[serde(default)]
         wrong: Option<String>,
-        /// A sample's pixels, three bytes each: they come along as bytes.
+        /// Whether the bytes hold the pixels of a sample, three bytes each.
         pixels: bool,
     },
     /// To [`Ask::Score`].
     Scores {
-        /// Cosines, a caption each.
+        /// The cosine of each caption.
         similarities: Vec<f32>,
-        /// Softmax of cosines times the model's scale.
+        /// The softmax of the cosines times the model's scale.
         probabilities: Vec<f32>,
-        /// How long it took.
+        /// Duration.
         milliseconds: f64,
     },
-    /// To [`Ask::Curve`]: for each alpha the cosines.
+    /// To [`Ask::Curve`].
     Curve {
-        /// As they were asked for.
+        /// The requested alphas.
         alphas: Vec<f64>,
-        /// `[alphas][captions]`.
+        /// Cosines, `[alphas][captions]`.
         similarities: Vec<Vec<f32>>,
     },
     /// To [`Ask::Lexicon`].
     Lexicon,
     /// To [`Ask::Negatives`].
     Negatives {
-        /// What was made.
+        /// The hard negatives.
         negatives: Vec<Negative>,
-        /// Why nothing was.
+        /// Why there are none.
         why_none: Option<String>,
     },
     /// To [`Ask::Words`].
     Words {
-        /// Words with what each adds: the similarity less that of the caption without it.
+        /// Each word's contribution: the caption's similarity minus that without the word.
         words: Vec<(String, f32)>,
     },
     /// To [`Ask::Heat`].
     Heat {
-        /// Patches in a row; there are as many rows.
+        /// Patches per row and per column.
         side: u32,
-        /// Cosines with the patches, row by row.
+        /// The cosine of each patch with the caption, row by row.
         similarities: Vec<f32>,
-        /// The part of the image that the model sees, as fractions of its width and height: left, top, width, height. More
-        /// than the image where a margin was added.
+        /// The part of the image that the model sees, as fractions of its width and height: left, top, width, height. Exceeds the
+        /// image if preprocessing adds a margin.
         seen: [f64; 4],
     },
-    /// To [`Ask::Embed`]: rows as little-endian f32 come along as bytes, the image's first.
+    /// To [`Ask::Embed`]. The bytes hold the rows as little-endian f32, the image's first.
     Embeddings {
-        /// Numbers a row.
+        /// Numbers per row.
         width: u32,
     },
     /// To [`Ask::Load`].
     Loaded(Model),
     /// To [`Ask::Time`].
     Times {
-        /// Milliseconds of each run, for one image.
+        /// Milliseconds of each run for one image.
         image: Vec<f64>,
-        /// Milliseconds of each run, for one caption of twelve words.
+        /// Milliseconds of each run for one caption of twelve words.
         caption: Vec<f64>,
     },
-    /// To [`Ask::TimePhoto`]: milliseconds of each run, until the device has the numbers.
+    /// To [`Ask::TimePhoto`]: milliseconds of each run, including the transfer to the device.
     PhotoTimes {
-        /// Resized by the host.
+        /// Preprocessed on the host.
         host: Vec<f64>,
-        /// By the device; none where its kernels don't run.
+        /// Preprocessed on the device; empty if its kernels don't run.
         device: Vec<f64>,
     },
-    /// To [`Ask::Memory`]: bytes of WebAssembly's memory.
+    /// To [`Ask::Memory`]: the WebAssembly memory.
     Memory {
         /// In bytes.
         bytes: f64,
     },
     /// To [`Ask::Look`].
-    Found {
-        /// Its name, by which it will be kept.
-        place: String,
-        /// Bytes in all, where that's told.
-        bytes: Option<u64>,
-        /// The model's files.
-        files: Vec<String>,
-    },
-    /// While a request is being answered.
+    Found(Found),
+    /// The progress of a request; its answer follows.
     Progress {
         /// Bytes so far.
         done: u64,
-        /// Bytes in all, where that's known.
+        /// Bytes in total, if known.
         total: Option<u64>,
     },
     /// To [`Ask::Kept`], [`Ask::Fetch`] and [`Ask::Forget`].
     Kept(Kept),
-    /// To what has nothing else to tell.
+    /// To requests without a result.
     Done,
     /// To [`Ask::Step`].
     Step(Step),
-    /// To [`Ask::KeepRun`] and [`Ask::SaveModel`]: bytes come along.
+    /// To [`Ask::KeepRun`] and [`Ask::SaveModel`]. The bytes hold the file.
     Bytes,
     /// To [`Ask::Measure`].
     Measured(Measured),
-    /// To [`Ask::Scene`]: the picture as the models see it comes as bytes, three a pixel.
+    /// To [`Ask::Scene`]. The bytes hold the picture at the models' size, three bytes per pixel.
     Scene {
-        /// Its width and height.
+        /// The picture's width and height.
         size: u32,
         /// Cosines, `[models][captions]`.
         similarities: Vec<Vec<f32>>,
     },
     /// To [`Ask::Explain`].
-    Explained {
-        /// Words with what each adds: the similarity less that of the caption without it.
-        words: Vec<(String, f32)>,
-        /// Patches in a row; there are as many rows.
-        side: u32,
-        /// Cosines with the patches, row by row.
-        patches: Vec<f32>,
-    },
-    /// To [`Ask::Matrix`]: the pictures come as bytes, one after the other.
+    Explained(Explained),
+    /// To [`Ask::Matrix`]. The bytes hold the pictures, one after the other.
     Matrix {
-        /// A picture's width and height.
+        /// The pictures' width and height.
         size: u32,
-        /// Captions, then a hard negative of each.
+        /// The captions, followed by a hard negative of each.
         texts: Vec<String>,
-        /// `[pictures, texts]`, row by row.
+        /// Cosines, `[pictures, texts]`, row by row.
         similarities: Vec<f32>,
     },
     /// To [`Ask::Map`].
-    Map {
-        /// Of each scene its picture's place and its caption's.
-        pairs: Vec<[[f32; 2]; 2]>,
-        /// The captions.
-        captions: Vec<String>,
-        /// Shares of the variance.
-        explained: [f32; 2],
-        /// The distance between the means.
-        gap: f32,
-    },
+    Map(Map),
     /// To [`Ask::Shortcut`].
     Shortcut(Vec<Contest>),
     /// To [`Ask::ChooseAlpha`].
@@ -172,7 +149,7 @@ pub enum Answer {
         /// From 0 to 1.
         alpha: f64,
     },
-    /// To anything that failed.
+    /// To a request that failed.
     Failed {
         /// Why, for people.
         reason: String,

@@ -1,4 +1,4 @@
-//! What the page asks an engine for.
+//! The requests of the page.
 
 use clove_scenes::Placed;
 use serde::{Deserialize, Serialize};
@@ -7,27 +7,27 @@ use super::{Shape, Where};
 use crate::lab::settings::Settings;
 use crate::lab::{Suite, Weights};
 
-/// What the page asks for.
+/// A request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Ask {
-    /// Open the device and the scene models, whose two files come along, one after the other; the first request.
+    /// Open the device and the scene models. The bytes hold the two models' files, one after the other. The first request.
     Open {
-        /// Bytes of the pretrained one; the fine-tuned one's differences follow.
+        /// The length of the pretrained model's file; the differences of the fine-tuned one follow.
         pretrained: u32,
     },
-    /// Take an image, whose file's bytes come along; embed it when it is first scored.
+    /// Take an image. The bytes hold its file. It's embedded when it's first scored.
     Image {
-        /// The page's name for it.
+        /// The page's number for it.
         image: u32,
-        /// Whether the device resizes it, where its kernels run.
+        /// Whether to preprocess it on the device, if its kernels run.
         #[serde(default)]
         on_device: bool,
     },
-    /// Draw a sample picture, a scene of the bundled models' world, and take it.
+    /// Draw and take a sample, a scene.
     Sample {
-        /// The page's name for it.
+        /// The page's number for it.
         image: u32,
-        /// Which one, from 0.
+        /// The sample's number, from 0.
         number: u32,
     },
     /// Score captions against an image.
@@ -36,7 +36,7 @@ pub enum Ask {
         image: u32,
         /// The captions.
         captions: Vec<String>,
-        /// How far to patch, from 0 (pretrained) to 1 (fine-tuned).
+        /// Alpha, from 0 (pretrained) to 1 (fine-tuned).
         alpha: f64,
     },
     /// Score captions against an image at several alphas.
@@ -45,10 +45,10 @@ pub enum Ask {
         image: u32,
         /// The captions.
         captions: Vec<String>,
-        /// From 0 to 1.
+        /// The alphas, from 0 to 1.
         alphas: Vec<f64>,
     },
-    /// Take the lexicon of hard negatives, whose bytes come along.
+    /// Take the lexicon of hard negatives, in the bytes.
     Lexicon,
     /// Make hard negatives.
     Negatives {
@@ -58,178 +58,178 @@ pub enum Ask {
         others: Vec<String>,
         /// `replace`, `negclip`, `swap`, `shuffle` or `mixed`.
         style: String,
-        /// Most to make.
+        /// The most to make.
         count: usize,
-        /// Another gives others.
+        /// Seeds the choice.
         seed: u64,
     },
-    /// What each word of a caption adds to its similarity with an image.
+    /// Compute each word's contribution to the similarity of a caption and an image.
     Words {
         /// The image.
         image: u32,
         /// The caption.
         caption: String,
-        /// How far to patch.
+        /// Alpha.
         alpha: f64,
     },
-    /// How similar a caption is to each patch of an image.
+    /// Compute the similarity of a caption and each patch of an image.
     Heat {
         /// The image.
         image: u32,
         /// The caption.
         caption: String,
-        /// How far to patch.
+        /// Alpha.
         alpha: f64,
     },
-    /// The embeddings of an image and of captions.
+    /// Embed an image and captions.
     Embed {
         /// The image.
         image: u32,
         /// The captions.
         captions: Vec<String>,
-        /// How far to patch.
+        /// Alpha.
         alpha: f64,
     },
-    /// Take the files of a model from the user's disk; they come along.
+    /// Take the files of a model from the user's disk, which accompany the message.
     Files {
-        /// What messages call their folder; [`Where::Disk`] names it.
+        /// The name for [`Where::Disk`].
         place: String,
     },
-    /// Put other models in use; images must be handed over again.
+    /// Open other models; the page must send its images again.
     Load {
-        /// The pretrained model, or the only one.
+        /// The pretrained model, or the only model.
         pretrained: Where,
-        /// The fine-tuned one.
+        /// The fine-tuned model.
         finetuned: Option<Where>,
     },
-    /// How long a model of a shape takes for an image and for a caption.
+    /// Time a model for an image and for a caption.
     Time {
-        /// Which model.
+        /// The model.
         shape: Shape,
-        /// How often each is measured.
+        /// Runs of each.
         runs: u32,
     },
-    /// How long it takes to make a photo ready for a model of 224 pixels.
+    /// Time the preprocessing of a photo for a model of 224 pixels.
     TimePhoto {
-        /// In pixels.
+        /// Width in pixels.
         width: u32,
-        /// In pixels.
+        /// Height in pixels.
         height: u32,
-        /// How often each is measured.
+        /// Runs of each.
         runs: u32,
     },
-    /// Check the device again, as on [`Ask::Open`].
+    /// Check the device again, as for [`Ask::Open`].
     Check {
-        /// The one item that is checked, with its numbers wronged, to see whether the check finds it.
+        /// Check only this item, with wrong numbers injected, which the check must find.
         fault: Option<String>,
     },
-    /// How much memory is in use.
+    /// Report the memory in use.
     Memory,
-    /// What the web holds of a model, and how much that is.
+    /// Find a model on the web, and its size.
     Look {
-        /// A hub's name for it, or an address.
+        /// Its name on the hub, or a URL.
         place: String,
-        /// The hub's address, if it's not the usual one.
+        /// The hub's URL; `None` for the default hub.
         hub: Option<String>,
     },
-    /// Fetch a model into the browser's storage, or the rest of it.
+    /// Download a model into the browser's storage, or resume its download.
     Fetch {
-        /// As for [`Ask::Look`].
+        /// As in [`Ask::Look`].
         place: String,
-        /// As for [`Ask::Look`].
+        /// As in [`Ask::Look`].
         hub: Option<String>,
     },
-    /// Stop a [`Ask::Fetch`]; what has come is kept.
+    /// Stop an [`Ask::Fetch`], which can be resumed.
     Stop {
         /// The request's number.
         fetch: u32,
     },
-    /// Which models the browser keeps.
+    /// List the stored models.
     Kept,
-    /// Remove one of them.
+    /// Remove a stored model.
     Forget {
         /// Its name.
         place: String,
     },
-    /// Begin a run from the pretrained model.
+    /// Start a training run from the pretrained model.
     StartRun {
-        /// The page's name for it and its model.
+        /// The page's number for it and its model.
         run: u32,
-        /// What decides it.
+        /// The settings.
         settings: Settings,
     },
-    /// Take a step of a run.
+    /// Take a training step.
     Step {
         /// The run.
         run: u32,
     },
-    /// Everything that a run's next step depends on, and its model, as bytes.
+    /// Save the state of a run.
     KeepRun {
         /// The run.
         run: u32,
-        /// Remembered with it.
+        /// The page's record, saved with it.
         record: String,
     },
-    /// Take up what [`Ask::KeepRun`] gave, which comes along.
+    /// Restore a run from the bytes of [`Ask::KeepRun`].
     RestoreRun {
         /// The run.
         run: u32,
-        /// What decides it.
+        /// The settings.
         settings: Settings,
     },
-    /// Forget a run or an opened model.
+    /// Drop a run or an opened model.
     Drop {
-        /// Which.
+        /// Its number.
         held: u32,
     },
-    /// A model's figures.
+    /// Measure a model.
     Measure {
         /// The model.
         model: Weights,
-        /// On what.
+        /// The suite.
         suite: Suite,
     },
-    /// Score captions against a scene, by several models.
+    /// Score captions against a scene with several models.
     Scene {
-        /// Where everything stands, what is in front last.
+        /// The objects, back to front.
         placed: Vec<Placed>,
-        /// Of the background, angles and shades.
+        /// Seeds background, angles and shades.
         seed: u64,
         /// The captions.
         captions: Vec<String>,
         /// The models.
         models: Vec<Weights>,
     },
-    /// What each word of a caption adds, and where the model sees the caption.
+    /// Compute a caption's contributions of words and its similarity by patch.
     Explain {
-        /// As [`Ask::Scene`] has it.
+        /// As in [`Ask::Scene`].
         placed: Vec<Placed>,
-        /// As [`Ask::Scene`] has it.
+        /// As in [`Ask::Scene`].
         seed: u64,
         /// The caption.
         caption: String,
         /// The model.
         model: Weights,
     },
-    /// Scenes against their captions and those captions' hard negatives.
+    /// Compare scenes with their captions and hard negatives.
     Matrix {
         /// The model.
         model: Weights,
-        /// Which scenes.
+        /// The number of the first scene.
         first: u64,
-        /// How many.
+        /// The number of scenes.
         count: usize,
     },
-    /// Where embeddings lie.
+    /// Map embeddings to a plane.
     Map {
         /// The model.
         model: Weights,
-        /// Which scenes.
+        /// The number of the first scene.
         first: u64,
-        /// How many.
+        /// The number of scenes.
         count: usize,
     },
-    /// A benchmark that a blind rule wins, and one that it doesn't.
+    /// Compare a benchmark that a text-only rule wins with one that it doesn't.
     Shortcut {
         /// The model.
         model: Weights,
@@ -239,16 +239,16 @@ pub enum Ask {
         /// Alpha, composition and recognition on the validation split, alpha 0 first.
         points: Vec<(f64, f64, f64)>,
     },
-    /// A model as one safetensors file; it comes as bytes.
+    /// Save a model as one safetensors file.
     SaveModel {
         /// The model.
         model: Weights,
     },
-    /// Open a model's file, whose bytes come along.
+    /// Open a model's file, in the bytes.
     OpenModel {
-        /// The page's name for it.
+        /// The page's number for it.
         held: u32,
-        /// The file's.
+        /// The file's name.
         name: String,
     },
 }

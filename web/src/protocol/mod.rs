@@ -1,8 +1,8 @@
-//! What the page and an engine say to each other.
+//! The messages between the page and an engine.
 //!
-//! A message crosses as an array: this as JSON text; bytes or null (an image's file, a lexicon), which are handed over and not
-//! copied; from the page also files, where a request is about some. The page numbers its requests. The engine answers each
-//! once: in their order, but for those about models on the web, which wait for nobody and may tell of [`Answer::Progress`].
+//! A message is an array: JSON text of these types; bytes or null, which are transferred and not copied; and in requests with
+//! files, the files. The page numbers its requests. The engine answers each once and in order, except requests about models on
+//! the web: those are answered when they are done, and may send [`Answer::Progress`] before.
 
 mod answer;
 mod ask;
@@ -12,36 +12,37 @@ use serde::{Deserialize, Serialize};
 pub use self::answer::Answer;
 pub use self::ask::Ask;
 
-/// From the page.
+/// A request of the page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
-    /// Counted by the page.
+    /// The page's number for it.
     pub id: u32,
-    /// What is asked.
+    /// The request.
     pub ask: Ask,
 }
 
-/// From an engine.
+/// A reply of an engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
-    /// The request's.
+    /// The request's number.
     pub id: u32,
     /// The answer.
     pub answer: Answer,
 }
 
-/// Where a model is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The place of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Where {
-    /// It came with the page: the pretrained scene model, or as the fine-tuned one its sister.
+    /// The page's scene models: the pretrained one, or the fine-tuned one.
+    #[default]
     Scenes,
-    /// The browser's storage keeps it, under this name.
+    /// The browser's storage, under this name.
     Kept(String),
-    /// The user chose it, and [`Ask::Files`] named it so.
+    /// The user's disk, under the name of [`Ask::Files`].
     Disk(String),
 }
 
-/// A model's shape, for measurements.
+/// The shape of a model to time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Shape {
     /// The model in use.
@@ -50,43 +51,65 @@ pub enum Shape {
     VitB32,
 }
 
-/// What the browser keeps.
+/// The models in the browser's storage.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Kept {
     /// The models, by name.
     pub models: Vec<KeptModel>,
-    /// Bytes that the page uses of the browser's storage.
+    /// Bytes of the storage in use.
     pub usage: f64,
-    /// Bytes that it may use, where the browser says.
+    /// The storage's quota in bytes, if known.
     pub quota: Option<f64>,
 }
 
-/// A model that the browser keeps.
+/// A stored model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KeptModel {
     /// Its name.
     pub place: String,
-    /// Bytes that are there.
+    /// Bytes stored.
     pub bytes: u64,
-    /// Bytes that belong to it, where that's known.
+    /// Bytes in total, if known.
     pub total: Option<u64>,
-    /// Whether they are the same, and can be opened.
+    /// Whether it's complete and can be opened.
     pub complete: bool,
 }
 
-/// The models that an engine holds.
+/// The models in use.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Model {
-    /// The pretrained one's name.
+    /// The pretrained model's name.
     pub name: String,
-    /// The fine-tuned one's.
+    /// The fine-tuned model's name.
     pub finetuned: Option<String>,
-    /// Numbers in one of them.
+    /// Parameters of one model.
     pub parameters: u64,
     /// Width and height of its pictures.
     pub image_size: u32,
-    /// Most tokens of a caption.
+    /// The most tokens of a caption.
     pub context: u32,
+}
+
+/// A model found on the web.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Its name, also in the browser's storage.
+    pub place: String,
+    /// Bytes in total, if known.
+    pub bytes: Option<u64>,
+    /// The model's files.
+    pub files: Vec<String>,
+}
+
+/// Contributions of words and similarities of patches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Explained {
+    /// Each word's contribution: the caption's similarity minus that without the word.
+    pub words: Vec<(String, f32)>,
+    /// Patches per row and per column.
+    pub side: u32,
+    /// The cosine of each patch with the caption, row by row.
+    pub patches: Vec<f32>,
 }
 
 /// A hard negative, as `clove-negatives` makes it.
@@ -94,10 +117,10 @@ pub struct Model {
 pub struct Negative {
     /// The whole text.
     pub text: String,
-    /// What was done, in SugarCrepe's terms.
+    /// The alteration, in SugarCrepe's terms.
     pub kind: String,
-    /// What stood in the caption.
+    /// The caption's words that were replaced.
     pub from: String,
-    /// What stands there now.
+    /// Their replacement.
     pub to: String,
 }

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args as ArgsDerive, Subcommand};
+use clove_negatives::Style;
 use clove_run::Setting;
 use clove_run::config::Kind;
 
-use super::{Device, NegativeStyle, one_of};
+use super::{one_of, styles};
 
 #[derive(Debug, ArgsDerive)]
 pub struct Data {
@@ -54,8 +55,8 @@ pub struct Inspect {
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     pub model: Option<PathBuf>,
     /// Generate hard negatives in this style and report the yield; repeatable
-    #[arg(long = "style", value_enum)]
-    pub styles: Vec<NegativeStyle>,
+    #[arg(long = "style", value_parser = styles())]
+    pub styles: Vec<Style>,
     /// Number of samples to open and to generate negatives for, spread over the set
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "all")]
     pub sample: u64,
@@ -71,6 +72,4 @@ pub struct Inspect {
     /// Print the report as JSON instead of a table
     #[arg(long)]
     pub json: bool,
-    #[command(flatten)]
-    pub device: Device,
 }

@@ -6,7 +6,7 @@ use clap::Args as ArgsDerive;
 use clap::builder::TypedValueParser;
 use clove_run::evaluation::Suite;
 
-use super::{Device, one_of};
+use super::one_of;
 
 #[derive(Debug, ArgsDerive)]
 #[command(
@@ -66,8 +66,6 @@ pub struct Eval {
     /// Disable the embedding cache
     #[arg(long)]
     pub no_cache: bool,
-    #[command(flatten)]
-    pub device: Device,
 }
 
 /// Every suite, with what it measures and its files.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Args as ArgsDerive;
 use clove_run::evaluation::Suite;
 
-use super::Device;
 use super::eval::suites;
 
 #[derive(Debug, ArgsDerive)]
@@ -60,8 +59,6 @@ pub struct Patch {
     /// Output directory of the patched model; --sweep adds sweep.json with the figures of every alpha
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    #[command(flatten)]
-    pub device: Device,
 }
 
 /// The alphas of a sweep.

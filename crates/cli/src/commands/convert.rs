@@ -1,4 +1,4 @@
-//! `clove convert`: a model in another layout or precision.
+//! `clove convert`: converts a model to another layout or precision.
 
 use anyhow::Result;
 use clove::weights::{Layout, Precision, write_model};
@@ -14,7 +14,7 @@ pub fn run(args: &Convert) -> Result<()> {
     };
     let for_web = matches!(args.to, Target::Web);
     let precision = match args.dtype {
-        // Half the download.
+        // Halves the download.
         None if for_web => Precision::F16,
         None => Precision::Unchanged,
         Some(Dtype::F32) => Precision::F32,

@@ -1,4 +1,4 @@
-//! `clove devices`: what a model can run on.
+//! `clove devices`: lists devices and checks their results.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::args::Devices;
 use crate::{model, output};
 
-/// CLIPs by their largest tensor, the token embedding: name and bytes as f32 (mlfoundations/open_clip: src/open_clip/model_configs).
+/// CLIP models and the f32 bytes of their largest tensor, the token embedding (mlfoundations/open_clip: src/open_clip/model_configs).
 const MODELS: [(&str, u64); 4] = [
     ("ViT-B", 49_408 * 512 * 4),
     ("ViT-L", 49_408 * 768 * 4),
@@ -19,26 +19,26 @@ const MODELS: [(&str, u64); 4] = [
     ("ViT-bigG", 49_408 * 1_280 * 4),
 ];
 
-/// The models whose every tensor fits into one binding.
+/// The models whose tensors all fit into one binding.
 fn fitting(adapter: &Adapter) -> Vec<&'static str> {
     let largest = adapter.largest_binding();
     let fit = MODELS.into_iter().filter(|(_, bytes)| *bytes <= largest);
     fit.map(|(name, _)| name).collect()
 }
 
-pub fn run(args: &Devices) -> Result<()> {
+pub fn run(args: &Devices, device: DeviceChoice) -> Result<()> {
     if args.check {
-        return check(args);
+        return check(args, device);
     }
     let adapters = device::adapters();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    // What `--device` would open, said without opening it.
+    // The device that `--device auto` would open.
     let auto = adapters
         .iter()
         .position(|adapter| !adapter.is_software())
         .map_or_else(|| "cpu".to_owned(), |number| format!("gpu:{number}"));
-    if let DeviceChoice::Gpu(_) = args.device.device {
-        device::open(args.device.device)?;
+    if let DeviceChoice::Gpu(_) = device {
+        device::open(device)?;
     }
     if args.json {
         let gpus: Vec<_> = adapters
@@ -104,19 +104,19 @@ fn item(name: &str) -> Result<Item> {
     let found = Item::all().into_iter().find(|item| item.name() == name);
     found.with_context(|| {
         let names: Vec<String> = Item::all().into_iter().map(Item::name).collect();
-        format!("there is no item `{name}`, only {}", names.join(", "))
+        format!("unknown item `{name}`; the items are {}", names.join(", "))
     })
 }
 
-/// Compares a device with known numbers, and ends in an error where any differs.
-fn check(args: &Devices) -> Result<()> {
+/// Compares a device with known results. Fails if any differs.
+fn check(args: &Devices, device: DeviceChoice) -> Result<()> {
     let fault = args.inject_fault.as_deref().map(item).transpose()?.map(Fault);
     let items = if args.item.is_empty() {
         Item::all()
     } else {
         args.item.iter().map(|name| item(name)).collect::<Result<_>>()?
     };
-    let device = model::open_device(args.device.device)?;
+    let device = model::open_device(device)?;
     let began = Instant::now();
     let mut found = Vec::new();
     for item in items {
@@ -148,28 +148,25 @@ fn check(args: &Devices) -> Result<()> {
             bad.join(", ")
         );
     }
-    output::note(&format!("{}: nothing is wrong ({seconds:.1} s)", device.description));
+    output::note(&format!("{}: all results are correct ({seconds:.1} s)", device.description));
     Ok(())
 }
 
-/// A driver's failure deep inside burn ends in a panic, which is this item's verdict.
+/// Runs a check. A panic of burn or the driver becomes the verdict.
 fn guarded(item: Item, device: &OpenDevice, fault: Option<Fault>) -> Verdict {
     let run =
         || pollster::block_on(check_item(item, &device.device, device.largest_binding, fault));
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
-        let reason = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied());
-        Verdict::Failed { reason: reason.unwrap_or("the device failed").replace('\n', " ") }
+        let reason = clove_run::panic_text(&*panic).unwrap_or("the device failed");
+        Verdict::Failed { reason: reason.replace('\n', " ") }
     })
 }
 
 fn words(verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Right { allowed: 0.0, .. } => "right, exactly".to_owned(),
+        Verdict::Right { allowed: 0.0, .. } => "equal".to_owned(),
         Verdict::Right { difference, allowed } => {
-            format!("right, within {difference:.1e} of {allowed:.1e}")
+            format!("correct: differs by {difference:.1e}, tolerance {allowed:.1e}")
         }
         Verdict::Wrong { what } => format!("WRONG: {what}"),
         Verdict::Failed { reason } => format!("FAILED: {reason}"),

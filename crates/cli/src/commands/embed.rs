@@ -1,8 +1,9 @@
-//! `clove embed`: photos and texts to rows of length one.
+//! `clove embed`: writes normalized features of photos and texts.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use clove::device::DeviceChoice;
 use clove_data::captions;
 use clove_run::{Event, photos};
 
@@ -11,12 +12,12 @@ use crate::listener::Listener;
 use crate::tensors::{Data, Tensor};
 use crate::{model, output, tensors};
 
-pub fn run(args: &Embed) -> Result<()> {
+pub fn run(args: &Embed, device: DeviceChoice) -> Result<()> {
     let mut inputs: Vec<&Path> = args.images.iter().map(PathBuf::as_path).collect();
     inputs.extend(args.texts.as_deref());
     tensors::refuse_input(&args.out, &args.model, &inputs)?;
     let texts = args.texts.as_deref().map(captions::read_lines).transpose()?;
-    let scorer = model::load(&args.model, args.device.device)?;
+    let scorer = model::load(&args.model, device)?;
     let width = scorer.config().embed_dim;
     let mut listener = Listener::new();
     let hear = &mut |event: &Event<'_>| listener.hear(event);
@@ -40,7 +41,7 @@ pub fn run(args: &Embed) -> Result<()> {
     entries.push(Tensor { name: "logit_scale", shape: vec![1], data: Data::F32(&logit_scale) });
     tensors::write(&args.out, &entries)?;
     output::note(&format!(
-        "{}: {} images, {} texts, {width} wide",
+        "{}: {} images, {} texts, dimension {width}",
         args.out.display(),
         images.map_or(0, |rows| rows.len()),
         texts.map_or(0, |rows| rows.len()),

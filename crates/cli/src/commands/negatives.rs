@@ -1,5 +1,5 @@
-//! `clove negatives`: captions in, hard negatives out, a JSON object a line. One thread reads, all cores make negatives of a block
-//! of captions at a time, and lines are written in the captions' order.
+//! `clove negatives`: generates hard negatives as JSON lines. One thread reads blocks of captions, all cores generate negatives, and
+//! lines are written in the order of the captions.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read, Write as _};
@@ -18,26 +18,25 @@ use indicatif::{HumanCount, ProgressBar};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::args::{CaptionFormat, Negatives};
+use crate::args::Negatives;
 use crate::interrupt::Interrupt;
 use crate::{output, tensors};
 use clove_run::negatives::{self, Yield};
 use clove_run::words::counted;
 
-/// Blocks that are read ahead.
 const STOCK: usize = 2;
-/// Captions of a block.
+/// Maximum number of captions in a block.
 const BLOCK: usize = 4_096;
-/// Bytes of captions, with which a block of long ones is full.
+/// Maximum number of bytes of captions in a block.
 const BLOCK_BYTES: usize = 1 << 20;
-/// Rows that a thread takes at a time.
+/// Number of rows per unit of work.
 const PIECE: usize = 32;
-/// Between looks at whether the user wants to stop, where the input keeps silent.
+/// Interval between checks for Ctrl-C while waiting for input.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// Unreadable rows that the report names.
+/// Number of unreadable rows named in the summary.
 const NAMED: usize = 3;
 
-/// Rows, each with the place of its first caption among all that are written.
+/// Rows, each with the index of its first caption in the output.
 type Block = Vec<(u64, Row)>;
 
 pub fn run(args: &Negatives) -> Result<()> {
@@ -47,7 +46,7 @@ pub fn run(args: &Negatives) -> Result<()> {
     let mut out = Out::open(args)?;
     let (name, bar) = (input.name.clone(), input.bar.clone());
     let (sender, blocks) = sync_channel(STOCK);
-    // Not waited for when the user wants to stop: it may wait for input itself.
+    // Not joined on Ctrl-C: it may be blocked on input.
     let reader = thread::Builder::new()
         .name("read".to_owned())
         .spawn(move || input.read(&sender))
@@ -56,7 +55,8 @@ pub fn run(args: &Negatives) -> Result<()> {
     loop {
         if interrupt.asked() {
             bar.finish_and_clear();
-            bail!("stopped after {}; {}", report.lines(), out.abandoned());
+            let lines = counted(report.made.captions, "caption");
+            bail!("stopped after {lines}; {}", out.abandoned());
         }
         let block: Block = match blocks.recv_timeout(PATIENCE) {
             Ok(block) => block,
@@ -68,14 +68,14 @@ pub fn run(args: &Negatives) -> Result<()> {
         for piece in pieces {
             let (lines, part) = piece?;
             out.write(&lines)?;
-            report.absorb(part);
+            report = report.merge(part);
         }
     }
     bar.finish_and_clear();
     reader.join().map_err(|_| anyhow!("the thread that reads captions failed"))??;
     ensure!(
         report.unreadable == 0 || report.made.captions > 0,
-        "{}: nothing in it can be read: {}",
+        "{}: no row can be read: {}",
         name.display(),
         report.named.join("; ")
     );
@@ -84,9 +84,7 @@ pub fn run(args: &Negatives) -> Result<()> {
     Ok(())
 }
 
-/// Where captions come from.
 struct Input {
-    /// As messages name it.
     name: PathBuf,
     source: Box<dyn Read + Send>,
     format: Format,
@@ -97,10 +95,19 @@ struct Input {
 impl Input {
     fn open(args: &Negatives) -> Result<Self> {
         let path = args.input.as_deref().filter(|path| *path != Path::new("-"));
-        let format = format(args.format, path)?;
+        let format = match (args.format.1, path) {
+            (Some(format), _) => format,
+            (None, None) => Format::Text,
+            (None, Some(path)) => Format::of(path).with_context(|| {
+                format!(
+                    "{}: the extension is none of .txt, .csv, .tsv, .jsonl and .tar; give --format",
+                    path.display()
+                )
+            })?,
+        };
         ensure!(
             format != Format::Text || args.field.is_none(),
-            "--field: lines of text have no fields; give --format csv, tsv, json-lines or webdataset"
+            "--field: plain text has no fields; give --format csv, tsv, json-lines or webdataset"
         );
         let mut bar = ProgressBar::hidden();
         let source: Box<dyn Read + Send> = match path {
@@ -109,7 +116,7 @@ impl Input {
                 let named = || path.display().to_string();
                 let file = File::open(path).with_context(named)?;
                 let found = file.metadata().with_context(named)?;
-                // On one terminal a bar and the lines would be mixed up.
+                // Don't mix a bar with lines on the same terminal.
                 if found.is_file() && (args.out.is_some() || !io::stdout().is_terminal()) {
                     bar = output::byte_progress("negatives");
                     bar.set_length(found.len());
@@ -126,7 +133,7 @@ impl Input {
         })
     }
 
-    /// Sends all rows, until they're no longer wanted.
+    /// Sends all rows until the receiver is gone.
     fn read(self, blocks: &SyncSender<Block>) -> Result<(), DataError> {
         let mut block = Block::new();
         let (mut captions, mut bytes, mut index) = (0, 0, 0);
@@ -152,29 +159,12 @@ impl Input {
                 Err(_) => ControlFlow::Break(()),
             }
         })?;
-        // Refused where nobody listens any more.
+        // Fails if the receiver is gone.
         let _ = blocks.send(block);
         Ok(())
     }
 }
 
-fn format(given: CaptionFormat, path: Option<&Path>) -> Result<Format> {
-    Ok(match (given, path) {
-        (CaptionFormat::Auto, Some(path)) => Format::of(path).with_context(|| {
-            format!(
-                "{}: the extension is none of .txt, .csv, .tsv, .jsonl and .tar; give --format",
-                path.display()
-            )
-        })?,
-        (CaptionFormat::Auto, None) | (CaptionFormat::Text, _) => Format::Text,
-        (CaptionFormat::Csv, _) => Format::Csv,
-        (CaptionFormat::Tsv, _) => Format::Tsv,
-        (CaptionFormat::JsonLines, _) => Format::JsonLines,
-        (CaptionFormat::Webdataset, _) => Format::Webdataset,
-    })
-}
-
-/// Where lines go.
 enum Out {
     Stdout,
     File(PathBuf, AtomicFile),
@@ -207,23 +197,21 @@ impl Out {
         }
     }
 
-    /// What is left where the work is stopped.
+    /// The state of the output after an interruption.
     fn abandoned(&self) -> String {
         match self {
-            Self::Stdout => "the lines written are whole".to_owned(),
-            Self::File(path, _) => format!("{} isn't written", path.display()),
+            Self::Stdout => "the written lines are complete".to_owned(),
+            Self::File(path, _) => format!("{} wasn't written", path.display()),
         }
     }
 }
 
-/// A line of the output.
 #[derive(Serialize)]
 struct Line<'a> {
     caption: &'a str,
     negatives: &'a [Negative],
 }
 
-/// The lines of some rows, and an account of them.
 fn lines(
     rows: &[(u64, Row)],
     generator: &Generator,
@@ -249,12 +237,10 @@ fn lines(
             }
         };
         for (place, caption) in captions.iter().enumerate() {
-            let (before, after) = (&captions[..place], &captions[place + 1..]);
-            let others: Vec<&str> = before.iter().chain(after).map(String::as_str).collect();
             let made = generator.negatives(&Request {
                 caption,
-                others: &others,
-                style: args.style.into(),
+                others: &negatives::others(captions, place),
+                style: args.style,
                 count: args.per_caption,
                 seed: args.seed,
                 epoch: args.epoch,
@@ -267,43 +253,38 @@ fn lines(
     Ok((lines, report))
 }
 
-/// What became of the input.
 #[derive(Debug, Default)]
 struct Report {
     made: Yield,
     unreadable: u64,
-    /// The first unreadable rows, with reasons.
     named: Vec<String>,
 }
 
 impl Report {
-    fn absorb(&mut self, other: Self) {
-        self.made.absorb(other.made);
+    fn merge(mut self, other: Self) -> Self {
+        self.made = self.made.merge(other.made);
         self.unreadable += other.unreadable;
         for row in other.named {
             self.name(&row);
         }
+        self
     }
 
     fn name(&mut self, row: &str) {
         if self.named.len() < NAMED {
-            // Escape sequences in a reason are text, not orders to the terminal.
+            // Neutralize escape sequences.
             self.named.push(row.replace(char::is_control, "\u{fffd}"));
         }
-    }
-
-    /// How many captions were written.
-    fn lines(&self) -> String {
-        counted(self.made.captions, "caption")
     }
 
     fn text(&self) -> String {
         let kinds = output::table(&self.made.kinds());
         let mut text = format!("{}\n{kinds}", self.made.summary());
         let unreadable = (self.unreadable > 0).then(|| {
-            let more = self.unreadable - self.named.len() as u64;
-            let more =
-                if more == 0 { String::new() } else { format!("; and {} more", HumanCount(more)) };
+            let more = match self.unreadable - self.named.len() as u64 {
+                0 => String::new(),
+                more => format!("; and {} more", HumanCount(more)),
+            };
             format!(
                 "{}: {}{more}",
                 counted(self.unreadable, "unreadable row"),

@@ -1,4 +1,4 @@
-//! `clove preprocess`: photos to a model's pixels.
+//! `clove preprocess`: writes preprocessed pixels of photos.
 
 use std::path::{Path, PathBuf};
 

@@ -1,24 +1,25 @@
-//! `clove score`: captions against a photo, with hard negatives of them if they're asked for.
+//! `clove score`: scores captions, and optionally their hard negatives, against a photo.
 
 use anyhow::Result;
+use clove::device::DeviceChoice;
 use clove::score::{Scorer, Scores};
 use clove_negatives::{Made, Negative, Request, WhyNone};
 use clove_run::photos;
+use clove_run::words::counted;
 use serde_json::{Value, json};
 
 use crate::args::Score;
 use crate::{model, output};
 
-/// Shown beside the best caption.
+/// Length of the bar of a certain caption.
 const BAR: usize = 24;
-/// Characters of a caption in the table.
 const WIDTH: usize = 72;
 
-pub fn run(args: &Score) -> Result<()> {
-    // The photo first: it's read in milliseconds, a model in seconds.
+pub fn run(args: &Score, device: DeviceChoice) -> Result<()> {
+    // The photo first, so that its errors come without waiting for the model.
     let image = photos::read(&args.image)?;
     let made = make(args)?;
-    let scorer = model::load(&args.model, args.device.device)?;
+    let scorer = model::load(&args.model, device)?;
     let (texts, hard) = arrange(args, made, &scorer);
     let pixels = scorer.pixels(&image)?;
     let (images, embedded) = pollster::block_on(async {
@@ -35,7 +36,7 @@ pub fn run(args: &Score) -> Result<()> {
     for encoding in scorer.tokenizer().encode_batch(&args.captions) {
         if encoding.is_truncated() {
             output::note(&format!(
-                "a caption is longer than the context of {} tokens; its last {} tokens are cut",
+                "a caption is longer than the context of {} tokens; its last {} tokens are truncated",
                 scorer.config().text.context_length,
                 encoding.dropped
             ));
@@ -66,19 +67,17 @@ pub fn run(args: &Score) -> Result<()> {
     output::print(&format!("\n{}", verdicts.join("\n")))
 }
 
-/// Negatives of each caption, if they're asked for. No other given caption is one: it's scored as it is.
+/// Generates negatives of each caption, if requested. Never generates another given caption.
 fn make(args: &Score) -> Result<Vec<Made>> {
     let Some(count) = args.negatives else {
         return Ok(Vec::new());
     };
     let generator = clove_run::negatives::generator()?;
     let made = args.captions.iter().enumerate().map(|(place, caption)| {
-        let (before, after) = (&args.captions[..place], &args.captions[place + 1..]);
-        let others: Vec<&str> = before.iter().chain(after).map(String::as_str).collect();
         generator.negatives(&Request {
             caption,
-            others: &others,
-            style: args.style.into(),
+            others: &clove_run::negatives::others(&args.captions, place),
+            style: args.style,
             count,
             seed: args.seed,
             epoch: 0,
@@ -88,17 +87,16 @@ fn make(args: &Score) -> Result<Vec<Made>> {
     Ok(made.collect())
 }
 
-/// Negatives of one caption.
 struct Hard {
     made: Vec<Negative>,
-    /// The place of the first among all texts.
+    /// Index of the first among all texts.
     first: usize,
-    /// Those that were left out: the change lies beyond the model's context, or between words that it doesn't know.
+    /// Number of omitted negatives, whose token ids equal those of the caption.
     unseen: usize,
     why_none: Option<WhyNone>,
 }
 
-/// All texts, captions first, and where the negatives of each are.
+/// All texts, captions first, and the negatives of each caption.
 fn arrange(args: &Score, made: Vec<Made>, scorer: &Scorer) -> (Vec<String>, Vec<Hard>) {
     let tokenizer = scorer.tokenizer();
     let mut texts = args.captions.clone();
@@ -114,18 +112,17 @@ fn arrange(args: &Score, made: Vec<Made>, scorer: &Scorer) -> (Vec<String>, Vec<
     (texts, hard)
 }
 
-/// Captions and their negatives with what the model makes of them.
 struct Scored {
     /// Captions first, then the negatives.
     among_all: Scores,
-    /// Softmax over the captions alone.
+    /// Softmax over the captions only.
     probabilities: Vec<f32>,
-    /// A caption's each; empty where no negatives are asked for.
+    /// Negatives of each caption; empty if none are requested.
     hard: Vec<Hard>,
 }
 
 impl Scored {
-    /// A caption's similarity less that of one of the texts.
+    /// Similarity of a caption minus that of another text.
     fn margin(&self, caption: usize, text: usize) -> f32 {
         self.among_all.similarities[caption] - self.among_all.similarities[text]
     }
@@ -166,17 +163,12 @@ impl Scored {
             header.push("with negatives");
         }
         let mut rows = vec![header.into_iter().map(str::to_owned).collect()];
-        // The last column is to the left, unlike the table's others.
+        // The last column is aligned to the left.
         let mut remarks = vec![String::new()];
         let percent = |probability: f32| format!("{:5.1} %", 100.0 * probability);
         let among_all = &self.among_all;
         for &caption in order {
             let probability = self.probabilities[caption];
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a probability times the bar's length"
-            )]
             let filled = (probability * BAR as f32).round() as usize;
             let mut row = vec![
                 one_line(&args.captions[caption], WIDTH),
@@ -213,26 +205,25 @@ impl Scored {
         let hard = &self.hard[caption];
         let unseen = match hard.unseen {
             0 => String::new(),
-            unseen => format!("; {unseen} left out, which the model reads as the caption itself"),
+            unseen => format!("; {unseen} omitted, identical to the caption for the model"),
         };
         let margins = (hard.first..)
             .zip(&hard.made)
             .map(|(text, negative)| (self.margin(caption, text), negative));
         let Some((smallest, nearest)) = margins.clone().min_by(|a, b| a.0.total_cmp(&b.0)) else {
             let why = hard.why_none.map_or_else(String::new, |why| format!(": {}", why.words()));
-            return format!("gives no negative{why}{unseen}");
+            return format!("no negatives{why}{unseen}");
         };
         let preferred = margins.filter(|(margin, _)| *margin > 0.0).count();
         format!(
-            "prefers the caption over {preferred} of {} {}; smallest margin {smallest:+.3} ({}){unseen}",
-            hard.made.len(),
-            if hard.made.len() == 1 { "negative" } else { "negatives" },
+            "prefers the caption over {preferred} of {}; smallest margin {smallest:+.3} ({}){unseen}",
+            counted(hard.made.len() as u64, "negative"),
             change(nearest)
         )
     }
 }
 
-/// What a negative changes: `replace_obj: horse -> cow`.
+/// The change of a negative: `replace_obj: horse -> cow`.
 fn change(negative: &Negative) -> String {
     const PART: usize = 32;
     format!(
@@ -243,10 +234,10 @@ fn change(negative: &Negative) -> String {
     )
 }
 
-/// A caption as it fits on a line of the table.
+/// Shortens a text to one line.
 fn one_line(text: &str, width: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    // Escape sequences in a caption are text, not orders to the terminal.
+    // Neutralize escape sequences.
     let line = line.replace(char::is_control, "\u{fffd}");
     if line.chars().count() <= width {
         line

@@ -1,4 +1,4 @@
-//! `clove tokenize`: texts to token ids.
+//! `clove tokenize`: writes token ids of texts.
 
 use anyhow::{Context as _, Result};
 use clove_data::captions;
@@ -19,7 +19,7 @@ pub fn run(args: &Tokenize) -> Result<()> {
     let cut = encodings.iter().filter(|e| e.is_truncated()).count();
     if cut > 0 {
         output::note(&format!(
-            "{cut} of {} texts are longer than the context of {} tokens and were cut",
+            "{cut} of {} texts are longer than the context of {} tokens and are truncated",
             texts.len(),
             tokenizer.context_length()
         ));

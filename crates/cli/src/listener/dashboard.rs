@@ -1,14 +1,12 @@
-//! A training run on a terminal: its curves, its speed, what it waits for, and how long it will take.
+//! The dashboard of a training run: curves, speed and remaining time.
 //!
-//! Drawn by ratatui's widgets into text, which takes the progress bar's place below the lines that a run prints; so nothing that it
-//! says is lost, and no terminal is left in a strange state.
+//! Ratatui draws it as text in place of the progress bar, below the printed lines. So no line is lost, and the terminal stays in its
+//! normal mode.
 
-use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
-use clove_run::{Config, Step as Told, told};
+use anyhow::Result;
+use clove_run::{Config, Line as Validated, Step, proc_bytes, read_lines};
 use indicatif::{HumanBytes, HumanCount, HumanDuration};
 use ratatui_core::buffer::{Buffer, Cell};
 use ratatui_core::layout::{Constraint, Layout, Rect};
@@ -21,85 +19,73 @@ use ratatui_widgets::chart::{Axis, Chart, Dataset, GraphType};
 use ratatui_widgets::gauge::LineGauge;
 use serde::Deserialize;
 
-/// Between drawings: a terminal is slower than a small model.
+/// Interval between drawings: a terminal is slower than a small model.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Columns and rows that it takes at least.
+/// Minimum number of columns and rows.
 const LEAST: (u16, u16) = (60, 18);
 
-/// Lines above the charts.
 const HEAD: u16 = 3;
 
-/// Rows of the charts, frame and axis included.
+/// Minimum and maximum rows of the charts, with frame and axis.
 const CHARTS: (u16, u16) = (9, 16);
 
-/// The share of what is new in the running mean of losses.
+/// Weight of a new loss in the running mean.
 const NEW: f64 = 0.05;
 
-/// What is known after a step.
 #[derive(Debug, Clone, Copy)]
 pub struct Now {
-    pub step: Told,
-    /// How long it has taken, and how long it will.
+    pub step: Step,
     pub times: (Duration, Duration),
 }
 
-/// What a run has shown so far.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Dashboard {
     steps: usize,
-    /// Steps in an epoch.
     epoch: f64,
     losses: Vec<(f64, f64)>,
     means: Vec<(f64, f64)>,
-    /// What a model is worth on held-out pairs, in %.
+    /// Validation scores in %.
     validations: Vec<(f64, f64)>,
     drawn: Option<Instant>,
 }
 
-/// Of a line of metrics.jsonl.
 #[derive(Deserialize)]
-struct Step {
+struct Loss {
     step: usize,
     loss: f64,
 }
 
 impl Dashboard {
-    /// Begins where a run stands after `step`, with what its folder knows of it; `epoch` samples make an epoch.
+    /// Opens a run's history before `step`. An epoch has `epoch` samples.
     pub fn open(config: &Config, epoch: u64, step: usize) -> Result<Self> {
         let mut dashboard = Self {
             steps: config.train.steps,
             epoch: epoch as f64 / config.train.batch as f64,
-            losses: Vec::new(),
-            means: Vec::new(),
-            validations: Vec::new(),
-            drawn: None,
+            ..Self::default()
         };
-        for line in lines(&config.out.join("metrics.jsonl"))? {
-            let found: Step = line?;
-            if found.step < step {
-                dashboard.add(found.step, found.loss);
+        for line in read_lines::<Loss>(&config.out.join("metrics.jsonl"))? {
+            if line.step < step {
+                dashboard.add(line.step, line.loss);
             }
         }
-        for (at, worth) in told(&config.out.join("validation.jsonl"))? {
-            if at < step {
-                dashboard.validated(at, worth);
+        for line in read_lines::<Validated>(&config.out.join("validation.jsonl"))? {
+            if line.step < step {
+                dashboard.validated(line.step, line.worth());
             }
         }
         Ok(dashboard)
     }
 
-    /// Whether a terminal of so many columns and rows is large enough.
     pub fn fits((columns, rows): (u16, u16)) -> bool {
         columns >= LEAST.0 && rows >= LEAST.1
     }
 
-    /// Takes note of how the model did on held-out pairs.
     pub fn validated(&mut self, step: usize, worth: f64) {
         self.validations.push((step as f64, 100.0 * worth));
     }
 
-    /// Takes note of a step, and draws where it's time.
+    /// Adds a step. Returns a drawing if it is due.
     pub fn step(&mut self, now: &Now, room: (u16, u16)) -> Option<String> {
         self.add(now.step.report.step, now.step.report.loss.into());
         let is_last = now.step.report.step + 1 == self.steps;
@@ -112,7 +98,7 @@ impl Dashboard {
 
     fn add(&mut self, step: usize, loss: f64) {
         let before = self.means.last().map_or(loss, |(_, mean)| *mean);
-        // Of the first few the plain mean: the first alone would weigh long.
+        // A plain mean of the first few, so that the first doesn't dominate.
         let new = NEW.max(1.0 / (self.losses.len() + 1) as f64);
         let step = step as f64;
         self.losses.push((step, loss));
@@ -121,7 +107,7 @@ impl Dashboard {
 
     fn draw(&self, now: &Now, (columns, rows): (u16, u16)) -> Buffer {
         let charts = (rows / 2).clamp(CHARTS.0, CHARTS.1);
-        // A column is left free: a terminal may go on to the next line after its last.
+        // Leave the last column free: some terminals wrap after it.
         let area = Rect::new(0, 0, columns - 1, HEAD + charts);
         let mut buffer = Buffer::empty(area);
         let [first, second, gauge, below] = Layout::vertical([
@@ -169,10 +155,9 @@ impl Dashboard {
 
     fn speed(&self, now: &Now) -> String {
         let done = now.step.report.step + 1;
-        let memory = match memory() {
-            Some(bytes) => format!(", {}", HumanBytes(bytes)),
-            None => String::new(),
-        };
+        // Memory of this process, by proc_pid_status(5).
+        let memory = proc_bytes("/proc/self/status", "VmRSS:");
+        let memory = memory.map_or_else(String::new, |bytes| format!(", {}", HumanBytes(bytes)));
         format!(
             "step {} of {}, epoch {:.2}, {:.1} pairs/s, data wait {:.0} %{memory}",
             HumanCount(done as u64),
@@ -195,14 +180,14 @@ impl Dashboard {
     }
 }
 
-/// Curves in a frame, over steps.
+/// Draws curves over steps, in a frame.
 fn chart(title: &str, curves: &[(&[(f64, f64)], Color)], area: Rect, buffer: &mut Buffer) {
     let values = curves.iter().flat_map(|(points, _)| points.iter().map(|point| point.1));
     let finite = values.filter(|value| value.is_finite());
     let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
         (low.min(value), high.max(value))
     });
-    // One value alone, or none, has a room of its own too.
+    // Widen the bounds of equal values.
     let room = ((high - low) * 0.05).max(1e-3 * high.abs()).max(1e-9);
     let bounds = if low <= high { [low - room, high + room] } else { [0.0, 1.0] };
     let last = curves.iter().filter_map(|(points, _)| points.last());
@@ -232,7 +217,7 @@ fn chart(title: &str, curves: &[(&[(f64, f64)], Color)], area: Rect, buffer: &mu
         .render(area, buffer);
 }
 
-/// At most so many points: means of those that stand together.
+/// Reduces points to at most `most` means of neighbours.
 fn thinned(points: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
     let each = points.len().div_ceil(most.max(1)).max(1);
     let mean = |part: &[(f64, f64)]| {
@@ -247,29 +232,7 @@ fn figure(value: f64) -> String {
     if value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.2}") }
 }
 
-/// What this process holds, in bytes; `None` where the system doesn't tell it in Linux's way.
-fn memory() -> Option<u64> {
-    // proc_pid_status(5).
-    let text = fs::read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1_024)
-}
-
-/// The lines of a file of JSON; none where there's no file.
-fn lines<T: for<'a> Deserialize<'a>>(
-    file: &Path,
-) -> Result<impl Iterator<Item = Result<T>> + use<T>> {
-    let text = match fs::read_to_string(file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        other => other.with_context(|| file.display().to_string())?,
-    };
-    let file = file.display().to_string();
-    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    Ok(lines.into_iter().map(move |line| serde_json::from_str(&line).with_context(|| file.clone())))
-}
-
-/// What was drawn as lines of text, with colours where the terminal shows them.
+/// The drawing as lines of text, with colours if the terminal supports them.
 fn coloured(buffer: &Buffer) -> String {
     let width = usize::from(buffer.area.width);
     let lines = buffer.content.chunks(width).map(|row| {
@@ -298,19 +261,12 @@ mod tests {
     use super::*;
 
     fn dashboard(steps: usize) -> Dashboard {
-        Dashboard {
-            steps,
-            epoch: 12.5,
-            losses: Vec::new(),
-            means: Vec::new(),
-            validations: Vec::new(),
-            drawn: None,
-        }
+        Dashboard { steps, epoch: 12.5, ..Dashboard::default() }
     }
 
     fn now(step: usize, loss: f32) -> Now {
         Now {
-            step: Told {
+            step: Step {
                 report: StepReport {
                     step,
                     loss,

@@ -1,4 +1,4 @@
-//! What a run tells, as people see it: a dashboard or a bar on a terminal, lines elsewhere. Ctrl-C is its answer.
+//! Shows the events of a run: a dashboard or bar on a terminal, lines elsewhere. Ctrl-C stops the run.
 
 mod dashboard;
 
@@ -11,17 +11,15 @@ use crate::interrupt::Interrupt;
 use crate::output;
 use crate::progress::Progress;
 
-/// Whoever hears a run's events.
 pub struct Listener {
     interrupt: Option<Interrupt>,
-    /// Whether a terminal gets a bar instead of the dashboard.
+    /// Show a bar instead of the dashboard.
     plain: bool,
-    /// Of work beside training.
+    /// Progress of work other than training.
     bar: Option<Progress>,
     training: Option<Training>,
 }
 
-/// A run in training.
 struct Training {
     config: Config,
     bar: Progress,
@@ -29,22 +27,21 @@ struct Training {
 }
 
 impl Listener {
-    /// Shows bars; nothing asks to stop.
     pub fn new() -> Self {
         Self { interrupt: None, plain: true, bar: None, training: None }
     }
 
-    /// Shows bars, and asks to stop on Ctrl-C.
+    /// Shows bars and stops on Ctrl-C.
     pub fn stopped_by(interrupt: &Interrupt) -> Self {
         Self { interrupt: Some(interrupt.clone()), ..Self::new() }
     }
 
-    /// Shows a dashboard where there's room, unless it's to be `plain`.
+    /// Shows a dashboard if the terminal is large enough, unless `plain`.
     pub fn plain(self, plain: bool) -> Self {
         Self { plain, ..self }
     }
 
-    /// Shows what happened, and answers.
+    /// Shows an event. Returns the answer.
     pub fn hear(&mut self, event: &Event<'_>) -> Control {
         match event {
             Event::Working { what, done, of } => self.working(what, *done, *of),
@@ -55,7 +52,7 @@ impl Listener {
                 }
             }
             Event::Validated { line, is_best } => {
-                let best = if *is_best { "; the best so far" } else { "" };
+                let best = if *is_best { "; best so far" } else { "" };
                 self.note(&format!("step {}: {}{best}", line.step, line.summary()));
                 let training = self.training.as_mut();
                 if let Some(board) = training.and_then(|training| training.dashboard.as_mut()) {
@@ -75,7 +72,6 @@ impl Listener {
         }
     }
 
-    /// Takes bars away.
     pub fn close(&mut self) {
         let of_training = self.training.take().map(|training| training.bar);
         for bar in [self.bar.take(), of_training].into_iter().flatten() {
@@ -124,7 +120,7 @@ impl Listener {
         };
         bar.finish();
         output::note(&format!(
-            "{}: trained for {} steps; {:.1} pairs/s in this sitting of {:.1} s, in which training waited {:.1} s for data and data {:.1} s for training",
+            "{}: trained for {} steps; {:.1} pairs/s over {:.1} s; training waited {:.1} s for data, data {:.1} s for training",
             run.dir.display(),
             count(run.step as u64),
             run.pairs as f64 / run.took.as_secs_f64(),
@@ -134,21 +130,21 @@ impl Listener {
         ));
         if run.is_exhausted && run.step < config.train.steps {
             output::note(&format!(
-                "ended early, of {} steps: the held-out pairs were retrieved no better for some time; {} has the model that did best",
+                "ended early, of {} steps: validation stopped improving; {} has the best model",
                 count(config.train.steps as u64),
                 config.out.join("best").display()
             ));
         }
         if run.without_negatives > 0 && config.negatives.style != Style::None {
             output::note(&format!(
-                "{} of the {} captions of this sitting had no negative",
+                "{} of {} captions had no negative",
                 count(run.without_negatives as u64),
                 count(run.pairs as u64)
             ));
         }
         if run.skipped > 0 {
             output::note(&format!(
-                "{} samples couldn't be read; {} names them",
+                "{} samples couldn't be read; see {}",
                 count(run.skipped),
                 config.out.join("skipped.jsonl").display()
             ));
@@ -156,12 +152,11 @@ impl Listener {
     }
 }
 
-/// What is said of an event; nothing of some.
 fn words(event: &Event<'_>) -> Option<String> {
     Some(match event {
         Event::Note(text) => text.clone(),
         Event::Skipped { sample, is_first: true, list } => format!(
-            "warning: {}; left out, as others that can't be read will be: {} names them",
+            "warning: {}; skipped, like all unreadable samples; see {}",
             sample.reason,
             list.display()
         ),
@@ -171,15 +166,15 @@ fn words(event: &Event<'_>) -> Option<String> {
                 None => "the beginning".to_owned(),
             };
             format!(
-                "warning: step {}: loss {}, gradient {}; going back to {to}, and past this batch ({count} of {most} times, train.recoveries)",
+                "warning: step {}: loss {}, gradient {}; returning to {to} and skipping this batch ({count} of {most} times, train.recoveries)",
                 report.step, report.loss, report.grad_norm,
             )
         }
         Event::Tried { alpha, line } => format!("alpha {alpha}: {}", line.summary()),
         Event::Patched { alpha, dir, curve } => {
             let why = match curve {
-                Some(curve) => format!("the best on the held-out pairs; {}", curve.display()),
-                None => "CLoVe's; [validation] would let it be chosen".to_owned(),
+                Some(curve) => format!("the best on held-out pairs; see {}", curve.display()),
+                None => "CLoVe's; add [validation] to choose it".to_owned(),
             };
             format!("{}: alpha {alpha}, {why}", dir.display())
         }
@@ -188,12 +183,11 @@ fn words(event: &Event<'_>) -> Option<String> {
 }
 
 impl Training {
-    /// Shows how far training is, after a step.
     fn show(&mut self, step: &Step) {
         let progress = &self.bar;
         match (&mut self.dashboard, progress.room()) {
             (Some(dashboard), Some(room)) if Dashboard::fits(room) => {
-                // The time that's left is told of the step too.
+                // Advance first: the remaining time includes the step.
                 progress.advance(1);
                 let now = Now { step: *step, times: progress.times() };
                 if let Some(board) = dashboard.step(&now, room) {
@@ -201,7 +195,7 @@ impl Training {
                 }
             }
             _ => {
-                // What is said is printed as the step is counted, where there's no terminal.
+                // Without a terminal, `advance` prints the message.
                 progress.say(&format!(
                     "step {}, loss {:.3}, {:.1} pairs/s",
                     step.report.step + 1,

@@ -1,8 +1,8 @@
-//! What the host computes: plain code in f64 and whole numbers.
+//! The host's reference: plain code in f64 and whole numbers.
 
 use clove_random::Random;
 
-/// Numbers that are the same everywhere.
+/// Random numbers, the same on every platform.
 pub struct Numbers(Random);
 
 impl Numbers {
@@ -10,7 +10,7 @@ impl Numbers {
         Self(Random::new(&[seed]))
     }
 
-    /// From 1 to 1,000, whole.
+    /// A whole number from 1 to 1,000.
     fn factor(&mut self) -> f64 {
         (1 + self.0.below(1_000)) as f64
     }
@@ -21,13 +21,13 @@ impl Numbers {
         (0..count).map(|_| self.0.below(values) as f32 - most as f32).collect()
     }
 
-    /// From `-most` to `most`.
+    /// Numbers from `-most` to `most`.
     pub fn uniform(&mut self, count: usize, most: f32) -> Vec<f32> {
         (0..count).map(|_| self.0.between(-most, most)).collect()
     }
 }
 
-/// A row of `got` that isn't `left x right`'s, all of them `[side, side]` whole numbers.
+/// The first row where `got` differs from `left x right`, all of them `[side, side]` whole numbers.
 pub fn wrong_row(
     left: &[f32],
     right: &[f32],
@@ -85,7 +85,7 @@ pub fn layer_norm(row: &[f32], scale: &[f32], shift: &[f32], epsilon: f64) -> Ve
         .collect()
 }
 
-/// One head's, `[tokens, width]` each, with the scale 1 / sqrt(width).
+/// Attention of one head, `[tokens, width]` each, with the scale 1 / sqrt(width).
 pub fn attention(
     query: &[f32],
     key: &[f32],
@@ -230,7 +230,7 @@ impl Pairs {
         self.gradients(loss, &slopes)
     }
 
-    /// From gradients by logits: image, candidate, gradient.
+    /// All gradients, from those by logits: image, candidate, gradient.
     fn gradients(&self, loss: f64, slopes: &[(usize, usize, f64)]) -> Gradients {
         let scale = f64::from(self.logit_scale).exp();
         let mut by_images = vec![0.0; self.images.len()];
@@ -248,7 +248,7 @@ impl Pairs {
     }
 }
 
-/// The logarithm of the sum of exponentials, and their shares.
+/// The logarithm of the sum of exponentials, and the softmax.
 fn log_sum_exp(logits: &[f64]) -> (f64, Vec<f64>) {
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();

@@ -1,10 +1,10 @@
-//! The project's own kernels, against plain code of the host.
+//! The project's own kernels, compared with plain code on the host. Each is `None` where its kernel doesn't run.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use clove_kernels::{Focus, Gradients};
 
 use super::host::{self, Numbers, Pairs};
-use super::{ROUNDING, Verdict, compare, tensor, wrong};
+use super::{ROUNDING, Sample, tensor};
 use crate::device::read_back;
 use crate::patch::Difference;
 use crate::preprocess::{Filter, Preprocess, Resize, RgbImage};
@@ -15,51 +15,41 @@ const PAIRS: usize = 37;
 const NEGATIVES: usize = 52;
 const WIDTH: usize = 72;
 
-/// Gradients of numbers up to one, through logits up to twenty, whose roundings exponentials multiply.
+/// Tolerance of gradients by numbers up to one, through logits up to twenty: exponentials multiply their rounding errors.
 const OF_GRADIENTS: f32 = 5.0 * ROUNDING;
 
-fn nowhere() -> Verdict {
-    Verdict::Skipped {
-        reason: "the project's kernels don't run here; tensor operations take their place"
-            .to_owned(),
-    }
-}
-
-/// Bytes and halves are added exactly, and the sum rounded: together with the product or after it.
-pub async fn patch(device: &Device, wronged: bool) -> Result<Verdict, ScoreError> {
+/// Bytes and halves are added exactly, and the sum is rounded: together with the product or after it.
+pub async fn patch(device: &Device) -> Result<Option<Sample>, ScoreError> {
     const COUNT: usize = 4_099;
     const ALPHA: f32 = 0.3;
     let mut numbers = Numbers::new(11);
     let base = numbers.uniform(COUNT, 1.0);
     let bytes: Vec<i8> = numbers.whole(COUNT, 127).iter().map(|value| *value as i8).collect();
     let halves = Difference::f16(&numbers.uniform(COUNT, 0.1)).expect("they are small");
-    let mut worst = 0.0_f32;
-    for (which, difference) in [halves, Difference::i8(&bytes, 0.001)].into_iter().enumerate() {
+    // Two roundings of numbers up to 1.2.
+    let mut sample = Sample { got: Vec::new(), expected: Vec::new(), allowed: 3.0e-7 };
+    for difference in [halves, Difference::i8(&bytes, 0.001)] {
         let words: Vec<i32> = difference.words.iter().map(|word| word.cast_signed()).collect();
         let count = words.len();
         let words = Tensor::<1, Int>::from_data(TensorData::new(words, [count]), device);
         let base_there = tensor(&base, [COUNT], device);
         let Some(patched) = clove_kernels::patch(base_there, words, difference.packing, ALPHA)
         else {
-            return Ok(nowhere());
+            return Ok(None);
         };
-        let mut got = read_back(patched).await?;
-        wrong(&mut got, wronged && which == 0);
+        sample.got.extend(read_back(patched).await?);
         let exact = difference.values().into_iter().zip(&base);
-        let exact =
-            exact.map(|(delta, base)| f64::from(ALPHA) * f64::from(delta) + f64::from(*base));
-        // Two roundings of numbers up to 1.2.
-        let verdict = compare(&got, exact.map(|value| value as f32), 3.0e-7);
-        match verdict {
-            Verdict::Right { difference, .. } => worst = worst.max(difference),
-            _ => return Ok(verdict),
-        }
+        sample.expected.extend(
+            exact.map(|(delta, base)| {
+                (f64::from(ALPHA) * f64::from(delta) + f64::from(*base)) as f32
+            }),
+        );
     }
-    Ok(Verdict::Right { difference: worst, allowed: 3.0e-7 })
+    Ok(Some(sample))
 }
 
-/// Photos that shrink, grow, are padded, and whose height shrinks more than their width: byte for byte.
-pub async fn preprocess(device: &Device, wronged: bool) -> Result<Verdict, ScoreError> {
+/// Photos that shrink, grow, are padded, and shrink more in height than in width: byte for byte.
+pub async fn preprocess(device: &Device) -> Result<Option<Sample>, ScoreError> {
     let mut numbers = Numbers::new(12);
     let photos = [(90, 61), (23, 131), (1, 1), (40, 300)].map(|(width, height)| {
         let bytes = numbers.whole(width as usize * height as usize * 3, 127);
@@ -70,15 +60,13 @@ pub async fn preprocess(device: &Device, wronged: bool) -> Result<Verdict, Score
         Preprocess::clip(48)?.with_resize(Resize::ShortestEdge(45), Filter::Bicubic)?;
     let all: Vec<&RgbImage> = photos.iter().collect();
     let Some(values) = preprocess.on_device(&all, device) else {
-        return Ok(nowhere());
+        return Ok(None);
     };
-    let mut got = read_back(values).await?;
-    wrong(&mut got, wronged);
     let mut expected = Vec::new();
     for photo in &photos {
         expected.extend(preprocess.normalise(&preprocess.pixels(photo)?));
     }
-    Ok(compare(&got, expected, 0.0))
+    Ok(Some(Sample { got: read_back(values).await?, expected, allowed: 0.0 }))
 }
 
 fn pairs() -> Pairs {
@@ -94,17 +82,15 @@ fn tensors(pairs: &Pairs, device: &Device) -> (Tensor<2>, Tensor<2>, Tensor<1>) 
 }
 
 /// InfoNCE with hard negatives and all its gradients.
-pub async fn contrastive(device: &Device, wronged: bool) -> Result<Verdict, ScoreError> {
+pub async fn contrastive(device: &Device) -> Result<Option<Sample>, ScoreError> {
     let pairs = pairs();
     let (images, candidates, scale) = tensors(&pairs, device);
-    let Some(gradients) = clove_kernels::contrastive_gradients(images, candidates, scale) else {
-        return Ok(nowhere());
-    };
-    against(gradients, &pairs.contrastive(), wronged).await
+    let gradients = clove_kernels::contrastive_gradients(images, candidates, scale);
+    sample(gradients, &pairs.contrastive()).await
 }
 
-/// FSC's choice and all its gradients.
-pub async fn own_negatives(device: &Device, wronged: bool) -> Result<Verdict, ScoreError> {
+/// FSC's loss and all its gradients.
+pub async fn own_negatives(device: &Device) -> Result<Option<Sample>, ScoreError> {
     let pairs = pairs();
     let (images, candidates, scale) = tensors(&pairs, device);
     // Some captions have none, some several.
@@ -112,21 +98,19 @@ pub async fn own_negatives(device: &Device, wronged: bool) -> Result<Verdict, Sc
     let focus = Focus { gamma: 2, smoothing: 0.02 };
     let gradients =
         clove_kernels::own_negatives_gradients(images, candidates, scale, &owners, focus);
-    let Some(gradients) = gradients else {
-        return Ok(nowhere());
-    };
-    against(gradients, &pairs.own_negatives(&owners, focus), wronged).await
+    sample(gradients, &pairs.own_negatives(&owners, focus)).await
 }
 
-async fn against(
-    got: Gradients,
+async fn sample(
+    gradients: Option<Gradients>,
     expected: &host::Gradients,
-    wronged: bool,
-) -> Result<Verdict, ScoreError> {
-    let mut all = read_back(got.loss).await?;
-    all.extend(read_back(got.by_logit_scale).await?);
-    all.extend(read_back(got.by_images).await?);
-    all.extend(read_back(got.by_candidates).await?);
-    wrong(&mut all, wronged);
-    Ok(compare(&all, expected.all(), OF_GRADIENTS))
+) -> Result<Option<Sample>, ScoreError> {
+    let Some(gradients) = gradients else {
+        return Ok(None);
+    };
+    let mut got = read_back(gradients.loss).await?;
+    got.extend(read_back(gradients.by_logit_scale).await?);
+    got.extend(read_back(gradients.by_images).await?);
+    got.extend(read_back(gradients.by_candidates).await?);
+    Ok(Some(Sample { got, expected: expected.all().collect(), allowed: OF_GRADIENTS }))
 }

@@ -1,11 +1,10 @@
-//! Whether a device computes right numbers: silently wrong ones are the worst that a GPU, its driver or a compiler of shaders
-//! can do.
+//! Checks that a device computes correctly: a GPU, its driver or its shader compiler can produce wrong numbers without an error.
 //!
-//! Every [`Item`] runs on the device what models consist of, and compares with what plain code of the host computes, or says
-//! beforehand. Matrix products are of small whole numbers, which floats hold exactly in any order of summation: there a
-//! difference of any size is a fault. The other items allow what other orders of summation and a GPU's exponentials bring.
+//! Every [`Item`] runs an operation of the models on the device and compares the result with plain code on the host. Matrix products
+//! are of small whole numbers, which floats hold exactly in any order of summation, so any difference is a fault. The other items
+//! tolerate other orders of summation and a GPU's exponentials.
 //!
-//! [`Fault`] wrongs one number of what the device gave, so that the check itself can be checked.
+//! [`Fault`] falsifies one number of the device's result, to test the check itself.
 
 mod host;
 mod kernels;
@@ -17,32 +16,33 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor, TensorData, activation};
 
 use self::host::Numbers;
+#[cfg(all(feature = "train", feature = "cpu"))]
+use self::training::sample as training_step;
 use crate::device::read_back;
 use crate::score::ScoreError;
 
-/// Sides of matrices: powers of two and their neighbours, tokens of ViT-B/32, ViT-B/16 and texts, and others that no tile
-/// divides.
+/// Sides of matrices: powers of two, numbers of tokens of ViT-B/32, ViT-B/16 and texts, and others that no tile divides.
 pub const SIDES: [usize; 8] = [50, 64, 77, 197, 499, 512, 535, 1024];
 
-/// Those of the reduced check, which a page makes before it trusts a GPU.
+/// Sides of matrices in the reduced check, which a page runs before it uses a GPU.
 pub const FEW_SIDES: [usize; 3] = [50, 64, 77];
 
-/// A GPU's exponentials and reciprocals are allowed some units in the last place of numbers up to one.
+/// Tolerance for numbers up to one: some units in the last place, for a GPU's exponentials and reciprocals.
 const ROUNDING: f32 = 1e-5;
 
 /// The elements of the large buffer: 160 MiB as f32, above WebGPU's default binding of 128.
 const LARGE: usize = 40 << 20;
 
-/// Largest binding that a device must offer for [`Item::LargeBuffer`], in bytes.
+/// The binding size that [`Item::LargeBuffer`] needs, in bytes.
 pub const LARGE_BYTES: u64 = 4 * LARGE as u64;
 
 /// The project's own kernels.
 const KERNELS: [Item; 4] = [Item::Patch, Item::Preprocess, Item::Contrastive, Item::OwnNegatives];
 
-/// Something that is checked.
+/// An operation to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Item {
-    /// Numbers that are written, and read back while others are computed.
+    /// Reading back during other computations.
     ReadBack,
     /// A square matrix product.
     Matmul(usize),
@@ -50,9 +50,9 @@ pub enum Item {
     Softmax,
     /// Layer normalisation.
     LayerNorm,
-    /// Attention of several heads, each token to all.
+    /// Attention of several heads, from each token to all.
     Attention,
-    /// Attention, each token to those before it.
+    /// Attention from each token to those before it.
     CausalAttention,
     /// patch.wgsl: weights between two models.
     Patch,
@@ -70,7 +70,6 @@ pub enum Item {
 
 impl Item {
     /// All of them, in the order in which they build on each other.
-    #[must_use]
     pub fn all() -> Vec<Self> {
         let mut items = vec![Self::ReadBack];
         items.extend(SIDES.map(Self::Matmul));
@@ -80,8 +79,7 @@ impl Item {
         items
     }
 
-    /// Those that take a GPU less than a second together, and need no second device.
-    #[must_use]
+    /// The reduced check: less than a second on a GPU, without a second device.
     pub fn few() -> Vec<Self> {
         let mut items = vec![Self::ReadBack];
         items.extend(FEW_SIDES.map(Self::Matmul));
@@ -91,7 +89,6 @@ impl Item {
     }
 
     /// Its name: `matmul-77`.
-    #[must_use]
     pub fn name(self) -> String {
         match self {
             Self::ReadBack => "read-back".to_owned(),
@@ -110,99 +107,124 @@ impl Item {
     }
 }
 
-/// What was found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// The numbers are right, to within so much.
+    /// All numbers are within the tolerance.
     Right {
         /// The largest difference.
         difference: f32,
-        /// What is allowed.
+        /// The tolerance.
         allowed: f32,
     },
-    /// They aren't.
+    /// A number is wrong.
     Wrong {
-        /// Where, what stands there and what should.
+        /// Its place, its value and the expected value.
         what: String,
     },
-    /// The device gave an error.
+    /// The device reported an error.
     Failed {
-        /// Its words.
+        /// Its message.
         reason: String,
     },
     /// Not checked.
     Skipped {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
 impl Verdict {
-    /// Whether nothing speaks against the device.
-    #[must_use]
+    /// Whether the check found nothing wrong.
     pub fn is_good(&self) -> bool {
         matches!(self, Self::Right { .. } | Self::Skipped { .. })
     }
 }
 
-/// Which item's numbers are wronged before they are compared.
+/// The item of which one number is falsified before the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault(pub Item);
 
-/// Checks one item on a device. `largest_binding` is what the device allows, in bytes.
+/// Checks one item on a device that allows bindings of `largest_binding` bytes.
 pub async fn check(
     item: Item,
     device: &Device,
     largest_binding: u64,
     fault: Option<Fault>,
 ) -> Verdict {
-    let wronged = fault == Some(Fault(item));
+    let is_wronged = fault == Some(Fault(item));
+    if item == Item::LargeBuffer && largest_binding < LARGE_BYTES {
+        let (allowed, needed) = (largest_binding >> 20, LARGE_BYTES >> 20);
+        let reason = format!("needs a binding of {needed} MiB; the device allows {allowed} MiB");
+        return Verdict::Skipped { reason };
+    }
     let checked = match item {
-        Item::ReadBack => sentinels(device, wronged).await,
-        Item::Matmul(side) => product(side, device, wronged).await,
-        Item::Softmax => softmax(device, wronged).await,
-        Item::LayerNorm => norm(device, wronged).await,
-        Item::Attention => heads(device, false, wronged).await,
-        Item::CausalAttention => heads(device, true, wronged).await,
-        Item::Patch => kernels::patch(device, wronged).await,
-        Item::Preprocess => kernels::preprocess(device, wronged).await,
-        Item::Contrastive => kernels::contrastive(device, wronged).await,
-        Item::OwnNegatives => kernels::own_negatives(device, wronged).await,
-        Item::TrainingStep => training_step(device, wronged).await,
-        Item::LargeBuffer if largest_binding < LARGE_BYTES => Ok(Verdict::Skipped {
-            reason: format!(
-                "the device binds {} MiB at most, {} are needed",
-                largest_binding >> 20,
-                LARGE_BYTES >> 20
-            ),
+        Item::Matmul(side) => product(side, device, is_wronged).await,
+        _ => sample(item, device).await.map(|sample| match sample {
+            Some(mut sample) => {
+                wrong(&mut sample.got, is_wronged);
+                compare(&sample.got, sample.expected, sample.allowed)
+            }
+            None if item == Item::TrainingStep => {
+                Verdict::Skipped { reason: "this build has no training".to_owned() }
+            }
+            None => Verdict::Skipped {
+                reason: "the project's kernels don't run here; tensor operations replace them"
+                    .to_owned(),
+            },
         }),
-        Item::LargeBuffer => large(device, wronged).await,
     };
     checked.unwrap_or_else(|error| Verdict::Failed { reason: error.to_string() })
 }
 
-/// Wrongs one number, by a hundredth of itself and more.
-fn wrong(values: &mut [f32], wronged: bool) {
+/// Numbers of the device beside those of the host.
+struct Sample {
+    got: Vec<f32>,
+    expected: Vec<f32>,
+    allowed: f32,
+}
+
+/// Runs an item; `None` where it doesn't run.
+async fn sample(item: Item, device: &Device) -> Result<Option<Sample>, ScoreError> {
+    let sample = match item {
+        Item::ReadBack => sentinels(device).await?,
+        Item::Softmax => softmax(device).await?,
+        Item::LayerNorm => norm(device).await?,
+        Item::Attention => heads(device, false).await?,
+        Item::CausalAttention => heads(device, true).await?,
+        Item::LargeBuffer => large(device).await?,
+        Item::Patch => return kernels::patch(device).await,
+        Item::Preprocess => return kernels::preprocess(device).await,
+        Item::Contrastive => return kernels::contrastive(device).await,
+        Item::OwnNegatives => return kernels::own_negatives(device).await,
+        Item::TrainingStep => return training_step(device).await,
+        // Compared by rows, in `product`.
+        Item::Matmul(_) => return Ok(None),
+    };
+    Ok(Some(sample))
+}
+
+/// Changes one number, by at least a hundredth of itself.
+fn wrong(values: &mut [f32], is_wronged: bool) {
     let middle = values.len() / 2;
-    if let Some(value) = values.get_mut(middle).filter(|_| wronged) {
+    if let Some(value) = values.get_mut(middle).filter(|_| is_wronged) {
         *value += (value.abs() / 100.0).max(0.01);
     }
 }
 
 /// Compares number by number.
-fn compare(got: &[f32], expected: impl IntoIterator<Item = f32>, allowed: f32) -> Verdict {
+fn compare(got: &[f32], expected: Vec<f32>, allowed: f32) -> Verdict {
+    if got.len() != expected.len() {
+        let what = format!("{} numbers instead of {}", got.len(), expected.len());
+        return Verdict::Wrong { what };
+    }
     let mut difference = 0.0_f32;
-    let mut count = 0;
     for (at, (got, expected)) in got.iter().zip(expected).enumerate() {
         let here = (got - expected).abs();
         if here.is_nan() || here > allowed {
             return Verdict::Wrong { what: format!("number {at} is {got} instead of {expected}") };
         }
         difference = difference.max(here);
-        count = at + 1;
-    }
-    if count < got.len() || count == 0 {
-        return Verdict::Wrong { what: format!("{} numbers came instead of {count}", got.len()) };
     }
     Verdict::Right { difference, allowed }
 }
@@ -211,8 +233,8 @@ fn tensor<const D: usize>(values: &[f32], shape: [usize; D], device: &Device) ->
     Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
 }
 
-/// Buffers that hold a number of their own each are all read back while the device computes on copies of them.
-async fn sentinels(device: &Device, wronged: bool) -> Result<Verdict, ScoreError> {
+/// Reads back buffers, each with numbers of its own, while the device computes on copies of them.
+async fn sentinels(device: &Device) -> Result<Sample, ScoreError> {
     const BUFFERS: usize = 8;
     const LENGTH: usize = 12_345;
     let value = |buffer: usize, at: usize| ((buffer * LENGTH + at) % 65_521) as f32;
@@ -222,55 +244,52 @@ async fn sentinels(device: &Device, wronged: bool) -> Result<Verdict, ScoreError
             tensor(&values, [LENGTH], device)
         })
         .collect();
-    // Doubled: what is read must be this buffer's, and not one of those that the products are written to.
+    // Doubled, to tell the buffers from those of the results.
     let doubled: Vec<Tensor<1>> = sent.iter().map(|one| one.clone() + one.clone()).collect();
     let mut got = Vec::new();
     for (one, double) in sent.into_iter().zip(doubled) {
         got.extend(read_back(one).await?);
         got.extend(read_back(double).await?);
     }
-    wrong(&mut got, wronged);
     let expected = (0..BUFFERS).flat_map(|buffer| {
         let values = move |factor: f32| (0..LENGTH).map(move |at| factor * value(buffer, at));
         values(1.0).chain(values(2.0))
     });
-    Ok(compare(&got, expected, 0.0))
+    Ok(Sample { got, expected: expected.collect(), allowed: 0.0 })
 }
 
-/// A product of whole numbers from -4 to 4. Sums stay below 2^24, so floats hold them whatever the order. All rows are compared
-/// by their product with a random vector, which takes the host a pass over the matrices instead of the product itself
-/// (Freivalds 1977): one wrong element changes its row's sum, unless the vector's number there is 0, and none is.
-async fn product(side: usize, device: &Device, wronged: bool) -> Result<Verdict, ScoreError> {
+/// A product of whole numbers from -4 to 4. Sums stay below 2^24, so floats hold them in any order. The rows are compared by their
+/// products with a random vector without zeros (Freivalds 1977), for which the host needs a pass over the matrices instead of the
+/// product: one wrong element changes its row's sum.
+async fn product(side: usize, device: &Device, is_wronged: bool) -> Result<Verdict, ScoreError> {
     let mut numbers = Numbers::new(side as u64);
     let (left, right) = (numbers.whole(side * side, 4), numbers.whole(side * side, 4));
     let shape = [side, side];
     let product = tensor(&left, shape, device).matmul(tensor(&right, shape, device));
     let mut got = read_back(product).await?;
-    wrong(&mut got, wronged);
+    wrong(&mut got, is_wronged);
     Ok(match host::wrong_row(&left, &right, &got, side, &mut numbers) {
         None => Verdict::Right { difference: 0.0, allowed: 0.0 },
         Some(row) => {
             let expected = host::row_of_product(&left, &right, side, row);
             match compare(&got[row * side..(row + 1) * side], expected, 0.0) {
                 Verdict::Wrong { what } => Verdict::Wrong { what: format!("row {row}: {what}") },
-                // Cancelled in the sum, or not a number.
+                // Two errors that cancel in the sum, or not a number.
                 _ => Verdict::Wrong { what: format!("row {row}") },
             }
         }
     })
 }
 
-async fn softmax(device: &Device, wronged: bool) -> Result<Verdict, ScoreError> {
+async fn softmax(device: &Device) -> Result<Sample, ScoreError> {
     let (rows, columns) = (77, 535);
     let values = Numbers::new(1).uniform(rows * columns, 20.0);
     let result = activation::softmax(tensor(&values, [rows, columns], device), 1);
-    let mut got = read_back(result).await?;
-    wrong(&mut got, wronged);
-    let expected = values.chunks(columns).flat_map(host::softmax);
-    Ok(compare(&got, expected, ROUNDING))
+    let expected = values.chunks(columns).flat_map(host::softmax).collect();
+    Ok(Sample { got: read_back(result).await?, expected, allowed: ROUNDING })
 }
 
-async fn norm(device: &Device, wronged: bool) -> Result<Verdict, ScoreError> {
+async fn norm(device: &Device) -> Result<Sample, ScoreError> {
     const EPSILON: f64 = 1e-5;
     let (rows, columns) = (197, 768);
     let mut numbers = Numbers::new(2);
@@ -282,14 +301,12 @@ async fn norm(device: &Device, wronged: bool) -> Result<Verdict, ScoreError> {
         Some(tensor(&shift, [columns], device)),
         EPSILON,
     );
-    let mut got = read_back(result).await?;
-    wrong(&mut got, wronged);
-    let expected =
-        values.chunks(columns).flat_map(|row| host::layer_norm(row, &scale, &shift, EPSILON));
-    Ok(compare(&got, expected, ROUNDING))
+    let rows = values.chunks(columns);
+    let expected = rows.flat_map(|row| host::layer_norm(row, &scale, &shift, EPSILON)).collect();
+    Ok(Sample { got: read_back(result).await?, expected, allowed: ROUNDING })
 }
 
-async fn heads(device: &Device, is_causal: bool, wronged: bool) -> Result<Verdict, ScoreError> {
+async fn heads(device: &Device, is_causal: bool) -> Result<Sample, ScoreError> {
     let (count, tokens, width) = (3, 77, 64);
     let mut numbers = Numbers::new(3);
     let [query, key, value] = [(); 3].map(|()| numbers.uniform(count * tokens * width, 2.0));
@@ -303,44 +320,35 @@ async fn heads(device: &Device, is_causal: bool, wronged: bool) -> Result<Verdic
         None,
         options,
     );
-    let mut got = read_back(result).await?;
-    wrong(&mut got, wronged);
     let each = tokens * width;
     let expected = (0..count).flat_map(|head| {
-        let part = |all: &[f32]| all[head * each..(head + 1) * each].to_vec();
-        host::attention(&part(&query), &part(&key), &part(&value), width, is_causal)
+        let [query, key, value] =
+            [&query, &key, &value].map(|all| &all[head * each..(head + 1) * each]);
+        host::attention(query, key, value, width, is_causal)
     });
-    Ok(compare(&got, expected, 2.0 * ROUNDING))
+    let expected = expected.collect();
+    Ok(Sample { got: read_back(result).await?, expected, allowed: 2.0 * ROUNDING })
 }
 
-async fn large(device: &Device, wronged: bool) -> Result<Verdict, ScoreError> {
-    // In rows, so that no dimension is longer than what a launch can have.
+async fn large(device: &Device) -> Result<Sample, ScoreError> {
+    // In rows, because the dimensions of a launch are limited.
     const COLUMNS: usize = 1 << 12;
     let rows = LARGE / COLUMNS;
-    let first = Tensor::<1>::from_data(
-        TensorData::new((0..rows).map(|row| row as f32).collect::<Vec<_>>(), [rows]),
-        device,
-    );
-    let all = first.reshape([rows, 1]).expand([rows, COLUMNS]) + 1.0;
-    // From every part of the buffer, its end included.
+    let first: Vec<f32> = (0..rows).map(|row| row as f32).collect();
+    let all = tensor(&first, [rows, 1], device).expand([rows, COLUMNS]) + 1.0;
+    // From every part of the buffer, including its end.
     let sums = all.clone().sum_dim(1).reshape([rows]);
     let last = all.narrow(0, rows - 1, 1).reshape([COLUMNS]);
     let mut got = read_back(sums).await?;
     got.extend(read_back(last).await?);
-    wrong(&mut got, wronged);
     let expected = (0..rows)
         .map(|row| ((row + 1) * COLUMNS) as f32)
         .chain(std::iter::repeat_n(rows as f32, COLUMNS));
-    Ok(compare(&got, expected, 0.0))
-}
-
-#[cfg(all(feature = "train", feature = "cpu"))]
-async fn training_step(device: &Device, wronged: bool) -> Result<Verdict, ScoreError> {
-    training::check(device, wronged).await
+    Ok(Sample { got, expected: expected.collect(), allowed: 0.0 })
 }
 
 #[cfg(not(all(feature = "train", feature = "cpu")))]
-#[expect(clippy::unused_async, reason = "where it's built in, it computes")]
-async fn training_step(_device: &Device, _wronged: bool) -> Result<Verdict, ScoreError> {
-    Ok(Verdict::Skipped { reason: "training isn't built in".to_owned() })
+#[expect(clippy::unused_async, reason = "the version with training awaits")]
+async fn training_step(_device: &Device) -> Result<Option<Sample>, ScoreError> {
+    Ok(None)
 }

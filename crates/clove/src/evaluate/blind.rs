@@ -1,7 +1,6 @@
-//! Blind baselines: what a pair benchmark gives away to a scorer that never sees the photo.
+//! Blind baselines: the accuracy of scorers that never see the photo.
 //!
-//! A baseline scores a text, which stands for the text's similarity to any photo; where it ties, it gets what a guess gets on
-//! average. Called by [`super::evaluate_trials`], which puts these figures beside the model's.
+//! A baseline scores a text; the score replaces the text's similarity to every photo. A tie gets the expected score of a guess.
 
 use std::borrow::Cow;
 
@@ -10,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::trials::credit;
 use super::{BigramModel, Comparison, Metric, Pair, Similarity, Trial, TrialSet};
 
-/// Log-probabilities closer than this tie: the same bigrams summed in another order differ by rounding (about 1e-14), while
-/// models of at most a few million captions tell apart different counts by far more.
+/// Tolerance of ties between log-probabilities: another order of summation changes them by about 1e-14, different counts of a few
+/// million captions by far more.
 const LOG_PROBABILITY_TIE: f64 = 1e-9;
 
 /// A scorer of texts that never sees a photo.
 #[derive(Debug, Clone, Copy)]
 pub enum Baseline<'a> {
-    /// Ties on every row, so 0.5.
+    /// Ties on every row.
     Chance,
     /// Prefers the text of fewer words, split at white space.
     FewerWords,
@@ -32,7 +31,7 @@ pub enum Baseline<'a> {
 }
 
 impl<'a> Baseline<'a> {
-    /// Every baseline that needs no training, then both of the n-gram model if there is one.
+    /// Every baseline without training, then both of the n-gram model, if there is one.
     pub fn all(model: Option<&'a BigramModel>) -> Vec<Self> {
         let mut all =
             vec![Self::Chance, Self::FewerWords, Self::FewerCharacters, Self::NoFinalStop];
@@ -67,7 +66,7 @@ impl<'a> Baseline<'a> {
         }
     }
 
-    /// Scores closer than this tie.
+    /// Scores at most this far apart tie.
     pub(super) fn tie(&self) -> f64 {
         match self {
             Self::BigramSum(_) | Self::BigramMean(_) => LOG_PROBABILITY_TIE,
@@ -75,8 +74,7 @@ impl<'a> Baseline<'a> {
         }
     }
 
-    /// What the baseline gets on a pair: 1, 0.5 (tie) or 0.
-    #[must_use]
+    /// The baseline's score on a pair: 1, 0.5 (tie) or 0.
     pub fn credit(&self, pair: &Pair) -> f64 {
         let trial = Trial {
             id: String::new(),
@@ -86,14 +84,13 @@ impl<'a> Baseline<'a> {
         self.credit_on(&Metric::first_of("", 1), &trial)
     }
 
-    /// What the baseline gets on a trial: 1, 0, or where it ties the share of what a forced guess gets.
-    #[must_use]
+    /// The baseline's score on a trial: 1, 0, or the expected score of a guess where it ties.
     pub fn credit_on(&self, metric: &Metric, trial: &Trial) -> f64 {
         let comparisons: Vec<Comparison> = metric.of(trial).collect();
         let score = |text: usize| trial.texts.get(text).map_or(0.0, |text| self.score(text));
         let value = |similarity| match similarity {
             Similarity::Photo(_, text) => score(text),
-            // What isn't of a photo isn't for the blind.
+            // Comparisons of texts have no blind baseline.
             Similarity::Texts(..) => 0.0,
         };
         credit(&comparisons, value, self.tie())
@@ -105,10 +102,10 @@ impl<'a> Baseline<'a> {
 pub struct BlindSubset {
     /// Subset's name.
     pub name: String,
-    /// As in the model's figures.
+    /// The metric, if the benchmark has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<String>,
-    /// Mean credit, 0 to 1, ties counting 0.5; none without rows.
+    /// Mean score, 0 to 1; `None` without rows.
     pub accuracy: Option<f64>,
     /// Rows.
     pub rows: usize,
@@ -125,7 +122,7 @@ pub struct BlindFigures {
     pub weighted_mean: Option<f64>,
 }
 
-/// A baseline's figures over the rows that the model was scored on, and over all rows of the benchmark.
+/// A baseline's figures over the scored rows, and over all rows of the benchmark.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BlindReport {
     /// The baseline's name.
@@ -133,21 +130,19 @@ pub struct BlindReport {
     /// Over the scored rows, to compare with the model.
     #[serde(flatten)]
     pub scored_rows: BlindFigures,
-    /// Over every row whose negative differs from its caption, with a photo or without.
+    /// Over every row whose negative differs from its caption, even without a photo.
     pub all_rows: BlindFigures,
 }
 
 impl BlindFigures {
-    /// The figures of a baseline of texts over the trials of `sets` that `wanted` admits.
+    /// The figures of a baseline over the `wanted` trials of `sets`.
     pub fn of(baseline: &Baseline<'_>, sets: &[TrialSet], wanted: impl Fn(&Trial) -> bool) -> Self {
         let is_chance = matches!(baseline, Baseline::Chance);
         Self::over(sets, wanted, is_chance, |metric, trial| baseline.credit_on(metric, trial))
     }
 
-    /// The figures of a baseline that gets `credit` on a trial, over the trials of `sets` that `wanted` admits; of a metric in which
-    /// photos have no part only chance has one.
-    ///
-    /// Trials that are [empty questions](TrialSet::is_empty_question) are left out, as they are for a model.
+    /// The figures of a baseline with `credit` for each of the `wanted` trials of `sets`. Metrics without photos have chance as their
+    /// only baseline. [Empty questions](TrialSet::is_empty_question) are left out, as for a model.
     pub(super) fn over(
         sets: &[TrialSet],
         wanted: impl Fn(&Trial) -> bool,
@@ -187,7 +182,7 @@ impl BlindFigures {
     }
 }
 
-/// Mean of the accuracies there are; none if there are none.
+/// Mean of the known accuracies; `None` if there are none.
 pub(super) fn macro_mean(accuracies: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     let (sum, count) =
         accuracies.flatten().fold((0.0, 0_usize), |(sum, count), a| (sum + a, count + 1));

@@ -1,7 +1,7 @@
-//! Bootstrap intervals: how far figures would move if other photos had been in the benchmark.
+//! Bootstrap intervals, resampled by photo.
 //!
-//! Photos are drawn with replacement, each with all of its rows: rows of one photo aren't independent of one another. Efron and
-//! Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8 and 13 (percentile interval).
+//! Photos are drawn with replacement, each with all of its rows, because rows of one photo aren't independent. Efron and Tibshirani,
+//! An Introduction to the Bootstrap, 1993, chapters 8 and 13 (percentile interval).
 
 use std::collections::HashMap;
 
@@ -14,16 +14,16 @@ use super::{MeanIntervals, Report, RowsBySubset};
 const DRAWS: usize = 1_000;
 const SEED: u64 = 1_993;
 
-/// How another model differs on the same rows.
+/// The difference of another model on the same rows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
-    /// The other's mean of subsets less the first's.
+    /// The other model's mean of subsets minus the first's.
     pub macro_mean: f64,
-    /// 95 % interval of that.
+    /// Its 95 % interval.
     pub interval: [f64; 2],
 }
 
-/// What is drawn: photos, each with its rows as the place of their subset and whether they're right.
+/// The population: photos with their rows, each given by its subset and whether it's right.
 struct Photos {
     rows: Vec<Vec<(usize, bool)>>,
     subsets: usize,
@@ -45,7 +45,7 @@ impl Photos {
         Self { rows: found, subsets: rows.len() }
     }
 
-    /// Right rows and rows by subset, of the photos that are drawn.
+    /// Right rows and all rows of the drawn photos, by subset.
     fn count(&self, drawn: &[usize]) -> Vec<(u32, u32)> {
         let mut counts = vec![(0, 0); self.subsets];
         for (subset, is_right) in drawn.iter().flat_map(|photo| &self.rows[*photo]) {
@@ -66,7 +66,7 @@ fn share((right, all): (u32, u32)) -> Option<f64> {
     (all > 0).then(|| f64::from(right) / f64::from(all))
 }
 
-/// The mean of `primary` subsets, and that of their rows.
+/// The mean of the `primary` subsets, and the mean of their rows.
 fn means(counts: &[(u32, u32)], primary: &[bool]) -> Option<(f64, f64)> {
     let counts = counts.iter().zip(primary).filter(|(_, counts)| **counts);
     let (mut sum, mut subsets, mut right, mut all) = (0.0, 0_u32, 0, 0);
@@ -81,21 +81,21 @@ fn means(counts: &[(u32, u32)], primary: &[bool]) -> Option<(f64, f64)> {
     Some((sum / f64::from(subsets), share((right, all))?)).filter(|_| subsets > 0)
 }
 
-/// Which subsets of a report make its means: those of the first metric.
+/// Whether each subset of a report is part of its means, that is, has the first metric.
 fn primary(report: &Report) -> Vec<bool> {
     let first = report.subsets.first().map(|subset| &subset.metric);
     let subsets = report.subsets.iter();
     subsets.map(|subset| Some(&subset.metric) == first).collect()
 }
 
-/// Where 95 % of the values lie; values without any.
+/// The range of the central 95 % of the values; `None` without values.
 fn interval(mut values: Vec<f64>) -> Option<[f64; 2]> {
     values.sort_unstable_by(f64::total_cmp);
     let at = |share: f64| values.get((share * (values.len().max(1) - 1) as f64).round() as usize);
     Some([*at(0.025)?, *at(0.975)?])
 }
 
-/// Puts intervals into a report, from the outcomes of its rows. The same report gets the same ones.
+/// Adds intervals to a report, from the outcomes of its rows. The result is deterministic.
 pub fn add_intervals(report: &mut Report, rows: &RowsBySubset) {
     let photos = Photos::of(rows);
     if photos.rows.is_empty() {
@@ -123,8 +123,7 @@ pub fn add_intervals(report: &mut Report, rows: &RowsBySubset) {
         means.map(|(macro_mean, weighted_mean)| MeanIntervals { macro_mean, weighted_mean });
 }
 
-/// 95 % interval of the share of what is right, of photos with their outcomes.
-#[must_use]
+/// 95 % interval of the share of right outcomes, given by photo.
 pub fn share_interval(photos: &[Vec<bool>]) -> Option<[f64; 2]> {
     let photos = Photos {
         rows: photos
@@ -141,8 +140,7 @@ pub fn share_interval(photos: &[Vec<bool>]) -> Option<[f64; 2]> {
     interval(draws.collect())
 }
 
-/// How another model's mean of subsets differs, where both were scored on the same rows: the same photos are drawn for both.
-#[must_use]
+/// The difference of another model's mean of subsets; `None` if its rows differ. The same photos are drawn for both.
 pub fn difference(
     report: &Report,
     rows: &RowsBySubset,
@@ -150,10 +148,7 @@ pub fn difference(
 ) -> Option<Difference> {
     let alike = rows.len() == other.len()
         && rows.iter().zip(other).all(|((_, one), (_, other))| {
-            let ids = |rows: &[super::ScoredRow]| -> Vec<String> {
-                rows.iter().map(|row| row.id.clone()).collect()
-            };
-            ids(one) == ids(other)
+            one.iter().map(|row| &row.id).eq(other.iter().map(|row| &row.id))
         });
     if !alike {
         return None;
@@ -173,7 +168,7 @@ pub fn difference(
 
 #[cfg(test)]
 mod tests {
-    use super::super::ScoredRow;
+    use super::super::{ScoredRow, SubsetReport};
     use super::*;
 
     /// Rows of as many photos, of which so many are right.
@@ -187,11 +182,11 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_is_as_wide_as_its_photos_let_it_be() {
+    fn an_interval_has_the_width_of_its_photos() {
         let outcomes = |photos: usize, each: usize| -> Vec<Vec<bool>> {
             (0..photos).map(|photo| vec![photo % 2 == 0; each]).collect()
         };
-        // A share of a half among n has a standard error of 1 / (2 sqrt n); 1.96 of them either way.
+        // A share of a half among n has a standard error of 1 / (2 sqrt n).
         for photos in [100, 400] {
             for each in [1, 5] {
                 let [low, high] = share_interval(&outcomes(photos, each)).unwrap();
@@ -207,7 +202,6 @@ mod tests {
     #[test]
     fn a_difference_is_paired() {
         let one = rows(50, 2, 25);
-        let (_, first) = one[0].clone();
         // The same rows, but for one photo: whatever is drawn, the difference is small.
         let mut other = one.clone();
         for row in other[0].1.iter_mut().filter(|row| row.image == "30") {
@@ -216,14 +210,8 @@ mod tests {
         let photos = (Photos::of(&one), Photos::of(&other));
         assert_eq!(photos.0.rows.len(), photos.1.rows.len());
         let report = |rows: &RowsBySubset| -> Report {
-            let subset = serde_json::json!({
-                "name": "a", "accuracy": 0.5, "rows": first.len(), "correct": 0, "ties": 0, "missing": 0, "skipped": 0
-            });
-            let report = serde_json::json!({
-                "suite": "s", "subsets": [subset], "macro_mean": 0.5, "weighted_mean": 0.5, "groups": [], "blind": [],
-                "image_lift": null, "ngram_training": null, "missing_image_count": 0, "missing_images": [], "skipped_rows": []
-            });
-            let mut report: Report = serde_json::from_value(report).unwrap();
+            let subset = SubsetReport { name: "a".to_owned(), ..SubsetReport::default() };
+            let mut report = Report { subsets: vec![subset], ..Report::default() };
             add_intervals(&mut report, rows);
             report
         };

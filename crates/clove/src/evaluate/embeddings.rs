@@ -1,6 +1,7 @@
-//! Rows of L2-normalised embeddings and the one dot product that every score uses.
+//! Rows of L2-normalised embeddings and the dot product of every score.
 //!
-//! Called by all of `evaluate`. Every dot product is added up from the first position to the last, alone or in a block, so the similarity of two rows is the same number everywhere and comparing for equality (ties) is meaningful.
+//! Every dot product is summed from the first position to the last, alone or in a block, so the similarity of two rows is the same
+//! everywhere and ties are well defined.
 
 use std::ops::Range;
 
@@ -14,11 +15,11 @@ pub struct Embeddings {
 }
 
 impl Embeddings {
-    /// Takes `data` `[rows, dim]`, row-major, and L2-normalises each row. No rows at all is fine.
+    /// Takes `data` `[rows, dim]`, row-major, and L2-normalises each row. `data` may be empty.
     ///
     /// # Errors
     /// [`EvaluateError::Shape`] if `dim` is 0 or doesn't divide the number of values, [`EvaluateError::NotFinite`] and
-    /// [`EvaluateError::ZeroRow`] for rows without a direction; they name the row.
+    /// [`EvaluateError::ZeroRow`] for rows without a direction.
     pub fn from_rows(dim: usize, mut data: Vec<f32>) -> Result<Self, EvaluateError> {
         if dim == 0 || !data.len().is_multiple_of(dim) {
             let values = data.len();
@@ -54,7 +55,7 @@ impl Embeddings {
     /// Row `i`, `[dim]`, of norm 1.
     ///
     /// # Panics
-    /// Like a slice, if `i` is not below [`len`](Self::len). The scoring functions check their indices and return errors.
+    /// If `i` is not below [`len`](Self::len).
     pub fn row(&self, i: usize) -> &[f32] {
         &self.data[i * self.dim..(i + 1) * self.dim]
     }
@@ -62,7 +63,7 @@ impl Embeddings {
     /// Cosine similarity of row `i` with row `j` of `other`.
     ///
     /// # Panics
-    /// Like a slice, if a row doesn't exist or the widths differ. The scoring functions check and return errors.
+    /// If a row doesn't exist or the widths differ.
     pub fn dot(&self, i: usize, other: &Self, j: usize) -> f32 {
         assert_eq!(self.dim, other.dim, "embeddings of different widths");
         dot(self.row(i), other.row(j))
@@ -81,9 +82,9 @@ impl Embeddings {
     }
 }
 
-/// Scales `row` to L2 norm 1 and returns true; leaves a row without a direction (all zeros, NaN or infinity) as it is and returns false.
+/// Scales `row` to L2 norm 1. False, without a change, for a row without a direction (all zeros, NaN or infinity).
 ///
-/// The norm is taken in f64, where no finite f32 overflows or underflows.
+/// The norm is computed in f64, where no finite f32 overflows or underflows.
 pub fn normalise(row: &mut [f32]) -> bool {
     let squares: f64 = row.iter().map(|&value| f64::from(value).powi(2)).sum();
     let norm = squares.sqrt();
@@ -96,20 +97,20 @@ pub fn normalise(row: &mut [f32]) -> bool {
     true
 }
 
-/// The dot product of two rows, added up from the first position to the last, as [`Panels`] does.
+/// The dot product of two rows, summed from the first position to the last, as in [`Panels`].
 fn dot(left: &[f32], right: &[f32]) -> f32 {
     left.iter().zip(right).fold(0.0, |sum, (x, y)| sum + x * y)
 }
 
-/// Rows of a panel, whose sums a register or two hold side by side.
+/// Rows of a panel; one or two registers hold their sums.
 const PANEL: usize = 8;
-/// Rows multiplied with a panel at once: each loaded value of the panel then serves four products, and the 4 x 8 sums fit
-/// SSE2's sixteen registers (WASM's simd128 has as many).
+/// Rows multiplied with a panel at once: each loaded value of the panel serves four products, and the 4 x 8 sums fit SSE2's sixteen
+/// registers (WASM's simd128 has as many).
 const TILE: usize = 4;
 
 /// A block of embeddings laid out for multiplication: panels of [`PANEL`] rows, each `[dim, PANEL]`, the last filled up with zeros.
 ///
-/// The sums of different rows lie side by side, so the inner loop vectorises although every sum keeps its order.
+/// The sums of different rows are adjacent, so the inner loop vectorises although every sum keeps its order.
 pub(super) struct Panels {
     dim: usize,
     rows: usize,
@@ -138,7 +139,7 @@ impl Panels {
         range: Range<usize>,
         mut visit: impl FnMut(usize, &[f32]),
     ) {
-        // At least one panel, because lines of no length can't be cut.
+        // At least one panel, because chunks can't be empty.
         let stride = (self.values.len() / self.dim).max(1) * PANEL;
         let mut lines = vec![0.0; TILE * stride];
         let mut first = range.start;
@@ -172,7 +173,7 @@ impl Panels {
 }
 
 fn multiply_panel<const A: usize>(rows: [&[f32]; A], panel: &[[f32; PANEL]]) -> [[f32; PANEL]; A] {
-    // Cut to one length here, so that the loop needs no bounds checks.
+    // Equal lengths spare the loop its bounds checks.
     let rows = rows.map(|row| &row[..panel.len()]);
     let mut sums = [[0f32; PANEL]; A];
     for (position, values) in panel.iter().enumerate() {

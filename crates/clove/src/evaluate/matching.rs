@@ -1,26 +1,25 @@
-//! Photos and texts judged one by one: does this text describe this photo?
+//! Classification of photo and text as matching or not.
 //!
-//! SVO-Probes' own protocol (Hendricks and Nematzadeh 2021, arXiv 2106.09141, section 4): each photo and sentence is judged a match or
-//! none, and the accuracies on matches and on others are averaged. Similarities have no threshold of their own; it's chosen on one half
-//! of the rows and applied to the other.
+//! SVO-Probes' own protocol (Hendricks and Nematzadeh 2021, arXiv 2106.09141, section 4): each photo and sentence is classified as
+//! matching or not, and the accuracies on matching and other pairs are averaged. The threshold of the similarity is chosen on one
+//! half of the rows and applied to the other.
 
 use serde::{Deserialize, Serialize};
 
-/// Accuracies of judging photos and texts one by one, 0 to 1.
+/// Accuracies of the classification, 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MatchReport {
-    /// Of matches, judged to be ones.
+    /// On matching pairs.
     pub positive: f64,
-    /// Of others, judged to be none.
+    /// On other pairs.
     pub negative: f64,
     /// The mean of both.
     pub mean: f64,
-    /// Above which similarity a match is seen: chosen on the odd rows, and on the even ones.
+    /// The thresholds of similarity, chosen on the odd rows and on the even ones.
     pub thresholds: [f32; 2],
 }
 
-/// Judges rows by their similarities to the photo that matches and to the one that doesn't; `None` with fewer than two rows.
-#[must_use]
+/// Classifies rows by their similarities to the matching photo and to the other one; `None` with fewer than two rows.
 pub fn judge(rows: &[(f32, f32)]) -> Option<MatchReport> {
     let half =
         |odd: usize| -> Vec<(f32, f32)> { rows.iter().copied().skip(odd).step_by(2).collect() };
@@ -36,13 +35,13 @@ pub fn judge(rows: &[(f32, f32)]) -> Option<MatchReport> {
     Some(MatchReport { positive, negative, mean: (positive + negative) / 2.0, thresholds })
 }
 
-/// The similarity above which matches are told best from others.
+/// The similarity that best separates matches from others.
 fn threshold(rows: &[(f32, f32)]) -> Option<f32> {
     let mut all: Vec<(f32, bool)> = Vec::with_capacity(2 * rows.len());
     for (own, other) in rows {
         all.extend([(*own, true), (*other, false)]);
     }
-    // From the lowest up: as the threshold passes a match it loses it, and as it passes another it gains that.
+    // In ascending order: a threshold above a match loses it, one above another pair gains it.
     all.sort_unstable_by(|one, other| one.0.total_cmp(&other.0).then(other.1.cmp(&one.1)));
     let (mut right, mut best) = (0_i64, None);
     for (place, (similarity, is_match)) in all.iter().enumerate() {
@@ -51,7 +50,7 @@ fn threshold(rows: &[(f32, f32)]) -> Option<f32> {
         if next == Some(*similarity) || best.is_some_and(|(most, _)| right <= most) {
             continue;
         }
-        // Between the two, as far from both.
+        // Midway between the two.
         best = Some((right, next.map_or(*similarity, |next| f32::midpoint(*similarity, next))));
     }
     best.map(|(_, similarity)| similarity)
@@ -62,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_threshold_tells_apart_is_judged_right() {
+    fn separable_rows_are_all_right() {
         let rows: Vec<(f32, f32)> =
             (0..10_u8).map(|n| (0.5 + f32::from(n), -1.0 - f32::from(n))).collect();
         let report = judge(&rows).unwrap();
@@ -71,15 +70,15 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_gives_everything_one_similarity_is_at_chance() {
+    fn equal_similarities_are_at_chance() {
         let report = judge(&[(0.25, 0.25); 8]).unwrap();
         assert_eq!(report.mean, 0.5);
         assert_eq!(judge(&[(1.0, 0.0)]), None);
     }
 
     #[test]
-    fn each_half_is_judged_by_the_other() {
-        // Even rows lie higher than odd ones: no threshold of one serves the other.
+    fn each_half_has_the_threshold_of_the_other() {
+        // Even rows have higher similarities than odd ones, so the thresholds don't fit.
         let rows = [(10.0, 9.0), (2.0, 1.0), (10.0, 9.0), (2.0, 1.0)];
         let report = judge(&rows).unwrap();
         assert_eq!(report.thresholds, [1.5, 9.5]);

@@ -1,12 +1,10 @@
-//! Evaluation arithmetic: scores from embeddings, and the blind baselines that stand beside them.
+//! Evaluation: scores from embeddings, and blind baselines.
 //!
-//! Role: this module owns the row types of the benchmarks ([`Pair`], [`Subset`]) and turns embeddings into reports.
-//! It runs no model and opens no file: `clove-data` reads benchmark files into these rows, and the callers (the `clove`
-//! program, the web page, `patch`'s sweep) encode photos and texts and hand over [`Embeddings`].
+//! This module has the row types of the benchmarks ([`Pair`], [`Trial`]) and computes reports from [`Embeddings`]. It runs no model and
+//! opens no file: `clove-data` reads the benchmark files, and the callers embed photos and texts.
 //!
-//! One tie rule holds throughout: a model that gives two candidates the same similarity has not told them apart, so a tie
-//! never counts as right for a model, and every report counts its ties. Blind baselines get half a point for a tie, because
-//! they tie often (two captions of equal length) and a forced guess is right half of the time.
+//! Ties count as wrong for a model, because equal similarities don't distinguish candidates; every report counts them. Blind
+//! baselines often tie (two captions of equal length), so they get the expected score of a guess.
 
 mod blind;
 mod bootstrap;
@@ -27,7 +25,7 @@ pub use matching::{MatchReport, judge};
 pub use ngram::{BigramModel, TrainingCaption, TrainingSummary};
 pub use pairs::{
     Pair, PairEmbeddings, RowIndex, RowsBySubset, ScoredRow, Subset, SubsetReport, SubsetScore,
-    distinct_images, distinct_texts, row_index,
+    distinct_texts, row_index,
 };
 pub use report::{
     GroupReport, ImageLift, MAX_LISTED_IMAGES, MeanIntervals, Report, evaluate_pairs,
@@ -41,74 +39,68 @@ pub use zero_shot::{
     ClassReport, ZeroShotReport, class_embeddings, classify, fill_template, prompts,
 };
 
-/// What can be wrong with the inputs of an evaluation.
+/// Why inputs can't be evaluated.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum EvaluateError {
-    /// The flat data can't be cut into rows.
-    #[error(
-        "{values} embedding values can't be cut into rows of {dim}: pass rows x dim values, dim above 0"
-    )]
+    /// The flat data isn't a whole number of rows.
+    #[error("{values} embedding values aren't a whole number of rows of {dim}")]
     Shape {
-        /// Width asked for.
+        /// Width of a row.
         dim: usize,
-        /// Number of values given.
+        /// Number of values.
         values: usize,
     },
     /// A NaN or an infinity in a row.
     #[error(
-        "embedding row {row} holds {value} at position {position}: the model's output is not finite (check its weights and precision)"
+        "embedding row {row} has {value} at position {position}: the model's output isn't finite; check its weights and precision"
     )]
     NotFinite {
         /// Row, from 0.
         row: usize,
         /// Position in the row, from 0.
         position: usize,
-        /// The value found.
+        /// The value.
         value: f32,
     },
-    /// A row of zeros has no direction.
-    #[error(
-        "embedding row {row} is all zeros and has no direction: check the model's projection weights"
-    )]
+    /// A row of zeros, which has no direction.
+    #[error("embedding row {row} is all zeros; check the model's projection weights")]
     ZeroRow {
         /// Row, from 0.
         row: usize,
     },
-    /// Image and text embeddings (or images and classes) of different widths.
-    #[error(
-        "embeddings of width {left} can't be compared with embeddings of width {right}: take both from the same model"
-    )]
+    /// Embeddings of different widths.
+    #[error("the embeddings have widths {left} and {right}; use embeddings of the same model")]
     Width {
         /// Width of the left-hand embeddings.
         left: usize,
         /// Width of the right-hand embeddings.
         right: usize,
     },
-    /// An index points past the embeddings.
+    /// An index past the last row.
     #[error("{what} {at} points to row {row}, but there are {rows} rows")]
     Index {
-        /// Which list the index stands in.
+        /// The list of the index.
         what: &'static str,
         /// The entry of that list.
         at: String,
-        /// Where it points.
+        /// The index.
         row: usize,
-        /// Rows there are.
+        /// Number of rows.
         rows: usize,
     },
-    /// Two lists that must run in step don't.
-    #[error("{what}: {given} given, {expected} expected")]
+    /// A list of the wrong length.
+    #[error("{what}: {given} instead of {expected}")]
     Count {
-        /// What was counted.
+        /// The list.
         what: &'static str,
-        /// Number given.
+        /// Its length.
         given: usize,
-        /// Number expected.
+        /// The expected length.
         expected: usize,
     },
-    /// A text of a row was not encoded.
+    /// A text of a row has no embedding.
     #[error(
-        "row {row} of {subset}: no embedding for the text {text:?}; encode every text of `distinct_texts`"
+        "row {row} of {subset}: the text {text:?} has no embedding; embed all `distinct_texts`"
     )]
     TextNotEncoded {
         /// Subset's name.
@@ -119,31 +111,25 @@ pub enum EvaluateError {
         text: String,
     },
     /// A prompt template without a place for the class name.
-    #[error("template {template:?} has no place for the class name: write {{c}} where it belongs")]
-    Template {
-        /// The template.
-        template: String,
-    },
-    /// A class whose prompts cancel out, so that their mean has no direction.
+    #[error("template {0:?} has no place for the class name; mark it with {{c}}")]
+    Template(String),
+    /// A class whose prompts cancel out, so their mean has no direction.
     #[error("the prompt embeddings of class {class} have a mean of zero length")]
     ZeroClass {
         /// Class, from 0.
         class: usize,
     },
-    /// A class or list of which there must be at least one.
-    #[error("no {what}: at least one is needed")]
-    Empty {
-        /// What is missing.
-        what: &'static str,
-    },
-    /// Nothing is left to train the n-gram model on.
+    /// An empty list.
+    #[error("no {0}; at least one is needed")]
+    Empty(&'static str),
+    /// No caption is left to train the n-gram model.
     #[error(
-        "none of the {given} training captions is left for the n-gram model: {dropped} occur in the test rows (by text or photo) and the rest hold no words; pass captions that are disjoint from the benchmark"
+        "none of the {given} training captions can train the n-gram model: {dropped} are in the benchmark (by text or photo), the rest have no words; use captions from outside the benchmark"
     )]
     NoTrainingCaptions {
-        /// Captions passed.
+        /// Number of captions.
         given: usize,
-        /// Captions dropped because they occur in the test rows.
+        /// Captions that are in the benchmark.
         dropped: usize,
     },
 }

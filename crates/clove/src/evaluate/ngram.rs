@@ -1,9 +1,8 @@
-//! A bigram language model of captions: the blind scorer that knows which captions are fluent.
+//! A bigram language model of captions: a blind scorer that prefers fluent captions.
 //!
 //! p(w | v) = (n(v, w) + M p(w)) / (n(v) + M), which is linear interpolation of bigram and unigram with weight
-//! n(v) / (n(v) + M) (MacKay and Peto 1995), and p(w) = (n(w) + A) / (N + A V) with one place in V for all unseen words.
-//! Called by [`super::evaluate_pairs`]. What it learns must be disjoint from what it judges, so training takes the
-//! benchmark's rows and drops every caption that occurs in them.
+//! n(v) / (n(v) + M) (MacKay and Peto 1995), and p(w) = (n(w) + A) / (N + A V) with one entry in V for all unseen words.
+//! Training data and benchmark must be disjoint, so training drops every caption that is in the benchmark.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,22 +10,22 @@ use serde::{Deserialize, Serialize};
 
 use super::{EvaluateError, TrialSet};
 
-/// M, the weight of the unigram in tokens. 2 was chosen because it reproduces, within 0.5 points, the figures over SugarCrepe
-/// that the tests hold; 5 does so within 1.1, so the reading of a benchmark doesn't hang on it.
+/// M, the weight of the unigram in tokens. 2 reproduces the tests' figures for SugarCrepe within 0.5 points; 5 does within 1.1, so the
+/// choice matters little.
 const UNIGRAM_WEIGHT: f64 = 2.0;
-/// A, added to every unigram count, so that an unseen word has a probability.
+/// A, added to every unigram count, so that unseen words have a probability.
 const ADDED_COUNT: f64 = 0.1;
 
 /// Start and end of a caption, as token ids; words count from 2.
 const START: u32 = 0;
 const END: u32 = 1;
 
-/// A caption to train on, with its photo's file name where the source gives one.
+/// A caption to train on, with its photo's file name if the source has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrainingCaption {
     /// The caption.
     pub text: String,
-    /// File name or path of the photo it describes: a caption of a test photo is dropped too.
+    /// File name or path of its photo: captions of test photos are dropped.
     pub image: Option<String>,
 }
 
@@ -36,16 +35,16 @@ impl From<&str> for TrainingCaption {
     }
 }
 
-/// What the n-gram model was trained on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The training data of the n-gram model.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrainingSummary {
-    /// Captions trained on.
+    /// Captions used.
     pub captions: usize,
-    /// Captions dropped because their text is a caption or negative of the benchmark (letter case and spacing aside).
+    /// Captions dropped because their text is in the benchmark (ignoring letter case and spacing).
     pub dropped_by_text: usize,
-    /// Captions dropped because their photo is one of the benchmark's, though their text is not in it.
+    /// Captions dropped because only their photo is in the benchmark.
     pub dropped_by_image: usize,
-    /// Captions that hold no words.
+    /// Captions without words.
     pub blank: usize,
     /// Distinct words and punctuation marks.
     pub vocabulary: usize,
@@ -64,7 +63,7 @@ pub struct BigramModel {
 }
 
 impl BigramModel {
-    /// Trains on those of `captions` that don't occur in `test`, by text or by photo.
+    /// Trains on the `captions` that aren't in `test`, by text or by photo.
     ///
     /// # Errors
     /// [`EvaluateError::NoTrainingCaptions`] if none is left.
@@ -85,13 +84,7 @@ impl BigramModel {
             bigrams: HashMap::new(),
             tokens: 0,
         };
-        let mut summary = TrainingSummary {
-            captions: 0,
-            dropped_by_text: 0,
-            dropped_by_image: 0,
-            blank: 0,
-            vocabulary: 0,
-        };
+        let mut summary = TrainingSummary::default();
         for caption in captions {
             let words = tokens(&caption.text);
             let image = caption.image.as_deref();
@@ -138,8 +131,7 @@ impl BigramModel {
         self.tokens += 1;
     }
 
-    /// Natural log-probability of `text` and the number of tokens it sums over: its words and punctuation marks and the
-    /// end of the caption, so at least 1.
+    /// Natural log-probability of `text` and its number of tokens: words, punctuation marks and the end of the caption.
     pub fn log_probability(&self, text: &str) -> (f64, usize) {
         let words = tokens(text);
         let mut sum = 0.0;
@@ -153,10 +145,10 @@ impl BigramModel {
         (sum, words.len() + 1)
     }
 
-    /// p(id | previous); `None` is a word that training did not see.
+    /// p(id | previous); `None` is an unseen word.
     fn probability(&self, previous: Option<u32>, id: Option<u32>) -> f64 {
         let count = |counts: &[u64], id: Option<u32>| id.map_or(0, |id| counts[id as usize]) as f64;
-        // The end of a caption and the unseen word are tokens beside the words.
+        // The end of a caption and the unseen word are tokens too.
         let vocabulary = (self.ids.len() + 2) as f64;
         let unigram = (count(&self.unigrams, id) + ADDED_COUNT)
             / (self.tokens as f64 + ADDED_COUNT * vocabulary);
@@ -169,7 +161,7 @@ impl BigramModel {
     }
 }
 
-/// Lower-case runs of letters, digits and underscores; every other visible character is a token of its own.
+/// Lower-case runs of letters, digits and underscores, and every other visible character by itself.
 fn tokens(text: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     let mut word = String::new();

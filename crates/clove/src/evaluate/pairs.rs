@@ -1,7 +1,7 @@
-//! Pair accuracy: does a photo score its caption above the caption's hard negative?
+//! Pairs of caption and hard negative, and the reports of their accuracy.
 //!
-//! SugarCrepe's protocol (RAIVNLab/sugar-crepe, main_eval.py): a row is right if and only if sim(photo, caption) is strictly
-//! greater than sim(photo, negative). Called by [`super::evaluate_pairs`] and by the patching sweep.
+//! SugarCrepe's protocol (RAIVNLab/sugar-crepe, main_eval.py): a row is right if sim(photo, caption) is strictly greater than
+//! sim(photo, negative).
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,7 +18,7 @@ pub struct Pair {
     pub image: String,
     /// The caption that describes the photo.
     pub caption: String,
-    /// The hard negative: nearly the caption, and wrong for the photo.
+    /// The hard negative: nearly the caption, but wrong for the photo.
     pub negative: String,
 }
 
@@ -31,17 +31,17 @@ pub struct Subset {
     pub rows: Vec<Pair>,
 }
 
-/// Where the embedding of an image (by file name) or of a text (by the text) stands.
+/// The row of each image (by file name) or text (by the text).
 pub type RowIndex = HashMap<String, usize>;
 
-/// The embeddings a pair benchmark is scored on.
+/// The embeddings of a benchmark.
 #[derive(Debug, Clone, Copy)]
 pub struct PairEmbeddings<'a> {
     /// Photos `[photos, dim]`.
     pub images: &'a Embeddings,
     /// Texts `[texts, dim]`.
     pub texts: &'a Embeddings,
-    /// Row of each photo by file name; a photo that is not here is missing.
+    /// Row of each photo by file name; photos without a row are missing.
     pub image_rows: &'a RowIndex,
     /// Row of each text.
     pub text_rows: &'a RowIndex,
@@ -59,48 +59,39 @@ pub fn row_index<S: AsRef<str>>(names: &[S]) -> RowIndex {
     index
 }
 
-/// File names of all photos of `subsets`, each once, in order of appearance.
-pub fn distinct_images(subsets: &[Subset]) -> Vec<String> {
-    distinct(pairs_of(subsets).map(|pair| &pair.image))
-}
-
 /// All captions and negatives of `subsets`, each text once, in order of appearance.
 pub fn distinct_texts(subsets: &[Subset]) -> Vec<String> {
-    distinct(pairs_of(subsets).flat_map(|pair| [&pair.caption, &pair.negative]))
+    let pairs = subsets.iter().flat_map(|subset| &subset.rows);
+    distinct(pairs.flat_map(|pair| [&pair.caption, &pair.negative]))
 }
 
-fn pairs_of(subsets: &[Subset]) -> impl Iterator<Item = &Pair> {
-    subsets.iter().flat_map(|subset| &subset.rows)
-}
-
-/// One subset's line of a report.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The figures of a subset.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SubsetReport {
     /// Subset's name.
     pub name: String,
-    /// What was counted, where a benchmark has more than one metric.
+    /// The metric, if the benchmark has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<String>,
-    /// Share of the scored rows that are right, 0 to 1; a tie is not right. None if no row was scored.
+    /// Share of the scored rows that are right, 0 to 1. Ties are wrong. `None` if no row was scored.
     pub accuracy: Option<f64>,
-    /// 95 % bootstrap interval of the accuracy, where it was computed.
+    /// 95 % bootstrap interval of the accuracy, if it was computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<[f64; 2]>,
     /// Rows scored.
     pub rows: usize,
     /// Rows that are right.
     pub correct: usize,
-    /// Scored rows whose caption and negative have exactly the same similarity. They are not right.
+    /// Scored rows whose caption and negative have exactly the same similarity.
     pub ties: usize,
-    /// Rows left out because their photo has no embedding.
+    /// Rows without an embedding of their photo, which aren't scored.
     pub missing: usize,
-    /// Rows left out because their negative equals their caption.
+    /// Rows whose negative equals their caption, which aren't scored.
     pub skipped: usize,
 }
 
 impl SubsetReport {
-    /// The subset's name, with that of the metric where there is one.
-    #[must_use]
+    /// The names of the subset and of its metric, if it has one.
     pub fn title(&self) -> String {
         match &self.metric {
             Some(metric) => format!("{} {metric}", self.name),
@@ -114,9 +105,9 @@ impl SubsetReport {
 pub struct ScoredRow {
     /// The row's key in its subset.
     pub id: String,
-    /// File name of the photo, of several the first.
+    /// File name of the first photo.
     pub image: String,
-    /// sim(photo, caption) - sim(photo, negative), of several comparisons the smallest: right if above 0, a tie at 0.
+    /// sim(photo, caption) - sim(photo, negative), the smallest of several comparisons: right if above 0, a tie at 0.
     pub margin: f32,
 }
 
@@ -127,7 +118,7 @@ pub struct SubsetScore {
     pub report: SubsetReport,
     /// Scored rows, in the subset's order.
     pub rows: Vec<ScoredRow>,
-    /// Ids of rows left out because their negative equals their caption.
+    /// Ids of rows whose negative equals their caption.
     pub skipped: Vec<String>,
     /// Photos without an embedding, each once, in order of appearance.
     pub missing_images: Vec<String>,

@@ -1,6 +1,6 @@
-//! The report of a pair benchmark: subsets, means, groups, and the blind baselines over the same rows.
+//! The report of a benchmark: subsets, means, groups, and the blind baselines over the same rows.
 //!
-//! Called by the `clove` program and the web page, which write it as JSON; its field names are the program's contract.
+//! The program writes it as JSON, so the field names are part of its interface.
 
 use std::collections::HashSet;
 
@@ -13,49 +13,49 @@ use super::{
     ZeroShotReport, score_trials, tower,
 };
 
-/// Most missing photos that a report lists by name; it counts them all.
+/// Maximum number of missing photos that a report names.
 pub const MAX_LISTED_IMAGES: usize = 20;
 
-/// SugarCrepe's coarse groups, by the first part of a subset's name, in the order of CLoVe's Table 1.
+/// SugarCrepe's groups, by the first part of a subset's name, in the order of CLoVe's Table 1.
 const GROUPS: [&str; 3] = ["replace", "swap", "add"];
 
-/// A pair benchmark's report. Accuracies run from 0 to 1 and are null where nothing was scored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The report of a benchmark. Accuracies are 0 to 1, or null where nothing was scored.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// The benchmark's name.
     pub suite: String,
     /// By subset, in the benchmark's order.
     pub subsets: Vec<SubsetReport>,
-    /// Mean over the subsets that have an accuracy; where there are several metrics, by the first.
+    /// Mean over the subsets that have an accuracy, of the first metric.
     pub macro_mean: Option<f64>,
-    /// Mean over all scored rows; where there are several metrics, by the first.
+    /// Mean over all scored rows, of the first metric.
     pub weighted_mean: Option<f64>,
-    /// 95 % bootstrap intervals of both means, where they were computed.
+    /// 95 % bootstrap intervals of both means, if they were computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intervals: Option<MeanIntervals>,
-    /// Coarse groups, for benchmarks whose subsets belong to one.
+    /// Groups of subsets, if the benchmark has any.
     pub groups: Vec<GroupReport>,
     /// Blind baselines over the same rows.
     pub blind: Vec<BlindReport>,
-    /// How far the score stands above the best blind baseline.
+    /// The score minus that of the best blind baseline.
     pub image_lift: Option<ImageLift>,
-    /// What the n-gram baselines were trained on; none if no captions were given.
+    /// The training data of the n-gram baselines, if there are any.
     pub ngram_training: Option<TrainingSummary>,
-    /// Zero-shot recognition, where the suite tests it.
+    /// Zero-shot recognition, if the suite tests it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recognition: Option<ZeroShotReport>,
-    /// Photos and texts judged one by one, where the suite's own protocol asks for it.
+    /// Classification of photo and text as matching or not, if it's the suite's own protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matching: Option<MatchReport>,
     /// Distinct photos that were missing.
     pub missing_image_count: usize,
     /// The first [`MAX_LISTED_IMAGES`] of them.
     pub missing_images: Vec<String>,
-    /// Rows that were not scored because their negative equals their caption, as `subset/id`.
+    /// Rows that weren't scored because their negative equals their caption, as `subset/id`.
     pub skipped_rows: Vec<String>,
 }
 
-/// A coarse group of subsets, such as SugarCrepe's `replace`.
+/// A group of subsets, such as SugarCrepe's `replace`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GroupReport {
     /// Name.
@@ -68,27 +68,27 @@ pub struct GroupReport {
     pub subsets: Vec<String>,
 }
 
-/// What the photo adds: the macro mean less that of the best blind baseline over the same rows.
+/// The contribution of the photo: the macro mean minus that of the best blind baseline over the same rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImageLift {
     /// The best blind baseline.
     pub baseline: String,
-    /// The model's macro mean less the baseline's.
+    /// The model's macro mean minus the baseline's.
     pub lift: f64,
 }
 
 /// 95 % intervals of a report's means.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MeanIntervals {
-    /// Of the mean of subsets.
+    /// The interval of the mean of subsets.
     pub macro_mean: [f64; 2],
-    /// Of the mean of rows.
+    /// The interval of the mean of rows.
     pub weighted_mean: [f64; 2],
 }
 
 /// Scores pairs and the blind baselines of texts; also returns the outcome of each row.
 ///
-/// `captions` trains the n-gram baselines, less those that occur in the benchmark; without captions there are none.
+/// `captions` train the n-gram baselines; those in the benchmark are dropped.
 ///
 /// # Errors
 /// Those of [`score_trials`] and [`BigramModel::train`].
@@ -102,10 +102,10 @@ pub fn evaluate_pairs(
     evaluate(suite, &sets, embeddings, captions, Vec::new())
 }
 
-/// Scores trials, and the blind baselines: those of texts, and the model's own text tower with a photo that is none (the mean of all
-/// photos' embeddings) and with other photos. Also returns the outcome of each row.
+/// Scores trials and the blind baselines: those of texts, and the model's own text tower with the mean of all photos' embeddings and
+/// with shuffled photos. Also returns the outcome of each row.
 ///
-/// `captions` trains the n-gram baselines, less those that occur in the benchmark; without captions there are none.
+/// `captions` train the n-gram baselines; those in the benchmark are dropped.
 ///
 /// # Errors
 /// Those of [`score_trials`] and [`BigramModel::train`].
@@ -166,17 +166,15 @@ fn evaluate(
         suite: suite.to_owned(),
         macro_mean,
         weighted_mean: weighted_mean(primary.iter()),
-        intervals: None,
         groups: groups(&reports),
         image_lift: image_lift(macro_mean, &blind),
         blind,
         subsets: reports,
         ngram_training: trained.map(|(_, summary)| summary),
-        recognition: None,
-        matching: None,
         missing_image_count: listed.len(),
         missing_images,
         skipped_rows,
+        ..Report::default()
     };
     Ok((report, rows))
 }
@@ -187,7 +185,7 @@ fn weighted_mean<'a>(subsets: impl Iterator<Item = &'a SubsetReport>) -> Option<
     (rows > 0).then(|| correct as f64 / rows as f64)
 }
 
-/// SugarCrepe's groups, of each metric; and all subsets of each metric, where there is more than one.
+/// SugarCrepe's groups of each metric, and all subsets of each metric if there are several.
 fn groups(subsets: &[SubsetReport]) -> Vec<GroupReport> {
     let mut metrics: Vec<&Option<String>> = Vec::new();
     for subset in subsets {

@@ -1,11 +1,10 @@
-//! Retrieval between photos and captions, several captions a photo.
+//! Retrieval between photos and captions, with several captions per photo.
 //!
-//! Image to text: the share of photos with at least one own caption among the k most similar captions. Text to image: the
-//! share of captions whose photo is among the k most similar photos (LAION-AI/CLIP_benchmark
-//! clip_benchmark/metrics/zeroshot_retrieval.py). Called by the evaluation of caption sets.
+//! Image to text: the share of photos with at least one own caption among the k most similar captions. Text to image: the share of
+//! captions whose photo is among the k most similar photos (LAION-AI/CLIP_benchmark clip_benchmark/metrics/zeroshot_retrieval.py).
 //!
-//! Nothing is sorted and the matrix of similarities is never kept: a query's rank is found by counting the wrong candidates
-//! above its best right one, block by block. Blocks of photos can be counted apart and merged, so a caller with threads may share the work.
+//! A query's rank is the number of wrong candidates above its best right one, counted block by block, without sorting and without a
+//! matrix of all similarities. Ranks over blocks of photos are merged, so threads share the work.
 
 use std::num::NonZero;
 use std::ops::Range;
@@ -17,10 +16,10 @@ use super::embeddings::Panels;
 use super::zero_shot::share;
 use super::{Embeddings, EvaluateError};
 
-/// Captions of a block: with 512 values each they take 256 KiB, which stays in a second-level cache while all photos pass.
+/// Captions in a block: with 512 values each, 256 KiB, which fit a second-level cache.
 const CAPTION_BLOCK: usize = 128;
 
-/// Where a query's best right candidate stands among the wrong ones.
+/// The rank of a query's best right candidate among the wrong ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Rank {
     /// Wrong candidates of strictly greater similarity.
@@ -29,19 +28,19 @@ pub struct Rank {
     pub ties: usize,
 }
 
-/// The ranks of all queries, both ways.
+/// The ranks of all queries in both directions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ranks {
-    /// By photo; none for a photo without captions, or one outside the counted range.
+    /// By photo; `None` for photos without captions or outside the counted range.
     pub image_to_text: Vec<Option<Rank>>,
     /// By caption, among the photos of the counted range.
     pub text_to_image: Vec<Rank>,
 }
 
-/// Recall of one direction, 0 to 1; null without queries.
+/// Recall in one direction, 0 to 1; null without queries.
 ///
-/// `at_*` takes ties as lost (rank = greater + ties), so that a model that gives everything one similarity scores 0;
-/// `ties_won_at_*` takes them as won (rank = greater). A library that sorts falls between the two, as its sort happens to order equals.
+/// `at_*` counts ties as lost (rank = greater + ties), so a model with constant similarities scores 0; `ties_won_at_*` counts them
+/// as won (rank = greater). Results of libraries that sort are between the two.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recall {
     /// Queries.
@@ -54,26 +53,26 @@ pub struct Recall {
     pub at_10: Option<f64>,
     /// Queries that tie with at least one wrong candidate.
     pub ties: usize,
-    /// R@1 if ties were won.
+    /// R@1 with ties as won.
     pub ties_won_at_1: Option<f64>,
-    /// R@5 if ties were won.
+    /// R@5 with ties as won.
     pub ties_won_at_5: Option<f64>,
-    /// R@10 if ties were won.
+    /// R@10 with ties as won.
     pub ties_won_at_10: Option<f64>,
 }
 
-/// Recall both ways.
+/// Recall in both directions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RetrievalReport {
-    /// Photos that seek their captions.
+    /// From photos to captions.
     pub image_to_text: Recall,
-    /// Captions that seek their photo.
+    /// From captions to photos.
     pub text_to_image: Recall,
-    /// Photos without captions: no queries, but candidates for every caption.
+    /// Photos without captions, which are only candidates.
     pub images_without_captions: usize,
 }
 
-/// Recall both ways of photos `[photos, dim]` and captions `[captions, dim]`; `image_of[caption]` is the caption's photo.
+/// Recall in both directions of photos `[photos, dim]` and captions `[captions, dim]`; `image_of[caption]` is the caption's photo.
 ///
 /// # Errors
 /// Those of [`count_ranks`].
@@ -85,7 +84,7 @@ pub fn retrieval(
     ranks(images, captions, image_of).map(|ranks| ranks.report())
 }
 
-/// The ranks both ways of photos `[photos, dim]` and captions `[captions, dim]`; `image_of[caption]` is the caption's photo.
+/// The ranks in both directions of photos `[photos, dim]` and captions `[captions, dim]`; `image_of[caption]` is the caption's photo.
 ///
 /// # Errors
 /// Those of [`count_ranks`].
@@ -94,7 +93,7 @@ pub fn ranks(
     captions: &Embeddings,
     image_of: &[usize],
 ) -> Result<Ranks, EvaluateError> {
-    // A browser has one.
+    // A browser has one thread.
     let threads = if cfg!(target_family = "wasm") {
         1
     } else {
@@ -121,11 +120,10 @@ pub fn ranks(
     })
 }
 
-/// Counts the ranks over the photos of `range` alone: the ranks of these photos, and for every caption the photos of the
-/// range above it. The [merge](Ranks::merge) over ranges that cover all photos once is the whole.
+/// The ranks over the photos of `range` only: of these photos, and of every caption among them. [`Ranks::merge`] combines ranges.
 ///
 /// # Errors
-/// Different widths, not one photo a caption, or a photo number or range past the photos.
+/// Different widths, not one photo per caption, or a photo number or range past the photos.
 pub fn count_ranks(
     images: &Embeddings,
     captions: &Embeddings,
@@ -133,7 +131,7 @@ pub fn count_ranks(
     range: Range<usize>,
 ) -> Result<Ranks, EvaluateError> {
     check(images, captions, image_of, &range)?;
-    // What each query has to beat: a caption its own photo's similarity, a photo its best caption's.
+    // The right candidates: a caption's own photo, a photo's best caption.
     let own: Vec<f32> = image_of
         .iter()
         .enumerate()
@@ -210,7 +208,7 @@ struct BlockCounts<'a> {
 }
 
 impl BlockCounts<'_> {
-    /// Counts one photo against the block: for each caption as a wrong photo, and returns the block's wrong captions above the photo's best.
+    /// Counts one photo as a wrong candidate for the block's captions, and returns its rank among them.
     fn add(&mut self, photo: usize, best: f32, similarities: &[f32]) -> Rank {
         let (mut above, mut equal) = (0u32, 0u32);
         let captions = self.own.iter().zip(self.image_of);
@@ -218,7 +216,7 @@ impl BlockCounts<'_> {
         for ((&similarity, (&own, &image)), (greater, ties)) in
             similarities.iter().zip(captions).zip(counters)
         {
-            // No branches, so that the loop vectorises.
+            // Without branches, so that the loop vectorises.
             let wrong = u32::from(image != photo);
             *greater += u32::from(similarity > own) & wrong;
             *ties += u32::from(similarity == own) & wrong;
@@ -260,7 +258,7 @@ impl Ranks {
         Ok(())
     }
 
-    /// Recall both ways.
+    /// Recall in both directions.
     pub fn report(&self) -> RetrievalReport {
         let of_images: Vec<Rank> = self.image_to_text.iter().flatten().copied().collect();
         RetrievalReport {

@@ -1,4 +1,4 @@
-//! The model's own text tower as a blind baseline: its texts against a photo that shows nothing of the trial.
+//! The model's own text tower as a blind baseline: its texts with a photo that isn't the trial's.
 
 use super::blind::BlindReport;
 use super::trials::{Comparison, Similarity, credit};
@@ -7,10 +7,10 @@ use super::{
 };
 use clove_random::Random;
 
-/// Of the order in which photos are exchanged.
+/// The seed of the shuffled photos.
 const SEED: u64 = 20_240_225;
 
-/// The text tower with the mean of all photos, and with others.
+/// The text tower with the mean of all photos, and with shuffled photos.
 pub(super) fn baselines(
     sets: &[TrialSet],
     embeddings: PairEmbeddings<'_>,
@@ -36,7 +36,7 @@ pub(super) fn baselines(
     Ok(found)
 }
 
-/// The photos' mean, if it has a direction.
+/// The mean of the photos, if it has a direction.
 fn mean(images: &Embeddings) -> Result<Option<Embeddings>, EvaluateError> {
     let mut sums = vec![0_f64; images.dim()];
     for row in 0..images.len() {
@@ -51,12 +51,12 @@ fn mean(images: &Embeddings) -> Result<Option<Embeddings>, EvaluateError> {
     Embeddings::from_rows(images.dim(), mean).map(Some)
 }
 
-/// For each photo another one, each once.
+/// A permutation that gives each photo another one.
 fn others(count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     Random::new(&[SEED]).shuffle(&mut order);
     let mut others = vec![0; count];
-    // Each gives way to the next in a round of all.
+    // Each photo is replaced by the next one in a cycle of all.
     for (place, photo) in order.iter().enumerate() {
         others[*photo] = order[(place + 1) % count];
     }
@@ -88,7 +88,7 @@ fn report(
     let scored_rows = BlindFigures::over(sets, whole, false, credit_of);
     BlindReport {
         baseline: name.into(),
-        // Texts of trials whose photos are missing have no embedding.
+        // Trials without photos have no embeddings of texts.
         all_rows: scored_rows.clone(),
         scored_rows,
     }

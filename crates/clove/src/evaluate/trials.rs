@@ -1,35 +1,34 @@
-//! Trials: the rows of every benchmark that compares similarities. Of a photo's similarities to its caption and to a hard negative
-//! the first has to be the greater; of Winoground's four each to its own; of two captions that say the same theirs to one another.
-//!
-//! Called by [`super::evaluate_trials`]. `clove-data` reads benchmarks' files into trials.
+//! Trials: the rows of every benchmark that compares similarities, such as those of a photo with its caption and with a hard negative,
+//! of Winoground's two photos with its two captions, or of two captions that mean the same. `clove-data` reads benchmark files into
+//! trials.
 
 use super::pairs::distinct;
 use super::{EvaluateError, PairEmbeddings, ScoredRow, Subset, SubsetReport, SubsetScore};
 
-/// A similarity that a trial asks for, by the places of its photos and texts.
+/// A similarity in a trial, by the places of its photos and texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Similarity {
-    /// Of a photo and a text.
+    /// A photo and a text.
     Photo(usize, usize),
-    /// Of two texts.
+    /// Two texts.
     Texts(usize, usize),
 }
 
-/// What has to hold: `over` is strictly greater than `under`.
+/// A condition: `over` is strictly greater than `under`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Comparison {
-    /// What has to be the greater.
+    /// The greater similarity.
     pub over: Similarity,
-    /// What has to be the smaller.
+    /// The smaller similarity.
     pub under: Similarity,
 }
 
-/// What a benchmark counts: a trial is right if all comparisons hold.
+/// A metric: a trial is right if all comparisons hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metric {
-    /// Name; empty where a benchmark has only one.
+    /// Name; empty if the benchmark has only one metric.
     pub name: String,
-    /// Those that name a text which a trial lacks don't apply to it.
+    /// The comparisons. Those with a text that a trial lacks don't apply to it.
     pub comparisons: Vec<Comparison>,
 }
 
@@ -44,20 +43,19 @@ pub struct Trial {
     pub texts: Vec<String>,
 }
 
-/// A named part of a benchmark, all of whose rows are compared alike.
+/// A named part of a benchmark, with the same metrics for all rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrialSet {
     /// Name.
     pub name: String,
-    /// What is counted; the first is the one that means are made of.
+    /// The metrics; means are of the first.
     pub metrics: Vec<Metric>,
     /// Rows, in the file's order.
     pub trials: Vec<Trial>,
 }
 
 impl Metric {
-    /// The photo's similarity to its first text is greater than those to `others` more.
-    #[must_use]
+    /// The photo's similarity to its first text is greater than those to the next `others`.
     pub fn first_of(name: &str, others: usize) -> Self {
         let other =
             |text| Comparison { over: Similarity::Photo(0, 0), under: Similarity::Photo(0, text) };
@@ -74,7 +72,7 @@ impl Metric {
         comparisons.filter(move |found| is_there(found.over) && is_there(found.under))
     }
 
-    /// Whether photos have a part in it.
+    /// Whether it compares photos.
     pub(super) fn sees_photos(&self) -> bool {
         let is_of_photo = |similarity| matches!(similarity, Similarity::Photo(..));
         let mut comparisons = self.comparisons.iter();
@@ -98,11 +96,9 @@ impl From<&Subset> for TrialSet {
 }
 
 impl TrialSet {
-    /// Whether a trial can be neither right nor wrong: two of its similarities that are compared are one and the same, or a text is
-    /// compared with itself.
-    #[must_use]
+    /// Whether a trial has no answer, because it compares a similarity with itself or a text with itself.
     pub fn is_empty_question(&self, trial: &Trial) -> bool {
-        // By what stands there, not by the places.
+        // By content, not by place.
         let key = |similarity: Similarity| match similarity {
             Similarity::Photo(photo, text) => (trial.images.get(photo), trial.texts.get(text)),
             Similarity::Texts(one, other) => (trial.texts.get(one), trial.texts.get(other)),
@@ -124,13 +120,11 @@ impl TrialSet {
 }
 
 /// File names of all photos of `sets`, each once, in order of appearance.
-#[must_use]
 pub fn photos_of(sets: &[TrialSet]) -> Vec<String> {
     distinct(trials_of(sets).flat_map(|trial| &trial.images))
 }
 
 /// All texts of the trials whose photos are all `present`, each once, in order of appearance.
-#[must_use]
 pub fn texts_of(sets: &[TrialSet], present: impl Fn(&str) -> bool) -> Vec<String> {
     let whole = |trial: &&Trial| trial.images.iter().all(|image| present(image));
     distinct(trials_of(sets).filter(whole).flat_map(|trial| &trial.texts))
@@ -140,9 +134,9 @@ fn trials_of(sets: &[TrialSet]) -> impl Iterator<Item = &Trial> {
     sets.iter().flat_map(|set| &set.trials)
 }
 
-/// Scores the trials whose photos all have an embedding, a score for each metric of the set.
+/// Scores the trials whose photos all have an embedding, for each metric of the set.
 ///
-/// A trial that is an [empty question](TrialSet::is_empty_question) is listed and not scored.
+/// [Empty questions](TrialSet::is_empty_question) are listed and not scored.
 ///
 /// # Errors
 /// Different widths, an index past the embeddings, or a text of a trial with photos that has no embedding.
@@ -169,7 +163,7 @@ pub fn score_trials(
         for (rows, metric) in rows.iter_mut().zip(&set.metrics) {
             let mut margin = f32::INFINITY;
             for comparison in metric.of(trial) {
-                // The difference of two f32 is zero only if they are equal (subnormals see to that), so the sign loses nothing.
+                // With subnormals the difference of two f32 is zero only if they are equal, so its sign is exact.
                 let difference = similar(comparison.over)? - similar(comparison.under)?;
                 margin = margin.min(difference);
             }
@@ -247,7 +241,7 @@ fn check_index(what: &'static str, at: &str, row: usize, rows: usize) -> Result<
     Err(EvaluateError::Index { what, at: at.to_owned(), row, rows })
 }
 
-/// How often a trial is right if `value` gives the similarities and those within `tie` of one another are put into a random order.
+/// The probability that a trial is right, with similarities from `value`, where those at most `tie` apart are ordered at random.
 pub(super) fn credit(
     comparisons: &[Comparison],
     value: impl Fn(Similarity) -> f64,
@@ -275,7 +269,7 @@ pub(super) fn credit(
     if open.is_empty() {
         return 1.0;
     }
-    // The greatest of so many equals.
+    // One of several equals is the greatest.
     let first = open[0].0;
     if open.iter().all(|(over, _)| *over == first) {
         return 1.0 / (open.len() + 1) as f64;
@@ -333,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn credit_of_what_is_known_is_all_or_nothing_and_ties_are_shared() {
+    fn credit_is_all_or_nothing_except_for_ties() {
         let options = Metric::first_of("", 3).comparisons;
         let of = |values: [f64; 4]| {
             let value = |similarity| match similarity {
@@ -350,29 +344,25 @@ mod tests {
 
     #[test]
     fn questions_without_an_answer_are_found() {
-        let set = |metric: Metric| TrialSet {
-            name: String::new(),
-            metrics: vec![metric],
-            trials: Vec::new(),
-        };
-        let trial = |texts: &[&str]| Trial {
-            id: "1".to_owned(),
-            images: vec!["a.jpg".to_owned()],
-            texts: texts.iter().map(ToString::to_string).collect(),
-        };
-        let pair = set(Metric::first_of("", 1));
-        assert!(pair.is_empty_question(&trial(&["a", "a"])));
-        assert!(pair.is_empty_question(&trial(&["a"])));
-        assert!(!pair.is_empty_question(&trial(&["a", "b"])));
-        let texts = set(Metric {
-            name: "TOT".to_owned(),
-            comparisons: vec![Comparison {
-                over: Similarity::Texts(0, 1),
-                under: Similarity::Texts(0, 2),
-            }],
-        });
-        assert!(texts.is_empty_question(&trial(&["a", "a", "b"])));
-        assert!(texts.is_empty_question(&trial(&["a", "b", "b"])));
-        assert!(!texts.is_empty_question(&trial(&["a", "b", "c"])));
+        let pair = &Metric::first_of("", 1).comparisons[..];
+        let texts =
+            &[Comparison { over: Similarity::Texts(0, 1), under: Similarity::Texts(0, 2) }][..];
+        for (comparisons, texts, is_empty) in [
+            (pair, &["a", "a"][..], true),
+            (pair, &["a"], true),
+            (pair, &["a", "b"], false),
+            (texts, &["a", "a", "b"], true),
+            (texts, &["a", "b", "b"], true),
+            (texts, &["a", "b", "c"], false),
+        ] {
+            let metric = Metric { name: String::new(), comparisons: comparisons.to_vec() };
+            let trial = Trial {
+                id: "1".to_owned(),
+                images: vec!["a.jpg".to_owned()],
+                texts: texts.iter().map(ToString::to_string).collect(),
+            };
+            let set = TrialSet { name: String::new(), metrics: vec![metric], trials: Vec::new() };
+            assert_eq!(set.is_empty_question(&trial), is_empty, "{texts:?}");
+        }
     }
 }

@@ -1,15 +1,15 @@
-//! Zero-shot classification: which class's prompts does a photo resemble most?
+//! Zero-shot classification: the class whose prompts are most similar to the photo.
 //!
 //! A class's embedding is the mean of its prompts' L2-normalised embeddings, L2-normalised again; a photo's class is the one
-//! of highest cosine (openai/CLIP notebooks/Prompt_Engineering_for_ImageNet.ipynb; LAION-AI/CLIP_benchmark
-//! clip_benchmark/metrics/zeroshot_classification.py). Called by the evaluation of image-class sets and by the patching sweep.
+//! with the highest cosine (openai/CLIP notebooks/Prompt_Engineering_for_ImageNet.ipynb; LAION-AI/CLIP_benchmark
+//! clip_benchmark/metrics/zeroshot_classification.py).
 
 use serde::{Deserialize, Serialize};
 
 use super::embeddings::{Panels, normalise};
 use super::{Embeddings, EvaluateError};
 
-/// The k of top-k accuracy beside top-1.
+/// The k of top-k accuracy, besides top-1.
 const TOP_K: usize = 5;
 
 /// `template` with the class name in place of every `{c}`.
@@ -18,12 +18,12 @@ const TOP_K: usize = 5;
 /// [`EvaluateError::Template`] if it holds no `{c}`: all classes would get the same prompt.
 pub fn fill_template(template: &str, class: &str) -> Result<String, EvaluateError> {
     if !template.contains("{c}") {
-        return Err(EvaluateError::Template { template: template.to_owned() });
+        return Err(EvaluateError::Template(template.to_owned()));
     }
     Ok(template.replace("{c}", class))
 }
 
-/// All prompts, `[classes, templates]` in row-major order: what [`class_embeddings`] wants encoded.
+/// All prompts, `[classes, templates]` in row-major order, for [`class_embeddings`].
 ///
 /// # Errors
 /// [`EvaluateError::Empty`] without classes or templates, and [`EvaluateError::Template`].
@@ -34,7 +34,7 @@ pub fn prompts<C: AsRef<str>, T: AsRef<str>>(
     for (what, empty) in [("class", classes.is_empty()), ("prompt template", templates.is_empty())]
     {
         if empty {
-            return Err(EvaluateError::Empty { what });
+            return Err(EvaluateError::Empty(what));
         }
     }
     classes
@@ -52,7 +52,7 @@ pub fn prompts<C: AsRef<str>, T: AsRef<str>>(
 /// [`EvaluateError::ZeroClass`] if the prompts of a class cancel out.
 pub fn class_embeddings(prompts: &Embeddings, classes: usize) -> Result<Embeddings, EvaluateError> {
     if classes == 0 {
-        return Err(EvaluateError::Empty { what: "class" });
+        return Err(EvaluateError::Empty("class"));
     }
     let templates = prompts.len() / classes;
     if templates == 0 || templates * classes != prompts.len() {
@@ -81,24 +81,24 @@ pub fn class_embeddings(prompts: &Embeddings, classes: usize) -> Result<Embeddin
     Embeddings::from_rows(dim, data)
 }
 
-/// Zero-shot accuracies, 0 to 1; null where nothing was scored.
+/// Zero-shot accuracies, 0 to 1, or null where nothing was scored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ZeroShotReport {
     /// Share of photos whose own class is strictly the most similar.
     pub top1: Option<f64>,
-    /// Share of photos whose own class is among the five most similar, ties going to the other classes; none with fewer than five classes.
+    /// Share of photos whose own class is among the five most similar, with ties as wrong; `None` with fewer than five classes.
     pub top5: Option<f64>,
     /// Mean of the classes' top-1 accuracies, over the classes that have photos.
     pub mean_per_class: Option<f64>,
     /// Photos.
     pub rows: usize,
-    /// Photos whose own class ties with another for the highest similarity. They are not right.
+    /// Photos whose own class ties with another for the highest similarity, which counts as wrong.
     pub ties: usize,
     /// By class, in order.
     pub classes: Vec<ClassReport>,
 }
 
-/// One class's line.
+/// The figures of a class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassReport {
     /// Top-1 accuracy, 0 to 1; none without photos.
@@ -112,7 +112,7 @@ pub struct ClassReport {
 /// Classifies photos `[photos, dim]` by `classes` `[classes, dim]`; `labels[photo]` is the photo's own class.
 ///
 /// # Errors
-/// Different widths, not one label a photo, or a label past the classes.
+/// Different widths, not one label per photo, or a label past the classes.
 pub fn classify(
     images: &Embeddings,
     classes: &Embeddings,
@@ -167,7 +167,7 @@ pub fn classify(
     })
 }
 
-/// `part` of `whole` from 0 to 1; none of nothing.
+/// `part / whole`; `None` if `whole` is 0.
 pub(super) fn share(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }

@@ -3,8 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
-use super::transformer::TransformerShape;
-use super::{Block, Builder, ImageConfig, LayerNorm, Parameters};
+use super::{Block, Builder, Built, ImageConfig, LayerNorm, Parameters};
 
 /// Embeds images by the hidden state of a class token.
 #[derive(Module, Debug)]
@@ -30,24 +29,16 @@ impl ImageTower {
         config: &ImageConfig,
         embed_dim: usize,
         builder: &mut Builder<P>,
-    ) -> Result<Self, P::Error> {
-        let (width, patch) = (config.width, config.patch_size);
-        let norm = |b: &mut Builder<P>| LayerNorm::build(width, config.layer_norm_epsilon, b);
-        let transformer = TransformerShape {
-            width,
-            layers: config.layers,
-            heads: config.heads,
-            mlp_width: config.mlp_width,
-            epsilon: config.layer_norm_epsilon,
-            activation: config.activation,
-            causal: false,
-        };
+    ) -> Built<Self, P> {
+        let (transformer, patch) = (&config.transformer, config.patch_size);
+        let width = transformer.width;
+        let norm = |b: &mut Builder<P>| LayerNorm::build(transformer, b);
         Ok(Self {
             patch_embedding: builder.param("patch_embedding", [width, 3, patch, patch])?,
             class_embedding: builder.param("class_embedding", [width])?,
             position_embedding: builder.param("position_embedding", [config.tokens(), width])?,
             pre_norm: builder.within("pre_norm", norm)?,
-            blocks: transformer.build_blocks(builder)?,
+            blocks: transformer.build_blocks(false, builder)?,
             post_norm: builder.within("post_norm", norm)?,
             projection: builder.param("projection", [embed_dim, width])?,
         })
@@ -57,26 +48,24 @@ impl ImageTower {
     ///
     /// # Panics
     /// If the images aren't of the size that the model was built for.
-    #[must_use]
     pub fn forward(&self, pixels: Tensor<4>) -> Tensor<2> {
         self.head(self.tokens(pixels))
     }
 
-    /// What is above the blocks: `[images, 1 + patches, width]` hidden states to `[images, embed]` rows.
+    /// The layers after the blocks: `[images, 1 + patches, width]` hidden states to `[images, embed]` rows.
     pub(crate) fn head(&self, hidden: Tensor<3>) -> Tensor<2> {
         let [images, _, width] = hidden.dims();
         let pooled = hidden.narrow(1, 0, 1).reshape([images, width]);
         self.post_norm.forward(pooled).matmul(self.projection.val().transpose())
     }
 
-    /// `[images, 3, size, size]` normalised pixels to `[images, patches, embed]`: what [`Self::forward`] makes of the class token,
-    /// made of each patch's token instead, row by row; not yet of length one.
+    /// `[images, 3, size, size]` normalised pixels to `[images, patches, embed]`: the projection that [`Self::forward`] applies to
+    /// the class token, applied to each patch's token, row by row; not yet of length one.
     ///
-    /// Training never asks these for anything, so they are no more than a hint at where a text is seen.
+    /// No training objective uses these, so they only hint at where the model sees a text.
     ///
     /// # Panics
     /// If the images aren't of the size that the model was built for.
-    #[must_use]
     pub fn patches(&self, pixels: Tensor<4>) -> Tensor<3> {
         let tokens = self.tokens(pixels);
         let [images, tokens_each, width] = tokens.dims();
@@ -94,7 +83,7 @@ impl ImageTower {
         self.blocks.iter().fold(self.stem(pixels), |hidden, block| block.forward(hidden))
     }
 
-    /// What is below the blocks: `[images, 3, size, size]` pixels to `[images, 1 + patches, width]` hidden states.
+    /// The layers before the blocks: `[images, 3, size, size]` pixels to `[images, 1 + patches, width]` hidden states.
     pub(crate) fn stem(&self, pixels: Tensor<4>) -> Tensor<3> {
         let patches = self.embed_patches(pixels);
         let [images, _, width] = patches.dims();

@@ -20,13 +20,12 @@ pub struct RandomInit {
 
 impl RandomInit {
     /// Weights for `config` from `seed`.
-    #[must_use]
     pub fn new(config: &ClipConfig, seed: u64) -> Self {
         Self {
             seed,
-            image_width: config.image.width as f64,
-            text_width: config.text.width as f64,
-            text_layers: config.text.layers as f64,
+            image_width: config.image.transformer.width as f64,
+            text_width: config.text.transformer.width as f64,
+            text_layers: config.text.transformer.layers as f64,
             patch_inputs: (3 * config.image.patch_size.pow(2)) as f64,
         }
     }
@@ -43,8 +42,8 @@ impl RandomInit {
             return Law::Constant(if leaf == "weight" { 1.0 } else { 0.0 });
         }
         if leaf == "bias" {
-            // PyTorch's default for the perceptron's biases is uniform in 1 / sqrt(inputs); attention's are zero. Zero for
-            // both loses nothing: the first step moves them.
+            // PyTorch's default for the perceptron's biases is uniform in 1 / sqrt(inputs); attention's are zero. Zero is as
+            // good for both: the first step moves them.
             return Law::Constant(0.0);
         }
         match (is_text, inside_block) {
@@ -97,7 +96,6 @@ impl Parameters for RandomInit {
     fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Infallible> {
         let count = shape.iter().product();
         let mut draws = SplitMix64(self.seed ^ fnv1a(name));
-        #[expect(clippy::cast_possible_truncation, reason = "weights are f32; the draw is f64")]
         let values = match self.law(name) {
             Law::Constant(value) => vec![value as f32; count],
             Law::Normal(deviation) => {

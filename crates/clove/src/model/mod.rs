@@ -16,7 +16,7 @@ mod transformer;
 use burn::module::{Module, Param};
 use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData};
 
-pub use config::{Activation, ClipConfig, ConfigError, ImageConfig, TextConfig};
+pub use config::{Activation, ClipConfig, ConfigError, ImageConfig, TextConfig, Transformer};
 pub use image::ImageTower;
 pub use init::RandomInit;
 pub use text::TextTower;
@@ -26,7 +26,7 @@ use crate::tokenizer::Encoding;
 
 /// A source of named parameters, from which a model is built.
 pub trait Parameters {
-    /// Why a parameter can't be given.
+    /// Why a parameter can't be read.
     type Error;
 
     /// The values of parameter `name`, row-major in `shape`.
@@ -36,7 +36,10 @@ pub trait Parameters {
     fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Self::Error>;
 }
 
-/// Puts parameters on a device, under the path of the module that asks.
+/// A module built from parameters `P`.
+pub(crate) type Built<T, P> = Result<T, <P as Parameters>::Error>;
+
+/// Puts parameters on a device, under the path of the module that they belong to.
 pub(crate) struct Builder<'a, P: Parameters> {
     parameters: &'a mut P,
     device: &'a Device,
@@ -48,7 +51,7 @@ impl<P: Parameters> Builder<'_, P> {
         &mut self,
         name: &str,
         shape: [usize; D],
-    ) -> Result<Param<Tensor<D>>, P::Error> {
+    ) -> Built<Param<Tensor<D>>, P> {
         self.path.push(name.to_owned());
         let path = self.path.join(".");
         self.path.pop();
@@ -59,8 +62,8 @@ impl<P: Parameters> Builder<'_, P> {
     pub(crate) fn within<T>(
         &mut self,
         name: &str,
-        build: impl FnOnce(&mut Self) -> Result<T, P::Error>,
-    ) -> Result<T, P::Error> {
+        build: impl FnOnce(&mut Self) -> Built<T, P>,
+    ) -> Built<T, P> {
         self.path.push(name.to_owned());
         let built = build(self);
         self.path.pop();
@@ -83,12 +86,8 @@ impl ClipConfig {
     /// Builds the model on `device` from a source of parameters.
     ///
     /// # Errors
-    /// The source's error for the first parameter that it can't give.
-    pub fn build<P: Parameters>(
-        &self,
-        parameters: &mut P,
-        device: &Device,
-    ) -> Result<Clip, P::Error> {
+    /// The source's error for the first parameter that it can't read.
+    pub fn build<P: Parameters>(&self, parameters: &mut P, device: &Device) -> Built<Clip, P> {
         let mut builder = Builder { parameters, device, path: Vec::new() };
         Ok(Clip {
             image: builder
@@ -99,7 +98,6 @@ impl ClipConfig {
     }
 
     /// A model with random weights, drawn as open_clip draws them. The same seed gives the same weights on every platform.
-    #[must_use]
     pub fn init(&self, seed: u64, device: &Device) -> Clip {
         let Ok(clip) = self.build(&mut RandomInit::new(self, seed), device);
         clip
@@ -108,14 +106,12 @@ impl ClipConfig {
 
 impl Clip {
     /// Embeds images: `[images, 3, size, size]` normalised pixels to `[images, embed]` rows of length one.
-    #[must_use]
     pub fn embed_images(&self, pixels: Tensor<4>) -> Tensor<2> {
         normalise_rows(self.image.forward(pixels))
     }
 
     /// Embeds the patches of images: `[images, 3, size, size]` normalised pixels to `[images * patches, embed]` rows of length
     /// one, an image's patches row by row. See [`ImageTower::patches`].
-    #[must_use]
     pub fn embed_patches(&self, pixels: Tensor<4>) -> Tensor<2> {
         let patches = self.image.patches(pixels);
         let [images, patches_each, embed] = patches.dims();
@@ -123,16 +119,15 @@ impl Clip {
     }
 
     /// Embeds texts: a [`TextBatch`] of `texts` captions to `[texts, embed]` rows of length one.
-    #[must_use]
     pub fn embed_texts(&self, texts: TextBatch) -> Tensor<2> {
         normalise_rows(self.text.forward(texts.ids, texts.ends))
     }
 }
 
-/// Captions as the text tower takes them.
+/// Captions as the text tower's input.
 ///
-/// Attention is causal and the embedding is read at end-of-text, so nothing after it can change the result: the batch is cut
-/// to its longest caption, rounded up so that a GPU meets few different shapes. The result equals that of the full context.
+/// Attention is causal and the embedding is read at end-of-text, so later tokens can't change the result. The batch is cut to its
+/// longest caption, rounded up so that a GPU compiles few shapes. The result equals that of the full context.
 #[derive(Debug, Clone)]
 pub struct TextBatch {
     /// Token ids, `[texts, tokens]` with `tokens` at most the context length.
@@ -146,7 +141,6 @@ impl TextBatch {
     const ROUND: usize = 8;
 
     /// How many tokens a batch with this text alone has.
-    #[must_use]
     pub fn tokens(encoding: &Encoding, config: &TextConfig) -> usize {
         (config.eot.position(&encoding.ids) + 1)
             .next_multiple_of(Self::ROUND)
@@ -157,7 +151,6 @@ impl TextBatch {
     ///
     /// # Panics
     /// If `encodings` is empty: a batch has at least one text.
-    #[must_use]
     pub fn new(encodings: &[Encoding], config: &TextConfig, device: &Device) -> Self {
         assert!(!encodings.is_empty(), "a batch of texts needs at least one text");
         let ends: Vec<usize> =
@@ -186,9 +179,8 @@ impl TextBatch {
     }
 }
 
-/// Divides each row of `[rows, width]` by its Euclidean length, as `torch.nn.functional.normalize` does. Rows of 16 bits become f32:
-/// what is compared needs the digits.
-#[must_use]
+/// Divides each row of `[rows, width]` by its Euclidean length, as `torch.nn.functional.normalize` does. Rows of 16 bits become f32,
+/// because similarities need its precision.
 pub fn normalise_rows(rows: Tensor<2>) -> Tensor<2> {
     /// PyTorch's default: a zero row stays zero instead of becoming NaN.
     const EPSILON: f32 = 1e-12;

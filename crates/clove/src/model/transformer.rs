@@ -9,7 +9,7 @@ use burn::tensor::module::{attention, layer_norm};
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{DType, FloatDType, Tensor};
 
-use super::{Activation, Builder, Parameters};
+use super::{Activation, Builder, Built, Parameters, Transformer};
 
 /// An affine map with the weight stored `[out, in]`, as PyTorch stores it.
 #[derive(Module, Debug)]
@@ -21,19 +21,11 @@ pub struct Linear {
 }
 
 impl Linear {
-    pub(crate) fn build<P: Parameters>(
-        width_in: usize,
-        width_out: usize,
-        builder: &mut Builder<P>,
-    ) -> Result<Self, P::Error> {
-        Ok(Self {
-            weight: builder.param("weight", [width_out, width_in])?,
-            bias: builder.param("bias", [width_out])?,
-        })
+    fn build<P: Parameters>(from: usize, to: usize, b: &mut Builder<P>) -> Built<Self, P> {
+        Ok(Self { weight: b.param("weight", [to, from])?, bias: b.param("bias", [to])? })
     }
 
     /// `[rows, in]` to `[rows, out]`.
-    #[must_use]
     pub fn forward(&self, rows: Tensor<2>) -> Tensor<2> {
         rows.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
     }
@@ -50,29 +42,24 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    pub(crate) fn build<P: Parameters>(
-        width: usize,
-        epsilon: f64,
-        builder: &mut Builder<P>,
-    ) -> Result<Self, P::Error> {
+    pub(super) fn build<P: Parameters>(of: &Transformer, b: &mut Builder<P>) -> Built<Self, P> {
         Ok(Self {
-            weight: builder.param("weight", [width])?,
-            bias: builder.param("bias", [width])?,
-            epsilon,
+            weight: b.param("weight", [of.width])?,
+            bias: b.param("bias", [of.width])?,
+            epsilon: of.layer_norm_epsilon,
         })
     }
 
     /// `[.., width]` to `[.., width]`.
-    #[must_use]
     pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         match input.dtype() {
             DType::F16 | DType::BF16 => {
                 // Variances need more digits than 16 bits have.
-                let as_it_came = FloatDType::from(input.dtype());
+                let dtype = FloatDType::from(input.dtype());
                 let [weight, bias] = [weight, bias].map(|values| values.cast(FloatDType::F32));
                 let input = input.cast(FloatDType::F32);
-                layer_norm(input, weight, Some(bias), self.epsilon).cast(as_it_came)
+                layer_norm(input, weight, Some(bias), self.epsilon).cast(dtype)
             }
             _ => layer_norm(input, weight, Some(bias), self.epsilon),
         }
@@ -93,21 +80,16 @@ pub struct Attention {
 }
 
 impl Attention {
-    fn build<P: Parameters>(
-        shape: &TransformerShape,
-        builder: &mut Builder<P>,
-    ) -> Result<Self, P::Error> {
-        let width = shape.width;
+    fn build<P: Parameters>(of: &Transformer, causal: bool, b: &mut Builder<P>) -> Built<Self, P> {
         Ok(Self {
-            qkv: builder.within("qkv", |b| Linear::build(width, 3 * width, b))?,
-            out: builder.within("out", |b| Linear::build(width, width, b))?,
-            heads: shape.heads,
-            causal: shape.causal,
+            qkv: b.within("qkv", |b| Linear::build(of.width, 3 * of.width, b))?,
+            out: b.within("out", |b| Linear::build(of.width, of.width, b))?,
+            heads: of.heads,
+            causal,
         })
     }
 
     /// `[batch, tokens, width]` to `[batch, tokens, width]`.
-    #[must_use]
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
         let [batch, tokens, width] = input.dims();
         let head_width = width / self.heads;
@@ -120,7 +102,7 @@ impl Attention {
             qkv.clone().narrow(0, index, 1).reshape([batch, self.heads, tokens, head_width])
         };
         let options = AttentionModuleOptions {
-            // No scale: the default is 1 / sqrt(head width), which is CLIP's, and naming it forces the unfused path.
+            // The default scale is CLIP's, 1 / sqrt(head width); setting it would force the unfused path.
             is_causal: self.causal,
             ..AttentionModuleOptions::default()
         };
@@ -142,24 +124,20 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    fn build<P: Parameters>(
-        shape: &TransformerShape,
-        builder: &mut Builder<P>,
-    ) -> Result<Self, P::Error> {
+    fn build<P: Parameters>(of: &Transformer, b: &mut Builder<P>) -> Built<Self, P> {
         Ok(Self {
-            up: builder.within("up", |b| Linear::build(shape.width, shape.mlp_width, b))?,
-            down: builder.within("down", |b| Linear::build(shape.mlp_width, shape.width, b))?,
-            activation: shape.activation,
+            up: b.within("up", |b| Linear::build(of.width, of.mlp_width, b))?,
+            down: b.within("down", |b| Linear::build(of.mlp_width, of.width, b))?,
+            activation: of.activation,
         })
     }
 
     /// `[rows, width]` to `[rows, width]`.
-    #[must_use]
     pub fn forward(&self, rows: Tensor<2>) -> Tensor<2> {
         let hidden = self.up.forward(rows);
         let hidden = match self.activation {
             Activation::Gelu => activation::gelu(hidden),
-            // Hendrycks and Gimpel's sigmoid approximation, which OpenAI's weights were trained with.
+            // Hendrycks and Gimpel's sigmoid approximation, as in OpenAI's training.
             Activation::QuickGelu => hidden.clone() * activation::sigmoid(hidden * 1.702),
         };
         self.down.forward(hidden)
@@ -179,46 +157,32 @@ pub struct Block {
     pub mlp: Mlp,
 }
 
-/// What the blocks of one tower have in common.
-pub(crate) struct TransformerShape {
-    pub width: usize,
-    pub layers: usize,
-    pub heads: usize,
-    pub mlp_width: usize,
-    pub epsilon: f64,
-    pub activation: Activation,
-    pub causal: bool,
-}
-
-impl TransformerShape {
-    pub(crate) fn build_blocks<P: Parameters>(
+impl Transformer {
+    /// Builds the blocks; in `causal` ones each token attends only to those before it.
+    pub(super) fn build_blocks<P: Parameters>(
         &self,
+        causal: bool,
         builder: &mut Builder<P>,
-    ) -> Result<Vec<Block>, P::Error> {
+    ) -> Built<Vec<Block>, P> {
         builder.within("blocks", |b| {
             (0..self.layers)
-                .map(|layer| b.within(&layer.to_string(), |b| Block::build(self, b)))
+                .map(|layer| b.within(&layer.to_string(), |b| Block::build(self, causal, b)))
                 .collect()
         })
     }
 }
 
 impl Block {
-    fn build<P: Parameters>(
-        shape: &TransformerShape,
-        builder: &mut Builder<P>,
-    ) -> Result<Self, P::Error> {
-        let (width, epsilon) = (shape.width, shape.epsilon);
+    fn build<P: Parameters>(of: &Transformer, causal: bool, b: &mut Builder<P>) -> Built<Self, P> {
         Ok(Self {
-            norm_1: builder.within("norm_1", |b| LayerNorm::build(width, epsilon, b))?,
-            attention: builder.within("attention", |b| Attention::build(shape, b))?,
-            norm_2: builder.within("norm_2", |b| LayerNorm::build(width, epsilon, b))?,
-            mlp: builder.within("mlp", |b| Mlp::build(shape, b))?,
+            norm_1: b.within("norm_1", |b| LayerNorm::build(of, b))?,
+            attention: b.within("attention", |b| Attention::build(of, causal, b))?,
+            norm_2: b.within("norm_2", |b| LayerNorm::build(of, b))?,
+            mlp: b.within("mlp", |b| Mlp::build(of, b))?,
         })
     }
 
     /// `[batch, tokens, width]` to `[batch, tokens, width]`.
-    #[must_use]
     pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
         let [batch, tokens, width] = input.dims();
         let mixed = input.clone() + self.attention.forward(self.norm_1.forward(input));

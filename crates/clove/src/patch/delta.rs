@@ -1,5 +1,4 @@
-//! A fine-tuned model kept as its packed difference from a pretrained one: what a slider over alpha holds beside the pretrained
-//! model, in half or a quarter of the memory of a second one.
+//! A fine-tuned model as its packed difference from a pretrained one, in half or a quarter of a model's memory, for a slider over alpha.
 
 use std::collections::VecDeque;
 use std::fmt::{Debug, Display};
@@ -12,36 +11,30 @@ use thiserror::Error;
 
 use crate::model::{Clip, Parameters};
 
-/// Why a difference can't be had.
+/// Why a difference can't be computed.
 #[derive(Debug, Error)]
 pub enum DeltaError<E: Debug + Display> {
     /// A model can't be read.
     #[error("{0}")]
     Read(E),
-    /// The models are too far apart for 16 bits, or hold what isn't a number.
-    #[error("tensor `{tensor}` differs between the models by {difference}, which f16 doesn't hold")]
-    TooFar {
-        /// The tensor.
-        tensor: String,
-        /// Its largest difference.
-        difference: f32,
-    },
+    /// A tensor's largest difference, which is too large for 16 bits or not a number.
+    #[error("tensor `{0}` differs between the models by {1}, which is too large for f16")]
+    TooFar(String, f32),
 }
 
 /// One parameter's difference, packed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
-    /// How many weights there are.
+    /// The number of weights.
     pub elements: usize,
-    /// How they are packed.
+    /// Their packing.
     pub packing: Packing,
-    /// The packed weights, the last word filled up with zeros.
+    /// The packed weights, the last word padded with zeros.
     pub words: Vec<u32>,
 }
 
 impl Difference {
-    /// In 16 bits: within 2^-11 of each difference, and within 2^-25 where it's smaller than 2^-14. `None` where one isn't finite in f16.
-    #[must_use]
+    /// In 16 bits, with a relative error of 2^-11, or an absolute one of 2^-25 below 2^-14. `None` if one isn't finite in f16.
     pub fn f16(differences: &[f32]) -> Option<Self> {
         let bits = |value: f32| {
             let value = f16::from_f32(value);
@@ -59,7 +52,6 @@ impl Difference {
     }
 
     /// Signed bytes in units of `step`.
-    #[must_use]
     pub fn i8(bytes: &[i8], step: f32) -> Self {
         let words = bytes.chunks(4).map(|four| {
             let mut word = [0; 4];
@@ -71,8 +63,7 @@ impl Difference {
         Self { elements: bytes.len(), packing: Packing::I8 { step }, words: words.collect() }
     }
 
-    /// The differences again.
-    #[must_use]
+    /// The unpacked differences.
     pub fn values(&self) -> Vec<f32> {
         let mut values: Vec<f32> = match self.packing {
             Packing::F16 => self
@@ -93,15 +84,15 @@ impl Difference {
     }
 }
 
-/// Where differences come from.
+/// A source of differences.
 pub trait Differences {
-    /// Its error.
+    /// Why a difference can't be read.
     type Error: Debug + Display;
 
     /// The difference of a parameter from the pretrained model's.
     ///
     /// # Errors
-    /// When it can't be read or isn't of this shape.
+    /// When it can't be read or has another shape.
     fn difference(&mut self, name: &str, shape: &[usize]) -> Result<Difference, Self::Error>;
 }
 
@@ -124,11 +115,10 @@ where
         for (tuned, base) in differences.iter_mut().zip(base.map_err(DeltaError::Read)?) {
             *tuned -= base;
         }
-        Difference::f16(&differences).ok_or_else(|| DeltaError::TooFar {
-            tensor: name.to_owned(),
-            difference: differences
-                .iter()
-                .fold(0.0, |most, value| if value.abs() <= most { most } else { value.abs() }),
+        Difference::f16(&differences).ok_or_else(|| {
+            let values = differences.iter().map(|value| value.abs());
+            let largest = values.fold(0.0, |most, value| if value <= most { most } else { value });
+            DeltaError::TooFar(name.to_owned(), largest)
         })
     }
 }
@@ -143,7 +133,7 @@ struct Part {
     kept: Kept,
 }
 
-/// Where a difference is kept: on the device where its kernel runs, else on the host, which unpacks it.
+/// A difference on the device if its kernel runs there, else on the host, which unpacks it.
 #[derive(Debug)]
 enum Kept {
     Device(Box<Tensor<1, Int>>),
@@ -151,7 +141,7 @@ enum Kept {
 }
 
 impl Delta {
-    /// The difference of `finetuned` from `pretrained`, from which `clip` was built, in f16. One tensor of each is read at a time.
+    /// The difference of `finetuned` from `pretrained`, the parameters of `clip`, in f16. Reads one tensor of each at a time.
     ///
     /// # Errors
     /// When a model can't be read, or the difference isn't finite in f16.
@@ -171,7 +161,7 @@ impl Delta {
     /// The differences of all parameters of `clip`, the pretrained model.
     ///
     /// # Errors
-    /// Those of the differences.
+    /// When a difference can't be read.
     pub fn read<D: Differences>(
         clip: &Clip,
         mut differences: D,
@@ -192,8 +182,7 @@ impl Delta {
         parts.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The bytes that it takes.
-    #[must_use]
+    /// Its size in bytes.
     pub fn bytes(&self) -> usize {
         let words = self.0.iter().map(|part| match &part.kept {
             Kept::Device(words) => words.dims()[0],
@@ -202,11 +191,10 @@ impl Delta {
         words.sum::<usize>() * 4
     }
 
-    /// The weights at `alpha` between `pretrained`, at 0, and the fine-tuned model, at 1, within what the packing loses.
+    /// The weights at `alpha` between `pretrained`, at 0, and the fine-tuned model, at 1, with the precision of the packing.
     ///
     /// # Panics
-    /// If the difference is that of a model of another shape.
-    #[must_use]
+    /// If the difference is of a model of another shape.
     pub fn apply(&self, pretrained: &Clip, alpha: f64) -> Clip {
         if alpha == 0.0 {
             return pretrained.clone();
@@ -231,7 +219,7 @@ impl ModuleMapper for Apply<'_> {
         let patched = match &part.kept {
             Kept::Device(words) => {
                 clove_kernels::patch(base, Tensor::clone(words), part.packing, self.alpha)
-                    .expect("the device was asked when the words were put there")
+                    .expect("the kernels run on the device of the words")
             }
             Kept::Host(difference) => {
                 assert_eq!(difference.elements, shape.num_elements(), "models of one shape");
@@ -244,7 +232,7 @@ impl ModuleMapper for Apply<'_> {
     }
 }
 
-/// A model's parameters in its order: names, and shapes in [`Parameters`]' sense.
+/// The names and shapes of a model's parameters, in its order.
 fn parameters(clip: &Clip) -> Vec<(String, Vec<usize>)> {
     #[derive(Default)]
     struct Names {
@@ -291,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_f16_does_not_hold_is_none() {
+    fn values_beyond_f16_are_refused() {
         for value in [65_520.0, f32::INFINITY, f32::NAN] {
             assert_eq!(Difference::f16(&[0.0, value]), None);
         }

@@ -1,4 +1,4 @@
-//! Patching: weights between the pretrained ones and the fine-tuned ones.
+//! Patching: interpolation between pretrained and fine-tuned weights.
 //!
 //! `theta(alpha) = (1 - alpha) * pretrained + alpha * fine-tuned`, over every tensor of both towers, the logit scale included
 //! (CLoVe, arXiv 2402.15021, section 3.3; Netflix/clove: src/training/utils.py:102). Alpha 0 is the pretrained model and alpha 1
@@ -24,62 +24,40 @@ use crate::weights::{
 /// Why two models can't be patched.
 #[derive(Debug, Error)]
 pub enum PatchError {
-    /// A model can't be read or the patched one can't be written.
+    /// A model can't be read, or the patched one can't be written.
     #[error(transparent)]
     Weights(#[from] WeightsError),
     /// Alpha isn't between 0 and 1.
     #[error("alpha is {0}; it must be between 0 (pretrained) and 1 (fine-tuned)")]
     Alpha(f64),
-    /// The models have different layouts.
+    /// The pretrained and the fine-tuned model, and their layouts, which differ.
     #[error(
-        "{pretrained} is a {} model and {finetuned} a {} one; bring one into the other's layout with `clove convert`",
-        layouts[0], layouts[1]
+        "{} is a {} model, {} a {} model; convert one of them with `clove convert`",
+        .0[0], .1[0], .0[1], .1[1]
     )]
-    Layouts {
-        /// The pretrained model's place.
-        pretrained: String,
-        /// The fine-tuned model's place.
-        finetuned: String,
-        /// Their layouts.
-        layouts: [Layout; 2],
-    },
-    /// The models have different shapes.
-    #[error("{pretrained} and {finetuned} are different models: {}", differences.join("; "))]
-    Configs {
-        /// The pretrained model's place.
-        pretrained: String,
-        /// The fine-tuned model's place.
-        finetuned: String,
-        /// `name: pretrained's value, fine-tuned's value`.
-        differences: Vec<String>,
-    },
-    /// One model has tensors that the other lacks.
-    #[error("the models hold different tensors: {}", tensors.join(", "))]
-    Tensors {
-        /// The tensors that only one of them has, sorted.
-        tensors: Vec<String>,
-    },
-    /// A constant that isn't interpolated differs.
-    #[error("tensor `{tensor}` isn't a weight and differs between the models")]
-    Constant {
-        /// The tensor.
-        tensor: String,
-    },
+    Layouts([String; 2], [Layout; 2]),
+    /// The pretrained and the fine-tuned model, and the differences of their shapes: `name: first value, second value`.
+    #[error("{} and {} are different models: {}", .0[0], .0[1], .1.join("; "))]
+    Configs([String; 2], Vec<String>),
+    /// Only one model has these tensors.
+    #[error("the models have different tensors: {}", .0.join(", "))]
+    Tensors(Vec<String>),
+    /// A constant, which isn't interpolated, differs.
+    #[error("tensor `{0}` isn't a weight and differs between the models")]
+    Constant(String),
     /// The output is one of the inputs.
-    #[error("{0} is one of the models to patch; write the patched one elsewhere")]
+    #[error("{0} is one of the models to patch; choose another output folder")]
     SamePlace(String),
 }
 
-/// Elements that are interpolated at a time: few enough that a block of each model stays in a core's cache, whatever the
-/// models' size.
+/// Elements that are interpolated at a time, so that a block of each model stays in a core's cache.
 const BLOCK: usize = 1 << 16;
 
-/// Patched blocks that may wait for the disk.
+/// Patched blocks that wait for the disk.
 const BLOCKS_AHEAD: usize = 4;
 
-/// Interpolates in f32: `values = (1 - alpha) * pretrained + alpha * fine-tuned`, with 1 - alpha taken in f64 and each product
-/// rounded, as PyTorch computes it.
-#[expect(clippy::cast_possible_truncation, reason = "weights are f32, and so are their factors")]
+/// Interpolates in f32: `values = (1 - alpha) * pretrained + alpha * fine-tuned`, with 1 - alpha computed in f64 and each product
+/// rounded, as in PyTorch.
 pub fn interpolate(pretrained: &mut [f32], finetuned: &[f32], alpha: f64) {
     let (keep, take) = ((1.0 - alpha) as f32, alpha as f32);
     for (value, tuned) in pretrained.iter_mut().zip(finetuned) {
@@ -87,31 +65,28 @@ pub fn interpolate(pretrained: &mut [f32], finetuned: &[f32], alpha: f64) {
     }
 }
 
-/// What a model between two got on the data that alpha is chosen by.
+/// Scores of a patched model on the validation data.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tried {
     /// The share of the fine-tuned model.
     pub alpha: f64,
-    /// What fine-tuning is for, the higher the better: a share, such as the accuracy on hard negatives.
+    /// The share that fine-tuning is to improve, such as the accuracy on hard negatives.
     pub composition: f64,
-    /// What it must not cost: a share, such as zero-shot accuracy; none where that isn't tested.
+    /// The share that it must keep, such as zero-shot accuracy; `None` if it isn't tested.
     pub recognition: Option<f64>,
 }
 
-/// The alphas that are tried: 0 to 1 by tenths. A finer grid lets the choice lie so near to the limit on the validation split
-/// that the test split passes it by chance.
-#[must_use]
+/// The alphas of a sweep: 0 to 1 by tenths. With a finer grid the choice would lie so near to the limit on the validation split that
+/// chance decides on the test split.
 pub fn tenths() -> Vec<f64> {
     (0..=10).map(|tenths| f64::from(tenths) / 10.0).collect()
 }
 
-/// How much recognition a patched model may lose, as a share: one point.
+/// The maximum loss of recognition of a patched model, as a share: one point.
 pub const ALLOWED_LOSS: f64 = 0.01;
 
-/// Chooses alpha: the one with the highest composition, of equals the lowest, which forgets the least. Where recognition is
-/// tested, it must be within [`ALLOWED_LOSS`] of that of the first of `points`, the pretrained model's at alpha 0, which is what
-/// remains where no other is allowed. Of no points it's 0.
-#[must_use]
+/// Chooses the alpha with the highest composition; of equals the lowest, which forgets the least. Where recognition is tested, it
+/// must be within [`ALLOWED_LOSS`] of that of the first of `points`, the pretrained model at alpha 0. Without points the result is 0.
 pub fn choose_alpha(points: impl IntoIterator<Item = Tried>) -> f64 {
     let mut points = points.into_iter();
     let Some(first) = points.next() else {
@@ -120,7 +95,7 @@ pub fn choose_alpha(points: impl IntoIterator<Item = Tried>) -> f64 {
     let least = first.recognition.map(|share| share - ALLOWED_LOSS);
     let best = points.fold(first, |best, point| {
         let allowed = point.recognition >= least;
-        // A composition that isn't a number is worse than any that is.
+        // A composition that isn't a number is the worst.
         let better = point.composition > best.composition || best.composition.is_nan();
         if allowed && better { point } else { best }
     });
@@ -145,7 +120,7 @@ impl Snapshot {
     }
 }
 
-/// Two models that have been found to differ in nothing but their numbers.
+/// Two models that differ only in their weights.
 #[derive(Debug)]
 pub struct Pair {
     pretrained: Weights,
@@ -153,26 +128,19 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Opens both models' weights and compares what they hold.
+    /// Opens the weights of both models and compares layouts, configurations and tensors.
     ///
     /// # Errors
-    /// When either can't be read, or when they differ in layout, configuration or tensors.
+    /// When a model can't be read, or they differ in layout, configuration or tensors.
     pub fn open(pretrained: &ModelSource, finetuned: &ModelSource) -> Result<Self, PatchError> {
-        let places = (pretrained.place(), finetuned.place());
         let differences = differences(pretrained.config(), finetuned.config());
+        let layouts = [pretrained.layout(), finetuned.layout()];
+        let places = [pretrained.place(), finetuned.place()];
         if !differences.is_empty() {
-            return Err(PatchError::Configs {
-                pretrained: places.0,
-                finetuned: places.1,
-                differences,
-            });
+            return Err(PatchError::Configs(places, differences));
         }
-        if pretrained.layout() != finetuned.layout() {
-            return Err(PatchError::Layouts {
-                pretrained: places.0,
-                finetuned: places.1,
-                layouts: [pretrained.layout(), finetuned.layout()],
-            });
+        if layouts[0] != layouts[1] {
+            return Err(PatchError::Layouts(places, layouts));
         }
         let pair = Self { pretrained: pretrained.weights()?, finetuned: finetuned.weights()? };
         let names = |weights: &Weights| -> BTreeSet<String> {
@@ -180,10 +148,10 @@ impl Pair {
         };
         let (left, right) = (names(&pair.pretrained), names(&pair.finetuned));
         let tensors: Vec<String> = left.symmetric_difference(&right).cloned().collect();
-        if tensors.is_empty() { Ok(pair) } else { Err(PatchError::Tensors { tensors }) }
+        if tensors.is_empty() { Ok(pair) } else { Err(PatchError::Tensors(tensors)) }
     }
 
-    /// The patched parameters, to build a model from.
+    /// The patched parameters.
     ///
     /// # Errors
     /// When alpha isn't between 0 and 1.
@@ -217,8 +185,8 @@ impl Parameters for Patched<'_> {
 
 /// Writes the patched model to the directory `out`, in the pretrained model's layout and with its other files.
 ///
-/// Both models are streamed in blocks from disk to disk. Where they have different element types the result has f32.
-/// `progress` is called with the bytes written so far and in all.
+/// Both models are streamed in blocks from disk to disk. Tensors of different element types become f32. `progress` is called
+/// with the bytes written so far and in total.
 ///
 /// # Errors
 /// When the models can't be patched, read or written.
@@ -251,16 +219,12 @@ pub fn patch_to(
         .iter()
         .map(|(_, dtype, shape)| (shape.iter().product::<usize>() * dtype.bitsize() / 8) as u64)
         .sum();
-    let name = match pretrained.layout() {
-        Layout::HuggingFace => "model.safetensors",
-        Layout::OpenClip => "open_clip_model.safetensors",
-    };
-    let path = out.join(name);
+    let path = out.join(pretrained.layout().weights_file());
     let failed = |error| AtomicFile::failed(&path, error);
     let file = AtomicFile::create(&path)?;
     let writer = TensorWriter::new(file, &entries, left.metadata().cloned()).map_err(failed)?;
     let file = thread::scope(|scope| {
-        // Writing overlaps reading and computing, so that the disk is never idle.
+        // Writing overlaps reading and computing, to keep the disk busy.
         let (blocks, incoming) = mpsc::sync_channel(BLOCKS_AHEAD);
         let (empty, used) = mpsc::channel();
         let writing = scope.spawn(move || write_blocks(writer, &incoming, &empty));
@@ -290,7 +254,7 @@ pub fn patch_to(
     Ok(())
 }
 
-/// Writes blocks as they come, and hands their buffers back: fresh ones would cost more than the arithmetic.
+/// Writes the blocks and returns their buffers: new buffers would cost more than the arithmetic.
 fn write_blocks(
     mut writer: TensorWriter<AtomicFile>,
     blocks: &mpsc::Receiver<Vec<u8>>,
@@ -298,7 +262,7 @@ fn write_blocks(
 ) -> io::Result<AtomicFile> {
     for block in blocks {
         writer.write(&block)?;
-        // The reader may be done already.
+        // The receiver may be closed already.
         let _ = empty.send(block);
     }
     writer.finish()
@@ -314,7 +278,7 @@ struct Block {
 }
 
 impl Block {
-    /// Puts the bytes of the patched elements `range` of a tensor into `self.left`.
+    /// Writes the bytes of the patched elements `range` of a tensor to `self.left`.
     fn patch(
         &mut self,
         left: &mut TensorFiles,
@@ -331,10 +295,10 @@ impl Block {
             return if left_type == right_type && self.left == self.right {
                 Ok(())
             } else {
-                Err(PatchError::Constant { tensor: name.to_owned() })
+                Err(PatchError::Constant(name.to_owned()))
             };
         }
-        // At the ends nothing is computed, so that even NaNs and negative zeros keep their bits.
+        // No arithmetic at 0 and 1, so that even NaNs and negative zeros keep their bits.
         if alpha == 0.0 && left_type == dtype {
             return Ok(());
         }
@@ -346,7 +310,7 @@ impl Block {
         self.right_values.resize(range.len(), 0.0);
         decode_f32(left_type, &self.left, &mut self.left_values)
             .and_then(|()| decode_f32(right_type, &self.right, &mut self.right_values))
-            .expect("both types were found to be weights above");
+            .expect("both types are weights, as checked above");
         if alpha == 1.0 {
             self.left_values.copy_from_slice(&self.right_values);
         } else if alpha != 0.0 {
@@ -358,19 +322,14 @@ impl Block {
     }
 }
 
-/// Reads a range of elements; gives their type.
+/// Reads a range of elements; returns their type.
 fn read(
     tensors: &mut TensorFiles,
     name: &str,
     range: &std::ops::Range<usize>,
     bytes: &mut Vec<u8>,
 ) -> Result<Dtype, WeightsError> {
-    let Some((dtype, _)) = tensors.info(name) else {
-        return Err(WeightsError::Missing {
-            file: tensors.describe(),
-            tensors: vec![name.to_owned()],
-        });
-    };
+    let dtype = tensors.dtype(name)?;
     let size = dtype.bitsize() / 8;
     bytes.resize(range.len() * size, 0);
     tensors.read_at(name, range.start * size, bytes)?;
@@ -381,30 +340,31 @@ fn check(alpha: f64) -> Result<(), PatchError> {
     if (0.0..=1.0).contains(&alpha) { Ok(()) } else { Err(PatchError::Alpha(alpha)) }
 }
 
-/// Where two configurations differ in what they compute.
-#[must_use]
+/// The differences of two configurations that matter to the computation.
 pub fn differences(left: &ClipConfig, right: &ClipConfig) -> Vec<String> {
     let facts = |config: &ClipConfig| {
         let (image, text) = (&config.image, &config.text);
-        vec![
-            ("embedding width", config.embed_dim.to_string()),
-            ("image size", image.image_size.to_string()),
-            ("patch size", image.patch_size.to_string()),
-            ("image width", image.width.to_string()),
-            ("image layers", image.layers.to_string()),
-            ("image heads", image.heads.to_string()),
-            ("image perceptron", image.mlp_width.to_string()),
-            ("image activation", image.activation.name().to_owned()),
-            ("image epsilon", image.layer_norm_epsilon.to_string()),
-            ("context length", text.context_length.to_string()),
-            ("vocabulary", text.vocab_size.to_string()),
-            ("text width", text.width.to_string()),
-            ("text layers", text.layers.to_string()),
-            ("text heads", text.heads.to_string()),
-            ("text perceptron", text.mlp_width.to_string()),
-            ("text activation", text.activation.name().to_owned()),
-            ("text epsilon", text.layer_norm_epsilon.to_string()),
-        ]
+        let mut facts = vec![
+            ("embedding width".to_owned(), config.embed_dim.to_string()),
+            ("image size".to_owned(), image.image_size.to_string()),
+            ("patch size".to_owned(), image.patch_size.to_string()),
+            ("context length".to_owned(), text.context_length.to_string()),
+            ("vocabulary".to_owned(), text.vocab_size.to_string()),
+        ];
+        for (tower, transformer) in config.transformers() {
+            facts.extend(
+                [
+                    ("width", transformer.width.to_string()),
+                    ("layers", transformer.layers.to_string()),
+                    ("heads", transformer.heads.to_string()),
+                    ("perceptron", transformer.mlp_width.to_string()),
+                    ("activation", transformer.activation.name().to_owned()),
+                    ("epsilon", transformer.layer_norm_epsilon.to_string()),
+                ]
+                .map(|(name, value)| (format!("{tower} {name}"), value)),
+            );
+        }
+        facts
     };
     facts(left)
         .into_iter()

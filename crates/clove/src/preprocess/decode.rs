@@ -1,6 +1,4 @@
-//! From a file's bytes to RGB, with Pillow's `convert("RGB")` as the rule for every other pixel layout.
-//!
-//! Called with bytes by whoever has them (files, tar shards, the web page), who adds the path or key to the error.
+//! From the bytes of a file to RGB, converting other pixel layouts like Pillow's `convert("RGB")`.
 
 use std::io::Cursor;
 
@@ -8,102 +6,65 @@ use image::error::{DecodingError, ImageError, ImageFormatHint};
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use jpeg_decoder::PixelFormat;
 
-/// Bytes of an unknown file that its error shows.
+/// Bytes of an unknown file in its error.
 const SHOWN: usize = 16;
 
-/// What is too large to decode; judged from the file's header, before anything is allocated for pixels.
+/// The limits of decoding, checked with the file's header before pixels are allocated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeLimits {
     /// Largest width or height, in pixels.
     pub max_side: u32,
     /// Largest number of pixels.
     pub max_pixels: u64,
-    /// Largest decoded image in the file's own layout, in bytes; a decoder's working memory is held to it too, where the
-    /// decoder can be. Converting to RGB and turning upright hold a copy beside it for a moment.
+    /// Largest decoded image in the file's own layout, in bytes; also the limit of a decoder's memory, if the decoder has one. The
+    /// conversion to RGB and the rotation need a temporary copy besides.
     pub max_bytes: u64,
 }
 
 impl Default for DecodeLimits {
-    /// Sides of 65,535, JPEG's largest; 2^27 = 134 million pixels, which admits the largest common cameras (102 million)
-    /// and, at four bytes a pixel, just fills the 512 MiB that `image` takes for its default too.
+    /// Sides of 65,535, JPEG's maximum; 2^27 = 134 million pixels, more than the largest common cameras (102 million), and at four
+    /// bytes a pixel exactly the 512 MiB of `image`'s default.
     fn default() -> Self {
         Self { max_side: 65_535, max_pixels: 1 << 27, max_bytes: 512 << 20 }
     }
 }
 
-/// Why bytes gave no image. The caller knows the path and adds it.
+/// Why a file can't be decoded. The caller adds the path.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// There are no bytes.
+    /// The file is empty.
     #[error("the image file is empty (0 bytes)")]
     Empty,
-    /// The beginning is that of no known image format.
+    /// The first bytes, which are escaped here, are those of no known image format.
     #[error(
-        "not an image: the file begins with {beginning}; JPEG, PNG, WebP, GIF, BMP and TIFF are read"
+        "not an image: the file begins with {0}; JPEG, PNG, WebP, GIF, BMP and TIFF are supported"
     )]
-    UnknownFormat {
-        /// The first bytes, escaped.
-        beginning: String,
-    },
-    /// A format, or a variant of one, that is not read.
-    #[error("{format:?} images of this kind are not read; JPEG, PNG, WebP, GIF, BMP and TIFF are")]
-    Unsupported {
-        /// The format that the beginning tells.
-        format: ImageFormat,
-        /// What is not read.
-        source: ImageError,
-    },
-    /// The header announces more than the limits allow.
-    #[error(
-        "the {format:?} image is too large: {width} x {height} pixels; at most {limit} are decoded"
-    )]
-    TooLarge {
-        /// The file's format.
-        format: ImageFormat,
-        /// Width in pixels, from the header.
-        width: u32,
-        /// Height in pixels, from the header.
-        height: u32,
-        /// The limit passed.
-        limit: String,
-    },
-    /// The header announces no pixels.
-    #[error("the {format:?} image has no pixels ({width} x {height})")]
-    NoPixels {
-        /// The file's format.
-        format: ImageFormat,
-        /// Width in pixels.
-        width: u32,
-        /// Height in pixels.
-        height: u32,
-    },
-    /// The data ends before the image does.
-    #[error("the {format:?} image is truncated: its data ends too early ({bytes} bytes)")]
-    Truncated {
-        /// The file's format.
-        format: ImageFormat,
-        /// Bytes in the file.
-        bytes: usize,
-    },
+    UnknownFormat(String),
+    /// A format, or a variant of one, that isn't supported.
+    #[error("{0:?} images of this kind are not supported; JPEG, PNG, WebP, GIF, BMP and TIFF are")]
+    Unsupported(ImageFormat, #[source] ImageError),
+    /// The image's width and height, and the limit that they exceed.
+    #[error("the {0:?} image is too large: {1} x {2} pixels; the limit is {3}")]
+    TooLarge(ImageFormat, u32, u32, String),
+    /// The image's width or height is 0.
+    #[error("the {0:?} image has no pixels ({1} x {2})")]
+    NoPixels(ImageFormat, u32, u32),
+    /// The data ends before the image does, after this many bytes.
+    #[error("the {0:?} image is truncated: its data ends too early, after {1} bytes")]
+    Truncated(ImageFormat, usize),
     /// The data contradicts the format.
-    #[error("the {format:?} image is corrupt")]
-    Corrupt {
-        /// The file's format.
-        format: ImageFormat,
-        /// What the decoder found.
-        source: ImageError,
-    },
+    #[error("the {0:?} image is corrupt")]
+    Corrupt(ImageFormat, #[source] ImageError),
 }
 
-/// Decodes JPEG, PNG, WebP, GIF, BMP or TIFF (told by the first bytes, whatever the file's name) to upright RGB: the
-/// orientation in its EXIF data is applied.
+/// Decodes JPEG, PNG, WebP, GIF, BMP or TIFF (detected by the first bytes) to RGB, and applies the orientation in its EXIF data.
 ///
-/// Other layouts become RGB as in Pillow: grey is repeated, alpha is dropped and not blended, a palette is looked up,
-/// CMYK JPEG is taken as Adobe's inverted kind, 16-bit colour keeps the high byte, and 16-bit grey is clipped at 255. Of
-/// an animation the first frame is taken. The conversion comes before any resize, as in Hugging Face's processors and
-/// in open_clip's training; open_clip's evaluation transform converts after it, which for palettes and alpha differs.
+/// Other layouts become RGB as in Pillow: grey is repeated, alpha is dropped without blending, palettes are resolved, CMYK JPEG
+/// is Adobe's inverted kind, 16-bit colour keeps the high byte, and 16-bit grey is clipped at 255. Animations give their first
+/// frame. The conversion precedes the resize, as in Hugging Face's processors and in open_clip's training; open_clip's evaluation
+/// converts after the resize, with other results for palettes and alpha.
 ///
-/// Photos from JPEG and lossy WebP may differ from Pillow's by a few levels, for libjpeg-turbo rounds otherwise.
+/// Pixels from JPEG and lossy WebP may differ from Pillow's by a few levels, because libjpeg-turbo rounds differently.
 ///
 /// # Errors
 /// See [`DecodeError`].
@@ -111,17 +72,17 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, DecodeErr
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
-    let format = image::guess_format(bytes)
-        .map_err(|_| DecodeError::UnknownFormat { beginning: beginning(bytes) })?;
+    let format =
+        image::guess_format(bytes).map_err(|_| DecodeError::UnknownFormat(beginning(bytes)))?;
     let explain = |error| explain(error, format, bytes.len());
 
-    // A PNG's decoder reads on to the first data before it tells the size, and a header alone is enough to refuse.
+    // A PNG's decoder reads up to the first data before it returns the size; the header is enough to check it.
     if format == ImageFormat::Png
         && let Some((width, height)) = png_size(bytes)
     {
         check_size(width, height, 0, format, limits)?;
     }
-    // No limits here: `check_size` below judges with the sizes at hand, so that the error can name them.
+    // No limits here: `check_size` below names the sizes in its error.
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut allowed = Limits::no_limits();
     allowed.max_alloc = Some(limits.max_bytes);
@@ -129,10 +90,9 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, DecodeErr
     let mut decoder = reader.into_decoder().map_err(explain)?;
     let (width, height) = decoder.dimensions();
     check_size(width, height, decoder.total_bytes(), format, limits)?;
-    // The decoder of `image` fills what a cut JPEG lacks with grey and reports success; Pillow refuses such a file.
+    // `image` decodes a truncated JPEG with grey pixels; Pillow refuses it.
     if format == ImageFormat::Jpeg && !jpeg_has_end(bytes) {
-        let bytes = bytes.len();
-        return Err(DecodeError::Truncated { format, bytes });
+        return Err(DecodeError::Truncated(format, bytes.len()));
     }
     let orientation = decoder.orientation().map_err(explain)?;
     let decoded = match format {
@@ -144,17 +104,17 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, DecodeErr
         None => DynamicImage::from_decoder(decoder).map_err(explain)?,
     };
 
-    // With a transparent colour the decoder turns a 16-bit grey PNG into grey and alpha, but Pillow still reads it as grey.
+    // The decoder turns a 16-bit grey PNG with a transparent colour into grey and alpha; Pillow reads it as grey.
     let is_grey_png = format == ImageFormat::Png && bytes.get(PNG_COLOR_TYPE) == Some(&0);
     let mut upright = DynamicImage::ImageRgb8(to_rgb(decoded, is_grey_png));
     upright.apply_orientation(orientation);
     Ok(upright.into_rgb8())
 }
 
-/// Decodes a grey or colour JPEG; `None` for the rarer kinds, which are left to the decoder of `image`.
+/// Decodes a grey or colour JPEG; `None` for the rarer kinds, which `image` decodes.
 ///
-/// That one is further from libjpeg-turbo, by which published features were made: on ten photo files it was up
-/// to 4 levels away and 0.10 to 0.27 on average, this one 3 and 0.06 to 0.11.
+/// Published features come from libjpeg-turbo. On ten photos `image` differs from it by up to 4 levels and 0.10 to 0.27 on
+/// average, this decoder by 3 and 0.06 to 0.11.
 fn decode_jpeg(bytes: &[u8], limits: &DecodeLimits) -> Result<Option<DynamicImage>, ImageError> {
     let mut decoder = jpeg_decoder::Decoder::new(bytes);
     decoder.set_max_decoding_buffer_size(usize::try_from(limits.max_bytes).unwrap_or(usize::MAX));
@@ -180,7 +140,7 @@ fn decode_jpeg(bytes: &[u8], limits: &DecodeLimits) -> Result<Option<DynamicImag
     })
 }
 
-/// Where a PNG's colour type stands: signature 8, chunk length and name 8, width and height 8, bit depth 1.
+/// The offset of a PNG's colour type, after signature 8, chunk length and name 8, width and height 8, bit depth 1.
 const PNG_COLOR_TYPE: usize = 25;
 
 /// Width and height in a PNG's first chunk.
@@ -198,7 +158,7 @@ fn check_size(
     limits: &DecodeLimits,
 ) -> Result<(), DecodeError> {
     if width == 0 || height == 0 {
-        return Err(DecodeError::NoPixels { format, width, height });
+        return Err(DecodeError::NoPixels(format, width, height));
     }
     let pixels = u64::from(width) * u64::from(height);
     let limit = if width.max(height) > limits.max_side {
@@ -210,21 +170,20 @@ fn check_size(
     } else {
         return Ok(());
     };
-    Err(DecodeError::TooLarge { format, width, height, limit })
+    Err(DecodeError::TooLarge(format, width, height, limit))
 }
 
 fn explain(error: ImageError, format: ImageFormat, bytes: usize) -> DecodeError {
     if is_early_end(&error) {
-        return DecodeError::Truncated { format, bytes };
+        return DecodeError::Truncated(format, bytes);
     }
     match error {
-        ImageError::Unsupported(_) => DecodeError::Unsupported { format, source: error },
-        _ => DecodeError::Corrupt { format, source: error },
+        ImageError::Unsupported(_) => DecodeError::Unsupported(format, error),
+        _ => DecodeError::Corrupt(format, error),
     }
 }
 
-/// True when a decoder asked for bytes past the last. Decoders wrap that error each in their own way, so every level of
-/// the chain is looked at.
+/// Whether a decoder read past the end. Decoders wrap that error in different ways, so this checks the whole chain.
 fn is_early_end(error: &ImageError) -> bool {
     let mut level: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = level {
@@ -240,14 +199,13 @@ fn is_early_end(error: &ImageError) -> bool {
     false
 }
 
-/// The first bytes as text, with what is not printable escaped.
+/// The first bytes as text, escaped.
 fn beginning(bytes: &[u8]) -> String {
     let shown = &bytes[..bytes.len().min(SHOWN)];
     format!("\"{}\"", shown.escape_ascii())
 }
 
-/// Walks a JPEG's markers to the end-of-image marker, through segments by their lengths and through entropy-coded data
-/// by its stuffing; false when the bytes end first.
+/// Whether a JPEG has its end-of-image marker. Skips segments by their lengths, and entropy-coded data by its stuffing.
 // Source: ITU-T T.81, annex B.1.1.
 fn jpeg_has_end(bytes: &[u8]) -> bool {
     const END_OF_IMAGE: u8 = 0xD9;
@@ -264,7 +222,7 @@ fn jpeg_has_end(bytes: &[u8]) -> bool {
         rest = &rest[code + 1..];
         match marker {
             END_OF_IMAGE => return true,
-            // A stuffed 0xFF of the data, and the markers that stand alone: TEM, restarts, start of image.
+            // A stuffed 0xFF of the data, and the markers without a segment: TEM, restarts, start of image.
             0x00 | 0x01 | 0xD0..=0xD8 => {}
             _ => {
                 let Some(&[high, low]) = rest.first_chunk::<2>() else {
@@ -280,7 +238,7 @@ fn jpeg_has_end(bytes: &[u8]) -> bool {
     }
 }
 
-/// Pillow's `convert("RGB")`, from what the decoder gives.
+/// Pillow's `convert("RGB")`.
 // Source: python-pillow/Pillow src/libImaging/Convert.c (`I16_RGB` clips) and Unpack.c ("RGB;16B" keeps the high byte).
 fn to_rgb(image: DynamicImage, is_grey: bool) -> RgbImage {
     let (width, height) = (image.width(), image.height());

@@ -1,9 +1,8 @@
-//! From photo bytes to the numbers the image tower reads: decode, resize and crop exactly as Pillow does, normalise.
+//! From the bytes of a photo to the input of the image tower: decode, resize and crop exactly as Pillow does, and normalise.
 //!
 //! [`decode()`] turns a file's bytes into RGB; [`Preprocess`] is a model's evaluation preprocessing, read from its
-//! configuration files; [`RandomResizedCrop`] and [`crop_resize`] are training's. Each function works on one image and
-//! holds no state, so callers (scoring, evaluation, training, the program's `preprocess`, the web page) spread images
-//! over threads as they like.
+//! configuration files; [`RandomResizedCrop`] and [`crop_resize`] are for training. Functions are stateless and work on one image, so
+//! callers can use threads.
 
 mod config;
 mod decode;
@@ -11,6 +10,7 @@ mod on_device;
 mod random_crop;
 mod resize;
 
+pub use clove_kernels::preprocess::CropBox;
 pub use clove_kernels::resample::Filter;
 pub use config::ConfigError;
 pub use decode::{DecodeError, DecodeLimits, decode};
@@ -24,98 +24,48 @@ pub const OPENAI_MEAN: [f32; 3] = [0.48145466, 0.4578275, 0.40821073];
 /// Channel standard deviations of CLIP's training images, on a scale of 0 to 1 (openai/CLIP clip/clip.py, `_transform`).
 #[allow(
     clippy::excessive_precision,
-    reason = "the published decimals, so that they can be searched for"
+    reason = "the published decimals, so that a search finds them"
 )]
 pub const OPENAI_STD: [f32; 3] = [0.26862954, 0.26130258, 0.27577711];
 
-/// Largest side of an image tower's input that is accepted, in pixels: eight times the largest published CLIP (560) and
-/// more, and small enough that a slip in a configuration cannot ask for gigabytes.
+/// Maximum side of an image tower's input, in pixels: eight times the largest published CLIP's (560), and small enough that an error
+/// in a configuration can't allocate gigabytes.
 pub const MAX_SIZE: u32 = 4608;
 
-/// An upright rectangle of pixels; `x` and `y` are its left upper corner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CropBox {
-    /// Columns left of the rectangle.
-    pub x: u32,
-    /// Rows above the rectangle.
-    pub y: u32,
-    /// Columns in the rectangle.
-    pub width: u32,
-    /// Rows in the rectangle.
-    pub height: u32,
-}
-
-impl CropBox {
-    /// The whole of an image of `width` x `height`.
-    pub fn whole(width: u32, height: u32) -> Self {
-        Self { x: 0, y: 0, width, height }
-    }
-
-    /// True when the rectangle holds a pixel and lies inside an image of `width` x `height`.
-    pub fn fits(&self, width: u32, height: u32) -> bool {
-        let inside = |first: u32, count: u32, all| {
-            count > 0 && first.checked_add(count).is_some_and(|end| end <= all)
-        };
-        inside(self.x, self.width, width) && inside(self.y, self.height, height)
-    }
-}
-
-/// What happens to an image before the centre crop.
+/// The resize before the centre crop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resize {
-    /// Nothing: the crop takes the middle of the image as it is.
+    /// None.
     Keep,
-    /// The shorter side becomes this many pixels, the longer keeps the proportions, rounded down.
+    /// To this length of the shorter side; the longer one keeps the proportions, rounded down.
     ShortestEdge(u32),
-    /// Both sides become this many pixels, whatever the proportions.
+    /// To this length of both sides.
     Square(u32),
 }
 
-/// An image, a crop or a setting that cannot be preprocessed.
+/// Why an image can't be preprocessed.
 #[derive(Debug, thiserror::Error)]
 pub enum PreprocessError {
-    /// The image has no pixels.
-    #[error("the image is empty ({width} x {height} pixels)")]
-    EmptyImage {
-        /// Width in pixels.
-        width: u32,
-        /// Height in pixels.
-        height: u32,
-    },
-    /// The crop is empty or reaches outside the image.
-    #[error("the crop {crop:?} is empty or not inside the image ({width} x {height} pixels)")]
-    CropOutside {
-        /// The crop asked for.
-        crop: CropBox,
-        /// Width of the image in pixels.
-        width: u32,
-        /// Height of the image in pixels.
-        height: u32,
-    },
+    /// The image's width or height is 0.
+    #[error("the image is empty ({0} x {1} pixels)")]
+    EmptyImage(u32, u32),
+    /// The crop is empty or not inside the image of this width and height.
+    #[error("the crop {0:?} is empty or not inside the image ({1} x {2} pixels)")]
+    CropOutside(CropBox, u32, u32),
     /// A side of the output is out of range.
-    #[error("an image size of {size} pixels is out of range: use 1 to {MAX_SIZE}")]
-    Size {
-        /// The size asked for.
-        size: u32,
-    },
-    /// A mean, standard deviation or rescale factor that gives no finite pixel values.
-    #[error("{name} is {value}: {wanted}")]
-    Normalisation {
-        /// Which of them.
-        name: &'static str,
-        /// Its value.
-        value: f64,
-        /// What it must be.
-        wanted: &'static str,
-    },
+    #[error("an image size of {0} pixels is out of range; use 1 to {MAX_SIZE}")]
+    Size(u32),
+    /// The name and value of a mean, standard deviation or rescale factor without finite pixel values, and the valid range.
+    #[error("{0} is {1}; {2}")]
+    Normalisation(&'static str, f64, &'static str),
 }
 
 /// A model's evaluation preprocessing: resize, centre crop to a square, scale to 0..1, normalise by channel.
 ///
-/// Pixels equal those of Pillow 13 and torchvision (`Resize`, `CenterCrop`) byte for byte, from the same decoded RGB.
-/// open_clip uses torchvision. Hugging Face's CLIPImageProcessor has the same resize and rounds one thing differently:
-/// where the margin to crop is odd, it rounds half of it down, torchvision to the even neighbour. (Its default back end
-/// also resizes with torchvision's own kernels, which are not Pillow's.) torchvision's rule is followed for both.
+/// From the same decoded RGB, pixels equal those of Pillow 13 and torchvision (`Resize`, `CenterCrop`) byte for byte. open_clip uses
+/// torchvision. Hugging Face's CLIPImageProcessor has the same resize, but rounds half of an odd margin down, where torchvision
+/// rounds to even. (Its default back end also resizes with torchvision's own kernels, which aren't Pillow's.) This type follows
+/// torchvision for both.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preprocess {
     size: u32,
@@ -133,7 +83,7 @@ impl Preprocess {
     /// `size` outside 1 to [`MAX_SIZE`].
     pub fn clip(size: u32) -> Result<Self, PreprocessError> {
         if !(1..=MAX_SIZE).contains(&size) {
-            return Err(PreprocessError::Size { size });
+            return Err(PreprocessError::Size(size));
         }
         Ok(Self {
             size,
@@ -154,7 +104,7 @@ impl Preprocess {
             Resize::ShortestEdge(size) | Resize::Square(size)
                 if !(1..=MAX_SIZE).contains(&size) =>
             {
-                Err(PreprocessError::Size { size })
+                Err(PreprocessError::Size(size))
             }
             _ => Ok(Self { resize, filter, ..self }),
         }
@@ -171,8 +121,7 @@ impl Preprocess {
         rescale: f64,
     ) -> Result<Self, PreprocessError> {
         let bad = |name, value: f32, wanted| {
-            let value = f64::from(value);
-            Err(PreprocessError::Normalisation { name, value, wanted })
+            Err(PreprocessError::Normalisation(name, f64::from(value), wanted))
         };
         if let Some(&value) = mean.iter().find(|value| !value.is_finite()) {
             return bad("mean", value, "use finite numbers");
@@ -212,19 +161,19 @@ impl Preprocess {
         self.std
     }
 
-    /// Factor on the pixels' 0 to 255 before the mean is taken off.
+    /// Factor on the pixels' 0 to 255, before the mean is subtracted.
     pub fn rescale(&self) -> f64 {
         self.rescale
     }
 
-    /// Resizes and crops an image to `[size, size]`; a side that is shorter than the crop is padded with black.
+    /// Resizes and crops an image to `[size, size]`, padding shorter sides with black.
     ///
     /// # Errors
     /// An image without pixels.
     pub fn pixels(&self, image: &RgbImage) -> Result<RgbImage, PreprocessError> {
         let (width, height) = image.dimensions();
         let placed = self.place(width, height)?;
-        let empty = PreprocessError::EmptyImage { width, height };
+        let empty = PreprocessError::EmptyImage(width, height);
         let source = CropBox::whole(width, height);
         let kept = resize_window(image, source, self.filter, placed.resized, placed.window);
         let kept = kept.ok_or(empty)?;
@@ -237,11 +186,11 @@ impl Preprocess {
         Ok(padded)
     }
 
-    /// How an image of this size is resized and cropped.
+    /// The resize and crop of an image of this size.
     fn place(&self, width: u32, height: u32) -> Result<Placed, PreprocessError> {
         let resized = match self.resize {
             _ if width == 0 || height == 0 => {
-                return Err(PreprocessError::EmptyImage { width, height });
+                return Err(PreprocessError::EmptyImage(width, height));
             }
             Resize::Keep => (width, height),
             Resize::ShortestEdge(edge) => shortest_edge(width, height, edge),
@@ -256,10 +205,9 @@ impl Preprocess {
         })
     }
 
-    /// Pixel values of an 8-bit image `[height, width, 3]` as the image tower reads them: `[3, height, width]`, row by
-    /// row, channel by channel.
+    /// The input of the image tower, `[3, height, width]`, from an 8-bit image `[height, width, 3]`.
     ///
-    /// For a rescale factor of 1/255 they equal PyTorch's `ToTensor` and `Normalize` bit for bit.
+    /// For a rescale factor of 1/255 it equals PyTorch's `ToTensor` and `Normalize` bit for bit.
     pub fn normalise(&self, image: &RgbImage) -> Vec<f32> {
         let pixels = image.as_raw().as_chunks::<3>().0;
         let mut values = Vec::with_capacity(pixels.len() * 3);
@@ -269,7 +217,7 @@ impl Preprocess {
         values
     }
 
-    /// What each byte becomes, channel by channel.
+    /// The value of each byte of each channel.
     // Dividing by 255 in f32, as ToTensor does, and multiplying by 1/255 in f64 round to the same f32 for each of the 256
     // values; multiplying by 1/255 in f32 would not.
     fn byte_values(&self) -> [[f32; 256]; 3] {
@@ -282,19 +230,18 @@ impl Preprocess {
     }
 }
 
-/// How an image is resized and cropped.
+/// The resize and crop of an image.
 struct Placed {
     /// Width and height after the resize.
     resized: (u32, u32),
-    /// The part of that which is kept.
+    /// The part of the resized image that is kept.
     window: CropBox,
     /// Black columns and rows before it.
     pad: [u32; 2],
 }
 
-/// Resizes the part `crop` of an image to `size` x `size`, as Pillow does with `crop` and then `resize`: the pixels
-/// around the crop have no part in it. Bicubic, as open_clip's training is whatever its evaluation uses
-/// (open_clip/transform.py, `image_transform`).
+/// Resizes the part `crop` of an image to `size` x `size`, like Pillow's `crop` and `resize`. The filter is bicubic, as always in
+/// open_clip's training (open_clip/transform.py, `image_transform`).
 ///
 /// # Errors
 /// A crop that is empty or not inside the image; a size outside 1 to [`MAX_SIZE`].
@@ -304,15 +251,15 @@ pub fn crop_resize(
     size: u32,
 ) -> Result<RgbImage, PreprocessError> {
     if !(1..=MAX_SIZE).contains(&size) {
-        return Err(PreprocessError::Size { size });
+        return Err(PreprocessError::Size(size));
     }
     let whole = CropBox::whole(size, size);
     let (width, height) = image.dimensions();
     resize_window(image, crop, Filter::Bicubic, (size, size), whole)
-        .ok_or(PreprocessError::CropOutside { crop, width, height })
+        .ok_or(PreprocessError::CropOutside(crop, width, height))
 }
 
-/// Width and height after the shorter side became `edge`.
+/// Width and height after a resize of the shorter side to `edge`.
 // Source: torchvision/transforms/functional.py (`_compute_resized_output_size`): division of floats, then truncation.
 // transformers/image_transforms.py (`get_resize_output_image_size`) computes the same.
 fn shortest_edge(width: u32, height: u32, edge: u32) -> (u32, u32) {
@@ -321,7 +268,7 @@ fn shortest_edge(width: u32, height: u32, edge: u32) -> (u32, u32) {
     if width <= height { (edge, scaled) } else { (scaled, edge) }
 }
 
-/// How a centre crop treats one axis.
+/// A centre crop along one axis.
 struct Margin {
     /// Pixels cut off before the crop.
     skip: u32,

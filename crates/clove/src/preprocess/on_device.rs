@@ -1,12 +1,12 @@
-//! Preprocessing by the device's kernels: photos go there as bytes.
+//! Preprocessing by the device's kernels, from photos as bytes.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use clove_kernels::preprocess::{Photo, Settings, preprocess};
 
-use super::{CropBox, Filter, Preprocess, PreprocessError, RgbImage};
+use super::{CropBox, Filter, Placed, Preprocess, PreprocessError, RgbImage};
 
 impl Preprocess {
-    /// [`Self::pixels`] and [`Self::normalise`] of each image, put on a device: `[images, 3, size, size]`.
+    /// [`Self::pixels`] and [`Self::normalise`] of each image, on a device: `[images, 3, size, size]`.
     ///
     /// # Errors
     /// An image without pixels.
@@ -24,43 +24,27 @@ impl Preprocess {
         Ok(Tensor::from_data(data, device))
     }
 
-    /// What [`Self::pixels`] and [`Self::normalise`] make of each image, `[images, 3, size, size]`, bit for bit, computed on the
-    /// device. `None` where its kernels don't run, and where an image is empty or larger than
-    /// [`clove_kernels::preprocess::MOST_PIXELS`]: then the host has to.
-    #[must_use]
+    /// [`Self::on_host`], bit for bit, computed on the device. `None` where its kernels don't run, and if an image is empty or larger
+    /// than [`clove_kernels::preprocess::MOST_PIXELS`].
     pub fn on_device(&self, images: &[&RgbImage], device: &Device) -> Option<Tensor<4>> {
         let photos = images.iter().map(|image| {
-            let placed = self.place(image.width(), image.height()).ok()?;
-            let (resized_width, resized_height) = placed.resized;
-            Some(Photo {
-                source: [0, 0, image.width(), image.height()],
-                resized: [resized_width, resized_height],
-                window: rectangle(placed.window),
-                pad: placed.pad,
-                ..whole(image)
-            })
+            let (width, height) = image.dimensions();
+            let Placed { resized, window, pad } = self.place(width, height).ok()?;
+            Some(photo(image, CropBox::whole(width, height), resized, window, pad))
         });
         self.run(&photos.collect::<Option<Vec<_>>>()?, self.filter, device)
     }
 
-    /// What [`super::crop_resize`] and [`Self::normalise`] make of a crop of each image, bit for bit, computed on the device.
-    /// `None` as in [`Self::on_device`], and where a crop is empty or not inside its image.
-    #[must_use]
+    /// [`super::crop_resize`] and [`Self::normalise`] of a crop of each image, bit for bit, computed on the device. `None` as in
+    /// [`Self::on_device`], and if a crop is empty or not inside its image.
     pub fn crops_on_device(
         &self,
         images: &[(&RgbImage, CropBox)],
         device: &Device,
     ) -> Option<Tensor<4>> {
-        let photos: Vec<Photo<'_>> = images
-            .iter()
-            .map(|(image, crop)| Photo {
-                source: rectangle(*crop),
-                resized: [self.size; 2],
-                window: [0, 0, self.size, self.size],
-                ..whole(image)
-            })
-            .collect();
-        self.run(&photos, Filter::Bicubic, device)
+        let (size, window) = ((self.size, self.size), CropBox::whole(self.size, self.size));
+        let photos = images.iter().map(|(image, crop)| photo(image, *crop, size, window, [0; 2]));
+        self.run(&photos.collect::<Vec<_>>(), Filter::Bicubic, device)
     }
 
     fn run(&self, photos: &[Photo<'_>], filter: Filter, device: &Device) -> Option<Tensor<4>> {
@@ -71,18 +55,13 @@ impl Preprocess {
     }
 }
 
-fn rectangle(part: CropBox) -> [u32; 4] {
-    [part.x, part.y, part.width, part.height]
-}
-
-fn whole(image: &RgbImage) -> Photo<'_> {
-    Photo {
-        rgb: image.as_raw(),
-        width: image.width(),
-        height: image.height(),
-        source: [0; 4],
-        resized: [0; 2],
-        window: [0; 4],
-        pad: [0; 2],
-    }
+fn photo(
+    image: &RgbImage,
+    source: CropBox,
+    resized: (u32, u32),
+    window: CropBox,
+    pad: [u32; 2],
+) -> Photo<'_> {
+    let (width, height) = image.dimensions();
+    Photo { rgb: image.as_raw(), width, height, source, resized, window, pad }
 }

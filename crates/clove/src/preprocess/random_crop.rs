@@ -1,6 +1,4 @@
 //! The random crop of training: torchvision's `RandomResizedCrop` as a pure function of its random draws.
-//!
-//! Called for each training image with draws that follow from (seed, epoch, index), so a resumed run crops the same.
 
 use super::CropBox;
 
@@ -27,11 +25,9 @@ impl Default for RandomResizedCrop {
 impl RandomResizedCrop {
     /// Draws a crop of an image of `width` x `height`; `uniform` gives draws in 0..1.
     ///
-    /// Each try takes two draws (area, ratio), and two more (top, left) when its crop fits; the tenth that doesn't fit is
-    /// followed by the largest central crop of allowed proportions. The crop lies in the image, and holds a pixel if the
-    /// image does.
-    // Draws pass through f32, and so do area and ratio, because torch's generator makes f32: with torch's own draws this
-    // gives torchvision's crops.
+    /// Each try uses two draws (area, ratio), and two more (top, left) if its crop fits. After ten tries the result is the largest
+    /// central crop with valid proportions. The crop is inside the image, and empty only if the image is.
+    // Draws, area and ratio are f32, as in torch, so torch's own draws give torchvision's crops.
     pub fn sample(&self, width: u32, height: u32, uniform: &mut impl FnMut() -> f64) -> CropBox {
         let area = f64::from(width) * f64::from(height);
         let (scale_from, scale_to) = (self.scale.0 as f32, self.scale.1 as f32);
@@ -57,7 +53,7 @@ impl RandomResizedCrop {
         let (narrow, wide) = (self.ratio.0.min(self.ratio.1), self.ratio.0.max(self.ratio.1));
         let ratio = f64::from(width) / f64::from(height);
         let rounded = |length: f64, most: u32| {
-            // `min` comes last: an image without pixels keeps a crop without pixels.
+            // `min` comes last: an empty image has an empty crop.
             (length.round_ties_even() as u32).max(1).min(most)
         };
         let (crop_width, crop_height) = if ratio < narrow {
@@ -76,7 +72,7 @@ impl RandomResizedCrop {
     }
 }
 
-/// A whole number from 0 to `most`, both included, each as likely.
+/// A whole number from 0 to `most` inclusive, uniformly distributed.
 fn whole_below(most: u32, draw: f64) -> u32 {
     ((draw * (f64::from(most) + 1.0)) as u32).min(most)
 }

@@ -1,21 +1,19 @@
 //! Pillow's two-pass resize of 8-bit RGB, restricted to the part of the result that a crop keeps.
-//!
-//! Called by the evaluation and training preprocessing in this module's parent.
 
 use std::ops::Range;
 
-use clove_kernels::resample::{Coefficients, Filter, FixedPoint, ROUNDING, clip, vertical_first};
+use clove_kernels::resample::{Filter, FixedPoint, ROUNDING, clip, vertical_first};
 use image::RgbImage;
 
 use super::CropBox;
 
-/// Bytes of a row that the vertical pass sums at a time: enough to fill vector registers, few enough to stay in them.
+/// Bytes of a row that the vertical pass sums at a time, which fill the vector registers.
 const BLOCK: usize = 32;
 
-/// Resizes the part `source` of `image` to `width` x `height` and returns the part `window` of the result, byte for byte
-/// what `image.crop(source).resize((width, height), filter).crop(window)` gives in Pillow.
+/// Resizes the part `source` of `image` to `width` x `height` and returns the part `window` of the result, byte for byte like
+/// Pillow's `image.crop(source).resize((width, height), filter).crop(window)`.
 ///
-/// `None` when `source` is empty or reaches outside the image, or `window` reaches outside the result.
+/// `None` if `source` is empty or not inside the image, or `window` is empty or not inside the result.
 // Source: python-pillow/Pillow src/libImaging/Resample.c (`ImagingResampleInner`), for the order of the passes 13.0's.
 pub(super) fn resize_window(
     image: &RgbImage,
@@ -27,18 +25,15 @@ pub(super) fn resize_window(
     if !source.fits(image.width(), image.height()) || !window.fits(width, height) {
         return None;
     }
-    let axis = |input, output, first, count| {
-        let wanted = first..first + count;
-        let coefficients = Coefficients::new(filter, input, None, output, wanted)?;
-        Some(coefficients.to_fixed_point())
-    };
+    let axis =
+        |input, output, first, count| FixedPoint::new(filter, input, output, first..first + count);
     let horizontal = axis(source.width, width, window.x, window.width)?;
     let vertical = axis(source.height, height, window.y, window.height)?;
 
     let stride = image.width() as usize * 3;
     let first = source.y as usize * stride + source.x as usize * 3;
     let pixels = &image.as_raw()[first..];
-    // Of the first pass only what the second reads is computed.
+    // The first pass computes only the input of the second.
     let resized = if vertical_first((source.width, source.height), (width, height)) {
         let columns = horizontal.source_range();
         let between = vertical_pass(pixels, stride, columns.clone(), &vertical, 0);
@@ -101,8 +96,7 @@ fn horizontal_row(row: &[u8], coefficients: &FixedPoint, origin: usize, out: &mu
     }
 }
 
-/// One row of the vertical pass: `taps` begins with the first of the rows that `weights` belong to, `stride` apart; `out`
-/// is as long as the part of them that is wanted.
+/// One row of the vertical pass: `taps` begins with the first of the rows of `weights`, which are `stride` apart.
 fn vertical_row(taps: &[u8], stride: usize, weights: &[i32], out: &mut [u8]) {
     let (blocks, tail) = out.as_chunks_mut::<BLOCK>();
     for (index, block) in blocks.iter_mut().enumerate() {

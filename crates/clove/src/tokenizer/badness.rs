@@ -1,7 +1,7 @@
-//! Tells text that was decoded with the wrong encoding (mojibake) from text that was not: the gate of `mojibake`.
+//! Detects text that was decoded with the wrong encoding (mojibake), for `mojibake`.
 //!
-//! Which characters occur in mojibake, and which neighbours give it away, was found by Robyn Speer's ftfy 6.3
-//! (ftfy/badness.py and ftfy/chardata.py, Apache-2.0). The sets and rules below are hers, written as data.
+//! The sets of characters and the rules for neighbours are those of Robyn Speer's ftfy 6.3 (ftfy/badness.py and ftfy/chardata.py,
+//! Apache-2.0), written as data.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -49,7 +49,7 @@ const MEMBERS: [(u32, &str); 14] = [
     (COMMON, "\u{A0}\u{AD}·´–—―…’"),
 ];
 
-/// One place of a rule: a character fits if it is of one of the kinds or stands in the string.
+/// One place of a rule: a character fits if it has one of the kinds or is in the string.
 type Place = (u32, &'static str);
 
 const fn kind(kinds: u32) -> Place {
@@ -67,7 +67,7 @@ const GREEK: Place = one_of("ΒΓΞΟ");
 const A_TILDE: Place = one_of("ÃÂ");
 const BLANK: Place = one_of(" ");
 
-/// Neighbours that hardly ever stand together in text that was decoded rightly (BADNESS_RE).
+/// Neighbours that are very rare in correctly decoded text (BADNESS_RE).
 const RULES: &[&[Place]] = &[
     &[kind(C1)],
     &[kind(BAD | BESIDE_BAD), kind(BAD)],
@@ -94,7 +94,7 @@ const RULES: &[&[Place]] = &[
     // Windows-1252, two characters.
     &[one_of("ÂÃÎÐ"), (OPENING | CLOSING, "€œŠš¢£Ÿž\u{A0}\u{AD}®©°·»–—´")],
     &[one_of("×"), one_of("²³")],
-    // Windows-1252 of Arabic: the characters are common, so four are asked for.
+    // Windows-1252 of Arabic: the characters are common, so four are needed.
     &[ARABIC[0], ARABIC[1], ARABIC[0], ARABIC[1]],
     // Windows-1252 of South Asian scripts.
     &[one_of("à"), one_of("²µ¹¼½¾")],

@@ -1,22 +1,22 @@
-//! The single-byte encodings that text is most often misread in, as tables: what `mojibake` encodes back to bytes with.
+//! Tables of the single-byte encodings that text is most often misread in, by which `mojibake` encodes it back to bytes.
 //!
-//! The tables are the Unicode Consortium's mappings as Python's codecs ship them. Bytes that a Windows code page leaves
-//! unassigned stand for the same number in Unicode (ftfy's "sloppy" codecs, ftfy/bad_codecs/sloppy.py, Apache-2.0).
+//! The tables are the Unicode Consortium's mappings in Python's codecs. Unassigned bytes of a Windows code page map to the same
+//! number in Unicode (ftfy's "sloppy" codecs, ftfy/bad_codecs/sloppy.py, Apache-2.0).
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// An encoding of one byte a character. Bytes below 0x80 are ASCII in all of them.
+/// A single-byte encoding. Bytes below 0x80 are ASCII.
 pub(super) struct Charmap {
-    /// The byte of each character above ASCII; `None` is Latin-1, where byte and character have one number.
+    /// The byte of each character above ASCII; `None` for Latin-1, where byte and character have the same number.
     bytes: Option<HashMap<char, u8>>,
-    /// ftfy's sloppy codecs read byte 0x1A as the replacement character, because the byte behind it is lost.
+    /// Whether byte 0x1A is the replacement character of a lost byte, as in ftfy's sloppy codecs.
     pub(super) sloppy: bool,
-    /// MacRoman's en dash is byte 0xD0, which before a space would pass for half a letter: it is left alone there.
+    /// Whether the en dash before a space is kept: MacRoman's byte 0xD0 would look like half a letter there.
     pub(super) mac_roman: bool,
 }
 
-/// All encodings, in the order in which they are tried (ftfy/chardata.py, CHARMAP_ENCODINGS).
+/// All encodings, in the order of ftfy's attempts (ftfy/chardata.py, CHARMAP_ENCODINGS).
 pub(super) static CHARMAPS: LazyLock<Vec<Charmap>> = LazyLock::new(|| {
     let table = |upper: &str, sloppy, mac_roman| Charmap {
         bytes: Some((0x80..=0xFF).map(|byte| (decode(upper, byte), byte)).collect()),
@@ -59,7 +59,7 @@ impl Charmap {
     }
 }
 
-/// What Windows-1252 makes of a byte from 0x80 to 0x9F, as browsers do; `None` where it leaves the byte unassigned.
+/// The character of a byte from 0x80 to 0x9F in Windows-1252, as in browsers; `None` if it's unassigned.
 pub(super) fn windows_1252(byte: u8) -> Option<char> {
     let c = decode(WINDOWS_1252, byte);
     (u32::from(c) != u32::from(byte)).then_some(c)

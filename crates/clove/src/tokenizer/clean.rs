@@ -1,23 +1,23 @@
-//! Cleans a caption as open_clip 3.3 does before it is split into tokens: for `Tokenizer::encode`.
+//! Cleans a caption before tokenization, like open_clip 3.3.
 //!
 //! open_clip/tokenizer.py, `_clean_lower`: ftfy's fixes, HTML unescaped twice, white space collapsed, lower case. The
-//! fixes and their order are those of Robyn Speer's ftfy 6.3 (ftfy/__init__.py, fix_text; Apache-2.0), all defaults.
+//! fixes and their order are those of Robyn Speer's ftfy 6.3 (ftfy/__init__.py, fix_text; Apache-2.0), with all defaults.
 
 use super::entities::{unescape, unescape_careful};
 use super::mojibake::{fix_c1_controls, fix_encoding};
 use std::borrow::Cow;
 use unicode_normalization::UnicodeNormalization;
 
-/// ftfy looks for line ends first, then cuts longer segments; so many characters, to bound its time.
+/// ftfy's maximum length of a segment, in characters, which bounds its time.
 const LONGEST_SEGMENT: usize = 1_000_000;
 
 /// Cleans `text` as open_clip's default tokenizer does (`clean='lower'`).
 ///
-/// Mends text that was read with the wrong encoding, straightens quotes, replaces ligatures, full-width letters and
-/// HTML character references by what they stand for, drops control characters and terminal escapes, composes accents
-/// (NFC), turns each run of white space into one space, with none at either end, and lower-cases.
+/// Repairs text that was decoded with the wrong encoding, straightens quotes, resolves ligatures, full-width letters and HTML
+/// character references, drops control characters and terminal escapes, composes accents (NFC), collapses and trims white space,
+/// and converts to lower case.
 pub fn clean_text(text: &str) -> String {
-    // Most captions are plain ASCII, on which ftfy and HTML change nothing.
+    // Most captions are plain ASCII, which ftfy and HTML don't change.
     let is_plain =
         |byte: u8| matches!(byte, b'\t' | b'\n' | b'\x0C' | b'\r' | b' '..=b'~') && byte != b'&';
     if text.bytes().all(is_plain) {
@@ -29,7 +29,7 @@ pub fn clean_text(text: &str) -> String {
     collapse_space(&unescape(&unescape(&fixed))).to_lowercase()
 }
 
-/// What Python's `str.isspace` holds for white space: Unicode's, and the four separators of ASCII.
+/// White space by Python's `str.isspace`: Unicode's, and the four separators of ASCII.
 pub(super) fn is_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\x1C'..='\x1F')
 }
@@ -45,10 +45,10 @@ fn collapse_space(text: &str) -> String {
     out
 }
 
-/// ftfy.fix_text: each line by itself.
+/// ftfy.fix_text: fixes each line separately.
 fn fix_text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    // A `<` says that this is HTML, whose references are left alone from that line on.
+    // A `<` indicates HTML, whose references are kept from that line on.
     let mut unescapes = true;
     for line in text.split_inclusive('\n') {
         let mut rest = line;
@@ -63,7 +63,7 @@ fn fix_text(text: &str) -> String {
     out
 }
 
-/// ftfy.fix_and_explain: the fixes in their order, until they change nothing.
+/// ftfy.fix_and_explain: the fixes in their order, repeated until nothing changes.
 fn fix_segment(segment: &str, unescapes: bool) -> String {
     let mut text = segment.to_owned();
     loop {

@@ -1,4 +1,4 @@
-//! HTML character references, as Python's `html.unescape` and, more carefully, ftfy read them: for `clean`.
+//! HTML character references, by the rules of Python's `html.unescape` and by ftfy's stricter ones.
 
 use super::charmaps::windows_1252;
 use std::borrow::Cow;
@@ -10,12 +10,12 @@ use std::sync::LazyLock;
 /// `name*characters` for the 106 that also count without a semicolon.
 const PACKED: &[u8] = include_bytes!("html_entities.deflate");
 
-/// No name is longer; `html.unescape` looks no further (Python's Lib/html/__init__.py).
+/// Maximum length of a name (Python's Lib/html/__init__.py).
 const LONGEST_NAME: usize = 32;
 
 struct Entity {
     characters: String,
-    /// Also counts without its semicolon.
+    /// Whether it's also valid without its semicolon.
     bare: bool,
 }
 
@@ -33,7 +33,7 @@ static ENTITIES: LazyLock<HashMap<String, Entity>> = LazyLock::new(|| {
     table.split('\0').filter_map(split).collect()
 });
 
-/// Replaces character references wherever browsers would, with or without a semicolon (Python's `html.unescape`).
+/// Replaces character references like browsers, with or without a semicolon (Python's `html.unescape`).
 pub(super) fn unescape(text: &str) -> Cow<'_, str> {
     replace(text, |rest| {
         if let Some(number) = rest.strip_prefix("&#") {
@@ -53,7 +53,7 @@ pub(super) fn unescape(text: &str) -> Cow<'_, str> {
         {
             return Some((name.len() + 2, Cow::Borrowed(entity.characters.as_str())));
         }
-        // The longest beginning that is a name counts; the rest of the run is no reference, and holds no `&`.
+        // The longest prefix that is a name counts; the rest of the run is no reference, and has no `&`.
         let ends = name.char_indices().map(|(i, c)| i + c.len_utf8());
         ends.rev().find_map(|end| {
             let entity = ENTITIES.get(&name[..end]).filter(|entity| entity.bare)?;
@@ -62,7 +62,7 @@ pub(super) fn unescape(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// Replaces references that end in a semicolon, and those whose name was put in capitals (ftfy/fixes.py, unescape_html).
+/// Replaces references that end in a semicolon, and those with a name in capitals (ftfy/fixes.py, unescape_html).
 pub(super) fn unescape_careful(text: &str) -> Cow<'_, str> {
     const LONGEST: usize = 24;
     replace(text, |rest| {
@@ -83,13 +83,13 @@ pub(super) fn unescape_careful(text: &str) -> Cow<'_, str> {
         let lower = name.to_ascii_lowercase();
         let entity = ENTITIES.get(&lower).filter(|_| name == lower.to_ascii_uppercase())?;
         let reference = &rest[..whole];
-        // Names such as &GTREQQLESS; already mean something else to a browser.
+        // Names such as &GTREQQLESS; have another meaning in browsers.
         (unescape(reference) == reference)
             .then(|| (whole, Cow::Owned(entity.characters.to_uppercase())))
     })
 }
 
-/// Calls `read` at every `&`; it returns the length of the reference that starts there, and what it stands for.
+/// Calls `read` at every `&`; it returns the length of the reference there, and its replacement.
 fn replace(text: &str, read: impl Fn(&str) -> Option<(usize, Cow<'static, str>)>) -> Cow<'_, str> {
     if !text.contains('&') {
         return Cow::Borrowed(text);
@@ -111,7 +111,7 @@ fn replace(text: &str, read: impl Fn(&str) -> Option<(usize, Cow<'static, str>)>
     Cow::Owned(out)
 }
 
-/// Reads what follows `&#`: the value, and how many bytes it took, a semicolon included.
+/// Reads the number after `&#`: its value, and its length in bytes with the semicolon.
 fn numeric(text: &str) -> Option<(Cow<'static, str>, usize)> {
     let prefix = usize::from(text.starts_with(['x', 'X']));
     let radix = if prefix == 1 { 16 } else { 10 };

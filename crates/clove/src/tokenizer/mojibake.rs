@@ -1,8 +1,7 @@
-//! Repairs text that was written as UTF-8 but read with a single-byte encoding: `fix_encoding`, for `clean`.
+//! Repairs UTF-8 text that was decoded with a single-byte encoding.
 //!
 //! The method is that of Robyn Speer's ftfy 6.3 (ftfy/__init__.py, fix_encoding; ftfy/fixes.py; ftfy/chardata.py;
-//! ftfy/bad_codecs/utf8_variants.py; Apache-2.0), with all of its defaults. Text that doesn't look like mojibake to
-//! `badness` is left alone.
+//! ftfy/bad_codecs/utf8_variants.py; Apache-2.0), with all of its defaults. Text without mojibake by `badness` isn't changed.
 
 use super::badness::{expand, is_bad};
 use super::charmaps::{CHARMAPS, windows_1252};
@@ -10,8 +9,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-/// Stretches of mojibake within repaired stretches are repaired down to this depth. Each is shorter than the one around
-/// it, so the bound is only there to keep a text made for the purpose from overflowing the stack.
+/// Maximum depth of repairs inside repaired stretches of text. Each is shorter than the one around it; the limit keeps malicious text
+/// from overflowing the stack.
 const MAX_DEPTH: usize = 48;
 
 /// Undoes wrong decodings until nothing changes.
@@ -53,7 +52,7 @@ fn fix_one_step(text: &str, depth: usize) -> Option<String> {
         return Some(fixed);
     }
     if is_latin_1 {
-        // Unassigned bytes make this fail as a whole; the characters are then taken one by one below.
+        // Fails for unassigned bytes; the code below handles single characters.
         let read = |c| match c {
             '\u{80}'..='\u{9F}' => windows_1252(c as u8),
             _ => Some(c),
@@ -66,7 +65,7 @@ fn fix_one_step(text: &str, depth: usize) -> Option<String> {
     Some(fix_c1_controls(text).into_owned())
 }
 
-/// Reads C1 control characters, which nobody means, as Windows-1252, as browsers do.
+/// Decodes C1 control characters as Windows-1252, like browsers.
 pub(super) fn fix_c1_controls(text: &str) -> Cow<'_, str> {
     let is_c1 = |c: char| ('\u{80}'..='\u{9F}').contains(&c);
     if !text.contains(is_c1) {
@@ -97,7 +96,7 @@ const ALTERED: &[&[Bytes]] = &[
     &[FOUR, ANY, ANY, BLANK],
 ];
 
-// In the bytes of the sloppy encodings 0x1A is a byte that was lost; at times it is written as a question mark.
+// In the sloppy encodings 0x1A is a lost byte, which sometimes appears as a question mark.
 const LOST: (u8, u8) = (0x1A, 0x1A);
 const GAP: Bytes = &[LOST, (b'?', b'?')];
 const KEPT: Bytes = &[LOST, CONTINUATION];
@@ -121,7 +120,7 @@ const LOSSY: &[&[Bytes]] = &[
     &[&[LOST]],
 ];
 
-/// Hands every match of the patterns (the first that fits at a place wins) to `write`, and copies the rest.
+/// Passes every match of the patterns (the first that fits at a place) to `write`, and copies the rest.
 fn replace(bytes: &[u8], patterns: &[&[Bytes]], write: impl Fn(&[u8], &mut Vec<u8>)) -> Vec<u8> {
     let fits = |rest: &[u8], pattern: &[Bytes]| {
         let inside = |(byte, place): (&u8, &Bytes)| {
@@ -144,9 +143,9 @@ fn replace(bytes: &[u8], patterns: &[&[Bytes]], write: impl Fn(&[u8], &mut Vec<u
     out
 }
 
-/// Puts back the byte 0xA0 where a space stands in its place.
+/// Restores the byte 0xA0 where a space replaces it.
 fn restore_byte_a0(bytes: &[u8]) -> Vec<u8> {
-    // A lone "Ã " is the French word "à", and keeps its space, save in Portuguese "às", "àquele" and their kin.
+    // A lone "Ã " is the French word "à" and keeps its space, except in Portuguese "às", "àquele" and similar words.
     let mut kept = Vec::with_capacity(bytes.len());
     for (i, &byte) in bytes.iter().enumerate() {
         let (before, rest) = bytes.split_at(i);
@@ -164,7 +163,7 @@ fn restore_byte_a0(bytes: &[u8]) -> Vec<u8> {
     })
 }
 
-/// Decodes UTF-8, and where the byte 0xED or 0xC0 occurs also CESU-8 and Java's NUL, which its strict form forbids.
+/// Decodes UTF-8, and after the byte 0xED or 0xC0 also CESU-8 and Java's NUL, which strict UTF-8 forbids.
 fn decode_utf8(bytes: &[u8]) -> Option<String> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
@@ -193,7 +192,7 @@ fn decode_utf8(bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// Lead characters of 2, 3 and 4 bytes, what may follow them, and what may not stand before (UTF8_CLUES).
+/// Lead characters of 2, 3 and 4 bytes, their possible successors, and excluded predecessors (UTF8_CLUES).
 const LEADS: [&str; 3] = [
     "Â-ßĀĂĆČĎĐĒĖĘĚĞĢĪİĶĹĻŁŃŅŇŌŐŘŚŞŠŢŪŮŰŲŹŻŽ×Β-ΡΣ-ίВ-Я",
     "à-ïāăąćčďēėęěģīįķĺļŕźΰ-οа-п",
@@ -214,7 +213,7 @@ static CLUES: LazyLock<Clues> = LazyLock::new(|| Clues {
     following_strictly: expand(FOLLOWING).collect(),
 });
 
-/// Repairs the stretches that look like UTF-8 by themselves, where the text as a whole can't be repaired.
+/// Repairs the stretches that look like UTF-8, if the text as a whole can't be repaired.
 fn decode_inconsistent_utf8(text: &str, depth: usize) -> String {
     if depth >= MAX_DEPTH {
         return text.to_owned();
@@ -228,7 +227,7 @@ fn decode_inconsistent_utf8(text: &str, depth: usize) -> String {
             _ => stretch(rest),
         };
         let (piece, after) = rest.split_at(if found == 0 { first.len_utf8() } else { found });
-        // A stretch must be shorter than the text, or this would never end.
+        // A stretch must be shorter than the text, so that the recursion ends.
         if found > 0 && piece.len() < text.len() && is_bad(piece) {
             out.push_str(&fix_nested(piece, depth + 1));
         } else {

@@ -1,23 +1,23 @@
-//! Where the text tower reads the embedding of a whole text from: at its end-of-text token, found by the model's rule.
+//! The position of the end-of-text token, whose hidden state is the embedding of the text.
 
 /// The rule by which a model finds the end of a text among its token ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EotRule {
-    /// The position of the highest id, the first of equals. In CLIP's vocabulary end of text is the highest id.
+    /// The first position of the highest id. In CLIP's vocabulary end of text is the highest id.
     /// Used by open_clip (open_clip/transformer.py, text_global_pool) and, for old configs, by Hugging Face.
     Argmax,
-    /// The first position of this id, or 0 where it is absent (the argmax over a mask that is false throughout).
+    /// The first position of this id, or 0 without it (the argmax over a mask of false).
     FirstOf(u32),
 }
 
 impl EotRule {
-    /// The rule of a Hugging Face `CLIPTextConfig`: configs that say 2 are older than the correct id, and pool at the
-    /// highest (transformers 5.23, models/clip/modeling_clip.py:552-572).
+    /// The rule of a Hugging Face `CLIPTextConfig`: 2 is an error of old configs, for which transformers pools at the highest id
+    /// (transformers 5.23, models/clip/modeling_clip.py:552-572).
     pub fn from_eos_token_id(eos_token_id: u32) -> EotRule {
         if eos_token_id == 2 { EotRule::Argmax } else { EotRule::FirstOf(eos_token_id) }
     }
 
-    /// The position in `ids`, one padded text, to pool at; 0 for no ids.
+    /// The position to pool at in `ids`, one padded text; 0 without ids.
     pub fn position(&self, ids: &[u32]) -> usize {
         let found = match *self {
             // `max_by_key` would return the last of equals.

@@ -1,4 +1,4 @@
-//! A part of CLIP's vocabulary as a tokenizer.json: for small models, in which 49,408 embeddings would outweigh the rest.
+//! A part of CLIP's vocabulary as a tokenizer.json, for small models, where 49,408 embeddings would outweigh the rest.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,12 +8,10 @@ use super::clean_text;
 use super::vocabulary::{END_OF_WORD, clip_tokens_and_merges};
 use super::words;
 
-/// The tokenizer.json of the smallest vocabulary that spells each of `texts` as CLIP's does, and any other ASCII text in single
-/// letters.
+/// The tokenizer.json of the smallest vocabulary that tokenizes each of `texts` like CLIP's, and other ASCII text into single letters.
 ///
-/// Ids are the printable ASCII characters, the same with the mark that ends a word, the merges in CLIP's order, then start and
-/// end of text, so that end of text is the highest, as in CLIP's.
-#[must_use]
+/// Ids are the printable ASCII characters, the same with the end-of-word mark, the merges in CLIP's order, then start and end of text,
+/// so that end of text is the highest, as in CLIP's.
 pub fn pruned_tokenizer_json(texts: &[&str]) -> String {
     let (_, merges) = clip_tokens_and_merges();
     let ranks: HashMap<(&str, &str), usize> = merges
@@ -101,8 +99,8 @@ fn special(token: &str, vocab: &Map<String, Value>) -> Value {
     })
 }
 
-/// Merges a word's symbols as byte-pair encoding does, the lowest rank first, and tells each rank.
-fn merge(symbols: &str, ranks: &HashMap<(&str, &str), usize>, mut tell: impl FnMut(usize)) {
+/// Merges a word's symbols by byte-pair encoding, the lowest rank first, and reports each rank.
+fn merge(symbols: &str, ranks: &HashMap<(&str, &str), usize>, mut report: impl FnMut(usize)) {
     let mut parts: Vec<String> = symbols.chars().map(String::from).collect();
     if let Some(last) = parts.last_mut() {
         last.push_str(END_OF_WORD);
@@ -116,7 +114,7 @@ fn merge(symbols: &str, ranks: &HashMap<(&str, &str), usize>, mut tell: impl FnM
         let Some((rank, place)) = best else {
             return;
         };
-        tell(rank);
+        report(rank);
         let right = parts.remove(place + 1);
         parts[place].push_str(&right);
     }

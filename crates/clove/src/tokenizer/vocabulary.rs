@@ -1,4 +1,4 @@
-//! The vocabularies a tokenizer can have: CLIP's, embedded, or one read from a Hugging Face tokenizer.json.
+//! Vocabularies: CLIP's, which is embedded, or that of a Hugging Face tokenizer.json.
 
 use super::TokenizerError;
 use super::words::symbol;
@@ -10,10 +10,10 @@ use std::sync::{Arc, LazyLock};
 use tokenizers::models::bpe::BPE;
 
 /// The 48,894 merges that CLIP uses of the 262,144 in bpe_simple_vocab_16e6.txt (openai/CLIP, MIT), as pairs of ids, in
-/// four planes of bytes: low and high of the left ones, then of the right ones. Made by tests/golden/make_tokens.py.
+/// four planes of bytes: low and high bytes of the left ids, then of the right ones. Made by tests/golden/make_tokens.py.
 const PACKED_MERGES: &[u8] = include_bytes!("clip_merges.deflate");
 
-/// Marks the last token of a word, and belongs to its spelling.
+/// The end of the last token of a word.
 pub(super) const END_OF_WORD: &str = "</w>";
 
 /// Both spellings of the special tokens: OpenAI's, which Hugging Face keeps, and open_clip's.
@@ -28,15 +28,15 @@ static CLIP: LazyLock<Arc<Vocabulary>> = LazyLock::new(|| {
     Arc::new(vocabulary)
 });
 
-/// CLIP's vocabulary holds 256 symbols, 256 that end a word, 48,894 merges, and start and end of text.
+/// CLIP's vocabulary has 256 symbols, 256 that end a word, 48,894 merges, and start and end of text.
 const CLIP_START: u32 = 256 + 256 + 48_894;
 
-/// A byte-pair encoding with its special tokens' ids. The specials aren't in `bpe`, so no text can yield them.
+/// A byte-pair encoding with the ids of its special tokens. They aren't in `bpe`, so no text contains them.
 pub(super) struct Vocabulary {
     pub(super) bpe: BPE,
     pub(super) start: u32,
     pub(super) end: u32,
-    /// The largest id that a text can get, plus one.
+    /// The largest id plus one.
     pub(super) size: usize,
 }
 
@@ -47,7 +47,7 @@ impl fmt::Debug for Vocabulary {
 }
 
 impl Vocabulary {
-    /// CLIP's, unpacked on first use and then shared.
+    /// CLIP's vocabulary, unpacked on first use and then shared.
     pub(super) fn clip() -> Arc<Vocabulary> {
         Arc::clone(&CLIP)
     }
@@ -69,17 +69,17 @@ impl Vocabulary {
         Ok(Vocabulary { bpe, start, end, size })
     }
 
-    /// Reads a Hugging Face tokenizer.json; CLIP's own vocabulary is recognised and not built twice.
+    /// Reads a Hugging Face tokenizer.json. CLIP's own vocabulary is detected and shared.
     pub(super) fn from_json(json: &[u8]) -> Result<Arc<Vocabulary>, TokenizerError> {
         let file: TokenizerFile = serde_json::from_slice(json).map_err(TokenizerError::Json)?;
         let special = |role, spellings: [&'static str; 2]| {
             let found = |token: &&AddedToken| spellings.contains(&token.content.as_str());
             let token = file.added_tokens.iter().find(found);
-            token.map(|token| token.id).ok_or(TokenizerError::MissingSpecial { role, spellings })
+            token.map(|token| token.id).ok_or(TokenizerError::MissingSpecial(role, spellings))
         };
         let (start, end) = (special("start", START)?, special("end", END)?);
         if start == end {
-            return Err(TokenizerError::SameSpecial { id: start });
+            return Err(TokenizerError::SameSpecial(start));
         }
         let Model { kind, suffix, prefix, unknown, mut vocab, merges } = file.model;
         if kind.is_some_and(|kind| kind != "BPE")
@@ -88,7 +88,7 @@ impl Vocabulary {
         {
             return Err(TokenizerError::NotClip);
         }
-        // A symbol that a pruned vocabulary lacks must not become a special token in the middle of a caption.
+        // A symbol that isn't in a pruned vocabulary must not become a special token.
         vocab.retain(|_, id| *id != start && *id != end);
         let unknown = unknown.filter(|unknown| vocab.contains_key(unknown));
         let merges: Vec<_> = merges.into_iter().map(Merge::split).collect::<Result<_, _>>()?;
@@ -124,7 +124,7 @@ pub(super) fn clip_tokens_and_merges() -> (Vec<String>, Vec<(String, String)>) {
         .read_to_end(&mut planes)
         .expect("the embedded merges are a whole deflate stream");
     let count = planes.len() / 4;
-    // The alphabet's order: printable bytes first, then the others, which is the order of their symbols.
+    // Sorted by symbol, the alphabet has printable bytes first.
     let mut alphabet: Vec<char> = (0..=u8::MAX).map(symbol).collect();
     alphabet.sort_unstable();
     let mut tokens: Vec<String> = alphabet.iter().map(char::to_string).collect();
@@ -144,7 +144,7 @@ pub(super) fn clip_tokens_and_merges() -> (Vec<String>, Vec<(String, String)>) {
     (tokens, merges)
 }
 
-/// The parts of a tokenizer.json that are read.
+/// The relevant parts of a tokenizer.json.
 #[derive(Deserialize)]
 struct TokenizerFile {
     #[serde(default)]
@@ -172,7 +172,7 @@ struct Model {
     merges: Vec<Merge>,
 }
 
-/// A merge is written as two strings since tokenizers 0.20, and as one with a space in it before.
+/// A merge: two strings since tokenizers 0.20, one with a space before.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Merge {
@@ -186,7 +186,7 @@ impl Merge {
             Merge::Pair(left, right) => Ok((left, right)),
             Merge::Line(line) => match line.split_once(' ') {
                 Some((left, right)) => Ok((left.to_owned(), right.to_owned())),
-                None => Err(TokenizerError::BadMerge { merge: line }),
+                None => Err(TokenizerError::BadMerge(line)),
             },
         }
     }

@@ -1,12 +1,12 @@
-//! Splits cleaned text into words, and writes a word in the vocabulary's alphabet: what `Tokenizer` does before BPE.
+//! Splits cleaned text into words, and writes words in the vocabulary's alphabet, as input of BPE.
 
 use unicode_normalization::char::is_combining_mark;
 
 /// The words of `text`: contractions, runs of letters, single numbers, and runs of anything else but white space.
 ///
 /// This is CLIP's pattern `'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+`, case-insensitive
-/// (openai/CLIP, simple_tokenizer.py), without the special tokens that stand in front of it there: a caption can't
-/// hold any. Written out, since a general matcher would be the largest part of the tokenizer in a web page.
+/// (openai/CLIP, simple_tokenizer.py), without its special tokens, which are ordinary text here. It's written as code, because a
+/// regular expression engine would be the largest part of the tokenizer in a web page.
 pub(super) fn split(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -35,8 +35,8 @@ fn kind(c: char) -> Kind {
     match c {
         'a'..='z' | 'A'..='Z' => Kind::Letter,
         '0'..='9' => Kind::Number,
-        // The case-insensitive pattern takes the iota subscript neither for a letter (it is a mark) nor for anything
-        // else (its capital is a letter), and so leaves it out.
+        // The case-insensitive pattern drops the iota subscript: it isn't a letter but a mark, and it isn't anything else,
+        // because its capital is a letter.
         '\u{345}' => Kind::None,
         _ if c.is_whitespace() => Kind::None,
         _ if c.is_ascii() => Kind::Other,
@@ -48,8 +48,8 @@ fn kind(c: char) -> Kind {
 
 /// Whether the general category is a letter's (`\p{L}`).
 ///
-/// The standard library knows Unicode's Alphabetic, which is the letters, letter-like numbers, some marks, and the
-/// circled, parenthesised and squared Latin letters, which are symbols.
+/// The standard library has Unicode's Alphabetic: letters, letter-like numbers, some marks, and the circled, parenthesised and squared
+/// Latin letters, which are symbols.
 pub(super) fn is_letter(c: char) -> bool {
     c.is_alphabetic()
         && !c.is_numeric()
@@ -72,8 +72,8 @@ fn contraction(text: &str) -> Option<usize> {
         .map(|ending| 1 + ending.len())
 }
 
-/// The printable character that stands for `byte` in the vocabulary: itself where it is a printable one of Latin-1,
-/// else the next of those from U+0100 (openai/CLIP, simple_tokenizer.py, bytes_to_unicode).
+/// The vocabulary's character for `byte`: itself if it's printable in Latin-1, else the next one from U+0100 (openai/CLIP,
+/// simple_tokenizer.py, bytes_to_unicode).
 pub(super) fn symbol(byte: u8) -> char {
     let others = match byte {
         0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF => return char::from(byte),
@@ -85,7 +85,7 @@ pub(super) fn symbol(byte: u8) -> char {
     char::from_u32(0x100 + u32::from(byte) - others).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
-/// Writes the bytes of `word` as their symbols into `out`, which is emptied first.
+/// Replaces `out` by the symbols of the bytes of `word`.
 pub(super) fn write_symbols(word: &str, out: &mut String) {
     out.clear();
     if word.bytes().all(|byte| byte.is_ascii_graphic()) {

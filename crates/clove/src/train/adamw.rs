@@ -1,7 +1,7 @@
 //! AdamW on tensors by name.
 //!
-//! burn-optim has an AdamW too. Its state hangs on random parameter ids, and a record that doesn't fit is skipped in silence;
-//! a run that resumes must find every moment or fail.
+//! burn-optim's AdamW keys its state by random parameter ids, and silently skips a record that doesn't fit. A resumed run must find
+//! every moment or fail.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ pub struct AdamWConfig {
     pub beta_1: f64,
     /// Decay of the mean of their squares.
     pub beta_2: f64,
-    /// Added to the root of the latter.
+    /// Added to the root of the mean of squares.
     pub epsilon: f64,
-    /// Share of a weight that is taken away at each step, times the learning rate. Vectors (biases, norms, the class token) and
-    /// the logit scale have none: mlfoundations/open_clip: src/open_clip_train/main.py.
+    /// Decay of a weight at each step, times the learning rate. Vectors (biases, norms, the class token) and the logit scale don't
+    /// decay: mlfoundations/open_clip: src/open_clip_train/main.py.
     pub weight_decay: f64,
 }
 
@@ -31,58 +31,38 @@ impl Default for AdamWConfig {
 #[derive(Debug)]
 pub struct AdamW {
     config: AdamWConfig,
+    /// Steps taken, for the correction of the means.
     steps: i32,
-    moments: BTreeMap<String, Moments>,
-}
-
-/// The running means of one parameter, flattened.
-#[derive(Debug, Clone)]
-struct Moments {
-    mean: Tensor<1>,
-    square: Tensor<1>,
+    /// The running means of the gradient and of its square, by parameter, flattened.
+    moments: BTreeMap<String, [Tensor<1>; 2]>,
 }
 
 impl AdamW {
-    /// An optimiser that has seen nothing.
-    #[must_use]
+    /// A new optimiser.
     pub fn new(config: AdamWConfig) -> Self {
         Self { config, steps: 0, moments: BTreeMap::new() }
     }
 
-    /// An optimiser as [`Self::moments`] and [`Self::steps`] described it.
-    #[must_use]
+    /// An optimiser with the state of [`Self::moments`] after `steps`.
     pub fn restore(
         config: AdamWConfig,
         steps: i32,
         moments: impl IntoIterator<Item = (String, [Tensor<1>; 2])>,
     ) -> Self {
-        let moments = moments
-            .into_iter()
-            .map(|(name, [mean, square])| (name, Moments { mean, square }))
-            .collect();
-        Self { config, steps, moments }
-    }
-
-    /// The steps taken, by which the means are corrected.
-    #[must_use]
-    pub fn steps(&self) -> i32 {
-        self.steps
+        Self { config, steps, moments: moments.into_iter().collect() }
     }
 
     /// The running means of the gradients and of their squares, by parameter, flattened.
     pub fn moments(&self) -> impl Iterator<Item = (&str, [Tensor<1>; 2])> {
-        self.moments
-            .iter()
-            .map(|(name, moments)| (name.as_str(), [moments.mean.clone(), moments.square.clone()]))
+        self.moments.iter().map(|(name, moments)| (name.as_str(), moments.clone()))
     }
 
-    /// Begins a step. Every parameter's [`Self::update`] follows.
+    /// Begins a step, before every parameter's [`Self::update`].
     pub fn advance(&mut self) {
         self.steps += 1;
     }
 
     /// The parameter's new values, in PyTorch's order of operations.
-    #[must_use]
     pub fn update(
         &mut self,
         name: &str,
@@ -94,18 +74,18 @@ impl AdamW {
         let AdamWConfig { beta_1, beta_2, epsilon, weight_decay } = self.config;
         let square = gradient.clone().square() * (1.0 - beta_2);
         let mean = gradient * (1.0 - beta_1);
-        let moments = match self.moments.remove(name) {
-            None => Moments { mean, square },
-            Some(old) => {
-                Moments { mean: old.mean * beta_1 + mean, square: old.square * beta_2 + square }
+        let [mean, square] = match self.moments.remove(name) {
+            None => [mean, square],
+            Some([old_mean, old_square]) => {
+                [old_mean * beta_1 + mean, old_square * beta_2 + square]
             }
         };
         let values = if decays { values * (1.0 - learning_rate * weight_decay) } else { values };
         let root = (1.0 - beta_2.powi(self.steps)).sqrt();
         let scale = learning_rate / (1.0 - beta_1.powi(self.steps));
-        let denominator = moments.square.clone().sqrt() / root + epsilon;
-        let updated = values - moments.mean.clone() / denominator * scale;
-        self.moments.insert(name.to_owned(), moments);
+        let denominator = square.clone().sqrt() / root + epsilon;
+        let updated = values - mean.clone() / denominator * scale;
+        self.moments.insert(name.to_owned(), [mean, square]);
         updated
     }
 }

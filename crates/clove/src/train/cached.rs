@@ -1,71 +1,45 @@
-//! The gradients of a batch: all at once, or with its pairs going through the towers a few at a time.
+//! The gradients of a batch: all at once, or with a few of its pairs in the towers at a time.
 //!
 //! A contrastive loss needs the embeddings of the whole batch, but not the towers' activations at the same time. So the batch is
-//! embedded without gradients first; the loss gives the gradient by each embedding; and each part of the batch goes through the
-//! towers again, whose gradients are those of the sum of its embeddings times theirs. The result is the whole batch's, but for
-//! rounding. Source: Gao et al., Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup, arXiv 2101.06983
-//! (GradCache).
+//! embedded without gradients first, and the loss gives the gradient by each embedding. Then each part of the batch goes through the
+//! towers again; its gradients are those of the sum of its embeddings times their gradients. The result equals the whole batch's
+//! except for rounding. Source: Gao et al., Scaling Deep Contrastive Learning Batch Size under Memory Limited Setup, arXiv
+//! 2101.06983 (GradCache).
 
+use std::array;
 use std::ops::Range;
 
 use burn::module::Module as _;
 use burn::tensor::{Device, FloatDType, Gradients, Tensor};
 
-use super::{Batch, Compute, Locked, NamedGradients, Trainer, texts};
+use super::texts::Pass;
+use super::{Batch, Compute, Locked as Towers, NamedGradients, Trainer, texts};
 use crate::loss::{Embedded, Loss};
 use crate::model::Clip;
-use crate::tokenizer::Encoding;
 
-/// What a part of a batch becomes in the towers, rows of length one; nothing where it wasn't asked for.
-#[derive(Default)]
-pub(super) struct Part {
-    pub images: Option<Tensor<2>>,
-    pub texts: Option<Tensor<2>>,
-    pub negatives: Option<Tensor<2>>,
+/// The embeddings of images, texts and negatives, rows of length one; `None` for those that weren't embedded.
+pub(super) type Part = [Option<Tensor<2>>; 3];
+
+/// The embeddings of one part, or else of the other.
+fn or(part: Part, other: Part) -> Part {
+    let mut other = other.into_iter();
+    part.map(|embedded| embedded.or(other.next().flatten()))
 }
 
-impl Part {
-    /// This, and what the other has beside it.
-    fn or(self, other: Self) -> Self {
-        Self {
-            images: self.images.or(other.images),
-            texts: self.texts.or(other.texts),
-            negatives: self.negatives.or(other.negatives),
-        }
-    }
-
-    /// The sum of all products with constants, `[1]`; nothing where nothing was embedded.
-    fn dot(self, by: Part) -> Option<Tensor<1>> {
-        let products =
-            [(self.images, by.images), (self.texts, by.texts), (self.negatives, by.negatives)]
-                .into_iter()
-                .filter_map(|(embedded, by)| Some((embedded? * Tensor::from_inner(by?)).sum()));
-        products.reduce(|sum, product| sum + product)
-    }
+/// The sum of all products with constants, `[1]`; `None` where nothing was embedded.
+fn dot(part: Part, by: Part) -> Option<Tensor<1>> {
+    let products = part.into_iter().zip(by);
+    products
+        .filter_map(|(embedded, by)| Some((embedded? * Tensor::from_inner(by?)).sum()))
+        .reduce(|sum, product| sum + product)
 }
-
-/// Which towers a batch goes through.
-#[derive(Clone, Copy)]
-pub(super) struct Towers {
-    pub image: bool,
-    pub text: bool,
-}
-
-impl Towers {
-    /// Those that learn.
-    fn learning(locked: Locked) -> Self {
-        Self { image: !locked.image, text: !locked.text }
-    }
-
-    /// Those that don't.
-    fn locked(locked: Locked) -> Self {
-        Self { image: locked.image, text: locked.text }
-    }
-}
-
-const BOTH: Towers = Towers { image: true, text: true };
 
 impl Trainer {
+    /// The towers that are trained.
+    fn learning(&self) -> Towers {
+        Towers { image: !self.config.locked.image, text: !self.config.locked.text }
+    }
+
     /// The loss of a batch, `[1]`, and every gradient by name; without autodiff.
     pub(super) fn differentiate(&self, batch: &Batch) -> (Tensor<1>, NamedGradients) {
         let pairs = batch.texts.len();
@@ -73,30 +47,23 @@ impl Trainer {
         if self.config.micro_batch < pairs || self.config.checkpointing {
             return self.differentiate_in_parts(&clip, batch);
         }
-        let learning = Towers::learning(self.config.locked);
-        let learning = self.embed(&clip, batch, 0..pairs, learning);
-        // Without a graph there's nothing to go back through.
-        let locked = Towers::locked(self.config.locked);
-        let locked = self.embed(&clip.valid(), batch, 0..pairs, locked);
-        let constant = |tensor: Option<Tensor<2>>| tensor.map(Tensor::from_inner);
-        let locked = Part {
-            images: constant(locked.images),
-            texts: constant(locked.texts),
-            negatives: constant(locked.negatives),
-        };
-        let loss = self.loss(learning.or(locked), batch);
+        let learning = self.embed(&clip, batch, 0..pairs, self.learning());
+        // Locked towers need no graph.
+        let locked = self.embed(&clip.valid(), batch, 0..pairs, self.config.locked);
+        let locked = locked.map(|embedded| embedded.map(Tensor::from_inner));
+        let loss = self.loss(or(learning, locked), batch);
         let gradients = self.collect(&clip, self.scaled(loss.clone()).backward());
         (loss.inner(), gradients)
     }
 
-    /// A loss as one goes back from it.
+    /// The loss times the factor of half precision.
     fn scaled(&self, loss: Tensor<1>) -> Tensor<1> {
         if self.loss_scale.factor == 1.0 { loss } else { loss * self.loss_scale.factor }
     }
 
-    /// The gradients that a backward pass left in `clip`, by name.
+    /// The gradients of a backward pass, by name.
     pub(super) fn collect(&self, clip: &Clip, gradients: Gradients) -> NamedGradients {
-        let mut gradients = NamedGradients::collect(clip, gradients);
+        let mut gradients = NamedGradients::collect(clip, &self.model, gradients);
         if self.config.compute != Compute::F32 {
             let factor = self.loss_scale.factor.recip();
             for (_, gradient) in &mut gradients.0 {
@@ -114,63 +81,46 @@ impl Trainer {
         let size = self.config.micro_batch.max(1);
         let parts: Vec<Range<usize>> =
             (0..pairs).step_by(size).map(|start| start..pairs.min(start + size)).collect();
-        let learning = Towers::learning(self.config.locked);
-        // Where there's one part, what it needs on the way back is kept on the way there.
+        // A single part keeps in the forward pass what it needs in the backward pass.
         let mut kept = None;
         let embedded: Vec<Part> = if self.config.checkpointing && parts.len() == 1 {
-            let (part, of_part) = self.embed_and_keep(clip, batch, 0..pairs, learning);
+            let (part, of_part) = self.embed_and_keep(clip, batch, 0..pairs, self.learning());
             kept = Some(of_part);
-            let locked = Towers::locked(self.config.locked);
-            vec![part.or(self.embed(&clip.valid(), batch, 0..pairs, locked))]
+            vec![or(part, self.embed(&clip.valid(), batch, 0..pairs, self.config.locked))]
         } else {
-            let valid = clip.valid();
-            parts.iter().map(|part| self.embed(&valid, batch, part.clone(), BOTH)).collect()
+            let (valid, both) = (clip.valid(), Towers { image: true, text: true });
+            parts.iter().map(|part| self.embed(&valid, batch, part.clone(), both)).collect()
         };
-        let leaf = |of: fn(&Part) -> &Option<Tensor<2>>| {
-            let all: Vec<Tensor<2>> = embedded.iter().filter_map(|part| of(part).clone()).collect();
+        let leaves: Part = array::from_fn(|which| {
+            let all: Vec<_> = embedded.iter().filter_map(|part| part[which].clone()).collect();
             (!all.is_empty()).then(|| Tensor::from_inner(Tensor::cat(all, 0)).require_grad())
-        };
-        let leaves = Part {
-            images: leaf(|part| &part.images),
-            texts: leaf(|part| &part.texts),
-            negatives: leaf(|part| &part.negatives),
-        };
+        });
         let rows: Vec<[usize; 3]> = embedded
             .iter()
-            .map(|part| {
-                [&part.images, &part.texts, &part.negatives]
-                    .map(|rows| rows.as_ref().map_or(0, |rows| rows.dims()[0]))
-            })
+            .map(|part| part.each_ref().map(|rows| rows.as_ref().map_or(0, |rows| rows.dims()[0])))
             .collect();
         drop(embedded);
 
-        let [images, texts, negatives] =
-            [&leaves.images, &leaves.texts, &leaves.negatives].map(Clone::clone);
-        let loss = self.loss(leaves, batch);
+        let loss = self.loss(leaves.clone(), batch);
         let gradients = self.scaled(loss.clone()).backward();
-        let by = [images, texts, negatives]
-            .map(|leaf| leaf.and_then(|leaf: Tensor<2>| leaf.grad(&gradients)));
-        // Of the parameters only the scale has had a part in it so far.
+        let by = leaves.map(|leaf| leaf?.grad(&gradients));
+        // So far the scale is the only parameter with a gradient.
         let mut total = self.collect(clip, gradients);
 
         let mut first = [0; 3];
         for (range, rows) in parts.into_iter().zip(rows) {
-            let [images, texts, negatives] = [0, 1, 2].map(|which| {
-                let by: &Tensor<2> = by[which].as_ref()?;
-                // Of a part none may have negatives.
-                (rows[which] > 0).then(|| by.clone().narrow(0, first[which], rows[which]))
+            let by: Part = array::from_fn(|which| {
+                // A part may have no negatives.
+                let by = by[which].clone().filter(|_| rows[which] > 0)?;
+                Some(by.narrow(0, first[which], rows[which]))
             });
-            let by = Part { images, texts, negatives };
             if self.config.checkpointing {
                 let kept = kept
                     .take()
-                    .unwrap_or_else(|| self.embed_and_keep(clip, batch, range, learning).1);
+                    .unwrap_or_else(|| self.embed_and_keep(clip, batch, range, self.learning()).1);
                 self.go_back(clip, kept, by, &mut total);
-            } else {
-                let part = self.embed(clip, batch, range, learning);
-                if let Some(sum) = part.dot(by) {
-                    total.add(self.collect(clip, sum.backward()));
-                }
+            } else if let Some(sum) = dot(self.embed(clip, batch, range, self.learning()), by) {
+                total.add(self.collect(clip, sum.backward()));
             }
             for (first, rows) in first.iter_mut().zip(rows) {
                 *first += rows;
@@ -179,41 +129,40 @@ impl Trainer {
         (loss.inner(), total)
     }
 
-    /// Sends the pairs `range` of a batch through the towers of `clip`: with autodiff where that has it.
+    /// Embeds the pairs `range` of a batch with `clip`, with its autodiff.
     fn embed(&self, clip: &Clip, batch: &Batch, range: Range<usize>, towers: Towers) -> Part {
         let device = clip.logit_scale.val().device();
-        let pairs = range.len();
-        Part {
-            images: towers
-                .image
-                .then(|| clip.embed_images(self.pixels(batch, range.clone(), &device))),
-            ..if towers.text {
-                let (all, negatives) = self.texts(batch, range);
-                let passes = texts::passes(&all, &self.model.text, &device);
-                let rows = passes.iter().map(|pass| clip.embed_texts(pass.batch.clone())).collect();
-                let rows = texts::in_order(Tensor::cat(rows, 0), &passes, &device);
-                Part {
-                    images: None,
-                    texts: Some(rows.clone().narrow(0, 0, pairs)),
-                    negatives: (negatives > 0).then(|| rows.narrow(0, pairs, negatives)),
-                }
-            } else {
-                Part::default()
-            }
-        }
+        let images =
+            towers.image.then(|| clip.embed_images(self.pixels(batch, range.clone(), &device)));
+        let [texts, negatives] = if towers.text {
+            self.embed_texts(batch, range, &device, |pass| clip.embed_texts(pass.batch.clone()))
+        } else {
+            [None, None]
+        };
+        [images, texts, negatives]
     }
 
-    /// The captions of some pairs, then their negatives, which go through the tower together; and how many these are.
-    pub(super) fn texts(&self, batch: &Batch, range: Range<usize>) -> (Vec<Encoding>, usize) {
+    /// The embeddings of the captions of some pairs, and of their negatives, which go through the tower together.
+    pub(super) fn embed_texts(
+        &self,
+        batch: &Batch,
+        range: Range<usize>,
+        device: &Device,
+        embed: impl FnMut(&Pass) -> Tensor<2>,
+    ) -> [Option<Tensor<2>>; 2] {
+        let pairs = range.len();
         let mut all = batch.texts[range.clone()].to_vec();
-        let pairs = all.len();
         if self.config.loss != Loss::Clip {
-            // Where no caption has any, the list is empty.
+            // The list is empty if no caption has negatives.
             let lists = batch.negatives.iter().skip(range.start).take(pairs);
             all.extend(lists.flatten().cloned());
         }
         let negatives = all.len() - pairs;
-        (all, negatives)
+        let passes = texts::passes(&all, &self.model.text, device);
+        let rows = passes.iter().map(embed).collect();
+        let rows = texts::in_order(Tensor::cat(rows, 0), &passes, device);
+        let captions = rows.clone().narrow(0, 0, pairs);
+        [Some(captions), (negatives > 0).then(|| rows.narrow(0, pairs, negatives))]
     }
 
     pub(super) fn pixels(&self, batch: &Batch, range: Range<usize>, device: &Device) -> Tensor<4> {
@@ -235,13 +184,10 @@ impl Trainer {
                 lists.flat_map(|(owner, negatives)| negatives.iter().map(move |_| owner)).collect()
             }
         };
-        let both = "a batch went through both towers";
-        let embedded = Embedded {
-            images: part.images.expect(both),
-            texts: part.texts.expect(both),
-            negatives: part.negatives,
-            owners: &owners,
-        };
+        let both = "both towers have embedded the batch";
+        let [images, texts, negatives] = part;
+        let (images, texts) = (images.expect(both), texts.expect(both));
+        let embedded = Embedded { images, texts, negatives, owners: &owners };
         let scale = self.clip.logit_scale.val();
         self.config.loss.of(embedded, scale, self.config.fused_loss)
     }

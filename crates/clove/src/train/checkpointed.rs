@@ -1,20 +1,20 @@
-//! Going back through a tower block by block, without what its blocks would have kept.
+//! The backward pass through a tower block by block, with recomputed activations.
 //!
-//! A tower is run without gradients, keeping what goes into each block. On the way back each block is run again, alone and with
-//! gradients, from what went into it; its gradients are those of the sum of what comes out times what the block above asks for. So
-//! the memory holds one block's activations at a time, for a third more work. The result is that of keeping everything, but for
-//! rounding. Source: Chen et al., Training Deep Nets with Sublinear Memory Cost, arXiv 1604.06174.
+//! The forward pass runs without gradients and keeps the input of each block. The backward pass runs each block again, alone and with
+//! gradients, from its input; its gradients are those of the sum of its outputs times the gradients by them. So memory holds one
+//! block's activations at a time, for a third more work. The result equals that of keeping everything except for rounding. Source:
+//! Chen et al., Training Deep Nets with Sublinear Memory Cost, arXiv 1604.06174.
 
 use std::ops::Range;
 
 use burn::module::Module as _;
 use burn::tensor::Tensor;
 
-use super::cached::{Part, Towers};
-use super::{Batch, NamedGradients, Trainer, texts};
+use super::cached::Part;
+use super::{Batch, Locked as Towers, NamedGradients, Trainer, texts};
 use crate::model::{Block, Clip, TextBatch, normalise_rows};
 
-/// What goes through a tower.
+/// The input of a tower.
 #[allow(
     clippy::large_enum_variant,
     reason = "there are at most three at a time, of handles to tensors; on 32 bits they're small"
@@ -57,16 +57,16 @@ impl Input {
     }
 }
 
-/// What went through a tower without gradients, and what went into each of its blocks and into what is above them.
+/// The input of a tower, and the inputs of its blocks and of the layers after them.
 pub(super) struct Kept {
     input: Input,
-    /// The places of the texts among all of their part; of images none.
+    /// The places of the texts in their part; `None` for images.
     places: Option<Vec<usize>>,
     entering: Vec<Tensor<3>>,
 }
 
 impl Kept {
-    /// Sends something through a tower of `clip`, which has no autodiff: what comes out, `[rows, embed]`, and what is kept.
+    /// Runs a tower of `clip`, which has no autodiff; returns the embeddings, `[rows, embed]`, and the inputs.
     fn run(clip: &Clip, input: Input, places: Option<Vec<usize>>) -> (Tensor<2>, Self) {
         let mut entering = vec![input.stem(clip)];
         for block in input.blocks(clip) {
@@ -80,7 +80,7 @@ impl Kept {
 }
 
 impl Trainer {
-    /// As [`Self::embed`] without autodiff, with what is needed for going back.
+    /// [`Self::embed`] without autodiff, with the inputs for the backward pass.
     pub(super) fn embed_and_keep(
         &self,
         clip: &Clip,
@@ -91,32 +91,25 @@ impl Trainer {
         let clip = clip.valid();
         let device = clip.logit_scale.val().device();
         let mut all_kept = Vec::new();
-        let mut part = Part::default();
-        if towers.image {
-            let pixels = self.pixels(batch, range.clone(), &device);
-            let (rows, kept) = Kept::run(&clip, Input::Images(pixels), None);
-            part.images = Some(rows);
+        let mut run = |input, places| {
+            let (rows, kept) = Kept::run(&clip, input, places);
             all_kept.push(kept);
-        }
-        if towers.text {
-            let pairs = range.len();
-            let (all, negatives) = self.texts(batch, range);
-            let passes = texts::passes(&all, &self.model.text, &device);
-            let mut all_rows = Vec::new();
-            for pass in &passes {
-                let input = Input::Texts(pass.batch.clone());
-                let (rows, kept) = Kept::run(&clip, input, Some(pass.places.clone()));
-                all_rows.push(rows);
-                all_kept.push(kept);
-            }
-            let rows = texts::in_order(Tensor::cat(all_rows, 0), &passes, &device);
-            part.texts = Some(rows.clone().narrow(0, 0, pairs));
-            part.negatives = (negatives > 0).then(|| rows.narrow(0, pairs, negatives));
-        }
-        (part, all_kept)
+            rows
+        };
+        let images = towers
+            .image
+            .then(|| run(Input::Images(self.pixels(batch, range.clone(), &device)), None));
+        let [texts, negatives] = if towers.text {
+            self.embed_texts(batch, range, &device, |pass| {
+                run(Input::Texts(pass.batch.clone()), Some(pass.places.clone()))
+            })
+        } else {
+            [None, None]
+        };
+        ([images, texts, negatives], all_kept)
     }
 
-    /// Adds the gradients of what was kept to `total`, where `by` are those by its embeddings.
+    /// Adds the gradients of the parameters to `total`, from those by the embeddings, `by`.
     pub(super) fn go_back(
         &self,
         clip: &Clip,
@@ -124,11 +117,12 @@ impl Trainer {
         by: Part,
         total: &mut NamedGradients,
     ) {
-        let by_texts: Vec<Tensor<2>> = by.texts.into_iter().chain(by.negatives).collect();
+        let [by_images, by_texts, by_negatives] = by;
+        let by_texts: Vec<Tensor<2>> = by_texts.into_iter().chain(by_negatives).collect();
         let by_texts = (!by_texts.is_empty()).then(|| Tensor::cat(by_texts, 0));
         for kept in kept {
             let by = match &kept.places {
-                None => by.images.clone(),
+                None => by_images.clone(),
                 Some(places) => by_texts.clone().map(|by| {
                     let rows = texts::index(places, &by.device());
                     by.select(0, rows)
@@ -143,12 +137,12 @@ impl Trainer {
     fn go_back_through(&self, clip: &Clip, kept: Kept, by: Tensor<2>, total: &mut NamedGradients) {
         let Kept { input, mut entering, .. } = kept;
         let input = input.with_autodiff();
-        let last = entering.pop().expect("the head's was put there");
+        let last = entering.pop().expect("the head has an input");
         let mut by = self.leave(clip, last, total, |hidden| {
             (input.head(clip, hidden) * Tensor::from_inner(by)).sum()
         });
         for block in input.blocks(clip).iter().rev() {
-            let last = entering.pop().expect("each block's was put there");
+            let last = entering.pop().expect("each block has an input");
             by = self.leave(clip, last, total, |hidden| {
                 (block.forward(hidden) * Tensor::from_inner(by)).sum()
             });
@@ -157,7 +151,7 @@ impl Trainer {
         total.add(self.collect(clip, sum.backward()));
     }
 
-    /// Adds the gradients of a sum of what comes out of a part of a tower, and gives those by what goes in.
+    /// Adds the gradients of a sum of a layer's outputs, and returns those by its input.
     fn leave(
         &self,
         clip: &Clip,
@@ -167,8 +161,7 @@ impl Trainer {
     ) -> Tensor<3> {
         let entering = Tensor::from_inner(entering).require_grad();
         let mut gradients = sum(entering.clone()).backward();
-        let by =
-            entering.grad_remove(&mut gradients).expect("what comes out depends on what goes in");
+        let by = entering.grad_remove(&mut gradients).expect("the outputs depend on the input");
         total.add(self.collect(clip, gradients));
         by
     }

@@ -1,37 +1,35 @@
-//! Half precision: the towers in 16 bits, the weights that learn, the losses and the optimiser in 32.
+//! Half precision: the towers in 16 bits; the trained weights, the losses and the optimiser in 32.
 //!
-//! Each step makes 16-bit copies of the weights, and takes their gradients for those of the 32-bit ones. Layer norms are computed
-//! in 32 bits. Small gradients would vanish in f16, so the loss is multiplied by a factor before going back, and gradients are
-//! divided by it after; where they overflow the factor is halved and the same batch goes back again, so no batch is lost. bf16 has
-//! f32's range and needs no factor. Source: Micikevicius et al., Mixed Precision Training, arXiv 1710.03740; the factor's course is
-//! that of torch.amp.GradScaler, but that it repeats the step.
+//! Each step makes 16-bit copies of the weights, and applies their gradients to the 32-bit ones. Layer norms are computed in 32 bits.
+//! Small gradients would underflow in f16, so the loss is multiplied by a factor before the backward pass and the gradients are
+//! divided by it. If they overflow, the factor is halved and the batch is repeated, so no batch is lost. bf16 has f32's range and
+//! needs no factor. Source: Micikevicius et al., Mixed Precision Training, arXiv 1710.03740; the factor follows
+//! torch.amp.GradScaler, except that the step is repeated.
 
 use burn::module::{Module as _, ModuleMapper, Param};
 use burn::tensor::{DType, Device, FloatDType, Tensor};
 
 use crate::model::Clip;
 
-/// What the towers are computed in.
+/// The precision of the towers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compute {
     /// 32 bits.
     #[default]
     F32,
-    /// 16 bits, 10 of them for digits.
+    /// 16 bits with a mantissa of 10.
     F16,
-    /// 16 bits, 7 of them for digits, with f32's range.
+    /// 16 bits with a mantissa of 7 and f32's range.
     Bf16,
 }
 
 impl Compute {
-    /// Whether a device computes so.
-    #[must_use]
+    /// Whether a device supports it.
     pub fn runs_on(self, device: &Device) -> bool {
         device.supports_dtype(DType::from(self.dtype()))
     }
 
     /// Bytes of a number.
-    #[must_use]
     pub fn bytes(self) -> u64 {
         match self {
             Self::F32 => 4,
@@ -47,47 +45,34 @@ impl Compute {
         }
     }
 
-    /// The model to compute with, with its own leaves for autodiff; the temperature stays as it is.
+    /// The model in this precision, with its own leaves for autodiff; the logit scale stays in 32 bits.
     pub(super) fn copy(self, clip: &Clip) -> Clip {
-        struct Cast {
-            dtype: FloatDType,
-            path: Vec<String>,
-        }
+        struct Cast(FloatDType);
         impl ModuleMapper for Cast {
-            fn enter_module(&mut self, name: &str, _container: &str) {
-                self.path.push(name.to_owned());
-            }
-            fn exit_module(&mut self, _name: &str, _container: &str) {
-                self.path.pop();
-            }
             fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-                if self.path.first().is_some_and(|name| name == "logit_scale") {
-                    return param;
-                }
-                let dtype = self.dtype;
+                let dtype = self.0;
                 param.map(|values| Tensor::from_inner(values.inner().cast(dtype)).require_grad())
             }
         }
         if self == Self::F32 {
             return clip.clone();
         }
-        let (dtype, path) = (self.dtype(), Vec::new());
-        clip.clone().map(&mut Cast { dtype, path })
+        let copy = clip.clone().map(&mut Cast(self.dtype()));
+        Clip { logit_scale: clip.logit_scale.clone(), ..copy }
     }
 }
 
-/// The factor on the loss, and the steps since it changed.
+/// The factor on the loss, and the steps since its last change.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LossScale {
     /// A power of two, at least 1.
     pub factor: f32,
-    /// Steps that it has held.
+    /// Steps since its last change.
     pub steps: u32,
 }
 
 impl LossScale {
-    /// As a run begins.
-    #[must_use]
+    /// The factor at the start of a run.
     pub fn new(compute: Compute) -> Self {
         let factor = match compute {
             Compute::F16 => 65_536.0,
@@ -96,7 +81,7 @@ impl LossScale {
         Self { factor, steps: 0 }
     }
 
-    /// After gradients that aren't finite: whether there's a smaller factor to try.
+    /// Halves the factor after an overflow; false if it can't be smaller.
     pub(super) fn shrink(&mut self) -> bool {
         if self.factor <= 1.0 {
             return false;
@@ -105,11 +90,11 @@ impl LossScale {
         true
     }
 
-    /// After a step that went well.
+    /// Counts a step without overflow.
     pub(super) fn grow(&mut self, compute: Compute) {
         /// PyTorch's.
         const INTERVAL: u32 = 2_000;
-        /// Far below f32's largest number, by which the loss is multiplied.
+        /// Far below f32's largest number.
         const LARGEST: f32 = 16_777_216.0;
         if compute != Compute::F16 {
             return;

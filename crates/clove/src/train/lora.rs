@@ -1,8 +1,8 @@
-//! Low-rank adaptation: a tower's matrices move by products of two thin ones, which are all that learns of it.
+//! Low-rank adaptation: trains a tower through products of two thin matrices.
 //!
-//! A matrix is `W + alpha / rank * up * down`, and the chain rule gives the gradients of `up` and `down` from W's. So the model
-//! needs no layers of its own: it holds the merged matrices at every step, and so does every checkpoint; the optimiser holds the
-//! factors. Source: Hu et al., LoRA, arXiv 2106.09685; what is adapted, and the scale, as in FSC-CLIP (ytaek-oh/fsc-clip:
+//! A matrix is `W + alpha / rank * up * down`, and the chain rule gives the gradients of `up` and `down` from W's. So the model needs
+//! no extra layers: the model and its checkpoints hold the merged matrices, the optimiser holds the factors. Source: Hu et al.,
+//! LoRA, arXiv 2106.09685. The adapted matrices and the scale are those of FSC-CLIP (ytaek-oh/fsc-clip:
 //! src/training/models/lora_utils), which also adapts the patch embedding.
 
 use std::collections::BTreeMap;
@@ -10,22 +10,22 @@ use std::collections::BTreeMap;
 use burn::tensor::{Device, Tensor, TensorData};
 use clove_random::Random;
 
-use super::{AdamW, NamedGradients};
+use super::{AdamW, Locked, NamedGradients};
 use crate::model::ClipConfig;
 use crate::weights::parameters;
 
-/// Which towers learn through low-rank factors, and how.
+/// The settings of low-rank adaptation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lora {
     /// Columns of the left factor, rows of the right one.
     pub rank: usize,
-    /// What the product is multiplied by, times the rank.
+    /// The factor on the product, times the rank.
     pub alpha: f64,
-    /// The image tower.
+    /// Whether it adapts the image tower.
     pub image: bool,
-    /// The text tower.
+    /// Whether it adapts the text tower.
     pub text: bool,
-    /// Of the factors' first values.
+    /// The seed of the initial factors.
     pub seed: u64,
 }
 
@@ -33,20 +33,17 @@ pub struct Lora {
 const ADAPTED: [&str; 4] =
     [".attention.qkv.weight", ".attention.out.weight", ".mlp.up.weight", ".mlp.down.weight"];
 
-/// What a factor's gradient and moments are called: the parameter's name, and one of these.
+/// Suffixes of the names of a factor's gradient and moments.
 const DOWN: &str = "lora_down";
 const UP: &str = "lora_up";
 
 impl Lora {
-    /// Whether this parameter is of a tower that learns through factors alone.
-    #[must_use]
+    /// Whether this parameter is in an adapted tower.
     pub fn holds(&self, parameter: &str) -> bool {
-        (self.image && parameter.starts_with("image."))
-            || (self.text && parameter.starts_with("text."))
+        Locked { image: self.image, text: self.text }.holds(parameter)
     }
 
-    /// Whether this parameter is a matrix that has factors.
-    #[must_use]
+    /// Whether this parameter is a matrix with factors.
     pub fn adapts(&self, parameter: &str) -> bool {
         self.holds(parameter) && ADAPTED.iter().any(|end| parameter.ends_with(end))
     }
@@ -65,24 +62,16 @@ impl Lora {
     }
 }
 
-/// The factors of a matrix.
-#[derive(Debug, Clone)]
-struct Factors {
-    /// `[rank, in]`
-    down: Tensor<2>,
-    /// `[out, rank]`
-    up: Tensor<2>,
-}
-
 /// All factors, by their matrix's name.
 #[derive(Debug)]
 pub(super) struct Adapters {
     settings: Lora,
-    factors: BTreeMap<String, Factors>,
+    /// `down`, `[rank, in]`, and `up`, `[out, rank]`.
+    factors: BTreeMap<String, [Tensor<2>; 2]>,
 }
 
 impl Adapters {
-    /// Factors whose product is zero: `down` as PyTorch draws a linear layer's weights, `up` nothing.
+    /// Factors with a product of zero: `down` as PyTorch draws a linear layer's weights, `up` all zeros.
     pub(super) fn new(settings: Lora, model: &ClipConfig, device: &Device) -> Self {
         let adapted = parameters(model).into_iter().filter(|(name, _)| settings.adapts(name));
         let factors = (0_u64..).zip(adapted).map(|(number, (name, shape))| {
@@ -91,16 +80,13 @@ impl Adapters {
             let half = (inputs as f32).sqrt().recip();
             let down: Vec<f32> =
                 (0..settings.rank * inputs).map(|_| random.between(-half, half)).collect();
-            let factors = Factors {
-                down: Tensor::from_data(TensorData::new(down, [settings.rank, inputs]), device),
-                up: Tensor::zeros([outputs, settings.rank], device),
-            };
-            (name, factors)
+            let down = Tensor::from_data(TensorData::new(down, [settings.rank, inputs]), device);
+            (name, [down, Tensor::zeros([outputs, settings.rank], device)])
         });
         Self { settings, factors: factors.collect() }
     }
 
-    /// Those of a run that was put aside: flattened, `down` before `up`. Whoever calls has compared their lengths.
+    /// The factors of an interrupted run, flattened, `down` before `up`. The caller has checked their lengths.
     pub(super) fn restore(
         settings: Lora,
         model: &ClipConfig,
@@ -111,8 +97,7 @@ impl Adapters {
         for (name, factors) in &mut adapters.factors {
             if let Some([down, up]) = values.remove(name) {
                 let of = |values, shape| Tensor::from_data(TensorData::new(values, shape), device);
-                *factors =
-                    Factors { down: of(down, factors.down.dims()), up: of(up, factors.up.dims()) };
+                *factors = [of(down, factors[0].dims()), of(up, factors[1].dims())];
             }
         }
         adapters
@@ -120,17 +105,15 @@ impl Adapters {
 
     /// By matrix, flattened, `down` before `up`.
     pub(super) fn values(&self) -> impl Iterator<Item = (&str, [Tensor<1>; 2])> {
-        self.factors
-            .iter()
-            .map(|(name, factors)| (name.as_str(), [flat(&factors.down), flat(&factors.up)]))
+        self.factors.iter().map(|(name, factors)| (name.as_str(), factors.each_ref().map(flat)))
     }
 
-    /// Puts the gradients of factors in the place of their matrices', and takes away those of what has no factors.
+    /// Replaces the gradients of matrices by those of their factors, and drops the other gradients of adapted towers.
     pub(super) fn reduce(&self, gradients: &mut NamedGradients) {
         let scale = self.settings.scale();
         let mut reduced = Vec::new();
         for (name, gradient) in gradients.0.drain(..) {
-            if let Some(Factors { down, up }) = self.factors.get(&name) {
+            if let Some([down, up]) = self.factors.get(&name) {
                 let gradient = gradient.reshape([up.dims()[0], down.dims()[1]]);
                 let by_down = up.clone().transpose().matmul(gradient.clone()) * scale;
                 let by_up = gradient.matmul(down.clone().transpose()) * scale;
@@ -143,7 +126,7 @@ impl Adapters {
         gradients.0 = reduced;
     }
 
-    /// Moves a matrix's factors; the matrix itself is to move by what this gives, `[out, in]`. `None` without gradients.
+    /// Updates a matrix's factors and returns the change of the matrix, `[out, in]`; `None` without gradients.
     pub(super) fn update(
         &mut self,
         name: &str,
@@ -158,16 +141,17 @@ impl Adapters {
             let updated = optimizer.update(&name, flat(values), gradient, learning_rate, true);
             Some(updated.reshape(values.dims()))
         };
-        let down = moved(DOWN, &factors.down)?;
-        let up = moved(UP, &factors.up)?;
-        let before = factors.up.clone().matmul(factors.down.clone());
+        let [old_down, old_up] = &*factors;
+        let down = moved(DOWN, old_down)?;
+        let up = moved(UP, old_up)?;
+        let before = old_up.clone().matmul(old_down.clone());
         let after = up.clone().matmul(down.clone());
-        *factors = Factors { down, up };
+        *factors = [down, up];
         Some((after - before) * self.settings.scale())
     }
 }
 
-/// Tells the factors' stream of random numbers from others of the same seed.
+/// Separates the factors' random numbers from others with the same seed.
 const SALT: u64 = u64::from_le_bytes(*b"low rank");
 
 fn is_factor(name: &str) -> bool {

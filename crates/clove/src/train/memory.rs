@@ -1,36 +1,33 @@
-//! How much memory a step takes, before it's taken.
+//! Estimates the memory of a training step.
 //!
 //! What autodiff keeps of a block was measured on burn 0.22.1's CPU back end, over widths, heads, tokens and perceptrons
-//! (tests/tests/memory.rs): the sum below is within a few hundredths of it. A GPU's fused operations keep no more.
+//! (tests/tests/memory.rs); the estimate is within a few percent. A GPU's fused operations keep no more.
 
 use super::{Compute, TrainConfig, texts};
 use crate::loss::Loss;
-use crate::model::{Activation, ClipConfig};
+use crate::model::{Activation, ClipConfig, Transformer};
 use crate::weights::parameters;
 
-/// Bytes that a step holds on the device at its height.
+/// The memory of a step on the device, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Estimate {
     /// The weights, with low-rank factors.
     pub parameters: u64,
     /// The optimiser's means of gradients and of their squares.
     pub moments: u64,
-    /// Gradients, where all of them are there.
+    /// All gradients.
     pub gradients: u64,
-    /// What the towers and the loss keep for going back, the batch's own pixels included.
+    /// What the towers and the loss keep for the backward pass, including the batch's pixels.
     pub activations: u64,
-    /// Of all of these together at the height of a step. Less than their sum: activations go as gradients come.
+    /// The peak of a step. Less than the sum: activations are freed as gradients are computed.
     pub total: u64,
     /// The largest tensor.
     pub largest: u64,
 }
 
 impl Estimate {
-    /// Of a model trained so on batches like this one: for each pair the lengths of its caption and of its negatives, in tokens
-    /// ([`crate::model::TextBatch::tokens`]).
-    ///
-    /// What a back end keeps of freed tensors isn't in it.
-    #[must_use]
+    /// The estimate for batches like this one: for each pair the lengths of its caption and of its negatives, in tokens
+    /// ([`crate::model::TextBatch::tokens`]). It excludes memory that the back end keeps after tensors are freed.
     pub fn new(model: &ClipConfig, config: &TrainConfig, lengths: &[Vec<usize>]) -> Self {
         let pairs = lengths.len();
         let together = config.micro_batch.clamp(1, pairs.max(1));
@@ -43,13 +40,13 @@ impl Estimate {
         let logits = FULL * logits(config, lengths);
         let learning = FULL * weights.learning;
         let dense = FULL * weights.dense;
-        // Of half precision, beside the weights that learn.
+        // The copies in half precision.
         let copy = match config.compute {
             Compute::F32 => 0,
             half => half.bytes() as usize * weights.all,
         };
 
-        // On the way back: what is kept for it, gradients as they come, and the sum of those that earlier parts left.
+        // The backward pass: what it needs, its gradients, and the sum of those of earlier parts.
         let before = if is_cached { learning } else { 0 };
         let (kept, gradients, backward) = if config.checkpointing {
             let kept = by_blocks(&passes);
@@ -59,7 +56,7 @@ impl Estimate {
             let passing = passes.iter().map(Pass::passing).max().unwrap_or(0);
             (kept, dense, before + kept.max(dense) + passing)
         };
-        // In caching the loss stands by itself, with the towers empty.
+        // With gradient caching the towers hold nothing during the loss.
         let loss = if is_cached || config.checkpointing { 0 } else { LOGITS * logits };
         let update = learning + FULL * (weights.moved + 3 * weights.largest);
         let working = (backward + loss + copy).max(LOGITS * logits).max(update) + embeddings;
@@ -78,18 +75,18 @@ impl Estimate {
     }
 }
 
-/// Bytes of a number of the weights that learn, of gradients and of losses.
+/// Bytes of a number in trained weights, gradients and losses.
 const FULL: usize = 4;
 
-/// What is held on the way back through one pass after the other, block by block: what goes into the blocks that are still to come,
-/// one block's activations, and the gradients of those that were.
-fn by_blocks(passes: &[Pass]) -> usize {
+/// The peak of the backward pass block by block: the inputs of the remaining blocks, one block's activations, and the gradients so
+/// far.
+fn by_blocks(passes: &[Pass<'_>]) -> usize {
     let mut to_come: usize = passes.iter().map(Pass::entering).sum();
     let mut height = 0;
     let mut found = [0; 2];
     for pass in passes {
         let tower = &mut found[usize::from(pass.pixels > 0)];
-        // Of the texts' second pass they're added to those of the first.
+        // The gradients of the texts' second pass are added to those of the first.
         let new = FULL * pass.learning - *tower;
         *tower = FULL * pass.learning;
         let gradients: usize = found.iter().sum();
@@ -105,7 +102,7 @@ fn by_blocks(passes: &[Pass]) -> usize {
 /// Tensors of the logits' size that a loss and its gradients hold at once.
 const LOGITS: usize = 6;
 
-/// Similarities that a loss looks at.
+/// The number of similarities in a loss.
 fn logits(config: &TrainConfig, lengths: &[Vec<usize>]) -> usize {
     let pairs = lengths.len();
     let negatives: usize = lengths.iter().map(|texts| texts.len().saturating_sub(1)).sum();
@@ -118,31 +115,27 @@ fn logits(config: &TrainConfig, lengths: &[Vec<usize>]) -> usize {
 }
 
 /// Numbers of elements.
+#[derive(Default)]
 struct Weights {
-    /// Of the model, and of factors.
+    /// The model and its factors.
     all: usize,
-    /// What the optimiser moves.
+    /// What the optimiser updates.
     learning: usize,
-    /// Gradients before low-rank factors take their place.
+    /// Gradients, before low-rank factors replace them.
     dense: usize,
-    /// Of the largest block, or of what is below or above the blocks.
+    /// The largest block, or the layers around the blocks of a tower.
     block: usize,
-    /// New weights beside the old, in whose place no gradient goes.
+    /// New weights beside the old ones, which don't replace a gradient.
     moved: usize,
+    /// The largest parameter.
     largest: usize,
 }
 
 impl Weights {
     fn new(model: &ClipConfig, config: &TrainConfig) -> Self {
         let learning = config.learning(model);
-        let mut weights = Self {
-            all: 0,
-            learning: learning.iter().map(|(_, elements)| elements).sum(),
-            dense: 0,
-            block: 0,
-            moved: 0,
-            largest: 0,
-        };
+        let learning = learning.iter().map(|(_, elements)| elements).sum();
+        let mut weights = Self { learning, ..Self::default() };
         let mut blocks = std::collections::BTreeMap::<String, usize>::new();
         for (name, shape) in parameters(model) {
             let elements: usize = shape.iter().product();
@@ -172,27 +165,27 @@ impl Weights {
     }
 }
 
-/// What goes through a tower at once.
-struct Pass {
-    width: usize,
-    hidden: usize,
-    heads: usize,
-    layers: usize,
-    /// In a sequence.
+/// A forward pass of a tower.
+struct Pass<'a> {
+    tower: &'a Transformer,
+    /// Tokens in a sequence.
     tokens: usize,
-    /// In all sequences.
+    /// Tokens in all sequences.
     all_tokens: usize,
-    /// The pixels, and the rows of patches that they become.
+    /// The pixels, and as many numbers in the rows of patches.
     pixels: usize,
-    activation: Activation,
-    /// What the optimiser moves of the tower.
+    /// What the optimiser updates of the tower.
     learning: usize,
     /// Bytes of a number in the tower.
     bytes: usize,
 }
 
-/// The passes of pairs through the towers that learn.
-fn passes(model: &ClipConfig, config: &TrainConfig, lengths: &[Vec<usize>]) -> Vec<Pass> {
+/// The passes of pairs through the towers that are trained.
+fn passes<'a>(
+    model: &'a ClipConfig,
+    config: &TrainConfig,
+    lengths: &[Vec<usize>],
+) -> Vec<Pass<'a>> {
     let (image, text) = (&model.image, &model.text);
     let learning = |tower: &str| -> usize {
         let all = config.learning(model).into_iter();
@@ -203,14 +196,10 @@ fn passes(model: &ClipConfig, config: &TrainConfig, lengths: &[Vec<usize>]) -> V
     let mut passes = Vec::new();
     if !config.locked.image {
         passes.push(Pass {
-            width: image.width,
-            hidden: image.mlp_width,
-            heads: image.heads,
-            layers: image.layers,
+            tower: &image.transformer,
             tokens: image.tokens(),
             all_tokens: lengths.len() * image.tokens(),
             pixels: lengths.len() * 3 * image.image_size * image.image_size,
-            activation: image.activation,
             learning: learning("image."),
             bytes,
         });
@@ -225,14 +214,10 @@ fn passes(model: &ClipConfig, config: &TrainConfig, lengths: &[Vec<usize>]) -> V
         let shapes = texts::shapes(&lengths).into_iter();
         let learning = learning("text.");
         passes.extend(shapes.map(|(count, tokens)| Pass {
-            width: text.width,
-            hidden: text.mlp_width,
-            heads: text.heads,
-            layers: text.layers,
+            tower: &text.transformer,
             tokens,
             all_tokens: count * tokens,
             pixels: 0,
-            activation: text.activation,
             learning,
             bytes,
         }));
@@ -240,44 +225,46 @@ fn passes(model: &ClipConfig, config: &TrainConfig, lengths: &[Vec<usize>]) -> V
     passes
 }
 
-/// All in bytes.
-impl Pass {
+/// Sizes in bytes.
+impl Pass<'_> {
     /// What autodiff keeps of a block.
     fn block(&self) -> usize {
-        // QuickGELU is three operations, of which two keep what comes in and what goes out.
-        let perceptron = match self.activation {
-            Activation::Gelu => 2 * self.hidden,
-            Activation::QuickGelu => 4 * self.hidden,
+        let Transformer { width, mlp_width, heads, .. } = self.tower;
+        // QuickGELU is three operations, of which two keep their input and their output.
+        let perceptron = match self.tower.activation {
+            Activation::Gelu => 2 * mlp_width,
+            Activation::QuickGelu => 4 * mlp_width,
         };
         // Layer norms stay in 32 bits.
-        let norms = 2 * self.width;
-        let others = 8 * self.width + perceptron + 3 * self.heads * self.tokens;
+        let norms = 2 * width;
+        let others = 8 * width + perceptron + 3 * heads * self.tokens;
         self.all_tokens * (FULL * norms + self.bytes * others)
     }
 
-    /// What autodiff keeps of what is below the blocks.
+    /// What autodiff keeps of the layers before the blocks.
     fn stem(&self) -> usize {
-        self.bytes * (2 * self.pixels + 3 * self.all_tokens * self.width)
+        self.bytes * (2 * self.pixels + 3 * self.all_tokens * self.tower.width)
     }
 
     /// What autodiff keeps of the tower.
     fn kept(&self) -> usize {
-        self.stem() + self.layers * self.block()
+        self.stem() + self.tower.layers * self.block()
     }
 
-    /// What goes into the blocks, and the pixels.
+    /// The inputs of the blocks, and the pixels.
     fn entering(&self) -> usize {
-        self.bytes * (2 * self.pixels + (self.layers + 1) * self.all_tokens * self.width)
+        let inputs = (self.tower.layers + 1) * self.all_tokens * self.tower.width;
+        self.bytes * (2 * self.pixels + inputs)
     }
 
-    /// What comes and goes within a block's backward pass.
+    /// Temporary tensors of a block's backward pass.
     fn passing(&self) -> usize {
-        self.bytes * 2 * self.all_tokens * self.hidden
+        self.bytes * 2 * self.all_tokens * self.tower.mlp_width
     }
 
     fn largest(&self) -> usize {
-        let hidden = self.all_tokens * self.hidden.max(3 * self.width);
-        let attention = self.all_tokens * self.heads * self.tokens;
+        let hidden = self.all_tokens * self.tower.mlp_width.max(3 * self.tower.width);
+        let attention = self.all_tokens * self.tower.heads * self.tokens;
         self.bytes * hidden.max(attention).max(self.pixels)
     }
 }

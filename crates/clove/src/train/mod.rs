@@ -1,7 +1,7 @@
-//! Training: one step at a time, pushed by whoever owns the loop.
+//! Training, one step at a time; the caller owns the loop.
 //!
-//! [`Trainer::step`] takes a [`Batch`] and gives a [`StepReport`]. The trainer reads no files and knows no clock; the program
-//! and the page both drive it.
+//! [`Trainer::step`] takes a [`Batch`] and returns a [`StepReport`]. The trainer uses no files and no clock, so the program and the
+//! page both drive it.
 
 mod adamw;
 mod cached;
@@ -18,7 +18,7 @@ mod texts;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor};
 
-pub use adamw::{AdamW, AdamWConfig};
+pub use adamw::AdamWConfig;
 pub use compute::{Compute, LossScale};
 pub use lora::Lora;
 pub use memory::Estimate;
@@ -27,6 +27,7 @@ pub use pixels::{Crop, Picture, Pixels};
 pub use schedule::Schedule;
 pub use state::{StateError, TrainerState};
 
+use adamw::AdamW;
 use lora::Adapters;
 
 use crate::device::read_back;
@@ -36,40 +37,39 @@ use crate::score::ScoreError;
 use crate::tokenizer::Encoding;
 use crate::weights::parameters;
 
-/// How a model is trained. The defaults are open_clip's and CLoVe's (Netflix/clove: scripts/example_multi_gpu.sh), but for the
-/// number of steps, which is the caller's.
+/// The settings of training. The defaults are open_clip's and CLoVe's (Netflix/clove: scripts/example_multi_gpu.sh).
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainConfig {
     /// The learning rate at each step.
     pub schedule: Schedule,
     /// The optimiser.
     pub optimizer: AdamWConfig,
-    /// Gradients whose joint Euclidean length is above this are shortened to it.
+    /// The maximum joint Euclidean length of the gradients; longer ones are scaled down.
     pub clip_norm: Option<f64>,
-    /// The most that the factor on similarities may be; its logarithm is kept between 0 and this one's.
+    /// The maximum factor on similarities; its logarithm is kept between 0 and this one's.
     pub largest_logit_scale: f64,
-    /// What is minimised.
+    /// The loss.
     pub loss: Loss,
-    /// Whether the loss is computed by the project's own kernels, where they run; see [`crate::loss::fused`].
+    /// Whether the project's own kernels compute the loss, where they run; see [`crate::loss::fused`].
     pub fused_loss: bool,
-    /// Pairs that go through the towers at a time, with gradients: what the memory holds. The loss is of the whole batch all the
-    /// same, and so are the gradients; more than a batch has means all at once. See `cached.rs`.
+    /// Pairs in the towers at a time, with gradients, which bounds the memory. The loss and the gradients are still those of the
+    /// whole batch. See `cached.rs`.
     pub micro_batch: usize,
-    /// Whether the blocks' activations are computed again on the way back instead of being kept: a third more work for a fraction
-    /// of the memory. See `checkpointed.rs`.
+    /// Whether the backward pass recomputes the blocks' activations instead of keeping them: a third more work for a fraction of
+    /// the memory. See `checkpointed.rs`.
     pub checkpointing: bool,
-    /// What the towers are computed in. A device must do so: [`Compute::runs_on`].
+    /// The precision of the towers. The device must support it: [`Compute::runs_on`].
     pub compute: Compute,
-    /// Towers that learn through low-rank factors alone.
+    /// Towers that are trained through low-rank factors only.
     pub lora: Option<Lora>,
-    /// What stays as it is.
+    /// Towers that aren't trained.
     pub locked: Locked,
-    /// What the image tower's learning rate is, as a share of the schedule's. 1 trains both towers alike; less spares what
-    /// the image tower knows of classes that fine-tuning doesn't show.
+    /// The image tower's learning rate, as a share of the schedule's. With less than 1 the image tower forgets fewer classes that
+    /// aren't in the fine-tuning data.
     pub image_rate: f64,
 }
 
-/// Towers that don't learn (Zhai et al., arXiv 2111.07991), their projections included. The logit scale always learns.
+/// Towers that aren't trained (Zhai et al., arXiv 2111.07991), including their projections. The logit scale is always trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Locked {
     /// The image tower.
@@ -79,8 +79,7 @@ pub struct Locked {
 }
 
 impl Locked {
-    /// Whether this parameter stays as it is.
-    #[must_use]
+    /// Whether this parameter isn't trained.
     pub fn holds(self, parameter: &str) -> bool {
         (self.image && parameter.starts_with("image."))
             || (self.text && parameter.starts_with("text."))
@@ -88,9 +87,7 @@ impl Locked {
 }
 
 impl TrainConfig {
-    /// What the optimiser moves of a model, with the number of elements: parameters, and in their place the low-rank factors
-    /// that learn for them.
-    #[must_use]
+    /// The names and numbers of elements of what the optimiser updates: parameters, or their low-rank factors.
     pub fn learning(&self, model: &ClipConfig) -> Vec<(String, usize)> {
         let mut learning = Vec::new();
         for (name, shape) in parameters(model) {
@@ -105,7 +102,6 @@ impl TrainConfig {
     }
 
     /// CLoVe's values for a run of `steps`.
-    #[must_use]
     pub fn new(steps: usize) -> Self {
         Self {
             schedule: Schedule { peak: 1e-6, warmup: 2_000.min(steps / 10), steps },
@@ -124,29 +120,29 @@ impl TrainConfig {
     }
 }
 
-/// What one step learns from.
+/// The data of one step.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// The images.
     pub pixels: Pixels,
     /// A caption for each image.
     pub texts: Vec<Encoding>,
-    /// Hard negatives of each caption, as many as it has; empty if no caption has any.
+    /// The hard negatives of each caption; empty if no caption has any.
     pub negatives: Vec<Vec<Encoding>>,
 }
 
-/// What one step did.
+/// The result of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepReport {
     /// Counted from 0.
     pub step: usize,
-    /// Of the batch, before the step.
+    /// The loss of the batch, before the step.
     pub loss: f32,
     /// The joint Euclidean length of all gradients, before clipping.
     pub grad_norm: f32,
     /// Natural logarithm of the factor on similarities, before the step.
     pub logit_scale: f32,
-    /// What the step was taken with.
+    /// The learning rate of the step.
     pub learning_rate: f64,
 }
 
@@ -165,7 +161,6 @@ pub struct Trainer {
 
 impl Trainer {
     /// Starts training `clip`, a model of the shape `model` on `device`.
-    #[must_use]
     pub fn new(clip: Clip, model: ClipConfig, config: TrainConfig, device: &Device) -> Self {
         Self {
             clip: clip.train(),
@@ -179,20 +174,17 @@ impl Trainer {
         }
     }
 
-    /// The model as it is now, without gradients.
-    #[must_use]
+    /// The current model, without gradients.
     pub fn model(&self) -> Clip {
         self.clip.valid()
     }
 
     /// The model's shape.
-    #[must_use]
     pub fn config(&self) -> &ClipConfig {
         &self.model
     }
 
     /// The number of steps taken.
-    #[must_use]
     pub fn steps(&self) -> usize {
         self.step
     }
@@ -218,7 +210,7 @@ impl Trainer {
             let (loss, mut gradients) = self.differentiate(batch);
             gradients.0.retain(|(name, _)| !self.config.locked.holds(name));
             let norm = gradients.norm(&self.device);
-            // Without a factor that could be too large, nobody waits for the device here.
+            // Reading back waits for the device, so only a factor above 1 is checked.
             if self.loss_scale.factor <= 1.0
                 || read_back(norm.clone()).await?[0].is_finite()
                 || !self.loss_scale.shrink()
@@ -237,11 +229,11 @@ impl Trainer {
             gradients,
             learning_rate,
             image_rate: self.config.image_rate,
-            path: Vec::new(),
+            parameters: parameters(&self.model).into_iter(),
         };
         self.clip = self.clip.clone().map(&mut update);
         self.clamp_logit_scale();
-        // One reading for all that a report says: each waits for the device.
+        // A single read-back for the whole report: each waits for the device.
         let values = read_back(Tensor::cat(vec![loss, norm, logit_scale], 0)).await?;
         let report = StepReport {
             step: self.step,
@@ -269,29 +261,20 @@ impl Trainer {
 pub struct NamedGradients(Vec<(String, Tensor<1>)>);
 
 impl NamedGradients {
-    fn collect(clip: &Clip, gradients: Gradients) -> Self {
-        struct Collector {
-            gradients: Gradients,
-            found: Vec<(String, Tensor<1>)>,
-            path: Vec<String>,
-        }
+    fn collect(clip: &Clip, model: &ClipConfig, gradients: Gradients) -> Self {
+        struct Collector(Gradients, Vec<Option<Tensor<1>>>);
         impl ModuleVisitor for Collector {
-            fn enter_module(&mut self, name: &str, _container: &str) {
-                self.path.push(name.to_owned());
-            }
-            fn exit_module(&mut self, _name: &str, _container: &str) {
-                self.path.pop();
-            }
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-                if let Some(gradient) = param.val().grad_remove(&mut self.gradients) {
+                self.1.push(param.val().grad_remove(&mut self.0).map(|gradient| {
                     let elements = gradient.shape().num_elements();
-                    self.found.push((self.path.join("."), gradient.reshape([elements])));
-                }
+                    gradient.reshape([elements])
+                }));
             }
         }
-        let mut collector = Collector { gradients, found: Vec::new(), path: Vec::new() };
+        let mut collector = Collector(gradients, Vec::new());
         clip.visit(&mut collector);
-        Self(collector.found)
+        let found = parameters(model).into_iter().zip(collector.1);
+        Self(found.filter_map(|((name, _), gradient)| Some((name, gradient?))).collect())
     }
 
     /// The names, in the model's order.
@@ -300,13 +283,12 @@ impl NamedGradients {
     }
 
     /// One parameter's gradient, flattened.
-    #[must_use]
     pub fn get(&self, name: &str) -> Option<Tensor<1>> {
         let found = self.0.iter().find(|(other, _)| other == name)?;
         Some(found.1.clone())
     }
 
-    /// Adds those of another part of the batch.
+    /// Adds the gradients of another part of the batch.
     fn add(&mut self, other: Self) {
         for (name, gradient) in other.0 {
             match self.0.iter_mut().find(|(known, _)| *known == name) {
@@ -331,7 +313,7 @@ impl NamedGradients {
             .sqrt()
     }
 
-    /// Shortens all of them together, as `torch.nn.utils.clip_grad_norm_` does.
+    /// Scales all gradients down together, as `torch.nn.utils.clip_grad_norm_` does.
     fn shorten(&mut self, norm: &Tensor<1>, largest: f64) {
         /// PyTorch's.
         const EPSILON: f64 = 1e-6;
@@ -343,7 +325,7 @@ impl NamedGradients {
     }
 }
 
-/// In rows of bounded length: a single sum over millions is unordered on the CPU back end, and so differs from run to run.
+/// Sums rows of bounded length: the CPU back end sums millions of elements in no fixed order, so results would differ between runs.
 fn sum_of_squares(values: Tensor<1>) -> Tensor<1> {
     const ROW: usize = 4096;
     let [elements] = values.dims();
@@ -367,20 +349,13 @@ struct Update<'a> {
     gradients: NamedGradients,
     learning_rate: f64,
     image_rate: f64,
-    path: Vec<String>,
+    /// The model's parameters, in the order of its modules.
+    parameters: std::vec::IntoIter<(String, Vec<usize>)>,
 }
 
 impl ModuleMapper for Update<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = self.path.join(".");
+        let (name, _) = self.parameters.next().expect("the model has its configuration's shape");
         let learning_rate = if name.starts_with("image.") {
             self.learning_rate * self.image_rate
         } else {

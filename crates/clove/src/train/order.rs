@@ -1,10 +1,10 @@
-//! The order of training: a function of (seed, epoch, position), so that a run that resumes needs no more than its step.
+//! The order of training: a function of (seed, epoch, position), so that a resumed run needs only its step.
 
 use clove_random::Random;
 
 /// A new random order of `len` items for each epoch, without a list of them.
 ///
-/// A permutation of the next power of four by a Feistel network, walked until it falls below `len`.
+/// A Feistel network permutes the next power of four; results of `len` and more are permuted again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Order {
     seed: u64,
@@ -19,15 +19,13 @@ impl Order {
     ///
     /// # Panics
     /// If there are none.
-    #[must_use]
     pub fn new(seed: u64, len: u64) -> Self {
         assert!(len > 0, "an order needs at least one item");
         let bits = u64::BITS - (len - 1).leading_zeros();
         Self { seed, len, half: bits.div_ceil(2).max(1) }
     }
 
-    /// The epoch and the item at `position`, counted from the start of training; each epoch has every item once.
-    #[must_use]
+    /// The epoch and the item at `position`, counted from the start of training. Each epoch has every item once.
     pub fn at(&self, position: u64) -> (u64, u64) {
         let (epoch, place) = (position / self.len, position % self.len);
         let mut item = self.permute(epoch, place);
@@ -48,14 +46,13 @@ impl Order {
     }
 }
 
-/// Items of several sets in one order of training, each set as often as its weight says.
+/// Items of several sets in one order of training, each set in proportion to its weight.
 ///
-/// Positions come in blocks of 4,096, of which each set has a number that its weight rounds to; within a block their order is
-/// random. A set is gone through in a new order each time, as by an [`Order`] of its own, and a small one more often than a large
-/// one.
+/// Positions come in blocks of 4,096. In each block a set has a number of places, rounded from its weight, in random order. Each set
+/// has an [`Order`] of its own, so every pass over it has a new order, and small sets are repeated more often than large ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mixture {
-    /// Of the places in a block.
+    /// The order of the places in a block.
     places: Order,
     parts: Vec<Part>,
 }
@@ -75,12 +72,10 @@ impl Mixture {
     /// Places in a block.
     pub const BLOCK: u64 = 4_096;
 
-    /// Sets of so many items, with their weights; `None` if a weight isn't above 0, or is so small beside the others that the set
-    /// has no place in a block.
+    /// Sets given as numbers of items and weights. `None` if a weight isn't above 0, or is too small for a place in a block.
     ///
     /// # Panics
     /// If a set has no items.
-    #[must_use]
     pub fn new(seed: u64, sets: &[(u64, f64)]) -> Option<Self> {
         let all: f64 = sets.iter().map(|(_, weight)| weight).sum();
         let exact = |weight: f64| weight / all * Self::BLOCK as f64;
@@ -89,7 +84,7 @@ impl Mixture {
             return None;
         }
         let mut counts: Vec<u64> = sets.iter().map(|(_, weight)| exact(*weight) as u64).collect();
-        // What rounding down left goes to those that lost most by it.
+        // The remaining places go to the sets that lost most by rounding down.
         let mut lost: Vec<usize> = (0..sets.len()).collect();
         let loss = |at: usize| exact(sets[at].1).fract();
         lost.sort_by(|a, b| loss(*b).total_cmp(&loss(*a)));
@@ -103,7 +98,7 @@ impl Mixture {
         let (mut start, mut from) = (0, 0);
         let mut parts = Vec::with_capacity(sets.len());
         for (number, ((len, _), count)) in (1..).zip(sets.iter().zip(counts)) {
-            // Sets of one length go each its own way.
+            // Sets of the same length have different orders.
             let order = Order::new(seed ^ (number << 32), *len);
             parts.push(Part { order, start, from, count });
             start += len;
@@ -112,8 +107,7 @@ impl Mixture {
         Some(Self { places: Order::new(seed, Self::BLOCK), parts })
     }
 
-    /// How often its set has been gone through, and the item, counted over all sets, at `position`.
-    #[must_use]
+    /// The item at `position`, counted over all sets, after the epoch of its set.
     pub fn at(&self, position: u64) -> (u64, u64) {
         let (block, place) = self.places.at(position);
         let after = self.parts.partition_point(|part| part.from <= place);

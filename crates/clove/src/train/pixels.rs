@@ -1,4 +1,4 @@
-//! A batch's images: pixels that are ready, or photos that the device crops.
+//! A batch's images: pixels, or photos that the device crops.
 
 use std::ops::Range;
 
@@ -20,7 +20,7 @@ pub enum Pixels {
 pub enum Picture {
     /// Normalised pixels, `[3, size, size]`.
     Ready(Vec<f32>),
-    /// To be cropped, resized and normalised by the device where its kernels run; else by the host. The pixels are the same.
+    /// A photo that the device crops, resizes and normalises where its kernels run, else the host, with the same result.
     Crop(Crop),
 }
 
@@ -35,11 +35,11 @@ impl Crop {
     /// The part `part` of `image`.
     ///
     /// # Errors
-    /// A part that is empty or not inside the image.
+    /// If the part is empty or not inside the image.
     pub fn new(image: RgbImage, part: CropBox) -> Result<Self, PreprocessError> {
         let (width, height) = image.dimensions();
         if !part.fits(width, height) {
-            return Err(PreprocessError::CropOutside { crop: part, width, height });
+            return Err(PreprocessError::CropOutside(part, width, height));
         }
         Ok(Self { image, part })
     }
@@ -47,7 +47,7 @@ impl Crop {
     fn on_host(&self, preprocess: &Preprocess) -> Vec<f32> {
         let size = preprocess.size();
         let cropped = crop_resize(&self.image, self.part, size);
-        // The part lies inside, and the size is one that images can have.
+        // The part is inside the image, and the size is valid.
         let cropped = cropped.unwrap_or_else(|_| RgbImage::new(size, size));
         preprocess.normalise(&cropped)
     }
@@ -60,7 +60,7 @@ impl From<Vec<f32>> for Pixels {
 }
 
 impl Pixels {
-    /// Of some of the images, `[images, 3, side, side]`.
+    /// The pixels of some of the images, `[images, 3, side, side]`.
     pub(super) fn on_device(&self, range: Range<usize>, side: usize, device: &Device) -> Tensor<4> {
         let each = 3 * side * side;
         let put = |values: Vec<f32>| {

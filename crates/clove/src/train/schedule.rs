@@ -1,19 +1,18 @@
-//! The learning rate: up in a straight line, then down along a cosine.
+//! The learning rate: linear warm-up, then cosine decay.
 
-/// mlfoundations/open_clip: src/open_clip_train/scheduler.py, `cosine_lr`.
+/// A schedule. Source: mlfoundations/open_clip: src/open_clip_train/scheduler.py, `cosine_lr`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Schedule {
     /// The highest learning rate.
     pub peak: f64,
-    /// Steps on the way up.
+    /// Steps of the warm-up.
     pub warmup: usize,
-    /// Steps in all; at the last one the cosine is nearly at 0.
+    /// Total steps; at the last one the cosine is nearly 0.
     pub steps: usize,
 }
 
 impl Schedule {
     /// The learning rate of a step, counted from 0.
-    #[must_use]
     pub fn at(&self, step: usize) -> f64 {
         if step < self.warmup {
             return self.peak * (step + 1) as f64 / self.warmup as f64;

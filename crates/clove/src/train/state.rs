@@ -1,4 +1,4 @@
-//! A training run that is put aside and taken up again.
+//! Saving and resuming a training run.
 
 use std::collections::BTreeMap;
 
@@ -12,51 +12,45 @@ use crate::model::ClipConfig;
 use crate::score::ScoreError;
 use crate::weights::{Snapshot, parameters};
 
-/// Everything that the next step depends on, in the host's memory.
+/// Everything that the next step depends on, in host memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainerState {
     /// Steps taken.
     pub step: usize,
     /// The model's parameters.
     pub model: Snapshot,
-    /// The running mean of each gradient, and that of its square, flattened, by the name of what learns
-    /// ([`TrainConfig::learning`]).
+    /// The running means of each gradient and of its square, flattened, by the names of [`TrainConfig::learning`].
     pub moments: BTreeMap<String, [Vec<f32>; 2]>,
-    /// Low-rank factors, `[rank, in]` and `[out, rank]`, flattened, by their matrix's name; none without [`super::Lora`].
+    /// Low-rank factors, `[rank, in]` and `[out, rank]`, flattened, by their matrix's name; empty without [`super::Lora`].
     pub factors: BTreeMap<String, [Vec<f32>; 2]>,
-    /// Of the loss.
+    /// The factor on the loss.
     pub loss_scale: LossScale,
 }
 
-/// Why a run can't be taken up again.
+/// Why a run can't be resumed.
 #[derive(Debug, Error)]
 pub enum StateError {
-    /// The optimiser's state isn't that of this model and these settings.
-    #[error("the optimiser's state doesn't fit the model: {}", differences.join(", "))]
-    Moments {
-        /// What is missing, unused or of another length.
-        differences: Vec<String>,
-    },
-    /// The model's parameters can't be had.
+    /// The optimiser's state doesn't fit the model and the settings: what is missing, unused or of another length.
+    #[error("the optimiser's state doesn't fit the model: {}", .0.join(", "))]
+    Moments(Vec<String>),
+    /// The model's parameters don't fit.
     #[error(transparent)]
     Model(#[from] crate::weights::WeightsError),
 }
 
 impl Trainer {
-    /// Reads everything back that a later [`Trainer::resume`] needs.
+    /// Reads back everything that [`Trainer::resume`] needs.
     ///
     /// # Errors
     /// When the device fails.
     pub async fn state(&self) -> Result<TrainerState, ScoreError> {
         let mut moments = BTreeMap::new();
-        for (name, [mean, square]) in self.optimizer.moments() {
-            let pair = [read_back(mean).await?, read_back(square).await?];
-            moments.insert(name.to_owned(), pair);
+        for (name, pair) in self.optimizer.moments() {
+            moments.insert(name.to_owned(), read_pair(pair).await?);
         }
         let mut factors = BTreeMap::new();
-        for (name, [down, up]) in self.adapters.iter().flat_map(Adapters::values) {
-            let pair = [read_back(down).await?, read_back(up).await?];
-            factors.insert(name.to_owned(), pair);
+        for (name, pair) in self.adapters.iter().flat_map(Adapters::values) {
+            factors.insert(name.to_owned(), read_pair(pair).await?);
         }
         Ok(TrainerState {
             step: self.step,
@@ -67,10 +61,10 @@ impl Trainer {
         })
     }
 
-    /// Goes on from a state, strictly: every moment of every parameter that learns, and nothing else.
+    /// Resumes from a state, which must have every moment of every trained parameter, and nothing else.
     ///
     /// # Errors
-    /// When the state isn't one of this model with this configuration.
+    /// When the state doesn't fit the model and the configuration.
     pub fn resume(
         state: TrainerState,
         model: ClipConfig,
@@ -80,34 +74,25 @@ impl Trainer {
         let TrainerState { step, model: mut snapshot, mut moments, factors, loss_scale } = state;
         let mut differences = Vec::new();
         let mut restored = Vec::new();
-        // Before the first step there are none.
+        // Before the first step there are no moments.
         let learning = if step > 0 { config.learning(&model) } else { Vec::new() };
         for (name, elements) in learning {
-            match moments.remove(&name) {
-                None => differences.push(format!("{name} is missing")),
-                Some(pair) if pair.iter().any(|values| values.len() != elements) => {
-                    differences.push(format!(
-                        "{name} has {} and {} elements instead of {elements}",
-                        pair[0].len(),
-                        pair[1].len()
-                    ));
-                }
-                Some(pair) => {
-                    let tensors = pair.map(|values| {
-                        Tensor::from_data(TensorData::new(values, [elements]), device)
-                    });
-                    restored.push((name, tensors));
-                }
+            let pair = moments.remove(&name);
+            if let Some(difference) = difference(&name, pair.as_ref(), [elements; 2]) {
+                differences.push(difference);
+            } else if let Some(pair) = pair {
+                let put = |values| Tensor::from_data(TensorData::new(values, [elements]), device);
+                restored.push((name, pair.map(put)));
             }
         }
         differences.extend(moments.into_keys().map(|name| format!("{name} isn't used")));
-        // A run begins without factors, and draws its own.
+        // A new run has no factors yet and draws them.
         let is_new = step == 0 && factors.is_empty();
         if !is_new {
             differences.extend(differences_of_factors(config.lora, &model, &factors));
         }
         if !differences.is_empty() {
-            return Err(StateError::Moments { differences });
+            return Err(StateError::Moments(differences));
         }
         let clip = model.build(&mut snapshot, device)?;
         let adapters = config.lora.map(|lora| {
@@ -117,7 +102,7 @@ impl Trainer {
                 Adapters::restore(lora, &model, factors, device)
             }
         });
-        // AdamW's correction is 1 long before this many steps.
+        // AdamW's correction is 1 long before the maximum.
         let steps = i32::try_from(step).unwrap_or(i32::MAX);
         Ok(Self {
             clip: clip.train(),
@@ -135,7 +120,26 @@ impl Trainer {
     }
 }
 
-/// What of the low-rank factors is missing, unused or of another length.
+async fn read_pair(pair: [Tensor<1>; 2]) -> Result<[Vec<f32>; 2], ScoreError> {
+    let [first, second] = pair;
+    Ok([read_back(first).await?, read_back(second).await?])
+}
+
+/// What is wrong with the values of `name`, which must have these lengths.
+fn difference(name: &str, found: Option<&[Vec<f32>; 2]>, lengths: [usize; 2]) -> Option<String> {
+    let Some(found) = found else {
+        return Some(format!("{name} is missing"));
+    };
+    let found = found.each_ref().map(Vec::len);
+    (found != lengths).then(|| {
+        format!(
+            "{name} has {} and {} elements instead of {} and {}",
+            found[0], found[1], lengths[0], lengths[1]
+        )
+    })
+}
+
+/// The low-rank factors that are missing, unused or of another length.
 fn differences_of_factors(
     lora: Option<Lora>,
     model: &ClipConfig,
@@ -153,18 +157,9 @@ fn differences_of_factors(
         })
         .collect();
     let unused = factors.keys().filter(|name| !wanted.contains_key(*name));
-    let unused = unused.map(|name| format!("{name}'s factors aren't used"));
+    let unused = unused.map(|name| format!("the factors of {name} aren't used"));
     let wrong = wanted.iter().filter_map(|(name, lengths)| {
-        let Some(pair) = factors.get(name) else {
-            return Some(format!("{name}'s factors are missing"));
-        };
-        let found = pair.each_ref().map(Vec::len);
-        (found != *lengths).then(|| {
-            format!(
-                "{name}'s factors have {} and {} elements instead of {} and {}",
-                found[0], found[1], lengths[0], lengths[1]
-            )
-        })
+        difference(&format!("the factor pair of {name}"), factors.get(name), *lengths)
     });
     unused.chain(wrong).collect()
 }

@@ -1,4 +1,4 @@
-//! Embedding texts of mixed length in one pass of the tower, or in two where that's less work.
+//! Divides texts of mixed length into one pass of the tower, or into two where that is less work.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
@@ -11,8 +11,8 @@ pub(super) struct Pass {
     pub batch: TextBatch,
 }
 
-/// Divides `texts` into passes of the tower. A batch is as long as its longest text, so a few long captions make all the
-/// others as dear as they are; the long ones go through the tower by themselves where that saves enough.
+/// Divides `texts` into passes of the tower. A batch is as long as its longest text, so a few long captions make every caption
+/// expensive; they get a pass of their own where that saves enough.
 pub(super) fn passes(texts: &[Encoding], config: &TextConfig, device: &Device) -> Vec<Pass> {
     let lengths: Vec<usize> = texts.iter().map(|text| TextBatch::tokens(text, config)).collect();
     let pass = |places: Vec<usize>| {
@@ -23,7 +23,7 @@ pub(super) fn passes(texts: &[Encoding], config: &TextConfig, device: &Device) -
     groups(&lengths).into_iter().map(pass).collect()
 }
 
-/// Puts the rows of passes, `[texts, embed]` one below the other, in the order of the texts.
+/// Sorts the rows of all passes, `[texts, embed]`, into the order of the texts.
 pub(super) fn in_order(rows: Tensor<2>, passes: &[Pass], device: &Device) -> Tensor<2> {
     if passes.len() == 1 {
         return rows;
@@ -45,7 +45,7 @@ pub(super) fn index(places: &[usize], device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(places, [count]), device)
 }
 
-/// The passes of texts of these [`TextBatch::tokens`]: how many texts, and how many tokens each.
+/// The numbers of texts and of tokens in each pass, for texts with these [`TextBatch::tokens`].
 pub(super) fn shapes(lengths: &[usize]) -> Vec<(usize, usize)> {
     groups(lengths)
         .iter()
@@ -53,7 +53,7 @@ pub(super) fn shapes(lengths: &[usize]) -> Vec<(usize, usize)> {
         .collect()
 }
 
-/// Texts that go together, by their lengths.
+/// The texts of each pass, by their lengths.
 fn groups(lengths: &[usize]) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..lengths.len()).collect();
     order.sort_by_key(|&text| lengths[text]);
@@ -64,9 +64,9 @@ fn groups(lengths: &[usize]) -> Vec<Vec<usize>> {
     }
 }
 
-/// How many of the texts, in order of length, make the first of two batches; none where one batch is about as good.
+/// The number of texts, in order of length, in the first of two batches; `None` where one batch is about as good.
 fn worthwhile_split(sorted: &[usize]) -> Option<usize> {
-    /// The share of the tokens that must be saved: two smaller batches keep a device less busy than one.
+    /// The minimum share of saved tokens: two smaller batches use a device less well than one.
     const WORTHWHILE: f64 = 0.15;
     let count = sorted.len();
     let longest = *sorted.last()?;

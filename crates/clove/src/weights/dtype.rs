@@ -5,11 +5,10 @@ use half::{bf16, f16};
 
 use super::tensors::Dtype;
 
-/// Decodes little-endian elements to f32, exactly. `None` if `dtype` isn't F32, F16 or BF16.
+/// Decodes little-endian elements to f32. `None` if `dtype` isn't F32, F16 or BF16.
 ///
 /// # Panics
 /// If `bytes` isn't as long as `values` needs.
-#[must_use]
 pub fn decode_f32(dtype: Dtype, bytes: &[u8], values: &mut [f32]) -> Option<()> {
     match dtype {
         Dtype::F32 => {
@@ -31,7 +30,7 @@ pub fn decode_f32(dtype: Dtype, bytes: &[u8], values: &mut [f32]) -> Option<()> 
     Some(())
 }
 
-/// Encodes f32 values as little-endian elements, rounding to the nearest. `None` if `dtype` isn't F32, F16 or BF16.
+/// Encodes f32 values as little-endian elements, rounded to nearest. `None` if `dtype` isn't F32, F16 or BF16.
 pub(crate) fn encode_f32(dtype: Dtype, values: &[f32], bytes: &mut Vec<u8>) -> Option<()> {
     bytes.clear();
     match dtype {
@@ -42,7 +41,7 @@ pub(crate) fn encode_f32(dtype: Dtype, values: &[f32], bytes: &mut Vec<u8>) -> O
             bytes.extend(halves.iter().flat_map(|half| half.to_le_bytes()));
         }
         Dtype::BF16 => {
-            bytes.extend(values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()))
+            bytes.extend(values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()));
         }
         _ => return None,
     }

@@ -1,4 +1,4 @@
-//! Where a model's files are: a directory, memory (a browser has no directories), or one file that has all of them in it.
+//! Places of a model's files: a directory, memory (a browser has no directories), or one file with all of them.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -6,24 +6,33 @@ use std::io::{self, BufReader, Cursor};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::WeightsError;
+use super::names::Layout;
+use super::source::{PREPROCESS, TOKENIZER};
 use super::tensors::{ReadSeek, read_header};
+use super::{Problem, WeightsError};
+
+/// The name of the weights in a [`SingleFile`].
+const WEIGHTS: &str = "model.safetensors";
+
+fn in_memory(bytes: &Arc<[u8]>) -> Box<dyn ReadSeek> {
+    Box::new(Cursor::new(Arc::clone(bytes)))
+}
 
 /// The files of one model, by name.
 pub trait ModelFiles: std::fmt::Debug {
-    /// The place as messages name it.
+    /// The place, for messages.
     fn place(&self) -> String;
 
-    /// A file as messages name it.
+    /// The name of a file, for messages.
     fn describe(&self, name: &str) -> String;
 
-    /// Opens a file; `None` if there is none of this name.
+    /// Opens a file; `None` if it doesn't exist.
     ///
     /// # Errors
-    /// When it's there and can't be opened.
+    /// When it exists and can't be opened.
     fn open(&self, name: &str) -> io::Result<Option<Box<dyn ReadSeek>>>;
 
-    /// The names of the files at the top of the place, sorted; empty where the place can't be listed.
+    /// The names of the files in the place, sorted; empty if the place can't be listed.
     fn names(&self) -> Vec<String>;
 }
 
@@ -42,22 +51,17 @@ impl ModelFiles for Directory {
 
     fn open(&self, name: &str) -> io::Result<Option<Box<dyn ReadSeek>>> {
         let path = self.0.join(name);
-        // A pipe would be waited for, and can't be read from an offset.
+        // A pipe would block, and can't be read from an offset.
         if path.metadata().is_ok_and(|found| !found.is_file()) {
             return Err(io::Error::other("this isn't a regular file"));
         }
         match File::open(path) {
-            // Buffered for the headers; tensors are read in pieces larger than the buffer, which go past it.
+            // Buffered for the headers; reads of tensors are larger than the buffer and bypass it.
             Ok(file) => Ok(Some(Box::new(BufReader::new(file)))),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(error),
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
+                _ => Err(error),
+            },
         }
     }
 
@@ -75,10 +79,10 @@ impl ModelFiles for Directory {
     }
 }
 
-/// Files that are held in memory.
+/// Files in memory.
 #[derive(Debug, Clone, Default)]
 pub struct InMemory {
-    /// What messages call the place.
+    /// The name of the place, for messages.
     pub name: String,
     /// Each file's bytes, by name.
     pub files: BTreeMap<String, Arc<[u8]>>,
@@ -94,10 +98,7 @@ impl ModelFiles for InMemory {
     }
 
     fn open(&self, name: &str) -> io::Result<Option<Box<dyn ReadSeek>>> {
-        Ok(self
-            .files
-            .get(name)
-            .map(|bytes| Box::new(Cursor::new(Arc::clone(bytes))) as Box<dyn ReadSeek>))
+        Ok(self.files.get(name).map(in_memory))
     }
 
     fn names(&self) -> Vec<String> {
@@ -105,10 +106,8 @@ impl ModelFiles for InMemory {
     }
 }
 
-/// The weights of a model in Hugging Face's layout in one safetensors file, whose metadata holds the small files beside them under
-/// their names: `config.json` and, where there are any, `preprocessor_config.json` and `tokenizer.json`.
-///
-/// So a model can be handed on as one file, which any safetensors reader takes for the weights that it is.
+/// A model in Hugging Face's layout as one safetensors file: the weights, with `config.json` and optionally
+/// `preprocessor_config.json` and `tokenizer.json` in the metadata. Any safetensors reader can read its weights.
 #[derive(Debug)]
 pub struct SingleFile<S> {
     place: String,
@@ -116,9 +115,9 @@ pub struct SingleFile<S> {
     texts: BTreeMap<String, Arc<[u8]>>,
 }
 
-/// What a [`SingleFile`] is read from, as often as it's opened.
+/// The source of a [`SingleFile`], which is opened several times.
 pub trait Reopen: std::fmt::Debug {
-    /// From the beginning.
+    /// Opens it at the beginning.
     ///
     /// # Errors
     /// When it can't be opened.
@@ -133,39 +132,30 @@ impl Reopen for PathBuf {
 
 impl Reopen for Arc<[u8]> {
     fn reopen(&self) -> io::Result<Box<dyn ReadSeek>> {
-        Ok(Box::new(Cursor::new(Self::clone(self))))
+        Ok(in_memory(self))
     }
 }
 
 impl<S: Reopen> SingleFile<S> {
-    /// The weights' name beside the others.
-    const WEIGHTS: &str = "model.safetensors";
-    /// Those in the metadata.
-    const TEXTS: [&str; 3] = ["config.json", "preprocessor_config.json", "tokenizer.json"];
-
-    /// Reads the header of the file that messages call `place`.
+    /// Reads the header of the file, which messages call `place`.
     ///
     /// # Errors
     /// When it can't be read, isn't safetensors, or has no configuration in its metadata.
     pub fn open(place: &str, source: S) -> Result<Self, WeightsError> {
-        let mut reader = source
-            .reopen()
-            .map_err(|source| WeightsError::Read { file: place.to_owned(), source })?;
+        let mut reader = source.reopen().map_err(|error| Problem::Read(error).of(place))?;
         let (_, header) = read_header(place, reader.as_mut())?;
+        let config = Layout::HuggingFace.config_file();
         let texts: BTreeMap<String, Arc<[u8]>> = header
             .metadata()
             .iter()
             .flatten()
-            .filter(|(name, _)| Self::TEXTS.contains(&name.as_str()))
+            .filter(|(name, _)| [config, PREPROCESS, TOKENIZER].contains(&name.as_str()))
             .map(|(name, text)| (name.clone(), Arc::from(text.as_bytes())))
             .collect();
-        if !texts.contains_key("config.json") {
-            return Err(WeightsError::NotAModel {
-                place: place.to_owned(),
-                reason: "these are weights alone: there is no config.json in the file's metadata; \
-                         give the model's directory"
-                    .to_owned(),
-            });
+        if !texts.contains_key(config) {
+            let reason = "these are weights alone, without config.json in the metadata; \
+                          use the model's directory";
+            return Err(Problem::NotAModel(reason.to_owned()).of(place));
         }
         Ok(Self { place: place.to_owned(), source, texts })
     }
@@ -177,20 +167,19 @@ impl<S: Reopen> ModelFiles for SingleFile<S> {
     }
 
     fn describe(&self, name: &str) -> String {
-        if name == Self::WEIGHTS { self.place.clone() } else { format!("{}: {name}", self.place) }
+        if name == WEIGHTS { self.place.clone() } else { format!("{}: {name}", self.place) }
     }
 
     fn open(&self, name: &str) -> io::Result<Option<Box<dyn ReadSeek>>> {
-        if name == Self::WEIGHTS {
+        if name == WEIGHTS {
             return self.source.reopen().map(Some);
         }
-        let text = self.texts.get(name).map(Arc::clone);
-        Ok(text.map(|text| Box::new(Cursor::new(text)) as Box<dyn ReadSeek>))
+        Ok(self.texts.get(name).map(in_memory))
     }
 
     fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.texts.keys().cloned().collect();
-        names.push(Self::WEIGHTS.to_owned());
+        names.push(WEIGHTS.to_owned());
         names.sort();
         names
     }

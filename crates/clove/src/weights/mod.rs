@@ -1,8 +1,8 @@
-//! Published checkpoints: found, read strictly, and written back in either layout.
+//! Published checkpoints: opened, read strictly, and written in either layout.
 //!
-//! [`ModelSource`] opens a directory (or a set of files in memory) and tells what it holds; its [`Weights`] give the parameters
-//! of [`crate::model`]. [`write_model`] writes them out again. A parameter that's missing, unused or of another shape is an
-//! error that names it: a model that loads is the model that was saved.
+//! [`ModelSource`] opens a directory or a set of files in memory; its [`Weights`] are a source of parameters for
+//! [`crate::model`]. [`write_model`] writes them. A parameter that is missing, unused or of another shape is an error that names
+//! it: a model that loads is the model that was saved.
 
 mod dtype;
 mod files;
@@ -29,119 +29,64 @@ pub use write::{AtomicFile, Precision, copy_unchanged, write_model};
 use crate::model::ConfigError;
 use crate::tokenizer::TokenizerError;
 
-/// Why a model can't be read or written. Each message names the file.
+/// Why a model can't be read or written.
 #[derive(Debug, Error)]
-pub enum WeightsError {
-    /// The directory isn't a model's.
-    #[error("{place}: {reason}")]
-    NotAModel {
-        /// The directory.
-        place: String,
-        /// What was looked for, and what to do.
-        reason: String,
-    },
-    /// A file can't be read.
-    #[error("{file}: {source}")]
-    Read {
-        /// The file.
-        file: String,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// A file can't be written.
-    #[error("cannot write {file}: {source}")]
-    Write {
-        /// The file.
-        file: String,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// A file isn't what its name says.
-    #[error("{file}: {reason}")]
-    Malformed {
-        /// The file.
-        file: String,
-        /// What's wrong.
-        reason: String,
-    },
-    /// Two shards hold a tensor of the same name.
-    #[error("{file}: tensor `{tensor}` stands in another file of this model too")]
-    Duplicate {
-        /// The second file.
-        file: String,
-        /// The tensor.
-        tensor: String,
-    },
-    /// Tensors that the configuration asks for aren't there.
-    #[error("{file}: {} missing: {}", count(tensors, "tensor"), list(tensors))]
-    Missing {
-        /// The file or files.
-        file: String,
-        /// The tensors, sorted.
-        tensors: Vec<String>,
-    },
-    /// Tensors are there that the configuration has no use for.
-    #[error(
-        "{file}: {} that the configuration doesn't describe: {}",
-        count(tensors, "tensor"),
-        list(tensors)
-    )]
-    Unused {
-        /// The file or files.
-        file: String,
-        /// The tensors, sorted.
-        tensors: Vec<String>,
-    },
-    /// Tensors have another shape than the configuration says.
-    #[error(
-        "{file}: {} of another shape than the configuration says: {}",
-        count(tensors, "tensor"),
-        list(tensors)
-    )]
-    Shape {
-        /// The file or files.
-        file: String,
-        /// `name [found] instead of [expected]`, sorted.
-        tensors: Vec<String>,
-    },
-    /// A tensor's elements are of a type that isn't read.
-    #[error("{file}: tensor `{tensor}` has elements of type {dtype:?}; F32, F16 and BF16 are read")]
-    Dtype {
-        /// The file or files.
-        file: String,
-        /// The tensor.
-        tensor: String,
-        /// Its type.
-        dtype: Dtype,
-    },
-    /// The configuration can't be used.
-    #[error("{file}: {source}")]
-    Config {
-        /// The file.
-        file: String,
-        /// Why.
-        source: ConfigError,
-    },
-    /// The preprocessing can't be used.
-    #[error("{file}: {source}")]
-    Preprocess {
-        /// The file.
-        file: String,
-        /// Why.
-        source: crate::preprocess::ConfigError,
-    },
-    /// The tokenizer can't be used.
-    #[error("{file}: {source}")]
-    Tokenizer {
-        /// The file.
-        file: String,
-        /// Why.
-        source: TokenizerError,
-    },
+#[error("{file}: {problem}")]
+pub struct WeightsError {
+    /// The file, the files or the place of the model.
+    pub file: String,
+    /// What is wrong with it.
+    #[source]
+    pub problem: Problem,
 }
 
-fn count(tensors: &[String], noun: &str) -> String {
-    format!("{} {noun}{}", tensors.len(), if tensors.len() == 1 { "" } else { "s" })
+/// What is wrong with the files of a model. Lists of tensors are sorted.
+#[derive(Debug, Error)]
+pub enum Problem {
+    /// The place has no model.
+    #[error("{0}")]
+    NotAModel(String),
+    /// The file can't be read.
+    #[error("{0}")]
+    Read(#[source] io::Error),
+    /// The file can't be written.
+    #[error("cannot write: {0}")]
+    Write(#[source] io::Error),
+    /// The file has the wrong format or content.
+    #[error("{0}")]
+    Malformed(String),
+    /// Two shards have a tensor of this name.
+    #[error("tensor `{0}` is also in another file of this model")]
+    Duplicate(String),
+    /// Tensors that the configuration requires are missing.
+    #[error("{} missing: {}", count(.0), list(.0))]
+    Missing(Vec<String>),
+    /// The configuration has no use for some tensors.
+    #[error("{} not in the configuration: {}", count(.0), list(.0))]
+    Unused(Vec<String>),
+    /// The shapes of some tensors differ from the configuration: `name [found] instead of [expected]`.
+    #[error("{} with another shape than in the configuration: {}", count(.0), list(.0))]
+    Shape(Vec<String>),
+    /// A tensor's element type isn't supported.
+    #[error("tensor `{0}` has element type {1:?}; F32, F16 and BF16 are supported")]
+    Dtype(String, Dtype),
+    /// The configuration of the model or of its preprocessing can't be used.
+    #[error("{0}")]
+    Config(#[source] ConfigError),
+    /// The tokenizer can't be used.
+    #[error("{0}")]
+    Tokenizer(#[source] TokenizerError),
+}
+
+impl Problem {
+    /// The error of a file with this problem.
+    pub fn of(self, file: impl Into<String>) -> WeightsError {
+        WeightsError { file: file.into(), problem: self }
+    }
+}
+
+fn count(tensors: &[String]) -> String {
+    format!("{} tensor{}", tensors.len(), if tensors.len() == 1 { "" } else { "s" })
 }
 
 /// Enough names to see the pattern; a wrong layout would name hundreds.

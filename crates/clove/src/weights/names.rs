@@ -3,9 +3,11 @@
 //! Sources: huggingface/transformers: src/transformers/models/clip/modeling_clip.py; mlfoundations/open_clip:
 //! src/open_clip/{model,transformer}.py.
 
-use crate::model::ClipConfig;
+use safetensors::Dtype;
 
-/// Who names the tensors.
+use crate::model::{ClipConfig, Transformer};
+
+/// The naming scheme of a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// transformers' `CLIPModel`.
@@ -14,14 +16,17 @@ pub enum Layout {
     OpenClip,
 }
 
+/// A tensor of a file: name, element type, shape.
+pub(crate) type Entry = (String, Dtype, Vec<usize>);
+
 /// How a layout stores one parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stored {
     /// One tensor of the same shape (a scalar for the logit scale).
     Whole(String),
-    /// One matrix, the other way round.
+    /// One matrix, transposed.
     Transposed(String),
-    /// Equal shares of the rows, one tensor each, in order.
+    /// One tensor for each third of the rows, in order.
     Rows([String; 3]),
 }
 
@@ -33,7 +38,7 @@ impl Stored {
         }
     }
 
-    /// The shape of each of its tensors, where the parameter has `shape`.
+    /// The shape of each of its tensors, for a parameter of `shape`.
     pub(crate) fn shape(&self, shape: &[usize]) -> Vec<usize> {
         match self {
             // The published logit scale is a scalar, burn's smallest parameter a vector of one.
@@ -60,7 +65,34 @@ impl Layout {
         }
     }
 
-    /// Tensors that some files hold beside the parameters: position numbers, a constant of the code that once was saved.
+    /// The file of the configuration.
+    pub(crate) fn config_file(self) -> &'static str {
+        match self {
+            Self::HuggingFace => "config.json",
+            Self::OpenClip => "open_clip_config.json",
+        }
+    }
+
+    /// The file of the weights. An index of shards has `.index.json` at the end.
+    pub(crate) fn weights_file(self) -> &'static str {
+        match self {
+            Self::HuggingFace => "model.safetensors",
+            Self::OpenClip => "open_clip_model.safetensors",
+        }
+    }
+
+    /// The tensors of a model, in the order of its parameters, each of the element type that `dtype` gives for its parameter.
+    pub(super) fn tensors(self, config: &ClipConfig, dtype: impl Fn(&str) -> Dtype) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for (parameter, shape) in parameters(config) {
+            let (stored, dtype) = (self.stored(&parameter), dtype(&parameter));
+            let names = stored.names().iter();
+            entries.extend(names.map(|name| (name.clone(), dtype, stored.shape(&shape))));
+        }
+        entries
+    }
+
+    /// Whether a tensor is a constant that some files hold beside the parameters.
     pub(crate) fn is_buffer(self, name: &str) -> bool {
         match self {
             Self::HuggingFace => matches!(
@@ -84,60 +116,54 @@ impl std::fmt::Display for Layout {
 }
 
 /// Every parameter of a model with its shape: the paths of [`crate::model::Clip`]'s fields, in their order.
-#[must_use]
 pub fn parameters(config: &ClipConfig) -> Vec<(String, Vec<usize>)> {
     let (image, text) = (&config.image, &config.text);
-    let patch = image.patch_size;
+    let (patch, width) = (image.patch_size, image.transformer.width);
     let mut list: Vec<(String, Vec<usize>)> = Vec::new();
-    let mut add = |name: String, shape: &[usize]| list.push((name, shape.to_vec()));
+    let mut add = |name: &str, shape: &[usize]| list.push((name.to_owned(), shape.to_vec()));
 
-    add("image.patch_embedding".into(), &[image.width, 3, patch, patch]);
-    add("image.class_embedding".into(), &[image.width]);
-    add("image.position_embedding".into(), &[image.tokens(), image.width]);
-    add_norm(&mut add, "image.pre_norm", image.width);
-    add_blocks(&mut add, "image", image.layers, image.width, image.mlp_width);
-    add_norm(&mut add, "image.post_norm", image.width);
-    add("image.projection".into(), &[config.embed_dim, image.width]);
+    add("image.patch_embedding", &[width, 3, patch, patch]);
+    add("image.class_embedding", &[width]);
+    add("image.position_embedding", &[image.tokens(), width]);
+    add_affine(&mut add, "image.pre_norm", &[width]);
+    add_blocks(&mut add, "image", &image.transformer);
+    add_affine(&mut add, "image.post_norm", &[width]);
+    add("image.projection", &[config.embed_dim, width]);
 
-    add("text.token_embedding".into(), &[text.vocab_size, text.width]);
-    add("text.position_embedding".into(), &[text.context_length, text.width]);
-    add_blocks(&mut add, "text", text.layers, text.width, text.mlp_width);
-    add_norm(&mut add, "text.final_norm", text.width);
-    add("text.projection".into(), &[config.embed_dim, text.width]);
-    add(LOGIT_SCALE.into(), &[1]);
+    let width = text.transformer.width;
+    add("text.token_embedding", &[text.vocab_size, width]);
+    add("text.position_embedding", &[text.context_length, width]);
+    add_blocks(&mut add, "text", &text.transformer);
+    add_affine(&mut add, "text.final_norm", &[width]);
+    add("text.projection", &[config.embed_dim, width]);
+    add(LOGIT_SCALE, &[1]);
     list
 }
 
-fn add_norm(add: &mut impl FnMut(String, &[usize]), path: &str, width: usize) {
-    add(format!("{path}.weight"), &[width]);
-    add(format!("{path}.bias"), &[width]);
+/// Adds a weight of `shape`, and a bias as long as its first dimension.
+fn add_affine(add: &mut impl FnMut(&str, &[usize]), path: &str, shape: &[usize]) {
+    add(&format!("{path}.weight"), shape);
+    add(&format!("{path}.bias"), &shape[..1]);
 }
 
-fn add_blocks(
-    add: &mut impl FnMut(String, &[usize]),
-    tower: &str,
-    layers: usize,
-    width: usize,
-    hidden: usize,
-) {
-    for layer in 0..layers {
-        let block = format!("{tower}.blocks.{layer}");
-        add_norm(add, &format!("{block}.norm_1"), width);
-        for (linear, rows, columns) in
-            [("attention.qkv", 3 * width, width), ("attention.out", width, width)]
-        {
-            add(format!("{block}.{linear}.weight"), &[rows, columns]);
-            add(format!("{block}.{linear}.bias"), &[rows]);
-        }
-        add_norm(add, &format!("{block}.norm_2"), width);
-        for (linear, rows, columns) in [("mlp.up", hidden, width), ("mlp.down", width, hidden)] {
-            add(format!("{block}.{linear}.weight"), &[rows, columns]);
-            add(format!("{block}.{linear}.bias"), &[rows]);
+fn add_blocks(add: &mut impl FnMut(&str, &[usize]), tower: &str, transformer: &Transformer) {
+    let (width, hidden) = (transformer.width, transformer.mlp_width);
+    let parts: [(&str, &[usize]); 6] = [
+        ("norm_1", &[width]),
+        ("attention.qkv", &[3 * width, width]),
+        ("attention.out", &[width, width]),
+        ("norm_2", &[width]),
+        ("mlp.up", &[hidden, width]),
+        ("mlp.down", &[width, hidden]),
+    ];
+    for layer in 0..transformer.layers {
+        for (name, shape) in parts {
+            add_affine(add, &format!("{tower}.blocks.{layer}.{name}"), shape);
         }
     }
 }
 
-/// `image.blocks.3.mlp.up.weight` is tower `image`, layer `3`, rest `mlp.up.weight`.
+/// Splits `image.blocks.3.mlp.up.weight` into tower `image`, layer `3` and rest `mlp.up.weight`.
 fn in_block(parameter: &str) -> Option<(&str, &str, &str)> {
     let (tower, rest) = parameter.split_once(".blocks.")?;
     let (layer, rest) = rest.split_once('.')?;
@@ -169,7 +195,7 @@ fn hugging_face(parameter: &str) -> Stored {
         "text.position_embedding" => "text_model.embeddings.position_embedding.weight".into(),
         "text.projection" => "text_projection.weight".into(),
         other => other
-            // The missing letter is transformers' own.
+            // transformers' own spelling.
             .replace("image.pre_norm.", "vision_model.pre_layrnorm.")
             .replace("image.post_norm.", "vision_model.post_layernorm.")
             .replace("text.final_norm.", "text_model.final_layer_norm."),
@@ -200,25 +226,4 @@ fn open_clip(parameter: &str) -> Stored {
             .replace("image.post_norm.", "visual.ln_post.")
             .replace("text.final_norm.", "ln_final."),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn block_names_follow_each_layout() {
-        assert_eq!(
-            hugging_face("image.blocks.11.attention.qkv.bias").names()[1],
-            "vision_model.encoder.layers.11.self_attn.k_proj.bias"
-        );
-        assert_eq!(
-            open_clip("text.blocks.0.attention.qkv.weight").names()[0],
-            "transformer.resblocks.0.attn.in_proj_weight"
-        );
-        assert_eq!(
-            hugging_face("text.blocks.2.norm_2.weight").names()[0],
-            "text_model.encoder.layers.2.layer_norm2.weight"
-        );
-    }
 }

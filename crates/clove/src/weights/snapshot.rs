@@ -1,4 +1,4 @@
-//! A model's parameters in the host's memory: what a training run saves, patches and writes.
+//! A model's parameters in host memory, for saving, patching and writing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
@@ -7,10 +7,10 @@ use burn::module::{Module as _, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
 use super::dtype::encode_f32;
-use super::names::{Layout, Stored, parameters};
-use super::source::transpose;
+use super::names::{Layout, parameters};
+use super::source::TOKENIZER;
 use super::tensors::{Dtype, TensorWriter};
-use super::{Precision, WeightsError};
+use super::{Precision, Problem, WeightsError};
 use crate::device::{ReadBackError, read_back};
 use crate::model::{Clip, ClipConfig, Parameters};
 use crate::preprocess::Preprocess;
@@ -28,28 +28,18 @@ impl Snapshot {
     /// # Errors
     /// When the device fails.
     pub async fn of(clip: &Clip, config: &ClipConfig) -> Result<Self, ReadBackError> {
-        #[derive(Default)]
-        struct Collector {
-            path: Vec<String>,
-            found: Vec<(String, Tensor<1>)>,
-        }
+        struct Collector(Vec<Tensor<1>>);
         impl ModuleVisitor for Collector {
-            fn enter_module(&mut self, name: &str, _container: &str) {
-                self.path.push(name.to_owned());
-            }
-            fn exit_module(&mut self, _name: &str, _container: &str) {
-                self.path.pop();
-            }
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
                 let values = param.val();
                 let elements = values.shape().num_elements();
-                self.found.push((self.path.join("."), values.reshape([elements])));
+                self.0.push(values.reshape([elements]));
             }
         }
-        let mut collector = Collector::default();
+        let mut collector = Collector(Vec::new());
         clip.visit(&mut collector);
         let mut values = BTreeMap::new();
-        for (name, tensor) in collector.found {
+        for ((name, _), tensor) in parameters(config).into_iter().zip(collector.0) {
             values.insert(name, read_back(tensor).await?);
         }
         Ok(Self { config: config.clone(), values })
@@ -71,38 +61,34 @@ impl Snapshot {
     }
 
     /// The model's shape.
-    #[must_use]
     pub fn config(&self) -> &ClipConfig {
         &self.config
     }
 
-    /// The same model for texts of at most `context` tokens: the first rows of its text tower's position embedding, as CLoVe cuts it
-    /// before training and patching (Netflix/clove: src/training/utils.py:91-97). A longer context than the model's stays its own.
+    /// The same model with a context of at most `context` tokens: the first rows of its text tower's position embedding, as CLoVe
+    /// truncates it before training and patching (Netflix/clove: src/training/utils.py:91-97).
     #[must_use]
     pub fn with_context(mut self, context: usize) -> Self {
         let text = &mut self.config.text;
         text.context_length = text.context_length.min(context);
-        let elements = text.context_length * text.width;
+        let elements = text.context_length * text.transformer.width;
         if let Some(positions) = self.values.get_mut("text.position_embedding") {
             positions.truncate(elements);
         }
         self
     }
 
-    /// How many numbers there are.
-    #[must_use]
+    /// The number of elements.
     pub fn elements(&self) -> usize {
         self.values.values().map(Vec::len).sum()
     }
 
-    /// Whether each of them is a number, and finite.
-    #[must_use]
+    /// Whether all elements are finite.
     pub fn is_finite(&self) -> bool {
-        let mut values = self.values.values().flatten();
-        values.all(|value| value.is_finite())
+        self.values.values().flatten().all(|value| value.is_finite())
     }
 
-    /// The values of every parameter, to be changed, beside those of another model of the same shape.
+    /// The values of every parameter, with those of another model of the same shape.
     pub(crate) fn beside<'a>(
         &'a mut self,
         other: &'a Self,
@@ -118,8 +104,7 @@ impl Snapshot {
         self.write(out, precision, HashMap::new())
     }
 
-    /// Writes the model as one file, [`super::SingleFile`]: the weights, and beside them in the metadata the configuration, the
-    /// preprocessing and the tokenizer.json, if there's one.
+    /// Writes the model as a [`super::SingleFile`].
     ///
     /// # Errors
     /// When `out` can't be written.
@@ -130,11 +115,9 @@ impl Snapshot {
         preprocess: &Preprocess,
         tokenizer: Option<String>,
     ) -> io::Result<W> {
-        let configs = self.hugging_face_configs(preprocess).into_iter();
-        let mut metadata: HashMap<String, String> =
-            configs.map(|(name, text)| (name.to_owned(), text)).collect();
-        metadata.extend(tokenizer.map(|text| ("tokenizer.json".to_owned(), text)));
-        self.write(out, precision, metadata)
+        let files = self.hugging_face_configs(preprocess).into_iter();
+        let files = files.chain(tokenizer.map(|text| (TOKENIZER, text)));
+        self.write(out, precision, files.map(|(name, text)| (name.to_owned(), text)).collect())
     }
 
     fn write<W: Write>(
@@ -143,38 +126,23 @@ impl Snapshot {
         precision: Precision,
         mut metadata: HashMap<String, String>,
     ) -> io::Result<W> {
-        let layout = Layout::HuggingFace;
         let dtype = precision.of(Dtype::F32);
-        let list = parameters(&self.config);
-        let mut entries = Vec::new();
-        for (parameter, shape) in &list {
-            let stored = layout.stored(parameter);
-            for name in stored.names() {
-                entries.push((name.clone(), dtype, stored.shape(shape)));
-            }
-        }
+        let entries = Layout::HuggingFace.tensors(&self.config, |_| dtype);
         metadata.insert("format".to_owned(), "pt".to_owned());
         let mut writer = TensorWriter::new(out, &entries, Some(metadata))?;
-        for (parameter, shape) in &list {
-            let mut bytes = Vec::new();
-            encode_f32(dtype, &self.values[parameter], &mut bytes);
-            if let Stored::Transposed(_) = layout.stored(parameter) {
-                bytes = transpose(&bytes, shape, dtype.bitsize() / 8);
-            }
+        let mut bytes = Vec::new();
+        // This layout transposes nothing.
+        for (parameter, _) in parameters(&self.config) {
+            encode_f32(dtype, &self.values[&parameter], &mut bytes);
             writer.write(&bytes)?;
         }
         writer.finish()
     }
 
-    /// The small files beside the weights: configuration and preprocessing, names and texts.
-    #[must_use]
-    pub fn hugging_face_configs(&self, preprocess: &Preprocess) -> Vec<(&'static str, String)> {
-        [
-            ("config.json", self.config.to_hugging_face()),
-            ("preprocessor_config.json", super::write::hugging_face_preprocess(preprocess)),
-        ]
-        .map(|(name, value)| (name, format!("{value:#}\n")))
-        .into()
+    /// The configuration files beside the weights: names and contents.
+    pub fn hugging_face_configs(&self, preprocess: &Preprocess) -> [(&'static str, String); 2] {
+        super::write::hugging_face_configs(&self.config, preprocess)
+            .map(|(name, value)| (name, format!("{value:#}\n")))
     }
 }
 
@@ -182,21 +150,14 @@ impl Parameters for Snapshot {
     type Error = WeightsError;
 
     fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
-        let file = || "the model in memory".to_owned();
-        let values = self.values.get(name).ok_or_else(|| WeightsError::Missing {
-            file: file(),
-            tensors: vec![name.to_owned()],
-        })?;
-        let elements = shape.iter().product::<usize>();
-        if values.len() != elements {
-            return Err(WeightsError::Shape {
-                file: file(),
-                tensors: vec![format!(
-                    "{name} with {} elements instead of {shape:?}",
-                    values.len()
-                )],
-            });
+        let file = "the model in memory";
+        match self.values.get(name) {
+            None => Err(Problem::Missing(vec![name.to_owned()]).of(file)),
+            Some(values) if values.len() != shape.iter().product::<usize>() => {
+                let found = format!("{name} with {} elements instead of {shape:?}", values.len());
+                Err(Problem::Shape(vec![found]).of(file))
+            }
+            Some(values) => Ok(values.clone()),
         }
-        Ok(values.clone())
     }
 }

@@ -1,4 +1,4 @@
-//! A model's directory: which layout it has, what its configuration says, and its weights.
+//! A model's directory: its layout, its configuration and its weights.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -9,24 +9,18 @@ use burn::tensor::Device;
 use serde::Deserialize;
 
 use super::dtype::decode_f32;
-use super::names::{Layout, Stored, parameters};
+use super::names::{Layout, Stored};
 use super::tensors::{Dtype, TensorFiles};
-use super::{ModelFiles, NamedReader, WeightsError};
-use crate::model::{Clip, ClipConfig, Parameters};
+use super::{ModelFiles, NamedReader, Problem, WeightsError};
+use crate::model::{Clip, ClipConfig, ConfigError, Parameters};
 use crate::preprocess::Preprocess;
 use crate::tokenizer::{EotRule, Tokenizer};
 
-/// The files of each layout.
-const HF_CONFIG: &str = "config.json";
-const HF_WEIGHTS: &str = "model.safetensors";
-const HF_INDEX: &str = "model.safetensors.index.json";
-const HF_PREPROCESS: &str = "preprocessor_config.json";
-const OC_CONFIG: &str = "open_clip_config.json";
-const OC_WEIGHTS: &str = "open_clip_model.safetensors";
-const OC_INDEX: &str = "open_clip_model.safetensors.index.json";
-const TOKENIZER: &str = "tokenizer.json";
+/// The small files beside a Hugging Face model.
+pub(super) const PREPROCESS: &str = "preprocessor_config.json";
+pub(super) const TOKENIZER: &str = "tokenizer.json";
 
-/// A model whose configuration has been read, and whose weights have not.
+/// A model with its configuration, before its weights are read.
 #[derive(Debug)]
 pub struct ModelSource {
     files: Box<dyn ModelFiles>,
@@ -36,52 +30,41 @@ pub struct ModelSource {
 }
 
 impl ModelSource {
-    /// Finds out what `files` hold. Where both layouts are present, the Hugging Face one is taken if its weights are there.
+    /// Detects the layout of `files` and reads the configuration. Where both layouts are present, Hugging Face's takes precedence
+    /// if its weights are there.
     ///
     /// # Errors
-    /// When there's no model, or its configuration can't be used.
+    /// When there is no model, or its configuration can't be used.
     pub fn open(files: Box<dyn ModelFiles>) -> Result<Self, WeightsError> {
         let layout = find_layout(files.as_ref())?;
-        let name = config_name(layout);
-        let config_text =
-            read_text(files.as_ref(), name)?.ok_or_else(|| WeightsError::NotAModel {
-                place: files.place(),
-                reason: format!("{name} vanished while it was read"),
-            })?;
+        let name = layout.config_file();
+        let removed = || format!("{name} was removed during reading");
+        let config_text = read_text(files.as_ref(), name)?
+            .ok_or_else(|| Problem::NotAModel(removed()).of(files.place()))?;
         let config = match layout {
             Layout::HuggingFace => ClipConfig::from_hugging_face(&config_text),
             Layout::OpenClip => ClipConfig::from_open_clip(&config_text),
         }
-        .map_err(|source| WeightsError::Config { file: files.describe(name), source })?;
+        .map_err(|error| Problem::Config(error).of(files.describe(name)))?;
         Ok(Self { files, layout, config, config_text })
     }
 
-    /// Who wrote the files.
-    #[must_use]
+    /// The naming scheme of the files.
     pub fn layout(&self) -> Layout {
         self.layout
     }
 
     /// The model's shape.
-    #[must_use]
     pub fn config(&self) -> &ClipConfig {
         &self.config
     }
 
-    /// The configuration file as it stands, and its name.
-    #[must_use]
-    pub fn config_file(&self) -> (&'static str, &str) {
-        (config_name(self.layout), &self.config_text)
-    }
-
-    /// The place as messages name it.
-    #[must_use]
+    /// The place, for messages.
     pub fn place(&self) -> String {
         self.files.place()
     }
 
     /// The files themselves.
-    #[must_use]
     pub fn files(&self) -> &dyn ModelFiles {
         self.files.as_ref()
     }
@@ -89,14 +72,14 @@ impl ModelSource {
     /// The model's tokenizer: its tokenizer.json if it has one, else CLIP's own vocabulary.
     ///
     /// # Errors
-    /// When tokenizer.json can't be used, or when the vocabulary isn't as large as the configuration says.
+    /// When tokenizer.json can't be used, or doesn't fit the configuration.
     pub fn tokenizer(&self) -> Result<Tokenizer, WeightsError> {
         let context = self.config.text.context_length;
         let (tokenizer, file) = match read_bytes(self.files.as_ref(), TOKENIZER)? {
             Some(json) => {
                 let file = self.files.describe(TOKENIZER);
                 let tokenizer = Tokenizer::from_json(&json, context)
-                    .map_err(|source| WeightsError::Tokenizer { file: file.clone(), source })?;
+                    .map_err(|error| Problem::Tokenizer(error).of(&file))?;
                 (tokenizer, file)
             }
             None => (
@@ -104,70 +87,71 @@ impl ModelSource {
                 "CLIP's vocabulary (there is no tokenizer.json)".to_owned(),
             ),
         };
-        self.check_tokenizer(&tokenizer)
-            .map_err(|reason| WeightsError::Malformed { file, reason })?;
+        self.check_tokenizer(&tokenizer).map_err(|reason| Problem::Malformed(reason).of(file))?;
         Ok(tokenizer)
     }
 
-    /// Whether a tokenizer's ids are the ones that the configuration means. Where they aren't, every caption would be embedded,
-    /// wrongly and in silence.
+    /// Checks that a tokenizer's ids are those of the configuration. With other ids every embedding would be wrong, without any
+    /// error.
     fn check_tokenizer(&self, tokenizer: &Tokenizer) -> Result<(), String> {
-        let config = self.files.describe(config_name(self.layout));
+        let config = self.files.describe(self.layout.config_file());
         let (entries, size) = (tokenizer.vocab_size(), self.config.text.vocab_size);
         // Embedding matrices may be padded; CLIP's own vocabulary stands in for a missing file only where it fits.
         if entries > size || (tokenizer.is_clip_vocabulary() && entries != size) {
-            return Err(format!("it has {entries} entries, but {config} says vocab_size {size}"));
+            return Err(format!("{entries} entries, but {config} says vocab_size {size}"));
         }
         let end = tokenizer.end_id();
         match self.config.text.eot {
             EotRule::FirstOf(id) if id != end => {
-                Err(format!("its end-of-text is {end}, but {config} says eos_token_id {id}"))
+                Err(format!("end-of-text is {end}, but {config} says eos_token_id {id}"))
             }
             EotRule::Argmax if end as usize + 1 != entries => Err(format!(
-                "its end-of-text is {end}, but {config} pools at the largest id, which is {}",
+                "end-of-text is {end}, but {config} pools at the largest id, which is {}",
                 entries - 1
             )),
-            // `bos_token_id` isn't compared: OpenAI's own files say 0, and no code reads it.
+            // `bos_token_id` isn't checked: OpenAI's own files say 0, and no code reads it.
             _ => Ok(()),
         }
     }
 
-    /// The model's preprocessing. A Hugging Face model without preprocessor_config.json has CLIP's own, as transformers does.
+    /// The model's preprocessing. As in transformers, a Hugging Face model without preprocessor_config.json has CLIP's own.
     ///
     /// # Errors
-    /// When the file can't be used, or gives another size than the model takes.
+    /// When the file can't be used, or its image size isn't the model's.
     pub fn preprocess(&self) -> Result<Preprocess, WeightsError> {
         let size = self.config.image.image_size;
-        let (name, text) = match self.layout {
-            Layout::HuggingFace => (HF_PREPROCESS, read_text(self.files.as_ref(), HF_PREPROCESS)?),
-            Layout::OpenClip => (OC_CONFIG, Some(self.config_text.clone())),
+        let (name, read) = match self.layout {
+            Layout::OpenClip => {
+                (self.layout.config_file(), Preprocess::from_open_clip(&self.config_text))
+            }
+            Layout::HuggingFace => {
+                let text = read_text(self.files.as_ref(), PREPROCESS)?;
+                let clip = || Preprocess::clip(u32::try_from(size).unwrap_or(u32::MAX));
+                let read = text.map_or_else(
+                    || clip().map_err(ConfigError::from),
+                    |text| Preprocess::from_hugging_face(&text),
+                );
+                (PREPROCESS, read)
+            }
         };
         let file = self.files.describe(name);
-        let malformed = |reason| WeightsError::Malformed { file: file.clone(), reason };
-        let preprocess = match (&text, self.layout) {
-            (Some(text), Layout::HuggingFace) => Preprocess::from_hugging_face(text),
-            (Some(text), Layout::OpenClip) => Preprocess::from_open_clip(text),
-            (None, _) => {
-                let pixels = u32::try_from(size)
-                    .map_err(|_| malformed(format!("an image size of {size} is too large")))?;
-                return Preprocess::clip(pixels).map_err(|error| malformed(error.to_string()));
-            }
-        }
-        .map_err(|source| WeightsError::Preprocess { file: file.clone(), source })?;
+        let preprocess = match read {
+            Ok(preprocess) => preprocess,
+            Err(error) => return Err(Problem::Config(error).of(file)),
+        };
         if preprocess.size() as usize != size {
-            return Err(malformed(format!(
-                "it crops to {} pixels, but {} says the model takes {size}",
-                preprocess.size(),
-                self.files.describe(config_name(self.layout))
-            )));
+            let config = self.files.describe(self.layout.config_file());
+            let found = preprocess.size();
+            let reason = format!("crops to {found} pixels, but {config} says image size {size}");
+            return Err(Problem::Malformed(reason).of(file));
         }
         Ok(preprocess)
     }
 
-    /// Opens the weights, and checks names, shapes and types of all of them before any is read.
+    /// Opens the weights and checks all names, shapes and types, without reading the data.
     ///
     /// # Errors
-    /// When files are absent or malformed, or when anything is missing, unused, misshapen or of an unknown type.
+    /// When files are missing or malformed, or a tensor is missing, unused, or of another shape or type.
     pub fn weights(&self) -> Result<Weights, WeightsError> {
         let (files, index) = self.open_tensor_files()?;
         let tensors = TensorFiles::open(files)?;
@@ -183,31 +167,30 @@ impl ModelSource {
         self.config.build(&mut self.weights()?, device)
     }
 
-    /// Whether each tensor lies in the shard that the index says.
+    /// Checks that each tensor is in the shard that the index says.
     fn check_index(&self, tensors: &TensorFiles, index: &WeightMap) -> Result<(), WeightsError> {
         let misplaced = index
             .iter()
             .find(|(tensor, shard)| tensors.file_of(tensor) != Some(&self.files.describe(shard)));
         match misplaced {
             None => Ok(()),
-            Some((tensor, shard)) => Err(WeightsError::Malformed {
-                file: self.files.describe(shard),
-                reason: format!("the index says that `{tensor}` is here, and it isn't"),
-            }),
+            Some((tensor, shard)) => {
+                let reason =
+                    format!("tensor `{tensor}` is missing, although the index lists it here");
+                Err(Problem::Malformed(reason).of(self.files.describe(shard)))
+            }
         }
     }
 
-    /// The files that hold the weights, and which tensor each shard should hold.
+    /// The files of the weights, and the shard of each tensor.
     fn open_tensor_files(&self) -> Result<(Vec<NamedReader>, WeightMap), WeightsError> {
-        let (single, index) = match self.layout {
-            Layout::HuggingFace => (HF_WEIGHTS, HF_INDEX),
-            Layout::OpenClip => (OC_WEIGHTS, OC_INDEX),
-        };
+        let single = self.layout.weights_file();
+        let index = &format!("{single}.index.json");
         let open = |name: &str| {
             let file = self.files.describe(name);
             match self.files.open(name) {
                 Ok(reader) => Ok(reader.map(|reader| (file, reader))),
-                Err(source) => Err(WeightsError::Read { file, source }),
+                Err(error) => Err(Problem::Read(error).of(file)),
             }
         };
         if let Some(file) = open(single)? {
@@ -220,35 +203,27 @@ impl ModelSource {
                 .find(|name| [".bin", ".pt", ".pth"].iter().any(|suffix| name.ends_with(suffix)));
             let hint = pickled.map_or(String::new(), |name| {
                 format!(
-                    "; {name} is a pickle, which can run code when it's read: save it as safetensors with the library that wrote it"
+                    "; {name} is a pickle, and reading a pickle can run code: save the model as safetensors with the library that wrote it"
                 )
             });
-            return Err(WeightsError::NotAModel {
-                place: self.files.place(),
-                reason: format!("there is neither {single} nor {index}{hint}"),
-            });
+            let reason = format!("there is neither {single} nor {index}{hint}");
+            return Err(Problem::NotAModel(reason).of(self.files.place()));
         };
-        let index_file: Index =
-            serde_json::from_slice(&json).map_err(|error| WeightsError::Malformed {
-                file: self.files.describe(index),
-                reason: format!("it's no index of shards: {error}"),
-            })?;
+        let malformed = |reason| Problem::Malformed(reason).of(self.files.describe(index));
+        let index_file: Index = serde_json::from_slice(&json)
+            .map_err(|error| malformed(format!("not an index of shards: {error}")))?;
         let shards: BTreeSet<&String> = index_file.weight_map.values().collect();
         let mut files = Vec::new();
         for shard in shards {
-            // A shard is a file beside its index; anything else would let a model read the rest of the disk.
+            // A shard is a file beside its index; other paths would let a model read the rest of the disk.
             if Path::new(shard).file_name() != Some(OsStr::new(shard))
                 || shard.contains(['/', '\\', '\0'])
             {
-                return Err(WeightsError::Malformed {
-                    file: self.files.describe(index),
-                    reason: format!("shard `{shard}` isn't a file name"),
-                });
+                return Err(malformed(format!("shard `{shard}` isn't a file name")));
             }
-            files.push(open(shard)?.ok_or_else(|| WeightsError::NotAModel {
-                place: self.files.place(),
-                reason: format!("{index} names {shard}, which isn't there"),
-            })?);
+            let missing = || format!("{index} lists {shard}, which is missing");
+            let file = open(shard)?;
+            files.push(file.ok_or_else(|| Problem::NotAModel(missing()).of(self.files.place()))?);
         }
         Ok((files, index_file.weight_map))
     }
@@ -257,34 +232,30 @@ impl ModelSource {
 /// The shard of each tensor.
 type WeightMap = BTreeMap<String, String>;
 
-/// What an index file says.
+/// An index of shards.
 #[derive(Deserialize)]
 struct Index {
     weight_map: WeightMap,
 }
 
-fn config_name(layout: Layout) -> &'static str {
-    match layout {
-        Layout::HuggingFace => HF_CONFIG,
-        Layout::OpenClip => OC_CONFIG,
-    }
-}
-
 fn find_layout(files: &dyn ModelFiles) -> Result<Layout, WeightsError> {
     let has = |name: &str| match files.open(name) {
         Ok(file) => Ok(file.is_some()),
-        Err(source) => Err(WeightsError::Read { file: files.describe(name), source }),
+        Err(error) => Err(Problem::Read(error).of(files.describe(name))),
     };
-    match (has(HF_CONFIG)?, has(OC_CONFIG)?) {
-        (true, true) if has(HF_WEIGHTS)? || has(HF_INDEX)? => Ok(Layout::HuggingFace),
-        (_, true) => Ok(Layout::OpenClip),
-        (true, false) => Ok(Layout::HuggingFace),
-        (false, false) => Err(WeightsError::NotAModel {
-            place: files.place(),
-            reason: format!(
-                "no model: there is neither {HF_CONFIG} (Hugging Face) nor {OC_CONFIG} (open_clip)"
-            ),
-        }),
+    let [first, second] = [Layout::HuggingFace, Layout::OpenClip];
+    let weights = first.weights_file();
+    match (has(first.config_file())?, has(second.config_file())?) {
+        (true, true) if has(weights)? || has(&format!("{weights}.index.json"))? => Ok(first),
+        (_, true) => Ok(second),
+        (true, false) => Ok(first),
+        (false, false) => {
+            let [first, second] = [first, second].map(Layout::config_file);
+            let reason = format!(
+                "no model: there is neither {first} (Hugging Face) nor {second} (open_clip)"
+            );
+            Err(Problem::NotAModel(reason).of(files.place()))
+        }
     }
 }
 
@@ -292,17 +263,15 @@ fn find_layout(files: &dyn ModelFiles) -> Result<Layout, WeightsError> {
 const LARGEST_TEXT: u64 = 64 << 20;
 
 fn read_bytes(files: &dyn ModelFiles, name: &str) -> Result<Option<Vec<u8>>, WeightsError> {
-    let failed = |source| WeightsError::Read { file: files.describe(name), source };
+    let failed = |error| Problem::Read(error).of(files.describe(name));
     let Some(reader) = files.open(name).map_err(failed)? else {
         return Ok(None);
     };
     let mut bytes = Vec::new();
     reader.take(LARGEST_TEXT + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > LARGEST_TEXT {
-        return Err(WeightsError::Malformed {
-            file: files.describe(name),
-            reason: format!("it's larger than {LARGEST_TEXT} bytes"),
-        });
+        let reason = format!("larger than {LARGEST_TEXT} bytes");
+        return Err(Problem::Malformed(reason).of(files.describe(name)));
     }
     Ok(Some(bytes))
 }
@@ -311,13 +280,12 @@ fn read_text(files: &dyn ModelFiles, name: &str) -> Result<Option<String>, Weigh
     let Some(bytes) = read_bytes(files, name)? else {
         return Ok(None);
     };
-    String::from_utf8(bytes).map(Some).map_err(|error| WeightsError::Malformed {
-        file: files.describe(name),
-        reason: format!("it isn't UTF-8: {error}"),
-    })
+    String::from_utf8(bytes)
+        .map(Some)
+        .map_err(|error| Problem::Malformed(format!("not UTF-8: {error}")).of(files.describe(name)))
 }
 
-/// The weights of a model, whose names, shapes and types are known to be right.
+/// The weights of a model, with names, shapes and types that have been checked.
 #[derive(Debug)]
 pub struct Weights {
     tensors: TensorFiles,
@@ -325,27 +293,23 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Checks `tensors` against what `config` asks for.
+    /// Checks `tensors` against `config`.
     ///
     /// # Errors
-    /// When any tensor is missing, unused, misshapen or of an unknown type.
+    /// When a tensor is missing, unused, or of another shape or type.
     pub fn new(
         tensors: TensorFiles,
         layout: Layout,
         config: &ClipConfig,
     ) -> Result<Self, WeightsError> {
-        let mut expected: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (parameter, shape) in parameters(config) {
-            let stored = layout.stored(&parameter);
-            for name in stored.names() {
-                expected.insert(name.clone(), stored.shape(&shape));
-            }
-        }
+        let expected = layout.tensors(config, |_| Dtype::F32).into_iter();
+        let expected: BTreeMap<String, Vec<usize>> =
+            expected.map(|(name, _, shape)| (name, shape)).collect();
         let file = tensors.describe();
         let missing: Vec<String> =
             expected.keys().filter(|name| tensors.info(name).is_none()).cloned().collect();
         if !missing.is_empty() {
-            return Err(WeightsError::Missing { file, tensors: missing });
+            return Err(Problem::Missing(missing).of(file));
         }
         let unused: Vec<String> = tensors
             .names()
@@ -353,7 +317,7 @@ impl Weights {
             .map(str::to_owned)
             .collect();
         if !unused.is_empty() {
-            return Err(WeightsError::Unused { file, tensors: unused });
+            return Err(Problem::Unused(unused).of(file));
         }
         let mut misshapen = Vec::new();
         for (name, shape) in &expected {
@@ -366,29 +330,27 @@ impl Weights {
                 misshapen.push(format!("{name} {found:?} instead of {shape:?}"));
             }
             if !matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
-                return Err(WeightsError::Dtype { file, tensor: name.clone(), dtype });
+                return Err(Problem::Dtype(name.clone(), dtype).of(file));
             }
         }
         if !misshapen.is_empty() {
-            return Err(WeightsError::Shape { file, tensors: misshapen });
+            return Err(Problem::Shape(misshapen).of(file));
         }
         Ok(Self { tensors, layout })
     }
 
-    /// The files' tensors.
-    #[must_use]
+    /// The tensors of the files.
     pub fn tensors(&self) -> &TensorFiles {
         &self.tensors
     }
 
-    /// Hands the files' tensors out.
-    #[must_use]
+    /// The tensors of the files.
     pub fn into_tensors(self) -> TensorFiles {
         self.tensors
     }
 
-    /// The bytes of a parameter as the model has it (queries, keys and values in one; projections `[embed, width]`), and
-    /// their type. Tensors of different types in one parameter become f32.
+    /// The bytes of a parameter in the model's form (queries, keys and values in one; projections `[embed, width]`), and their
+    /// type: [`Self::dtype`].
     ///
     /// # Errors
     /// When the file can't be read.
@@ -398,14 +360,13 @@ impl Weights {
         shape: &[usize],
     ) -> Result<(Dtype, Vec<u8>), WeightsError> {
         let stored = self.layout.stored(parameter);
-        let names = stored.names();
-        let dtype = self.dtype(&names[0])?;
+        let dtype = self.dtype(parameter);
         let mut bytes = Vec::new();
-        for name in names {
-            if self.dtype(name)? != dtype {
+        for name in stored.names() {
+            if self.tensors.dtype(name)? != dtype {
                 let values = self.values(parameter, shape)?;
-                super::dtype::encode_f32(Dtype::F32, &values, &mut bytes);
-                return Ok((Dtype::F32, bytes));
+                super::dtype::encode_f32(dtype, &values, &mut bytes);
+                return Ok((dtype, bytes));
             }
             let start = bytes.len();
             let length = self.tensors.bytes(name).unwrap_or(0);
@@ -418,14 +379,12 @@ impl Weights {
         Ok((dtype, bytes))
     }
 
-    fn dtype(&self, tensor: &str) -> Result<Dtype, WeightsError> {
-        match self.tensors.info(tensor) {
-            Some((dtype, _)) => Ok(dtype),
-            None => Err(WeightsError::Missing {
-                file: self.tensors.describe(),
-                tensors: vec![tensor.to_owned()],
-            }),
-        }
+    /// The element type of a parameter; F32 where its tensors differ.
+    pub(super) fn dtype(&self, parameter: &str) -> Dtype {
+        let stored = self.layout.stored(parameter);
+        let mut types = stored.names().iter().filter_map(|name| Some(self.tensors.info(name)?.0));
+        let first = types.next().unwrap_or(Dtype::F32);
+        if types.all(|dtype| dtype == first) { first } else { Dtype::F32 }
     }
 }
 
@@ -437,20 +396,18 @@ impl Parameters for Weights {
         let mut values = vec![0.0_f32; shape.iter().product()];
         let mut rest = values.as_mut_slice();
         for name in stored.names() {
-            let dtype = self.dtype(name)?;
+            let dtype = self.tensors.dtype(name)?;
             let length = self.tensors.bytes(name).unwrap_or(0);
             let (part, after) = rest.split_at_mut(length * 8 / dtype.bitsize());
             rest = after;
             if dtype == Dtype::F32 && cfg!(target_endian = "little") {
-                // The file's bytes are the values: read them in place.
+                // The bytes are the values: read them in place.
                 self.tensors.read_at(name, 0, bytemuck::cast_slice_mut(part))?;
             } else {
                 let mut bytes = vec![0; length];
                 self.tensors.read_at(name, 0, &mut bytes)?;
-                decode_f32(dtype, &bytes, part).ok_or_else(|| WeightsError::Dtype {
-                    file: self.tensors.describe(),
-                    tensor: name.clone(),
-                    dtype,
+                decode_f32(dtype, &bytes, part).ok_or_else(|| {
+                    Problem::Dtype(name.clone(), dtype).of(self.tensors.describe())
                 })?;
             }
         }

@@ -1,7 +1,7 @@
-//! safetensors files, read tensor by tensor and written as a stream, so that a model never stands in memory twice.
+//! safetensors files, read tensor by tensor and written as a stream, so that memory never holds a model twice.
 //!
-//! The format: huggingface/safetensors: README.md. The crate `safetensors` checks the header (overlaps, holes, overflow);
-//! its reader wants the whole file in memory, so reading here is by seek.
+//! The format: huggingface/safetensors: README.md. The crate `safetensors` checks the header (overlaps, holes, overflow). Its
+//! reader needs the whole file in memory; this one seeks.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -10,16 +10,17 @@ use safetensors::tensor::{Metadata, TensorInfo};
 
 pub use safetensors::Dtype;
 
-use super::WeightsError;
+use super::names::Entry;
+use super::{Problem, WeightsError};
 
-/// What a tensor file is read from.
+/// The source of a tensor file.
 pub trait ReadSeek: Read + Seek + Send {}
 impl<T: Read + Seek + Send> ReadSeek for T {}
 
-/// A file with the name that messages give it.
+/// A file with its name for messages.
 pub type NamedReader = (String, Box<dyn ReadSeek>);
 
-/// One or more safetensors files that together hold a model.
+/// The safetensors files of one model.
 pub struct TensorFiles {
     files: Vec<TensorFile>,
     places: BTreeMap<String, Place>,
@@ -31,7 +32,7 @@ struct TensorFile {
     metadata: Option<HashMap<String, String>>,
 }
 
-/// Where a tensor lies.
+/// The location of a tensor.
 #[derive(Debug, Clone)]
 struct Place {
     file: usize,
@@ -52,10 +53,10 @@ impl std::fmt::Debug for TensorFiles {
 }
 
 impl TensorFiles {
-    /// Reads the headers of `files`, each with the name that messages give it.
+    /// Reads the headers of `files`.
     ///
     /// # Errors
-    /// When a file can't be read, isn't safetensors, is shorter or longer than its header says, or when two files hold a
+    /// When a file can't be read, isn't safetensors, or is shorter or longer than its header says, or when two files hold a
     /// tensor of the same name.
     pub fn open(files: Vec<NamedReader>) -> Result<Self, WeightsError> {
         let mut opened = Self { files: Vec::new(), places: BTreeMap::new() };
@@ -71,7 +72,7 @@ impl TensorFiles {
                     shape: info.shape.clone(),
                 };
                 if opened.places.insert(tensor.clone(), place).is_some() {
-                    return Err(WeightsError::Duplicate { file: name, tensor });
+                    return Err(Problem::Duplicate(tensor).of(name));
                 }
             }
             opened.files.push(TensorFile { name, reader, metadata: metadata.metadata().clone() });
@@ -85,42 +86,45 @@ impl TensorFiles {
     }
 
     /// The tensors' names in the order of the files and of the bytes in them, which is the fastest to read.
-    #[must_use]
     pub fn names_in_file_order(&self) -> Vec<String> {
         let mut places: Vec<_> = self.places.iter().collect();
         places.sort_by_key(|(_, place)| (place.file, place.start));
         places.into_iter().map(|(name, _)| name.clone()).collect()
     }
 
+    /// The element type of a tensor that must be there.
+    pub(crate) fn dtype(&self, tensor: &str) -> Result<Dtype, WeightsError> {
+        self.info(tensor).map(|(dtype, _)| dtype).ok_or_else(|| self.missing(tensor))
+    }
+
+    fn missing(&self, tensor: &str) -> WeightsError {
+        Problem::Missing(vec![tensor.to_owned()]).of(self.describe())
+    }
+
     /// The element type and the shape of a tensor.
-    #[must_use]
     pub fn info(&self, tensor: &str) -> Option<(Dtype, &[usize])> {
         let place = self.places.get(tensor)?;
         Some((place.dtype, &place.shape))
     }
 
     /// The free-form metadata of the first file.
-    #[must_use]
     pub fn metadata(&self) -> Option<&HashMap<String, String>> {
         self.files.first()?.metadata.as_ref()
     }
 
     /// The names of the files, for messages.
-    #[must_use]
     pub fn describe(&self) -> String {
         let names: Vec<_> = self.files.iter().map(|file| file.name.as_str()).collect();
         names.join(", ")
     }
 
     /// The name of the file that holds a tensor.
-    #[must_use]
     pub fn file_of(&self, tensor: &str) -> Option<&str> {
         let place = self.places.get(tensor)?;
         Some(&self.files[place.file].name)
     }
 
     /// The size of a tensor's data in bytes.
-    #[must_use]
     pub fn bytes(&self, tensor: &str) -> Option<usize> {
         self.places.get(tensor).map(|place| place.bytes)
     }
@@ -128,10 +132,10 @@ impl TensorFiles {
     /// Reads `buffer.len()` bytes of a tensor's data, from byte `offset` of it.
     ///
     /// # Errors
-    /// When the tensor is absent or the file can't be read.
+    /// When the tensor is missing or the file can't be read.
     ///
     /// # Panics
-    /// If the range ends outside the tensor: callers take lengths from [`Self::bytes`].
+    /// If the range ends outside the tensor, whose length is [`Self::bytes`].
     pub fn read_at(
         &mut self,
         tensor: &str,
@@ -139,63 +143,60 @@ impl TensorFiles {
         buffer: &mut [u8],
     ) -> Result<(), WeightsError> {
         let Some(place) = self.places.get(tensor) else {
-            return Err(WeightsError::Missing {
-                file: self.describe(),
-                tensors: vec![tensor.to_owned()],
-            });
+            return Err(self.missing(tensor));
         };
         assert!(offset + buffer.len() <= place.bytes, "the range ends outside `{tensor}`");
         let file = &mut self.files[place.file];
         file.reader
             .seek(SeekFrom::Start(place.start + offset as u64))
             .and_then(|_| file.reader.read_exact(buffer))
-            .map_err(|source| WeightsError::Read { file: file.name.clone(), source })
+            .map_err(|error| Problem::Read(error).of(&file.name))
     }
 }
 
-/// Reads and checks a header; gives the place of the data's first byte.
+/// Reads and checks a header; returns it with the offset of the data's first byte.
 pub(super) fn read_header(
     name: &str,
     reader: &mut dyn ReadSeek,
 ) -> Result<(u64, Metadata), WeightsError> {
-    /// The limit of the `safetensors` crate, which bounds the memory that a hostile file can claim.
+    /// The limit of the `safetensors` crate; it bounds the memory that a hostile file can claim.
     const LARGEST_HEADER: u64 = 100_000_000;
-    let read = |source| WeightsError::Read { file: name.to_owned(), source };
-    let malformed = |reason: String| WeightsError::Malformed { file: name.to_owned(), reason };
+    let read = |error| Problem::Read(error).of(name);
+    let malformed = |reason: String| Problem::Malformed(reason).of(name);
     let length = reader.seek(SeekFrom::End(0)).map_err(read)?;
     reader.seek(SeekFrom::Start(0)).map_err(read)?;
     if length < 8 {
-        return Err(malformed(format!("it has {length} bytes; the header's length alone takes 8")));
+        return Err(malformed(format!("the file has {length} bytes; the header's length takes 8")));
     }
     let mut word = [0; 8];
     reader.read_exact(&mut word).map_err(read)?;
     let header_length = u64::from_le_bytes(word);
     if header_length > LARGEST_HEADER {
         return Err(malformed(format!(
-            "its first 8 bytes announce a header of {header_length} bytes; at most {LARGEST_HEADER} are allowed. Is it a safetensors file?"
+            "the first 8 bytes announce a header of {header_length} bytes, at most {LARGEST_HEADER} are allowed; is this a safetensors file?"
         )));
     }
     let data_start = 8 + header_length;
     if data_start > length {
         return Err(malformed(format!(
-            "it announces a header of {header_length} bytes and ends after {length}: it is truncated or no safetensors file"
+            "the file announces a header of {header_length} bytes and ends after {length}: it is truncated, or not a safetensors file"
         )));
     }
     let mut header =
         vec![0; usize::try_from(header_length).expect("at most a hundred million, as checked")];
     reader.read_exact(&mut header).map_err(read)?;
     let metadata: Metadata = serde_json::from_slice(&header)
-        .map_err(|error| malformed(format!("its header is wrong: {error}")))?;
+        .map_err(|error| malformed(format!("the header is wrong: {error}")))?;
     let data_end =
         metadata.tensors().values().map(|info| info.data_offsets.1).max().unwrap_or(0) as u64;
     let expected = data_start.saturating_add(data_end);
     match expected.cmp(&length) {
         std::cmp::Ordering::Equal => Ok((data_start, metadata)),
         std::cmp::Ordering::Greater => Err(malformed(format!(
-            "it has {length} bytes and its header describes {expected}: it is truncated; download or copy it again"
+            "the file has {length} bytes, its header describes {expected}: it is truncated; download or copy it again"
         ))),
         std::cmp::Ordering::Less => Err(malformed(format!(
-            "it has {} bytes more than its header describes",
+            "the file has {} bytes more than its header describes",
             length - expected
         ))),
     }
@@ -215,7 +216,7 @@ impl<W: Write> TensorWriter<W> {
     /// When the output can't be written.
     pub fn new(
         mut out: W,
-        tensors: &[(String, Dtype, Vec<usize>)],
+        tensors: &[Entry],
         metadata: Option<HashMap<String, String>>,
     ) -> std::io::Result<Self> {
         let mut offset = 0;
@@ -234,7 +235,7 @@ impl<W: Write> TensorWriter<W> {
         }
         let metadata = Metadata::new(metadata, infos).map_err(std::io::Error::other)?;
         let mut header = serde_json::to_vec(&metadata).map_err(std::io::Error::other)?;
-        // The format wants the data aligned to eight bytes; spaces are the padding.
+        // The format aligns the data to eight bytes with spaces.
         header.resize(header.len().next_multiple_of(8), b' ');
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(&header)?;
@@ -247,24 +248,24 @@ impl<W: Write> TensorWriter<W> {
     /// When the output can't be written.
     ///
     /// # Panics
-    /// If more bytes come than the header announced.
+    /// If the data is longer than the header says.
     pub fn write(&mut self, data: &[u8]) -> std::io::Result<()> {
         self.left = self
             .left
             .checked_sub(data.len() as u64)
-            .expect("the data is what the header announced");
+            .expect("the data has the length in the header");
         self.out.write_all(data)
     }
 
-    /// Gives the output back, complete.
+    /// Returns the complete output.
     ///
     /// # Errors
     /// When the last bytes can't be written.
     ///
     /// # Panics
-    /// If fewer bytes came than the header announced.
+    /// If the data is shorter than the header says.
     pub fn finish(mut self) -> std::io::Result<W> {
-        assert_eq!(self.left, 0, "the data is what the header announced");
+        assert_eq!(self.left, 0, "the data has the length in the header");
         self.out.flush()?;
         Ok(self.out)
     }

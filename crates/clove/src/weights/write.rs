@@ -6,21 +6,22 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::WeightsError;
 use super::dtype::{decode_f32, encode_f32};
 use super::names::{Layout, Stored, parameters};
-use super::source::{ModelSource, transpose};
+use super::source::{ModelSource, PREPROCESS, TOKENIZER, transpose};
 use super::tensors::{Dtype, TensorWriter};
+use super::{Problem, WeightsError};
+use crate::model::ClipConfig;
 use crate::preprocess::{Filter, Preprocess, Resize};
 
-/// The type of the elements that are written.
+/// The element type of written weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
-    /// As they're read.
+    /// The type of the source.
     Unchanged,
     /// 32 bits.
     F32,
-    /// 16 bits, rounded to the nearest.
+    /// 16 bits, rounded to nearest.
     F16,
 }
 
@@ -34,23 +35,34 @@ impl Precision {
     }
 }
 
-/// A file that appears under its name only when it's complete: written beside it, then renamed.
+/// A file that gets its name only when it's complete: written to a temporary file beside it, then renamed.
 ///
-/// A link is followed, and what's no file (a device, a pipe) is written to as it stands: renaming over it would replace it.
+/// Links are followed. Devices and pipes are written to directly, because renaming would replace them.
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
-    temporary: Option<PathBuf>,
-    file: Option<BufWriter<File>>,
+    temporary: Option<Temporary>,
+    file: BufWriter<File>,
+}
+
+/// A file that is removed unless it's renamed.
+#[derive(Debug)]
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // A failure can't be reported here. After the rename there is nothing to remove.
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 impl AtomicFile {
-    /// Starts `path`; its directory is made if it isn't there.
+    /// Starts the file `path`, and creates its directory.
     ///
     /// # Errors
-    /// When the directory or the file can't be made.
+    /// When the directory or the file can't be created.
     pub fn create(path: &Path) -> Result<Self, WeightsError> {
-        let failed = |source| WeightsError::Write { file: path.display().to_string(), source };
+        let failed = |source| Self::failed(path, source);
         let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let (temporary, file) = match fs::metadata(path) {
             Ok(found) if found.is_dir() => {
@@ -68,63 +80,41 @@ impl AtomicFile {
                 let temporary =
                     path.with_file_name(format!(".{name}.{}.partial", std::process::id()));
                 let file = File::create(&temporary).map_err(failed)?;
-                (Some(temporary), file)
+                (Some(Temporary(temporary)), file)
             }
         };
-        Ok(Self {
-            path: path.clone(),
-            temporary,
-            file: Some(BufWriter::with_capacity(1 << 18, file)),
-        })
+        let file = BufWriter::with_capacity(1 << 18, file);
+        Ok(Self { path: path.clone(), temporary, file })
     }
 
-    /// The system's error with this file's name.
-    #[must_use]
+    /// The error of a failed write to `path`.
     pub fn failed(path: &Path, source: io::Error) -> WeightsError {
-        WeightsError::Write { file: path.display().to_string(), source }
+        Problem::Write(source).of(path.display().to_string())
     }
 
-    /// Puts the file under its name. Like `cp`, it leaves it to the system when the bytes reach the disk.
+    /// Gives the file its name. As in `cp`, the system decides when the bytes reach the disk.
     ///
     /// # Errors
     /// When the last bytes can't be written, or the file can't be renamed.
-    pub fn commit(mut self) -> Result<(), WeightsError> {
-        let Some(writer) = self.file.take() else {
-            return Ok(());
-        };
-        writer
-            .into_inner()
+    pub fn commit(self) -> Result<(), WeightsError> {
+        let Self { path, temporary, file } = self;
+        file.into_inner()
             .map_err(io::IntoInnerError::into_error)
-            .and_then(|_| match self.temporary.take() {
-                Some(temporary) => fs::rename(temporary, &self.path),
+            .and_then(|_| match &temporary {
+                Some(Temporary(written)) => fs::rename(written, &path),
                 None => Ok(()),
             })
-            .map_err(|source| Self::failed(&self.path, source))
+            .map_err(|source| Self::failed(&path, source))
     }
 }
 
 impl Write for AtomicFile {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        match &mut self.file {
-            Some(file) => file.write(buffer),
-            None => Err(io::Error::other("the file is committed")),
-        }
+        self.file.write(buffer)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.file {
-            Some(file) => file.flush(),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Drop for AtomicFile {
-    fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary {
-            // It wasn't committed. Nothing can be done about a failure here.
-            let _ = fs::remove_file(temporary);
-        }
+        self.file.flush()
     }
 }
 
@@ -135,8 +125,7 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), WeightsError> {
     file.commit()
 }
 
-/// Copies the small files of a model (configuration, preprocessing, tokenizer, licence) byte for byte to `out`; weights,
-/// pickles and anything larger than 64 MB stay behind.
+/// Copies the JSON and text files of a model (configuration, preprocessing, tokenizer, licence) byte for byte to `out`.
 ///
 /// # Errors
 /// When a file can't be read or written.
@@ -154,7 +143,7 @@ pub fn copy_unchanged(source: &ModelSource, out: &Path) -> Result<(), WeightsErr
 }
 
 fn copy_file(source: &ModelSource, name: &str, out: &Path) -> Result<(), WeightsError> {
-    let read = |error| WeightsError::Read { file: source.files().describe(name), source: error };
+    let read = |error| Problem::Read(error).of(source.files().describe(name));
     if let Some(mut file) = source.files().open(name).map_err(read)? {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(read)?;
@@ -165,7 +154,7 @@ fn copy_file(source: &ModelSource, name: &str, out: &Path) -> Result<(), Weights
 
 /// Writes `source` to the directory `out` in another layout (or the same one) and precision.
 ///
-/// Parameters pass through one at a time. With [`Precision::Unchanged`] every number keeps its bits.
+/// Memory holds one parameter at a time. With [`Precision::Unchanged`] every number keeps its bits.
 ///
 /// # Errors
 /// When the source can't be read, the output can't be written, or the layout can't express the model.
@@ -177,35 +166,24 @@ pub fn write_model(
 ) -> Result<(), WeightsError> {
     refuse_place(source, layout, out)?;
     let mut weights = source.weights()?;
-    // Everything that can be refused is refused before the first byte is written.
+    // All checks come before the first byte is written.
     let configs =
         if layout == source.layout() { None } else { Some(configuration(source, layout)?) };
 
-    let mut entries = Vec::new();
-    for (parameter, shape) in parameters(source.config()) {
-        let dtype = weights_dtype(&weights, source.layout(), &parameter);
-        let stored = layout.stored(&parameter);
-        for name in stored.names() {
-            entries.push((name.clone(), precision.of(dtype), stored.shape(&shape)));
-        }
-    }
-    let path = out.join(weights_name(layout));
+    let dtype = |parameter: &str| precision.of(weights.dtype(parameter));
+    let entries = layout.tensors(source.config(), dtype);
+    let path = out.join(layout.weights_file());
     let failed = |error| AtomicFile::failed(&path, error);
     let metadata = [("format".to_owned(), "pt".to_owned())].into();
     let file = AtomicFile::create(&path)?;
     let mut writer = TensorWriter::new(file, &entries, Some(metadata)).map_err(failed)?;
     for (parameter, shape) in parameters(source.config()) {
         let (found, bytes) = weights.bytes(&parameter, &shape)?;
-        let bytes = recode(found, precision.of(found), bytes);
-        let stored = layout.stored(&parameter);
-        match stored {
-            // Rows follow each other in memory as in the file.
-            Stored::Whole(_) | Stored::Rows(_) => writer.write(&bytes).map_err(failed)?,
-            Stored::Transposed(_) => {
-                let size = precision.of(found).bitsize() / 8;
-                writer.write(&transpose(&bytes, &shape, size)).map_err(failed)?;
-            }
+        let mut bytes = recode(found, precision.of(found), bytes);
+        if let Stored::Transposed(_) = layout.stored(&parameter) {
+            bytes = transpose(&bytes, &shape, precision.of(found).bitsize() / 8);
         }
+        writer.write(&bytes).map_err(failed)?;
     }
     writer.finish().map_err(failed)?.commit()?;
 
@@ -213,33 +191,30 @@ pub fn write_model(
         None => copy_unchanged(source, out),
         Some(configs) => {
             for (name, config) in configs {
-                write_json(&out.join(name), &config)?;
+                write_file(&out.join(name), format!("{config:#}\n").as_bytes())?;
             }
-            copy_file(source, "tokenizer.json", out)
+            copy_file(source, TOKENIZER, out)
         }
     }
 }
 
-/// Refuses to write over the source, and beside a model of the other layout, where no reader could tell which is meant.
+/// Refuses to overwrite the source, and to write beside a model of the other layout, which would make the directory ambiguous.
 fn refuse_place(source: &ModelSource, layout: Layout, out: &Path) -> Result<(), WeightsError> {
-    let refuse = |reason: &str| WeightsError::NotAModel {
-        place: out.display().to_string(),
-        reason: reason.to_owned(),
-    };
+    let refuse = |reason: &str| Problem::NotAModel(reason.to_owned()).of(out.display().to_string());
     if is_same_place(source, out) {
-        return Err(refuse("this is the model that is read; write the new one elsewhere"));
+        return Err(refuse("this is the model to convert; choose another output folder"));
     }
     let other = match layout {
-        Layout::HuggingFace => "open_clip_config.json",
-        Layout::OpenClip => "config.json",
+        Layout::HuggingFace => Layout::OpenClip,
+        Layout::OpenClip => Layout::HuggingFace,
     };
-    if out.join(other).exists() {
-        return Err(refuse("a model of the other layout stands here; write the new one elsewhere"));
+    if out.join(other.config_file()).exists() {
+        return Err(refuse("this folder has a model of the other layout; choose another one"));
     }
     Ok(())
 }
 
-/// Whether `out` is the directory that `source` is read from.
+/// Whether `out` is the directory of `source`.
 pub(crate) fn is_same_place(source: &ModelSource, out: &Path) -> bool {
     match (out.canonicalize(), Path::new(&source.place()).canonicalize()) {
         (Ok(out), Ok(place)) => out == place,
@@ -253,47 +228,24 @@ fn configuration(
     layout: Layout,
 ) -> Result<Vec<(&'static str, Value)>, WeightsError> {
     let preprocess = source.preprocess()?;
-    let config_file = source.files().describe(source.config_file().0);
+    let file = source.files().describe(source.layout().config_file());
     match layout {
-        Layout::HuggingFace => Ok(vec![
-            ("config.json", source.config().to_hugging_face()),
-            ("preprocessor_config.json", hugging_face_preprocess(&preprocess)),
-        ]),
+        Layout::HuggingFace => Ok(hugging_face_configs(source.config(), &preprocess).into()),
         Layout::OpenClip => {
-            let model = source.config().to_open_clip().map_err(|error| WeightsError::Config {
-                file: config_file.clone(),
-                source: error,
-            })?;
+            let model =
+                source.config().to_open_clip().map_err(|error| Problem::Config(error).of(file))?;
             let preprocess = open_clip_preprocess(&preprocess)
-                .map_err(|reason| WeightsError::Malformed { file: source.place(), reason })?;
+                .map_err(|reason| Problem::Malformed(reason).of(source.place()))?;
             Ok(vec![(
-                "open_clip_config.json",
+                layout.config_file(),
                 json!({ "model_cfg": model, "preprocess_cfg": preprocess }),
             )])
         }
     }
 }
 
-fn weights_name(layout: Layout) -> &'static str {
-    match layout {
-        Layout::HuggingFace => "model.safetensors",
-        Layout::OpenClip => "open_clip_model.safetensors",
-    }
-}
-
-/// The type that [`super::Weights::bytes`] will give for a parameter.
-fn weights_dtype(weights: &super::Weights, layout: Layout, parameter: &str) -> Dtype {
-    let stored = layout.stored(parameter);
-    let mut types = stored
-        .names()
-        .iter()
-        .filter_map(|name| weights.tensors().info(name).map(|(dtype, _)| dtype));
-    let first = types.next().unwrap_or(Dtype::F32);
-    if types.all(|dtype| dtype == first) { first } else { Dtype::F32 }
-}
-
-/// The same numbers in another type; the same bytes where the type is the same.
-pub(crate) fn recode(from: Dtype, to: Dtype, bytes: Vec<u8>) -> Vec<u8> {
+/// Converts elements to another type.
+fn recode(from: Dtype, to: Dtype, bytes: Vec<u8>) -> Vec<u8> {
     if from == to {
         return bytes;
     }
@@ -305,13 +257,7 @@ pub(crate) fn recode(from: Dtype, to: Dtype, bytes: Vec<u8>) -> Vec<u8> {
     recoded
 }
 
-fn write_json(path: &Path, value: &Value) -> Result<(), WeightsError> {
-    let mut text = format!("{value:#}");
-    text.push('\n');
-    write_file(path, text.as_bytes())
-}
-
-/// f32 constants as the shortest decimals that give them back, not as the f64 nearest to them.
+/// f32 constants as the shortest decimals that parse to them, instead of as the nearest f64.
 fn decimals(values: [f32; 3]) -> Value {
     values
         .iter()
@@ -326,7 +272,7 @@ fn interpolation(filter: Filter) -> (&'static str, u8) {
     }
 }
 
-/// What open_clip can't express is said in words.
+/// The preprocessing for open_clip, or why it can't express it.
 fn open_clip_preprocess(preprocess: &Preprocess) -> Result<Value, String> {
     let size = preprocess.size();
     let mode = match preprocess.resize() {
@@ -334,13 +280,13 @@ fn open_clip_preprocess(preprocess: &Preprocess) -> Result<Value, String> {
         Resize::Square(edge) if edge == size => "squash",
         other => {
             return Err(format!(
-                "open_clip can't express the resize {other:?} before a crop of {size} pixels"
+                "open_clip has no resize {other:?} before a crop of {size} pixels"
             ));
         }
     };
     if (preprocess.rescale() * 255.0 - 1.0).abs() > 1e-6 {
         return Err(format!(
-            "open_clip divides pixels by 255, this model multiplies them by {}",
+            "open_clip divides pixels by 255; this model multiplies them by {}",
             preprocess.rescale()
         ));
     }
@@ -354,7 +300,18 @@ fn open_clip_preprocess(preprocess: &Preprocess) -> Result<Value, String> {
     }))
 }
 
-pub(super) fn hugging_face_preprocess(preprocess: &Preprocess) -> Value {
+/// The configuration files of a Hugging Face model: names and contents.
+pub(super) fn hugging_face_configs(
+    config: &ClipConfig,
+    preprocess: &Preprocess,
+) -> [(&'static str, Value); 2] {
+    [
+        (Layout::HuggingFace.config_file(), config.to_hugging_face()),
+        (PREPROCESS, hugging_face_preprocess(preprocess)),
+    ]
+}
+
+fn hugging_face_preprocess(preprocess: &Preprocess) -> Value {
     let crop = preprocess.size();
     let (resize, size) = match preprocess.resize() {
         Resize::Keep => (false, json!({ "shortest_edge": crop })),

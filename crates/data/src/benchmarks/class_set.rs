@@ -1,6 +1,6 @@
-//! Photos with their classes, for zero-shot classification: folders named after classes, on disk or in a tar file, as torchvision's
-//! `ImageFolder` and ImageNet have them; tar files in which a `.cls` beside an image has its class's number, as web datasets of
-//! LAION-AI/CLIP_benchmark have them; and CIFAR's binary files.
+//! Photos with their classes, for zero-shot classification: folders named after classes, on disk or in a tar file, as in torchvision's
+//! `ImageFolder` and ImageNet; tar files with the number of an image's class in a `.cls` beside it, as in the web datasets of
+//! LAION-AI/CLIP_benchmark; and CIFAR's binary files.
 //!
 //! Called by `clove eval` and by the validation of `clove train`.
 
@@ -10,34 +10,34 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::fetch::{Cache, Local};
+use crate::fetch::Cache;
 use crate::photos::EXTENSIONS;
-use crate::sets::ImagePlace;
+use crate::sets::{ImagePlace, not_blank};
 use crate::text::reason;
-use crate::{DataError, text};
+use crate::{DataError, photos, text};
 
 /// Photos with their classes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClassSet {
-    /// Names of the classes, as prompts have them: their order is that of folders' names, or of the numbers in the files.
+    /// Names of the classes for prompts, in the order of the folders' names or of the numbers in the files.
     pub classes: Vec<String>,
-    /// The photos, each with the place of its class.
+    /// The photos, each with the index of its class.
     pub photos: Vec<(ImagePlace, usize)>,
-    /// What was left out: its place, and why.
+    /// Skipped photos, each with the reason.
     pub skipped: Vec<(String, String)>,
 }
 
 impl ClassSet {
-    /// The photos at `path`: a folder, a tar file (also packed by gzip or zstd: it's copied first, into `cache`), or a folder or file
-    /// of CIFAR's binary version (`test.bin` with `fine_label_names.txt`, `test_batch.bin` with `batches.meta.txt`).
+    /// The photos at `path`: a folder, a tar file (a gzip or zstd file is unpacked into `cache` first), or a folder or file of CIFAR's
+    /// binary version (`test.bin` with `fine_label_names.txt`, `test_batch.bin` with `batches.meta.txt`).
     ///
-    /// A photo's class is the folder that it lies in; `names`, where they're given, are the classes' names in the order of the
-    /// folders, as for ImageNet's, which are numbers. Else a folder's name is the class's, with spaces for underscores. Where files
-    /// have numbers, as in `.cls`, names must be given; CIFAR brings its own.
+    /// A photo's class is its folder. `names` are the classes' names in the order of the folders, as for ImageNet, whose folders are
+    /// numbers. Without them a class has the name of its folder, with spaces for underscores. Where `.cls` files hold the classes'
+    /// numbers, names are required; CIFAR has its own.
     ///
     /// # Errors
-    /// [`DataError::Io`] for what can't be read; [`DataError::Format`] for names that aren't as many as the classes, one class in two
-    /// folders (training and test photos?), a number beyond the names, a CIFAR file of another length, and where there's no photo.
+    /// [`DataError::Io`] for a file that can't be read; [`DataError::Format`] if the numbers of names and classes differ, if one class is
+    /// in two folders (training and test photos?), for a number beyond the names, a CIFAR file of another length, and no photo.
     pub fn open(
         path: &Path,
         names: Option<&[String]>,
@@ -52,22 +52,13 @@ impl ClassSet {
         };
         if set.photos.is_empty() {
             let problem = format!(
-                "there's no photo ({}) in a folder that is named after its class, nor one with a .cls beside it",
+                "no photo ({}) in a folder named after its class, and none with a .cls beside it",
                 EXTENSIONS.join(", ")
             );
-            return Err(format(path, problem));
+            return Err(DataError::format(path, problem));
         }
         Ok(set)
     }
-}
-
-fn format(path: &Path, problem: impl Into<String>) -> DataError {
-    DataError::Format { path: path.to_owned(), problem: problem.into() }
-}
-
-fn is_photo(name: &str) -> bool {
-    let extension = name.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase());
-    extension.is_some_and(|end| EXTENSIONS.contains(&end.as_str()))
 }
 
 /// A photo's folders and name, and where it is.
@@ -78,35 +69,35 @@ fn files(root: &Path) -> Result<Vec<Found>, DataError> {
     let mut found = Vec::new();
     let mut folders = vec![(root.to_owned(), String::new())];
     while let Some((folder, name)) = folders.pop() {
-        let wrong = |source| text::io(&folder, source);
+        let wrong = |source| DataError::io(&folder, source);
         for entry in fs::read_dir(&folder).map_err(wrong)? {
             let entry = entry.map_err(wrong)?;
             let path = entry.path();
             let inner = format!("{name}{}", entry.file_name().to_string_lossy());
-            // Links to folders aren't followed: they may lead back up.
+            // Links to folders aren't followed, since they may lead back up.
             if entry.file_type().map_err(wrong)?.is_dir() {
                 folders.push((path, inner + "/"));
-            } else if is_photo(&inner) {
+            } else if photos::is_photo(&path) {
                 found.push((inner, path.into()));
             }
         }
     }
-    found.sort();
+    found.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(found)
 }
 
-/// Each photo's class by its folder.
+/// Photos with the classes of their folders.
 fn of_folders(
     path: &Path,
     found: Vec<Found>,
     names: Option<&[String]>,
 ) -> Result<ClassSet, DataError> {
     let mut skipped = Vec::new();
-    // By the folder's own name; the folder above it too, for it may be there twice.
+    // By the folder's name; the whole path shows whether there are two.
     let mut folders: BTreeMap<String, (String, Vec<ImagePlace>)> = BTreeMap::new();
     for (name, place) in found {
         let Some((folder, _)) = name.rsplit_once('/') else {
-            let why = reason("without a class", "it lies in no folder");
+            let why = reason("without a class", "it is in no folder");
             skipped.push((place.to_string(), why));
             continue;
         };
@@ -115,9 +106,9 @@ fn of_folders(
         let (first, places) = entry.or_insert_with(|| (folder.to_owned(), Vec::new()));
         if first != folder {
             let problem = format!(
-                "the class {own:?} is in {first:?} and in {folder:?}; name the folder that is meant, such as the one of test photos"
+                "the class {own:?} is in {first:?} and in {folder:?}; name one of these folders, such as the one of test photos"
             );
-            return Err(format(path, problem));
+            return Err(DataError::format(path, problem));
         }
         places.push(place);
     }
@@ -128,7 +119,7 @@ fn of_folders(
                 folders.len(),
                 names.len()
             );
-            return Err(format(path, problem));
+            return Err(DataError::format(path, problem));
         }
         Some(names) => names.to_vec(),
         None => folders.keys().map(|name| name.replace('_', " ")).collect(),
@@ -141,23 +132,16 @@ fn of_folders(
 
 /// The photos of a tar file, by their folders or by the `.cls` beside them.
 fn of_tar(path: &Path, names: Option<&[String]>, cache: &Cache<'_>) -> Result<ClassSet, DataError> {
-    let file_name = path.to_string_lossy().into_owned();
-    let local = cache.local(&[file_name])?.into_iter().next();
-    let Some(local) = local else {
-        return Err(format(path, "it can't be found"));
-    };
-    let local = Arc::new(local);
-    let wrong = |source| text::io(path, source);
+    let file_name = path.to_string_lossy();
+    let local = Arc::new(cache.one(&file_name)?);
+    let wrong = |source| DataError::io(path, source);
     let mut archive = tar::Archive::new(File::open(&local.path).map_err(wrong)?);
     let mut found = Vec::new();
     let mut numbers = HashMap::new();
     for entry in archive.entries_with_seek().map_err(wrong)? {
         let damaged = |error: std::io::Error| {
-            let error = error.to_string();
-            // What tar adds quotes whole headers.
-            let error = error.split(" when ").next().unwrap_or_default();
-            let error = local.damage.as_deref().unwrap_or(error);
-            format(path, format!("it is no tar file, or damaged: {error}"))
+            let error = local.damage.clone().unwrap_or_else(|| text::tar_error(&error));
+            DataError::format(path, format!("not a tar file, or damaged: {error}"))
         };
         let mut entry = entry.map_err(damaged)?;
         if !entry.header().entry_type().is_file() {
@@ -165,9 +149,10 @@ fn of_tar(path: &Path, names: Option<&[String]>, cache: &Cache<'_>) -> Result<Cl
         }
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let name = name.trim_start_matches("./").to_owned();
-        if is_photo(&name) {
-            let place = member(&local, &name, entry.raw_file_position(), entry.size());
-            found.push((name, place));
+        if photos::is_photo(Path::new(&name)) {
+            let (offset, size) = (entry.raw_file_position(), entry.size());
+            let (shard, name) = (Arc::clone(&local), name);
+            found.push((name.clone(), ImagePlace::Member { shard, name, offset, size }));
         } else if let Some(key) = name.strip_suffix(".cls") {
             let mut number = String::new();
             let read = entry.by_ref().take(32).read_to_string(&mut number);
@@ -176,36 +161,30 @@ fn of_tar(path: &Path, names: Option<&[String]>, cache: &Cache<'_>) -> Result<Cl
         }
     }
     if numbers.is_empty() {
-        found.sort();
+        found.sort_by(|one, other| one.0.cmp(&other.0));
         return of_folders(path, found, names);
     }
     let Some(names) = names else {
         let problem = "its photos have their classes' numbers beside them (.cls); give the classes' names too";
-        return Err(format(path, problem));
+        return Err(DataError::format(path, problem));
     };
     let (mut photos, mut skipped) = (Vec::new(), Vec::new());
     for (name, place) in found {
         let key = name.rsplit_once('.').map_or(&*name, |(key, _)| key);
-        let class = match numbers.get(key) {
-            None => Err(reason("without a class", "there is no .cls beside it")),
-            Some(number) => match number.parse::<usize>() {
-                Ok(class) if class < names.len() => Ok(class),
-                _ => {
-                    let detail = format!("{number:?} is no number below {}", names.len());
-                    Err(reason("no such class", detail))
-                }
-            },
+        let why = match numbers.get(key).map(|number| (number, number.parse::<usize>())) {
+            Some((_, Ok(class))) if class < names.len() => {
+                photos.push((place, class));
+                continue;
+            }
+            Some((number, _)) => {
+                let detail = format!("{number:?} is no number below {}", names.len());
+                reason("no such class", detail)
+            }
+            None => reason("without a class", "there is no .cls beside it"),
         };
-        match class {
-            Ok(class) => photos.push((place, class)),
-            Err(why) => skipped.push((place.to_string(), why)),
-        }
+        skipped.push((place.to_string(), why));
     }
     Ok(ClassSet { classes: names.to_vec(), photos, skipped })
-}
-
-fn member(shard: &Arc<Local>, name: &str, offset: u64, size: u64) -> ImagePlace {
-    ImagePlace::Member { shard: Arc::clone(shard), name: name.to_owned(), offset, size }
 }
 
 /// A file of CIFAR's binary version.
@@ -215,31 +194,22 @@ struct Cifar {
     file: PathBuf,
     /// Beside it.
     names: PathBuf,
-    /// Bytes before a record's pixels, of which the last is the class's number.
+    /// Bytes before a record's pixels; the last is the class's number.
     labels: u64,
 }
 
 impl Cifar {
     /// The test photos of a folder, or the file itself.
     fn at(path: &Path) -> Option<Self> {
-        let in_folder = |file: &str| path.join(file);
         let (file, is_hundred) = if path.is_dir() {
-            let hundred = in_folder("test.bin");
-            if hundred.is_file() {
-                (hundred, true)
-            } else {
-                let ten = in_folder("test_batch.bin");
-                (ten.is_file().then_some(ten)?, false)
-            }
+            let files = [("test.bin", true), ("test_batch.bin", false)];
+            let mut files = files.iter().map(|(name, is_hundred)| (path.join(name), *is_hundred));
+            files.find(|(file, _)| file.is_file())?
         } else {
             let name = path.file_name()?.to_str()?;
-            match name {
-                "test.bin" | "train.bin" => (path.to_owned(), true),
-                _ => {
-                    let stem = name.strip_suffix(".bin")?;
-                    (stem.contains("batch").then(|| path.to_owned())?, false)
-                }
-            }
+            let is_hundred = matches!(name, "test.bin" | "train.bin");
+            let is_ten = name.strip_suffix(".bin").is_some_and(|stem| stem.contains("batch"));
+            (is_hundred || is_ten).then(|| (path.to_owned(), is_hundred))?
         };
         let names = if is_hundred { "fine_label_names.txt" } else { "batches.meta.txt" };
         Some(Self { names: file.with_file_name(names), file, labels: 1 + u64::from(is_hundred) })
@@ -250,12 +220,12 @@ impl Cifar {
             Some(names) => names.to_vec(),
             None => lines(&self.names)?.iter().map(|name| name.replace('_', " ")).collect(),
         };
-        let wrong = |source| text::io(&self.file, source);
+        let wrong = |source| DataError::io(&self.file, source);
         let bytes = fs::read(&self.file).map_err(wrong)?;
         let record = self.labels + ImagePlace::CIFAR_BYTES;
         if bytes.is_empty() || !(bytes.len() as u64).is_multiple_of(record) {
             let problem = format!("it has {} bytes; a record has {record}", bytes.len());
-            return Err(format(&self.file, problem));
+            return Err(DataError::format(&self.file, problem));
         }
         let file: Arc<Path> = Arc::from(&*self.file);
         let mut photos = Vec::new();
@@ -264,7 +234,7 @@ impl Cifar {
             if class >= classes.len() {
                 let problem =
                     format!("record {}: class {class} of {}", offset / record, classes.len());
-                return Err(format(&self.file, problem));
+                return Err(DataError::format(&self.file, problem));
             }
             let place = ImagePlace::Cifar { file: Arc::clone(&file), offset: offset + self.labels };
             photos.push((place, class));
@@ -273,16 +243,15 @@ impl Cifar {
     }
 }
 
-/// The lines of a text that aren't blank: names of classes, or templates of prompts with `{c}` for the class.
+/// The lines of a file that aren't blank: names of classes, or templates of prompts with `{c}` for the class.
 ///
 /// # Errors
-/// [`DataError::Io`] and [`DataError::Utf8`], and [`DataError::Format`] where there are none.
+/// [`DataError::Io`], [`DataError::Utf8`], and [`DataError::Format`] for a blank file.
 pub fn lines(path: &Path) -> Result<Vec<String>, DataError> {
     let content = text::read(path)?;
-    let lines = content.lines().map(str::trim).filter(|line| !line.is_empty());
-    let lines: Vec<String> = lines.map(str::to_owned).collect();
+    let lines = not_blank(content.lines());
     if lines.is_empty() {
-        return Err(format(path, "it has no lines"));
+        return Err(DataError::format(path, "it has no lines"));
     }
     Ok(lines)
 }
@@ -290,6 +259,7 @@ pub fn lines(path: &Path) -> Result<Vec<String>, DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{self, Dir};
 
     fn open(path: &Path, names: &[&str]) -> Result<ClassSet, DataError> {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
@@ -297,26 +267,16 @@ mod tests {
         ClassSet::open(path, names, &Cache::silent(None))
     }
 
-    fn dir(files: &[&str]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = dir.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, file.as_bytes()).unwrap();
-        }
-        dir
+    fn dir(files: &[&str]) -> Dir {
+        let files: Vec<_> = files.iter().map(|file| (*file, file.as_bytes())).collect();
+        Dir::with(&files)
     }
 
-    fn tar(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("set.tar");
-        let mut builder = tar::Builder::new(File::create(&path).unwrap());
-        for (name, content) in files {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(content.len() as u64);
-            builder.append_data(&mut header, name, content.as_bytes()).unwrap();
-        }
-        builder.finish().unwrap();
+    fn tar(members: &[(&str, &str)]) -> (Dir, PathBuf) {
+        let members: Vec<_> =
+            members.iter().map(|(name, content)| (*name, content.as_bytes())).collect();
+        let dir = Dir::with(&[("set.tar", &testing::tar(&members))]);
+        let path = dir.path("set.tar");
         (dir, path)
     }
 
@@ -336,7 +296,7 @@ mod tests {
             "test/ant/notes.md",
             "stray.png",
         ]);
-        let set = open(folder.path(), &[]).unwrap();
+        let set = open(folder.root(), &[]).unwrap();
         assert_eq!(set.classes, ["ant", "tree frog"]);
         let expected = [
             ("test/ant/1.jpg", "ant"),
@@ -345,16 +305,16 @@ mod tests {
         ];
         assert_eq!(photos(&set), expected.map(|(a, b)| (a.to_owned(), b)));
         assert!(set.skipped[0].1.starts_with("without a class"));
-        let named = open(folder.path(), &["an ant", "a frog"]).unwrap();
+        let named = open(folder.root(), &["an ant", "a frog"]).unwrap();
         assert_eq!(named.classes, ["an ant", "a frog"]);
-        let error = open(folder.path(), &["one"]).unwrap_err().to_string();
+        let error = open(folder.root(), &["one"]).unwrap_err().to_string();
         assert!(error.contains("2 folders of photos and 1 names"), "{error}");
         let twice = dir(&["test/ant/1.png", "train/ant/1.png"]);
-        let error = open(twice.path(), &[]).unwrap_err().to_string();
+        let error = open(twice.root(), &[]).unwrap_err().to_string();
         assert!(error.contains("the class \"ant\" is in"), "{error}");
         let none = dir(&["a.png"]);
-        let error = open(none.path(), &[]).unwrap_err().to_string();
-        assert!(error.contains("there's no photo"), "{error}");
+        let error = open(none.root(), &[]).unwrap_err().to_string();
+        assert!(error.contains("no photo ("), "{error}");
     }
 
     #[test]
@@ -391,14 +351,14 @@ mod tests {
             [("test.bin", "fine_label_names.txt", 2), ("test_batch.bin", "batches.meta.txt", 1)]
         {
             let dir = dir(&[]);
-            fs::write(dir.path().join(names), "apple\nbaby_bird\n\n").unwrap();
+            fs::write(dir.path(names), "apple\nbaby_bird\n\n").unwrap();
             let mut bytes = Vec::new();
             for class in [1_u8, 0] {
                 bytes.extend([7, class].iter().skip(2 - labels));
                 bytes.extend((0..3072_u32).map(|at| (at % 251) as u8 ^ class));
             }
-            fs::write(dir.path().join(file), &bytes).unwrap();
-            let set = open(dir.path(), &[]).unwrap();
+            fs::write(dir.path(file), &bytes).unwrap();
+            let set = open(dir.root(), &[]).unwrap();
             assert_eq!(set.classes, ["apple", "baby bird"]);
             let classes: Vec<usize> = set.photos.iter().map(|(_, class)| *class).collect();
             assert_eq!(classes, [1, 0]);
@@ -410,11 +370,11 @@ mod tests {
                 let of = |plane: u32| ((plane * 1024 + y * 32 + x) % 251) as u8;
                 assert_eq!(pixel.0, [of(0), of(1), of(2)]);
             }
-            fs::write(dir.path().join(file), &bytes[1..]).unwrap();
-            assert!(open(dir.path(), &[]).is_err());
+            fs::write(dir.path(file), &bytes[1..]).unwrap();
+            assert!(open(dir.root(), &[]).is_err());
             bytes[labels - 1] = 9;
-            fs::write(dir.path().join(file), &bytes).unwrap();
-            let error = open(&dir.path().join(file), &[]).unwrap_err().to_string();
+            fs::write(dir.path(file), &bytes).unwrap();
+            let error = open(&dir.path(file), &[]).unwrap_err().to_string();
             assert!(error.contains("record 0: class 9 of 2"), "{error}");
         }
     }

@@ -11,14 +11,12 @@ pub mod winoground;
 pub mod zero_shot;
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use clove::evaluate::TrialSet;
+use clove::evaluate::{Comparison, Metric, Similarity, Trial, TrialSet};
 use clove::preprocess::CropBox;
-use serde_json::Value;
 
 use crate::DataError;
-use crate::json::UniqueMap;
 use crate::sets::ImagePlace;
 
 /// A benchmark of trials, as its files describe it.
@@ -26,9 +24,9 @@ use crate::sets::ImagePlace;
 pub struct Benchmark {
     /// Its parts.
     pub sets: Vec<TrialSet>,
-    /// Where photos are that aren't files of the name that trials have for them.
+    /// Places of the photos that aren't files of the name that trials have for them.
     pub places: HashMap<String, Place>,
-    /// What of the files isn't counted, by the benchmark's own protocol.
+    /// Remarks, such as the rows that the benchmark's protocol doesn't count.
     pub notes: Vec<String>,
 }
 
@@ -41,81 +39,48 @@ pub enum Place {
     At(ImagePlace),
 }
 
-/// A row of a JSON file, whose fields are named in errors.
-struct Row<'a> {
-    path: &'a Path,
-    /// The row's number or key.
-    name: String,
-    fields: &'a UniqueMap<Value>,
-}
-
-impl Row<'_> {
-    fn wrong(&self, field: &str, problem: impl Into<String>) -> DataError {
-        DataError::Field {
-            path: self.path.to_owned(),
-            row: self.name.clone(),
-            field: field.to_owned(),
-            problem: problem.into(),
-        }
-    }
-
-    fn get(&self, field: &str) -> Result<&Value, DataError> {
-        let mut fields = self.fields.0.iter();
-        let found = fields.find(|(key, _)| key == field);
-        let (_, value) = found.ok_or_else(|| self.wrong(field, "is missing"))?;
-        Ok(value)
-    }
-
-    fn string(&self, field: &str) -> Result<String, DataError> {
-        let text = self.fields.string(field, &self.name, self.path)?;
-        Ok(text.to_owned())
-    }
-
-    fn strings(&self, field: &str) -> Result<Vec<String>, DataError> {
-        let wrong = || self.wrong(field, "must be a list of strings");
-        let values = self.get(field)?.as_array().ok_or_else(wrong)?;
-        let texts = values.iter().map(|value| Some(value.as_str()?.to_owned()));
-        texts.collect::<Option<_>>().ok_or_else(wrong)
-    }
-
-    /// A number that isn't negative and has no fraction.
-    fn count(&self, field: &str) -> Result<u32, DataError> {
-        let found = self.get(field)?.as_u64();
-        let found = found.and_then(|number| u32::try_from(number).ok());
-        found.ok_or_else(|| self.wrong(field, "must be a whole number from 0"))
-    }
-
-    /// A key that's written as a string or as a number.
-    fn key(&self, field: &str) -> Result<String, DataError> {
-        match self.get(field)? {
-            Value::String(text) => Ok(text.clone()),
-            Value::Number(number) => Ok(number.to_string()),
-            _ => Err(self.wrong(field, "must be a string or a number")),
-        }
+impl Benchmark {
+    /// A benchmark of a single set.
+    fn of(name: &str, metrics: Vec<Metric>, trials: Vec<Trial>) -> Self {
+        let name = name.to_owned();
+        Self { sets: vec![TrialSet { name, metrics, trials }], ..Self::default() }
     }
 }
 
-/// Refuses a key that stands twice.
-fn unique<'a>(path: &Path, keys: impl Iterator<Item = &'a String>) -> Result<(), DataError> {
+/// A comparison of two pairs of a photo and a text.
+fn photos(over: (usize, usize), under: (usize, usize)) -> Comparison {
+    let [over, under] = [over, under].map(|(photo, text)| Similarity::Photo(photo, text));
+    Comparison { over, under }
+}
+
+fn metric(name: &str, comparisons: &[Comparison]) -> Metric {
+    Metric { name: name.to_owned(), comparisons: comparisons.to_vec() }
+}
+
+/// Refuses an id that an earlier row has.
+fn unique(path: &Path, trials: &[Trial]) -> Result<(), DataError> {
     let mut seen = HashSet::new();
-    for key in keys {
-        if !seen.insert(key) {
-            return Err(DataError::Row {
-                path: path.to_owned(),
-                row: key.clone(),
-                problem: "an earlier row has the same id".to_owned(),
-            });
-        }
+    match trials.iter().find(|trial| !seen.insert(&trial.id)) {
+        Some(trial) => Err(DataError::row(path, &trial.id, "an earlier row has the same id")),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-/// Refuses a folder that lacks files.
-fn missing(dir: &Path, names: &[String], source: &'static str) -> Result<(), DataError> {
-    let is_missing = |name: &&String| !dir.join(name).is_file();
-    let missing: Vec<String> = names.iter().filter(is_missing).cloned().collect();
+/// The files `NAME.json` of a folder.
+///
+/// # Errors
+/// [`DataError::MissingFiles`] with all that the folder lacks.
+fn files<'a>(
+    dir: &Path,
+    names: &[&'a str],
+    source_of_files: &'static str,
+) -> Result<Vec<(&'a str, PathBuf)>, DataError> {
+    let file = |name: &&'a str| (*name, dir.join(format!("{name}.json")));
+    let (found, missing): (Vec<_>, Vec<_>) =
+        names.iter().map(file).partition(|(_, path)| path.is_file());
     if missing.is_empty() {
-        return Ok(());
+        return Ok(found);
     }
-    Err(DataError::MissingFiles { folder: dir.to_owned(), names: missing, source_of_files: source })
+    let names = missing.iter().map(|(name, _)| format!("{name}.json")).collect();
+    Err(DataError::MissingFiles { folder: dir.to_owned(), names, source_of_files })
 }

@@ -1,4 +1,4 @@
-//! A suite of one's own: a TOML file that says where pairs are. Called by `clove eval --suite FILE.toml`.
+//! A custom suite: a TOML file that names sets of captions with hard negatives. Called by `clove eval --suite FILE.toml`.
 
 use std::path::{Path, PathBuf};
 
@@ -27,18 +27,17 @@ struct Set {
     images: Option<PathBuf>,
 }
 
-/// Reads the file, and the sets that it names: `[[sets]]` with `name`, `path` and, where they lie elsewhere, `images`, relative to the
-/// file. A set is JSON lines, a table (.csv, .tsv), Parquet or a web dataset's shards (.tar) with an image, a caption and negatives; a
-/// row is right if the image is closer to its first caption than to every negative. Rows without a negative are left out.
+/// Reads the file and the sets that it names: `[[sets]]` with `name`, `path` and optionally `images`, relative to the file. A set is
+/// JSON lines, a table (.csv, .tsv), Parquet or a web dataset's shards (.tar) with an image, a caption and negatives. A row is correct
+/// if the image is closer to its first caption than to every negative. Rows without a negative are left out.
 ///
 /// # Errors
-/// [`DataError::Format`] for a file that isn't such a one, and those of [`ImageTextSet`]'s readers.
+/// [`DataError::Format`] for a file that doesn't follow this format, and those of [`ImageTextSet`]'s readers.
 pub fn read(path: &Path, cache: &Cache<'_>) -> Result<Benchmark, DataError> {
-    let format = |problem: String| DataError::Format { path: path.to_owned(), problem };
-    let suite: Suite =
-        toml::from_str(&text::read(path)?).map_err(|error| format(error.to_string()))?;
+    let suite: Suite = toml::from_str(&text::read(path)?)
+        .map_err(|error| DataError::format(path, error.to_string()))?;
     if suite.sets.is_empty() {
-        return Err(format("it has no [[sets]]".to_owned()));
+        return Err(DataError::format(path, "it has no [[sets]]"));
     }
     let dir = path.parent().unwrap_or(Path::new(""));
     let mut benchmark = Benchmark::default();
@@ -64,17 +63,14 @@ pub fn read(path: &Path, cache: &Cache<'_>) -> Result<Benchmark, DataError> {
         }
         if trials.is_empty() {
             let problem = format!("{}: none of its rows has a negative", set.path.display());
-            return Err(format(problem));
+            return Err(DataError::format(path, problem));
         }
         if without > 0 {
-            let note = format!("{}: {without} rows have no negative", set.name);
-            benchmark.notes.push(note);
+            benchmark.notes.push(format!("{}: {without} rows have no negative", set.name));
         }
-        if !found.skipped.is_empty() {
-            let (place, why) = &found.skipped[0];
-            let skipped = found.skipped.len();
-            let note =
-                format!("{}: {skipped} rows can't be read, the first {place}: {why}", set.name);
+        if let Some((place, why)) = found.skipped.first() {
+            let (name, skipped) = (&set.name, found.skipped.len());
+            let note = format!("{name}: {skipped} rows can't be read, the first {place}: {why}");
             benchmark.notes.push(note);
         }
         benchmark.sets.push(TrialSet {

@@ -6,57 +6,44 @@
 
 use std::path::Path;
 
-use clove::evaluate::{Comparison, Metric, Similarity, Trial, TrialSet};
-use serde_json::Value;
+use clove::evaluate::{Comparison, Similarity, Trial, TrialSet};
 
-use super::{Benchmark, Row, unique};
-use crate::DataError;
-use crate::json::{self, UniqueMap};
+use super::{Benchmark, files, metric, photos, unique};
+use crate::{DataError, json};
 
 /// The subsets, each in a file `NAME.json`.
 pub const SUBSETS: [&str; 5] =
     ["replace_att", "replace_obj", "replace_rel", "swap_att", "swap_obj"];
 
 const SOURCE: &str =
-    "SugarCrepe++'s files stand in the folder data/ of https://github.com/Sri-Harsha/scpp";
+    "get SugarCrepe++'s files from the folder data/ of https://github.com/Sri-Harsha/scpp";
 
 /// Reads the five files of `dir`: each a list of objects with `id`, `filename`, `caption`, `caption2` and `negative_caption`.
 ///
 /// # Errors
 /// [`DataError::MissingFiles`] for files that `dir` lacks; errors in a file name it, the row and the field.
 pub fn read(dir: &Path) -> Result<Benchmark, DataError> {
-    super::missing(dir, &SUBSETS.map(|name| format!("{name}.json")), SOURCE)?;
-    let sets = SUBSETS.map(|name| read_set(name, &dir.join(format!("{name}.json"))));
-    Ok(Benchmark { sets: sets.into_iter().collect::<Result<_, _>>()?, ..Benchmark::default() })
+    let sets = files(dir, &SUBSETS, SOURCE)?;
+    let sets = sets.iter().map(|(name, path)| read_set(name, path)).collect::<Result<_, _>>()?;
+    Ok(Benchmark { sets, ..Benchmark::default() })
 }
 
 fn read_set(name: &str, path: &Path) -> Result<TrialSet, DataError> {
-    let rows: Vec<UniqueMap<Value>> = json::read(path)?;
-    let trial = |(number, fields): (usize, &UniqueMap<Value>)| {
-        let row = Row { path, name: number.to_string(), fields };
+    let trials = json::rows(path)?.into_iter().map(|row| {
+        let texts = ["caption", "caption2", "negative_caption"].map(|field| row.string(field));
         Ok(Trial {
             id: row.key("id")?,
             images: vec![row.string("filename")?],
-            texts: vec![
-                row.string("caption")?,
-                row.string("caption2")?,
-                row.string("negative_caption")?,
-            ],
+            texts: texts.into_iter().collect::<Result<_, _>>()?,
         })
-    };
-    let trials: Result<Vec<Trial>, DataError> = rows.iter().enumerate().map(trial).collect();
-    let trials = trials?;
-    unique(path, trials.iter().map(|trial| &trial.id))?;
-    let less = |over, under| Comparison { over, under };
-    let photo = |text| less(Similarity::Photo(0, text), Similarity::Photo(0, 2));
-    let texts = |text| less(Similarity::Texts(0, 1), Similarity::Texts(text, 2));
-    let metric = |name: &str, comparisons: [Comparison; 2]| Metric {
-        name: name.to_owned(),
-        comparisons: comparisons.to_vec(),
-    };
-    Ok(TrialSet {
-        name: name.to_owned(),
-        metrics: vec![metric("ITT", [photo(0), photo(1)]), metric("TOT", [texts(0), texts(1)])],
-        trials,
-    })
+    });
+    let trials = trials.collect::<Result<Vec<_>, DataError>>()?;
+    unique(path, &trials)?;
+    let texts =
+        |text| Comparison { over: Similarity::Texts(0, 1), under: Similarity::Texts(text, 2) };
+    let metrics = vec![
+        metric("ITT", &[0, 1].map(|text| photos((0, text), (0, 2)))),
+        metric("TOT", &[0, 1].map(texts)),
+    ];
+    Ok(TrialSet { name: name.to_owned(), metrics, trials })
 }

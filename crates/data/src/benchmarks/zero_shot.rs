@@ -14,29 +14,24 @@ use crate::json::{self, UniqueMap};
 /// A data set that the file lacks (the error lists those it has), one that is empty, or one that is no list of strings.
 pub fn read(path: &Path, name: &str) -> Result<Vec<String>, DataError> {
     let sets: UniqueMap<Value> = json::read(path)?;
-    let problem = match sets.0.iter().find(|(key, _)| key == name) {
-        Some((_, Value::Array(values))) if !values.is_empty() => {
-            return values
-                .iter()
-                .enumerate()
-                .map(|(at, value)| match value {
-                    Value::String(text) => Ok(text.clone()),
-                    other => Err(DataError::Field {
-                        path: path.to_owned(),
-                        row: name.to_owned(),
-                        field: at.to_string(),
-                        problem: format!("must be a string, not {}", json::kind(other)),
-                    }),
-                })
-                .collect();
+    let problem = match sets.get(name) {
+        Some(Value::Array(values)) if !values.is_empty() => {
+            let texts = values.iter().enumerate().map(|(at, value)| match value {
+                Value::String(text) => Ok(text.clone()),
+                other => {
+                    let problem = format!("must be a string, not {}", json::kind(other));
+                    Err(DataError::field(path, name, &at.to_string(), &problem))
+                }
+            });
+            return texts.collect();
         }
-        Some((_, Value::Array(_))) => "the list is empty".to_owned(),
-        Some((_, other)) => format!("must be a list of strings, not {}", json::kind(other)),
+        Some(Value::Array(_)) => "the list is empty".to_owned(),
+        Some(other) => format!("must be a list of strings, not {}", json::kind(other)),
         None => {
             let mut names: Vec<&str> = sets.0.iter().map(|(key, _)| key.as_str()).collect();
             names.sort_unstable();
             format!("not in this file, which has {}", names.join(", "))
         }
     };
-    Err(DataError::Row { path: path.to_owned(), row: name.to_owned(), problem })
+    Err(DataError::row(path, name, problem))
 }

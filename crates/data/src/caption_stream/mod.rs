@@ -1,7 +1,7 @@
-//! Captions one after another from an input of any length: lines of text, tables, JSON lines, shards of a web dataset.
+//! A stream of captions from an input of any length: lines of text, tables, JSON lines, shards of a web dataset.
 //!
-//! Called by `clove negatives`. Memory stays the same however long the input or a line of it is. A row that can't be used doesn't
-//! end the reading: it's handed over with the reason.
+//! Called by `clove negatives`. Memory use doesn't depend on the length of the input or of its lines. Reading continues after a row
+//! that can't be used, which is returned with the reason.
 
 mod shard;
 pub(crate) mod table;
@@ -17,23 +17,23 @@ use crate::DataError;
 use crate::json;
 use crate::text::{self, reason};
 
-/// Bytes of a row that is more than a caption. A longer one is passed over.
+/// Bytes of a row of a structured format. A longer row is skipped.
 const LONGEST_ROW: usize = 16 << 20;
-/// Bytes of a caption that are kept: enough to see that it's longer than [`LONGEST_CAPTION`], wherever a character ends.
+/// Bytes of a caption that are kept: enough to show that it's longer than [`LONGEST_CAPTION`], wherever a character ends.
 const KEPT: usize = LONGEST_CAPTION + 8;
-/// Captions of one image. Each is compared with all the others, which for a million of them would never end.
+/// Most captions of one image. Each is compared with all the others, which for a million would never end.
 const MOST_CAPTIONS: usize = 1_000;
 
-/// How captions lie in an input.
+/// The format of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// A caption a line; a blank line is one too.
+    /// A caption a line; a blank line counts as one.
     Text,
-    /// A table with a header, columns parted by commas; a blank line is no row.
+    /// A comma-separated table with a header; blank lines are ignored.
     Csv,
-    /// A table with a header, columns parted by tabs.
+    /// A tab-separated table with a header.
     Tsv,
-    /// A JSON object a line; a blank line is none.
+    /// A JSON object a line; blank lines are ignored.
     JsonLines,
     /// A tar file with a `.json` file for each image.
     Webdataset,
@@ -41,7 +41,6 @@ pub enum Format {
 
 impl Format {
     /// The format of a file by its extension: `.txt`, `.csv`, `.tsv`, `.jsonl` or `.tar`.
-    #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
         Some(match &*extension {
@@ -65,47 +64,45 @@ impl Format {
     }
 }
 
-/// What a row of the input holds.
+/// A row of the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Row {
-    /// Captions of one image, at least one. One that is longer than [`LONGEST_CAPTION`] comes without its end, but longer than
-    /// that still.
+    /// Captions of one image, at least one. A caption longer than [`LONGEST_CAPTION`] is cut, but not below that limit.
     Captions(Vec<String>),
-    /// Nothing that can be used.
+    /// A row that can't be used.
     Unreadable(Unreadable),
 }
 
 /// A row that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
-    /// Where it stands: `line 12`.
+    /// Its place: `line 12`.
     pub place: String,
-    /// Why: a kind, a colon, and the details.
+    /// The reason: a kind, a colon, and the details.
     pub reason: String,
-    /// What of its caption can be shown, if only an empty text; `None` if it's no row, but the end of a damaged input.
+    /// The readable part of its caption, possibly empty; `None` for the end of a damaged input, which is no row.
     pub shown: Option<String>,
 }
 
 impl Row {
-    /// The row at `place` with these captions or, if there's a reason, without.
+    /// The row at `place` with its captions, or with the reason why it can't be used.
     fn new(captions: Result<Vec<String>, String>, place: impl FnOnce() -> String) -> Self {
-        captions.map_or_else(
-            |reason| {
+        match captions {
+            Ok(captions) => Self::Captions(captions),
+            Err(reason) => {
                 Self::Unreadable(Unreadable { place: place(), reason, shown: Some(String::new()) })
-            },
-            Self::Captions,
-        )
+            }
+        }
     }
 }
 
-/// A caption as it's shown: one that is longer than [`LONGEST_CAPTION`] without its end.
-#[must_use]
+/// A caption for display, cut at [`LONGEST_CAPTION`].
 pub fn shown(caption: &str) -> &str {
     &caption[..caption.floor_char_boundary(LONGEST_CAPTION)]
 }
 
-/// Reads the rows of `input`, gives each to `take`, and stops where `take` does. `field` is the column or field that holds the
-/// captions, where it isn't one of the usual; `name` stands for the input in errors.
+/// Reads the rows of `input`, gives each to `take`, and stops where `take` does. `field` is the column or field of the captions, where
+/// it isn't one of the usual ones; `name` stands for the input in errors.
 ///
 /// # Errors
 /// [`DataError::Io`] if the input can't be read, and [`DataError::Format`] if a table lacks the column, or a shard has no `.json`.
@@ -120,7 +117,10 @@ pub fn read(
     let fields = given.as_ref().map_or(format.fields(), |given| &given[..]);
     let mut input = BufReader::with_capacity(1 << 16, input);
     match format {
-        Format::Text => read_lines(&mut input, name, KEPT, text_row, take),
+        Format::Text => {
+            let row = |line: &[u8], is_cut, number| Some(text_row(line, is_cut, number));
+            read_lines(&mut input, name, KEPT, row, take)
+        }
         Format::JsonLines => {
             let row = |line: &[u8], is_cut, number| json_row(line, is_cut, number, fields);
             read_lines(&mut input, name, LONGEST_ROW, row, take)
@@ -131,7 +131,7 @@ pub fn read(
     }
 }
 
-/// Makes a row of each line, of which at most `most` bytes are held. `row` gets the line, whether it was cut, and its number.
+/// Makes a row of each line, cut at `most` bytes. `row` gets the line, whether it was cut, and its number.
 fn read_lines(
     input: &mut impl BufRead,
     name: &Path,
@@ -139,41 +139,23 @@ fn read_lines(
     row: impl Fn(&[u8], bool, u64) -> Option<Row>,
     take: &mut dyn FnMut(Row) -> ControlFlow<()>,
 ) -> Result<(), DataError> {
-    let mut line = Vec::new();
-    for number in 1_u64.. {
-        let read = text::read_line(input, most, &mut line);
-        let Some(is_cut) = read.map_err(|source| text::io(name, source))? else {
-            break;
-        };
-        let mark = if number == 1 { "\u{feff}" } else { "" };
-        let bytes = line.strip_prefix(mark.as_bytes()).unwrap_or(&line);
-        if let Some(row) = row(bytes, is_cut, number)
-            && take(row).is_break()
-        {
-            break;
+    let read = text::each_line(input, most, |line, is_cut, number| {
+        row(line, is_cut, number).map_or(ControlFlow::Continue(()), &mut *take)
+    });
+    read.map(drop).map_err(|source| DataError::io(name, source))
+}
+
+fn text_row(line: &[u8], is_cut: bool, number: u64) -> Row {
+    match text(line, is_cut) {
+        Ok(caption) => Row::Captions(vec![caption]),
+        Err(reason) => {
+            let (place, shown) = (format!("line {number}"), Some(lossy(line)));
+            Row::Unreadable(Unreadable { place, reason, shown })
         }
     }
-    Ok(())
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "of the same kind as the rows of JSON lines, where blank lines are none"
-)]
-fn text_row(line: &[u8], is_cut: bool, number: u64) -> Option<Row> {
-    Some(text(line, is_cut).map_or_else(
-        |reason| {
-            Row::Unreadable(Unreadable {
-                place: format!("line {number}"),
-                reason,
-                shown: Some(lossy(line)),
-            })
-        },
-        |caption| Row::Captions(vec![caption]),
-    ))
-}
-
-/// The text of bytes, of which the last may be part of a character if they're cut.
+/// The text of bytes; if they're cut, the last ones may be part of a character.
 fn text(bytes: &[u8], is_cut: bool) -> Result<String, String> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(kept(text)),
@@ -189,12 +171,12 @@ fn not_utf8(error: std::str::Utf8Error) -> String {
     reason("not UTF-8", format_args!("at byte {at} of the caption; save the file as UTF-8"))
 }
 
-/// What can be shown of bytes that aren't text.
+/// The readable part of bytes that aren't UTF-8.
 fn lossy(bytes: &[u8]) -> String {
     kept(&String::from_utf8_lossy(&bytes[..bytes.len().min(KEPT)]))
 }
 
-/// A caption as far as it's kept.
+/// A caption, cut at [`KEPT`] bytes.
 fn kept(caption: &str) -> String {
     caption[..caption.floor_char_boundary(KEPT)].to_owned()
 }
@@ -218,19 +200,12 @@ fn too_long(remedy: &str) -> String {
 /// The captions in a JSON object: the first of `fields` that it has is a string or a list of strings.
 fn captions(object: &[u8], fields: &[&str]) -> Result<Vec<String>, String> {
     let object = json::object(object)?;
-    let get = |field: &&str| {
-        let (key, value) = object.0.iter().find(|(key, _)| key == *field)?;
-        (!value.is_null()).then_some((key, value))
-    };
     let without = |detail: String| Err(reason("without a caption", detail));
-    let Some((key, value)) = fields.iter().find_map(get) else {
+    let found = fields.iter().find_map(|key| Some((*key, object.not_null(key)?)));
+    let Some((key, value)) = found else {
         return without(format!("it has no {}", fields.join(", ")));
     };
-    let wrong = |value: &Value| {
-        let is = json::kind(value);
-        let detail = format!("{key} must be a string or a list of strings, not {is}");
-        reason("wrong type", detail)
-    };
+    let wrong = |value| json::wrong_type(key, "a string or a list of strings", value);
     match value {
         Value::String(caption) => Ok(vec![kept(caption)]),
         Value::Array(list) if list.is_empty() => without(format!("{key} is an empty list")),
@@ -238,13 +213,13 @@ fn captions(object: &[u8], fields: &[&str]) -> Result<Vec<String>, String> {
             "too many captions",
             format_args!("{} of one image, of {MOST_CAPTIONS} at most", list.len()),
         )),
-        Value::Array(list) => list
-            .iter()
-            .map(|item| match item {
+        Value::Array(list) => {
+            let captions = list.iter().map(|item| match item {
                 Value::String(caption) => Ok(kept(caption)),
                 other => Err(format!("{} in it", wrong(other))),
-            })
-            .collect(),
+            });
+            captions.collect()
+        }
         other => Err(wrong(other)),
     }
 }
@@ -339,7 +314,7 @@ mod tests {
             "! line 6: wrong type: caption must be a string or a list of strings, not a number",
             "! line 7: wrong type: captions must be a string or a list of strings, not a number in it",
             "! line 8: without a caption: captions is an empty list",
-            "! line 9: not a plain JSON object: key \"title\" stands twice",
+            "! line 9: not a plain JSON object: key \"title\" occurs twice",
             "! line 10: not a plain JSON object: ",
             "! line 11: not JSON: ",
         ];

@@ -15,9 +15,9 @@ pub(super) fn read(
     take: &mut dyn FnMut(Row) -> ControlFlow<()>,
 ) -> Result<(), DataError> {
     let mut archive = tar::Archive::new(input);
-    let entries = archive.entries().map_err(|source| text::io(name, source))?;
+    let entries = archive.entries().map_err(|source| DataError::io(name, source))?;
     let (mut rows, mut others) = (0_u64, 0_u64);
-    // The member at hand; none as long as nothing looks like one.
+    // The current member; none before the first valid header.
     let mut member = None;
     for entry in entries {
         let read = entry.and_then(|mut entry| {
@@ -42,36 +42,29 @@ pub(super) fn read(
                 }
             }
             Ok(None) => others += 1,
-            // Without its lengths a tar file has no places to go on from.
+            // Without its lengths the members that follow can't be found.
             Err(error) => {
                 let (kind, place) = match &member {
                     Some(member) => ("damaged", format!("in or after {member}")),
                     None => ("no tar file", "the beginning".to_owned()),
                 };
-                let error = error.to_string();
-                // What tar adds quotes whole headers.
-                let error = error.split(" when ").next().unwrap_or_default();
-                let _ = take(Row::Unreadable(Unreadable {
-                    place,
-                    reason: reason(kind, format_args!("{error}; what follows is lost")),
-                    shown: None,
-                }));
+                let error = text::tar_error(&error);
+                let reason = reason(kind, format_args!("{error}; the rest is skipped"));
+                let _ = take(Row::Unreadable(Unreadable { place, reason, shown: None }));
                 return Ok(());
             }
         }
     }
     if rows == 0 && others > 0 {
-        return Err(DataError::Format {
-            path: name.to_owned(),
-            problem: format!(
-                "none of its {others} members is a .json file; a web dataset has one for each image"
-            ),
-        });
+        let problem = format!(
+            "none of its {others} members is a .json file; a web dataset has one for each image"
+        );
+        return Err(DataError::format(name, problem));
     }
     Ok(())
 }
 
-/// A member's bytes, or so many that it's seen to be too long.
+/// A member's bytes, up to one more than the limit.
 fn read_member(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let size = entry.size().min(LONGEST_ROW as u64 + 1);
@@ -88,14 +81,8 @@ mod tests {
     use super::super::{Format, Row};
 
     fn tar(members: &[(&str, &str)]) -> Vec<u8> {
-        let mut builder = tar::Builder::new(Vec::new());
-        for (name, content) in members {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(content.len() as u64);
-            header.set_mode(0o644);
-            builder.append_data(&mut header, name, content.as_bytes()).unwrap();
-        }
-        builder.into_inner().unwrap()
+        let members = members.iter().map(|(name, content)| (*name, content.as_bytes()));
+        crate::testing::tar(&members.collect::<Vec<_>>())
     }
 
     #[test]
@@ -137,7 +124,7 @@ mod tests {
             let Some(Row::Unreadable(last)) = found.last() else {
                 panic!("{end}: {found:?}");
             };
-            assert!(last.shown.is_none() && last.reason.ends_with("; what follows is lost"));
+            assert!(last.shown.is_none() && last.reason.ends_with("; the rest is skipped"));
         }
         let words = rows(&[b'x'; 2_000], Format::Webdataset, None).unwrap();
         assert!(short(&words)[0].starts_with("! the beginning: no tar file: "));

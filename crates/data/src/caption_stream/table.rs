@@ -1,7 +1,7 @@
 //! Tables with a header, a row at a time.
 //!
-//! csv's own reader holds a row however long it is, and a quote without its partner makes a row of the rest of the file. So its
-//! parser is used, with a cap.
+//! The csv crate's reader holds a row of any length, and after an unbalanced quote the rest of the file is one row. So this uses its
+//! parser, with a limit.
 
 use std::io::{self, BufRead};
 use std::ops::ControlFlow;
@@ -11,10 +11,8 @@ use csv_core::ReadRecordResult;
 
 use super::{LONGEST_ROW, Row, Unreadable, kept, lossy, not_utf8, too_long};
 use crate::DataError;
-use crate::text::{self, reason};
+use crate::text::reason;
 
-/// Columns that a message lists.
-const LISTED: usize = 12;
 /// More than a table has columns.
 const MOST_COLUMNS: usize = 1 << 16;
 
@@ -25,63 +23,28 @@ pub(super) fn read(
     fields: &[&str],
     take: &mut dyn FnMut(Row) -> ControlFlow<()>,
 ) -> Result<(), DataError> {
-    let failed = |source| text::io(name, source);
+    let failed = |source| DataError::io(name, source);
     let mut table = Table::new(delimiter);
     if !table.advance(input).map_err(failed)? {
         return Ok(());
     }
-    let caption = column(&table, fields)
-        .map_err(|problem| DataError::Format { path: name.to_owned(), problem })?;
+    let caption = table.find(fields).filter(|_| table.is_whole).ok_or_else(|| {
+        let fields = fields.join(" or ");
+        DataError::format(name, format!("no column {fields}; it has {}", table.names()))
+    })?;
     let columns = table.columns;
     while table.advance(input).map_err(failed)? {
-        if take(row(&table, caption, columns)).is_break() {
+        let captions = table.check(columns).map(|()| table.field(caption));
+        let row = match captions.map(|bytes| (bytes, std::str::from_utf8(bytes))) {
+            Ok((_, Ok(text))) => Row::Captions(vec![kept(text)]),
+            Ok((bytes, Err(error))) => table.unreadable(not_utf8(error), lossy(bytes)),
+            Err(reason) => table.unreadable(reason, String::new()),
+        };
+        if take(row).is_break() {
             break;
         }
     }
     Ok(())
-}
-
-/// The column of the captions by the header, which the table stands at.
-fn column(header: &Table, fields: &[&str]) -> Result<usize, String> {
-    let is_named = |field: &&str, column: &usize| header.field(*column) == field.as_bytes();
-    let found =
-        fields.iter().find_map(|field| (0..header.columns).find(|column| is_named(field, column)));
-    found.filter(|_| header.is_whole).ok_or_else(|| {
-        let mut listed: Vec<String> =
-            (0..header.columns.min(LISTED)).map(|column| quoted(header.field(column))).collect();
-        if header.columns > LISTED {
-            listed.push("…".to_owned());
-        }
-        format!("no column {}; it has {}", fields.join(" or "), listed.join(", "))
-    })
-}
-
-/// A column's name as a message quotes it.
-pub(crate) fn quoted(name: &[u8]) -> String {
-    const LONGEST: usize = 40;
-    let name: String = String::from_utf8_lossy(name).chars().take(LONGEST).collect();
-    format!("{name:?}")
-}
-
-fn row(table: &Table, caption: usize, columns: usize) -> Row {
-    let place = || format!("line {}", table.line);
-    if !table.is_whole {
-        let why = too_long("a quote may lack its partner");
-        return Row::new(Err(why), place);
-    }
-    if table.columns != columns {
-        let detail = format!("{} where the header has {columns}", table.columns);
-        return Row::new(Err(reason("wrong number of columns", detail)), place);
-    }
-    let bytes = table.field(caption);
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Row::Captions(vec![kept(text)]),
-        Err(error) => Row::Unreadable(Unreadable {
-            place: place(),
-            reason: not_utf8(error),
-            shown: Some(lossy(bytes)),
-        }),
-    }
 }
 
 /// A table, standing at one of its rows.
@@ -94,8 +57,8 @@ pub(crate) struct Table {
     /// Where in `bytes` each field ends.
     ends: Vec<usize>,
     pub(crate) columns: usize,
-    /// Whether the row is all there.
-    pub(crate) is_whole: bool,
+    /// False for a row that is too long.
+    is_whole: bool,
     /// Where the row begins, from 1.
     pub(crate) line: u64,
     /// Line ends that the parser didn't see.
@@ -121,7 +84,45 @@ impl Table {
         &self.bytes[start..self.ends[column]]
     }
 
-    /// Goes to the next row; whether there is one. Of a row that is too long nothing is kept.
+    /// The column of the first of `names` that the header, the current row, has.
+    pub(crate) fn find(&self, names: &[&str]) -> Option<usize> {
+        let place = |name: &&str| (0..self.columns).find(|at| self.field(*at) == name.as_bytes());
+        names.iter().find_map(place)
+    }
+
+    /// The names in the header, the current row, for a message.
+    pub(crate) fn names(&self) -> String {
+        const LISTED: usize = 12;
+        const LONGEST: usize = 40;
+        let quoted = |column| {
+            let name = String::from_utf8_lossy(self.field(column));
+            format!("{:?}", name.chars().take(LONGEST).collect::<String>())
+        };
+        let mut names: Vec<String> = (0..self.columns.min(LISTED)).map(quoted).collect();
+        if self.columns > LISTED {
+            names.push("…".to_owned());
+        }
+        names.join(", ")
+    }
+
+    /// The reason why the current row can't be used in a table of `columns` columns.
+    pub(crate) fn check(&self, columns: usize) -> Result<(), String> {
+        if !self.is_whole {
+            return Err(too_long("a quote may be unclosed"));
+        }
+        if self.columns != columns {
+            let detail = format!("{} where the header has {columns}", self.columns);
+            return Err(reason("wrong number of columns", detail));
+        }
+        Ok(())
+    }
+
+    fn unreadable(&self, reason: String, shown: String) -> Row {
+        let place = format!("line {}", self.line);
+        Row::Unreadable(Unreadable { place, reason, shown: Some(shown) })
+    }
+
+    /// Goes to the next row and returns whether there is one. A row that is too long is dropped.
     pub(crate) fn advance(&mut self, input: &mut impl BufRead) -> io::Result<bool> {
         self.skip_line_ends(input)?;
         self.line = self.parser.line() + self.skipped;
@@ -153,7 +154,7 @@ impl Table {
         }
     }
 
-    /// Blank lines are no rows. The parser passes over them too, but counts them for the row before.
+    /// Skips blank lines, which the parser would count as lines of the row before.
     fn skip_line_ends(&mut self, input: &mut impl BufRead) -> io::Result<()> {
         loop {
             let buffer = fill(input)?;
@@ -170,9 +171,9 @@ impl Table {
     }
 }
 
-/// The bytes that are read and not used yet; none at the end.
+/// The buffered bytes; empty at the end.
 fn fill(input: &mut impl BufRead) -> io::Result<&[u8]> {
-    // Asked for twice: a buffer that is returned in a loop is borrowed for all of it.
+    // Filled twice: a buffer returned from a loop would stay borrowed in it.
     while let Err(error) = input.fill_buf() {
         if error.kind() != io::ErrorKind::Interrupted {
             return Err(error);

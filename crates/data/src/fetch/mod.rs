@@ -1,9 +1,8 @@
-//! Local copies of files that can't be read where they are: those in S3, in Google Cloud Storage or on a web server, and those
-//! packed by gzip or zstd, in which nothing has a place of its own.
+//! Local copies of files that can't be read in place: files in S3, in Google Cloud Storage or on a web server, and files compressed
+//! with gzip or zstd, which have no random access.
 //!
-//! Called by the readers of [`crate::sets`], for files as large as shards. A file is fetched once; a copy is known by where it came
-//! from and by what its owner says of its state (an ETag, or size and time), so a file that has changed is fetched anew. What
-//! breaks off goes on where it stopped.
+//! Called by the readers of [`crate::sets`], for files as large as shards. A file is fetched once. A copy is identified by its source
+//! and version (an ETag, or size and time), so a changed file is fetched again. An interrupted download resumes.
 
 #[cfg(feature = "remote")]
 mod remote;
@@ -12,30 +11,30 @@ mod unpack;
 use std::env;
 use std::fmt::{self, Debug, Formatter};
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::UNIX_EPOCH;
 
-use crate::{DataError, text};
+use crate::DataError;
 
 /// Files fetched or unpacked at once.
 const AT_ONCE: usize = 4;
-/// Names the folder of copies, where the caller names none.
+/// The environment variable for the folder of copies.
 const FOLDER: &str = "CLOVE_CACHE";
 
-/// What a cache reports. Whoever listens answers whether to go on.
+/// Progress of a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress<'a> {
-    /// A file is begun: its name, and how many bytes are to come.
+    /// A file begins: its name and the number of its bytes.
     Begins(&'a str, u64),
-    /// So many bytes more.
+    /// More bytes of it.
     Bytes(u64),
 }
 
-/// Whoever is told of progress.
+/// Receives progress; returns false to stop.
 pub type Listener<'a> = &'a (dyn Fn(Progress<'_>) -> bool + Sync);
 
 /// A folder of local copies.
@@ -52,35 +51,33 @@ impl Debug for Cache<'_> {
 }
 
 /// Where a file can be read.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Local {
-    /// The file as it was named.
+    /// The file's path or address.
     pub name: String,
     /// The file itself, or its copy.
     pub path: PathBuf,
-    /// Why the copy lacks its end, where the packed file is damaged.
+    /// Why the copy is incomplete, where the compressed file is damaged.
     pub damage: Option<String>,
 }
 
 impl<'a> Cache<'a> {
-    /// Copies in `folder`, or else in that of the environment's `CLOVE_CACHE`, or else where the system keeps caches. It's made when
-    /// the first copy is.
-    #[must_use]
+    /// Copies in `folder`, or else in the folder that `CLOVE_CACHE` names, or else where the system keeps caches. The first copy creates
+    /// the folder.
     pub fn new(folder: Option<&'a Path>, listener: Listener<'a>) -> Self {
         Self { folder, listener }
     }
 
-    /// Without anyone listening.
-    #[must_use]
+    /// Without a listener.
     pub fn silent(folder: Option<&'a Path>) -> Self {
         Self::new(folder, &|_| true)
     }
 
-    /// Where each of `names` can be read, in their order: paths, or `s3://bucket/path`, `gs://bucket/path`, `http(s)://host/path`.
+    /// A readable file for each of `names`, in their order: paths, or `s3://bucket/path`, `gs://bucket/path`, `http(s)://host/path`.
     ///
     /// # Errors
-    /// [`DataError::Io`] for a file that isn't there, or a copy that can't be written; [`DataError::Format`] for what a server
-    /// doesn't give, with its answer; [`DataError::Stopped`] where the listener says so. The first in the order of names counts.
+    /// [`DataError::Io`] for a missing file, or a copy that can't be written; [`DataError::Format`] for a file that the server refuses,
+    /// with its answer; [`DataError::Stopped`] where the listener stops. The first error in the order of names is returned.
     pub fn local(&self, names: &[String]) -> Result<Vec<Local>, DataError> {
         let (next, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
         let found = Mutex::new(Vec::with_capacity(names.len()));
@@ -104,100 +101,99 @@ impl<'a> Cache<'a> {
         found.into_iter().map(|(_, local)| local).collect()
     }
 
-    fn one(&self, name: &str) -> Result<Local, DataError> {
+    pub(crate) fn one(&self, name: &str) -> Result<Local, DataError> {
         if is_remote(name) {
             return self.remote(name);
         }
         let path = PathBuf::from(name);
-        let local = |path, damage| Local { name: name.to_owned(), path, damage };
-        let wrong = |source| text::io(&path, source);
+        let wrong = |source| DataError::io(&path, source);
         let mut file = File::open(&path).map_err(wrong)?;
-        let packing = unpack::Packing::of(&mut file).map_err(wrong)?;
-        if packing.is_none() {
-            return Ok(local(path, None));
+        if unpack::Packing::of(&mut file).map_err(wrong)?.is_none() {
+            return Ok(Local { name: name.to_owned(), path, damage: None });
         }
         let meta = file.metadata().map_err(wrong)?;
         let time = meta.modified().ok();
         let time = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let real = fs::canonicalize(&path).map_err(wrong)?;
         let identity = format!("{} {} {time:?}", real.display(), meta.len());
-        let copy = Copy::of(&self.folder()?, &identity)?;
-        if !copy.is_there() {
-            let _lock = copy.lock()?;
-            if !copy.is_there() {
-                (self.listener)(Progress::Begins(name, meta.len()));
-                self.unpack(&path, &copy, name)?;
+        self.copy(name, &identity, |copy| {
+            (self.listener)(Progress::Begins(name, meta.len()));
+            self.unpack(&path, copy, name)
+        })
+    }
+
+    /// The copy of a file, which `make` makes unless it exists. Its path has an extension for the downloaded part (`part`), the unpacked
+    /// part (`unpacked`), the reason for a missing end (`damaged`), and the lock file (`lock`).
+    fn copy(
+        &self,
+        name: &str,
+        identity: &str,
+        make: impl FnOnce(&Path) -> Result<(), DataError>,
+    ) -> Result<Local, DataError> {
+        let folder = self.folder.map_or_else(|| cache_dir("shards"), |dir| Ok(dir.to_owned()))?;
+        fs::create_dir_all(&folder).map_err(|source| no_room(&folder, source))?;
+        let path = folder.join(&blake3::hash(identity.as_bytes()).to_hex()[..32]);
+        if !path.is_file() {
+            let _lock = lock(&path.with_extension("lock"))?;
+            if !path.is_file() {
+                make(&path)?;
             }
         }
-        Ok(local(copy.path.clone(), copy.damage()))
+        let damage = fs::read_to_string(path.with_extension("damaged")).ok();
+        Ok(Local { name: name.to_owned(), path, damage })
     }
 
     #[cfg(feature = "remote")]
     fn remote(&self, name: &str) -> Result<Local, DataError> {
         let object = remote::Object::find(name)?;
-        let copy = Copy::of(&self.folder()?, &object.identity)?;
-        if !copy.is_there() {
-            let _lock = copy.lock()?;
-            if !copy.is_there() {
-                object.fetch(&copy.part, self.listener)?;
-                let wrong = |source| text::io(&copy.part, source);
-                let mut file = File::open(&copy.part).map_err(wrong)?;
-                if unpack::Packing::of(&mut file).map_err(wrong)?.is_some() {
-                    let size = file.metadata().map_err(wrong)?.len();
-                    (self.listener)(Progress::Begins(name, size));
-                    self.unpack(&copy.part, &copy, name)?;
-                    fs::remove_file(&copy.part).map_err(wrong)?;
-                } else {
-                    fs::rename(&copy.part, &copy.path).map_err(wrong)?;
-                }
+        self.copy(name, &object.identity, |copy| {
+            let part = copy.with_extension("part");
+            object.fetch(&part, self.listener)?;
+            let wrong = |source| DataError::io(&part, source);
+            let mut file = File::open(&part).map_err(wrong)?;
+            if unpack::Packing::of(&mut file).map_err(wrong)?.is_none() {
+                return fs::rename(&part, copy).map_err(wrong);
             }
-        }
-        Ok(Local { name: name.to_owned(), path: copy.path.clone(), damage: copy.damage() })
+            let size = file.metadata().map_err(wrong)?.len();
+            (self.listener)(Progress::Begins(name, size));
+            self.unpack(&part, copy, name)?;
+            fs::remove_file(&part).map_err(wrong)
+        })
     }
 
     #[cfg(not(feature = "remote"))]
     #[expect(clippy::unused_self, reason = "with the feature it's used")]
     fn remote(&self, name: &str) -> Result<Local, DataError> {
-        Err(DataError::Format {
-            path: PathBuf::from(name),
-            problem: "this program was built without the feature \"remote\"; fetch the file first"
-                .to_owned(),
-        })
+        let problem = "this program was built without the feature \"remote\"; fetch the file first";
+        Err(DataError::format(name, problem))
     }
 
     /// Unpacks a file into a copy.
-    fn unpack(&self, packed: &Path, copy: &Copy, name: &str) -> Result<(), DataError> {
-        let whole = unpack::unpack(packed, &copy.unpacked, &|bytes| {
-            (self.listener)(Progress::Bytes(bytes))
-        });
-        match whole {
+    fn unpack(&self, packed: &Path, copy: &Path, name: &str) -> Result<(), DataError> {
+        let unpacked = copy.with_extension("unpacked");
+        let report = |bytes| (self.listener)(Progress::Bytes(bytes));
+        match unpack::unpack(packed, &unpacked, &report) {
             Ok(()) => {}
             Err(unpack::Error::Stopped) => {
-                let _ = fs::remove_file(&copy.unpacked);
+                let _ = fs::remove_file(&unpacked);
                 return Err(DataError::Stopped(name.to_owned()));
             }
-            Err(unpack::Error::Read(source)) => return Err(text::io(packed, source)),
+            Err(unpack::Error::Read(source)) => return Err(DataError::io(packed, source)),
             Err(unpack::Error::Write(source)) => {
-                let _ = fs::remove_file(&copy.unpacked);
-                return Err(no_room(&copy.unpacked, source));
+                let _ = fs::remove_file(&unpacked);
+                return Err(no_room(&unpacked, source));
             }
-            // What was whole is used, as of a shard that isn't packed.
+            // The intact beginning is used, as of a shard that isn't compressed.
             Err(unpack::Error::Damaged(why)) => {
-                fs::write(&copy.damaged, why).map_err(|source| no_room(&copy.damaged, source))?;
+                let damaged = copy.with_extension("damaged");
+                fs::write(&damaged, why).map_err(|source| no_room(&damaged, source))?;
             }
         }
-        fs::rename(&copy.unpacked, &copy.path).map_err(|source| text::io(&copy.path, source))
-    }
-
-    fn folder(&self) -> Result<PathBuf, DataError> {
-        match self.folder {
-            Some(folder) => Ok(folder.to_owned()),
-            None => cache_dir("shards"),
-        }
+        fs::rename(&unpacked, copy).map_err(|source| DataError::io(copy, source))
     }
 }
 
-/// Where copies of a kind are kept: below the folder that `CLOVE_CACHE` names, or else below `clove` where the system keeps caches.
+/// The folder for copies of a kind: below the folder that `CLOVE_CACHE` names, or else below `clove` where the system keeps caches.
 ///
 /// # Errors
 /// [`DataError::Format`] on a system whose folders aren't known.
@@ -214,23 +210,21 @@ pub fn cache_dir(kind: &str) -> Result<PathBuf, DataError> {
         let home = || env::home_dir().map(|home| home.join(".cache"));
         set("XDG_CACHE_HOME").map(PathBuf::from).or_else(home)
     };
-    let above = above.ok_or_else(|| DataError::Format {
-        path: PathBuf::new(),
-        problem: format!("no folder for {kind} is known on this system; name one in {FOLDER}"),
+    let above = above.ok_or_else(|| {
+        let problem = format!("no folder for {kind} is known on this system; name one in {FOLDER}");
+        DataError::format("", problem)
     })?;
     Ok(above.join("clove").join(kind))
 }
 
-/// A failed write, with what to do about a full disk.
+/// A failed write, with advice for a full disk.
 fn no_room(path: &Path, source: io::Error) -> DataError {
-    let advice = match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; name a roomier folder for copies of shards in data.cache"
-        }
-        _ => return text::io(path, source),
-    };
-    let source = io::Error::new(source.kind(), format!("{source}{advice}"));
-    text::io(path, source)
+    let kind = source.kind();
+    if !matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        return DataError::io(path, source);
+    }
+    let advice = "set data.cache to a folder with more space for copies of shards";
+    DataError::io(path, io::Error::new(kind, format!("{source}; {advice}")))
 }
 
 /// Whether a name is an address.
@@ -238,62 +232,14 @@ pub(crate) fn is_remote(name: &str) -> bool {
     ["s3://", "gs://", "http://", "https://"].iter().any(|scheme| name.starts_with(scheme))
 }
 
-/// The files of one copy.
-struct Copy {
-    /// The copy, whole.
-    path: PathBuf,
-    /// What of it was fetched so far.
-    #[cfg(feature = "remote")]
-    part: PathBuf,
-    /// What of it was unpacked so far.
-    unpacked: PathBuf,
-    /// Why its end is missing.
-    damaged: PathBuf,
-    /// Held by whoever makes it.
-    lock: PathBuf,
-}
-
-impl Copy {
-    fn of(folder: &Path, identity: &str) -> Result<Self, DataError> {
-        fs::create_dir_all(folder).map_err(|source| no_room(folder, source))?;
-        let key = &blake3::hash(identity.as_bytes()).to_hex()[..32];
-        let file = |end: &str| folder.join(format!("{key}{end}"));
-        Ok(Self {
-            path: file(""),
-            #[cfg(feature = "remote")]
-            part: file(".part"),
-            unpacked: file(".unpacked"),
-            damaged: file(".damaged"),
-            lock: file(".lock"),
-        })
+/// Waits until no other program makes a copy.
+fn lock(path: &Path) -> Result<File, DataError> {
+    let file = File::create(path).map_err(|source| no_room(path, source))?;
+    match file.lock() {
+        // Without locks, only one program at a time should use the cache.
+        Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(DataError::io(path, error)),
+        _ => Ok(file),
     }
-
-    fn is_there(&self) -> bool {
-        self.path.is_file()
-    }
-
-    fn damage(&self) -> Option<String> {
-        fs::read_to_string(&self.damaged).ok()
-    }
-
-    /// Waits until no other program makes this copy.
-    fn lock(&self) -> Result<File, DataError> {
-        let file = File::create(&self.lock).map_err(|source| no_room(&self.lock, source))?;
-        match file.lock() {
-            // A file system that knows no locks is used by one program at a time.
-            Err(error) if error.kind() != io::ErrorKind::Unsupported => {
-                Err(text::io(&self.lock, error))
-            }
-            _ => Ok(file),
-        }
-    }
-}
-
-/// The first four bytes of a file, or those that it has.
-fn magic(file: &mut File) -> io::Result<Vec<u8>> {
-    let mut magic = Vec::new();
-    file.take(4).read_to_end(&mut magic)?;
-    Ok(magic)
 }
 
 #[cfg(test)]

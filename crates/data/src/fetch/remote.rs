@@ -1,13 +1,13 @@
 //! Files in S3, in Google Cloud Storage and on web servers, by object_store.
 //!
-//! Its requests go through ureq, which blocks its thread and needs neither a runtime of many threads nor a compiler of C: a file as
-//! large as a shard keeps a thread busy for itself.
+//! Requests go through ureq, which blocks its thread and needs neither a multi-threaded runtime nor a C compiler: a file as large as a
+//! shard occupies a thread anyway.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write as _};
-use std::path::{Path as FilePath, PathBuf};
+use std::path::Path as FilePath;
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -30,18 +30,18 @@ use object_store::{
 use tokio::runtime::Runtime;
 
 use super::{Listener, Progress, no_room};
-use crate::{DataError, text};
+use crate::DataError;
 
-/// Until a server answers at all.
+/// Time limit for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Without a byte.
+/// Time limit for the next byte.
 const SILENCE: Duration = Duration::from_secs(30);
 /// Bytes read at once.
 const CHUNK: usize = 1 << 18;
 
 /// A file that a server has.
 pub(super) struct Object {
-    /// Where it is and in which state: another file has another one.
+    /// Its address, size and version.
     pub(super) identity: String,
     name: String,
     store: Box<dyn ObjectStore>,
@@ -53,11 +53,11 @@ pub(super) struct Object {
 impl Object {
     /// Asks the server for a file.
     pub(super) fn find(name: &str) -> Result<Self, DataError> {
-        let wrong = |problem| format(name, problem);
+        let wrong = |problem: String| DataError::format(name, problem);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
-            .map_err(|source| text::io(FilePath::new(name), source))?;
+            .map_err(|source| DataError::io(name, source))?;
         let (store, path) = store(name).map_err(wrong)?;
         let meta = runtime.block_on(async {
             match store.head(&path).await {
@@ -71,11 +71,8 @@ impl Object {
             }
         });
         let meta = meta.map_err(|error| wrong(in_words(name, &error)))?;
-        // A server that says nothing of a file's state has a size at least.
-        let state = match &meta.e_tag {
-            Some(tag) => tag.clone(),
-            None => meta.last_modified.to_string(),
-        };
+        // A server that sends no version sends a size at least.
+        let state = meta.e_tag.clone().unwrap_or_else(|| meta.last_modified.to_string());
         Ok(Self {
             identity: format!("{name} {} {state}", meta.size),
             name: name.to_owned(),
@@ -86,9 +83,11 @@ impl Object {
         })
     }
 
-    /// Fetches the file, or what of it isn't in `part` yet.
+    /// Downloads the file, or the rest of it where `part` has its beginning.
     pub(super) fn fetch(&self, part: &FilePath, listener: Listener<'_>) -> Result<(), DataError> {
         let wrong = |source| no_room(part, source);
+        let refused = |problem: String| DataError::format(&self.name, problem);
+        let failed = |error: object_store::Error| refused(in_words(&self.name, &error));
         let mut file = OpenOptions::new().append(true).create(true).open(part).map_err(wrong)?;
         let mut there = file.metadata().map_err(wrong)?.len();
         if there > self.meta.size {
@@ -99,7 +98,7 @@ impl Object {
         if there < self.meta.size {
             self.runtime.block_on(async {
                 let found = match self.get(there).await {
-                    // A server that gives no parts gives the whole.
+                    // Without support for ranges the download starts over.
                     Err(object_store::Error::NotSupported { .. }) if there > 0 => {
                         file.set_len(0).map_err(wrong)?;
                         listener(Progress::Begins(&self.name, self.meta.size));
@@ -107,16 +106,13 @@ impl Object {
                     }
                     found => found,
                 };
-                let found =
-                    found.map_err(|error| format(&self.name, in_words(&self.name, &error)))?;
+                let found = found.map_err(failed)?;
                 if found.meta.size != self.meta.size || found.meta.e_tag != self.meta.e_tag {
-                    let problem = "it changed while it was fetched; start again".to_owned();
-                    return Err(format(&self.name, problem));
+                    return Err(refused("it changed during the download; start again".to_owned()));
                 }
                 let mut stream = found.into_stream();
                 while let Some(bytes) = stream.next().await {
-                    let bytes =
-                        bytes.map_err(|error| format(&self.name, in_words(&self.name, &error)))?;
+                    let bytes = bytes.map_err(failed)?;
                     file.write_all(&bytes).map_err(wrong)?;
                     if !listener(Progress::Bytes(bytes.len() as u64)) {
                         return Err(DataError::Stopped(self.name.clone()));
@@ -128,11 +124,10 @@ impl Object {
         file.sync_all().map_err(wrong)?;
         let fetched = file.metadata().map_err(wrong)?.len();
         if fetched != self.meta.size {
-            let problem = format!(
-                "the server gave {fetched} of its {} bytes; start again to go on from there",
-                self.meta.size
-            );
-            return Err(format(&self.name, problem));
+            let size = self.meta.size;
+            let problem =
+                format!("the server sent {fetched} of {size} bytes; start again to resume");
+            return Err(refused(problem));
         }
         Ok(())
     }
@@ -143,10 +138,6 @@ impl Object {
         let options = GetOptions::new().with_range(range);
         self.store.get_opts(&self.path, options).await
     }
-}
-
-fn format(name: &str, problem: String) -> DataError {
-    DataError::Format { path: PathBuf::from(name), problem }
 }
 
 /// The store of a file, and the file's path there.
@@ -196,7 +187,7 @@ fn store(name: &str) -> Result<(Box<dyn ObjectStore>, Path), String> {
     Ok((store, path))
 }
 
-/// What went wrong, down to its cause, and what to do about it.
+/// The cause of an error, and the fix.
 fn in_words(name: &str, error: &object_store::Error) -> String {
     use object_store::Error;
 
@@ -204,16 +195,14 @@ fn in_words(name: &str, error: &object_store::Error) -> String {
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    let s3 = name.starts_with("s3://");
     match error {
         Error::NotFound { .. } => "there is no such file on the server".to_owned(),
-        _ if s3 => format!(
-            "{cause}; S3 is reached by what AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT say, and a public \
-             bucket with AWS_SKIP_SIGNATURE=true"
+        _ if name.starts_with("s3://") => format!(
+            "{cause}; set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT, or AWS_SKIP_SIGNATURE=true for a \
+             public bucket"
         ),
         _ if name.starts_with("gs://") => format!(
-            "{cause}; Google Cloud Storage is reached by the file that GOOGLE_APPLICATION_CREDENTIALS names, and a public bucket \
-             with GOOGLE_SKIP_SIGNATURE=true"
+            "{cause}; set GOOGLE_APPLICATION_CREDENTIALS to a credentials file, or GOOGLE_SKIP_SIGNATURE=true for a public bucket"
         ),
         _ => cause.to_string(),
     }
@@ -270,7 +259,7 @@ impl HttpService for Service {
     }
 }
 
-/// What is worth another try.
+/// The kind of an error, which decides whether to retry.
 fn of_io(error: &io::Error) -> HttpErrorKind {
     match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => HttpErrorKind::Timeout,
@@ -285,9 +274,9 @@ fn of_io(error: &io::Error) -> HttpErrorKind {
 
 /// A response's bytes.
 struct Stream {
-    /// The lock is never taken: it makes of a reader what threads may share.
+    /// Never locked: the mutex makes the reader `Sync`.
     reader: Mutex<Box<dyn Read + Send>>,
-    /// Told after the bytes that came before it.
+    /// Returned after the bytes before it.
     failed: Option<io::Error>,
 }
 
@@ -301,10 +290,7 @@ impl Body for Stream {
     ) -> Poll<Option<Result<Frame<Bytes>, HttpError>>> {
         let mut chunk = Vec::with_capacity(CHUNK);
         if self.failed.is_none() {
-            let reader = match self.reader.get_mut() {
-                Ok(reader) => reader,
-                Err(poisoned) => poisoned.into_inner(),
-            };
+            let reader = self.reader.get_mut().unwrap_or_else(PoisonError::into_inner);
             let read = reader.take(CHUNK as u64).read_to_end(&mut chunk);
             self.failed = read.err();
         }

@@ -1,17 +1,7 @@
-use std::io::Write as _;
 use std::time::Duration;
 
 use super::*;
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn zstd(bytes: &[u8]) -> Vec<u8> {
-    ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
-}
+use crate::testing::{Dir, gzip, zstd};
 
 /// Something that doesn't shrink much.
 fn noise(bytes: usize) -> Vec<u8> {
@@ -20,12 +10,10 @@ fn noise(bytes: usize) -> Vec<u8> {
     noise
 }
 
-/// A folder with a file in it.
-fn with(bytes: &[u8]) -> (tempfile::TempDir, String) {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("file");
-    fs::write(&file, bytes).unwrap();
-    let name = file.to_str().unwrap().to_owned();
+/// A folder with a file, and the file's path.
+fn with(bytes: &[u8]) -> (Dir, String) {
+    let dir = Dir::with(&[("file", bytes)]);
+    let name = dir.path("file").to_str().unwrap().to_owned();
     (dir, name)
 }
 
@@ -33,9 +21,8 @@ fn with(bytes: &[u8]) -> (tempfile::TempDir, String) {
 fn what_is_not_packed_stays_where_it_is() {
     for bytes in [&b"plain"[..], b"", b"\x1f"] {
         let (dir, name) = with(bytes);
-        let copies = dir.path().join("copies");
-        let local = Cache::silent(Some(&copies)).local(std::slice::from_ref(&name)).unwrap();
-        assert_eq!(local[0].path, Path::new(&name));
+        let copies = dir.path("copies");
+        assert_eq!(Cache::silent(Some(&copies)).one(&name).unwrap().path, Path::new(&name));
         assert!(!copies.exists());
     }
 }
@@ -43,7 +30,7 @@ fn what_is_not_packed_stays_where_it_is() {
 #[test]
 fn a_packed_file_is_unpacked_once_and_again_when_it_has_changed() {
     let (dir, name) = with(b"");
-    let copies = dir.path().join("copies");
+    let copies = dir.path("copies");
     let (unpacked, told) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let listener = |progress: Progress<'_>| {
         match progress {
@@ -70,9 +57,9 @@ fn a_packed_file_is_unpacked_once_and_again_when_it_has_changed() {
         let later = std::time::SystemTime::now() + Duration::from_secs(u64::from(packed[9]));
         File::options().write(true).open(&name).unwrap().set_modified(later).unwrap();
         for _ in 0..2 {
-            let local = cache.local(std::slice::from_ref(&name)).unwrap();
-            assert_eq!(fs::read(&local[0].path).unwrap(), content);
-            assert_eq!((&local[0].name, &local[0].damage), (&name, &None));
+            let local = cache.one(&name).unwrap();
+            assert_eq!(fs::read(&local.path).unwrap(), content);
+            assert_eq!((&local.name, &local.damage), (&name, &None));
         }
         assert_eq!(unpacked.swap(0, Ordering::Relaxed), 1);
         assert_eq!(told.swap(0, Ordering::Relaxed), packed.len());
@@ -85,10 +72,9 @@ fn what_is_cut_keeps_its_beginning_and_says_so() {
     for packed in [gzip(&bytes), zstd(&bytes)] {
         for end in [packed.len() - 1, packed.len() / 2, 20, 4] {
             let (dir, name) = with(&packed[..end]);
-            let copies = dir.path().join("copies");
+            let copies = dir.path("copies");
             for _ in 0..2 {
-                let local = Cache::silent(Some(&copies)).local(std::slice::from_ref(&name));
-                let local = local.unwrap().remove(0);
+                let local = Cache::silent(Some(&copies)).one(&name).unwrap();
                 assert!(local.damage.is_some(), "{end}");
                 let content = fs::read(&local.path).unwrap();
                 assert!(bytes.starts_with(&content), "{end}");
@@ -100,20 +86,20 @@ fn what_is_cut_keeps_its_beginning_and_says_so() {
 #[test]
 fn whoever_listens_may_stop_it_and_nothing_half_done_stays() {
     let (dir, name) = with(&gzip(&noise(5 << 20)));
-    let copies = dir.path().join("copies");
+    let copies = dir.path("copies");
     let listener = |progress: Progress<'_>| matches!(progress, Progress::Begins(..));
-    let error = Cache::new(Some(&copies), &listener).local(std::slice::from_ref(&name));
+    let error = Cache::new(Some(&copies), &listener).one(&name);
     assert!(matches!(error, Err(DataError::Stopped(of)) if of == name));
     let left: Vec<_> = fs::read_dir(&copies).unwrap().map(|file| file.unwrap().path()).collect();
     assert!(left.iter().all(|file| file.extension().is_some_and(|end| end == "lock")), "{left:?}");
-    let local = Cache::silent(Some(&copies)).local(&[name]).unwrap();
-    assert_eq!(fs::metadata(&local[0].path).unwrap().len(), 5 << 20);
+    let local = Cache::silent(Some(&copies)).one(&name).unwrap();
+    assert_eq!(fs::metadata(&local.path).unwrap().len(), 5 << 20);
 }
 
 #[test]
 fn two_that_want_the_same_copy_make_it_once() {
     let (dir, name) = with(&gzip(&noise(8 << 20)));
-    let copies = dir.path().join("copies");
+    let copies = dir.path("copies");
     let begun = AtomicUsize::new(0);
     let listener = |progress: Progress<'_>| {
         if let Progress::Begins(..) = progress {
@@ -130,8 +116,8 @@ fn two_that_want_the_same_copy_make_it_once() {
 #[test]
 fn the_first_name_that_is_wrong_is_told() {
     let (dir, name) = with(b"plain");
-    let lacks = dir.path().join("lacks").to_str().unwrap().to_owned();
-    let names = [name, lacks.clone(), dir.path().join("too").to_str().unwrap().to_owned()];
+    let lacks = dir.path("lacks").to_str().unwrap().to_owned();
+    let names = [name, lacks.clone(), dir.path("too").to_str().unwrap().to_owned()];
     let error = Cache::silent(None).local(&names).unwrap_err();
     assert!(matches!(&error, DataError::Io { path, .. } if *path == Path::new(&lacks)), "{error}");
 }

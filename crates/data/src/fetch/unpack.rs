@@ -1,4 +1,4 @@
-//! Unpacking of gzip and zstd, whole files at a time.
+//! Decompression of gzip and zstd files.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek as _, SeekFrom, Write as _};
@@ -8,12 +8,12 @@ use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::StreamingDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 
-/// Between two reports.
+/// Bytes between two progress reports.
 const STRIDE: usize = 1 << 20;
-/// Bytes of a zstd frame's window: what `zstd --long=31 --ultra` asks for at most.
+/// Most bytes of a zstd frame's window: the maximum of `zstd --long=31 --ultra`.
 const LARGEST_WINDOW: u64 = 2 << 30;
 
-/// How a file is packed.
+/// The compression of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Packing {
     Gzip,
@@ -21,9 +21,10 @@ pub(super) enum Packing {
 }
 
 impl Packing {
-    /// By a file's first bytes; `None` where it isn't.
+    /// By a file's first bytes; `None` for an uncompressed file.
     pub(super) fn of(file: &mut File) -> io::Result<Option<Self>> {
-        let magic = super::magic(file)?;
+        let mut magic = Vec::new();
+        Read::by_ref(file).take(4).read_to_end(&mut magic)?;
         file.seek(SeekFrom::Start(0))?;
         Ok(match magic.as_slice() {
             [0x1f, 0x8b, ..] => Some(Self::Gzip),
@@ -33,19 +34,19 @@ impl Packing {
     }
 }
 
-/// Why a file isn't unpacked as a whole.
+/// Why a file isn't unpacked completely.
 #[derive(Debug)]
 pub(super) enum Error {
     /// The packed file can't be read.
     Read(io::Error),
     /// The copy can't be written.
     Write(io::Error),
-    /// In words. What came before was written.
+    /// The compressed file is damaged. The intact beginning was written.
     Damaged(String),
     Stopped,
 }
 
-/// Unpacks `from` into `to`, and tells `listener` how many bytes of `from` have been read since it was last told.
+/// Unpacks `from` into `to` and reports the bytes read of `from` to `listener`.
 pub(super) fn unpack(from: &Path, to: &Path, listener: &dyn Fn(u64) -> bool) -> Result<(), Error> {
     let mut file = File::open(from).map_err(Error::Read)?;
     let packing = Packing::of(&mut file).map_err(Error::Read)?;
@@ -63,7 +64,7 @@ pub(super) fn unpack(from: &Path, to: &Path, listener: &dyn Fn(u64) -> bool) -> 
             output.copy(&mut decoder, |decoder| decoder.get_ref().read)
         }
         Some(Packing::Zstd) => zstd(&mut input, &mut output),
-        None => Err(Error::Damaged("it is packed neither by gzip nor by zstd".to_owned())),
+        None => Err(Error::Damaged("neither gzip nor zstd".to_owned())),
     };
     if let Some(error) = input.failed {
         return Err(Error::Read(error));
@@ -71,17 +72,16 @@ pub(super) fn unpack(from: &Path, to: &Path, listener: &dyn Fn(u64) -> bool) -> 
     if !matches!(ended, Ok(()) | Err(Error::Damaged(_))) {
         return ended;
     }
-    // What follows the last byte that was packed.
+    // Bytes after the compressed ones.
     if !listener(input.read - output.told) {
         return Err(Error::Stopped);
     }
-    let file = output.file.into_inner();
-    let file = file.map_err(|error| Error::Write(error.into_error()))?;
+    let file = output.file.into_inner().map_err(|error| Error::Write(error.into_error()))?;
     file.sync_all().map_err(Error::Write)?;
     ended
 }
 
-/// A file is as many frames as are written one after another, some of which only say something about the others.
+/// A file is a sequence of frames, some of which are skippable metadata.
 ///
 /// Source: RFC 8878, sections 3.1 and 3.1.2.
 fn zstd(input: &mut Counted, output: &mut Output<'_>) -> Result<(), Error> {
@@ -99,7 +99,7 @@ fn zstd(input: &mut Counted, output: &mut Output<'_>) -> Result<(), Error> {
             })) => {
                 let skipped = io::copy(&mut input.take(length.into()), &mut io::sink());
                 if skipped.map_err(Error::Read)? < length.into() {
-                    return Err(Error::Damaged("a frame is cut".to_owned()));
+                    return Err(Error::Damaged("a frame is incomplete".to_owned()));
                 }
             }
             Err(error) => return Err(Error::Damaged(error.to_string())),
@@ -116,7 +116,7 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    /// Everything that `decoder` gives. `read` says how far it has come.
+    /// Copies the output of `decoder`. `read` is its position in the input.
     fn copy<D: Read>(&mut self, decoder: &mut D, read: impl Fn(&D) -> u64) -> Result<(), Error> {
         loop {
             let bytes = match decoder.read(&mut self.block) {
@@ -125,8 +125,7 @@ impl Output<'_> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Error::Damaged(error.to_string())),
             };
-            let written = self.file.write_all(&self.block[..bytes]);
-            written.map_err(Error::Write)?;
+            self.file.write_all(&self.block[..bytes]).map_err(Error::Write)?;
             let read = read(decoder);
             if !(self.listener)(read - self.told) {
                 return Err(Error::Stopped);
@@ -136,7 +135,7 @@ impl Output<'_> {
     }
 }
 
-/// A file that knows how much of it was read. Its own failure is kept apart from what a decoder says of it.
+/// A file that counts the bytes read and keeps its own errors apart from the decoder's.
 struct Counted {
     file: BufReader<File>,
     read: u64,

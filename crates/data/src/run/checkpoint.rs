@@ -1,7 +1,7 @@
-//! Checkpoints: written whole or not at all, and verified before they're used. Called by [`super::RunFolder`].
+//! Checkpoints: written completely or not at all, and verified before use. Called by [`super::RunFolder`].
 //!
-//! Names that begin with a dot are never checkpoints. `.step-N.PID.partial` is being written, `.step-N.replaced` is the
-//! checkpoint that a new one of the same step takes the place of, and `.deleted` is being removed.
+//! Names that begin with a dot are never checkpoints. `.step-N.PID.partial` is being written, `.step-N.replaced` is being replaced by
+//! a new one of the same step, and `.deleted` is being removed.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -15,9 +15,9 @@ use super::RunError;
 use super::files::{self, failed};
 
 /// The file that lists the others.
-const MANIFEST: &str = "manifest.json";
+pub(crate) const MANIFEST: &str = "manifest.json";
 
-/// A checkpoint whose files are those that were written.
+/// A verified checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
     /// Steps taken when it was saved.
@@ -26,12 +26,12 @@ pub struct Checkpoint {
     pub dir: PathBuf,
 }
 
-/// The newest checkpoint that can be used.
+/// The newest intact checkpoint.
 #[derive(Debug, Default)]
 pub struct Latest {
-    /// `None` where no checkpoint can be used.
+    /// `None` where no checkpoint is intact.
     pub checkpoint: Option<Checkpoint>,
-    /// Newer ones that are damaged, the newest first: their folders and what is wrong with them.
+    /// The folders of newer, damaged ones, each with the damage; the newest first.
     pub damaged: Vec<(PathBuf, String)>,
 }
 
@@ -42,8 +42,9 @@ struct Manifest {
     files: BTreeMap<String, Entry>,
 }
 
+/// A file in a manifest.
 #[derive(Serialize, Deserialize)]
-struct Entry {
+pub(crate) struct Entry {
     bytes: u64,
     blake3: String,
 }
@@ -56,38 +57,33 @@ impl Manifest {
 }
 
 impl Checkpoint {
-    /// Opens the folder `step-N` after comparing the length and the BLAKE3 hash of every file with its manifest.
-    ///
-    /// Files that the manifest doesn't list are not looked at.
+    /// Opens the folder `step-N` and compares the length and the BLAKE3 hash of every file in its manifest. Other files are ignored.
     ///
     /// # Errors
-    /// [`RunError::Damaged`] names the file and what differs; [`RunError::Io`] when a file can't be read.
+    /// [`RunError::Damaged`] with the file and the damage; [`RunError::Io`] when a file can't be read.
     pub fn open(dir: &Path) -> Result<Self, RunError> {
         let path = dir.join(MANIFEST);
-        let damaged =
-            |path: &Path, reason: String| RunError::Damaged { path: path.to_owned(), reason };
         let bytes = read_or_damaged(&path, || fs::read(&path))?;
         let manifest: Manifest = serde_json::from_slice(&bytes)
             .map_err(|error| damaged(&path, format!("not a manifest of a checkpoint ({error})")))?;
         // Reading alone would let a repeated or an unknown key pass.
         if manifest.to_text().as_bytes() != bytes {
-            return Err(damaged(&path, "not as it was written".to_owned()));
+            return Err(damaged(&path, "changed after it was written"));
         }
         let absolute = std::path::absolute(dir).map_err(failed(dir))?;
         if absolute.file_name() != Some(folder_name(manifest.step).as_ref()) {
-            let reason = format!(
-                "is of step {}, so its folder must have the name {}",
-                manifest.step,
-                folder_name(manifest.step)
-            );
-            return Err(damaged(&path, reason));
+            let (step, name) = (manifest.step, folder_name(manifest.step));
+            return Err(damaged(
+                &path,
+                format!("is of step {step}; its folder must be named {name}"),
+            ));
         }
         if manifest.files.is_empty() {
-            return Err(damaged(&path, "lists no files".to_owned()));
+            return Err(damaged(&path, "lists no files"));
         }
         for (name, entry) in &manifest.files {
             if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) {
-                return Err(damaged(&path, format!("lists {name:?}, which is no file within it")));
+                return Err(damaged(&path, format!("lists {name:?}, which is outside the folder")));
             }
             let file = dir.join(name);
             let found = read_or_damaged(&file, || Entry::of(File::open(&file)?))?;
@@ -96,10 +92,8 @@ impl Checkpoint {
                 return Err(damaged(&file, reason));
             }
             if found.blake3 != entry.blake3 {
-                let reason = format!(
-                    "its bytes are not those that were written (BLAKE3 {}, in {MANIFEST} {})",
-                    found.blake3, entry.blake3
-                );
+                let (found, written) = (found.blake3, &entry.blake3);
+                let reason = format!("its bytes changed (BLAKE3 {found}, in {MANIFEST} {written})");
                 return Err(damaged(&file, reason));
             }
         }
@@ -108,7 +102,7 @@ impl Checkpoint {
 }
 
 impl Entry {
-    fn of(file: File) -> io::Result<Self> {
+    pub(crate) fn of(file: File) -> io::Result<Self> {
         if !file.metadata()?.is_file() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
@@ -118,16 +112,16 @@ impl Entry {
     }
 }
 
-/// What isn't there is damage. That something can't be read (permissions, a failing disk) says nothing of the checkpoint,
-/// and going back to an older one is not the program's to decide.
+pub(super) fn damaged(path: &Path, reason: impl Into<String>) -> RunError {
+    RunError::Damaged { path: path.to_owned(), reason: reason.into() }
+}
+
+/// A missing file is damage. A file that can't be read (permissions, a failing disk) is another error: the program doesn't go back to
+/// an older checkpoint because of it.
 fn read_or_damaged<T>(path: &Path, read: impl FnOnce() -> io::Result<T>) -> Result<T, RunError> {
     read().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            RunError::Damaged { path: path.to_owned(), reason: "is missing".to_owned() }
-        }
-        io::ErrorKind::IsADirectory => {
-            RunError::Damaged { path: path.to_owned(), reason: "is not a file".to_owned() }
-        }
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => damaged(path, "is missing"),
+        io::ErrorKind::IsADirectory => damaged(path, "is not a file"),
         _ => failed(path)(error),
     })
 }
@@ -136,7 +130,7 @@ fn folder_name(step: usize) -> String {
     format!("step-{step}")
 }
 
-/// The step of a folder that is named exactly as ours are.
+/// The step of a folder with exactly the name of a checkpoint.
 fn step_of(name: &str) -> Option<usize> {
     let step = name.strip_prefix("step-")?.parse().ok()?;
     (folder_name(step) == name).then_some(step)
@@ -163,9 +157,7 @@ pub(super) fn latest(root: &Path) -> Result<Latest, RunError> {
     for step in steps(root)? {
         let dir = root.join(folder_name(step));
         match Checkpoint::open(&dir) {
-            Ok(checkpoint) => {
-                return Ok(Latest { checkpoint: Some(checkpoint), damaged });
-            }
+            Ok(checkpoint) => return Ok(Latest { checkpoint: Some(checkpoint), damaged }),
             Err(error @ RunError::Damaged { .. }) => damaged.push((dir, error.to_string())),
             Err(error) => return Err(error),
         }
@@ -191,7 +183,7 @@ pub(super) fn save<E: Into<Box<dyn Error + Send + Sync>>>(
     Ok(checkpoint)
 }
 
-/// Lets the caller write its files, lists them, and returns when all of it is on the disk.
+/// Lets the caller write its files, lists them, and syncs everything to the disk.
 fn fill<E: Into<Box<dyn Error + Send + Sync>>>(
     partial: &Path,
     step: usize,
@@ -211,7 +203,7 @@ fn fill<E: Into<Box<dyn Error + Send + Sync>>>(
     files::sync_folder(partial)
 }
 
-/// Syncs and lists what lies in a folder and the folders below it.
+/// Syncs and lists the files of a folder and its subfolders.
 fn sync_all(
     folder: &Path,
     prefix: &str,
@@ -220,10 +212,7 @@ fn sync_all(
     for entry in fs::read_dir(folder).map_err(failed(folder))? {
         let entry = entry.map_err(failed(folder))?;
         let path = entry.path();
-        let refused = |problem| {
-            let path = path.clone();
-            Err(RunError::Content { path, problem })
-        };
+        let refused = |problem| Err(RunError::Content { path: path.clone(), problem });
         let Ok(name) = entry.file_name().into_string() else {
             return refused("names in a checkpoint must be UTF-8");
         };
@@ -233,27 +222,21 @@ fn sync_all(
             sync_all(&path, &format!("{name}/"), listed)?;
             files::sync_folder(&path)?;
         } else if !kind.is_file() {
-            // What a link leads to can change after it was listed.
+            // The target of a link can change after it was listed.
             return refused("a checkpoint holds files and folders only, no links");
         } else if name == MANIFEST {
-            return refused("this name is kept for the list of files");
+            return refused("this name is reserved for the list of files");
         } else {
-            let listing = File::options()
-                .read(true)
-                // Windows syncs what is open for writing only; elsewhere a read-only file can be synced too.
-                .write(cfg!(windows))
-                .open(&path)
-                .and_then(|file| {
-                    file.sync_all()?;
-                    Entry::of(file)
-                });
-            listed.insert(name, listing.map_err(failed(&path))?);
+            // Windows syncs files that are open for writing only.
+            let file = File::options().read(true).write(cfg!(windows)).open(&path);
+            let entry = file.and_then(|file| file.sync_all().and_then(|()| Entry::of(file)));
+            listed.insert(name, entry.map_err(failed(&path))?);
         }
     }
     Ok(())
 }
 
-/// Gives a filled folder its name. At any instant a whole checkpoint of the step is there, or an older one.
+/// Gives a filled folder its name. At any instant an intact checkpoint of the step is there, or an older one.
 fn publish(root: &Path, partial: &Path, step: usize) -> Result<Checkpoint, RunError> {
     let target = root.join(folder_name(step));
     if fs::symlink_metadata(&target).is_ok() {
@@ -277,7 +260,7 @@ fn publish(root: &Path, partial: &Path, step: usize) -> Result<Checkpoint, RunEr
     Ok(Checkpoint { step, dir: target })
 }
 
-/// Removes a folder in such a way that a kill halfway leaves nothing that looks like a checkpoint.
+/// Removes a folder so that a kill halfway leaves nothing that looks like a checkpoint.
 fn discard(root: &Path, path: &Path) -> Result<(), RunError> {
     if fs::symlink_metadata(path).is_err() {
         return Ok(());
@@ -292,7 +275,7 @@ fn discard(root: &Path, path: &Path) -> Result<(), RunError> {
 
 /// Keeps the checkpoint of `step`, which was just saved, and those before it, `keep` in all.
 ///
-/// Later ones stay: a resumed run went back behind them because they're damaged, and replaces them when it gets there.
+/// Later ones stay: a resumed run went back because they're damaged, and replaces them when it gets there.
 fn prune(root: &Path, step: usize, keep: usize) -> Result<(), RunError> {
     let before = steps(root)?.into_iter().filter(|found| *found < step);
     for old in before.skip(keep.saturating_sub(1)) {

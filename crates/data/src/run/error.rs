@@ -1,10 +1,10 @@
-//! Everything that can be wrong with a run's folder.
+//! Errors of a run's folder.
 
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-/// Lines of either configuration that an error message shows; [`RunError::OtherConfiguration`] holds all of them.
+/// Most lines of each configuration in an error message; [`RunError::OtherConfiguration`] holds all of them.
 const LINES_SHOWN: usize = 12;
 
 /// Why a run's folder can't be used, read or written.
@@ -15,45 +15,33 @@ pub enum RunError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What it said.
+        /// The system's error.
         source: io::Error,
     },
     /// The folder is locked.
-    #[error(
-        "{}: another process is at work on this run; wait for it or stop it, or choose another folder",
-        dir.display()
-    )]
+    #[error("{}: another process is working on this run; wait for it, stop it, or choose another folder", dir.display())]
     InUse {
         /// The run's folder.
         dir: PathBuf,
     },
     /// The file system has no locks, or refuses this one.
-    #[error(
-        "{}: can't be locked: {source}; choose a folder on a file system that has file locks",
-        path.display()
-    )]
+    #[error("{}: can't be locked: {source}; choose a folder on a file system that has file locks", path.display())]
     Lock {
         /// The lock file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A new run was to start where one is.
-    #[error(
-        "{} already holds a run ({found}); go on with it by --resume, or choose another folder",
-        dir.display()
-    )]
+    /// A new run was started in the folder of another.
+    #[error("{} already holds a run ({found}); resume it with --resume, or choose another folder", dir.display())]
     Exists {
         /// The folder.
         dir: PathBuf,
-        /// What of a run was found there.
+        /// The file or folder of a run that was found.
         found: &'static str,
     },
     /// There is nothing to resume.
-    #[error(
-        "{} holds no run to resume (it has no run.toml); leave --resume out to start one, or correct the folder",
-        dir.display()
-    )]
+    #[error("{} holds no run to resume (no run.toml); omit --resume to start a run, or correct the folder", dir.display())]
     NoRun {
         /// The folder.
         dir: PathBuf,
@@ -63,21 +51,21 @@ pub enum RunError {
     OtherConfiguration {
         /// The run's `run.toml`.
         path: PathBuf,
-        /// Lines that stand in `run.toml` alone, each with its table's header.
+        /// Lines of `run.toml` alone, each with its table's header.
         recorded: Vec<String>,
-        /// Lines that stand in the given configuration alone, each with its table's header.
+        /// Lines of the given configuration alone, each with its table's header.
         given: Vec<String>,
     },
-    /// A checkpoint that isn't what was written.
-    #[error("{}: {reason}; this checkpoint is damaged, go on from one before it", path.display())]
+    /// A damaged checkpoint.
+    #[error("{}: {reason}; this checkpoint is damaged; resume from an earlier one", path.display())]
     Damaged {
         /// The file at fault.
         path: PathBuf,
-        /// What differs from what was written.
+        /// The damage.
         reason: String,
     },
     /// The caller could not write the files of a checkpoint.
-    #[error("the checkpoint of step {step} was not saved: {source}; those before it stand")]
+    #[error("the checkpoint of step {step} was not saved: {source}; earlier ones are kept")]
     NotSaved {
         /// The step.
         step: usize,
@@ -89,25 +77,19 @@ pub enum RunError {
     Content {
         /// The file or folder.
         path: PathBuf,
-        /// What it must be instead.
+        /// The rule that it breaks.
         problem: &'static str,
     },
-    /// A record that is no line of metrics.
-    #[error(
-        "{}: a record must be an object with a whole number `step`: {source}",
-        path.display()
-    )]
+    /// An invalid record of metrics.
+    #[error("{}: a record must be an object with a whole number `step`: {source}", path.display())]
     Record {
         /// The metrics file.
         path: PathBuf,
-        /// What it is instead.
+        /// The parser's error.
         source: serde_json::Error,
     },
-    /// A line of metrics that is damaged and has whole ones after it.
-    #[error(
-        "{}:{line}: not a JSON object with a whole number `step`; correct or delete the line",
-        path.display()
-    )]
+    /// A damaged line of metrics before intact ones.
+    #[error("{}:{line}: not a JSON object with a whole number `step`; correct or delete the line", path.display())]
     Line {
         /// The metrics file.
         path: PathBuf,

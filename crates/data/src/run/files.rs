@@ -1,4 +1,4 @@
-//! Files that are on the disk, not on their way to it, when a function returns.
+//! Durable files: synced to the disk when a function returns.
 
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -11,10 +11,7 @@ pub(super) fn failed(path: &Path) -> impl FnOnce(io::Error) -> RunError {
 }
 
 fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    }
+    path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
 }
 
 /// Makes the names in a folder durable. Windows has no such call: there the file system's journal orders them.
@@ -22,18 +19,15 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), RunError> {
     if !cfg!(unix) {
         return Ok(());
     }
-    match File::open(path).and_then(|folder| folder.sync_all()) {
-        // Some network file systems answer so, and no other call would do more there.
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) =>
-        {
-            Ok(())
-        }
-        other => other.map_err(failed(path)),
-    }
+    let synced = File::open(path).and_then(|folder| folder.sync_all());
+    synced.or_else(|error| match error.kind() {
+        // The answer of some network file systems, which have no other call.
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => Ok(()),
+        _ => Err(failed(path)(error)),
+    })
 }
 
-/// Makes a folder and those above it that aren't there.
+/// Creates a folder and the missing ones above it.
 pub(super) fn make_folder(path: &Path) -> Result<(), RunError> {
     if path.is_dir() {
         return Ok(());
@@ -49,7 +43,7 @@ pub(super) fn make_folder(path: &Path) -> Result<(), RunError> {
     }
 }
 
-/// Removes a file, a link or a folder with all it holds; what isn't there is removed already.
+/// Removes a file, a link, or a folder with its contents, if it exists.
 pub(super) fn remove(path: &Path) -> Result<(), RunError> {
     let removed = match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => fs::remove_dir_all(path),
@@ -67,22 +61,21 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), RunError> {
     fs::rename(from, to).map_err(failed(to))
 }
 
-/// Writes a file under its own name, where nobody looks for it yet.
+/// Writes a file under its final name, for a folder that isn't in use yet.
 pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), RunError> {
-    File::create(path)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        })
-        .map_err(failed(path))
+    let written = File::create(path).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.map_err(failed(path))
 }
 
-/// The name a file has until it's complete.
+/// The name of an incomplete file.
 pub(super) fn partial_name(name: &str) -> String {
     format!(".{name}.{}.partial", std::process::id())
 }
 
-/// Writes a file beside its place and renames it there: at any instant the place holds the old bytes or the new ones.
+/// Writes a file beside its place and renames it: at any instant the place holds the old bytes or the new ones.
 pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), RunError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let partial = path.with_file_name(partial_name(&name));
@@ -96,7 +89,7 @@ pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), RunError
     written
 }
 
-/// A file that grows by whole records.
+/// A file that grows by complete records.
 #[derive(Debug)]
 pub(super) struct Appender {
     path: PathBuf,
@@ -105,12 +98,12 @@ pub(super) struct Appender {
 }
 
 impl Appender {
-    /// Goes on at the end of a file, which is made if it isn't there.
+    /// Opens or creates a file and appends to it.
     pub(super) fn open(path: &Path) -> Result<Self, RunError> {
         Self::open_with(path, File::options().write(true).create(true))
     }
 
-    /// Makes a file that must not be there yet.
+    /// Creates a file that must not exist.
     pub(super) fn create_new(path: &Path) -> Result<Self, RunError> {
         Self::open_with(path, File::options().write(true).create_new(true))
     }
@@ -127,10 +120,10 @@ impl Appender {
         &self.path
     }
 
-    /// Hands one record to the system in one piece: a kill of the process can't take it back.
+    /// Passes a record to the system in one piece, so that it survives a kill of the process.
     pub(super) fn append(&mut self, record: &[u8]) -> Result<(), RunError> {
         if let Err(source) = self.file.write_all(record) {
-            // On a full disk half of it may be there, and would spoil whatever follows.
+            // On a full disk a part may be written, which would corrupt the records that follow.
             let _ = self.file.set_len(self.length);
             let _ = self.file.seek(SeekFrom::Start(self.length));
             return Err(failed(&self.path)(source));

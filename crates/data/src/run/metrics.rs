@@ -14,21 +14,21 @@ struct Step {
     step: usize,
 }
 
-/// A file of metrics that grows by a line at a time.
+/// A file of metrics that grows a line at a time.
 ///
-/// A line is with the system when [`append`](Self::append) returns, so a kill of the process doesn't lose it. A failing
-/// machine may, unless [`sync`](Self::sync) came after it: call that before each checkpoint is saved.
+/// A line survives a kill of the process once [`append`](Self::append) returns. It survives a failing machine only after
+/// [`sync`](Self::sync): call that before saving a checkpoint.
 #[derive(Debug)]
 pub struct Metrics {
     file: Appender,
 }
 
 impl Metrics {
-    /// Opens `path` for a run that is about to take step `step`: lines of that step and later ones, which it will write
-    /// again, are dropped, and so is a last line that a kill cut short. A file that isn't there is made.
+    /// Opens or creates `path` for a run before step `step`. Lines of that step and later ones, which will be written again, are dropped,
+    /// and so is a last line that a kill cut short.
     ///
     /// # Errors
-    /// When the file can't be read or written, or a damaged line has lines after it that are kept.
+    /// When the file can't be read or written, or a damaged line precedes lines that are kept.
     pub fn open_at(path: &Path, step: usize) -> Result<Self, RunError> {
         let bytes = match fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -42,20 +42,19 @@ impl Metrics {
         Ok(Self { file: Appender::open(path)? })
     }
 
-    /// Writes one record, a struct or map with a whole number `step`. JSON has no NaN and no infinities: they become
-    /// `null`.
+    /// Appends a record, a struct or map with a whole number `step`. NaN and infinities become `null`.
     ///
     /// # Errors
-    /// When it has no such `step`, or can't be written; the file is then as it was.
+    /// When the record has no such `step` or can't be written; the file is then unchanged.
     pub fn append(&mut self, record: &impl Serialize) -> Result<(), RunError> {
         let line = serde_json::to_string(record)
-            // A line that couldn't be read back would stop the run from being resumed.
+            // A line that can't be read back would prevent resuming.
             .and_then(|line| serde_json::from_str::<Step>(&line).map(|_| line + "\n"))
             .map_err(|source| RunError::Record { path: self.file.path().to_owned(), source })?;
         self.file.append(line.as_bytes())
     }
 
-    /// Returns when all lines are on the disk.
+    /// Syncs all lines to the disk.
     ///
     /// # Errors
     /// When they can't be written.
@@ -64,9 +63,9 @@ impl Metrics {
     }
 }
 
-/// The whole lines of steps before `step`, or the number of a line, from 1, that is damaged and has such a line after it.
+/// The intact lines of steps before `step`, or the number, from 1, of a damaged line before one of them.
 ///
-/// Damage after all of them is what a kill or a failing machine leaves of lines not yet on the disk.
+/// Damage after all of them is the trace of a kill or a failing machine.
 fn lines_before(bytes: &[u8], step: usize) -> Result<Vec<u8>, usize> {
     let mut kept = Vec::with_capacity(bytes.len());
     let mut damaged = None;
@@ -85,9 +84,12 @@ fn lines_before(bytes: &[u8], step: usize) -> Result<Vec<u8>, usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use serde_json::json;
 
     use super::*;
+    use crate::testing::Dir;
 
     #[derive(Serialize)]
     struct Diverged {
@@ -95,21 +97,22 @@ mod tests {
         loss: f32,
     }
 
-    /// Three lines of steps 0, 5 and 9.
-    fn written(path: &Path) -> String {
-        let mut metrics = Metrics::open_at(path, 0).unwrap();
+    /// A file in a folder with three lines of steps 0, 5 and 9, and its text.
+    fn written() -> (Dir, PathBuf, String) {
+        let folder = Dir::with(&[]);
+        let path = folder.path("metrics.jsonl");
+        let mut metrics = Metrics::open_at(&path, 0).unwrap();
         for step in [0, 5, 9] {
             metrics.append(&json!({"step": step, "loss": 0.5, "note": "a\nb"})).unwrap();
         }
         metrics.sync().unwrap();
-        fs::read_to_string(path).unwrap()
+        let text = fs::read_to_string(&path).unwrap();
+        (folder, path, text)
     }
 
     #[test]
     fn a_resumed_run_keeps_the_lines_before_its_step_and_goes_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("metrics.jsonl");
-        let text = written(&path);
+        let (folder, path, text) = written();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 3);
 
@@ -124,14 +127,12 @@ mod tests {
             assert_eq!(now.lines().collect::<Vec<_>>(), expected, "step {step}");
             assert!(now.ends_with('\n'));
         }
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(folder.root()).unwrap().count(), 1);
     }
 
     #[test]
     fn a_file_cut_anywhere_keeps_its_whole_lines() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("metrics.jsonl");
-        let text = written(&path);
+        let (_folder, path, text) = written();
         for cut in 0..=text.len() {
             fs::write(&path, &text[..cut]).unwrap();
             Metrics::open_at(&path, 100).unwrap();
@@ -142,9 +143,7 @@ mod tests {
 
     #[test]
     fn what_a_failing_machine_left_at_the_end_is_dropped() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("metrics.jsonl");
-        let text = written(&path);
+        let (_folder, path, text) = written();
         for tail in [&b"\0\0\0\0"[..], b"{\"step\":\0\0\n\0\0\n", b"{\"st\n{\"step\":10}\n", b"\n"]
         {
             fs::write(&path, [text.as_bytes(), tail].concat()).unwrap();
@@ -155,9 +154,8 @@ mod tests {
 
     #[test]
     fn damage_between_lines_that_are_kept_is_named_and_nothing_is_lost() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("metrics.jsonl");
-        let damaged = written(&path).replacen("\"step\":5", "\"stop\":5", 1);
+        let (_folder, path, text) = written();
+        let damaged = text.replacen("\"step\":5", "\"stop\":5", 1);
         fs::write(&path, &damaged).unwrap();
         let error = Metrics::open_at(&path, 100).unwrap_err().to_string();
         assert!(error.contains("metrics.jsonl:2: "), "{error}");
@@ -166,9 +164,7 @@ mod tests {
 
     #[test]
     fn a_record_that_could_not_be_read_back_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("metrics.jsonl");
-        let text = written(&path);
+        let (_folder, path, text) = written();
         let mut metrics = Metrics::open_at(&path, 100).unwrap();
         for record in [json!({"loss": 1.0}), json!({"step": -1}), json!({"step": 1.5}), json!(3)] {
             let error = metrics.append(&record).unwrap_err().to_string();

@@ -1,18 +1,17 @@
-//! A training run's folder: its configuration, metrics and checkpoints, such that a kill at any instant loses no more than
-//! what came after the last checkpoint. Called by the `clove` program's training loop.
+//! A training run's folder: its configuration, metrics and checkpoints. A kill at any instant loses only the work after the last
+//! checkpoint. Called by the training loop.
 //!
 //! ```text
 //! run.toml                    the resolved configuration
 //! run.lock                    locked while a process works on the run
 //! metrics.jsonl               Metrics
-//! skipped.jsonl               Metrics too: samples that couldn't be read; absent where there are none
+//! skipped.jsonl               Metrics: unreadable samples, if any
 //! events.out.tfevents.*       EventFile
 //! checkpoints/step-N/         the caller's files, and manifest.json: {"step", "files": {name: {"bytes", "blake3"}}}
 //! ```
 //!
-//! A loop that resumes reads [`RunFolder::latest_checkpoint`], then opens [`Metrics`] and an [`EventFile`] at its step.
-//! One that saves syncs both, then calls [`RunFolder::save_checkpoint`]: then no checkpoint stands without the
-//! metrics of its steps.
+//! To resume, read [`RunFolder::latest_checkpoint`], then open [`Metrics`] and an [`EventFile`] at its step. To save, sync both, then
+//! call [`RunFolder::save_checkpoint`], so that no checkpoint is without the metrics of its steps.
 
 mod checkpoint;
 mod error;
@@ -27,6 +26,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 pub use checkpoint::{Checkpoint, Latest};
+pub(crate) use checkpoint::{Entry, MANIFEST};
 pub use error::RunError;
 pub use metrics::Metrics;
 pub use state::{Companions, Position, read_state, write_model_dir, write_state};
@@ -48,9 +48,9 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the folder `dir`, and those above it, for a new run. What lies in it already stays, unless it's a run.
+    /// Creates the folder `dir`, and those above it, for a new run. Other files in it stay.
     ///
-    /// `resolved_config_toml` is the configuration with every default filled in: it's all that a resumed run is compared by.
+    /// `resolved_config_toml` is the configuration with every default filled in, with which a resumed run is compared.
     ///
     /// # Errors
     /// When `dir` holds a run or is locked, or something can't be written.
@@ -67,7 +67,7 @@ impl RunFolder {
         Self::open(dir, resolved_config_toml, lock)
     }
 
-    /// Opens the folder of a run that was started with this configuration, and clears up what a killed process left.
+    /// Opens the folder of a run that was started with this configuration, and removes the leftovers of a killed process.
     ///
     /// # Errors
     /// When `dir` holds no run, the run has another configuration (the error lists the lines) or is locked, or something
@@ -94,11 +94,7 @@ impl RunFolder {
         files::make_folder(&checkpoints)?;
         remove_partial_files(dir)?;
         checkpoint::recover(&checkpoints)?;
-        Ok(Self {
-            path: dir.to_owned(),
-            config_hash: blake3::hash(config.as_bytes()).to_hex().to_string(),
-            _lock: lock,
-        })
+        Ok(Self { path: dir.to_owned(), config_hash: hash(config.as_bytes()), _lock: lock })
     }
 
     /// The folder.
@@ -111,25 +107,24 @@ impl RunFolder {
         &self.config_hash
     }
 
-    /// Where [`Metrics`] are.
+    /// The file of [`Metrics`].
     pub fn metrics_path(&self) -> PathBuf {
         self.path.join(METRICS)
     }
 
-    /// Where the samples are listed that couldn't be read.
+    /// The list of unreadable samples.
     pub fn skipped_path(&self) -> PathBuf {
         self.path.join(SKIPPED)
     }
 
-    /// Saves a checkpoint of `step` steps: `write` puts its files, and folders of them, into the empty folder it's given.
+    /// Saves a checkpoint of `step` steps: `write` puts its files and folders into an empty folder.
     ///
-    /// When it returns, the checkpoint is on the disk under its name, and of those of earlier steps the last `keep - 1` are
-    /// left (0 is taken as 1). One of the same step is replaced. A kill before that leaves the checkpoints as they were.
+    /// On return the checkpoint is on the disk under its name, and the last `keep - 1` of earlier steps are left (0 counts as 1). One of
+    /// the same step is replaced. A kill before that leaves the checkpoints as they were.
     ///
     /// # Errors
-    /// When `write` fails or writes what can't be kept (no file, a link, a file `manifest.json` of its own), or the system
-    /// refuses; the checkpoints of other steps then stand. An error in removing an old checkpoint comes after the new one
-    /// is in place.
+    /// When `write` fails or breaks a rule (no file, a link, a file `manifest.json`), or the system refuses; the checkpoints of other
+    /// steps are kept. An error in removing an old checkpoint comes after the new one is in place.
     pub fn save_checkpoint<E: Into<Box<dyn Error + Send + Sync>>>(
         &self,
         step: usize,
@@ -139,28 +134,24 @@ impl RunFolder {
         checkpoint::save(&self.path.join(CHECKPOINTS), step, keep, write)
     }
 
-    /// The newest checkpoint whose files are all as they were written, and the damaged ones that are newer.
+    /// The newest intact checkpoint, and the newer damaged ones.
     ///
     /// # Errors
-    /// When a file is there and can't be read: that is no reason to go back to an older checkpoint.
+    /// When a file exists and can't be read, which is no reason to go back to an older checkpoint.
     pub fn latest_checkpoint(&self) -> Result<Latest, RunError> {
         checkpoint::latest(&self.path.join(CHECKPOINTS))
     }
 }
 
-/// BLAKE3 as 64 hexadecimal digits: what tells two models apart.
+/// BLAKE3 as 64 hexadecimal digits, which identifies a model.
 pub fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
 fn lock(dir: &Path) -> Result<File, RunError> {
     let path = dir.join(LOCK);
-    let file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(files::failed(&path))?;
+    let file = File::options().write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(files::failed(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(RunError::InUse { dir: dir.to_owned() }),
@@ -168,15 +159,13 @@ fn lock(dir: &Path) -> Result<File, RunError> {
     }
 }
 
-/// Removes what a killed process left of a file that it was replacing.
+/// Removes the partial files of a killed process.
 fn remove_partial_files(dir: &Path) -> Result<(), RunError> {
     for entry in fs::read_dir(dir).map_err(files::failed(dir))? {
         let name = entry.map_err(files::failed(dir))?.file_name();
         let is_ours = name.to_str().is_some_and(|name| {
-            name.ends_with(".partial")
-                && [CONFIG, METRICS, SKIPPED]
-                    .iter()
-                    .any(|file| name.starts_with(&format!(".{file}.")))
+            let is_of = |file: &&str| name.starts_with(&format!(".{file}."));
+            name.ends_with(".partial") && [CONFIG, METRICS, SKIPPED].iter().any(is_of)
         });
         if is_ours {
             files::remove(&dir.join(name))?;
@@ -185,7 +174,7 @@ fn remove_partial_files(dir: &Path) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Lines of `text` that `other` lacks or has fewer times, each after its table's header: `lr = 1` can stand in several.
+/// Lines of `text` that `other` lacks or has fewer times, each after its table's header: several tables can have `lr = 1`.
 fn lines_missing_from(other: &str, text: &str) -> Vec<String> {
     let mut counts = HashMap::new();
     for line in lines_with_tables(other) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clove::preprocess::Preprocess;
 use clove::train::{Compute, LossScale, TrainerState};
@@ -13,43 +13,45 @@ use clove::weights::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::checkpoint::damaged;
+use super::files::failed;
 use super::{Checkpoint, RunError};
 
 const WEIGHTS: &str = "model.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
 
-/// The two moments of each parameter, by which their tensors' names begin.
+/// Prefixes of the tensors' names of the two moments of each parameter.
 const MOMENTS: [&str; 2] = ["mean.", "square."];
 
-/// The two low-rank factors of a matrix, where a run has them.
+/// Prefixes of the two low-rank factors of a matrix, where a run has them.
 const FACTORS: [&str; 2] = ["down.", "up."];
 
-/// The factor on the loss and the steps that it has held, where a run in f16 has one.
+/// The loss scale and the steps since its last change, where a run in f16 has one.
 const LOSS_SCALE: &str = "loss_scale";
 
-/// As [`TrainerState`] has moments and factors.
+/// Moments or factors by parameter, as in [`TrainerState`].
 type Pairs = BTreeMap<String, [Vec<f32>; 2]>;
 
-/// What belongs to a model beside its weights.
+/// The files of a model besides its weights.
 #[derive(Debug, Clone)]
 pub struct Companions {
-    /// How photos become pixels.
+    /// The preprocessing of photos.
     pub preprocess: Preprocess,
-    /// The tokenizer.json; none for CLIP's own vocabulary.
+    /// The tokenizer.json; `None` for CLIP's own vocabulary.
     pub tokenizer: Option<String>,
 }
 
-/// `state.json`: all but the tensors. What a run draws at random follows from its configuration's seed and these positions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// `state.json`: the state without the tensors. Random draws follow from the seed of the configuration and these positions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// Steps taken.
     pub step: usize,
-    /// The position in the order of training: samples seen, broken ones included.
+    /// The position in the order of training: samples seen, unreadable ones included.
     pub samples: u64,
-    /// Samples that were left out because they couldn't be read.
+    /// Unreadable samples, which were skipped.
     pub skipped: u64,
-    /// How often the run went back because a step spoilt the weights.
+    /// Number of times the run went back because a step diverged.
     #[serde(default)]
     pub recoveries: usize,
     /// The seed of order, crops and negatives.
@@ -61,34 +63,33 @@ pub struct Position {
 /// Writes a model's directory in Hugging Face's layout.
 ///
 /// # Errors
-/// When a file can't be written; names it.
+/// When a file can't be written; the error names it.
 pub fn write_model_dir(
     dir: &Path,
     model: &Snapshot,
     companions: &Companions,
     precision: Precision,
 ) -> Result<(), RunError> {
-    let failed = |path: PathBuf| move |source| RunError::Io { path, source };
-    fs::create_dir_all(dir).map_err(failed(dir.to_owned()))?;
+    fs::create_dir_all(dir).map_err(failed(dir))?;
     for (name, text) in model.hugging_face_configs(&companions.preprocess) {
         let path = dir.join(name);
-        fs::write(&path, text).map_err(failed(path.clone()))?;
+        fs::write(&path, text).map_err(failed(&path))?;
     }
     if let Some(tokenizer) = &companions.tokenizer {
         let path = dir.join("tokenizer.json");
-        fs::write(&path, tokenizer).map_err(failed(path.clone()))?;
+        fs::write(&path, tokenizer).map_err(failed(&path))?;
     }
     let path = dir.join(WEIGHTS);
     File::create(&path)
         .and_then(|file| model.write_hugging_face(BufWriter::new(file), precision))
         .and_then(|mut out| out.flush())
-        .map_err(failed(path.clone()))
+        .map_err(failed(&path))
 }
 
 /// Writes a checkpoint's files into `dir`.
 ///
 /// # Errors
-/// When a file can't be written; names it.
+/// When a file can't be written; the error names it.
 ///
 /// # Panics
 /// Never: a position is always JSON.
@@ -100,11 +101,10 @@ pub fn write_state(
 ) -> Result<(), RunError> {
     write_model_dir(dir, &state.model, companions, Precision::F32)?;
     let path = dir.join(OPTIMIZER);
-    write_optimizer(&path, state).map_err(|source| RunError::Io { path, source })?;
+    write_optimizer(&path, state).map_err(failed(&path))?;
     let path = dir.join(STATE);
-    let mut text = serde_json::to_string_pretty(position).expect("numbers and strings are JSON");
-    text.push('\n');
-    fs::write(&path, text).map_err(|source| RunError::Io { path, source })
+    let text = serde_json::to_string_pretty(position).expect("numbers and strings are JSON");
+    fs::write(&path, text + "\n").map_err(failed(&path))
 }
 
 fn write_optimizer(path: &Path, state: &TrainerState) -> io::Result<()> {
@@ -141,9 +141,7 @@ fn write_optimizer(path: &Path, state: &TrainerState) -> io::Result<()> {
 pub fn read_state(checkpoint: &Checkpoint) -> Result<(TrainerState, Position), RunError> {
     let dir = &checkpoint.dir;
     let path = dir.join(STATE);
-    let damaged = |path: &Path, reason: String| RunError::Damaged { path: path.to_owned(), reason };
-    let text =
-        fs::read_to_string(&path).map_err(|source| RunError::Io { path: path.clone(), source })?;
+    let text = fs::read_to_string(&path).map_err(failed(&path))?;
     let position: Position =
         serde_json::from_str(&text).map_err(|error| damaged(&path, error.to_string()))?;
     let of_model = |error: WeightsError| damaged(&dir.join(WEIGHTS), error.to_string());
@@ -179,7 +177,7 @@ fn read_optimizer(path: &Path) -> Result<([Pairs; 2], LossScale), Box<dyn std::e
         let values = read(&name)?;
         if name == LOSS_SCALE {
             let [factor, steps] = values[..] else {
-                return Err(format!("the tensor `{name}` hasn't two numbers").into());
+                return Err(format!("the tensor `{name}` doesn't have two numbers").into());
             };
             loss_scale = LossScale { factor, steps: steps as u32 };
             continue;
@@ -189,7 +187,8 @@ fn read_optimizer(path: &Path) -> Result<([Pairs; 2], LossScale), Box<dyn std::e
             prefixes.find_map(|(which, prefix)| Some((kind, which, name.strip_prefix(prefix)?)))
         });
         let Some((kind, which, parameter)) = place else {
-            let problem = format!("the tensor `{name}` is no moment of a parameter, and no factor");
+            let problem =
+                format!("the tensor `{name}` is neither a moment nor a factor of a parameter");
             return Err(problem.into());
         };
         found[kind].entry(parameter.to_owned()).or_default()[which] = values;

@@ -1,9 +1,8 @@
-//! Scalars for TensorBoard, in its event files. Called by the training loop.
+//! Scalars in TensorBoard's event files. Called by the training loop.
 //!
 //! The framing is TensorFlow's (tensorflow/core/lib/io/record_writer.h): the length as u64, its masked CRC-32C, the event,
-//! its masked CRC-32C, all little-endian. The events are the protobuf messages `Event`, `Summary` and `SessionLog`
-//! (tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto); of them this writes the few fields that
-//! scalars need.
+//! its masked CRC-32C, all little-endian. Events are the protobuf messages `Event`, `Summary` and `SessionLog`
+//! (tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto), of which scalars need a few fields.
 
 use std::fs;
 use std::path::Path;
@@ -11,38 +10,33 @@ use std::path::Path;
 use super::RunError;
 use super::files::{self, Appender};
 
-/// What the name of an event file begins with; TensorBoard finds them by the part `tfevents` and reads them in the names' order.
+/// The start of an event file's name. TensorBoard finds the files by `tfevents` and reads them in the order of their names.
 const PREFIX: &str = "events.out.tfevents.";
 /// `Event.file_version`: the version in which [`EventFile::create`]'s START event drops the steps that are written again.
 const FILE_VERSION: &[u8] = b"brain.Event:2";
 
-/// An event file that grows by one event at a time.
+/// An event file that grows an event at a time.
 #[derive(Debug)]
 pub struct EventFile {
     file: Appender,
 }
 
 impl EventFile {
-    /// Starts a new event file in `dir`, read after those that are there, for a run that is about to take step `step`:
-    /// TensorBoard then forgets that step and later ones of the older files. `wall_time` is in seconds since 1970.
+    /// Creates an event file in `dir` for a run before step `step`. TensorBoard reads it after the older files, and drops that step and
+    /// later ones of those. `wall_time` is in seconds since 1970.
     ///
     /// # Errors
-    /// When the folder can't be read, or the file can't be made or written.
+    /// When the folder can't be read, or the file can't be created or written.
     pub fn create(dir: &Path, wall_time: f64, step: usize) -> Result<Self, RunError> {
         let mut seconds = wall_time as u64;
         for entry in fs::read_dir(dir).map_err(files::failed(dir))? {
             let name = entry.map_err(files::failed(dir))?.file_name();
-            let found = name
-                .to_str()
-                .and_then(|name| name.strip_prefix(PREFIX))
-                .and_then(|rest| rest.split('.').next())
-                .and_then(|seconds| seconds.parse::<u64>().ok());
-            // Clocks are set back, and a run can be resumed within a second.
-            if let Some(found) = found {
-                seconds = seconds.max(found.saturating_add(1));
-            }
+            let rest = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+            let found = rest.and_then(|rest| rest.split('.').next()?.parse::<u64>().ok());
+            // A clock may be set back, and a run can be resumed within a second.
+            seconds = seconds.max(found.map_or(0, |found| found.saturating_add(1)));
         }
-        // TensorFlow's names end in the host's name, which the standard library can't tell; the digits make them sort.
+        // TensorFlow's names end in the host's name, which the standard library doesn't have. The digits make the names sort.
         let path = dir.join(format!("{PREFIX}{seconds:010}.clove"));
         let mut file = Self { file: Appender::create_new(&path)? };
         let mut version = event(wall_time, None);
@@ -57,10 +51,10 @@ impl EventFile {
         Ok(file)
     }
 
-    /// Writes the values of one step under their names, such as `train/loss`. `wall_time` is in seconds since 1970.
+    /// Appends the values of a step under their names, such as `train/loss`. `wall_time` is in seconds since 1970.
     ///
     /// # Errors
-    /// When they can't be written; the file is then as it was.
+    /// When they can't be written; the file is then unchanged.
     pub fn scalars(
         &mut self,
         wall_time: f64,
@@ -80,7 +74,7 @@ impl EventFile {
         self.append(&event)
     }
 
-    /// Returns when all events are on the disk.
+    /// Syncs all events to the disk.
     ///
     /// # Errors
     /// When they can't be written.
@@ -94,13 +88,9 @@ impl EventFile {
     }
 
     fn append(&mut self, event: &[u8]) -> Result<(), RunError> {
-        let length = (event.len() as u64).to_le_bytes();
-        let mut record = Vec::with_capacity(event.len() + 16);
-        record.extend_from_slice(&length);
-        record.extend_from_slice(&masked(crc32c(&length)).to_le_bytes());
-        record.extend_from_slice(event);
-        record.extend_from_slice(&masked(crc32c(event)).to_le_bytes());
-        self.file.append(&record)
+        let length = &(event.len() as u64).to_le_bytes()[..];
+        let [of_length, of_event] = [length, event].map(|of| masked(crc32c(of)).to_le_bytes());
+        self.file.append(&[length, &of_length, event, &of_event].concat())
     }
 }
 

@@ -1,9 +1,9 @@
-//! Brace expansion, by which shards are named: `part-{00000..00099}.tar`, `{train,extra}.tar`.
+//! Brace expansion for names of shards: `part-{00000..00099}.tar`, `{train,extra}.tar`.
 
-/// Names that a pattern stands for, in order. A pattern without braces stands for itself.
+/// The names of a pattern, in order. A pattern without braces is a name.
 ///
 /// # Errors
-/// In words, for braces that don't close, a range that isn't one, and more than a million names.
+/// A message for an unclosed brace, an invalid range, and more than a million names.
 pub(super) fn expand(pattern: &str) -> Result<Vec<String>, String> {
     const MOST: usize = 1_000_000;
     let Some(open) = pattern.find('{') else {
@@ -12,17 +12,17 @@ pub(super) fn expand(pattern: &str) -> Result<Vec<String>, String> {
     let (before, rest) = (&pattern[..open], &pattern[open + 1..]);
     let close = rest
         .find('}')
-        .ok_or_else(|| format!("the brace of {:?} doesn't close", &pattern[open..]))?;
+        .ok_or_else(|| format!("the brace of {:?} isn't closed", &pattern[open..]))?;
     let (inside, after) = (&rest[..close], &rest[close + 1..]);
     let choices = match inside.split_once("..") {
         Some((from, to)) => range(from, to).ok_or_else(|| {
-            format!("{{{inside}}} is no range; write one as {{000..099}}, the smaller number first")
+            format!("{{{inside}}} is no range; write {{000..099}}, the smaller number first")
         })?,
         None => inside.split(',').map(str::to_owned).collect(),
     };
     let ends = expand(after)?;
     if choices.len().saturating_mul(ends.len()) > MOST {
-        return Err(format!("{pattern:?} stands for more than {MOST} files"));
+        return Err(format!("{pattern:?} names more than {MOST} files"));
     }
     let names = choices
         .iter()
@@ -30,7 +30,7 @@ pub(super) fn expand(pattern: &str) -> Result<Vec<String>, String> {
     Ok(names.collect())
 }
 
-/// The numbers of a range, as wide as the wider of its ends where one begins with 0.
+/// The numbers of a range, padded to the wider end where one begins with 0.
 fn range(from: &str, to: &str) -> Option<Vec<String>> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(from) || !digits(to) {

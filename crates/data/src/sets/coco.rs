@@ -1,19 +1,18 @@
-//! COCO's captions and Karpathy's splits: one JSON file of images and captions, beside a folder of images. Called by
-//! [`ImageTextSet::coco`].
+//! COCO's captions and Karpathy's splits: one JSON file of images and captions, beside a folder of images.
 //!
 //! Source: cocodataset.org/#format-data; karpathy/neuraltalk2: coco/prepro.py (`dataset_*.json`).
 
-use std::collections::{HashMap, hash_map::Entry};
-use std::fs;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::json_lines::file_at;
-use super::{ImageTextSet, Sample, not_blank, reason};
-use crate::{DataError, json, text};
+use super::names::Captions;
+use super::{ImageTextSet, images_dir, not_blank, reason};
+use crate::{DataError, json};
 
-/// Either format. What isn't looked at may be of any kind.
+/// Either format. Other fields may be of any type.
 #[derive(Deserialize)]
 struct Document {
     images: Vec<Image>,
@@ -46,50 +45,52 @@ struct Annotation {
     caption: Option<String>,
 }
 
-pub(super) fn read(
-    file: &Path,
-    images_dir: Option<&Path>,
-    splits: &[String],
-) -> Result<ImageTextSet, DataError> {
-    let images_dir = match images_dir {
-        Some(dir) => {
-            // Else every image would be skipped, and the message would name the first only.
-            fs::read_dir(dir).map_err(|source| text::io(dir, source))?;
-            dir
+impl ImageTextSet {
+    /// The images of a JSON file in COCO's format (`captions_train2017.json`: `images`, and `annotations` with their captions) or
+    /// Karpathy's (`dataset_coco.json`: `images` with their `sentences`), in its order.
+    ///
+    /// Images' file names are relative to `images_dir` or else to the file's folder; a Karpathy image may be in its folder `filepath` or
+    /// directly there. `splits` selects images by their `split`; empty selects all. An image without a caption or a file, and a caption
+    /// without an image, is skipped.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] if the file can't be read or `images_dir` is missing; [`DataError::Parse`] for another document;
+    /// [`DataError::Format`] for a split that no image has, and if no image can be used.
+    pub fn coco(
+        file: &Path,
+        images_dir: Option<&Path>,
+        splits: &[String],
+    ) -> Result<Self, DataError> {
+        let images_dir = self::images_dir(file, images_dir)?;
+        let Document { images, annotations } = json::read(file)?;
+        let images =
+            of_splits(images, splits).map_err(|problem| DataError::format(file, problem))?;
+        let mut set = Self::default();
+        let captions = match annotations {
+            Some(annotations) => by_image(file, &images, annotations, &mut set),
+            None => images
+                .iter()
+                .map(|image| not_blank(image.sentences.iter().map(|sentence| &*sentence.raw)))
+                .collect(),
+        };
+        for (number, (image, captions)) in images.into_iter().zip(captions).enumerate() {
+            // Escaped: a name out of a file may hold what a terminal would obey.
+            let place = format!("{} image {number} ({:?})", file.display(), image.file_name);
+            let found = if captions.is_empty() {
+                Err(reason("without a caption", "nothing describes it"))
+            } else {
+                let found = find(images_dir, &image);
+                found.map(|file| (file.into(), Captions::usual(captions), Vec::new()))
+            };
+            set.push(place, found);
         }
-        None => file.parent().unwrap_or(Path::new("")),
-    };
-    let format = |problem| DataError::Format { path: file.to_owned(), problem };
-    let Document { images, annotations } = json::read(file)?;
-    let images = of_splits(images, splits).map_err(format)?;
-    let mut set = ImageTextSet::default();
-    let captions = match annotations {
-        Some(annotations) => by_image(file, &images, annotations, &mut set),
-        None => images
-            .iter()
-            .map(|image| not_blank(image.sentences.iter().map(|sentence| &*sentence.raw)))
-            .collect(),
-    };
-    for (number, (image, captions)) in images.into_iter().zip(captions).enumerate() {
-        // Escaped: a name out of a file may hold what a terminal would obey.
-        let place = format!("{} image {number} ({:?})", file.display(), image.file_name);
-        match sample(&image, captions, images_dir, &place) {
-            Ok(sample) => set.samples.push(sample),
-            Err(why) => set.skipped.push((place, why)),
-        }
+        set.unless_empty(file, || {
+            format!("no usable image; images should be files under {}", images_dir.display())
+        })
     }
-    if set.samples.is_empty() {
-        let why =
-            if set.skipped.is_empty() { "there are none".to_owned() } else { set.why_skipped() };
-        return Err(format(format!(
-            "none of its images can be used; they should be files under {}: {why}",
-            images_dir.display()
-        )));
-    }
-    Ok(set)
 }
 
-/// The images of the splits that are asked for; all, where none is.
+/// The images of the given splits; all, where none are given.
 fn of_splits(images: Vec<Image>, splits: &[String]) -> Result<Vec<Image>, String> {
     if splits.is_empty() {
         return Ok(images);
@@ -103,12 +104,10 @@ fn of_splits(images: Vec<Image>, splits: &[String]) -> Result<Vec<Image>, String
     }
     let is_there = |split: &&String| counts.iter().any(|(name, _)| name == *split);
     if let Some(missing) = splits.iter().find(|split| !is_there(split)) {
-        let there: Vec<String> =
-            counts.iter().map(|(name, count)| format!("{name:?} ({count})")).collect();
-        let there = if there.is_empty() {
-            "its images have no split".to_owned()
-        } else {
-            format!("there are {}", there.join(", "))
+        let there = counts.iter().map(|(name, count)| format!("{name:?} ({count})"));
+        let there = match &there.collect::<Vec<_>>()[..] {
+            [] => "its images have no split".to_owned(),
+            there => format!("there are {}", there.join(", ")),
         };
         return Err(format!("no image is of the split {missing:?}; {there}"));
     }
@@ -127,52 +126,30 @@ fn by_image(
     let mut places = HashMap::with_capacity(images.len());
     for (at, image) in images.iter().enumerate() {
         if let Some(id) = image.id {
-            // Of two images with one number the first has the captions, and the second is skipped without any.
-            if let Entry::Vacant(entry) = places.entry(id) {
-                entry.insert(at);
-            }
+            // Of two images with one id the first has the captions, and the second is skipped.
+            places.entry(id).or_insert(at);
         }
     }
     let mut captions = vec![Vec::new(); images.len()];
     for (number, annotation) in annotations.into_iter().enumerate() {
-        let place = || format!("{} annotation {number}", file.display());
         let texts = not_blank(annotation.caption.as_deref());
-        match places.get(&annotation.image_id) {
-            Some(_) if texts.is_empty() => {
-                let why = reason("without a caption", "it is missing or blank");
-                set.skipped.push((place(), why));
+        let why = match places.get(&annotation.image_id) {
+            Some(_) if texts.is_empty() => reason("without a caption", "it is missing or blank"),
+            Some(at) => {
+                captions[*at].extend(texts);
+                continue;
             }
-            Some(at) => captions[*at].extend(texts),
             None => {
                 let detail = format!("no image has the id {}", annotation.image_id);
-                let why = reason("caption without an image", detail);
-                set.skipped.push((place(), why));
+                reason("caption without an image", detail)
             }
-        }
+        };
+        set.skipped.push((format!("{} annotation {number}", file.display()), why));
     }
     captions
 }
 
-fn sample(
-    image: &Image,
-    captions: Vec<String>,
-    images_dir: &Path,
-    place: &str,
-) -> Result<Sample, String> {
-    if captions.is_empty() {
-        return Err(reason("without a caption", "nothing describes it"));
-    }
-    Ok(Sample {
-        image: find(images_dir, image)?.into(),
-        captions,
-        fields: Vec::new(),
-        negatives: Vec::new(),
-        place: place.to_owned(),
-        part: 0,
-    })
-}
-
-/// The image's file: in its folder of that directory, or right there.
+/// The image's file, in its folder below `images_dir` or directly there.
 fn find(images_dir: &Path, image: &Image) -> Result<PathBuf, String> {
     let right_there = images_dir.join(&image.file_name);
     if image.filepath.is_empty() {
@@ -185,28 +162,14 @@ fn find(images_dir: &Path, image: &Image) -> Result<PathBuf, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Dir, captions, kinds, strings};
 
     /// Reads a document with the images a.jpg, val/b.jpg.
     fn read_text(document: &str, splits: &[&str]) -> Result<ImageTextSet, DataError> {
-        let dir = tempfile::tempdir().unwrap();
-        let images = dir.path().join("images");
-        fs::create_dir_all(images.join("val")).unwrap();
-        fs::write(images.join("a.jpg"), "").unwrap();
-        fs::write(images.join("val/b.jpg"), "").unwrap();
-        let file = dir.path().join("captions.json");
-        fs::write(&file, document).unwrap();
-        let splits: Vec<String> = splits.iter().map(|split| (*split).to_owned()).collect();
-        ImageTextSet::coco(&file, Some(&images), &splits)
-    }
-
-    fn captions(set: &ImageTextSet) -> Vec<String> {
-        let captions = set.samples.iter().map(|sample| sample.captions.join("|"));
-        captions.collect()
-    }
-
-    fn kinds(set: &ImageTextSet) -> Vec<&str> {
-        let reasons = set.skipped.iter();
-        reasons.map(|(_, why)| why.split(':').next().unwrap()).collect()
+        let files = [("images/a.jpg", &b""[..]), ("images/val/b.jpg", b"")];
+        let dir = Dir::with(&[&files[..], &[("captions.json", document.as_bytes())]].concat());
+        let file = dir.path("captions.json");
+        ImageTextSet::coco(&file, Some(&dir.path("images")), &strings(splits))
     }
 
     #[test]
@@ -268,7 +231,7 @@ mod tests {
         assert!(error(coco, &[]).contains("1 without a caption"));
         assert!(error("{}", &[]).contains("captions.json: missing field `images`"));
         assert!(error("[", &[]).contains("captions.json"));
-        assert!(error(r#"{"images": []}"#, &[]).contains("there are none"));
+        assert!(error(r#"{"images": []}"#, &[]).contains("no usable image"));
         let nowhere = ImageTextSet::coco(Path::new("x.json"), Some(Path::new("nowhere")), &[]);
         assert!(nowhere.unwrap_err().to_string().starts_with("nowhere"));
     }

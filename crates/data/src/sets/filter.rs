@@ -1,4 +1,4 @@
-//! What of a set isn't trained on: captions and images that are too small, and duplicates.
+//! The filter of a training set: captions by length, images by size, and duplicates.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ImagePlace, ImageTextSet, Sample, caption_key, count, reason, thousands};
 
-/// What a sample has to be like. Each part counts only where it's given.
+/// Conditions on a sample; one that is `None` doesn't apply.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Filter {
@@ -20,29 +20,28 @@ pub struct Filter {
     /// Fewest pixels of an image's shorter side.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_side: Option<u32>,
-    /// How many times as long as its shorter side an image's longer side may be.
+    /// Largest ratio of an image's longer side to its shorter side.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_aspect: Option<f64>,
-    /// What becomes of what stands in the set more than once.
+    /// What to do with duplicates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duplicates: Option<Duplicates>,
 }
 
-/// What becomes of what stands in a set more than once.
+/// What to do with duplicates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Duplicates {
-    /// It stays.
+    /// Keep them.
     Keep,
-    /// A caption that stood earlier, by [`caption_key`], is dropped.
+    /// Drop a caption that occurred before, by [`caption_key`].
     Captions,
-    /// Samples whose images have the same bytes become one, with the captions and negatives of all.
+    /// Merge samples whose images have the same bytes into one, with the captions and negatives of all.
     Images,
 }
 
 impl Filter {
-    /// How often each image is looked at.
-    #[must_use]
+    /// How many times each image is read.
     pub fn passes(&self) -> usize {
         usize::from(self.looks_at_sizes())
             + usize::from(self.duplicates == Some(Duplicates::Images))
@@ -53,30 +52,29 @@ impl Filter {
     }
 }
 
-/// How much a filter took away, by reason.
+/// What a filter removed, by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Filtered {
     /// Captions with fewer words than [`Filter::min_words`].
     pub short_captions: usize,
     /// Captions with more words than [`Filter::max_words`].
     pub long_captions: usize,
-    /// Captions that stood earlier.
+    /// Captions that occurred before.
     pub repeated_captions: usize,
-    /// Samples that have no caption left.
+    /// Samples without a caption left.
     pub without_a_caption: usize,
     /// Samples whose image has a side shorter than [`Filter::min_side`].
     pub small_images: usize,
     /// Samples whose image is longer than [`Filter::max_aspect`] allows.
     pub long_images: usize,
-    /// Samples whose image can't be opened; they stand among the set's skipped.
+    /// Samples whose image can't be read; they are among the set's skipped.
     pub unreadable_images: usize,
-    /// Samples that were joined to an earlier one of the same image.
+    /// Samples merged into an earlier one of the same image.
     pub joined: usize,
 }
 
 impl Filtered {
     /// `7 samples: 5 without a caption left, 2 of a small image; 9 captions: 9 too short`; `nothing`.
-    #[must_use]
     pub fn summary(&self) -> String {
         let samples = [
             (self.without_a_caption, "without a caption left"),
@@ -106,11 +104,11 @@ impl Filtered {
 }
 
 impl ImageTextSet {
-    /// Takes away what the filter doesn't let through; the rest keeps its order. Of duplicates the first in that order stays.
+    /// Removes the samples that don't pass the filter; the rest keeps its order. Of duplicates the first stays.
     ///
-    /// The sizes of images are read from their headers, and bytes are compared where two files are equally long: on all cores,
-    /// here and not while training, for the number of samples makes the epoch and with it the order. `seen` is called once a pass
-    /// ([`Filter::passes`]) for each image, and stops everything by `false`; then there's no result.
+    /// Sizes of images are read from their headers, and bytes are compared where two files have the same length, on all cores. This
+    /// happens before training because the number of samples determines the epochs and the order. `seen` is called once per pass
+    /// ([`Filter::passes`]) and image; if it returns false, filtering stops and returns `None`.
     pub fn filter(
         &mut self,
         filter: &Filter,
@@ -135,12 +133,11 @@ impl ImageTextSet {
         let mut passes = |caption: &String| {
             if counts_words {
                 let words = caption.split_whitespace().count();
-                if least.is_some_and(|least| words < least) {
-                    filtered.short_captions += 1;
-                    return false;
-                }
-                if most.is_some_and(|most| words > most) {
-                    filtered.long_captions += 1;
+                let is_short = least.is_some_and(|least| words < least);
+                let is_long = !is_short && most.is_some_and(|most| words > most);
+                filtered.short_captions += usize::from(is_short);
+                filtered.long_captions += usize::from(is_long);
+                if is_short || is_long {
                     return false;
                 }
             }
@@ -165,18 +162,16 @@ impl ImageTextSet {
         filtered: &mut Filtered,
     ) -> Option<()> {
         let sizes = self.of_images(size, seen)?;
-        self.keep(sizes, filtered, |(width, height), filtered| {
+        let mut sizes = self.readable(sizes, filtered).into_iter();
+        self.samples.retain(|_| {
+            let Some((width, height)) = sizes.next() else { return true };
             let (short, long) = (width.min(height), width.max(height));
-            if filter.min_side.is_some_and(|least| short < least) {
-                filtered.small_images += 1;
-                return false;
-            }
+            let is_small = filter.min_side.is_some_and(|least| short < least);
             let is_long = |most| f64::from(long) > most * f64::from(short);
-            if filter.max_aspect.is_some_and(is_long) {
-                filtered.long_images += 1;
-                return false;
-            }
-            true
+            let is_long = !is_small && filter.max_aspect.is_some_and(is_long);
+            filtered.small_images += usize::from(is_small);
+            filtered.long_images += usize::from(is_long);
+            !is_small && !is_long
         });
         Some(())
     }
@@ -213,25 +208,16 @@ impl ImageTextSet {
                 seen().then_some(key)
             })
             .collect();
-        let keys = keys?;
+        let keys = self.readable(keys?, filtered);
         let mut kept: Vec<Sample> = Vec::with_capacity(self.samples.len());
         let mut known: HashMap<[u8; 32], usize> = HashMap::new();
         for (sample, key) in std::mem::take(&mut self.samples).into_iter().zip(keys) {
-            match key {
-                Err(why) => {
-                    filtered.unreadable_images += 1;
-                    let why = reason("unreadable image", why);
-                    self.skipped.push((sample.place, why));
-                }
-                Ok(key) => {
-                    let first = *known.entry(key).or_insert(kept.len());
-                    if let Some(earlier) = kept.get_mut(first) {
-                        filtered.joined += 1;
-                        join(earlier, sample);
-                    } else {
-                        kept.push(sample);
-                    }
-                }
+            let first = *known.entry(key).or_insert(kept.len());
+            if let Some(earlier) = kept.get_mut(first) {
+                filtered.joined += 1;
+                join(earlier, sample);
+            } else {
+                kept.push(sample);
             }
         }
         self.samples = kept;
@@ -253,24 +239,23 @@ impl ImageTextSet {
             .collect()
     }
 
-    /// Keeps the samples whose image could be looked at and `passes`; the others of them are skipped.
-    fn keep<T>(
-        &mut self,
-        found: Vec<Result<T, String>>,
-        filtered: &mut Filtered,
-        mut passes: impl FnMut(T, &mut Filtered) -> bool,
-    ) {
+    /// What was found of each image that could be read; the other samples are skipped.
+    fn readable<T>(&mut self, found: Vec<Result<T, String>>, filtered: &mut Filtered) -> Vec<T> {
+        let mut readable = Vec::with_capacity(found.len());
         let mut found = found.into_iter();
         let skipped = &mut self.skipped;
         self.samples.retain(|sample| match found.next() {
-            Some(Ok(found)) => passes(found, filtered),
             Some(Err(why)) => {
                 filtered.unreadable_images += 1;
                 skipped.push((sample.place.clone(), reason("unreadable image", why)));
                 false
             }
-            None => true,
+            found => {
+                readable.extend(found.and_then(Result::ok));
+                true
+            }
         });
+        readable
     }
 }
 
@@ -316,6 +301,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::testing::{captions, fields, strings};
 
     /// The beginning of a PNG of this size: what its header tells, and no pixel.
     fn png(width: u32, height: u32, tail: &[u8]) -> Vec<u8> {
@@ -334,7 +320,7 @@ mod tests {
             fs::write(&path, bytes).unwrap();
             set.samples.push(Sample {
                 image: path.into(),
-                captions: captions.iter().map(ToString::to_string).collect(),
+                captions: strings(captions),
                 fields: (0..).take(captions.len()).collect(),
                 negatives: vec![format!("not {name}")],
                 place: format!("{name}.txt"),
@@ -342,12 +328,6 @@ mod tests {
             });
         }
         set
-    }
-
-    /// The captions that are left, a sample each.
-    fn left(set: &ImageTextSet) -> Vec<String> {
-        let samples = set.samples.iter();
-        samples.map(|sample| sample.captions.join("|")).collect()
     }
 
     #[test]
@@ -362,9 +342,8 @@ mod tests {
         let filter = Filter { min_words: Some(2), max_words: Some(3), ..Filter::default() };
         let mut found = set(dir.path(), &samples);
         let filtered = found.filter(&filter, &|| false).unwrap();
-        assert_eq!(left(&found), ["one two", "One  two!|two three", "ONE TWO"]);
-        let fields: Vec<&[u16]> = found.samples.iter().map(|s| s.fields.as_slice()).collect();
-        assert_eq!(fields, [&[1][..], &[0, 1], &[0]]);
+        assert_eq!(captions(&found), ["one two", "One  two!|two three", "ONE TWO"]);
+        assert_eq!(fields(&found), [&[1][..], &[0, 1], &[0]]);
         assert_eq!(
             filtered.summary(),
             "1 sample: 1 without a caption left; 3 captions: 2 too short, 1 too long"
@@ -372,7 +351,7 @@ mod tests {
         let filter = Filter { duplicates: Some(Duplicates::Captions), ..filter };
         let mut found = set(dir.path(), &samples);
         let filtered = found.filter(&filter, &|| false).unwrap();
-        assert_eq!(left(&found), ["one two", "two three"]);
+        assert_eq!(captions(&found), ["one two", "two three"]);
         assert_eq!((filtered.repeated_captions, filtered.without_a_caption), (2, 2));
     }
 
@@ -393,7 +372,7 @@ mod tests {
         let seen = AtomicUsize::new(0);
         let look = || seen.fetch_add(1, Ordering::Relaxed) < 100;
         let filtered = found.filter(&filter, &look).unwrap();
-        assert_eq!(left(&found), ["b"]);
+        assert_eq!(captions(&found), ["b"]);
         assert_eq!(seen.into_inner(), filter.passes() * 5);
         assert_eq!(
             filtered.summary(),
@@ -429,7 +408,7 @@ mod tests {
                 ("d", b"longer".to_vec(), &["v"]),
             ],
         );
-        // A place that stands twice, of a length of its own.
+        // A place that occurs twice, of a length of its own.
         found.samples.push(Sample { captions: vec!["w".to_owned()], ..found.samples[3].clone() });
         found
             .samples
@@ -437,7 +416,7 @@ mod tests {
         let filter = Filter { duplicates: Some(Duplicates::Images), ..Filter::default() };
         let digest = found.digest();
         let filtered = found.filter(&filter, &|| true).unwrap();
-        assert_eq!(left(&found), ["x|y|z", "x", "v|w"]);
+        assert_eq!(captions(&found), ["x|y|z", "x", "v|w"]);
         assert_eq!(found.samples[0].negatives, ["not a", "not c"]);
         assert_eq!(found.samples[0].fields, [0, 1, 1]);
         assert_eq!((filtered.joined, filtered.unreadable_images), (2, 1));

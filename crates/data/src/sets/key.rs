@@ -1,8 +1,7 @@
-//! When two captions say the same.
+//! Duplicate captions.
 
-/// A digest of a caption that doesn't change with its case, its spacing and its ASCII punctuation: captions with the same one are
-/// duplicates, in any language.
-#[must_use]
+/// A digest of a caption without its case, spacing and ASCII punctuation. Captions with the same digest are duplicates, in any
+/// language.
 pub fn caption_key(caption: &str) -> [u8; 16] {
     let mut plain = String::with_capacity(caption.len());
     let letters = |word: &&str| word.contains(|letter: char| !letter.is_ascii_punctuation());
@@ -13,7 +12,7 @@ pub fn caption_key(caption: &str) -> [u8; 16] {
         let letters = word.chars().filter(|letter| !letter.is_ascii_punctuation());
         plain.extend(letters.flat_map(char::to_lowercase));
     }
-    // Punctuation alone is told apart as it stands.
+    // A caption of punctuation alone is compared as it is.
     let text = if plain.is_empty() { caption } else { &plain };
     let mut key = [0; 16];
     key.copy_from_slice(&blake3::hash(text.as_bytes()).as_bytes()[..16]);

@@ -1,26 +1,26 @@
-//! Names under which images, captions and negatives stand: keys of JSON objects, columns of tables.
+//! Names of the fields of images, captions and negatives: keys of JSON objects, columns of tables.
 
 use super::reason;
 
-/// Those of an image's path, in order of preference.
+/// Fields of an image's path, in order of preference.
 pub(super) const IMAGE_KEYS: [&str; 5] = ["image", "file_name", "filename", "filepath", "path"];
-/// Those of an image's bytes, in order of preference.
+/// Fields of an image's bytes, in order of preference.
 pub(super) const BYTES_KEYS: [&str; 8] =
     ["image", "img", "jpg", "jpeg", "png", "webp", "picture", "image_bytes"];
-/// That of a list of captions.
+/// The field of a list of captions.
 pub(super) const CAPTION_LIST: &str = "captions";
-/// Those of one caption, in order of preference.
+/// Fields of a single caption, in order of preference.
 pub(super) const CAPTION_KEYS: [&str; 3] = ["caption", "text", "title"];
-/// That of a list of negatives.
+/// The field of a list of negatives.
 pub(super) const NEGATIVE_LIST: &str = "negatives";
-/// That of one negative.
+/// The field of a single negative.
 pub(super) const NEGATIVE_KEY: &str = "negative";
 
-/// A sample's captions with the fields that they stand in.
+/// A sample's captions with their fields.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Captions {
     pub(super) texts: Vec<String>,
-    /// Of each text the place of its field among those that were asked for; none where the usual ones were.
+    /// For each text the index of its field among the given ones; empty for the usual fields.
     pub(super) fields: Vec<u16>,
 }
 
@@ -30,7 +30,7 @@ impl Captions {
         Self { texts, fields: Vec::new() }
     }
 
-    /// Texts of `fields`, each of which `read` gives.
+    /// Texts of `fields`, as returned by `read` for each.
     pub(super) fn of<'a>(
         fields: &'a [String],
         mut read: impl FnMut(&'a str) -> Result<Vec<String>, String>,

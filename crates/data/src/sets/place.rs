@@ -2,16 +2,16 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::parquet::ImageColumn;
 use crate::fetch::Local;
-use crate::{DataError, read_image, text};
+use crate::{DataError, read_image};
 
-/// Where an image's bytes are: in a file of their own, in a shard, or in a table.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The place of an image's bytes: a file, a shard, or a table.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ImagePlace {
     /// A file.
     File(PathBuf),
@@ -21,9 +21,9 @@ pub enum ImagePlace {
         shard: Arc<Local>,
         /// The member's path in it.
         name: String,
-        /// Where its bytes begin.
+        /// The offset of its bytes.
         offset: u64,
-        /// How many there are.
+        /// The number of its bytes.
         size: u64,
     },
     /// A row of a Parquet file.
@@ -33,11 +33,11 @@ pub enum ImagePlace {
         /// The row, from 0.
         row: u64,
     },
-    /// An image of CIFAR's binary files: 32 x 32 pixels, red, green and blue after one another.
+    /// An image of CIFAR's binary files: 32 x 32 pixels, all red values, then green, then blue.
     Cifar {
         /// The file.
         file: Arc<Path>,
-        /// Where its pixels begin.
+        /// The offset of its pixels.
         offset: u64,
     },
 }
@@ -49,11 +49,11 @@ impl ImagePlace {
     /// Bytes of a CIFAR image's pixels.
     pub(crate) const CIFAR_BYTES: u64 = (3 * CIFAR_SIDE * CIFAR_SIDE) as u64;
 
-    /// The bytes of an image file; of a CIFAR image, which is none, those of a BMP file with its pixels.
+    /// The bytes of an image file. A CIFAR image becomes a BMP file.
     ///
     /// # Errors
-    /// [`DataError::Io`] for what can't be read, ends early, or is larger than 512 MiB; [`DataError::Format`] for a damaged row of a
-    /// Parquet file.
+    /// [`DataError::Io`] for an image that can't be read, ends early, or is larger than 512 MiB; [`DataError::Format`] for a damaged row
+    /// of a Parquet file.
     pub fn read(&self) -> Result<Vec<u8>, DataError> {
         match self {
             Self::File(path) => read_image(path),
@@ -61,43 +61,36 @@ impl ImagePlace {
             Self::Cifar { file, offset } => {
                 read_at(file, *offset, Self::CIFAR_BYTES).map(|pixels| bmp(&pixels))
             }
-            Self::Member {
-                shard,
-                offset,
-                size,
-                ..
-            // The index has seen that it's no longer than a photo may be.
-            } => read_at(&shard.path, *offset, *size),
+            // The reader of the shard has checked that it's not too large.
+            Self::Member { shard, offset, size, .. } => read_at(&shard.path, *offset, *size),
         }
     }
 
-    /// Its first bytes: `most` of them, or all where there are fewer.
+    /// The path of an image file.
+    pub(super) fn path(&self) -> Option<&Path> {
+        if let Self::File(path) = self { Some(path) } else { None }
+    }
+
+    /// Its first bytes, at most `most`.
     pub(super) fn first_bytes(&self, most: u64) -> Result<Vec<u8>, DataError> {
         let (path, offset, length) = match self {
             Self::File(path) => (&**path, 0, most),
             Self::Member { shard, offset, size, .. } => (&*shard.path, *offset, most.min(*size)),
-            // A page is unpacked as a whole.
+            // A page can only be read completely.
             Self::Row { .. } | Self::Cifar { .. } => {
                 let mut bytes = self.read()?;
                 bytes.truncate(usize::try_from(most).unwrap_or(usize::MAX));
                 return Ok(bytes);
             }
         };
-        let read = || {
-            let mut file = File::open(path)?;
-            file.seek(SeekFrom::Start(offset))?;
-            let mut bytes = Vec::new();
-            file.take(length).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        read().map_err(|source| text::io(path, source))
+        read_up_to(path, offset, length)
     }
 
-    /// How many bytes there are.
+    /// The number of its bytes.
     pub(super) fn byte_len(&self) -> Result<u64, DataError> {
         match self {
             Self::File(path) => {
-                let metadata = fs::metadata(path).map_err(|source| text::io(path, source))?;
+                let metadata = fs::metadata(path).map_err(|source| DataError::io(path, source))?;
                 Ok(metadata.len())
             }
             Self::Member { size, .. } => Ok(*size),
@@ -105,61 +98,53 @@ impl ImagePlace {
         }
     }
 
-    /// What tells it from every other: for a set's digest.
+    /// Bytes that no other image has, for a set's digest.
     pub(super) fn identity(&self) -> Vec<u8> {
         match self {
             Self::File(path) => path.as_os_str().as_encoded_bytes().to_vec(),
-            // As it's named: a copy may be anywhere.
+            // By the shard's name, not by the path of a copy.
             Self::Member { shard, name, size, .. } => {
-                let mut bytes = shard.name.clone().into_bytes();
-                bytes.push(0);
-                bytes.extend(name.as_bytes());
-                bytes.extend(size.to_le_bytes());
-                bytes
+                [shard.name.as_bytes(), &[0], name.as_bytes(), &size.to_le_bytes()].concat()
             }
             Self::Row { column, row } => {
                 let (file, size) = column.identity();
-                let mut bytes = file.as_bytes().to_vec();
-                bytes.push(0);
-                bytes.extend(size.to_le_bytes());
-                bytes.extend(row.to_le_bytes());
-                bytes
+                [file.as_bytes(), &[0], &size.to_le_bytes(), &row.to_le_bytes()].concat()
             }
             Self::Cifar { file, offset } => {
-                let mut bytes = file.as_os_str().as_encoded_bytes().to_vec();
-                bytes.push(0);
-                bytes.extend(offset.to_le_bytes());
-                bytes
+                [file.as_os_str().as_encoded_bytes(), &[0], &offset.to_le_bytes()].concat()
             }
         }
     }
 }
 
-/// So many bytes of a file.
-fn read_at(path: &Path, offset: u64, size: u64) -> Result<Vec<u8>, DataError> {
-    let read = || {
-        let mut file = File::open(path)?;
+/// The bytes of a file from `offset` on: `size` of them, or fewer at its end.
+fn read_up_to(path: &Path, offset: u64, size: u64) -> Result<Vec<u8>, DataError> {
+    let mut bytes = Vec::with_capacity(size.min(1 << 20) as usize);
+    let read = File::open(path).and_then(|mut file| {
         file.seek(SeekFrom::Start(offset))?;
-        let mut bytes = vec![0; usize::try_from(size).unwrap_or(usize::MAX)];
-        file.read_exact(&mut bytes)?;
-        Ok(bytes)
-    };
-    read().map_err(|source| text::io(path, source))
+        file.take(size).read_to_end(&mut bytes)
+    });
+    read.map(|_| bytes).map_err(|source| DataError::io(path, source))
 }
 
-/// A BMP file of CIFAR's pixels: 24 bits each, blue first, from the lowest row up.
+/// The same, but an error for fewer bytes.
+fn read_at(path: &Path, offset: u64, size: u64) -> Result<Vec<u8>, DataError> {
+    let bytes = read_up_to(path, offset, size)?;
+    if (bytes.len() as u64) < size {
+        return Err(DataError::io(path, io::ErrorKind::UnexpectedEof.into()));
+    }
+    Ok(bytes)
+}
+
+/// A BMP file of CIFAR's pixels: 24 bits each, blue first, from the bottom row up.
 fn bmp(planes: &[u8]) -> Vec<u8> {
     const HEADER: u32 = 54;
-    let (side, pixels) = (CIFAR_SIDE as u32, (CIFAR_SIDE * CIFAR_SIDE) as u32);
-    let mut bytes = b"BM".to_vec();
-    for word in [HEADER + 3 * pixels, 0, HEADER, 40, side, side] {
-        bytes.extend(word.to_le_bytes());
-    }
-    bytes.extend([1, 0, 24, 0]);
-    for word in [0, 3 * pixels, 0, 0, 0, 0] {
-        bytes.extend(word.to_le_bytes());
-    }
     let pixels = CIFAR_SIDE * CIFAR_SIDE;
+    let (side, size) = (CIFAR_SIDE as u32, 3 * pixels as u32);
+    let mut bytes = b"BM".to_vec();
+    bytes.extend([HEADER + size, 0, HEADER, 40, side, side].map(u32::to_le_bytes).as_flattened());
+    bytes.extend([1, 0, 24, 0]);
+    bytes.extend([0, size, 0, 0, 0, 0].map(u32::to_le_bytes).as_flattened());
     for row in (0..CIFAR_SIDE).rev() {
         for at in row * CIFAR_SIDE..(row + 1) * CIFAR_SIDE {
             bytes.extend([planes[2 * pixels + at], planes[pixels + at], planes[at]]);
@@ -173,9 +158,7 @@ impl Display for ImagePlace {
         match self {
             Self::File(path) => path.display().fmt(formatter),
             Self::Row { column, row } => write!(formatter, "{} row {row}", column.name()),
-            Self::Cifar { file, offset } => {
-                write!(formatter, "{} byte {offset}", file.display())
-            }
+            Self::Cifar { file, offset } => write!(formatter, "{} byte {offset}", file.display()),
             // Escaped: a name out of a file may hold what a terminal would obey.
             Self::Member { shard, name, .. } => write!(formatter, "{}: {name:?}", shard.name),
         }

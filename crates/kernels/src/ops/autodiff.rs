@@ -1,4 +1,4 @@
-//! The backward passes: by kernels of their own.
+//! The backward passes, by kernels of their own.
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{AutodiffBackend, Backend};
@@ -9,10 +9,10 @@ use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops, OpsKind};
 
-use super::losses::{By, InfoNce, OwnNegatives};
+use super::losses::{By, InfoNce, own_negatives_backward};
 use super::{Focus, Kernels};
 
-/// What a backward pass keeps: images, candidates, and the rest.
+/// The state of a backward pass: images, candidates, and the rest.
 type Kept<B, Rest> = (FloatTensor<B>, FloatTensor<B>, Rest);
 
 fn register<B: Backend>(grads: &mut Gradients, nodes: [Option<NodeId>; 3], by: By<B>) {
@@ -62,12 +62,14 @@ impl<B: Kernels> Backward<B, 3> for OwnNegativesMean {
         let (images, candidates, (logit_scale, owners, captions, focus)) = ops.state;
         let grad = grads.consume::<B>(&ops.node);
         let nodes = ops.parents.map(|parent| parent.map(|node| node.id));
-        let own = OwnNegatives::<B> { scale: B::float_exp(logit_scale), owners, captions, focus };
-        register::<B>(grads, nodes, own.backward(images, candidates, grad));
+        let scale = B::float_exp(logit_scale);
+        let by =
+            own_negatives_backward::<B>(images, candidates, scale, owners, captions, focus, grad);
+        register::<B>(grads, nodes, by);
     }
 }
 
-/// The losses have gradients. What they consist of has none, and is computed on the inner back end.
+/// The losses have gradients. The other operations have none and run on the inner back end.
 impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
     fn clove_patch(
         base: FloatTensor<Self>,

@@ -10,11 +10,11 @@ use super::{BLOCK, Focus, Kernels, element, forward_shapes};
 use crate::launch::{empty, launch};
 use crate::shader::{Shader, grid};
 
-/// Rows and columns of a gradient that a workgroup computes.
+/// Rows and columns of a gradient in a workgroup.
 const GRADIENT: [usize; 2] = [32, 256];
 
 impl Focus {
-    /// As own_negatives.wgsl takes it.
+    /// The `info` of own_negatives.wgsl.
     fn info(self, images: usize, width: usize) -> [u32; 4] {
         [images as u32, width as u32, self.gamma, self.smoothing.to_bits()]
     }

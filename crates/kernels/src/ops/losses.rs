@@ -1,4 +1,4 @@
-//! The losses from what their kernels compute, on any back end that has the kernels.
+//! The losses from the results of their kernels, on any back end with the kernels.
 
 use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, TensorMetadata};
@@ -6,7 +6,7 @@ use burn::tensor::{Shape, Slice};
 
 use super::{Focus, Kernels};
 
-/// InfoNCE from what its kernel computes.
+/// InfoNCE from the results of its kernel.
 pub struct InfoNce<B: Backend> {
     /// `[1]`
     pub loss: FloatTensor<B>,
@@ -31,7 +31,7 @@ impl<B: Kernels> InfoNce<B> {
         let (of_columns, column_losses) = Self::direction(&columns, right, 0);
         let losses = B::float_add(row_losses, column_losses);
         Self {
-            // Both directions' means, and theirs.
+            // The mean of both directions' means.
             loss: B::float_mul_scalar(B::float_sum(losses), (0.5 / count as f32).into()),
             scale,
             sums: B::float_cat(vec![of_rows, of_columns], 0),
@@ -63,7 +63,7 @@ impl<B: Kernels> InfoNce<B> {
     }
 }
 
-/// Gradients by what a loss is of, those that were asked for.
+/// The gradients of a loss, those that were requested.
 pub struct By<B: Backend> {
     /// `[images, width]`
     pub images: Option<FloatTensor<B>>,
@@ -73,14 +73,14 @@ pub struct By<B: Backend> {
     pub logit_scale: Option<FloatTensor<B>>,
 }
 
-/// The gradient by the logarithm of the scale: the sum of the products of logits with the gradients by them, which is that of the
-/// images with the gradient by them.
+/// The gradient by the logarithm of the scale: the sum of the products of the logits with their gradients, which equals that of the
+/// images with theirs.
 fn by_logit_scale<B: Backend>(images: FloatTensor<B>, by: FloatTensor<B>) -> FloatTensor<B> {
     B::float_sum(B::float_mul(images, by))
 }
 
 impl<B: Kernels> InfoNce<B> {
-    /// From the gradient by the loss, `[1]`: those by the images, the candidates and the logarithm of the scale, where `wanted`.
+    /// From the gradient by the loss, `[1]`: those by the images, the candidates and the logarithm of the scale that are `wanted`.
     pub fn backward(
         self,
         images: &FloatTensor<B>,
@@ -112,39 +112,23 @@ impl<B: Kernels> InfoNce<B> {
     }
 }
 
-/// What the backward pass of own negatives needs beside images and candidates.
-pub struct OwnNegatives<B: Backend> {
-    /// `[1]`
-    pub scale: FloatTensor<B>,
-    /// See own_negatives.wgsl.
-    pub owners: IntTensor<B>,
-    /// Images that have negatives.
-    pub captions: usize,
-    /// The loss's settings.
-    pub focus: Focus,
-}
-
-impl<B: Kernels> OwnNegatives<B> {
-    /// From the gradient by the mean loss, `[1]`: all gradients.
-    pub fn backward(
-        self,
-        images: FloatTensor<B>,
-        candidates: FloatTensor<B>,
-        grad: FloatTensor<B>,
-    ) -> By<B> {
-        let grad = B::float_mul_scalar(grad, (1.0 / self.captions as f32).into());
-        let (by_images, by_candidates) = B::clove_own_negatives_backward(
-            images.clone(),
-            candidates,
-            self.scale,
-            self.owners,
-            grad,
-            self.focus,
-        );
-        By {
-            logit_scale: Some(by_logit_scale::<B>(images, by_images.clone())),
-            images: Some(by_images),
-            candidates: Some(by_candidates),
-        }
+/// The gradients of own_negatives' mean loss over `captions` images, from the gradient by it, `[1]`. `scale` is `[1]`; `owners` is that
+/// of own_negatives.wgsl.
+pub fn own_negatives_backward<B: Kernels>(
+    images: FloatTensor<B>,
+    candidates: FloatTensor<B>,
+    scale: FloatTensor<B>,
+    owners: IntTensor<B>,
+    captions: usize,
+    focus: Focus,
+    grad: FloatTensor<B>,
+) -> By<B> {
+    let grad = B::float_mul_scalar(grad, (1.0 / captions as f32).into());
+    let (by_images, by_candidates) =
+        B::clove_own_negatives_backward(images.clone(), candidates, scale, owners, grad, focus);
+    By {
+        logit_scale: Some(by_logit_scale::<B>(images, by_images.clone())),
+        images: Some(by_images),
+        candidates: Some(by_candidates),
     }
 }

@@ -1,4 +1,4 @@
-//! The kernels as operations of burn's back ends: launched on CubeCL's, deferred under fusion, differentiated under autodiff.
+//! The kernels as operations of burn's back ends: launched on CubeCL, deferred under fusion, differentiated under autodiff.
 
 #[cfg(feature = "train")]
 mod autodiff;
@@ -11,13 +11,13 @@ use burn::backend::tensor::{FloatTensor, IntTensor};
 use burn::backend::{Backend, backend_extension};
 use burn::tensor::{DType, Shape};
 
-pub use self::losses::{By, InfoNce, OwnNegatives};
+pub use self::losses::{By, InfoNce, own_negatives_backward};
 use crate::losses::Focus;
 
-/// Rows and columns of logits that a workgroup of the forward pass computes.
+/// Rows and columns of logits in a workgroup of the forward pass.
 const BLOCK: usize = 32;
-/// The kernels as operations, for those who have a back end in hand; others use the functions of this crate. A tensor of
-/// `IntTensor<Self>` here holds 32-bit words, whatever they mean.
+
+/// The kernels as operations of a back end; the functions of this crate are easier to use. An `IntTensor<Self>` holds 32-bit words.
 #[backend_extension(Cube, Fusion: cfg(feature = "fusion"), Autodiff: cfg(feature = "train"))]
 pub trait Kernels: Backend {
     /// patch.wgsl: `base` and the result are flat.
@@ -30,7 +30,7 @@ pub trait Kernels: Backend {
         bytes: bool,
     ) -> FloatTensor<Self>;
 
-    /// resample.wgsl: `length` words, in a grid of so many workgroups.
+    /// resample.wgsl: `length` words, with a grid of workgroups.
     #[fusion(meta = |pixels, _tables, length, _grid| TensorSpec::new(Shape::new([*length]), pixels.dtype))]
     fn clove_resample(
         pixels: IntTensor<Self>,
@@ -101,8 +101,7 @@ pub trait Kernels: Backend {
         focus: Focus,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 
-    /// The loss, `[1]`, of `[images, width]` and `[candidates, width]`, with gradients by both and by the logarithm of the scale,
-    /// `[1]`.
+    /// The loss, `[1]`, of `[images, width]` and `[candidates, width]`, with gradients by both and by `logit_scale`, `[1]`.
     #[fusion(default)]
     fn clove_contrastive(
         images: FloatTensor<Self>,
@@ -112,7 +111,7 @@ pub trait Kernels: Backend {
         InfoNce::<Self>::forward(images, candidates, logit_scale).loss
     }
 
-    /// The mean, `[1]`, of the losses of `captions` images that have negatives, with the gradients of [`Self::clove_contrastive`].
+    /// The mean loss, `[1]`, of the `captions` images that have negatives, with the gradients of [`Self::clove_contrastive`].
     #[fusion(default)]
     fn clove_own_negatives(
         images: FloatTensor<Self>,
@@ -132,7 +131,7 @@ fn element(half: bool) -> DType {
     if half { DType::F16 } else { DType::F32 }
 }
 
-/// Shapes of what the forward pass writes: rows, columns, right logits.
+/// Shapes of the forward pass's results: rows, columns, right logits.
 fn forward_shapes(images: &Shape, candidates: &Shape) -> [Shape; 3] {
     let count = images[0];
     [

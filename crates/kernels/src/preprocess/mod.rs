@@ -1,5 +1,5 @@
-//! Photos of different sizes to what an image tower reads, by resample.wgsl and preprocess.wgsl: bytes go to the device, and the
-//! device resizes, crops and normalises them.
+//! Photos of different sizes to the input of an image tower, by resample.wgsl and preprocess.wgsl: the device receives bytes, and
+//! resizes, crops and normalises them.
 
 #[cfg(feature = "gpu")]
 mod plan;
@@ -8,13 +8,38 @@ use burn::tensor::{Device, Tensor};
 
 use crate::resample::Filter;
 
-/// Pixels that go to the device at a time: 96 MiB, within the 128 that WebGPU binds. A larger photo doesn't go.
+/// Maximum number of pixels on the device at a time, and of a photo: 96 MiB, within WebGPU's binding of 128.
 pub const MOST_PIXELS: usize = 24 << 20;
 
-/// An upright rectangle: its left upper corner, width and height.
-pub type Rectangle = [u32; 4];
+/// A rectangle of pixels; `x` and `y` are its left upper corner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CropBox {
+    /// Columns left of the rectangle.
+    pub x: u32,
+    /// Rows above the rectangle.
+    pub y: u32,
+    /// Columns in the rectangle.
+    pub width: u32,
+    /// Rows in the rectangle.
+    pub height: u32,
+}
 
-/// A photo, and which part of it becomes which part of the result.
+impl CropBox {
+    /// The whole of an image of `width` x `height`.
+    pub fn whole(width: u32, height: u32) -> Self {
+        Self { x: 0, y: 0, width, height }
+    }
+
+    /// Whether the rectangle isn't empty and is inside an image of `width` x `height`.
+    pub fn fits(&self, width: u32, height: u32) -> bool {
+        let inside = |first: u32, count: u32, all| {
+            count > 0 && first.checked_add(count).is_some_and(|end| end <= all)
+        };
+        inside(self.x, self.width, width) && inside(self.y, self.height, height)
+    }
+}
+
+/// A photo, and the part of it that becomes a part of the result.
 #[derive(Debug, Clone, Copy)]
 pub struct Photo<'a> {
     /// `[height, width, 3]`
@@ -24,31 +49,30 @@ pub struct Photo<'a> {
     /// In pixels.
     pub height: u32,
     /// The part that is resized.
-    pub source: Rectangle,
-    /// What it's resized to, width and height.
-    pub resized: [u32; 2],
-    /// The part of that which is kept.
-    pub window: Rectangle,
-    /// Where the kept part lies in the result, left and top; around it is black.
+    pub source: CropBox,
+    /// Its size after the resize, width and height.
+    pub resized: (u32, u32),
+    /// The part of the resized photo that is kept.
+    pub window: CropBox,
+    /// The place of the kept part in the result, left and top; the rest is black.
     pub pad: [u32; 2],
 }
 
-/// What is done to the pixels.
+/// The settings of a batch.
 #[derive(Debug, Clone)]
 pub struct Settings<'a> {
-    /// The resize's kernel.
+    /// The kernel of the resize.
     pub filter: Filter,
     /// Side of the result.
     pub size: u32,
     /// The value of each byte of each channel, `[3, 256]`.
     pub values: &'a [f32],
-    /// Whether the result is in f16, which the device must offer.
+    /// Whether the result is in f16, which the device must support.
     pub half: bool,
 }
 
-/// `[photos, 3, size, size]`; in f32 it equals, bit for bit, what the host makes of the same photos with the same coefficients.
-/// `None` where the kernels can't run, where a photo is larger than [`MOST_PIXELS`], and where one can't be resized so.
-#[must_use]
+/// Preprocessed photos, `[photos, 3, size, size]`; in f32 equal to the host's result bit for bit. `None` where the kernels can't run,
+/// and for photos that are larger than [`MOST_PIXELS`] or can't be resized with these settings.
 pub fn preprocess(
     photos: &[Photo<'_>],
     settings: &Settings<'_>,

@@ -1,11 +1,11 @@
-//! What the shaders are told of each photo, and their launches.
+//! The plans of photos for the shaders, and the launches.
 
 use burn::backend::Dispatch;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-use super::{MOST_PIXELS, Photo, Rectangle, Settings};
+use super::{CropBox, MOST_PIXELS, Photo, Settings};
 use crate::ops::Kernels as _;
-use crate::resample::{Coefficients, Filter, FixedPoint, vertical_first};
+use crate::resample::{Filter, FixedPoint, vertical_first};
 use crate::shader::MOST_WORKGROUPS;
 
 pub fn preprocess(
@@ -28,7 +28,7 @@ pub fn preprocess(
             pixels += plan.pixels().max(plan.between());
             pixels <= MOST_PIXELS
         });
-        // z of a launch counts them.
+        // The z dimension of a launch counts them.
         let count = fitting.count().min(MOST_WORKGROUPS as usize);
         if count == 0 {
             return None;
@@ -40,15 +40,15 @@ pub fn preprocess(
     Some(if batches.len() == 1 { batches.swap_remove(0) } else { Tensor::cat(batches, 0) })
 }
 
-/// How the shaders go about a photo. The part of it that the result depends on is its region, and all starts are from there.
+/// The plan of a photo. Its region is the part that the result depends on; all starts are relative to it.
 struct Plan {
     horizontal: FixedPoint,
     vertical: FixedPoint,
     /// Whether the vertical pass comes first.
     vertical_first: bool,
-    /// In the photo.
-    region: Rectangle,
-    window: Rectangle,
+    /// The region of the photo.
+    region: CropBox,
+    window: CropBox,
     pad: [u32; 2],
 }
 
@@ -57,64 +57,57 @@ const PLAN: usize = 21;
 
 impl Plan {
     fn new(photo: &Photo<'_>, filter: Filter) -> Option<Self> {
-        let [x, y, width, height] = photo.source;
-        let inside = |first: u32, count: u32, all: u32| {
-            count > 0 && first.checked_add(count).is_some_and(|end| end <= all)
-        };
-        let [window_x, window_y, kept_width, kept_height] = photo.window;
-        let [resized_width, resized_height] = photo.resized;
+        let (CropBox { x, y, width, height }, window) = (photo.source, photo.window);
+        let (resized_width, resized_height) = photo.resized;
         let widest = MOST_WORKGROUPS * 16;
         let fits = width <= widest
             && height <= widest
-            && inside(x, width, photo.width)
-            && inside(y, height, photo.height)
-            && inside(window_x, kept_width, resized_width)
-            && inside(window_y, kept_height, resized_height)
+            && photo.source.fits(photo.width, photo.height)
+            && window.fits(resized_width, resized_height)
             && photo.rgb.len() == photo.width as usize * photo.height as usize * 3;
         if !fits {
             return None;
         }
         let axis = |input, output, first, count| {
-            let coefficients = Coefficients::new(filter, input, None, output, first..first + count);
-            let mut axis = coefficients?.to_fixed_point();
+            let mut axis = FixedPoint::new(filter, input, output, first..first + count)?;
             let range = axis.source_range();
             for start in &mut axis.starts {
                 *start -= range.start as u32;
             }
             Some((axis, range))
         };
-        let (horizontal, columns) = axis(width, resized_width, window_x, kept_width)?;
-        let (vertical, rows) = axis(height, resized_height, window_y, kept_height)?;
+        let (horizontal, columns) = axis(width, resized_width, window.x, window.width)?;
+        let (vertical, rows) = axis(height, resized_height, window.y, window.height)?;
         Some(Self {
             horizontal,
             vertical,
-            vertical_first: vertical_first((width, height), (resized_width, resized_height)),
-            region: [
-                x + columns.start as u32,
-                y + rows.start as u32,
-                columns.len() as u32,
-                rows.len() as u32,
-            ],
-            window: photo.window,
+            vertical_first: vertical_first((width, height), photo.resized),
+            region: CropBox {
+                x: x + columns.start as u32,
+                y: y + rows.start as u32,
+                width: columns.len() as u32,
+                height: rows.len() as u32,
+            },
+            window,
             pad: photo.pad,
         })
     }
 
     /// Pixels of the region.
     fn pixels(&self) -> usize {
-        self.region[2] as usize * self.region[3] as usize
+        self.region.width as usize * self.region.height as usize
     }
 
-    /// Size of what the first pass gives.
+    /// Size of the first pass's result.
     fn between_size(&self) -> [u32; 2] {
         if self.vertical_first {
-            [self.region[2], self.window[3]]
+            [self.region.width, self.window.height]
         } else {
-            [self.window[2], self.region[3]]
+            [self.window.width, self.region.height]
         }
     }
 
-    /// Pixels that the first pass gives.
+    /// Pixels of the first pass's result.
     fn between(&self) -> usize {
         let [width, height] = self.between_size();
         width as usize * height as usize
@@ -136,7 +129,7 @@ fn run(
         between += plan.between();
         let [width, height] = plan.between_size();
         largest = [width.max(largest[0]), height.max(largest[1])];
-        let [x, y, width, height] = plan.region;
+        let CropBox { x, y, width, height } = plan.region;
         for row in y..y + height {
             let first = (row as usize * photo.width as usize + x as usize) * 3;
             let row = &photo.rgb[first..first + width as usize * 3];
@@ -162,10 +155,10 @@ fn run(
     Tensor::from_dispatch(values)
 }
 
-/// The tables of both shaders: plans first, then what they point to.
+/// The tables of both shaders: plans first, then the data they point to.
 struct Tables {
     plans: Vec<i32>,
-    /// What stands after the plans.
+    /// The data after the plans.
     rest: Vec<i32>,
     /// Words of all plans.
     offset: usize,
@@ -176,7 +169,7 @@ impl Tables {
         Self { plans: Vec::new(), rest: Vec::new(), offset: photos * PLAN }
     }
 
-    /// Where the starts, lengths and weights of an axis stand, and the weights of an output.
+    /// The offsets of the starts, lengths and weights of an axis, and the number of weights of an output.
     fn axis(&mut self, axis: &FixedPoint) -> [usize; 4] {
         let mut put = |words: &mut dyn Iterator<Item = i32>| {
             let at = self.offset + self.rest.len();
@@ -200,12 +193,12 @@ impl Tables {
         let mut words = vec![first, between, width as usize, height as usize];
         words.push(usize::from(!plan.vertical_first));
         words.extend(one);
-        words.push(plan.region[2] as usize);
-        words
-            .extend([plan.pad[0], plan.pad[1], plan.window[2], plan.window[3]].map(|n| n as usize));
+        words.push(plan.region.width as usize);
+        let kept = [plan.pad[0], plan.pad[1], plan.window.width, plan.window.height];
+        words.extend(kept.map(|number| number as usize));
         words.push(usize::from(plan.vertical_first));
         words.extend(other);
-        // Where the values of the bytes stand is known at the end.
+        // `finish` fills in the offset of the bytes' values.
         words.extend([0, size as usize]);
         debug_assert_eq!(words.len(), PLAN);
         self.plans.extend(words.into_iter().map(|word| word as i32));

@@ -1,4 +1,4 @@
-//! What the lexicon's file holds.
+//! The content of the lexicon's file.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,15 +9,15 @@ use super::{LexiconError, WordId};
 pub struct Data {
     /// Words in lower case, each once, each followed by a line feed. Compounds have spaces in them.
     pub words: String,
-    /// By part of speech, in the order of [`super::Pos::ALL`].
+    /// Synsets by part of speech, in the order of [`super::Pos::ALL`].
     pub pos: [PosData; 4],
-    /// Adjectives through their nouns.
+    /// Links between adjectives and nouns.
     pub related: Related,
-    /// Forms that no rule gives.
+    /// Irregular forms.
     pub irregular: Vec<Irregular>,
     /// The tagger's model.
     pub tagger: TaggerData,
-    /// What captions are like.
+    /// The bigram model of captions.
     pub fluency: FluencyData,
 }
 
@@ -38,7 +38,7 @@ pub struct PosData {
     pub antonyms: Vec<Form>,
 }
 
-/// A word with a weight: how often it's used so, at least 1.
+/// A word with its frequency as a weight, at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Form {
     /// The word.
@@ -56,18 +56,18 @@ pub struct Related {
     pub adjectives: Vec<(u32, u32, Form)>,
 }
 
-/// A form that no rule gives.
+/// An irregular form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Irregular {
     /// The form.
     pub form: WordId,
-    /// Of which word.
+    /// Its lemma.
     pub lemma: WordId,
-    /// In which slot.
+    /// Its slot.
     pub slot: Slot,
 }
 
-/// The inflected forms that English has.
+/// The inflected forms of English.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Slot {
     /// Nouns: NNS.
@@ -86,7 +86,7 @@ pub enum Slot {
     Superlative,
 }
 
-/// The tagger's model: [`crate::tagger`] says what the numbers are.
+/// The model of [`crate::tagger`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaggerData {
     /// Rows of weights, a row a bucket, a weight a tag.
@@ -94,27 +94,27 @@ pub struct TaggerData {
     pub weights: Vec<i8>,
 }
 
-/// A bigram model of captions: [`crate::fluency`] says what the numbers are.
+/// A bigram model of captions, for the module `fluency`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FluencyData {
     /// Words with a cost of their own, in ascending order, as differences.
     pub words: Vec<u32>,
     /// Costs of those words.
     pub unigrams: Vec<u16>,
-    /// What the other words cost that the lexicon has.
+    /// The cost of another word of the lexicon.
     pub rare: u16,
-    /// What a word costs that the lexicon hasn't.
+    /// The cost of a word that the lexicon lacks.
     pub unknown: u16,
-    /// What falling back costs after each of those words.
+    /// The cost of backing off after each of those words.
     pub backoff: Vec<u16>,
-    /// Seen pairs of places in `words`, in ascending order, as differences: first * words + second.
+    /// Pairs of indices in `words`, in ascending order, as differences: first * words + second.
     pub pairs: Vec<u64>,
     /// Costs of those pairs.
     pub bigrams: Vec<u16>,
 }
 
 impl Data {
-    /// Looks whether every index points somewhere, so that look-ups can't fail.
+    /// Checks that every index is in range, so that look-ups can't fail.
     pub(super) fn check(&self) -> Result<(), LexiconError> {
         let damaged = |what| Err(LexiconError::Damaged(what));
         if !self.words.is_empty() && !self.words.ends_with('\n') {
@@ -162,7 +162,7 @@ impl Data {
     }
 }
 
-/// Signed bytes as one run: one by one they would take two bytes each where they're negative.
+/// Signed bytes as one byte string: in a sequence, negative ones would take two bytes each.
 mod bytes {
     use serde::de::{Error, Visitor};
     use serde::{Deserializer, Serializer};

@@ -1,4 +1,4 @@
-//! The lexicon's file: a mark with a version, a checksum, and the content, deflated.
+//! The lexicon's file: a magic number with a version, a checksum, and the deflated content.
 
 use std::io::{Read as _, Write as _};
 
@@ -8,26 +8,26 @@ use flate2::write::DeflateEncoder;
 
 use super::{Data, hash};
 
-/// The mark, whose last byte is the version of the layout.
+/// The magic number; its last byte is the version of the layout.
 const MARK: &[u8; 8] = b"CLoVeLX\x01";
 
-/// More than any lexicon holds, less than a device's memory.
+/// Most bytes of the content: more than any lexicon has.
 const LARGEST: u64 = 64 << 20;
 
-/// What is wrong with a lexicon's bytes.
+/// Why bytes are no lexicon.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LexiconError {
-    /// They begin otherwise.
+    /// The magic number is missing.
     #[error("this is no lexicon of hard negatives")]
     NotALexicon,
-    /// They are of another version.
+    /// The layout has another version.
     #[error("this lexicon has the layout {found}, and this program reads the layout {}", MARK[7])]
     Version {
         /// The version found.
         found: u8,
     },
-    /// They end early, or were changed.
-    #[error("the lexicon is damaged ({0}); get it anew")]
+    /// The bytes are incomplete or changed.
+    #[error("the lexicon is damaged ({0}); download it again")]
     Damaged(&'static str),
 }
 
@@ -35,7 +35,6 @@ pub enum LexiconError {
 ///
 /// # Panics
 /// If memory runs out: nothing else can fail.
-#[must_use]
 pub fn to_bytes(data: &Data) -> Vec<u8> {
     let content = postcard::to_allocvec(data).expect("writing to memory can't fail");
     let mut deflate = DeflateEncoder::new(Vec::new(), Compression::best());
@@ -50,7 +49,7 @@ pub fn to_bytes(data: &Data) -> Vec<u8> {
 /// The content of a lexicon's file.
 ///
 /// # Errors
-/// When it isn't one, or is damaged.
+/// When it is no lexicon, or damaged.
 pub fn from_bytes(bytes: &[u8]) -> Result<Data, LexiconError> {
     let (mark, rest) = bytes.split_at_checked(8).ok_or(LexiconError::NotALexicon)?;
     if mark[..7] != MARK[..7] {

@@ -7,23 +7,22 @@ use super::chart::{self, Area, Fill, Key, Labels, Limits, Scale, px};
 use super::text::{listed, percent, percent_sign, short, usable};
 use crate::page::clean;
 
-/// How far below the pretrained model's recognition the shaded band reaches. A guide for the eye; the rule that chose
-/// alpha is [`Report::rule`].
+/// Depth of the shaded band below the pretrained model's recognition. A guide for the eye; [`Report::rule`] chose alpha.
 pub(super) const BAND: f64 = ALLOWED_LOSS;
 
-/// Alphas closer than this are the same step of the sweep: JSON keeps them exactly, sums of steps don't.
+/// Alphas closer than this are the same step of the sweep, since sums of steps are inexact.
 const SAME_ALPHA: f64 = 1e-6;
 
-/// Labels of one role share one text where their points are closer than so many letters' heights.
+/// Labels of one role are merged where their points are closer than this, in heights of letters.
 const CLUSTER: f64 = 4.0;
 
-/// An accuracy axis in percent, never narrower than four points: less would make noise look like a finding.
+/// An accuracy axis in percent, at least four points wide: a narrower one would make noise look like a finding.
 pub(super) const PERCENT: Limits = Limits { floor: 0.0, ceiling: 100.0, least_span: 4.0 };
 
-/// Size and type of one drawing of the chart.
+/// Size and font of a drawing of the chart.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size {
-    /// Part of the drawing's ids: a page may hold more than one.
+    /// Part of the drawing's ids, since a page may have several.
     pub name: &'static str,
     pub width: f64,
     pub plot_height: f64,
@@ -37,32 +36,25 @@ pub(super) const WIDE: Size = Size { name: "wide", width: 880.0, plot_height: 40
 pub(super) const NARROW: Size =
     Size { name: "narrow", width: 350.0, plot_height: 320.0, font: 13.0 };
 
-/// Point in percent, if both figures are there.
+/// A point in percent, if it has both figures.
 fn in_percent(point: &SweepPoint) -> Option<(f64, f64)> {
     Some((usable(point.recognition * 100.0)?, usable(point.composition * 100.0)?))
 }
 
-/// Whether there is anything to draw.
+/// Whether the chart has points.
 pub(super) fn has_points(report: &Report) -> bool {
     all_points(report).next().is_some()
 }
 
 fn all_points(report: &Report) -> impl Iterator<Item = (f64, f64)> {
-    report
-        .sweeps
-        .iter()
-        .flat_map(|sweep| sweep.validation.iter().chain(&sweep.test))
-        .filter_map(in_percent)
+    let points = report.sweeps.iter().flat_map(|sweep| sweep.validation.iter().chain(&sweep.test));
+    points.filter_map(in_percent)
 }
 
 /// Recognition of the pretrained model on the validation split, in percent; its mean if the seeds differ.
 fn pretrained_recognition(report: &Report) -> Option<f64> {
-    let values: Vec<f64> = report
-        .sweeps
-        .iter()
-        .filter_map(|sweep| point_at(sweep, 0.0))
-        .filter_map(|point| usable(point.recognition * 100.0))
-        .collect();
+    let points = report.sweeps.iter().filter_map(|sweep| point_at(sweep, 0.0));
+    let values: Vec<f64> = points.filter_map(|point| usable(point.recognition * 100.0)).collect();
     usable(values.iter().sum::<f64>() / values.len() as f64)
 }
 
@@ -74,10 +66,10 @@ fn point_at(sweep: &Sweep, alpha: f64) -> Option<&SweepPoint> {
 /// The chart's title.
 const TITLE: &str = "Composition and recognition as alpha varies";
 
-/// What stands where there is nothing to draw.
+/// The text of an empty chart.
 pub(super) const NO_CURVE: &str = "No alpha curve in this run.";
 
-/// The chart as an `<svg>` element; with a heading and a ground of its own where it stands `alone`.
+/// The chart as an `<svg>` element; with a heading and a background where it is `alone`.
 pub(super) fn svg(report: &Report, size: Size, alone: bool) -> Markup {
     let Size { name, width, plot_height, font } = size;
     let margin = if alone { font * 1.5 } else { 2.0 };
@@ -120,15 +112,11 @@ pub(super) fn svg(report: &Report, size: Size, alone: bool) -> Markup {
 
 fn keys(report: &Report) -> Vec<Key> {
     let middle = (chart::KEY_WIDTH / 2.0, 0.0);
-    let mut keys: Vec<Key> = report
-        .sweeps
-        .iter()
-        .enumerate()
-        .map(|(series, sweep)| Key {
-            drawing: chart::series_key(series),
-            words: format!("seed {}", sweep.seed),
-        })
-        .collect();
+    let seeds = report.sweeps.iter().enumerate().map(|(series, sweep)| Key {
+        drawing: chart::series_key(series),
+        words: format!("seed {}", sweep.seed),
+    });
+    let mut keys: Vec<Key> = seeds.collect();
     let has = |points: fn(&Sweep) -> &Vec<SweepPoint>| {
         report.sweeps.iter().any(|sweep| !points(sweep).is_empty())
     };
@@ -148,10 +136,7 @@ fn keys(report: &Report) -> Vec<Key> {
             drawing: html! {
                 rect.band x="0" y="-7" width=(format_args!("{:.0}", chart::KEY_WIDTH)) height="14" {}
             },
-            words: format!(
-                "within {} point of pretrained recognition",
-                short(BAND * 100.0)
-            ),
+            words: format!("within {} point of pretrained recognition", short(BAND * 100.0)),
         });
     }
     keys
@@ -161,7 +146,7 @@ fn ring((x, y): (f64, f64)) -> Markup {
     html! { circle.ring cx=(px(x)) cy=(px(y)) r="8.5" {} }
 }
 
-/// What a label is about. Points of one role that lie close together share a label.
+/// The role of a labelled point. Points of one role that are close together share a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Pretrained,
@@ -184,8 +169,8 @@ fn drawing(report: &Report, plot: Area, font: f64) -> Option<Markup> {
         (plot.bottom - plot.top) / (font * 4.5),
     )?;
     let pixel = |point: &SweepPoint| {
-        in_percent(point)
-            .map(|(recognition, composition)| (across.at(recognition), up.at(composition)))
+        let (recognition, composition) = in_percent(point)?;
+        Some((across.at(recognition), up.at(composition)))
     };
     let mut labels = Labels::new(plot, font);
     let mut wanted: Vec<(Role, f64, (f64, f64))> = Vec::new();
@@ -200,15 +185,11 @@ fn drawing(report: &Report, plot: Area, font: f64) -> Option<Markup> {
         lines.push(html! { g class=(chart::colour(series)) { (chart::polyline(line)) } });
     }
     for (series, sweep) in report.sweeps.iter().enumerate() {
-        let splits = [("validation", &sweep.validation), ("test", &sweep.test)];
-        let points = splits
-            .into_iter()
-            .flat_map(|(split, points)| points.iter().map(move |point| (split, point)));
+        let points = sweep.validation.iter().map(|point| ("validation", Fill::Full, 3.5, point));
+        let test = sweep.test.iter().map(|point| ("test", Fill::Hollow, 5.0, point));
         let mut group = Vec::new();
-        for (split, point) in points {
+        for (split, fill, radius, point) in points.chain(test) {
             let Some(at) = pixel(point) else { continue };
-            let (fill, radius) =
-                if split == "test" { (Fill::Hollow, 5.0) } else { (Fill::Full, 3.5) };
             group.push(html! {
                 g {
                     title {
@@ -235,7 +216,7 @@ fn drawing(report: &Report, plot: Area, font: f64) -> Option<Markup> {
         marks.push(html! { g class=(chart::colour(series)) { @for mark in group { (mark) } } });
     }
     let labels = labelled(&mut labels, &wanted, CLUSTER * font);
-    // Lines first, then every mark, then labels: nothing that is read lies under a line.
+    // Lines, then marks, then labels: no line covers a label.
     Some(html! {
         @if let Some(edge) = edge {
             @let left = across.at_clamped(edge);
@@ -247,7 +228,7 @@ fn drawing(report: &Report, plot: Area, font: f64) -> Option<Markup> {
     })
 }
 
-/// Labels of the points, one for all of a role that lie within `reach` of each other.
+/// Labels of the points, one for all of a role within `reach` of each other.
 fn labelled(labels: &mut Labels, wanted: &[(Role, f64, (f64, f64))], reach: f64) -> Vec<Markup> {
     let mut placed = Vec::new();
     for role in [Role::Chosen, Role::Pretrained, Role::Unpatched] {
@@ -296,23 +277,15 @@ fn description(report: &Report) -> String {
             .to_owned(),
     ];
     for sweep in &report.sweeps {
-        let stops: Vec<String> =
-            [("alpha 0", 0.0), ("the chosen alpha", sweep.chosen), ("alpha 1", 1.0)]
-                .into_iter()
-                .filter_map(|(name, alpha)| {
-                    let point = point_at(sweep, alpha)?;
-                    let value = if name.starts_with("the") {
-                        format!(" {}", short(alpha))
-                    } else {
-                        String::new()
-                    };
-                    Some(format!(
-                        "composition {} and recognition {} at {name}{value}",
-                        percent_sign(point.composition),
-                        percent_sign(point.recognition)
-                    ))
-                })
-                .collect();
+        let chosen = format!("the chosen alpha {}", short(sweep.chosen));
+        let stops = [("alpha 0", 0.0), (chosen.as_str(), sweep.chosen), ("alpha 1", 1.0)];
+        let stops = stops.into_iter().filter_map(|(name, alpha)| {
+            let point = point_at(sweep, alpha)?;
+            let [composition, recognition] =
+                [point.composition, point.recognition].map(percent_sign);
+            Some(format!("composition {composition} and recognition {recognition} at {name}"))
+        });
+        let stops: Vec<String> = stops.collect();
         if !stops.is_empty() {
             sentences.push(format!("Seed {}: {}.", sweep.seed, listed(&stops)));
         }
@@ -320,7 +293,7 @@ fn description(report: &Report) -> String {
     sentences.join(" ")
 }
 
-/// The chart's data as a table, folded away.
+/// The chart's data as a collapsed table.
 pub(super) fn table(report: &Report) -> Markup {
     html! {
         details {
@@ -330,11 +303,8 @@ pub(super) fn table(report: &Report) -> Markup {
                     caption { span { "Accuracy in percent for each alpha." } }
                     thead {
                         tr {
-                            th scope="col" { "Seed" }
-                            th scope="col" { "Split" }
-                            th.n scope="col" { "Alpha" }
-                            th.n scope="col" { "Composition" }
-                            th.n scope="col" { "Recognition" }
+                            @for name in ["Seed", "Split"] { th scope="col" { (name) } }
+                            @for name in ["Alpha", "Composition", "Recognition"] { th.n scope="col" { (name) } }
                         }
                     }
                     tbody {

@@ -1,4 +1,4 @@
-//! What the charts share: scales, marks, and labels that keep out of each other's way.
+//! Shared parts of the charts: scales, marks, and labels without overlaps.
 
 use std::fmt::Write as _;
 
@@ -10,14 +10,13 @@ use crate::page::clean;
 /// Colours of `chart.css`, and shapes of [`mark`].
 const SERIES: usize = 7;
 
-/// The style of every chart; part of the page's style and of the SVG that stands alone.
+/// The style of every chart, for the page and for the standalone SVG.
 pub(super) const CHART_CSS: &str = include_str!("chart.css");
 
-/// Width of a letter in parts of the font's size: above the mean of the system fonts, so that boxes are too large
-/// rather than too small.
+/// Width of a letter relative to the font size: above the mean of system fonts, so that boxes are large enough.
 const LETTER: f64 = 0.56;
 
-/// Most ticks on an axis, whatever its range.
+/// Most ticks on an axis.
 const MOST_TICKS: usize = 24;
 
 /// Class of the series' colour.
@@ -25,7 +24,7 @@ pub(super) fn colour(series: usize) -> String {
     format!("s{}", series % SERIES)
 }
 
-/// A coordinate or a length: a tenth of a pixel is enough.
+/// A coordinate or a length, to a tenth of a pixel.
 pub(super) fn px(value: f64) -> String {
     format!("{value:.1}")
 }
@@ -35,7 +34,7 @@ pub(super) fn text_width(text: &str, font: f64) -> f64 {
     text.chars().map(|letter| if letter.is_ascii() { LETTER } else { 0.8 }).sum::<f64>() * font
 }
 
-/// An axis: values from `low` to `high` on pixels from `start` to `end`.
+/// An axis with values from `low` to `high` at pixels from `start` to `end`.
 #[derive(Debug, Clone)]
 pub(super) struct Scale {
     low: f64,
@@ -45,19 +44,19 @@ pub(super) struct Scale {
     step: f64,
 }
 
-/// What an axis may show.
+/// The limits of an axis.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Below this an axis never goes.
+    /// Least value.
     pub floor: f64,
-    /// Above this an axis never goes.
+    /// Greatest value.
     pub ceiling: f64,
-    /// It shows at least so much, however close the values are.
+    /// Least difference of its ends.
     pub least_span: f64,
 }
 
 impl Scale {
-    /// Holds all the values with some room, if there are any; `ticks` is about how many it has.
+    /// An axis of all values with a margin and about `ticks` ticks; `None` without values.
     pub(super) fn over(
         values: impl IntoIterator<Item = f64>,
         limits: Limits,
@@ -68,7 +67,7 @@ impl Scale {
         let first = values.next()?;
         let (low, high) =
             values.fold((first, first), |(low, high), value| (low.min(value), high.max(value)));
-        // Rounding would merge the ticks of a span that is tiny beside its values.
+        // Rounding would merge the ticks of a tiny span of large values.
         let span = (high - low).max(limits.least_span).max(high.abs().max(low.abs()) * 1e-6);
         let middle = (low + high) / 2.0;
         let reach = span * 0.56;
@@ -96,7 +95,7 @@ impl Scale {
         self.start + share * (self.end - self.start)
     }
 
-    /// The pixel of a value, or of the end of the axis that is nearest to it.
+    /// The pixel of a value, or of the nearest end of the axis.
     pub(super) fn at_clamped(&self, value: f64) -> f64 {
         self.at(value.clamp(self.low, self.high))
     }
@@ -113,22 +112,22 @@ impl Scale {
     }
 }
 
-/// How a mark is drawn.
+/// The fill of a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fill {
     Full,
     Hollow,
 }
 
-/// A mark in the series' own colour and shape, so that colour is never the only difference.
+/// A mark in the series' colour and shape, so that colour is never the only difference.
 pub(super) fn mark(series: usize, fill: Fill, (x, y): (f64, f64), radius: f64) -> Markup {
     let class = match fill {
         Fill::Full => "full",
         Fill::Hollow => "hollow",
     };
-    // After the last colour the shapes shift by one, so that no pair of colour and shape returns soon.
+    // After the last colour the shapes shift by one, so that pairs of colour and shape repeat late.
     let shape = (series + series / SERIES) % SERIES;
-    // Corners, turn and scale: a square, and a triangle more, looks larger than a circle of its radius.
+    // Corners, turn and scale, which equalises the apparent sizes of the shapes.
     let (corners, turn, scale) = match shape {
         0 => return html! { circle class=(class) cx=(px(x)) cy=(px(y)) r=(px(radius)) {} },
         1 => (4, 0.125, 1.25),
@@ -161,8 +160,8 @@ pub(super) fn polyline(points: impl IntoIterator<Item = Option<(f64, f64)>>) -> 
     html! { @if !path.is_empty() { path.line d=(path) {} } }
 }
 
-/// Upright rectangle.
-#[derive(Debug, Clone, Copy)]
+/// A rectangle.
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Area {
     pub left: f64,
     pub top: f64,
@@ -209,7 +208,7 @@ impl Area {
 
 /// Frame, grid and tick labels of a plot.
 pub(super) fn frame(plot: Area, across: &Scale, up: &Scale, font: f64) -> Markup {
-    // Long numbers on a narrow axis: every second tick, or every third, keeps its label.
+    // On a narrow axis with long numbers, only every second or third tick has a label.
     let ticks = across.ticks();
     let widest = ticks.iter().map(|(_, label)| text_width(label, font)).fold(0.0, f64::max);
     let apart = match ticks.as_slice() {
@@ -232,24 +231,24 @@ pub(super) fn frame(plot: Area, across: &Scale, up: &Scale, font: f64) -> Markup
     }
 }
 
-/// Places labels beside their points where they cover the least; no label ever covers another.
-#[derive(Debug)]
+/// Places labels beside their points where they cover the least; labels never overlap.
+#[derive(Debug, Default)]
 pub(super) struct Labels {
     plot: Area,
     font: f64,
     taken: Vec<Area>,
     marks: Vec<Area>,
-    /// Places along the lines; close enough together that a label can't lie between two.
+    /// Points along the lines, so close that no label fits between two.
     trail: Vec<(f64, f64)>,
-    /// Places along the leaders, which labels keep off too.
+    /// Points along the leaders, which labels avoid too.
     leaders: Vec<(f64, f64)>,
     texts: Vec<String>,
 }
 
-/// Cost of a leader through a label, in pixels of distance: more than all that a free place can cost.
+/// Cost of a leader through a label, in pixels of distance: more than the cost of any free place.
 const CROSSED: f64 = 10_000.0;
 
-/// Places from one point to another, so close that nothing as high as half a letter lies between two.
+/// Points from one point to another, so close that half a letter doesn't fit between two.
 fn places(from: (f64, f64), to: (f64, f64), font: f64) -> impl Iterator<Item = (f64, f64)> {
     let length = (to.0 - from.0).hypot(to.1 - from.1);
     let pieces = (length / font * 2.0).ceil().max(1.0);
@@ -261,29 +260,21 @@ fn places(from: (f64, f64), to: (f64, f64), font: f64) -> impl Iterator<Item = (
 
 impl Labels {
     pub(super) fn new(plot: Area, font: f64) -> Self {
-        Self {
-            plot,
-            font,
-            taken: Vec::new(),
-            marks: Vec::new(),
-            trail: Vec::new(),
-            leaders: Vec::new(),
-            texts: Vec::new(),
-        }
+        Self { plot, font, ..Self::default() }
     }
 
-    /// Keeps labels off a mark.
+    /// Makes labels avoid a mark.
     pub(super) fn keep_off(&mut self, at: (f64, f64), radius: f64) {
         let side = 2.0 * radius + 4.0;
         self.marks.push(Area::around(at, side, side));
     }
 
-    /// Keeps labels off a line, as far as there is room elsewhere.
+    /// Makes labels avoid a line, where there is room elsewhere.
     pub(super) fn keep_off_line(&mut self, from: (f64, f64), to: (f64, f64)) {
         self.trail.extend(places(from, to, self.font));
     }
 
-    /// The label as SVG, with a leader where it stands away from its point; empty if there is no room for it.
+    /// The label as SVG, with a leader where it is away from its point; empty if there is no room.
     pub(super) fn place(&mut self, at: (f64, f64), text: &str) -> Markup {
         let (width, height) = (text_width(text, self.font), self.font * 1.25);
         let best = [9.0, 16.0, 26.0, 40.0, 58.0, 80.0, 110.0, 150.0]
@@ -299,7 +290,7 @@ impl Labels {
                 is_free.then(|| (self.cost(&area, at), area))
             })
             .min_by(|one, other| one.0.total_cmp(&other.0));
-        // What a label near by says already is not worth a leader through another.
+        // A repeated text is not worth a leader through another label.
         let is_said = self.texts.iter().any(|other| other == text);
         let Some((_, area)) = best.filter(|(cost, _)| !is_said || *cost < CROSSED) else {
             return Markup::default();
@@ -319,7 +310,7 @@ impl Labels {
         svg
     }
 
-    /// Places along the line from a point to its label; none if they stand together.
+    /// Points along the line from a point to its label; empty if they are close.
     fn leader(&self, area: &Area, at: (f64, f64)) -> impl Iterator<Item = (f64, f64)> + use<> {
         let near = area.nearest(at);
         let is_away = (near.0 - at.0).hypot(near.1 - at.1) > self.font * 1.3;
@@ -329,7 +320,7 @@ impl Labels {
     fn cost(&self, area: &Area, at: (f64, f64)) -> f64 {
         let near = area.nearest(at);
         let marks = self.marks.iter().filter(|mark| mark.meets(area)).count();
-        // A label that almost touches the mark of another point would be read as that point's.
+        // A label that almost touches another mark would be read as that point's.
         let gap = (near.0 - at.0).hypot(near.1 - at.1);
         let strangers = self
             .marks
@@ -346,8 +337,8 @@ impl Labels {
             || self
                 .leader(area, at)
                 .any(|place| self.taken.iter().any(|other| other.contains(place)));
-        // In pixels of distance: a covered mark is worse than a far label, a piece of line less so. A leader through a
-        // label is only for where there is no other room.
+        // In pixels of distance: a covered mark is worse than a far label, a covered line less so. A leader through a label is
+        // the last resort.
         gap + 60.0 * marks as f64
             + 12.0 * trail as f64
             + 14.0 * strangers as f64
@@ -355,7 +346,7 @@ impl Labels {
     }
 }
 
-/// One entry of a legend: its drawing to the right of the origin, about the line's middle, and its words.
+/// An entry of a legend: its drawing, to the right of the origin and centred on the line, and its words.
 #[derive(Debug)]
 pub(super) struct Key {
     pub drawing: Markup,
@@ -365,7 +356,7 @@ pub(super) struct Key {
 /// Room for a key's drawing.
 pub(super) const KEY_WIDTH: f64 = 26.0;
 
-/// A series' line with one mark, as a legend shows it.
+/// A series' line with a mark, for a legend.
 pub(super) fn series_key(series: usize) -> Markup {
     html! {
         g class=(colour(series)) {
@@ -375,7 +366,7 @@ pub(super) fn series_key(series: usize) -> Markup {
     }
 }
 
-/// The legend in lines no longer than `width`, and its height.
+/// The legend in lines of at most `width`, and its height.
 pub(super) fn legend(keys: &[Key], corner: (f64, f64), width: f64, font: f64) -> (Markup, f64) {
     let line = font * 1.6;
     let (mut x, mut y) = (0.0, line / 2.0);

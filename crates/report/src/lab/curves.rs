@@ -8,10 +8,10 @@ use super::chart::{self, Area, Fill, Limits, Scale, px};
 use super::text::{fixed, listed, usable};
 use crate::page::clean;
 
-/// More points than this aren't told apart at the width of a panel.
+/// Most points that can be distinguished at the width of a panel.
 const MOST_POINTS: usize = 240;
 
-/// Marks on a line, that tell lines apart without colour.
+/// Marks on a line, which distinguish lines without colour.
 const MARKS: usize = 6;
 
 const WIDTH: f64 = 400.0;
@@ -22,7 +22,7 @@ const STEPS: Limits = Limits { floor: 0.0, ceiling: f64::MAX, least_span: 1.0 };
 
 const LOSS: Limits = Limits { floor: 0.0, ceiling: f64::MAX, least_span: 0.01 };
 
-/// What one panel shows.
+/// A panel.
 #[derive(Debug)]
 struct Panel {
     id: &'static str,
@@ -33,30 +33,26 @@ struct Panel {
 }
 
 const PANELS: [Panel; 3] = [
-    Panel {
-        id: "loss",
-        title: "Training loss",
-        scale: 1.0,
-        limits: LOSS,
-        points: |curve| &curve.loss,
-    },
-    Panel {
-        id: "composition",
-        title: "Composition on validation, %",
-        scale: 100.0,
-        limits: PERCENT,
-        points: |curve| &curve.composition,
-    },
-    Panel {
-        id: "recognition",
-        title: "Recognition on validation, %",
-        scale: 100.0,
-        limits: PERCENT,
-        points: |curve| &curve.recognition,
-    },
+    panel("loss", "Training loss", 1.0, LOSS, |curve| &curve.loss),
+    panel("composition", "Composition on validation, %", 100.0, PERCENT, |curve| {
+        &curve.composition
+    }),
+    panel("recognition", "Recognition on validation, %", 100.0, PERCENT, |curve| {
+        &curve.recognition
+    }),
 ];
 
-/// The figure with its legend; none if no curve has a point.
+const fn panel(
+    id: &'static str,
+    title: &'static str,
+    scale: f64,
+    limits: Limits,
+    points: fn(&Curve) -> &[(usize, f64)],
+) -> Panel {
+    Panel { id, title, scale, limits, points }
+}
+
+/// The figure with its legend; `None` if no curve has a point.
 pub(super) fn figure(report: &Report) -> Option<Markup> {
     let panels: Vec<Markup> =
         PANELS.iter().filter_map(|panel| drawing(panel, &report.curves)).collect();
@@ -81,19 +77,17 @@ pub(super) fn figure(report: &Report) -> Option<Markup> {
     })
 }
 
-/// The points that can be plotted, thinned to what the eye can tell apart; the last one stays.
+/// The points that can be plotted, thinned to [`MOST_POINTS`]; the last one stays.
 fn plotted(panel: &Panel, curve: &Curve) -> Vec<(f64, Option<f64>)> {
     let points = (panel.points)(curve);
     let every = points.len().div_ceil(MOST_POINTS).max(1);
-    points
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| (points.len() - 1 - index).is_multiple_of(every))
-        .map(|(_, (step, value))| {
-            let step = *step as f64;
-            (step, usable(step).and_then(|_| usable(value * panel.scale)))
-        })
-        .collect()
+    let kept = points.iter().enumerate();
+    let kept = kept.filter(|(index, _)| (points.len() - 1 - index).is_multiple_of(every));
+    let plotted = kept.map(|(_, (step, value))| {
+        let step = *step as f64;
+        (step, usable(step).and_then(|_| usable(value * panel.scale)))
+    });
+    plotted.collect()
 }
 
 fn drawing(panel: &Panel, curves: &[Curve]) -> Option<Markup> {
@@ -115,15 +109,11 @@ fn drawing(panel: &Panel, curves: &[Curve]) -> Option<Markup> {
     let pixel =
         |(step, value): &(f64, Option<f64>)| value.map(|value| (across.at(*step), up.at(value)));
     let decimals = if panel.scale > 1.0 { 1 } else { 3 };
-    let ends: Vec<String> = curves
-        .iter()
-        .zip(&lines)
-        .filter_map(|(curve, line)| {
-            let (step, value) =
-                line.iter().rev().find_map(|(step, value)| Some((step, (*value)?)))?;
-            Some(format!("{} {} at step {step:.0}", curve.name, fixed(value, decimals)))
-        })
-        .collect();
+    let ends = curves.iter().zip(&lines).filter_map(|(curve, line)| {
+        let (step, value) = line.iter().rev().find_map(|(step, value)| Some((step, (*value)?)))?;
+        Some(format!("{} {} at step {step:.0}", curve.name, fixed(value, decimals)))
+    });
+    let ends: Vec<String> = ends.collect();
     let (title, desc) = (format!("curve-{}-title", panel.id), format!("curve-{}-desc", panel.id));
     Some(html! {
         svg.chart viewBox=(format_args!("0 0 {WIDTH:.0} {HEIGHT:.0}")) font-size=(px(FONT)) role="img"

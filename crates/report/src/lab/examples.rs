@@ -1,4 +1,4 @@
-//! Test pictures with their two texts, and how the models score them.
+//! Test pictures with their two texts, and the models' scores.
 
 use clove_lab::Example;
 use maud::{Markup, html};
@@ -7,17 +7,14 @@ use super::chart::px;
 use super::text::{NO_FIGURE, signed};
 use crate::page::clean;
 
-/// Texts whose words make a larger table than this are shown without marks: they're no captions.
+/// Texts with a larger table of words are no captions and are shown without marks.
 const LARGEST_COMPARISON: usize = 250_000;
 
 /// The pictures as cards.
 pub(super) fn cards(examples: &[Example]) -> Markup {
-    let widest = examples
-        .iter()
-        .flat_map(|example| &example.scores)
-        .map(|(_, caption, negative)| f64::from(caption - negative).abs())
-        .filter(|margin| margin.is_finite())
-        .fold(0.0, f64::max);
+    let scores = examples.iter().flat_map(|example| &example.scores);
+    let margins = scores.map(|(_, caption, negative)| f64::from(caption - negative).abs());
+    let widest = margins.filter(|margin| margin.is_finite()).fold(0.0, f64::max);
     html! { div.cards { @for example in examples { (card(example, widest)) } } }
 }
 
@@ -26,7 +23,7 @@ fn card(example: &Example, widest: f64) -> Markup {
     html! {
         article {
             div.seen {
-                // Only a picture that is in the page already: nothing is fetched for it.
+                // Only inline pictures, which need no request.
                 @if example.picture.starts_with("data:image/") {
                     img src=(clean(&example.picture)) alt=(clean(&example.caption)) width="112" height="112";
                 } @else {
@@ -42,12 +39,7 @@ fn card(example: &Example, widest: f64) -> Markup {
                 table {
                     caption.unseen { "Margin of the caption over the negative" }
                     thead.unseen {
-                        tr {
-                            th scope="col" { "Model" }
-                            th scope="col" { "Result" }
-                            th scope="col" { "Bar" }
-                            th scope="col" { "Margin" }
-                        }
+                        tr { @for name in ["Model", "Result", "Bar", "Margin"] { th scope="col" { (name) } } }
                     }
                     tbody {
                         @for (name, caption, negative) in &example.scores {
@@ -60,7 +52,7 @@ fn card(example: &Example, widest: f64) -> Markup {
     }
 }
 
-/// A tie is wrong: the model has not told the texts apart.
+/// A tie counts as wrong: the model doesn't distinguish the texts.
 fn verdict(name: &str, margin: f64, widest: f64) -> Markup {
     let (class, sign, word) = if !margin.is_finite() {
         ("none", NO_FIGURE, "no figure")
@@ -87,7 +79,7 @@ fn verdict(name: &str, margin: f64, widest: f64) -> Markup {
     }
 }
 
-/// Both texts as HTML, with the words marked that are not in their longest common sequence.
+/// Both texts as HTML. Words outside their longest common subsequence are marked.
 fn marked(caption: &str, negative: &str) -> (Markup, Markup) {
     let left: Vec<&str> = caption.split_whitespace().collect();
     let right: Vec<&str> = negative.split_whitespace().collect();
@@ -95,7 +87,7 @@ fn marked(caption: &str, negative: &str) -> (Markup, Markup) {
     if (left.len() + 1).saturating_mul(width) > LARGEST_COMPARISON {
         return (html! { (clean(caption)) }, html! { (clean(negative)) });
     }
-    // longest[i * width + j]: length of the longest common sequence of left[i..] and right[j..].
+    // longest[i * width + j]: length of the longest common subsequence of left[i..] and right[j..].
     let mut longest = vec![0usize; (left.len() + 1) * width];
     for i in (0..left.len()).rev() {
         for j in (0..right.len()).rev() {
@@ -122,7 +114,7 @@ fn marked(caption: &str, negative: &str) -> (Markup, Markup) {
     (with_marks(&left, &differs.0, "is"), with_marks(&right, &differs.1, "not"))
 }
 
-/// Runs of marked words share one mark.
+/// The words of a text; consecutive marked words share a mark.
 fn with_marks(words: &[&str], differs: &[bool], class: &str) -> Markup {
     let pairs: Vec<(&str, bool)> = words.iter().copied().zip(differs.iter().copied()).collect();
     html! {

@@ -6,17 +6,17 @@ use maud::{Markup, html};
 use super::text::{fixed, percent_sign, plural, short, usable};
 use crate::page::clean;
 
-/// Differences below this are printed as 0.0 points, and are not called a gain or a loss.
+/// Smaller differences are printed as 0.0 points and are neither a gain nor a loss.
 const NOTHING: f64 = 0.0005;
 
-/// The three models of the story: pretrained, fine-tuned and not patched, patched.
+/// The three models of the paragraph: pretrained, fine-tuned without patching, patched.
 fn story(report: &Report) -> Option<[&ModelRow; 3]> {
     let patched = report.models.iter().rposition(|model| !model.alphas.is_empty())?;
     let unpatched = patched.checked_sub(1).filter(|index| *index > 0)?;
     Some([report.models.first()?, &report.models[unpatched], &report.models[patched]])
 }
 
-/// A difference that can be spoken of; none below [`NOTHING`].
+/// A change; `None` below [`NOTHING`].
 #[derive(Debug, Clone, Copy)]
 enum Change {
     Up(f64),
@@ -63,7 +63,7 @@ pub(super) fn paragraph(report: &Report) -> Markup {
     }
 }
 
-/// What fine-tuning changed and patching restored; none if a figure is missing.
+/// The effects of fine-tuning and of patching; `None` if a figure is missing.
 fn told([pretrained, unpatched, patched]: [&ModelRow; 3]) -> Option<Markup> {
     let composition = [pretrained, unpatched, patched].map(|model| model.composition.mean);
     let recognition = [pretrained, unpatched, patched].map(|model| model.recognition.mean);
@@ -102,7 +102,7 @@ fn change(change: Change, what: &str) -> Markup {
     }
 }
 
-/// The alphas of the seeds: one if they agree.
+/// The alphas of the seeds, or a single one if they are equal.
 pub(super) fn alphas(alphas: &[f64]) -> String {
     let texts: Vec<String> = alphas.iter().copied().map(short).collect();
     match texts.as_slice() {

@@ -1,6 +1,6 @@
 //! A run of `clove lab` as a page, `report.html`, and its main chart as an SVG file.
 //!
-//! A figure that is not finite, or missing, stands as a dash.
+//! A missing or infinite figure is shown as a dash.
 
 mod alpha;
 mod chart;
@@ -22,9 +22,7 @@ const PAGE_CSS: &str = include_str!("report.css");
 
 /// `report.html`: the result, the alpha curve, the accuracies, the learning curves, examples and the settings.
 ///
-/// It follows the light or dark colours that the reader's system asks for. An example's picture is left out unless it is a
-/// `data:image/` URL.
-#[must_use]
+/// Its colours follow the light or dark mode of the system. An example's picture must be a `data:image/` URL.
 pub fn page(report: &Report) -> String {
     let main = html! {
         header { h1 { "CLoVe lab" } (finding::paragraph(report)) }
@@ -56,8 +54,7 @@ pub fn page(report: &Report) -> String {
 
 /// The alpha curve as an SVG file: composition against recognition in percent, one line for each seed.
 ///
-/// It brings its own ground and follows the reader's light or dark colours, so it is legible wherever it is embedded.
-#[must_use]
+/// It has a background, and its colours follow the light or dark mode, so that it is legible wherever it is embedded.
 pub fn alpha_curve_svg(report: &Report) -> String {
     alpha::svg(report, alpha::WIDE, true).into_string()
 }

@@ -7,15 +7,13 @@ use super::finding::alphas;
 use super::text::{NO_FIGURE, count, duration, fixed, percent, plural, points, short, usable};
 use crate::page::clean;
 
-/// Names of the kinds over all rows, in the order in which they first stand.
+/// Names of the kinds of all rows, in their order.
 fn kinds(report: &Report) -> Vec<&str> {
-    let of_models = report.models.iter().flat_map(|model| &model.kinds);
-    let of_rules = report.blind.iter().flat_map(|rule| &rule.kinds);
+    let of_models = report.models.iter().flat_map(|model| &model.kinds).map(|(name, _)| name);
+    let of_rules = report.blind.iter().flat_map(|rule| &rule.kinds).map(|(name, _)| name);
     let mut names: Vec<&str> = Vec::new();
-    for name in
-        of_models.map(|(name, _)| name.as_str()).chain(of_rules.map(|(name, _)| name.as_str()))
-    {
-        if !names.contains(&name) {
+    for name in of_models.chain(of_rules) {
+        if !names.contains(&name.as_str()) {
             names.push(name);
         }
     }
@@ -28,27 +26,21 @@ fn figure_of<'row, F>(kinds: &'row [(String, F)], name: &str) -> Option<&'row F>
 
 /// Figures of a model in the order of the columns.
 fn columns<'row>(model: &'row ModelRow, kinds: &[&str]) -> Vec<Option<&'row Figure>> {
-    [Some(&model.composition), Some(&model.recognition)]
-        .into_iter()
-        .chain(kinds.iter().map(|kind| figure_of(&model.kinds, kind)))
-        .collect()
+    let figures = [Some(&model.composition), Some(&model.recognition)].into_iter();
+    figures.chain(kinds.iter().map(|kind| figure_of(&model.kinds, kind))).collect()
 }
 
-/// `<table>` of everything measured on the test split.
+/// The table of all figures on the test split.
 pub(super) fn models(report: &Report) -> Markup {
     let kinds = kinds(report);
     let rows: Vec<_> = report.models.iter().map(|model| columns(model, &kinds)).collect();
     let width = kinds.len() + 2;
-    // Compared as printed, so that two equal figures are both best or neither.
-    let best: Vec<Option<String>> = (0..width)
-        .map(|column| {
-            rows.iter()
-                .filter_map(|row| usable(row[column]?.mean))
-                .max_by(f64::total_cmp)
-                .map(percent)
-                .filter(|_| rows.len() > 1)
-        })
-        .collect();
+    // Compared as printed, so that equal figures are both best or neither is.
+    let best = |column: usize| {
+        let means = rows.iter().filter_map(|row| usable(row[column]?.mean));
+        means.max_by(f64::total_cmp).map(percent).filter(|_| rows.len() > 1)
+    };
+    let best: Vec<Option<String>> = (0..width).map(best).collect();
     html! {
         div.scroll role="region" aria-label="Accuracy of the models" tabindex="0" {
             table.figures {
@@ -99,7 +91,7 @@ fn caption(report: &Report) -> Markup {
     }
 }
 
-/// Two lines of column headings: what a negative does to the text, and to which part of it.
+/// Two lines of column headings: the change that makes a negative, and the changed part.
 fn head(kinds: &[&str]) -> Markup {
     let act = |kind: &str| kind.split_once('_').map(|(act, _)| act.to_owned());
     let groups: Vec<&[&str]> =
@@ -149,11 +141,8 @@ fn cell(figure: Option<&Figure>, reference: Option<&Figure>, best: Option<&str>)
 
 /// How each model was made.
 pub(super) fn abouts(report: &Report) -> Markup {
-    let models: Vec<&ModelRow> = report
-        .models
-        .iter()
-        .filter(|model| !model.about.is_empty() || !model.alphas.is_empty())
-        .collect();
+    let is_described = |model: &&ModelRow| !model.about.is_empty() || !model.alphas.is_empty();
+    let models: Vec<&ModelRow> = report.models.iter().filter(is_described).collect();
     html! {
         @if !models.is_empty() {
             dl.terms {
@@ -169,7 +158,7 @@ pub(super) fn abouts(report: &Report) -> Markup {
     }
 }
 
-/// The settings, the rule, and how to run it again.
+/// The settings, the rule, and the command of the run.
 pub(super) fn settings(report: &Report) -> Markup {
     let settings = &report.settings;
     let seeds: Vec<String> = settings.seeds.iter().map(u64::to_string).collect();
@@ -186,29 +175,21 @@ pub(super) fn settings(report: &Report) -> Markup {
         0 => NO_FIGURE.to_owned(),
         number => format!("{number}: {}", settings.classes.join(", ")),
     };
+    let tuning = format!(
+        "{}, batch size {}, peak learning rate {}{image_rate}",
+        plural(settings.steps, "step"),
+        count(settings.batch),
+        rate(settings.learning_rate),
+    );
+    let [pairs, pictures] = [settings.composition_rows, settings.recognition_rows].map(count);
     let rows = [
         ("Choice of alpha", report.rule.clone()),
         ("Seeds", seeds.join(", ")),
         ("Pretrained model", origin.to_owned()),
         ("Parameters", count(settings.parameters)),
-        (
-            "Fine-tuning",
-            format!(
-                "{}, batch size {}, peak learning rate {}{image_rate}",
-                plural(settings.steps, "step"),
-                count(settings.batch),
-                rate(settings.learning_rate),
-            ),
-        ),
+        ("Fine-tuning", tuning),
         ("Negatives per caption", count(settings.negatives_per_caption)),
-        (
-            "Test split",
-            format!(
-                "{} composition pairs, {} recognition pictures",
-                count(settings.composition_rows),
-                count(settings.recognition_rows)
-            ),
-        ),
+        ("Test split", format!("{pairs} composition pairs, {pictures} recognition pictures")),
         ("Recognition classes", classes),
         ("Device", settings.device.clone()),
         ("Duration", duration(settings.seconds)),
@@ -231,7 +212,7 @@ pub(super) fn settings(report: &Report) -> Markup {
     }
 }
 
-/// A learning rate as it's written in papers: `3e-4`, or `0.01`.
+/// A learning rate in the notation of papers: `3e-4`, or `0.01`.
 fn rate(value: f64) -> String {
     match usable(value) {
         Some(value) if value != 0.0 && value.abs() < 1e-2 => {

@@ -1,4 +1,4 @@
-//! The page and the chart over reports whole, partial and broken.
+//! The page and the chart of complete, partial and broken reports.
 
 use clove_lab::{BlindRow, Curve, Example, Figure, ModelRow, Report, Settings, Sweep, SweepPoint};
 
@@ -85,7 +85,7 @@ fn report() -> Report {
     }
 }
 
-/// Text without tags and without what is drawn.
+/// The text without tags.
 fn text_of(html: &str) -> String {
     let mut text = String::new();
     let mut is_tag = false;

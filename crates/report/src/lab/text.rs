@@ -1,31 +1,40 @@
 //! Numbers and lists as text.
 
-/// Stands where there is no figure.
+/// Stands for a missing figure.
 pub(super) const NO_FIGURE: &str = "–";
 
-/// Figures beyond this are treated as none: no accuracy or loss comes near, and coordinates stay exact.
+/// Larger figures count as missing: no accuracy or loss comes near, and coordinates stay exact.
 const LARGEST: f64 = 1e9;
 
-/// The figure, if it is one that can be printed and plotted.
+/// The figure, if it can be printed and plotted.
 pub(super) fn usable(value: f64) -> Option<f64> {
     (value.abs() <= LARGEST).then_some(value)
 }
 
-/// With so many decimals and a true minus sign; never a negative zero.
+/// With a number of decimals and a true minus sign; never a negative zero.
 pub(super) fn fixed(value: f64, decimals: usize) -> String {
+    with_signs(value, decimals, ["\u{2212}", ""])
+}
+
+/// Like [`fixed`], with a plus sign too.
+pub(super) fn signed(value: f64, decimals: usize) -> String {
+    with_signs(value, decimals, ["\u{2212}", "+"])
+}
+
+fn with_signs(value: f64, decimals: usize, [minus, plus]: [&str; 2]) -> String {
     let Some(value) = usable(value) else {
         return NO_FIGURE.to_owned();
     };
     let digits = format!("{:.decimals$}", value.abs());
     let is_zero = digits.chars().all(|digit| matches!(digit, '0' | '.'));
-    if value < 0.0 && !is_zero { format!("\u{2212}{digits}") } else { digits }
-}
-
-/// Like [`fixed`], with a sign for what is above zero too.
-pub(super) fn signed(value: f64, decimals: usize) -> String {
-    let digits = fixed(value, decimals);
-    let is_zero = digits.chars().all(|digit| matches!(digit, '0' | '.'));
-    if value > 0.0 && !is_zero && digits != NO_FIGURE { format!("+{digits}") } else { digits }
+    let sign = if is_zero {
+        ""
+    } else if value < 0.0 {
+        minus
+    } else {
+        plus
+    };
+    format!("{sign}{digits}")
 }
 
 /// A share from 0 to 1 as percent with one decimal, without the sign.
@@ -35,10 +44,8 @@ pub(super) fn percent(share: f64) -> String {
 
 /// A share from 0 to 1 as percent with one decimal and the sign.
 pub(super) fn percent_sign(share: f64) -> String {
-    match usable(share) {
-        Some(share) => format!("{}\u{202f}%", percent(share)),
-        None => NO_FIGURE.to_owned(),
-    }
+    let sign = if usable(share).is_some() { "\u{202f}%" } else { "" };
+    percent(share) + sign
 }
 
 /// A difference of two shares in points, signed.
@@ -46,7 +53,7 @@ pub(super) fn points(difference: f64) -> String {
     signed(difference * 100.0, 1)
 }
 
-/// At most three decimals, none that is zero at the end.
+/// With at most three decimals and no trailing zeros.
 pub(super) fn short(value: f64) -> String {
     let digits = fixed(value, 3);
     if digits.contains('.') {
@@ -59,14 +66,8 @@ pub(super) fn short(value: f64) -> String {
 /// With a narrow space between thousands.
 pub(super) fn count(number: usize) -> String {
     let digits = number.to_string();
-    let mut spaced = String::with_capacity(digits.len() * 2);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            spaced.push('\u{202f}');
-        }
-        spaced.push(digit);
-    }
-    spaced
+    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join("\u{202f}")
 }
 
 /// `1 seed`, `3 seeds`.
@@ -75,18 +76,16 @@ pub(super) fn plural(number: usize, one: &str) -> String {
     format!("{} {one}{ending}", count(number))
 }
 
-/// Seconds as people say them.
+/// A duration in the largest two units.
 pub(super) fn duration(seconds: f64) -> String {
-    match usable(seconds) {
-        Some(seconds) if seconds >= 0.0 => {
-            let whole = seconds.round() as u64;
-            match (whole / 3600, whole / 60 % 60, whole % 60) {
-                (0, 0, _) => format!("{} s", fixed(seconds, 1)),
-                (0, minutes, rest) => format!("{minutes} min {rest} s"),
-                (hours, minutes, _) => format!("{hours} h {minutes} min"),
-            }
-        }
-        _ => NO_FIGURE.to_owned(),
+    let Some(seconds) = usable(seconds).filter(|seconds| *seconds >= 0.0) else {
+        return NO_FIGURE.to_owned();
+    };
+    let whole = seconds.round() as u64;
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, 0, _) => format!("{} s", fixed(seconds, 1)),
+        (0, minutes, rest) => format!("{minutes} min {rest} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
     }
 }
 

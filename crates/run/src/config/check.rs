@@ -1,25 +1,26 @@
-//! What makes no sense in a configuration.
+//! Checks of a configuration.
 
 use toml::Value;
 
 use super::document::Document;
-use super::read::{MOST_STEPS, kind_missing};
+use super::read::MOST_STEPS;
 use super::{Captions, Choice, Config, Kind, Style, TextKind, Validation};
 use crate::error::Result;
 
-/// The kinds of sets.
-pub(super) const ON_DISK: &str =
+const ON_DISK: &str =
     "\"folder\", \"json-lines\", \"table\", \"webdataset\", \"parquet\" or \"coco\"";
 
-/// The kind of the data: it's a mixture where there are several sets.
+/// The kind of the data; with data.sets, a mixture.
 pub(super) fn kind(document: &Document) -> Result<Kind> {
     let has_sets = document.get("data.sets").is_some();
     let kind = document.take("data.kind")?;
-    kind.or(has_sets.then_some(Kind::Mixture))
-        .ok_or_else(|| document.wrong("data.kind", kind_missing()))
+    kind.or(has_sets.then_some(Kind::Mixture)).ok_or_else(|| {
+        let problem = format!("is missing; give \"scenes\", {ON_DISK}, or several [[data.sets]]");
+        document.wrong("data.kind", problem)
+    })
 }
 
-/// The kinds of a mixture's sets, or that of the one set. What can't be read is told of later.
+/// The kinds of the sets. Skips invalid ones, which other checks report.
 fn kinds_of_sets(document: &Document) -> Vec<Kind> {
     let read = |value: &Value| value.clone().try_into().ok();
     match document.get("data.sets") {
@@ -31,95 +32,67 @@ fn kinds_of_sets(document: &Document) -> Vec<Kind> {
     }
 }
 
-/// Whether a set may bring negatives.
+/// Whether a set can contain negatives.
 pub(super) fn brings_negatives(document: &Document) -> bool {
-    let brings =
-        |kind: &Kind| !matches!(kind, Kind::Folder | Kind::Coco | Kind::Scenes | Kind::Mixture);
-    kinds_of_sets(document).iter().any(brings)
+    kinds_of_sets(document).into_iter().any(Kind::brings_negatives)
 }
 
-/// Why data of a kind doesn't have a key of a set.
+/// Why a set of a kind can't have a key.
 pub(super) fn foreign(kind: Kind, name: &str) -> Option<&'static str> {
     let has_images = matches!(kind, Kind::JsonLines | Kind::Table | Kind::Parquet | Kind::Coco);
     match name {
         "images" if !has_images => {
-            Some("only the kinds \"json-lines\", \"table\", \"parquet\" and \"coco\" have it")
+            Some("only for the kinds \"json-lines\", \"table\", \"parquet\" and \"coco\"")
         }
-        "splits" if kind != Kind::Coco => Some("only the kind \"coco\" has it"),
+        "splits" if kind != Kind::Coco => Some("only for the kind \"coco\""),
         "captions.fields" | "captions.weights" if matches!(kind, Kind::Folder | Kind::Coco) => {
-            Some("only the kinds \"json-lines\", \"table\", \"webdataset\" and \"parquet\" have it")
+            Some("only for the kinds \"json-lines\", \"table\", \"webdataset\" and \"parquet\"")
         }
         _ => None,
     }
 }
 
-/// The keys of one set.
 const OF_A_SET: [&str; 6] =
     ["path", "images", "splits", "captions.fields", "captions.weights", "captions.choice"];
 
-/// The keys that drawn scenes have.
 const OF_SCENES: [&str; 3] = ["scenes", "repeat", "texts"];
 
-/// Why data of a kind doesn't have a key of the table `data`.
+/// Why data of a kind can't have a key of the table `data`.
 pub(super) fn foreign_data(kind: Kind, copies: bool, name: &str) -> Option<&'static str> {
     match kind {
         _ if name == "kind" => None,
         Kind::Scenes => (!OF_SCENES.contains(&name))
-            .then_some("scenes have none: they're drawn, and drawn to size"),
-        _ if OF_SCENES.contains(&name) => Some("only the kind \"scenes\" has it"),
+            .then_some("not for scenes, which are generated at the model's size"),
+        _ if OF_SCENES.contains(&name) => Some("only for the kind \"scenes\""),
         Kind::Mixture if OF_A_SET.contains(&name) => {
-            Some("each of data.sets has its own; it means nothing beside them")
+            Some("remove it; each of data.sets has its own")
         }
-        _ if kind != Kind::Mixture && name == "sets" => {
-            Some("is for several sets; without data.kind beside it")
-        }
+        _ if kind != Kind::Mixture && name == "sets" => Some("is for mixtures; remove data.kind"),
         _ if name == "cache" && !copies => {
-            Some("only the kinds \"webdataset\" and \"parquet\" have it: others aren't copied")
+            Some("only for the kinds \"webdataset\" and \"parquet\"; others aren't copied")
         }
         _ => foreign(kind, name),
     }
 }
 
-/// Refuses keys that mean nothing beside others, and misses those that others ask for.
+/// Refuses keys that conflict with others, and reports missing ones.
 pub(super) fn beside(document: &Document) -> Result<()> {
-    if let (None, None) = (document.get("model.init"), document.get("model.shape")) {
-        return Ok(()); // That's told first.
+    if document.get("model.init").is_none() && document.get("model.shape").is_none() {
+        return Ok(()); // Reported with the defaults.
     }
     let kind = kind(document)?;
-    let copied = |kind: &Kind| matches!(kind, Kind::Webdataset | Kind::Parquet);
-    let copies = kinds_of_sets(document).iter().any(copied);
-    let of_data = super::read::known();
-    for key in of_data.iter().filter(|key| !key.starts_with("data.sets.")) {
-        if let Some(name) = key.strip_prefix("data.")
-            && let Some(reason) = foreign_data(kind, copies, name)
-        {
-            document.refuse(&[key.as_str()], reason)?;
+    let copies = kinds_of_sets(document).into_iter().any(Kind::is_copied);
+    let known = super::read::known();
+    for key in known.iter().filter(|key| !key.starts_with("data.sets.")) {
+        let name = key.strip_prefix("data.");
+        if let Some(reason) = name.and_then(|name| foreign_data(kind, copies, name)) {
+            document.refuse(key, reason)?;
         }
     }
     match document.get("data.sets") {
-        Some(Value::Array(sets)) => {
+        Some(Value::Array(sets)) if !sets.is_empty() => {
             for (number, set) in sets.iter().enumerate() {
-                let place = format!("data.sets[{number}]");
-                let kind = set.get("kind").cloned();
-                let kind: Option<Kind> = kind.and_then(|kind| kind.try_into().ok());
-                let on_disk = kind.filter(|kind| !matches!(kind, Kind::Scenes | Kind::Mixture));
-                let Some(kind) = on_disk else {
-                    return Err(
-                        document.wrong(&format!("{place}.kind"), format!("must be {ON_DISK}"))
-                    );
-                };
-                if set.get("path").is_none() {
-                    return Err(document.wrong(&format!("{place}.path"), path_missing(kind)));
-                }
-                for name in OF_A_SET {
-                    let value = name.split('.').try_fold(set, |value, part| value.get(part));
-                    if let Some(reason) = foreign(kind, name).filter(|_| value.is_some()) {
-                        return Err(document.wrong(&format!("{place}.{name}"), reason));
-                    }
-                }
-            }
-            if sets.is_empty() {
-                return Err(document.wrong("data.sets", "must have at least one set"));
+                check_set(document, &format!("data.sets[{number}]"), set)?;
             }
         }
         _ if kind == Kind::Mixture => {
@@ -130,45 +103,56 @@ pub(super) fn beside(document: &Document) -> Result<()> {
         }
         _ => {}
     }
-    let with_table = |table: &str, needed: &str, reason: &str| {
-        let keys = of_data.iter().filter(|key| key.starts_with(table));
-        match document.get(needed) {
-            Some(_) => Ok(()),
-            None => document.refuse(&keys.map(String::as_str).collect::<Vec<_>>(), reason),
+    for (keys, needed, reason) in [
+        ("lora.", "lora.rank", "low-rank adaptation needs lora.rank"),
+        ("validation.", "validation.path", "validation needs validation.path"),
+        ("validation.class_names", "validation.classes", "needs validation.classes"),
+        ("validation.templates", "validation.classes", "needs validation.classes"),
+    ] {
+        if document.get(needed).is_none() {
+            for key in known.iter().filter(|key| key.starts_with(keys)) {
+                document.refuse(key, reason)?;
+            }
         }
+    }
+    Ok(())
+}
+
+/// Checks the keys of one of several sets.
+fn check_set(document: &Document, place: &str, set: &Value) -> Result<()> {
+    let kind: Option<Kind> = set.get("kind").and_then(|kind| kind.clone().try_into().ok());
+    let Some(kind) = kind.filter(|kind| Kind::ON_DISK.contains(kind)) else {
+        return Err(document.wrong(&format!("{place}.kind"), format!("must be {ON_DISK}")));
     };
-    with_table("lora.", "lora.rank", "there are no low-rank factors without lora.rank")?;
-    with_table(
-        "validation.",
-        "validation.path",
-        "there's nothing to validate on without validation.path",
-    )?;
-    if document.get("validation.classes").is_none() {
-        document.refuse(
-            &["validation.class_names", "validation.templates"],
-            "there are no classes without validation.classes",
-        )?;
+    if set.get("path").is_none() {
+        return Err(document.wrong(&format!("{place}.path"), path_missing(kind)));
+    }
+    for name in OF_A_SET {
+        let value = name.split('.').try_fold(set, |value, part| value.get(part));
+        if let Some(reason) = foreign(kind, name).filter(|_| value.is_some()) {
+            return Err(document.wrong(&format!("{place}.{name}"), reason));
+        }
     }
     Ok(())
 }
 
 fn path_missing(kind: Kind) -> String {
     let what = match kind {
-        Kind::JsonLines => "a file of JSON objects, one a line",
+        Kind::JsonLines => "a file with one JSON object per line",
         Kind::Table => "a .csv or .tsv file with a header",
         Kind::Parquet => {
-            "a .parquet file, a folder of them, or several by braces: train-{000..099}.parquet"
+            "a .parquet file, a folder of files, or several by braces: train-{000..099}.parquet"
         }
         Kind::Webdataset => {
             "tar files, several by braces: part-{000..099}.tar, s3://bucket/part-{000..099}.tar.gz"
         }
-        Kind::Coco => "a JSON file of COCO's or Karpathy's",
-        _ => "a folder of images with a text beside each",
+        Kind::Coco => "COCO's or Karpathy's JSON",
+        _ => "a folder of images with a text file for each",
     };
     format!("is missing; give {what}")
 }
 
-/// Refuses keys whose values may not be so, and says what they have to be.
+/// Reports the first key with an invalid value.
 macro_rules! rules {
     ($document:expr; $($key:literal: $right:expr, $problem:expr;)*) => {
         $(
@@ -182,10 +166,9 @@ macro_rules! rules {
 
 const AT_LEAST_ONE: &str = "must be at least 1";
 const POSITIVE: &str = "must be a number above 0";
-const NOT_NEGATIVE: &str = "must be a number that isn't negative";
+const NOT_NEGATIVE: &str = "must be a number of at least 0";
 const BELOW_ONE: &str = "must be at least 0 and below 1";
 
-/// Refuses values that make no sense.
 pub(super) fn values(config: &Config, document: &Document) -> Result<()> {
     let positive = |value: f64| value > 0.0 && value.is_finite();
     let not_negative = |value: f64| value >= 0.0 && value.is_finite();
@@ -203,20 +186,20 @@ pub(super) fn values(config: &Config, document: &Document) -> Result<()> {
     let is_unlocked = |tower| !train.locked.contains(tower);
     rules! { document;
         "model.context": config.model.context.is_none_or(|tokens| tokens >= 2),
-            "must be at least 2: start and end of text are two tokens";
+            "must be at least 2, for start and end of text";
         "data.scenes": data.scenes.is_none_or(|scenes| scenes >= 1), AT_LEAST_ONE;
         "data.crop_scale": rises(data.crop_scale, f64::MIN_POSITIVE, 1.0),
-            "must be the smallest and the largest part of the image's area, above 0 and at most 1";
+            "must be the smallest and largest share of the image area, above 0 and at most 1";
         "data.crop_ratio": rises(data.crop_ratio, 0.01, 100.0),
-            "must be the smallest and the largest ratio of width to height, from 0.01 to 100";
+            "must be the smallest and largest ratio of width to height, from 0.01 to 100";
         "data.unreadable": data.unreadable.is_none_or(|share| (0.0..=1.0).contains(&share)),
             "must be a share, from 0 to 1";
         "data.filter.max_words": filter.max_words.is_none_or(|most| most >= fewest),
             format!("must be at least {fewest}");
         "data.filter.max_aspect": filter.max_aspect.is_none_or(|most| most >= 1.0),
-            "must be the longer side as a multiple of the shorter one, at least 1";
+            "must be a ratio of at least 1";
         "negatives.per_caption": (1..=64).contains(&config.negatives.per_caption),
-            "must be from 1 to 64; for none, set negatives.style to \"none\"";
+            "must be from 1 to 64; to use no negatives, set negatives.style to \"none\"";
         "loss.weight": not_negative(loss.weight), NOT_NEGATIVE;
         "loss.gamma": (0..=32).contains(&loss.gamma), "must be from 0 to 32";
         "loss.smoothing": below_one(loss.smoothing), BELOW_ONE;
@@ -226,13 +209,13 @@ pub(super) fn values(config: &Config, document: &Document) -> Result<()> {
         "optimizer.epsilon": positive(rates.epsilon), POSITIVE;
         "optimizer.weight_decay": not_negative(rates.weight_decay), NOT_NEGATIVE;
         "optimizer.image_rate": positive(rates.image_rate), POSITIVE;
-        "optimizer.clip_norm": rates.clip_norm > 0.0, "must be a number above 0, or inf for no clipping";
+        "optimizer.clip_norm": rates.clip_norm > 0.0, "must be a number above 0, or inf to disable clipping";
         "train.steps": !steps_given || (1..=MOST_STEPS).contains(&train.steps),
             format!("must be from 1 to {MOST_STEPS}");
         "train.epochs": train.epochs.is_none_or(positive), "must be above 0";
         "train.batch": (1..=65_536).contains(&train.batch), "must be from 1 to 65536";
         "train.micro_batch": train.micro_batch <= train.batch,
-            "must be from 1 to train.batch, or 0 for what the memory holds";
+            "must be from 1 to train.batch, or 0 for the most that fits into memory";
         "train.recoveries": train.recoveries <= 1_000, "must be at most 1000";
         "train.checkpoint_every": train.checkpoint_every >= 1, AT_LEAST_ONE;
         "train.keep": train.keep >= 1, AT_LEAST_ONE;
@@ -241,10 +224,12 @@ pub(super) fn values(config: &Config, document: &Document) -> Result<()> {
         "lora.towers": lora.is_none_or(|lora| !lora.towers.is_empty()),
             "must name \"image\", \"text\" or both";
         "lora.towers": lora.is_none_or(|lora| lora.towers.iter().all(is_unlocked)),
-            "names a tower that train.locked locks; it either learns by factors or not at all";
+            "names a tower that train.locked freezes; remove it from one of the two";
         "lora.alpha": lora.is_none_or(|lora| positive(lora.alpha)), POSITIVE;
         "validation.every": validation.is_none_or(|held_out| held_out.every >= 1), AT_LEAST_ONE;
         "validation.most": validation.is_none_or(|held_out| held_out.most >= 1), AT_LEAST_ONE;
+        "validation.patience": validation.is_none_or(|held_out| held_out.patience != Some(0)),
+            AT_LEAST_ONE;
     }
     if let Some((key, problem)) = wrong_captions(data.captions.as_ref()) {
         return Err(document.wrong(&format!("data.{key}"), problem));
@@ -260,7 +245,8 @@ pub(super) fn values(config: &Config, document: &Document) -> Result<()> {
     }
     let weights = data.sets.iter().filter(|set| set.weight.is_some()).count();
     if weights != 0 && weights != data.sets.len() {
-        let problem = "either all of them have a weight or none; without any, every sample of all sets is drawn once in an epoch";
+        let problem =
+            "give all sets a weight or none; without weights, each sample is drawn once per epoch";
         return Err(document.wrong("data.sets", problem));
     }
     if let Some(problem) = wrong_style(config) {
@@ -278,16 +264,13 @@ fn held_out(validation: Option<&Validation>, document: &Document) -> Result<()> 
     }
     for name in ["images", "splits", "captions.fields"] {
         if let Some(reason) = foreign(validation.kind, name) {
-            document.refuse(&[&format!("validation.{name}")], reason)?;
+            document.refuse(&format!("validation.{name}"), reason)?;
         }
-    }
-    if validation.patience == Some(0) {
-        return Err(document.wrong("validation.patience", AT_LEAST_ONE));
     }
     Ok(())
 }
 
-/// What is wrong with how captions are found, and the key.
+/// An invalid key of the captions, and the problem.
 fn wrong_captions(captions: Option<&Captions>) -> Option<(&'static str, String)> {
     let Captions { fields, weights, choice } = captions?;
     let mut sorted = fields.clone();
@@ -300,45 +283,44 @@ fn wrong_captions(captions: Option<&Captions>) -> Option<(&'static str, String)>
     let problem = if weights.is_empty() {
         return None;
     } else if weights.len() != fields.len() {
-        format!("must be as many as captions.fields, which are {}", fields.len())
+        format!("must have as many values as captions.fields, {}", fields.len())
     } else if !weights.iter().all(is_one) {
         "must be numbers above 0".to_owned()
     } else if *choice != Choice::Random {
-        "only the choice \"random\" has weights".to_owned()
+        "only for the choice \"random\"".to_owned()
     } else {
         return None;
     };
     Some(("captions.weights", problem))
 }
 
-/// Why the data has no negatives of a style.
+/// Why the data can't have negatives of the style.
 fn wrong_style(config: &Config) -> Option<&'static str> {
     let data = &config.data;
-    let sets = data.sets();
-    let brings = |kind| !matches!(kind, Kind::Folder | Kind::Coco);
     match (data.kind, config.negatives.style) {
         (_, Style::None) => None,
         (Kind::Scenes, Style::File) => {
-            Some("scenes bring no file; use \"none\", \"negclip\", \"replace\" or \"mixed\"")
+            Some("scenes have no file; use \"none\", \"negclip\", \"replace\" or \"mixed\"")
         }
         (Kind::Scenes, _) if data.texts == Some(TextKind::Alt) => {
-            Some("hard negatives are made of full captions; with texts = \"alt\" use \"none\"")
+            Some("alt texts have no negatives; with texts = \"alt\" use \"none\"")
         }
         (Kind::Scenes, Style::Swap | Style::Shuffle) => Some(
-            "scenes have negatives of their own, and none of this style; use \"none\", \"negclip\", \"replace\" or \"mixed\"",
+            "scenes have no negatives of this style; use \"none\", \"negclip\", \"replace\" or \"mixed\"",
         ),
         (Kind::Coco, Style::File) => Some(
-            "COCO's files bring no negatives; use \"none\", or one that is made of captions (\"replace\", \"negclip\", \"swap\", \
-             \"shuffle\" or \"mixed\")",
+            "COCO's files have no negatives; use \"none\" or a style that generates them, such as \"mixed\"",
         ),
         (Kind::Folder, Style::File) => Some(
-            "a folder of texts brings no negatives; use \"none\", one that is made of captions (\"replace\", \"negclip\", \"swap\", \
-             \"shuffle\" or \"mixed\"), or the kind \"json-lines\"",
+            "a folder of texts has no negatives; use \"none\", a style that generates them, such as \"mixed\", or the kind \"json-lines\"",
         ),
-        (Kind::Mixture, Style::File) if !sets.iter().any(|set| brings(set.kind)) => Some(
-            "none of the sets brings negatives; use \"none\", or one that is made of captions (\"replace\", \"negclip\", \"swap\", \
-             \"shuffle\" or \"mixed\")",
-        ),
+        (Kind::Mixture, Style::File)
+            if !data.sets.iter().any(|set| set.kind.brings_negatives()) =>
+        {
+            Some(
+                "none of the sets has negatives; use \"none\" or a style that generates them, such as \"mixed\"",
+            )
+        }
         _ => None,
     }
 }

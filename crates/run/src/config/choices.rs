@@ -1,8 +1,8 @@
-//! Values that are one of several names.
+//! Values chosen from a list of names.
 
 use serde::{Deserialize, Serialize};
 
-/// Declares enums whose variants have names in configurations.
+/// Declares enums with the names of their variants in configurations.
 macro_rules! choices {
     ($($(#[$outer:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $text:literal,)* })*) => {$(
         $(#[$outer])*
@@ -12,8 +12,7 @@ macro_rules! choices {
         }
 
         impl $name {
-            /// As configurations have it.
-            #[must_use]
+            /// The name in configurations.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)*
@@ -24,13 +23,13 @@ macro_rules! choices {
 }
 
 choices! {
-    /// What kind of data there is to learn from.
+    /// The kind of the data.
     Kind {
-        /// Drawn, and not on disk.
+        /// Synthetic scenes.
         Scenes = "scenes",
-        /// Images, each with a text file beside it.
+        /// A folder of images, each with a text file.
         Folder = "folder",
-        /// A file with a JSON object a line.
+        /// A file with one JSON object per line.
         JsonLines = "json-lines",
         /// A .csv or .tsv file.
         Table = "table",
@@ -44,55 +43,55 @@ choices! {
         Mixture = "mixture",
     }
 
-    /// Which of a sample's captions is taken.
+    /// The choice among a sample's captions.
     Choice {
-        /// Another one each time.
+        /// A random one in each epoch.
         Random = "random",
-        /// That of the first field that has one.
+        /// The caption of the first field that has one.
         First = "first",
-        /// That of the most characters.
+        /// The caption with the most characters.
         Longest = "longest",
     }
 
-    /// Where photos are cropped and resized.
+    /// The device that crops and resizes photos.
     Crops {
-        /// On the CPU.
+        /// The CPU.
         Cpu = "cpu",
-        /// On the device that trains.
+        /// The training device.
         Gpu = "gpu",
     }
 
-    /// What the texts of scenes are.
+    /// The texts of scenes.
     TextKind {
         /// Full captions.
         Captions = "captions",
         /// Noisy alt texts.
         Alt = "alt",
-        /// Noisy alt texts of the scenes that captions have.
+        /// Noisy alt texts of the scenes of captions.
         AltCommon = "alt-common",
     }
 
-    /// How hard negatives are made.
+    /// The style of hard negatives.
     Style {
-        /// There are none.
+        /// No negatives.
         None = "none",
-        /// Two phrases or words change places.
+        /// Swaps two phrases or words.
         Negclip = "negclip",
-        /// A word gives way to another.
+        /// Replaces a word.
         Replace = "replace",
-        /// All kinds.
+        /// Mixes all styles.
         Mixed = "mixed",
-        /// Objects, or their attributes, change places. Not of scenes.
+        /// Swaps objects or their attributes. Not for scenes.
         Swap = "swap",
-        /// Words lose their order. Not of scenes.
+        /// Shuffles words. Not for scenes.
         Shuffle = "shuffle",
-        /// The set brings them.
+        /// The negatives of the set.
         File = "file",
     }
 
-    /// What is minimised.
+    /// The loss.
     LossKind {
-        /// CLIP's own loss.
+        /// CLIP's.
         Clip = "clip",
         /// CLoVe's.
         Clove = "clove",
@@ -100,15 +99,15 @@ choices! {
         Fsc = "fsc",
     }
 
-    /// What the towers are computed in.
+    /// The precision of the towers.
     Precision {
         /// 32 bits.
         F32 = "f32",
-        /// 16 bits, eleven of them significant.
+        /// 16 bits with 11 significant ones.
         F16 = "f16",
-        /// 16 bits, eight of them significant.
+        /// 16 bits with 8 significant ones.
         Bf16 = "bf16",
-        /// The fastest of them, until it was timed.
+        /// The fastest, by timing.
         Auto = "auto",
     }
 
@@ -122,27 +121,28 @@ choices! {
 }
 
 impl Kind {
-    /// Those of sets on disk.
+    /// The kinds of sets on disk.
     pub const ON_DISK: [Self; 6] =
         [Self::Folder, Self::JsonLines, Self::Table, Self::Webdataset, Self::Parquet, Self::Coco];
+
+    /// Whether sets of this kind can contain negatives.
+    pub(crate) fn brings_negatives(self) -> bool {
+        matches!(self, Self::JsonLines | Self::Table | Self::Webdataset | Self::Parquet)
+    }
+
+    /// Whether packed and remote files of this kind are copied to the cache.
+    pub(crate) fn is_copied(self) -> bool {
+        matches!(self, Self::Webdataset | Self::Parquet)
+    }
 }
 
 impl Style {
-    /// How negatives are made of a set's captions; `None` if they aren't.
-    #[must_use]
+    /// The style that generates negatives from captions, if any.
     pub fn of_captions(self) -> Option<clove_negatives::Style> {
-        match self {
-            Self::None | Self::File => None,
-            Self::Negclip => Some(clove_negatives::Style::Negclip),
-            Self::Replace => Some(clove_negatives::Style::Replace),
-            Self::Mixed => Some(clove_negatives::Style::Mixed),
-            Self::Swap => Some(clove_negatives::Style::Swap),
-            Self::Shuffle => Some(clove_negatives::Style::Shuffle),
-        }
+        clove_negatives::Style::ALL.into_iter().find(|style| style.name() == self.name())
     }
 
-    /// How negatives are made of a scene; `None` if they aren't.
-    #[must_use]
+    /// The style that generates negatives from scenes, if any.
     pub fn of_scenes(self) -> Option<clove_scenes::Style> {
         match self {
             Self::Negclip => Some(clove_scenes::Style::NegClip),

@@ -1,4 +1,4 @@
-//! A configuration file with single settings laid over it. Every message names the key and where it stands.
+//! A configuration file with settings from the command line. Errors name the key and its source.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -11,7 +11,7 @@ use toml::{Table, Value};
 
 use crate::error::{Context as _, Error, Result};
 
-/// A key of a configuration with its value, such as `train.batch=32`: it takes the place of the file's.
+/// A setting such as `train.batch=32`, which overrides the file.
 #[derive(Debug, Clone)]
 pub struct Setting {
     key: String,
@@ -21,7 +21,7 @@ pub struct Setting {
 impl FromStr for Setting {
     type Err = String;
 
-    /// Reads `key=value`. What is no TOML value is a string: quotes are the shell's.
+    /// Parses `KEY=VALUE`. A value that isn't TOML is a string, since the shell strips quotes.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || "a setting is KEY=VALUE, such as train.batch=32".to_owned();
         let (key, value) = text.split_once('=').ok_or_else(wrong)?;
@@ -36,12 +36,10 @@ impl FromStr for Setting {
     }
 }
 
-/// What a file and settings say.
 #[derive(Debug)]
 pub struct Document {
     file: String,
     pub table: Table,
-    /// Keys that settings gave.
     set: BTreeSet<String>,
 }
 
@@ -65,7 +63,7 @@ impl Document {
             for part in tables.split('.').filter(|part| !part.is_empty()) {
                 let below = inner.entry(part).or_insert_with(|| Value::Table(Table::new()));
                 let Value::Table(below) = below else {
-                    return Err(Error::Wrong(format!("--set {key}: {part} is no table")));
+                    return Err(Error::Wrong(format!("--set {key}: {part} isn't a table")));
                 };
                 inner = below;
             }
@@ -76,12 +74,10 @@ impl Document {
         Ok(Self { file, table, set })
     }
 
-    /// Whether a key was given, and by a setting.
     pub fn is_set(&self, key: &str) -> bool {
         self.set.contains(key)
     }
 
-    /// A key's value, if it was given.
     pub fn get(&self, key: &str) -> Option<&Value> {
         let (tables, name) = key.rsplit_once('.').unwrap_or(("", key));
         let mut inner = &self.table;
@@ -91,14 +87,13 @@ impl Document {
         inner.get(name)
     }
 
-    /// A key's value as what it has to be, if it was given.
+    /// The value of a key as a type, if given.
     pub fn take<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         let value = self.get(key).map(|value| value.clone().try_into());
         let value = value.transpose();
         value.map_err(|error: toml::de::Error| self.wrong(key, error.message()))
     }
 
-    /// Removes a key.
     pub fn remove(&mut self, key: &str) {
         if let Some((table, name)) = key.rsplit_once('.')
             && let Some(Value::Table(table)) = self.table.get_mut(table)
@@ -107,7 +102,6 @@ impl Document {
         }
     }
 
-    /// What is wrong with a key's value.
     pub fn wrong(&self, key: &str, problem: impl Display) -> Error {
         Error::Wrong(if self.set.contains(key) {
             format!("--set {key}: {problem}")
@@ -116,20 +110,19 @@ impl Document {
         })
     }
 
-    /// Refuses keys that mean nothing beside others.
-    pub fn refuse(&self, keys: &[&str], reason: &str) -> Result<()> {
-        match keys.iter().find(|key| self.get(key).is_some()) {
-            Some(key) => Err(self.wrong(key, reason)),
+    pub fn refuse(&self, key: &str, reason: &str) -> Result<()> {
+        match self.get(key) {
+            Some(_) => Err(self.wrong(key, reason)),
             None => Ok(()),
         }
     }
 
-    /// Refuses keys that aren't among `known`, and names the nearest one.
+    /// Refuses unknown keys and suggests the nearest known one.
     pub fn check_names(&self, known: &BTreeSet<String>) -> Result<()> {
         let mut given = Vec::new();
         leaves("", &self.table, &mut given);
         for key in given {
-            // One of several sets has the keys that each has.
+            // Sets of a mixture have the keys of `data.sets`.
             let (place, general) = match key.strip_prefix("data.sets[") {
                 Some(rest) => {
                     let name = rest.split_once("].").map_or(rest, |(_, name)| name);
@@ -144,14 +137,13 @@ impl Document {
             let is_near = |other: &&String| place.is_empty() != other.starts_with("data.sets.");
             let nearest = nearest(&general, known.iter().filter(is_near));
             let nearest = nearest.replacen("data.sets.", &place, usize::from(!place.is_empty()));
-            let problem = format!("there is no such key; the nearest is {nearest}");
+            let problem = format!("unknown key; the nearest is {nearest}");
             return Err(self.wrong(&key, problem));
         }
         Ok(())
     }
 }
 
-/// Takes away tables that hold nothing.
 fn without_empty(table: &mut Table) {
     for value in table.iter_mut().map(|(_, value)| value) {
         if let Value::Table(inner) = value {
@@ -161,8 +153,8 @@ fn without_empty(table: &mut Table) {
     table.retain(|_, value| value.as_table().is_none_or(|table| !table.is_empty()));
 }
 
-/// The keys of all values, dotted: `optimizer.learning_rate`, `data.sets[1].path`.
-fn leaves(prefix: &str, table: &Table, into: &mut Vec<String>) {
+/// The dotted keys of all values, such as `optimizer.learning_rate` and `data.sets[1].path`.
+pub(super) fn leaves(prefix: &str, table: &Table, into: &mut Vec<String>) {
     for (key, value) in table {
         let key = format!("{prefix}{key}");
         match value {
@@ -179,13 +171,13 @@ fn leaves(prefix: &str, table: &Table, into: &mut Vec<String>) {
     }
 }
 
-/// The key that is nearest to another.
+/// The known key nearest to another.
 pub fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> &'a str {
     let nearest = known.min_by_key(|known| distance(key, known));
     nearest.map_or("", String::as_str)
 }
 
-/// How far a key is from one that exists: the edits between their last parts, and one if the table is another.
+/// Distance of two keys: the edits between their last parts, plus one if their tables differ.
 fn distance(key: &str, known: &str) -> (usize, usize) {
     let split = |key| str::rsplit_once(key, '.').unwrap_or(("", key));
     let ((table, name), (other_table, other_name)) = (split(key), split(known));
@@ -193,7 +185,6 @@ fn distance(key: &str, known: &str) -> (usize, usize) {
     (edits(name, other_name) + usize::from(tables > 0), tables)
 }
 
-/// Levenshtein's distance.
 fn edits(left: &str, right: &str) -> usize {
     let right: Vec<char> = right.chars().collect();
     let mut row: Vec<usize> = (0..=right.len()).collect();

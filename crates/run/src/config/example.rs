@@ -1,4 +1,4 @@
-//! Configurations that explain themselves, made from the description of the keys.
+//! Annotated example configurations and explanations, from the descriptions of the keys.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,27 +6,26 @@ use std::fmt::Write as _;
 use toml::{Table, Value};
 
 use super::check::{foreign, foreign_data};
-use super::{Config, Kind, LoraSettings, TABLES, Validation};
-use crate::error::{Error, Result};
+use super::{Config, TABLES};
+use crate::error::{Context as _, Error, Result};
 
-/// An example: its name, what it is for, and what it sets in TOML. All else is a comment with its default.
+/// An example: name, purpose and settings in TOML.
 type Example = (&'static str, &'static str, &'static str);
 
-/// The kinds of examples.
-pub const EXAMPLES: [Example; 9] = [
+pub(super) const EXAMPLES: [Example; 9] = [
     (
         "scenes",
-        "Fine-tunes the small scene model that comes along, as `clove lab` does. Needs no data.",
+        "Fine-tunes the built-in scene model, as `clove lab` does. Needs no data.",
         "model.init = \"scenes\"\ntrain.epochs = 1",
     ),
     (
         "folder",
-        "Fine-tunes a CLIP on a folder of images, each with its captions in a text file of the same name beside it.",
+        "Fine-tunes a CLIP on a folder of images, each with its captions in a text file of the same name.",
         "data.path = \"photos\"\nnegatives.style = \"mixed\"",
     ),
     (
         "json-lines",
-        "Fine-tunes a CLIP on a list of images, captions and hard negatives, a JSON object a line.",
+        "Fine-tunes a CLIP on a file of images, captions and hard negatives, one JSON object per line.",
         "data.path = \"captions.jsonl\"\ndata.images = \"photos\"",
     ),
     (
@@ -36,12 +35,12 @@ pub const EXAMPLES: [Example; 9] = [
     ),
     (
         "parquet",
-        "Fine-tunes a CLIP on Parquet files of images and captions, as Hugging Face has them.",
+        "Fine-tunes a CLIP on Parquet files of images and captions in Hugging Face's layout.",
         "data.path = \"train-{00000..00003}.parquet\"\nnegatives.style = \"mixed\"",
     ),
     (
         "webdataset",
-        "Fine-tunes a CLIP on a web dataset: tar files in which an image stands beside its captions.",
+        "Fine-tunes a CLIP on a web dataset: tar files of images and captions.",
         "data.path = \"shards/train-{00000..00099}.tar\"\nnegatives.style = \"mixed\"",
     ),
     (
@@ -51,14 +50,14 @@ pub const EXAMPLES: [Example; 9] = [
     ),
     (
         "mixture",
-        "Fine-tunes a CLIP on several sets, each drawn from as often as its weight says.",
+        "Fine-tunes a CLIP on several weighted sets.",
         "negatives.style = \"mixed\"\n\
          [[data.sets]]\nkind = \"webdataset\"\npath = \"shards/train-{00000..00099}.tar\"\nweight = 3.0\n\
          captions = { fields = [\"synthetic\"] }\n\n[[data.sets]]\nkind = \"folder\"\npath = \"photos\"\nweight = 1.0\n",
     ),
     (
         "from-scratch",
-        "Trains a small CLIP from random weights on a web dataset. TRAINING.md tells what came of it.",
+        "Trains a small CLIP from random weights on a web dataset. TRAINING.md has the results.",
         "seed = 1\nmodel.shape = \"small-clip.json\"\ndata.kind = \"webdataset\"\n\
          data.path = \"flickr8k-96/train-{00000..00001}.tar\"\ndata.crop_scale = [0.5, 1.0]\nnegatives.style = \"mixed\"\n\
          optimizer.learning_rate = 5e-4\noptimizer.warmup = 100\noptimizer.weight_decay = 0.2\n\
@@ -67,14 +66,14 @@ pub const EXAMPLES: [Example; 9] = [
     ),
 ];
 
-/// A configuration with every key of its kind explained: what is commented out shows the default, or a value where there is none.
+/// A configuration with every key of its kind explained. Commented-out lines show the default or an example value.
 ///
 /// # Errors
-/// When there is no such kind: names those there are.
+/// If the kind is unknown; lists the kinds.
 pub fn example(kind: &str) -> Result<String> {
     let Some((_, about, own)) = EXAMPLES.iter().find(|(name, ..)| *name == kind) else {
         let names = EXAMPLES.map(|(name, ..)| name).join(", ");
-        return Err(Error::Wrong(format!("{kind}: there is no such example; there are {names}")));
+        return Err(Error::Wrong(format!("{kind}: unknown example; the examples are {names}")));
     };
     let mut set = format!("out = \"runs/{kind}\"\n");
     for (table, line) in [
@@ -88,27 +87,28 @@ pub fn example(kind: &str) -> Result<String> {
     }
     set.push_str(own);
     let config = Config::from_toml(kind, &set)?;
-    let given: Table = set.parse().map_err(Error::Document)?;
-    let defaults = Table::try_from(&config)?;
+    let given = set.parse::<Table>().with_context(|| kind.to_owned())?;
+    let defaults = with_optional_tables(&config)?;
     let mut text = format!(
         "# {about}\n#\n#   clove train {kind}.toml --dry-run\n#   clove train {kind}.toml\n#\n\
-         # Paths are relative to where `clove` is run. Lines that are commented out show the default.\n"
+         # Paths are relative to the working directory. Commented-out lines show the default.\n"
     );
-    let copies = config.data.sets();
-    let copies = copies.iter().any(|set| matches!(set.kind, Kind::Webdataset | Kind::Parquet));
+    let copies = config.data.sets().iter().any(|set| set.kind.is_copied());
     let lacks = |name: &str| match name.split_once('.') {
         Some(("data", name)) => foreign_data(config.data.kind, copies, name).is_some(),
-        Some(("validation", "captions")) => true,
+        // Its default is the kind of the training data.
+        Some(("validation", "kind")) => config.validation.is_none(),
         Some(("validation", name)) => foreign(config.data.kind, name).is_some(),
-        _ => TABLES.iter().any(|(table, _)| *table == name),
+        _ => false,
     };
-    // The sets of a mixture stand at the end: after [[data.sets]] nothing is `data`'s any more.
-    for (table, keys) in TABLES.iter().filter(|(table, _)| *table != "data.sets") {
+    // The sets of a mixture come last: keys after [[data.sets]] would belong to a set.
+    let explained = TABLES.iter().filter(|(table, _)| *table != "data.sets" && !is_repeated(table));
+    for (table, keys) in explained {
         let mut lines = String::new();
         let mut is_used = table.is_empty();
         for key in *keys {
             let name = dotted(table, key.name);
-            if lacks(&name) || TABLES.iter().any(|(table, _)| *table == name) {
+            if lacks(&name) || is_table(&name) {
                 continue;
             }
             let value = look_up(&given, &name);
@@ -117,8 +117,7 @@ pub fn example(kind: &str) -> Result<String> {
             let shown = value
                 .map(|value| value.to_string())
                 .or(key.sample.map(str::to_owned))
-                .or_else(|| look_up(&defaults, &name).map(|value| value.to_string()))
-                .or_else(|| of_optional_table(&name));
+                .or_else(|| look_up(&defaults, &name).map(|value| value.to_string()));
             let Some(shown) = shown else { continue };
             lines.push('\n');
             for line in key.about {
@@ -138,14 +137,14 @@ pub fn example(kind: &str) -> Result<String> {
     }
     if let Some(sets) = set.find("[[data.sets]]") {
         text.push_str(
-            "\n# The sets. Each has the keys kind, path, images, splits, weight and captions.\n",
+            "\n# The sets, with the keys kind, path, images, splits, weight and captions.\n",
         );
         text.push_str(&set[sets..]);
     }
     Ok(text)
 }
 
-/// What a table is, as comment lines.
+/// The meaning of a table, as comment lines.
 fn title(table: &str) -> String {
     let (parent, name) = table.rsplit_once('.').unwrap_or(("", table));
     let keys = TABLES.iter().find(|(name, _)| *name == parent);
@@ -154,8 +153,16 @@ fn title(table: &str) -> String {
     lines.flat_map(|line| ["#", line, "\n"]).collect()
 }
 
-/// A key with its table's name.
-fn dotted(table: &str, name: &str) -> String {
+/// Whether the keys of a table are explained elsewhere, as data.captions.
+fn is_repeated(table: &str) -> bool {
+    matches!(table, "data.sets.captions" | "validation.captions")
+}
+
+pub(super) fn is_table(name: &str) -> bool {
+    TABLES.iter().any(|(table, _)| *table == name)
+}
+
+pub(super) fn dotted(table: &str, name: &str) -> String {
     if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") }
 }
 
@@ -166,38 +173,31 @@ fn look_up(table: &Table, name: &str) -> Option<Value> {
     (!found.is_table()).then_some(found)
 }
 
-/// The default of a key in a table that a configuration may lack.
-fn of_optional_table(name: &str) -> Option<String> {
-    let (table, key) = name.split_once('.')?;
-    let of_captions = super::Captions::default();
-    let defaults = match table {
-        "lora" => Table::try_from(LoraSettings::default()).ok()?,
-        "validation" => Table::try_from(Validation::default()).ok()?,
-        "data" => Table::try_from(of_captions).ok()?,
-        _ => return None,
-    };
-    let value = defaults.get(key.strip_prefix("captions.").unwrap_or(key))?;
-    let nothing = [Value::Integer(0), Value::String(String::new())];
-    (!nothing.contains(value) && key != "kind").then(|| value.to_string())
+/// A configuration with its optional tables, for the defaults of their keys.
+fn with_optional_tables(config: &Config) -> Result<Table> {
+    let mut config = config.clone();
+    config.data.captions.get_or_insert_default();
+    config.lora.get_or_insert_default();
+    config.validation.get_or_insert_default();
+    Ok(Table::try_from(config)?)
 }
 
-/// What a key means, with its default; without a key all of them, a line each.
+/// The meaning and default of a key or of all keys of a table; without a key, a list of all keys.
 ///
 /// # Errors
-/// When there is no such key: names the nearest.
+/// If the key is unknown; names the nearest.
 pub fn explain(key: Option<&str>) -> Result<String> {
-    let defaults = Table::try_from(Config::default())?;
+    let defaults = with_optional_tables(&Config::default())?;
     let mut all = BTreeMap::new();
     let mut lines = Vec::new();
-    for (table, keys) in TABLES {
+    for (table, keys) in TABLES.into_iter().filter(|(table, _)| !is_repeated(table)) {
         for key in keys {
             let name = dotted(table, key.name);
             let about = key.about.concat();
             let about = about.trim_start();
             let shown = look_up(&defaults, &name)
                 .map(|value| value.to_string())
-                .filter(|_| key.sample.is_none())
-                .or_else(|| of_optional_table(&name));
+                .filter(|_| key.sample.is_none());
             let mut text = format!("{name}\n  {about}\n");
             match (shown, key.sample) {
                 (Some(shown), _) if !about.contains("Default: ") => {
@@ -224,7 +224,7 @@ pub fn explain(key: Option<&str>) -> Result<String> {
     }
     if found.is_empty() {
         let nearest = super::document::nearest(key, all.keys());
-        return Err(Error::Wrong(format!("{key}: there is no such key; the nearest is {nearest}")));
+        return Err(Error::Wrong(format!("{key}: unknown key; the nearest is {nearest}")));
     }
     Ok(found)
 }

@@ -1,18 +1,16 @@
-//! Each key of a configuration is declared once: its name, its type, its default and what it means.
+//! Declares each key of a configuration once: name, type, default and meaning.
 
-/// A key, as [`super::explain`] and [`super::example`] tell of it.
-#[derive(Debug, Clone, Copy)]
+/// A key, for [`super::explain`] and [`super::example`].
 pub struct Key {
-    /// Its name in its table.
     pub name: &'static str,
-    /// What it means, in lines.
+    /// Meaning, in lines.
     pub about: &'static [&'static str],
-    /// A value in TOML, where the default isn't one.
+    /// Example value in TOML, for keys without a default value.
     pub sample: Option<&'static str>,
 }
 
-/// Declares tables of a configuration: structs that serde reads and writes, their defaults, and their `KEYS`. A key is
-/// documented by its doc comment; `=> "value"` is what an example shows where there is no default.
+/// Declares tables of a configuration: serde structs, their defaults and their `KEYS`. The doc comment of a key is its meaning;
+/// `=> "value"` is its example value.
 macro_rules! tables {
     ($(
         $(#[doc = $title:literal])*

@@ -1,4 +1,4 @@
-//! From a file to a [`Config`]: names first, then what excludes what, defaults, types, and at last the values.
+//! Reads a [`Config`]: checks names and conflicts, adds defaults, checks types and values.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,28 +8,28 @@ use clove_data::sets::Filter;
 use clove_lab::Recipe;
 use toml::{Table, Value};
 
-use super::check::{self, ON_DISK};
+use super::check;
 use super::document::{Document, Setting};
+use super::example::{dotted, is_table};
 use super::{
     Captions, Config, Crops, Data, Kind, Model, Negatives, Optimizer, SetSettings, Start, Style,
     TABLES, TextKind, Training,
 };
 use crate::error::{Result, bail};
 
-/// A slip of the keyboard shouldn't ask for centuries.
+/// Maximum number of steps, against typing errors.
 pub(super) const MOST_STEPS: usize = 1_000_000_000;
 
 impl Config {
-    /// Reads a configuration file, with `settings` in the place of what it says.
+    /// Reads a configuration file. `settings` override its keys.
     ///
     /// # Errors
-    /// When it can't be read or makes no sense: names the file and the key, or the setting, and of an unknown key the nearest
-    /// one that exists.
+    /// If it can't be read or is invalid. Names the file and the key, and the nearest key to an unknown one.
     pub fn read(path: &Path, settings: &[Setting]) -> Result<Self> {
         Self::of(Document::read(path, settings)?)
     }
 
-    /// Reads a configuration from text. Messages call it `name`.
+    /// Parses a configuration. Errors call it `name`.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -39,11 +39,8 @@ impl Config {
 
     fn of(mut document: Document) -> Result<Self> {
         document.check_names(&known())?;
-        let init_or_shape =
-            "a model starts from init or, with random weights, from a shape; give one of them";
-        either(&mut document, ["model.init", "model.shape"], init_or_shape)?;
-        let length = ["train.steps", "train.epochs"];
-        either(&mut document, length, "give either steps or epochs")?;
+        either(&mut document, ["model.init", "model.shape"], "give either init or shape")?;
+        either(&mut document, ["train.steps", "train.epochs"], "give either steps or epochs")?;
         check::beside(&document)?;
         let defaults = Self::defaults(&document)?;
         let mut table = Table::try_from(&defaults)?;
@@ -55,7 +52,7 @@ impl Config {
         Ok(config)
     }
 
-    /// What holds where the document says nothing.
+    /// The defaults, which depend on the model and the data.
     fn defaults(document: &Document) -> Result<Self> {
         let model = Model {
             init: document.take("model.init")?,
@@ -65,16 +62,17 @@ impl Config {
         if model.init.is_none() && model.shape.is_none() {
             return Err(document.wrong(
                 "model.init",
-                "is missing; give a model's directory, or \"scenes\" for the scene model that comes with the program",
+                "is missing; give a model directory, or \"scenes\" for the built-in scene model",
             ));
         }
         // Scene models have recipes of their own.
-        let (recipe, base) = match model.start() {
-            Start::Blank | Start::Described(_) => {
-                (Recipe::PRETRAINING, Recipe::PRETRAINING.train_config())
-            }
-            Start::Pretrained => (Recipe::FINE_TUNING, Recipe::FINE_TUNING.train_config()),
-            Start::Directory(_) => (Recipe::FINE_TUNING, TrainConfig::new(1)),
+        let recipe = match model.start() {
+            Start::Blank | Start::Described(_) => Recipe::PRETRAINING,
+            Start::Pretrained | Start::Directory(_) => Recipe::FINE_TUNING,
+        };
+        let base = match model.start() {
+            Start::Directory(_) => TrainConfig::new(1),
+            _ => recipe.train_config(),
         };
         let kind = check::kind(document)?;
         let texts = document.take("data.texts")?.unwrap_or(TextKind::Captions);
@@ -102,10 +100,6 @@ impl Config {
             negatives,
             optimizer: Optimizer {
                 learning_rate: base.schedule.peak,
-                beta_1: base.optimizer.beta_1,
-                beta_2: base.optimizer.beta_2,
-                epsilon: base.optimizer.epsilon,
-                weight_decay: base.optimizer.weight_decay,
                 image_rate: base.image_rate,
                 clip_norm: base.clip_norm.unwrap_or(f64::INFINITY),
                 ..Optimizer::default()
@@ -115,7 +109,7 @@ impl Config {
         })
     }
 
-    /// Fills in what follows from the rest.
+    /// Fills in values that follow from others.
     fn complete(&mut self, document: &Document) {
         let said = |captions: &mut Option<Captions>| {
             captions.take_if(|captions| *captions == Captions::default());
@@ -137,7 +131,7 @@ impl Config {
         if document.get("validation.every").is_none() {
             validation.every = self.train.checkpoint_every;
         }
-        // Captions of the training data's kind stand where those do.
+        // Held-out captions of the same kind default to the fields of the training data.
         let is_alike = validation.kind == self.data.kind;
         let alike = self.data.captions.as_ref().filter(|_| is_alike);
         let fields = validation.captions.take().or_else(|| alike.cloned());
@@ -146,16 +140,16 @@ impl Config {
             (!fields.is_empty()).then(|| Captions { fields, ..Captions::default() });
     }
 
-    /// Fills in what depends on the data: `samples` make an epoch, `digest` is the set's.
+    /// Fills in values that depend on the data, from its number of samples and its digest.
     ///
     /// # Errors
-    /// When the steps are too many, or another set was meant.
+    /// If there are too many steps, or the digest differs from the configuration's.
     pub fn resolve(&mut self, samples: u64, digest: Option<String>) -> Result<()> {
         if let Some(epochs) = self.train.epochs.take() {
             let steps = (epochs * samples as f64 / self.train.batch as f64).ceil();
             if steps > MOST_STEPS as f64 {
                 bail!(
-                    "train.epochs: {epochs} epochs are {steps} steps; at most {MOST_STEPS} are taken"
+                    "train.epochs: {epochs} epochs are {steps} steps; the maximum is {MOST_STEPS}"
                 );
             }
             self.train.steps = (steps as usize).max(1);
@@ -163,46 +157,27 @@ impl Config {
         let usual = TrainConfig::new(self.train.steps).schedule.warmup;
         self.optimizer.warmup.get_or_insert(usual);
         match (&self.data.digest, &digest) {
-            (Some(wanted), Some(found)) if wanted != found => bail!(
-                "data.digest: the set isn't the one that was meant: its digest is {found}, not {wanted}"
-            ),
+            (Some(wanted), Some(found)) if wanted != found => {
+                bail!("data.digest: the set has changed: its digest is {found}, not {wanted}")
+            }
             _ => self.data.digest = digest,
         }
         Ok(())
     }
 
-    /// Whether the device that trains crops photos.
     pub(crate) fn crops_on_device(&self) -> bool {
         self.data.crops == Some(Crops::Gpu)
     }
 }
 
-/// Every key that there is.
+/// All keys, dotted.
 pub(super) fn known() -> BTreeSet<String> {
-    let is_table = |name: &str| TABLES.iter().any(|(table, _)| *table == name);
-    let mut known = BTreeSet::new();
-    for (table, keys) in TABLES {
-        for key in keys {
-            let name = match table {
-                "" => key.name.to_owned(),
-                table => format!("{table}.{}", key.name),
-            };
-            // Others have the keys of data.captions.
-            let of_captions = match name.as_str() {
-                "data.sets.captions" => &["fields", "weights", "choice"][..],
-                "validation.captions" => &["fields"],
-                _ => &[],
-            };
-            known.extend(of_captions.iter().map(|key| format!("{name}.{key}")));
-            if of_captions.is_empty() && (name == "data.sets" || !is_table(&name)) {
-                known.insert(name);
-            }
-        }
-    }
-    known
+    let names =
+        TABLES.iter().flat_map(|(table, keys)| keys.iter().map(move |key| dotted(table, key.name)));
+    names.filter(|name| name == "data.sets" || !is_table(name)).collect()
 }
 
-/// Refuses two keys that exclude each other. One that a setting gives takes the place of the other in the file.
+/// Refuses two keys that exclude each other. A key given by a setting replaces the other one in the file.
 fn either(document: &mut Document, keys: [&str; 2], problem: &str) -> Result<()> {
     if keys.iter().any(|key| document.get(key).is_none()) {
         return Ok(());
@@ -215,7 +190,6 @@ fn either(document: &mut Document, keys: [&str; 2], problem: &str) -> Result<()>
     Ok(())
 }
 
-/// Lays one table over another.
 fn overlay(table: &mut Table, over: &Table) {
     for (key, value) in over {
         match (table.get_mut(key), value) {
@@ -225,9 +199,9 @@ fn overlay(table: &mut Table, over: &Table) {
     }
 }
 
-/// A value of the wrong type, with its key.
+/// An error about a value of the wrong type, with its key.
 fn mistyped(document: &Document, error: &toml::de::Error) -> crate::Error {
-    // One of several sets is read by itself, so that its number is told.
+    // Parse each set on its own to find its number.
     if let Some(Value::Array(sets)) = document.get("data.sets") {
         for (number, set) in sets.iter().enumerate() {
             let set: Result<SetSettings, toml::de::Error> = set.clone().try_into();
@@ -240,15 +214,10 @@ fn mistyped(document: &Document, error: &toml::de::Error) -> crate::Error {
     document.wrong(&key_of(error), error.message())
 }
 
-/// The key that an error of `toml` tells on its last line.
+/// The key on the last line of an error of `toml`.
 fn key_of(error: &toml::de::Error) -> String {
     let text = error.to_string();
     let last = text.lines().last().unwrap_or_default();
     let key = last.strip_prefix("in `").and_then(|key| key.strip_suffix('`'));
     key.unwrap_or_default().to_owned()
-}
-
-/// What's missing of a set's kind.
-pub(super) fn kind_missing() -> String {
-    format!("is missing; give \"scenes\", {ON_DISK}, or several [[data.sets]]")
 }

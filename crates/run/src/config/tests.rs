@@ -1,9 +1,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use clove_data::sets::{Duplicates, Filter};
 use toml::{Table, Value};
 
+use super::document::leaves;
+use super::example::EXAMPLES;
 use super::read::known;
 use super::*;
 
@@ -17,85 +18,60 @@ fn resolved(text: &str) -> Config {
     config
 }
 
-/// The dotted keys of a table.
-fn keys(prefix: &str, table: &Table) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for (key, value) in table {
-        let key = format!("{prefix}{key}");
-        match value {
-            Value::Table(table) => found.extend(keys(&format!("{key}."), table)),
-            Value::Array(values) if values.iter().all(Value::is_table) && !values.is_empty() => {
-                let tables = values.iter().filter_map(Value::as_table);
-                found.extend(tables.flat_map(|table| keys(&format!("{key}."), table)));
-            }
-            _ => {
-                found.insert(key);
-            }
-        }
-    }
-    found
+/// The dotted keys of a table, without the numbers of sets.
+fn keys(table: &Table) -> BTreeSet<String> {
+    let mut found = Vec::new();
+    leaves("", table, &mut found);
+    let general = |key: String| match (key.split_once('['), key.split_once(']')) {
+        (Some((sets, _)), Some((_, name))) => format!("{sets}{name}"),
+        _ => key,
+    };
+    found.into_iter().map(general).collect()
 }
 
-/// Every key has a value here, but for those that aren't written.
-fn full() -> Config {
-    let captions =
-        Some(Captions { fields: vec!["a".to_owned()], weights: vec![1.0], choice: Choice::First });
-    let mut config = Config {
-        lora: Some(LoraSettings::default()),
-        validation: Some(Validation {
-            images: Some("a".into()),
-            splits: vec!["a".to_owned()],
-            classes: Some("a".into()),
-            class_names: Some("a".into()),
-            templates: Some("a".into()),
-            patience: Some(1),
-            captions: captions.clone(),
-            ..Validation::default()
-        }),
-        ..Config::default()
-    };
-    config.model = Model { init: Some("a".into()), shape: Some("a".into()), context: Some(1) };
-    config.optimizer.warmup = Some(1);
-    config.data = Data {
-        path: Some("a".into()),
-        images: Some("a".into()),
-        splits: vec!["a".to_owned()],
-        scenes: Some(1),
-        repeat: true,
-        texts: Some(TextKind::Alt),
-        crop_scale: Some([0.0; 2]),
-        crop_ratio: Some([0.0; 2]),
-        unreadable: Some(0.0),
-        digest: Some("a".to_owned()),
-        captions: captions.clone(),
-        filter: Some(Filter {
-            min_words: Some(1),
-            max_words: Some(1),
-            min_side: Some(1),
-            max_aspect: Some(1.0),
-            duplicates: Some(Duplicates::Keep),
-        }),
-        sets: vec![SetSettings {
-            images: Some("a".into()),
-            splits: vec!["a".to_owned()],
-            weight: Some(1.0),
-            captions,
-            ..SetSettings::default()
-        }],
-        ..Data::default()
-    };
-    config
-}
+/// Every key that is written has a value here.
+const FULL: &str = r#"
+model = { init = "a", shape = "a", context = 1 }
+optimizer = { warmup = 1 }
+lora = {}
+[data]
+path = "a"
+images = "a"
+splits = ["a"]
+scenes = 1
+repeat = true
+texts = "alt"
+crop_scale = [0.0, 0.0]
+crop_ratio = [0.0, 0.0]
+unreadable = 0.0
+digest = "a"
+captions = { fields = ["a"], weights = [1.0], choice = "first" }
+filter = { min_words = 1, max_words = 1, min_side = 1, max_aspect = 1.0, duplicates = "keep" }
+[[data.sets]]
+images = "a"
+splits = ["a"]
+weight = 1.0
+captions = { fields = ["a"], weights = [1.0], choice = "first" }
+[validation]
+images = "a"
+splits = ["a"]
+classes = "a"
+class_names = "a"
+templates = "a"
+patience = 1
+captions = { fields = ["a"], weights = [1.0], choice = "first" }
+"#;
 
 #[test]
 fn the_keys_that_are_explained_are_those_of_the_tree() {
-    let table = Table::try_from(full()).unwrap();
-    let mut found = keys("", &table);
-    // Of the machine or of the input alone: they're read, and aren't written.
+    let full: Config = toml::from_str(FULL).unwrap();
+    let table = Table::try_from(full).unwrap();
+    let mut found = keys(&table);
+    // Properties of the machine or the input are read and not written.
     for key in ["out", "data.cache", "data.crops", "train.memory", "train.epochs"] {
         assert!(found.insert(key.to_owned()), "{key}");
     }
-    // Held-out captions have fields, and no choice.
+    // Held-out captions only have fields.
     for key in ["weights", "choice"] {
         assert!(found.remove(&format!("validation.captions.{key}")));
     }
@@ -108,7 +84,7 @@ fn the_keys_that_are_explained_are_those_of_the_tree() {
 fn every_key_can_be_explained_and_a_table_with_all_of_its_keys() {
     let all = explain(None).unwrap();
     for key in known() {
-        // The sets' captions are explained as the data's.
+        // Captions are explained once, as data.captions.
         if !key.starts_with("data.sets.captions") && !key.starts_with("validation.captions") {
             assert!(all.contains(&key), "{key}");
             assert!(explain(Some(&key)).unwrap().starts_with(&key));
@@ -127,7 +103,7 @@ fn every_example_is_read_as_it_is_and_with_all_of_its_comments() {
     for (kind, ..) in EXAMPLES {
         let text = example(kind).unwrap();
         let config = resolved(&text);
-        // Each line that is commented out is a key with its value.
+        // A commented-out line holds a key with its value, or text.
         let is_key = |line: &&str| {
             let name = line.split_once(" = ").map_or("", |(name, _)| name);
             let is_header = line.starts_with('[') && line.ends_with(']');
@@ -149,7 +125,7 @@ fn every_example_is_read_as_it_is_and_with_all_of_its_comments() {
             }
         }
         let resolved: Table = config.to_toml().unwrap().parse().unwrap();
-        for key in keys("", &resolved) {
+        for key in keys(&resolved) {
             let key = key.strip_prefix("data.sets.").map_or(key.clone(), |name| {
                 format!("data.sets.{}", name.split('.').next().unwrap())
             });
@@ -198,7 +174,7 @@ fn a_misspelt_key_is_told_the_nearest() {
     }
 }
 
-/// What is said of a configuration, of which `body` is the data.
+/// The error of a configuration with this body.
 fn refused(body: &str) -> String {
     let text = format!("[model]\nshape = \"scenes\"\n{body}");
     let error = Config::from_toml("x.toml", &text).unwrap_err().to_string();
@@ -216,7 +192,7 @@ fn what_makes_no_sense_of_captions_and_of_several_sets_is_told_with_its_place() 
         ),
         (
             format!("{lines}fields = [\"a\"]\nweights = [1.0, 2.0]"),
-            "data.captions.weights: must be as many as captions.fields, which are 1",
+            "data.captions.weights: must have as many values as captions.fields, 1",
         ),
         (
             format!("{lines}fields = [\"a\"]\nweights = [0.0]"),
@@ -224,33 +200,33 @@ fn what_makes_no_sense_of_captions_and_of_several_sets_is_told_with_its_place() 
         ),
         (
             format!("{lines}fields = [\"a\"]\nweights = [1.0]\nchoice = \"first\""),
-            "data.captions.weights: only the choice \"random\" has weights",
+            "data.captions.weights: only for the choice \"random\"",
         ),
         (format!("{lines}choice = \"any\""), "data.captions.choice: unknown variant `any`"),
         (
             "[data]\nkind = \"folder\"\npath = \"a\"\n[data.captions]\nfields = [\"a\"]".to_owned(),
-            "data.captions.fields: only the kinds",
+            "data.captions.fields: only for the kinds",
         ),
         ("[data]\nsets = []".to_owned(), "data.sets: must have at least one set"),
-        (
-            format!("{one}weight = 1.0\n{one}"),
-            "data.sets: either all of them have a weight or none",
-        ),
+        (format!("{one}weight = 1.0\n{one}"), "data.sets: give all sets a weight or none"),
         (
             format!("{one}weight = 1.0\n{one}weight = -1.0"),
             "data.sets[1].weight: must be a number above 0",
         ),
         (
             format!("{one}wieght = 1.0"),
-            "data.sets[0].wieght: there is no such key; the nearest is data.sets[0].weight",
+            "data.sets[0].wieght: unknown key; the nearest is data.sets[0].weight",
         ),
         ("[[data.sets]]\npath = \"a\"".to_owned(), "data.sets[0].kind: must be \"folder\""),
-        (format!("[data]\npath = \"b\"\n{one}"), "data.path: each of data.sets has its own"),
-        (format!("[data]\nkind = \"folder\"\n{one}"), "data.sets: is for several sets"),
+        (
+            format!("[data]\npath = \"b\"\n{one}"),
+            "data.path: remove it; each of data.sets has its own",
+        ),
+        (format!("[data]\nkind = \"folder\"\n{one}"), "data.sets: is for mixtures"),
         (format!("{one}[validation]\npath = \"v\""), "validation.kind: must be"),
         (
             format!("{one}[negatives]\nstyle = \"file\""),
-            "negatives.style: none of the sets brings negatives",
+            "negatives.style: none of the sets has negatives",
         ),
     ] {
         let error = refused(&body);

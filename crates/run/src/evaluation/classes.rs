@@ -1,4 +1,4 @@
-//! Photos to be told apart by their classes' names: of the suite zero-shot, and of held-out photos while a model trains.
+//! Zero-shot classification by class names, for the suite zero-shot and for validation.
 
 use std::path::Path;
 
@@ -13,23 +13,19 @@ use super::store::{EmbeddedPhotos, Embedder, Photo};
 use crate::error::{Context as _, Result};
 use crate::words::counted;
 
-/// What stands where a class's name does, without templates of the user's.
 const TEMPLATE: &str = "a photo of a {c}.";
 
-/// Photos by their classes, and prompts.
 #[derive(Debug)]
 pub struct Classes {
-    /// The photos.
     pub set: ClassSet,
-    /// With `{c}` for the class.
+    /// Prompt templates with `{c}` for the class.
     pub templates: Vec<String>,
 }
 
-/// Photos and classes, embedded.
 pub struct Classified {
     pub photos: EmbeddedPhotos,
     pub classes: Embeddings,
-    /// Of each photo that could be read.
+    /// Class of each readable photo.
     pub labels: Vec<usize>,
 }
 
@@ -40,8 +36,8 @@ impl Classified {
 }
 
 impl Classes {
-    /// Opens photos; names and templates stand in text files, a line each, or in those of `CLIP_benchmark`: `FILE.json#DATASET`.
-    /// What is wrong with those two is told behind `place`.
+    /// Opens photos, class names and templates. The latter two are text files, one per line, or `FILE.json#DATASET` of
+    /// `CLIP_benchmark`; `place` prefixes their errors.
     pub fn open(
         path: &Path,
         names: Option<&Path>,
@@ -52,9 +48,8 @@ impl Classes {
         let names = names.map(texts).transpose();
         let names = names.with_context(|| format!("{place}class_names"))?;
         let of_templates = || format!("{place}templates");
-        let templates = templates.map(texts).transpose();
+        let templates = templates.map_or_else(|| Ok(vec![TEMPLATE.to_owned()]), texts);
         let templates = templates.with_context(of_templates)?;
-        let templates = templates.unwrap_or_else(|| vec![TEMPLATE.to_owned()]);
         for template in &templates {
             fill_template(template, "").with_context(of_templates)?;
         }
@@ -62,7 +57,7 @@ impl Classes {
         Ok(Self { set, templates })
     }
 
-    /// Takes of all classes some photos, since they stand one after another.
+    /// Keeps at most `most` photos, spread over the classes.
     pub fn thin_out(&mut self, most: usize) {
         let all = self.set.photos.len();
         let taken = all.min(most);
@@ -71,6 +66,13 @@ impl Classes {
             number += 1;
             number * taken / all > (number - 1) * taken / all
         });
+    }
+
+    /// `3 photos skipped, the first a.jpg: not an image`, if any are skipped.
+    pub fn skipped(&self) -> Option<String> {
+        let (place, why) = self.set.skipped.first()?;
+        let skipped = counted(self.set.skipped.len() as u64, "photo");
+        Some(format!("{skipped} skipped, the first {place}: {why}"))
     }
 
     /// `5 photos of 2 classes`

@@ -1,4 +1,4 @@
-//! What an evaluation found.
+//! Results of an evaluation.
 
 use clove::evaluate::{
     Rank, Report, RetrievalReport, RowsBySubset, ZeroShotReport, share_interval,
@@ -6,71 +6,74 @@ use clove::evaluate::{
 use serde::Serialize;
 use serde_json::Value;
 
-/// What a model got.
-#[derive(Debug)]
+/// Results of a model.
+#[derive(Debug, Serialize)]
 pub struct Outcome {
-    /// Its figures.
+    /// The figures.
+    #[serde(flatten)]
     pub figures: Figures,
-    /// Of trials, each row.
+    /// Each row of trials.
+    #[serde(skip)]
     pub rows: RowsBySubset,
-    /// Of what isn't one, each query or photo, as `--rows` writes it.
+    /// Each query or photo of other suites, as `--rows` writes it.
+    #[serde(skip)]
     pub lines: Vec<Value>,
-    /// Photos that are there and can't be read, with the reasons.
+    /// Unreadable photos with the reasons.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<(String, String)>,
 }
 
-/// A report, of whatever is measured.
+/// The figures of a suite.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Figures {
     /// Rows of photos and texts.
     Trials(Box<Report>),
-    /// Captions and photos found among all.
+    /// Retrieval of captions and photos.
     Retrieval {
-        /// Its name.
+        /// Name of the suite.
         suite: &'static str,
-        /// Photos that were ranked.
+        /// Photos ranked.
         images: usize,
-        /// Captions that were ranked.
+        /// Captions ranked.
         captions: usize,
-        /// What was found.
+        /// Recall in both directions.
         #[serde(flatten)]
         report: RetrievalReport,
-        /// What a guess gets at 1, 5 and 10, both ways.
+        /// Recall of a guess at 1, 5 and 10.
         chance: BothWays<[f64; 3]>,
-        /// 95 % bootstrap intervals at 1, 5 and 10, drawn by photo.
+        /// 95 % bootstrap intervals of recall at 1, 5 and 10, resampled by photo.
         intervals: Box<BothWays<[Option<[f64; 2]>; 3]>>,
     },
-    /// Photos classified by their classes' names.
+    /// Zero-shot classification.
     ZeroShot {
-        /// Its name.
+        /// Name of the suite.
         suite: &'static str,
-        /// Prompts of a class.
+        /// Prompts per class.
         templates: usize,
-        /// What a guess gets.
+        /// Accuracy of a guess.
         chance: f64,
         /// 95 % bootstrap interval of top-1.
         interval: Option<[f64; 2]>,
-        /// What was found.
+        /// Accuracies.
         #[serde(flatten)]
         report: ZeroShotReport,
-        /// Of the classes.
+        /// Names of the classes.
         names: Vec<String>,
     },
 }
 
-/// Of both directions of retrieval.
+/// A value for each direction of retrieval.
 #[derive(Debug, Serialize)]
 pub struct BothWays<T> {
-    /// A photo's captions among all.
+    /// From a photo to its captions.
     pub image_to_text: T,
-    /// A caption's photo among all.
+    /// From a caption to its photo.
     pub text_to_image: T,
 }
 
 impl Figures {
-    /// The figure that alphas are compared by, 0 to 1.
-    #[must_use]
+    /// The figure that selects alpha, 0 to 1.
     pub fn accuracy(&self) -> Option<f64> {
         match self {
             Self::Trials(report) => report.macro_mean,
@@ -82,8 +85,7 @@ impl Figures {
         }
     }
 
-    /// Zero-shot accuracy, where the suite tests it beside.
-    #[must_use]
+    /// Recognition accuracy, if the suite measures it.
     pub fn recognition(&self) -> Option<f64> {
         match self {
             Self::Trials(report) => report.recognition.as_ref()?.top1,
@@ -92,7 +94,7 @@ impl Figures {
     }
 }
 
-/// Intervals of the recall at 1, 5 and 10, of photos with the ranks of their queries.
+/// Intervals of recall at 1, 5 and 10, from the ranks of each photo's queries.
 pub(super) fn recall_intervals(photos: &[Vec<Rank>]) -> [Option<[f64; 2]>; 3] {
     [1, 5, 10].map(|k| {
         let is_found = |rank: &Rank| rank.greater + rank.ties < k;
@@ -109,7 +111,7 @@ pub(super) fn chance(images: usize, image_of: &[usize]) -> BothWays<[f64; 3]> {
         counts[*image] += 1;
     }
     let asked: Vec<usize> = counts.into_iter().filter(|count| *count > 0).collect();
-    // The chance that none of a photo's captions is among the first k, drawn one after another.
+    // The probability that the first k of a random order have none of a photo's captions.
     let missed = |own: usize, k: usize| -> f64 {
         let drawn = 0..k.min(captions);
         drawn

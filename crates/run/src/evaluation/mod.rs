@@ -1,4 +1,4 @@
-//! A benchmark, ready to score models: for `eval`, and for the sweep of `patch`.
+//! Benchmarks that score models, for `clove eval` and the sweep of `clove patch`.
 
 mod classes;
 mod figures;
@@ -26,30 +26,30 @@ pub(crate) use self::classes::Classes;
 use self::classes::Classified;
 pub use self::figures::{BothWays, Figures, Outcome};
 use self::figures::{chance, recall_intervals};
-pub(crate) use self::store::Embedder;
-pub use self::store::{EmbeddedPhotos, Photo, Store};
+pub(crate) use self::store::{EmbeddedPhotos, Embedder};
+pub use self::store::{Photo, Store};
 pub use self::suite::Suite;
 use crate::error::{Context as _, Result, bail};
 use crate::event::{Listener, working};
 use crate::negatives;
 
-/// Endings of photos that a benchmark names without one.
+/// Extensions tried for photos that a benchmark names without one.
 const ENDINGS: [&str; 4] = ["jpg", "png", "jpeg", "webp"];
 
-/// Where a benchmark's parts are.
+/// Files and options of a benchmark.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Files<'a> {
-    /// Its files, as [`Suite::data`] says.
+    /// The files described by [`Suite::data`].
     pub data: Option<&'a Path>,
-    /// The folder of its photos.
+    /// Folder of photos.
     pub images: Option<&'a Path>,
-    /// Those of Karpathy's files that are meant; all if there are none.
+    /// Splits of a Karpathy file; all if empty.
     pub splits: &'a [String],
-    /// A file of the classes' names.
+    /// File of class names.
     pub class_names: Option<&'a Path>,
-    /// A file of prompts.
+    /// File of prompt templates.
     pub templates: Option<&'a Path>,
-    /// Of what is drawn at random.
+    /// Seed of word orders.
     pub seed: u64,
 }
 
@@ -58,37 +58,32 @@ pub struct Files<'a> {
 pub struct Bench {
     tests: Tests,
     suite: Suite,
-    /// What trains the blind n-gram model; scenes have captions of their own.
+    /// Training captions of the blind n-gram model. Scenes have their own.
     pub captions: Option<Vec<TrainingCaption>>,
-    /// What of the files isn't counted.
+    /// Remarks on excluded rows and files.
     pub notes: Vec<String>,
 }
 
 #[derive(Debug)]
 enum Tests {
     Scenes(SceneSuite),
-    Trials {
-        sets: Vec<TrialSet>,
-        /// Those that are there.
-        photos: Vec<Photo>,
-    },
+    Trials { sets: Vec<TrialSet>, photos: Vec<Photo> },
     Retrieval(ImageTextSet),
     ZeroShot(Classes),
 }
 
-/// A row of trials as people see it.
+/// A row of trials for display.
 #[derive(Debug)]
 pub struct Example<'a> {
-    /// Its photos.
+    /// Photos of the row.
     pub photos: Vec<&'a Photo>,
-    /// Its texts.
+    /// Texts of the row.
     pub texts: &'a [String],
     right: &'a [Comparison],
 }
 
 impl Example<'_> {
-    /// Whether a text is right for no photo.
-    #[must_use]
+    /// Whether a text is wrong for every photo.
     pub fn is_negative(&self, text: usize) -> bool {
         let is_of = |similarity| matches!(similarity, Similarity::Photo(_, of) if of == text);
         !self.right.iter().any(|found| is_of(found.over))
@@ -96,10 +91,10 @@ impl Example<'_> {
 }
 
 impl Bench {
-    /// Opens a suite. `split` is that of the scenes; the others are test sets throughout.
+    /// Opens a suite. `split` applies to scenes; other suites are test sets.
     ///
     /// # Errors
-    /// When the files can't be read, or one that the suite needs isn't given.
+    /// If a file is missing or can't be read.
     pub fn open(suite: Suite, files: Files<'_>, split: Split) -> Result<Self> {
         let name = suite.name();
         let data = || {
@@ -147,20 +142,14 @@ impl Bench {
             Suite::ZeroShot => {
                 let (names, templates) = (files.class_names, files.templates);
                 let classes = Classes::open(data()?, names, templates, "", &cache)?;
-                let set = &classes.set;
-                let mut notes = vec![classes.summary()];
-                notes.extend(set.skipped.first().map(|(place, why)| {
-                    let skipped = set.skipped.len();
-                    format!("{skipped} photos are left out, the first {place}: {why}")
-                }));
+                let notes = std::iter::once(classes.summary()).chain(classes.skipped()).collect();
                 (Tests::ZeroShot(classes), notes)
             }
         };
         Ok(Self { tests, suite, captions: None, notes })
     }
 
-    /// The rows of trials.
-    #[must_use]
+    /// Sets of trials.
     pub fn sets(&self) -> &[TrialSet] {
         match &self.tests {
             Tests::Trials { sets, .. } => sets,
@@ -168,14 +157,12 @@ impl Bench {
         }
     }
 
-    /// Its name.
-    #[must_use]
+    /// Name of the suite.
     pub fn suite(&self) -> &'static str {
         self.suite.name()
     }
 
-    /// A row of trials with its photos, by its set's name (with the metric's) and its key.
-    #[must_use]
+    /// A row of trials, by the name of its set and metric and its id.
     pub fn example(&self, set: &str, id: &str) -> Option<Example<'_>> {
         let Tests::Trials { sets, photos } = &self.tests else {
             return None;
@@ -197,10 +184,10 @@ impl Bench {
         })
     }
 
-    /// Scores a model, with embeddings that are there or are made.
+    /// Evaluates a model. Reuses stored embeddings.
     ///
     /// # Errors
-    /// When the device fails, or the model's embeddings are no numbers.
+    /// If the device fails or the embeddings aren't finite.
     pub fn score(
         &self,
         scorer: &Scorer,
@@ -238,9 +225,10 @@ impl Bench {
         let places = embedded.places.iter();
         let names: Vec<&str> = places.map(|place| photos[*place].name.as_str()).collect();
         let image_rows = row_index(&names);
-        // Texts of rows without a photo aren't scored, so they aren't embedded.
+        // Rows without a photo aren't scored, so their texts aren't embedded.
         let texts = texts_of(sets, |image| image_rows.contains_key(image));
         let embedded_texts = embedder.texts(&texts)?;
+        let text_rows = row_index(&texts);
         let (mut report, rows) = evaluate_trials(
             self.suite(),
             sets,
@@ -248,14 +236,13 @@ impl Bench {
                 images: &embedded.rows,
                 texts: &embedded_texts,
                 image_rows: &image_rows,
-                text_rows: &row_index(&texts),
+                text_rows: &text_rows,
             },
             self.captions.as_deref(),
         )?;
         add_intervals(&mut report, &rows);
-        // It has a protocol of its own beside CLoVe's.
+        // SVO-Probes also has its own protocol.
         if self.suite == Suite::SvoProbes {
-            let text_rows = row_index(&texts);
             let similar = |trial: &Trial, photo: usize| {
                 let photo = *image_rows.get(trial.images.get(photo)?)?;
                 let text = *text_rows.get(trial.texts.first()?)?;
@@ -289,7 +276,7 @@ impl Bench {
         let texts = captions.iter().zip(&ranks.text_to_image);
         lines.extend(texts.map(|(text, rank)| line("text to image", text, rank)));
         let report = ranks.report();
-        // Captions belong to photos.
+        // Intervals resample photos with all their captions.
         let mut of_photo: Vec<Vec<Rank>> = vec![Vec::new(); samples.len()];
         for (rank, image) in ranks.text_to_image.iter().zip(&image_of) {
             of_photo[*image].push(*rank);
@@ -353,7 +340,6 @@ impl Bench {
     }
 }
 
-/// Photos with their captions.
 fn captions(path: &Path, files: &Files<'_>, cache: &Cache<'_>) -> Result<ImageTextSet> {
     Ok(if files.splits.is_empty() {
         ImageTextSet::of_file(path, files.images, cache)?
@@ -362,11 +348,11 @@ fn captions(path: &Path, files: &Files<'_>, cache: &Cache<'_>) -> Result<ImageTe
     })
 }
 
-/// Photos with their captions, embedded.
 pub(crate) struct EmbeddedSet {
     pub photos: EmbeddedPhotos,
-    /// Captions of the photos that could be read, and the row of each one's photo.
+    /// Captions of the readable photos.
     pub captions: Vec<String>,
+    /// Row of each caption's photo.
     pub image_of: Vec<usize>,
     pub texts: Embeddings,
 }
@@ -386,7 +372,7 @@ impl EmbeddedSet {
     }
 }
 
-/// The benchmark's photos that are in the folder.
+/// The photos of a benchmark found in the folder.
 fn present(benchmark: &Benchmark, folder: Option<&Path>, suite: &str) -> Result<Vec<Photo>> {
     let folder = folder.map(Photos::open).transpose()?;
     let mut found = Vec::new();
@@ -410,7 +396,7 @@ fn present(benchmark: &Benchmark, folder: Option<&Path>, suite: &str) -> Result<
     Ok(found)
 }
 
-/// A photo by its file name, or by that without its ending.
+/// Finds a photo by its file name, with or without extension.
 fn find(folder: &Photos, name: &str) -> Result<Option<PathBuf>> {
     let whole = std::iter::once(name.to_owned());
     let ended = ENDINGS.iter().map(|ending| format!("{name}.{ending}"));

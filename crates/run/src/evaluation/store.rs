@@ -1,5 +1,4 @@
-//! Embeddings of photos and texts, each distinct one made once and kept on disk: by what's in the file and by the model, so that a
-//! second evaluation reads them.
+//! Embeds photos and texts, each distinct one once, and caches embeddings on disk by content and model.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -17,21 +16,23 @@ use rayon::prelude::*;
 use crate::error::{Context as _, Error, Result, bail, one_line};
 use crate::event::{Listener, working};
 
-/// Bytes of a key, and of the check of a record.
+/// Bytes of a record's key and checksum.
 const KEY: usize = 32;
 const CHECK: usize = 8;
 
-/// Texts that are embedded between two records of progress.
 const TEXTS: usize = 1_024;
 
-/// Where a photo is, and which part of it is meant.
+/// The key of a photo, and its pixels unless its embedding is known.
+type Keyed = ([u8; KEY], Option<Vec<f32>>);
+
+/// A photo, or a part of one.
 #[derive(Debug, Clone)]
 pub struct Photo {
-    /// Its name in the benchmark.
+    /// Name in the benchmark.
     pub name: String,
-    /// Its file.
+    /// Location of the file.
     pub place: ImagePlace,
-    /// The part; none for the whole.
+    /// The part; `None` for the whole photo.
     pub part: Option<CropBox>,
 }
 
@@ -41,48 +42,46 @@ impl From<&ImagePlace> for Photo {
     }
 }
 
-/// Embeddings of photos that could be read, and those that couldn't.
+/// Embeddings of readable photos, and the unreadable ones.
 #[derive(Debug)]
 pub struct EmbeddedPhotos {
-    /// A row each.
+    /// One row per readable photo.
     pub rows: Embeddings,
-    /// Places of the rows among those that were asked for.
+    /// Index of each row's photo.
     pub places: Vec<usize>,
-    /// Names, and why.
+    /// Unreadable photos with the reasons.
     pub unreadable: Vec<(String, String)>,
 }
 
-/// What turns photos and texts into embeddings, and whoever hears of it.
 pub(crate) struct Embedder<'a> {
     pub scorer: &'a Scorer,
     pub store: &'a mut Store,
     pub listener: &'a mut Listener<'a>,
 }
 
-/// Embeddings that were made before.
+/// A cache of embeddings.
 #[derive(Debug)]
 pub struct Store {
     known: HashMap<[u8; KEY], Vec<f32>>,
-    /// None where nothing is kept.
+    /// The file on disk; `None` for a cache in memory.
     file: Option<(PathBuf, File)>,
     dim: usize,
-    /// Photos and texts that were embedded, and that were known.
+    /// Number of new embeddings.
     pub made: usize,
-    /// How often one was known.
+    /// Number of cache hits.
     pub found: usize,
 }
 
 impl Store {
-    /// Keeps nothing beyond this run.
-    #[must_use]
+    /// A cache in memory.
     pub fn forgetful(dim: usize) -> Self {
         Self { known: HashMap::new(), file: None, dim, made: 0, found: 0 }
     }
 
-    /// Opens what is known of a model on a device. A file that's damaged is read as far as it's whole.
+    /// Opens the cache of a model on a device. Drops the damaged end of a file.
     ///
     /// # Errors
-    /// When the model's files or the folder of embeddings can't be read.
+    /// If the model's files or the cache folder can't be read.
     pub fn open(source: &ModelSource, device: &str) -> Result<Self> {
         let dim = source.config().embed_dim;
         let mut store = Self::forgetful(dim);
@@ -91,7 +90,7 @@ impl Store {
         let path = folder.join(model_key(source, device)?);
         let place = || path.display().to_string();
         let file = OpenOptions::new().create(true).append(true).open(&path).with_context(place)?;
-        // Another evaluation that is at work keeps what it makes; this one only reads.
+        // If another process has the lock, only read.
         let is_ours = file.try_lock().is_ok();
         let mut whole = 0;
         let stored = File::open(&path).with_context(place)?;
@@ -111,20 +110,13 @@ impl Store {
             whole += record.len() as u64;
         }
         if is_ours {
-            // What follows damage would be cut into records in the wrong places.
+            // Records after damage would be misaligned.
             file.set_len(whole).with_context(place)?;
             store.file = Some((path, file));
         }
         Ok(store)
     }
 
-    fn get(&mut self, key: &[u8; KEY]) -> Option<&Vec<f32>> {
-        let row = self.known.get(key);
-        self.found += usize::from(row.is_some());
-        row
-    }
-
-    /// Adds rows, and has them on the disk's way.
     fn add(&mut self, keys: &[[u8; KEY]], rows: &Embeddings) -> Result<()> {
         let mut bytes = Vec::with_capacity(keys.len() * (KEY + 4 * self.dim + CHECK));
         for (place, key) in keys.iter().enumerate() {
@@ -138,68 +130,50 @@ impl Store {
         }
         self.made += keys.len();
         if let Some((path, file)) = &mut self.file {
-            file.write_all(&bytes)
-                .with_context(|| format!("{}: --no-cache keeps no embeddings", path.display()))?;
+            file.write_all(&bytes).with_context(|| {
+                format!("{}: use --no-cache to disable the cache", path.display())
+            })?;
         }
         Ok(())
     }
 }
 
 impl Embedder<'_> {
-    /// Embeds photos, each distinct one once.
     pub fn photos(&mut self, photos: &[Photo]) -> Result<EmbeddedPhotos> {
         let (mut values, mut places, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
         for (number, chunk) in photos.chunks(IMAGES_PER_BATCH).enumerate() {
             let done = number * IMAGES_PER_BATCH;
             working(self.listener, "photos", done, photos.len());
-            let read = |photo: &Photo| photo.place.read().map(|bytes| (photo.key(&bytes), bytes));
-            let found: Vec<_> = chunk.par_iter().map(read).collect();
-            let mut keys = Vec::with_capacity(chunk.len());
-            let mut fresh = Vec::new();
-            for (place, (photo, found)) in chunk.iter().zip(found).enumerate() {
+            let (store, preprocess) = (&*self.store, self.scorer.preprocess());
+            let read = |photo: &Photo| -> Result<Keyed> {
+                let bytes = photo.place.read()?;
+                let key = photo.key(&bytes);
+                let is_new = !store.known.contains_key(&key);
+                let pixels = is_new.then(|| photo.pixels(&bytes, preprocess)).transpose()?;
+                Ok((key, pixels))
+            };
+            let found: Vec<Result<Keyed>> = chunk.par_iter().map(read).collect();
+            let (mut keys, mut fresh, mut batch) = (Vec::new(), Vec::new(), Vec::new());
+            for (place, found) in (done..).zip(found) {
                 match found {
-                    Err(error) => {
-                        unreadable.push((photo.name.clone(), error.to_string()));
-                        keys.push(None);
+                    Ok((key, pixels)) => {
+                        keys.push((place, key));
+                        self.store.found += usize::from(pixels.is_none());
+                        fresh.extend(pixels.is_some().then_some((place, key)));
+                        batch.extend(pixels.unwrap_or_default());
                     }
-                    Ok((key, bytes)) => {
-                        if self.store.get(&key).is_none() {
-                            fresh.push((place, key, bytes));
-                        }
-                        keys.push(Some(key));
-                    }
+                    Err(error) => unreadable.push((photos[place].name.clone(), one_line(&error))),
                 }
             }
-            let preprocess = self.scorer.preprocess();
-            let pixels: Vec<Result<Vec<f32>>> = fresh
-                .par_iter()
-                .map(|(place, _, bytes)| chunk[*place].pixels(bytes, preprocess))
-                .collect();
-            let (mut batch, mut made) = (Vec::new(), Vec::new());
-            for ((place, key, _), pixels) in fresh.into_iter().zip(pixels) {
-                match pixels {
-                    Ok(pixels) => {
-                        batch.extend(pixels);
-                        made.push((place, key));
-                    }
-                    Err(error) => {
-                        let why = one_line(&error);
-                        unreadable.push((chunk[place].name.clone(), why));
-                        keys[place] = None;
-                    }
-                }
-            }
-            if !made.is_empty() {
+            if !fresh.is_empty() {
                 let rows = pollster::block_on(self.scorer.embed_pixels(batch));
-                let rows = rows.map_err(|error| named(error, |row| &chunk[made[row].0].name))?;
-                let keys: Vec<_> = made.iter().map(|(_, key)| *key).collect();
+                let rows = rows.map_err(|error| named(error, |row| &photos[fresh[row].0].name))?;
+                let keys: Vec<_> = fresh.iter().map(|(_, key)| *key).collect();
                 self.store.add(&keys, &rows)?;
             }
-            for (place, key) in keys.into_iter().enumerate() {
-                if let Some(row) = key.and_then(|key| self.store.known.get(&key)) {
-                    values.extend_from_slice(row);
-                    places.push(done + place);
-                }
+            for (place, key) in keys {
+                values.extend_from_slice(&self.store.known[&key]);
+                places.push(place);
             }
         }
         working(self.listener, "photos", photos.len(), photos.len());
@@ -210,25 +184,25 @@ impl Embedder<'_> {
         })
     }
 
-    /// Embeds texts, a row each, each distinct one once.
+    /// Embeds texts, one row each.
     pub fn texts(&mut self, texts: &[String]) -> Result<Embeddings> {
         let mut values = Vec::with_capacity(texts.len() * self.store.dim);
         for (number, chunk) in texts.chunks(TEXTS).enumerate() {
             working(self.listener, "texts", number * TEXTS, texts.len());
             let key = |text: &String| *blake3::hash(text.as_bytes()).as_bytes();
             let keys: Vec<[u8; KEY]> = chunk.iter().map(key).collect();
-            let mut fresh: Vec<([u8; KEY], &String)> = Vec::new();
+            let mut fresh: Vec<([u8; KEY], &str)> = Vec::new();
             for (key, text) in keys.iter().zip(chunk) {
-                let is_new = fresh.iter().all(|(other, _)| other != key);
-                if self.store.get(key).is_none() && is_new {
-                    fresh.push((*key, text));
+                let is_known = self.store.known.contains_key(key);
+                self.store.found += usize::from(is_known);
+                if !is_known && fresh.iter().all(|(other, _)| other != key) {
+                    fresh.push((*key, text.as_str()));
                 }
             }
             if !fresh.is_empty() {
-                let texts: Vec<&str> = fresh.iter().map(|(_, text)| text.as_str()).collect();
+                let (keys, texts): (Vec<_>, Vec<_>) = fresh.into_iter().unzip();
                 let rows = pollster::block_on(self.scorer.embed_texts(&texts, &mut |_| ()));
                 let rows = rows.map_err(|error| named(error, |row| texts[row]))?;
-                let keys: Vec<_> = fresh.iter().map(|(key, _)| *key).collect();
                 self.store.add(&keys, &rows)?;
             }
             for key in &keys {
@@ -240,7 +214,7 @@ impl Embedder<'_> {
     }
 }
 
-/// A failure that knows a row of a batch, with what the row is of.
+/// Adds the name of the row that an error refers to.
 fn named<'a>(error: ScoreError, name: impl Fn(usize) -> &'a str) -> Error {
     let place = match &error {
         ScoreError::Embeddings(
@@ -248,11 +222,10 @@ fn named<'a>(error: ScoreError, name: impl Fn(usize) -> &'a str) -> Error {
         ) => name(*row).to_owned(),
         _ => return error.into(),
     };
-    Error::At { place, source: Box::new(error.into()) }
+    Error::At { place, source: Box::new(error) }
 }
 
 impl Photo {
-    /// By the file's bytes, and the part of the photo that's meant.
     fn key(&self, bytes: &[u8]) -> [u8; KEY] {
         let mut hasher = blake3::Hasher::new();
         hasher.update(bytes);
@@ -264,10 +237,10 @@ impl Photo {
         *hasher.finalize().as_bytes()
     }
 
-    /// What's meant of it.
+    /// Reads the photo, or its part.
     ///
     /// # Errors
-    /// When it can't be read.
+    /// If it can't be read.
     pub fn image(&self) -> Result<RgbImage> {
         self.decode(&self.place.read()?)
     }
@@ -282,7 +255,7 @@ impl Photo {
         if let Some(part) = self.part {
             let (width, height) = (image.width(), image.height());
             if !part.fits(width, height) {
-                bail!("the part {part:?} isn't inside its {width} x {height} pixels");
+                bail!("the part {part:?} exceeds its {width} x {height} pixels");
             }
             image = RgbImage::from_fn(part.width, part.height, |x, y| {
                 *image.get_pixel(part.x + x, part.y + y)
@@ -292,7 +265,7 @@ impl Photo {
     }
 }
 
-/// A name for a model on a device: another model, preprocessing, device or program has another one.
+/// File name of a cache: a hash of the program's version, the device and the model's files.
 fn model_key(source: &ModelSource, device: &str) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(concat!("clove ", env!("CARGO_PKG_VERSION")).as_bytes());

@@ -1,4 +1,4 @@
-//! The benchmarks that there are.
+//! The benchmarks.
 
 macro_rules! suites {
     ($($suite:ident = $name:literal, $about:literal, $data:literal;)*) => {
@@ -9,23 +9,20 @@ macro_rules! suites {
         }
 
         impl Suite {
-            /// All of them.
+            /// All benchmarks.
             pub const ALL: &[Self] = &[$(Self::$suite),*];
 
-            /// Its name.
-            #[must_use]
+            /// The name.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$suite => $name,)* }
             }
 
-            /// What it measures, with its source.
-            #[must_use]
+            /// What it measures, and its source.
             pub fn about(self) -> &'static str {
                 match self { $(Self::$suite => $about,)* }
             }
 
-            /// Its files.
-            #[must_use]
+            /// The files of `--data`.
             pub fn data(self) -> &'static str {
                 match self { $(Self::$suite => $data,)* }
             }
@@ -35,13 +32,13 @@ macro_rules! suites {
 
 suites! {
     Scenes = "scenes",
-        "Drawn scenes, which need no data: pairs that no rule on texts alone can win, and recognition",
+        "Synthetic scenes, without data: pairs that can't be solved from text, and recognition",
         "nothing";
     SugarCrepe = "sugar-crepe",
         "SugarCrepe (Hsieh et al. 2023): seven kinds of hard negatives on COCO val2017",
         "the folder data/ of RAIVNLab/sugar-crepe";
     SugarCrepePp = "sugar-crepe-pp",
-        "SugarCrepe++ (Dumpala et al. 2024): two captions that say the same, and a negative",
+        "SugarCrepe++ (Dumpala et al. 2024): two equivalent captions and a negative",
         "the folder data/ of Sri-Harsha/scpp";
     VgRelation = "vg-relation",
         "ARO's relations (Yuksekgonul et al. 2023)",
@@ -50,10 +47,10 @@ suites! {
         "ARO's attributes (Yuksekgonul et al. 2023)",
         "visual_genome_attribution.json";
     Order = "order",
-        "ARO's word orders, drawn with --seed of captions, or read with the caption first",
+        "ARO's word orders (Yuksekgonul et al. 2023), generated from captions with --seed or read from a file, caption first",
         "photos with captions, or a JSON list of objects with image and caption_options";
     SvoProbes = "svo-probes",
-        "SVO-Probes (Hendricks and Nematzadeh 2021) by CLoVe's protocol; photos are named by their ids",
+        "SVO-Probes (Hendricks and Nematzadeh 2021) by CLoVe's protocol; photo names are ids",
         "svo_probes.csv";
     Cola = "cola",
         "COLA's multi-object benchmark (Ray et al. 2023)",
@@ -62,12 +59,12 @@ suites! {
         "Winoground's format (Thrush et al. 2022)",
         "examples.jsonl";
     Own = "own",
-        "Your own pairs; each of [[sets]] has a name, a path and images",
+        "Your own pairs; each of [[sets]] has name, path and images",
         "a TOML file with [[sets]]";
     Retrieval = "retrieval",
-        "Captions and photos found among all: Karpathy's or COCO's JSON, JSON lines, a table, shards or a folder",
+        "Retrieval in both directions: Karpathy's or COCO's JSON, JSON lines, a table, shards or a folder",
         "photos with captions";
     ZeroShot = "zero-shot",
-        "Photos classified by their classes' names: a folder or tar of folders, CIFAR's binary files",
+        "Zero-shot classification by class names: a folder or tar of folders, or CIFAR's binary files",
         "photos in folders named after their classes";
 }

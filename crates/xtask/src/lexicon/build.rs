@@ -1,20 +1,25 @@
-//! The builder: WordNet's senses, irregular forms, a tagger, and a model of captions, in one file. The same sources give the
-//! same file.
+//! The builder writes WordNet's senses, irregular forms, a tagger and a model of captions into one file. The same sources give
+//! the same file.
+
+mod captions;
+mod fluency;
+mod irregular;
+mod treebank;
+mod wordnet;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clove_negatives::lexicon::{Data, Lexicon, to_bytes};
 
-use super::{captions, fluency, irregular, treebank, wordnet};
+use crate::files;
 use crate::shell::say;
 
 const USAGE: &str = "usage: cargo xtask lexicon --wordnet DIR --treebank DIR --test FILE.conllu... --captions FILE.tsv \
                      --tagged FILE --exclude DIR";
 
-/// Largest file that a page should be asked to fetch.
+/// Size limit of the file, which a web page fetches.
 const LARGEST: usize = 4 << 20;
 
 #[derive(Default)]
@@ -23,20 +28,17 @@ struct Options {
     wordnet: PathBuf,
     /// A folder of CoNLL-U files that the tagger learns from.
     treebank: PathBuf,
-    /// CoNLL-U files that it's tested on.
+    /// CoNLL-U files that the tagger is tested on.
     tests: Vec<PathBuf>,
     /// Captions, with a column `title`.
     captions: PathBuf,
     /// The same captions with their tags.
     tagged: PathBuf,
-    /// SugarCrepe's files: what is tested there isn't learnt from.
+    /// SugarCrepe's files, whose images and texts are excluded from training.
     exclude: PathBuf,
 }
 
 /// Builds the lexicon into `out`.
-///
-/// # Errors
-/// When a source is missing or can't be read, or the lexicon becomes too large.
 pub fn run(args: &[String], out: &Path) -> Result<()> {
     let options = parse(args)?;
     let wordnet = wordnet::read(&options.wordnet)?;
@@ -58,7 +60,7 @@ pub fn run(args: &[String], out: &Path) -> Result<()> {
     data.irregular = irregular::entries(&irregular, &words);
     say(format_args!("words: {}; irregular forms: {}", words.len(), data.irregular.len()));
 
-    // The tagger's features need the words; counting the captions' words needs the tagger.
+    // The tagger's features need the words, and counting the words of captions needs the tagger.
     let lexicon = Lexicon::new(data.clone())?;
     let gold = treebank::read(&lexicon, &options.treebank, &options.tests)?;
     let silver = captions.tagged(&lexicon, &options.tagged)?;
@@ -78,17 +80,16 @@ pub fn run(args: &[String], out: &Path) -> Result<()> {
     if bytes.len() > LARGEST {
         bail!("the lexicon has {} bytes, more than {LARGEST}", bytes.len());
     }
-    fs::write(out, &bytes).with_context(|| out.display().to_string())?;
+    files::write(out, &bytes)?;
     say(format_args!("{}: {} bytes", out.display(), bytes.len()));
     Ok(())
 }
 
 fn parse(args: &[String]) -> Result<Options> {
-    let mut args = args.iter();
     let mut options = Options::default();
-    while let Some(flag) = args.next() {
-        let value = args.next().with_context(|| format!("{flag} lacks its value\n{USAGE}"))?;
-        let path = PathBuf::from(value);
+    for pair in args.chunks(2) {
+        let [flag, path] = pair else { bail!("{} needs a value\n{USAGE}", pair[0]) };
+        let path = PathBuf::from(path);
         match flag.as_str() {
             "--wordnet" => options.wordnet = path,
             "--treebank" => options.treebank = path,

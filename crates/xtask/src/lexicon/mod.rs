@@ -1,25 +1,15 @@
 //! `cargo xtask lexicon`: builds `crates/negatives/english.lexicon` from its sources.
 //!
-//! Only needed when the lexicon is to change; the program and the tests read what is committed.
+//! Only needed to change the lexicon; the program and the tests read the committed file.
 
 #[cfg(feature = "lexicon")]
 mod build;
-#[cfg(feature = "lexicon")]
-mod captions;
-#[cfg(feature = "lexicon")]
-mod fluency;
-#[cfg(feature = "lexicon")]
-mod irregular;
-#[cfg(feature = "lexicon")]
-mod treebank;
-#[cfg(feature = "lexicon")]
-mod wordnet;
 
 use anyhow::Result;
 
 use crate::shell;
 
-/// What the builder takes; the same for every machine.
+/// The sources of the builder.
 const HELP: &str = "\
 The lexicon of hard negatives is built from
 
@@ -29,7 +19,7 @@ The lexicon of hard negatives is built from
   UD English EWT              github.com/UniversalDependencies/UD_English-EWT: en_ewt-ud-test.conllu, a second test
   NegCLIP's captions          github.com/mertyg/vision-language-models-are-bows: temp_data/valid_neg_clip.tsv
   the same, tagged            python crates/xtask/tag_captions.py valid_neg_clip.tsv > captions.tagged
-  SugarCrepe                  github.com/RAIVNLab/sugar-crepe: the folder data, of which nothing is learnt
+  SugarCrepe                  github.com/RAIVNLab/sugar-crepe: the folder data, whose images and texts are excluded
 
 by
 
@@ -37,16 +27,13 @@ by
       --test GUM/en_gum-ud-test.conllu --test EWT/en_ewt-ud-test.conllu --captions valid_neg_clip.tsv \\
       --tagged captions.tagged --exclude sugar-crepe/data
 
-It takes a minute, most of it to compile, and prints how accurate the tagger is.";
+It takes a minute, mostly for compiling, and prints the tagger's accuracy.";
 
-/// Where the lexicon lies.
+/// The file of the lexicon.
 #[cfg(feature = "lexicon")]
 const OUT: &str = "crates/negatives/english.lexicon";
 
-/// Builds the lexicon, or says what that takes where no argument is given.
-///
-/// # Errors
-/// When a source is missing or can't be read.
+/// Builds the lexicon; without arguments, prints the sources that this needs.
 pub fn run(args: &[String]) -> Result<()> {
     if args.is_empty() {
         shell::say(HELP);
@@ -60,7 +47,7 @@ fn build(args: &[String]) -> Result<()> {
     build::run(args, std::path::Path::new(OUT))
 }
 
-/// The alias `cargo xtask` leaves the builder out, since it needs more crates than every other command together.
+/// The alias `cargo xtask` leaves out the builder, because it needs more crates than all other commands together.
 #[cfg(not(feature = "lexicon"))]
 fn build(args: &[String]) -> Result<()> {
     shell::run(

@@ -1,5 +1,4 @@
-//! Fetching a model into the browser's storage: in pieces that are written as they come, so that what breaks off goes on from
-//! there, today or another day.
+//! Downloads a model into the browser's storage, piece by piece: interrupted downloads resume, even on a later visit.
 
 use std::fmt::Write as _;
 
@@ -11,27 +10,27 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Headers, ReadableStreamDefaultReader, RequestInit, Response};
 
-use super::store::{self, FULL, Record, Shelf, Writing};
-use crate::engine::{Failure, worker};
+use super::store::{self, Record, Shelf, Writing};
+use crate::engine::{FULL, Failure, checked, worker};
 use crate::hub::{self, Hash, MANIFEST, Place, Remote};
 
-/// Times that a download that breaks off is taken up again before it has brought anything new.
+/// Retries of an interrupted download that makes no progress.
 const TRIES: u32 = 4;
-/// Milliseconds before the first of them; each waits twice as long as the one before.
+/// Milliseconds before the first retry; doubles with each.
 const PAUSE: u32 = 500;
-/// Bytes that are read back at a time, to be hashed.
+/// Bytes that are read back at a time, for hashing.
 const PIECE: usize = 1 << 20;
-/// Bytes that a record takes, and what a browser's bookkeeping does.
+/// Space for the record and the browser's bookkeeping, in bytes.
 const SLACK: f64 = 65_536.0;
 
-/// What's told while a model is fetched: bytes so far, and in all where that's known.
+/// Receives the progress of a download: bytes so far, and in total if known.
 pub type Progress<'a> = &'a dyn Fn(u64, Option<u64>);
 
-/// Why a piece didn't come.
+/// Why a piece is incomplete.
 enum Broken {
-    /// Try again.
-    Network(Failure),
-    /// Don't.
+    /// Worth a retry.
+    Network(String),
+    /// Not worth a retry.
     Final(Failure),
 }
 
@@ -44,68 +43,63 @@ impl From<Failure> for Broken {
 async fn request(
     address: &str,
     method: &str,
-    headers: &[(&str, &str)],
+    range: Option<&str>,
     stop: Option<&AbortSignal>,
-) -> Result<Response, Failure> {
+) -> Result<Response, String> {
     let sent = async {
         let options = RequestInit::new();
         options.set_method(method);
         options.set_signal(stop);
-        let list = Headers::new()?;
-        for (name, value) in headers {
-            list.append(name, value)?;
+        let headers = Headers::new()?;
+        if let Some(range) = range {
+            headers.append("range", range)?;
         }
-        options.set_headers(&list);
+        options.set_headers(&headers);
         JsFuture::from(worker::scope().fetch_with_str_and_init(address, &options)).await
     };
-    let response: Result<JsValue, JsValue> = sent.await;
-    match response {
-        Ok(response) => Ok(response.unchecked_into()),
-        Err(error) => Err(format!("{address}: {}", store::words(&error))),
-    }
+    let response = checked(sent.await).map_err(|why| format!("{address}: {}", why.0))?;
+    Ok(response.unchecked_into())
 }
 
 async fn text(address: &str) -> Result<Option<String>, Failure> {
-    let response = request(address, "GET", &[], None).await?;
+    let response = request(address, "GET", None, None).await?;
     match response.status() {
         404 => Ok(None),
         _ if response.ok() => {
             let text = async { JsFuture::from(response.text()?).await };
-            let text = text.await.map_err(|error| store::words(&error))?;
-            Ok(text.as_string())
+            Ok(checked(text.await)?.as_string())
         }
-        401 | 403 => Err(format!("{address}: access isn't allowed to everyone")),
-        status => Err(format!("{address}: the server answers {status}")),
+        401 | 403 => Err(format!("{address}: access denied; the model is not public").into()),
+        status => Err(format!("{address}: the server responded with status {status}").into()),
     }
 }
 
-/// What a place holds of a model.
+/// The files of a model at a place.
 pub async fn look(place: &Place, hub: &str) -> Result<Vec<Remote>, Failure> {
-    let missing = || format!("{}: there is no such model", place.name());
+    let name = place.name();
     let all = match place.list(hub) {
-        Some(list) => hub::listing(&text(&list).await?.ok_or_else(missing)?)?,
+        Some(list) => {
+            let json = text(&list).await?;
+            hub::listing(&json.ok_or_else(|| format!("{name}: there is no such model"))?)?
+        }
         None => look_around(place, hub).await?,
     };
-    hub::needed(&all).map_err(|why| format!("{}: {why}", place.name()))
+    Ok(hub::needed(&all).map_err(|why| format!("{name}: {why}"))?)
 }
 
 /// Asks for each file that a model could have.
 async fn look_around(place: &Place, hub: &str) -> Result<Vec<Remote>, Failure> {
-    let told = text(&place.file(hub, MANIFEST)).await?;
-    // Any other file of that name is none of ours.
-    let told = told.and_then(|json| hub::manifest(&json).ok()).unwrap_or_default();
+    let manifest = text(&place.file(hub, MANIFEST)).await?;
+    // Another program's file of that name is ignored.
+    let known = manifest.and_then(|json| hub::manifest(&json).ok()).unwrap_or_default();
     let mut found = Vec::new();
     for name in hub::candidates() {
-        let response = request(&place.file(hub, name), "HEAD", &[], None).await?;
-        if !response.ok() {
-            continue;
+        let response = request(&place.file(hub, name), "HEAD", None, None).await?;
+        if response.ok() {
+            let size = header(&response, "content-length").and_then(|size| size.parse().ok());
+            let unknown = Remote { name: name.to_owned(), size, hash: None };
+            found.push(known.get(name).cloned().unwrap_or(unknown));
         }
-        let size = header(&response, "content-length").and_then(|size| size.parse().ok());
-        found.push(told.get(name).cloned().unwrap_or(Remote {
-            name: name.to_owned(),
-            size,
-            hash: None,
-        }));
     }
     Ok(found)
 }
@@ -114,7 +108,7 @@ fn header(response: &Response, name: &str) -> Option<String> {
     response.headers().get(name).ok().flatten()
 }
 
-/// Fetches what isn't there yet.
+/// Downloads the missing files.
 pub async fn fetch(
     place: &Place,
     hub: &str,
@@ -125,7 +119,7 @@ pub async fn fetch(
     let name = place.name();
     let shelf = Shelf::open(&name, true).await?;
     let mut record = shelf.record().await;
-    // A file that is another by now isn't whole.
+    // A file that has changed on the server is incomplete.
     let old = std::mem::replace(&mut record.files, files.clone());
     record.whole.retain(|name| {
         let find = |all: &[Remote]| all.iter().find(|file| file.name == *name).cloned();
@@ -138,13 +132,12 @@ pub async fn fetch(
     let mut done = 0;
     for file in &files {
         if !record.whole.contains(&file.name) {
-            let told = |part: u64| progress(done + part, total);
             let task = Task {
                 shelf: &shelf,
                 file,
                 address: place.file(hub, &file.name),
                 stop,
-                told: &told,
+                progress: &|part| progress(done + part, total),
             };
             task.run(&mut record).await?;
             record.whole.push(file.name.clone());
@@ -157,7 +150,7 @@ pub async fn fetch(
     Ok(())
 }
 
-/// Whether what's missing fits, as far as the browser says.
+/// Checks that the missing files fit into the storage.
 async fn room(shelf: &Shelf, record: &Record) -> Result<(), Failure> {
     let (usage, quota) = store::estimate().await?;
     let mut wanted = SLACK;
@@ -169,16 +162,12 @@ async fn room(shelf: &Shelf, record: &Record) -> Result<(), Failure> {
     }
     let free = (quota - usage).max(0.0);
     if wanted > free {
-        return Err(format!(
-            "{FULL}: {:.1} MB are needed, {:.1} MB are free",
-            wanted / 1e6,
-            free / 1e6
-        ));
+        let (wanted, free) = (wanted / 1e6, free / 1e6);
+        return Err(format!("{FULL}: {wanted:.1} MB needed, {free:.1} MB free").into());
     }
     Ok(())
 }
 
-/// The hash of what has been written so far.
 enum Hashing {
     Sha256(Sha256),
     Blake3(Box<Blake3>),
@@ -219,163 +208,166 @@ impl Hashing {
     }
 }
 
-/// One file's download.
+/// The stored beginning of a file.
+struct Partial<'a> {
+    file: &'a Remote,
+    writing: Writing,
+    size: u64,
+    hashing: Hashing,
+}
+
+impl<'a> Partial<'a> {
+    async fn open(shelf: &Shelf, file: &'a Remote) -> Result<Self, Failure> {
+        let writing = shelf.write(&file.name).await?;
+        let stored = writing.size()?;
+        let mut partial =
+            Self { file, writing, size: 0, hashing: Hashing::new(file.hash.as_ref()) };
+        if file.size.is_some_and(|whole| stored > whole) {
+            partial.restart()?;
+            return Ok(partial);
+        }
+        let mut piece = vec![0; PIECE];
+        while partial.size < stored {
+            let read = partial.writing.read(partial.size, &mut piece)?;
+            if read == 0 {
+                return Err("a file in the browser's storage can't be read".into());
+            }
+            partial.hashing.update(&piece[..read]);
+            partial.size += read as u64;
+        }
+        Ok(partial)
+    }
+
+    fn restart(&mut self) -> Result<(), Failure> {
+        self.writing.truncate(0)?;
+        self.size = 0;
+        self.hashing = Hashing::new(self.file.hash.as_ref());
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        if self.file.size.is_some_and(|whole| self.size + bytes.len() as u64 > whole) {
+            return Err(format!("{} is longer than announced", self.file.name).into());
+        }
+        self.writing.append(self.size, bytes)?;
+        self.hashing.update(bytes);
+        self.size += bytes.len() as u64;
+        Ok(())
+    }
+}
+
 struct Task<'a> {
     shelf: &'a Shelf,
     file: &'a Remote,
     address: String,
     stop: &'a AbortSignal,
-    told: &'a dyn Fn(u64),
+    progress: &'a dyn Fn(u64),
 }
 
 impl Task<'_> {
     async fn run(&self, record: &mut Record) -> Result<(), Failure> {
         let name = &self.file.name;
-        let writing = self.shelf.write(name).await?;
-        let mut size = writing.size()?;
-        if self.file.size.is_some_and(|whole| size > whole) {
-            writing.truncate(0)?;
-            size = 0;
-        }
-        let mut hashing = Hashing::new(self.file.hash.as_ref());
-        rehash(&writing, size, &mut hashing)?;
+        let mut partial = Partial::open(self.shelf, self.file).await?;
         let mut tries = 0;
         loop {
-            let before = size;
-            match self.piece(&writing, &mut size, &mut hashing, record).await {
+            let before = partial.size;
+            match self.piece(&mut partial, record).await {
                 Ok(()) => break,
                 Err(Broken::Final(why)) => return Err(why),
+                Err(Broken::Network(_)) if self.stop.aborted() => return Err(STOPPED.into()),
                 Err(Broken::Network(why)) => {
-                    if self.stop.aborted() {
-                        return Err(STOPPED.to_owned());
-                    }
-                    tries = if size > before { 0 } else { tries + 1 };
+                    tries = if partial.size > before { 0 } else { tries + 1 };
                     if tries == TRIES {
+                        let kept = partial.size as f64 / 1e6;
                         return Err(format!(
-                            "{why}; {:.1} MB of {name} are kept, and the download can go on from there",
-                            size as f64 / 1e6
-                        ));
+                            "{why}; {kept:.1} MB of {name} are stored: resume the download later"
+                        )
+                        .into());
                     }
                     TimeoutFuture::new(PAUSE << tries.saturating_sub(1)).await;
                 }
             }
         }
-        writing.flush()?;
-        let found = hashing.finish();
-        if found != self.file.hash {
-            writing.truncate(0)?;
-            return Err(format!(
-                "{name} is damaged: its hash is not the one that is known; it was removed, fetch it again"
-            ));
+        partial.writing.flush()?;
+        if partial.hashing.finish() != self.file.hash {
+            partial.writing.truncate(0)?;
+            return Err(format!("{name} is damaged: wrong hash; download it again").into());
         }
         Ok(())
     }
 
-    /// What one answer brings.
-    async fn piece(
-        &self,
-        writing: &Writing,
-        size: &mut u64,
-        hashing: &mut Hashing,
-        record: &mut Record,
-    ) -> Result<(), Broken> {
-        if *size > 0 && self.file.size == Some(*size) {
+    /// Receives one response.
+    async fn piece(&self, partial: &mut Partial<'_>, record: &mut Record) -> Result<(), Broken> {
+        let address = &self.address;
+        let size = partial.size;
+        if size > 0 && self.file.size == Some(size) {
             return Ok(());
         }
-        let range = format!("bytes={size}-");
-        let headers = [("range", range.as_str())];
-        let headers = if *size > 0 { &headers[..] } else { &[] };
-        let response = request(&self.address, "GET", headers, Some(self.stop))
+        let range = (size > 0).then(|| format!("bytes={size}-"));
+        let response = request(address, "GET", range.as_deref(), Some(self.stop))
             .await
             .map_err(Broken::Network)?;
-        // Weak tags promise too little. Not asked for by `if-range`: not every server allows a page to send that.
+        // Weak tags don't identify a version. `if-range` isn't used: not every server allows it across origins.
         let tag = header(&response, "etag").filter(|tag| tag.starts_with('"'));
         let tag = tag.map(|tag| (self.file.name.clone(), tag));
-        let other = record.tag.is_some() && tag.is_some() && record.tag != tag;
-        let goes_on = response.status() == 206;
-        if goes_on {
-            let start = header(&response, "content-range").and_then(|range| {
-                let range = range.strip_prefix("bytes ")?;
-                range.split_once('-')?.0.parse::<u64>().ok()
-            });
-            // Not every server lets a page see this header.
-            if start.is_some_and(|start| start != *size) {
-                return Err(Broken::Final(format!(
-                    "{}: the server sent another part",
-                    self.address
-                )));
+        let changed = record.tag.is_some() && tag.is_some() && record.tag != tag;
+        match response.status() {
+            206 => {
+                let start = header(&response, "content-range").and_then(|range| {
+                    let range = range.strip_prefix("bytes ")?;
+                    range.split_once('-')?.0.parse::<u64>().ok()
+                });
+                // Not every server exposes this header.
+                if start.is_some_and(|start| start != size) {
+                    let why = format!("{address}: the server sent another part");
+                    return Err(Broken::Final(why.into()));
+                }
+                if changed {
+                    partial.restart()?;
+                    record.tag = None;
+                    return Err(Broken::Network(format!("{address}: the file has changed")));
+                }
             }
-            if other {
-                // The file is another by now: from the beginning, then.
-                writing.truncate(0)?;
-                *size = 0;
-                *hashing = Hashing::new(self.file.hash.as_ref());
-                record.tag = None;
-                return Err(Broken::Network(format!(
-                    "{}: the file changed meanwhile",
-                    self.address
-                )));
+            // The end of a file of unknown size.
+            416 if self.file.size.is_none() && size > 0 => return Ok(()),
+            // The server ignores ranges, or sends another version: start over.
+            _ if response.ok() => partial.restart()?,
+            status => {
+                let why = format!("{address}: the server responded with status {status}");
+                let passing = status >= 500 || matches!(status, 408 | 429);
+                return Err(if passing { Broken::Network(why) } else { Broken::Final(why.into()) });
             }
-        } else if response.status() == 416 && self.file.size.is_none() && *size > 0 {
-            // There's no more, and nobody had told how much there is.
-            return Ok(());
-        } else if response.ok() {
-            // From the beginning: there's no range here, or the file is another.
-            writing.truncate(0)?;
-            *size = 0;
-            *hashing = Hashing::new(self.file.hash.as_ref());
-        } else {
-            let why = format!("{}: the server answers {}", self.address, response.status());
-            let passing = response.status() >= 500 || matches!(response.status(), 408 | 429);
-            return Err(if passing { Broken::Network(why) } else { Broken::Final(why) });
         }
         if record.tag != tag {
             record.tag = tag;
             self.shelf.keep_record(record).await?;
         }
-        let body = response.body().ok_or_else(|| format!("{}: an empty answer", self.address))?;
+        let empty = || Broken::Final(format!("{address}: empty response").into());
+        let body = response.body().ok_or_else(empty)?;
         let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
         loop {
-            let broken = |error: JsValue| {
-                Broken::Network(format!("{}: {}", self.address, store::words(&error)))
+            let next = async {
+                let next = JsFuture::from(reader.read()).await?;
+                let done = Reflect::get(&next, &"done".into())?.is_truthy();
+                Ok((done, Reflect::get(&next, &"value".into())?))
             };
-            let next = JsFuture::from(reader.read()).await.map_err(broken)?;
-            if Reflect::get(&next, &"done".into()).map_err(broken)?.is_truthy() {
+            let next = checked(next.await);
+            let (done, chunk) =
+                next.map_err(|why| Broken::Network(format!("{address}: {}", why.0)))?;
+            if done {
                 break;
             }
-            let chunk: Uint8Array =
-                Reflect::get(&next, &"value".into()).map_err(broken)?.unchecked_into();
-            let chunk = chunk.to_vec();
-            if self.file.size.is_some_and(|whole| *size + chunk.len() as u64 > whole) {
-                return Err(Broken::Final(format!("{} is longer than was told", self.file.name)));
-            }
-            writing.append(*size, &chunk)?;
-            hashing.update(&chunk);
-            *size += chunk.len() as u64;
-            (self.told)(*size);
+            partial.append(&chunk.unchecked_into::<Uint8Array>().to_vec())?;
+            (self.progress)(partial.size);
         }
         match self.file.size {
-            Some(whole) if *size < whole => {
-                Err(Broken::Network(format!("{}: the answer broke off", self.address)))
+            Some(whole) if partial.size < whole => {
+                Err(Broken::Network(format!("{address}: the connection broke off")))
             }
             _ => Ok(()),
         }
     }
 }
 
-/// What a download that was stopped says.
-pub const STOPPED: &str = "stopped; it can go on from here";
-
-fn rehash(writing: &Writing, size: u64, hashing: &mut Hashing) -> Result<(), Failure> {
-    let mut piece = vec![0; PIECE];
-    let mut at = 0;
-    while at < size {
-        let read = writing.read(at, &mut piece)?;
-        if read == 0 {
-            return Err("a file in the browser's storage can't be read".to_owned());
-        }
-        hashing.update(&piece[..read]);
-        at += read as u64;
-    }
-    Ok(())
-}
+/// The failure of a stopped download.
+const STOPPED: &str = "stopped; resume it at any time";

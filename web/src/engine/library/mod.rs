@@ -1,5 +1,4 @@
-//! Models that are fetched from the web and kept in the browser: answered beside the queue, so that a download holds up no
-//! score.
+//! Models that are downloaded and stored in the browser. These requests bypass the queue, so that downloads don't delay scores.
 
 mod download;
 mod store;
@@ -13,19 +12,19 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::AbortController;
 
 use super::files::BrowserFiles;
-use super::{Failure, worker};
+use super::{Failure, checked, worker};
 use crate::hub::{HUB, Place};
-use crate::protocol::{Answer, Ask};
+use crate::protocol::{Answer, Ask, Found};
 
-/// Milliseconds between two reports of progress.
+/// Milliseconds between reports of progress.
 const PACE: u32 = 100;
 
 thread_local! {
-    /// Downloads that run, by their requests.
+    /// Running downloads, by request.
     static RUNNING: RefCell<HashMap<u32, AbortController>> = RefCell::default();
 }
 
-/// Whether a request is answered here.
+/// Whether this module answers a request.
 pub fn answers(ask: &Ask) -> bool {
     matches!(
         ask,
@@ -33,7 +32,7 @@ pub fn answers(ask: &Ask) -> bool {
     )
 }
 
-/// Answers a request; says meanwhile how far it is.
+/// Answers a request, and reports progress meanwhile.
 pub async fn answer(id: u32, ask: Ask) -> Answer {
     let answered = match ask {
         Ask::Look { place, hub } => look(&place, hub.as_deref()).await,
@@ -48,14 +47,14 @@ pub async fn answer(id: u32, ask: Ask) -> Answer {
         }
         Ask::Forget { place } => match store::forget(&place).await {
             Ok(()) => store::kept().await.map(Answer::Kept),
-            Err(why) => Err(format!("{place}: {why}")),
+            Err(why) => Err(format!("{place}: {}", why.0).into()),
         },
         _ => store::kept().await.map(Answer::Kept),
     };
-    answered.unwrap_or_else(|reason| Answer::Failed { reason })
+    answered.unwrap_or_else(|failure| Answer::Failed { reason: failure.0 })
 }
 
-/// A hub's address without a slash at its end.
+/// A hub's URL without a trailing slash.
 fn hub(named: Option<&str>) -> &str {
     named.unwrap_or(HUB).trim_end_matches('/')
 }
@@ -63,16 +62,16 @@ fn hub(named: Option<&str>) -> &str {
 async fn look(place: &str, named: Option<&str>) -> Result<Answer, Failure> {
     let place = Place::parse(place)?;
     let files = download::look(&place, hub(named)).await?;
-    Ok(Answer::Found {
+    Ok(Answer::Found(Found {
         place: place.name(),
         bytes: files.iter().map(|file| file.size).sum(),
         files: files.into_iter().map(|file| file.name).collect(),
-    })
+    }))
 }
 
 async fn fetch(id: u32, place: &str, named: Option<&str>) -> Result<Answer, Failure> {
     let place = Place::parse(place)?;
-    let stop = AbortController::new().map_err(|error| store::words(&error))?;
+    let stop = checked(AbortController::new())?;
     let signal = stop.signal();
     RUNNING.with_borrow_mut(|running| running.insert(id, stop));
     let telling = Rc::new(Telling { id, latest: Cell::new((0, None)), waits: Cell::new(false) });
@@ -83,7 +82,7 @@ async fn fetch(id: u32, place: &str, named: Option<&str>) -> Result<Answer, Fail
     store::kept().await.map(Answer::Kept)
 }
 
-/// Tells how far a download is, at most once a [`PACE`] and never of what is past.
+/// Reports the latest progress of a download, at most once per [`PACE`].
 struct Telling {
     id: u32,
     latest: Cell<(u64, Option<u64>)>,
@@ -105,14 +104,13 @@ impl Telling {
     }
 }
 
-/// The files of a place that is kept.
+/// The files of a stored model.
 pub async fn files(place: &str) -> Result<BrowserFiles, Failure> {
-    let shelf = store::Shelf::open(place, false)
-        .await
-        .map_err(|why| format!("{place} isn't kept here: {why}"))?;
+    let shelf = store::Shelf::open(place, false).await;
+    let shelf = shelf.map_err(|why| format!("{place} is not stored here: {}", why.0))?;
     let record = shelf.record().await;
     if !record.is_complete() {
-        return Err(format!("{place} isn't complete; let its download go on"));
+        return Err(format!("{place} is incomplete; resume its download").into());
     }
     Ok(BrowserFiles::new(place, shelf.files(&record).await?))
 }

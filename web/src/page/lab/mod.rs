@@ -1,7 +1,7 @@
 //! The lab: lessons, a scene editor, training runs, alpha, and a look inside.
 //!
-//! [`state`] is what it knows, [`view`] shows it, [`work`] keeps the engine and what's shown up to date, [`training`] owns the
-//! loop of a run, [`teaching`] does what lessons ask for, [`shelf`] keeps runs from visit to visit, and [`text`] is every word.
+//! [`state`] holds the state, [`view`] shows it, [`work`] keeps the engine running and the views up to date, [`training`] is the
+//! training loop, [`teaching`] does the work of lessons, [`shelf`] stores runs across visits, and [`text`] has all texts.
 
 mod shelf;
 mod state;
@@ -20,7 +20,7 @@ use self::state::Lab;
 use super::dom;
 use crate::lab::address::Place;
 
-/// Mounts it and starts an engine.
+/// Mounts the lab and starts an engine.
 pub fn start() {
     let Some(root) = document().get_element_by_id("page") else {
         return;
@@ -32,7 +32,7 @@ pub fn start() {
     let handle = mount_to(root.unchecked_into(), move || {
         let lab = Lab::new(&place);
         Effect::new(move || dom::keep_hash(&lab.place().to_hash()));
-        // Links within the page, and a teacher's pasted one.
+        // Links within the page, and pasted addresses.
         let _ = window_event_listener(leptos::ev::hashchange, move |_| {
             let hash = window().location().hash().unwrap_or_default();
             let place = Place::from_hash(&hash);

@@ -1,4 +1,4 @@
-//! Runs from visit to visit: each in one file, in a cache of the browser that is the lab's own.
+//! Storage of runs across visits: one file each, in a cache of the browser.
 
 use js_sys::{Array, Uint8Array};
 use leptos::prelude::*;
@@ -8,24 +8,25 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{Cache, Request, Response};
 
 use super::super::dom;
+use super::super::engine::Failure;
 use super::state::{Lab, Phase, Run};
 use super::text;
 use crate::lab::Measured;
 use crate::lab::settings::Settings;
 use crate::protocol::Ask;
 
-/// The cache. Its name isn't one of those that the service worker clears.
+/// The cache's name. The service worker doesn't clear it.
 const CACHE: &str = "lab-runs";
-/// The folder of runs beside the page, in name only.
+/// The folder of runs beside the page; it exists in the cache only.
 const PLACE: &str = "lab-run/";
 
-/// A name for a run that no other has, in whatever tab; later ones sort after earlier ones.
+/// A name for a run, unique across tabs; names sort by time.
 pub fn key() -> String {
     let chance = (js_sys::Math::random() * f64::from(u32::MAX)) as u32;
     format!("{:013.0}-{chance:08x}", js_sys::Date::now())
 }
 
-/// Where runs lie: of this page, since others may share its origin.
+/// The URL of this page's runs; other pages may share the origin.
 fn place() -> String {
     let base = document().base_uri().ok().flatten().unwrap_or_default();
     let folder = base.split(['?', '#']).next().unwrap_or_default();
@@ -33,7 +34,7 @@ fn place() -> String {
     format!("{}{PLACE}", &folder[..end])
 }
 
-/// What a run's file says of it beside what the engine needs.
+/// The page's record in a run's file.
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     settings: Settings,
@@ -43,7 +44,7 @@ struct Record {
     done: bool,
 }
 
-/// What is remembered of a run.
+/// The record of a run, as JSON.
 pub fn record(run: &Run) -> String {
     let record = Record {
         settings: run.settings,
@@ -52,11 +53,11 @@ pub fn record(run: &Run) -> String {
         milliseconds: run.milliseconds,
         done: run.phase == Phase::Done || run.losses.len() >= run.settings.steps,
     };
-    // Numbers and names are always JSON.
+    // Numbers and names always serialize.
     serde_json::to_string(&record).unwrap_or_default()
 }
 
-/// The record in a run's file, a safetensors file with it in its metadata.
+/// Reads the record from the metadata of a run's safetensors file.
 fn read(bytes: &[u8]) -> Option<Record> {
     #[derive(Deserialize)]
     struct Header {
@@ -78,19 +79,17 @@ async fn cache() -> Result<Cache, JsValue> {
     Ok(JsFuture::from(caches.open(CACHE)).await?.unchecked_into())
 }
 
-/// Keeps a run's file, here and in the browser.
+/// Keeps a run's file, in the page and in the browser's storage.
 pub async fn keep(lab: Lab, id: u32, bytes: &Uint8Array) {
     let Some(run) = lab.run(id) else { return };
-    lab.kept.update_value(|kept| {
-        kept.insert(id, bytes.clone());
-    });
+    lab.keep(id, bytes.clone());
     let put = async {
         let response = Response::new_with_opt_buffer_source(Some(bytes))?;
         let cache = cache().await?;
         let place = format!("{}{}", place(), run.key);
         JsFuture::from(cache.put_with_str(&place, &response)).await
     };
-    // Absent on plain HTTP, and in private windows: there a run is kept while the page is open.
+    // Without a cache, as on plain HTTP and in private windows, a run lasts until the page closes.
     let is_there = window().is_secure_context();
     match put.await {
         Ok(_) => dom::persist(),
@@ -99,7 +98,7 @@ pub async fn keep(lab: Lab, id: u32, bytes: &Uint8Array) {
     }
 }
 
-/// Forgets a run or an opened model.
+/// Removes a run or an opened model.
 pub async fn forget(lab: Lab, run: &Run) {
     lab.kept.update_value(|kept| {
         kept.remove(&run.id);
@@ -109,40 +108,32 @@ pub async fn forget(lab: Lab, run: &Run) {
 
 async fn remove(key: &str) {
     if let Ok(cache) = cache().await {
-        // What isn't there needn't be deleted.
+        // A missing file is no error.
         let _ = JsFuture::from(cache.delete_with_str(&format!("{}{key}", place()))).await;
     }
 }
 
-/// Puts the runs of earlier visits into the table.
+/// Lists the runs of earlier visits.
 pub async fn list(lab: Lab) {
-    // Where there's no cache there's none.
+    // Without a cache there are none.
     let Ok(found) = all().await else { return };
     let mut spoilt = 0;
     for (key, bytes) in found {
         let Some(record) = read(&bytes.to_vec()) else {
-            // Another version's, or cut off: it can't be used, and would take room for ever.
+            // Another version's, or truncated.
             remove(&key).await;
             spoilt += 1;
             continue;
         };
         let id = lab.name();
-        lab.kept.update_value(|kept| {
-            kept.insert(id, bytes);
+        lab.keep(id, bytes);
+        lab.add(Run {
+            losses: record.losses,
+            points: record.points,
+            milliseconds: record.milliseconds,
+            phase: if record.done { Phase::Done } else { Phase::Paused },
+            ..Run::new(id, key, record.settings.sound())
         });
-        lab.runs.update(|runs| {
-            runs.push(Run {
-                id,
-                key,
-                file: None,
-                settings: record.settings.sound(),
-                losses: record.losses,
-                points: record.points,
-                milliseconds: record.milliseconds,
-                phase: if record.done { Phase::Done } else { Phase::Paused },
-            });
-        });
-        lab.shown.set(Some(id));
     }
     if spoilt > 0 {
         lab.notice(text::spoilt(spoilt));
@@ -168,28 +159,26 @@ async fn all() -> Result<Vec<(String, Uint8Array)>, JsValue> {
     Ok(found)
 }
 
-/// Gives a new engine all runs and opened models. A run is then where it was kept last.
+/// Sends all runs and opened models to a new engine. Runs return to their last saved step.
 pub async fn hand_over(lab: Lab) {
     for run in lab.runs.get_untracked() {
         let bytes = lab.kept.with_value(|kept| kept.get(&run.id).cloned());
         let ask = match (&run.file, &bytes) {
             (Some(name), _) => Ask::OpenModel { held: run.id, name: name.clone() },
             (None, Some(_)) => Ask::RestoreRun { run: run.id, settings: run.settings },
-            // It was never kept: it begins again.
+            // It was never saved: it starts over.
             (None, None) => Ask::StartRun { run: run.id, settings: run.settings },
         };
         if run.file.is_none() {
             let record = bytes.as_ref().and_then(|bytes| read(&bytes.to_vec()));
+            let kept = record.map(|record| (record.losses, record.points, record.milliseconds));
             lab.change(run.id, |run| {
-                let record = record.as_ref();
-                run.losses = record.map(|record| record.losses.clone()).unwrap_or_default();
-                run.points = record.map(|record| record.points.clone()).unwrap_or_default();
-                run.milliseconds = record.map_or(0.0, |record| record.milliseconds);
+                (run.losses, run.points, run.milliseconds) = kept.unwrap_or_default();
             });
         }
-        // The engine takes what it's given.
+        // Bytes are transferred, so the engine gets a copy.
         let copy = bytes.map(|bytes| bytes.slice(0, bytes.length()));
-        if let Some(Err(reason)) = lab.engine.ask(ask, copy).await {
+        if let Err(Failure::Refused(reason)) = lab.engine.ask(ask, copy).await {
             lab.change(run.id, |run| run.phase = Phase::Failed(reason));
         }
     }

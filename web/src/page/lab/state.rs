@@ -1,4 +1,4 @@
-//! What the lab knows.
+//! The lab's state.
 
 use std::collections::HashMap;
 
@@ -8,50 +8,62 @@ use js_sys::Uint8Array;
 use leptos::prelude::*;
 
 use super::super::client::Client;
+use super::super::engine::Failure;
 use super::super::state::ALPHA;
 use super::text;
 use crate::lab::address::{Place, View};
 use crate::lab::editor::Drawing;
 use crate::lab::lesson::Lesson;
 use crate::lab::settings::Settings;
-use crate::lab::{Contest, Measured, Of, Weights};
+use crate::lab::{Contest, Map, Measured, Of, Weights};
+use crate::protocol::Explained;
 
-/// A training run, or a model that was opened.
+/// A training run, or an opened model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
-    /// The engine's name for it.
+    /// The engine's number for it.
     pub id: u32,
-    /// Its name in the browser's storage, which no other tab's run has.
+    /// The name in the browser's storage, unique across tabs.
     pub key: String,
-    /// A file's name; none for a run.
+    /// The file's name; `None` for a run.
     pub file: Option<String>,
-    /// What decides it.
     pub settings: Settings,
-    /// The loss of each step.
     pub losses: Vec<f32>,
-    /// Figures after so many steps.
+    /// Figures by step.
     pub points: Vec<(usize, Measured)>,
-    /// Training alone, in milliseconds.
+    /// Training time in milliseconds.
     pub milliseconds: f64,
-    /// How it is.
     pub phase: Phase,
 }
 
-/// How a run is.
+/// The phase of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Phase {
-    /// It goes on when it's told to.
+    /// It can be resumed.
     Paused,
-    /// It's in training.
     Going,
-    /// It came to its end, or was stopped: it doesn't go on.
+    /// It's complete, or was stopped.
     Done,
-    /// It can't go on.
+    /// It failed, for this reason.
     Failed(String),
 }
 
 impl Run {
-    /// In a few words.
+    /// A run before its first step.
+    pub fn new(id: u32, key: String, settings: Settings) -> Self {
+        Self {
+            id,
+            key,
+            file: None,
+            settings,
+            losses: Vec::new(),
+            points: Vec::new(),
+            milliseconds: 0.0,
+            phase: Phase::Paused,
+        }
+    }
+
+    /// A short description.
     pub fn label(&self) -> String {
         match &self.file {
             Some(file) => file.clone(),
@@ -59,239 +71,169 @@ impl Run {
         }
     }
 
-    /// Pairs a second, training alone.
+    /// Pairs per second of training.
     pub fn speed(&self) -> Option<f64> {
         let pairs = (self.losses.len() * self.settings.batch) as f64;
         (self.milliseconds > 0.0).then(|| pairs / self.milliseconds * 1e3)
     }
 
-    /// The last figures.
+    /// The latest figures.
     pub fn last(&self) -> Option<&Measured> {
         self.points.last().map(|(_, measured)| measured)
     }
 }
 
-/// What the models make of the drawing.
+/// The scores of the drawing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scored {
-    /// The caption, then its hard negatives.
+    /// The caption, followed by its hard negatives.
     pub captions: Vec<String>,
-    /// Cosines of the three models, caption by caption.
+    /// Cosines, `[models][captions]`.
     pub similarities: Vec<Vec<f32>>,
-    /// The picture as they see it.
+    /// The models' input.
     pub picture: Option<String>,
 }
 
-/// Composition and recognition along alpha, of one model.
+/// The figures of a model along alpha.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sweep {
-    /// Alpha in hundredths, with the figures on the validation split.
+    /// Alpha in hundredths, and the figures on the validation split.
     pub points: Vec<(u32, Measured)>,
-    /// What the rule chose, in hundredths, once all tenths are there.
+    /// The chosen alpha in hundredths, once all tenths are measured.
     pub chosen: Option<u32>,
-    /// Figures on the test split: alpha in hundredths.
+    /// Alpha in hundredths, and the figures on the test split.
     pub test: Vec<(u32, Measured)>,
 }
 
-/// What a lesson found.
+/// The result of a lesson.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// Figures of models, by name.
+    /// Models' figures, by name.
     Models(Vec<(String, Measured)>),
     /// Two benchmarks.
     Contests(Vec<Contest>),
-    /// Along alpha.
+    /// A model along alpha.
     Sweep(Sweep),
 }
 
-/// Scenes against texts.
+/// Similarities of scenes and texts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matrix {
-    /// The pictures' addresses.
+    /// The pictures' URLs.
     pub pictures: Vec<String>,
-    /// Captions, then a hard negative of each.
+    /// The captions, followed by a hard negative of each.
     pub texts: Vec<String>,
-    /// Row by row.
+    /// Cosines, row by row.
     pub similarities: Vec<f32>,
 }
 
-/// Where embeddings lie.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Map {
-    /// Of each scene its picture's place and its caption's.
-    pub pairs: Vec<[[f32; 2]; 2]>,
-    /// The captions.
-    pub captions: Vec<String>,
-    /// Shares of the variance.
-    pub explained: [f32; 2],
-    /// Between the means.
-    pub gap: f32,
-}
-
-/// What words and patches add.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Explained {
-    /// Words with what each adds.
-    pub words: Vec<(String, f32)>,
-    /// Patches in a row.
-    pub side: u32,
-    /// Row by row.
-    pub patches: Vec<f32>,
-    /// The picture as the model sees it.
-    pub picture: Option<String>,
-}
-
-/// A lesson at work: what it does, and how much of it is done.
+/// The progress of a lesson.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Working {
-    /// The lesson.
     pub lesson: Lesson,
-    /// In words.
+    /// The current step, in words.
     pub doing: String,
-    /// From 0 to 1.
+    /// The share done, from 0 to 1.
     pub share: f64,
-    /// The run that it's about.
+    /// The lesson's run.
     pub run: Option<u32>,
 }
 
-/// All of it; a handle that's copied freely.
-#[derive(Debug, Clone, Copy)]
+/// The lab's state. A handle.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Lab {
-    /// The engine.
     pub engine: Client,
-    /// Counts engines; 0 while none runs.
+    /// The number of engines started; 0 while none runs.
     pub epoch: RwSignal<u32>,
-    /// What is seen.
     pub view: RwSignal<View>,
-    /// What went wrong.
-    pub notices: RwSignal<Vec<String>>,
 
-    /// The lesson that is open.
     pub lesson: RwSignal<Option<Lesson>>,
-    /// How long lessons train, where the address says it.
+    /// Training steps of lessons, if the address has them.
     pub lesson_steps: RwSignal<Option<usize>>,
-    /// What was answered.
     pub answers: RwSignal<HashMap<Lesson, usize>>,
-    /// What was found.
     pub outcomes: RwSignal<HashMap<Lesson, Outcome>>,
-    /// A lesson that is being worked on.
     pub working: RwSignal<Option<Working>>,
 
-    /// The scene that is drawn.
     pub drawing: RwSignal<Drawing>,
-    /// The thing that is picked.
     pub picked: RwSignal<Option<u32>>,
-    /// Of wordings and negatives.
+    /// Seeds wording and negatives.
     pub words: RwSignal<u64>,
-    /// What the models make of it.
     pub scored: RwSignal<Option<Scored>>,
 
-    /// The fine-tuned model that is looked at.
+    /// The selected fine-tuned model.
     pub tuned: RwSignal<Of>,
-    /// How far it's patched.
     pub alpha: RwSignal<f64>,
 
-    /// Of the next run.
     pub settings: RwSignal<Settings>,
-    /// Runs and opened models.
     pub runs: RwSignal<Vec<Run>>,
-    /// The run whose curves are seen.
+    /// The run on display.
     pub shown: RwSignal<Option<u32>>,
-    /// The run that is in training.
     pub going: RwSignal<Option<u32>>,
-    /// Whether the tab is hidden.
     pub hidden: RwSignal<bool>,
-    /// Files of runs and opened models, for a new engine.
+    /// The files of runs and opened models, for a new engine.
     pub kept: StoredValue<HashMap<u32, Uint8Array>, LocalStorage>,
 
-    /// Along alpha, by model and the step that it's at.
+    /// Figures along alpha, by model and step.
     pub sweeps: RwSignal<HashMap<Rested, Sweep>>,
-    /// How much of a whole curve is drawn, while one is.
+    /// The share of a whole curve that is measured, while one is.
     pub sweeping: RwSignal<Option<f64>>,
 
-    /// What is looked into: how far the model is patched.
+    /// The model on view inside.
     pub inside: RwSignal<Inside>,
-    /// Scenes against texts.
+    /// Similarities of scenes and texts.
     pub matrix: RwSignal<Option<Matrix>>,
-    /// Where embeddings lie.
     pub map: RwSignal<Option<Map>>,
-    /// Which scenes both are of.
+    /// The first scene of both.
     pub first: RwSignal<u64>,
-    /// Words and patches of the drawing.
-    pub explained: RwSignal<Option<Explained>>,
+    /// Words and patches of the drawing, and the model's input.
+    pub explained: RwSignal<Option<(Explained, Option<String>)>>,
 
-    /// What nobody follows.
+    /// The state without signals.
     pub own: StoredValue<Own>,
 }
 
-/// What the lab knows and doesn't show.
+/// The lab's state that no view shows.
 #[derive(Debug, Default)]
 pub struct Own {
-    /// Milliseconds that the last point of a run's curves took.
+    /// Milliseconds of the last measurement for a run's curves.
     pub measuring: Option<f64>,
-    /// The pretrained model's figures as curves have them.
+    /// The pretrained model's figures for curves.
     pub pretrained: Option<Measured>,
-    /// Counts wishes to train or to rest: a loop goes on while the last one is its own.
+    /// The number of commands to train or pause; a loop runs while the latest is its own.
     pub turn: u32,
-    /// Whether a loop is still at work.
+    /// Whether a training loop runs.
     pub looping: bool,
-    /// Counts names.
+    /// The number of runs.
     names: u32,
 }
 
-/// A model and the step that it's at.
+/// A model and its step.
 pub type Rested = (Of, usize);
 
-/// Which model is looked into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The model on view inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Inside {
-    /// The pretrained one.
     Pretrained,
-    /// The patched one.
+    #[default]
     Patched,
-    /// The fine-tuned one.
     Tuned,
 }
 
 impl Lab {
-    /// As the address has it.
+    /// The state of an address.
     pub fn new(place: &Place) -> Self {
         let lab = Self {
-            engine: Client::new(),
-            epoch: RwSignal::new(0),
-            view: RwSignal::default(),
-            notices: RwSignal::default(),
-            lesson: RwSignal::default(),
-            lesson_steps: RwSignal::default(),
-            answers: RwSignal::default(),
-            outcomes: RwSignal::default(),
-            working: RwSignal::default(),
             drawing: RwSignal::new(first_drawing()),
-            picked: RwSignal::default(),
             words: RwSignal::new(1),
-            scored: RwSignal::default(),
-            tuned: RwSignal::new(Of::Shipped),
             alpha: RwSignal::new(ALPHA),
-            settings: RwSignal::default(),
-            runs: RwSignal::default(),
-            shown: RwSignal::default(),
-            going: RwSignal::default(),
             hidden: RwSignal::new(document().hidden()),
-            kept: StoredValue::new_local(HashMap::new()),
-            sweeps: RwSignal::default(),
-            sweeping: RwSignal::default(),
-            inside: RwSignal::new(Inside::Patched),
-            matrix: RwSignal::default(),
-            map: RwSignal::default(),
-            first: RwSignal::default(),
-            explained: RwSignal::default(),
-            own: StoredValue::new(Own::default()),
+            ..Self::default()
         };
         lab.go(place);
         lab
     }
 
-    /// Shows what an address keeps.
+    /// Restores the state of an address.
     pub fn go(&self, place: &Place) {
         self.view.set(place.view);
         self.lesson.set(place.lesson);
@@ -305,15 +247,13 @@ impl Lab {
         if let Some(alpha) = place.alpha {
             self.alpha.set(alpha);
         }
-        if !place.things.is_empty() {
-            let drawing = Drawing::from_things(place.things.iter().copied());
-            if !drawing.items.is_empty() {
-                self.drawing.set(drawing);
-            }
+        let drawing = Drawing::from_things(place.things.iter().copied());
+        if !drawing.items.is_empty() {
+            self.drawing.set(drawing);
         }
     }
 
-    /// What the address keeps of it.
+    /// The state for the address.
     pub fn place(&self) -> Place {
         let lesson = self.lesson.get();
         let view = self.view.get();
@@ -333,22 +273,38 @@ impl Lab {
         }
     }
 
-    /// A name that no run has.
+    /// A unique number for a run.
     pub fn name(&self) -> u32 {
         self.own.update_value(|own| own.names += 1);
         self.own.with_value(|own| own.names)
     }
 
-    /// Tells of something that went wrong.
     pub fn notice(&self, words: String) {
-        self.notices.update(|notices| {
-            if notices.last() != Some(&words) {
-                notices.push(words);
-            }
+        self.engine.notice(words);
+    }
+
+    /// Shows why a task failed.
+    pub fn failed(&self, failure: Failure) {
+        self.notice(match failure {
+            Failure::Refused(reason) => reason,
+            Failure::Ended => text::INTERRUPTED.to_owned(),
         });
     }
 
-    /// Changes a run.
+    /// Adds a run or an opened model, and shows it.
+    pub fn add(&self, run: Run) {
+        let id = run.id;
+        self.runs.update(|runs| runs.push(run));
+        self.shown.set(Some(id));
+    }
+
+    /// Keeps the file of a run or an opened model for a new engine.
+    pub fn keep(&self, id: u32, bytes: Uint8Array) {
+        self.kept.update_value(|kept| {
+            kept.insert(id, bytes);
+        });
+    }
+
     pub fn change(&self, id: u32, change: impl FnOnce(&mut Run)) {
         self.runs.update(|runs| {
             if let Some(run) = runs.iter_mut().find(|run| run.id == id) {
@@ -357,45 +313,47 @@ impl Lab {
         });
     }
 
-    /// A run as it is; nothing follows its changes.
+    /// Reads a run; tracks changes.
+    pub fn with_run<T>(&self, id: u32, read: impl FnOnce(&Run) -> T) -> Option<T> {
+        self.runs.with(|runs| runs.iter().find(|run| run.id == id).map(read))
+    }
+
+    /// A run; doesn't track changes.
     pub fn run(&self, id: u32) -> Option<Run> {
         self.runs.with_untracked(|runs| runs.iter().find(|run| run.id == id).cloned())
     }
 
-    /// The steps of the fine-tuned model that is looked at, so that what's shown of it is renewed as it learns.
+    /// The step of the selected model, to update its figures as it learns.
     pub fn tuned_steps(&self) -> usize {
         match self.tuned.get() {
-            Of::Held(id) => self.runs.with(|runs| {
-                let run = runs.iter().find(|run| run.id == id);
-                // At its measurements, and when it rests: not at every step.
-                run.map_or(0, |run| match run.phase {
+            Of::Held(id) => {
+                let steps = self.with_run(id, |run| match run.phase {
+                    // Changes at measurements and pauses, not at every step.
                     Phase::Going => run.points.last().map_or(0, |(step, _)| *step),
                     _ => run.losses.len(),
-                })
-            }),
+                });
+                steps.unwrap_or(0)
+            }
             Of::Pretrained | Of::Shipped => 0,
         }
     }
 
-    /// The fine-tuned model that is looked at, where it isn't being changed.
+    /// The selected model, unless it's training.
     pub fn rested(&self) -> Option<Rested> {
         let of = self.tuned.get();
         let Of::Held(id) = of else {
             return Some((of, 0));
         };
-        self.runs.with(|runs| {
-            let run = runs.iter().find(|run| run.id == id)?;
-            (run.phase != Phase::Going).then_some((of, run.losses.len()))
-        })
+        self.with_run(id, |run| (run.phase != Phase::Going).then_some((of, run.losses.len())))?
     }
 
-    /// Pretrained, patched, fine-tuned.
+    /// The pretrained, the patched and the fine-tuned model.
     pub fn three(&self) -> [Weights; 3] {
         let (of, alpha) = (self.tuned.get(), self.alpha.get());
         [Weights::of(Of::Pretrained), Weights { of, alpha }, Weights::of(of)]
     }
 
-    /// The model that is looked into.
+    /// The model on view inside.
     pub fn looked_into(&self) -> Weights {
         let [pretrained, patched, tuned] = self.three();
         match self.inside.get() {
@@ -406,7 +364,7 @@ impl Lab {
     }
 }
 
-/// A scene that a bag of words can't tell from its twin.
+/// A scene whose caption differs from its twin's by swapped words.
 fn first_drawing() -> Drawing {
     let pair = twins(Kind::SwapAttribute, Split::Test, 0, 1);
     Drawing::of(&pair.scenes[0], &mut pair.drawing[0].clone())

@@ -1,4 +1,4 @@
-//! Every English text of the lab.
+//! The lab's texts.
 
 mod lessons;
 
@@ -6,6 +6,7 @@ pub use lessons::{Words, happened, happened_blind, happened_sweep, lesson};
 
 use clove_scenes::{Size, Texture, Thing};
 
+use super::state::Run;
 use crate::lab::address::View;
 use crate::lab::settings::{Loss, Negatives, Settings, Texts};
 
@@ -17,13 +18,7 @@ pub const WHAT: &str =
 pub const TABS: &str = "Parts of the lab";
 
 pub fn tab(view: View) -> &'static str {
-    match view {
-        View::Lessons => "Lessons",
-        View::Draw => "Draw",
-        View::Train => "Train",
-        View::Patch => "Patch",
-        View::Inside => "Look inside",
-    }
+    ["Lessons", "Draw", "Train", "Patch", "Look inside"][view as usize]
 }
 
 pub const PRETRAINED: &str = "Pretrained";
@@ -33,7 +28,6 @@ pub const TUNED_HERE: &str = "Fine-tuned here";
 pub const SHIPPED: &str = "CLoVe, included with this page";
 pub const TUNED_MODEL: &str = "Fine-tuned model";
 pub const MODEL: &str = "Model";
-pub const ALPHA: &str = "Alpha";
 
 // Drawing.
 
@@ -59,19 +53,11 @@ pub fn told(told: bool) -> &'static str {
 }
 
 pub fn size(size: Size) -> &'static str {
-    match size {
-        Size::Small => "small",
-        Size::Ordinary => "ordinary",
-        Size::Large => "large",
-    }
+    ["small", "ordinary", "large"][size as usize]
 }
 
 pub fn texture(texture: Texture) -> &'static str {
-    match texture {
-        Texture::Plain => "plain",
-        Texture::Striped => "striped",
-        Texture::Dotted => "dotted",
-    }
+    ["plain", "striped", "dotted"][texture as usize]
 }
 
 /// A shape for screen readers.
@@ -100,8 +86,7 @@ pub const KINDS: [(&str, &str); 7] = [
 ];
 
 pub fn kind(name: &str) -> &'static str {
-    let found = KINDS.iter().find(|(kind, _)| *kind == name);
-    found.map_or("", |(_, words)| words)
+    KINDS.iter().find(|(kind, _)| *kind == name).map_or("", |(_, words)| words)
 }
 
 // Training.
@@ -189,16 +174,17 @@ pub fn pairs(settings: &Settings) -> String {
     }
 }
 
-pub fn progress(state: &str, done: usize, of: usize) -> String {
-    format!("{state}: step {done} of {of}")
-}
-
-pub fn loss(loss: f32) -> String {
-    format!("loss {loss:.3}")
-}
-
-pub fn speed(pairs: f64) -> String {
-    format!("{pairs:.0} pairs per second")
+/// A run's state, and its latest loss and speed.
+pub fn progress(run: &Run, state: &str) -> String {
+    let done = run.losses.len();
+    let mut words = format!("{state}: step {done} of {}", run.settings.steps);
+    if let Some(loss) = run.losses.last() {
+        words = format!("{words} · loss {loss:.3}");
+    }
+    if let Some(speed) = run.speed() {
+        words = format!("{words} · {speed:.0} pairs per second");
+    }
+    words
 }
 
 pub fn failed(reason: &str) -> String {
@@ -294,7 +280,7 @@ pub const SWAPS: &str = "Swapped captions rejected";
 pub const ALL_KINDS: &str = "all kinds of wrong captions";
 pub const PRETRAINED_SEES: &str = "the pretrained model, with the picture";
 
-/// A run's name and what is done meanwhile, by its texts.
+/// The name of a run with these texts, and its progress.
 pub fn curated(texts: Texts) -> (&'static str, &'static str) {
     match texts {
         Texts::Alt => ("Trained on alt texts", "Training on alt texts …"),
@@ -317,7 +303,7 @@ pub fn example(caption: &str, wrong: &str) -> String {
     format!("“{caption}” or “{wrong}”?")
 }
 
-/// A text-only rule; rules on the number of words and full stops say nothing here, where all texts are alike in both.
+/// A text-only rule; `None` for rules on the numbers of words and full stops, which are equal here.
 pub fn blind(name: &str) -> Option<&'static str> {
     match name {
         "shorter caption (characters)" => Some("text only: the shorter caption"),

@@ -1,60 +1,42 @@
-//! Owns the loop of a run: a step at a time is asked for, so that pausing is not asking.
+//! The training loop: one request per step, so that a run pauses between requests.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
+use super::super::engine::Failure;
 use super::shelf;
 use super::state::{Lab, Phase, Run};
 use crate::lab::settings::Settings;
 use crate::lab::{Measured, Of, Step, Suite, Weights};
 use crate::protocol::{Answer, Ask};
 
-/// Points of a run's curves, with the one before it begins.
+/// Points of a run's curves, including the pretrained model's.
 const POINTS: usize = 12;
-/// How many times as long as a point's measurement training must have gone on since the last: a short run isn't spent on measuring.
+/// The least training time between measurements, in durations of a measurement.
 const REST: f64 = 3.0;
-/// Milliseconds that a point may take without having been earned so.
+/// Milliseconds of a measurement that is always worth its time at the end of a run.
 const QUICK: f64 = 10_000.0;
-/// What a point takes, in steps, before one was measured.
+/// The estimated duration of the first measurement, in steps.
 const GUESS: f64 = 8.0;
-/// Milliseconds between looks at whether a loop has come to its end.
+/// Milliseconds between checks for the end of a loop.
 const LOOK: u32 = 20;
-/// Milliseconds between looks at whether a hidden tab is seen again.
+/// Milliseconds between checks whether a hidden tab is visible again.
 const HIDDEN: u32 = 250;
-/// Milliseconds of training after which a run is kept even where no point of its curves is due.
+/// Milliseconds of training after which a run is saved without a measurement.
 const KEEP_EVERY: f64 = 60_000.0;
 
-/// A new run, shown and not yet begun; gives its name, or none where there's no engine or it refuses.
+/// Adds a new run, paused. Returns its number, or `None` if the engine refuses or ended.
 pub async fn begin(lab: Lab, settings: Settings) -> Option<u32> {
     let id = lab.name();
     let settings = settings.sound();
-    match lab.engine.ask(Ask::StartRun { run: id, settings }, None).await {
-        Some(Ok(_)) => {}
-        Some(Err(reason)) => {
-            lab.notice(reason);
-            return None;
-        }
-        None => return None,
-    }
-    lab.runs.update(|runs| {
-        runs.push(Run {
-            id,
-            key: shelf::key(),
-            file: None,
-            settings,
-            losses: Vec::new(),
-            points: Vec::new(),
-            milliseconds: 0.0,
-            phase: Phase::Paused,
-        });
-    });
-    lab.shown.set(Some(id));
-    // From its first step on, everything that looks at a fine-tuned model looks at this one.
+    lab.engine.asked(Ask::StartRun { run: id, settings }, None).await?;
+    lab.add(Run::new(id, shelf::key(), settings));
+    // The views of a fine-tuned model follow it from its first step on.
     lab.tuned.set(Of::Held(id));
     Some(id)
 }
 
-/// Puts a run in training; one that was in training pauses.
+/// Trains a run, and pauses the one in training.
 pub fn go_on(lab: Lab, id: u32) {
     take_turn(lab, id, usize::MAX);
 }
@@ -64,7 +46,7 @@ pub fn step(lab: Lab, id: u32) {
     take_turn(lab, id, 1);
 }
 
-/// Pauses a run after the step that it's at.
+/// Pauses a run after its current step.
 pub fn pause(lab: Lab, id: u32) {
     lab.change(id, |run| {
         if run.phase == Phase::Going {
@@ -94,14 +76,14 @@ fn new_turn(lab: Lab) -> u32 {
     turn
 }
 
-/// Waits until no loop is at work.
+/// Waits until no loop runs.
 pub async fn rested(lab: Lab) {
     while lab.own.with_value(|own| own.looping) {
         gloo_timers::future::TimeoutFuture::new(LOOK).await;
     }
 }
 
-/// Trains a run for at most so many steps, once the loop before it has come to its end.
+/// Trains a run for at most `most` steps, after the end of the loop before it.
 fn take_turn(lab: Lab, id: u32, most: usize) {
     if let Some(other) = lab.going.get_untracked().filter(|other| *other != id) {
         pause(lab, other);
@@ -117,7 +99,7 @@ fn take_turn(lab: Lab, id: u32, most: usize) {
         lab.own.update_value(|own| own.looping = true);
         let end = train(lab, id, turn, most).await;
         lab.own.update_value(|own| own.looping = false);
-        // Where the engine ended, the next one goes on.
+        // If the engine ended, the next one continues.
         if end == End::Rests && lab.own.with_value(|own| own.turn) == turn {
             pause(lab, id);
         }
@@ -127,9 +109,9 @@ fn take_turn(lab: Lab, id: u32, most: usize) {
 /// Why a loop ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// It's told to, or there's nothing left to do.
+    /// It was paused, or is complete.
     Rests,
-    /// The engine is gone.
+    /// The engine ended.
     Broken,
 }
 
@@ -147,22 +129,21 @@ async fn train(lab: Lab, id: u32, turn: u32, most: usize) -> End {
             break;
         }
         let step = match lab.engine.ask(Ask::Step { run: id }, None).await {
-            Some(Ok((Answer::Step(step), _))) => step,
-            Some(Err(reason)) => {
+            Ok((Answer::Step(step), _)) => step,
+            Err(Failure::Refused(reason)) => {
                 lab.change(id, |run| run.phase = Phase::Failed(reason));
                 return End::Rests;
             }
-            Some(Ok(_)) | None => return End::Broken,
+            Ok(_) | Err(Failure::Ended) => return End::Broken,
         };
         let Some(run) = record(lab, id, &step) else {
             return End::Rests;
         };
-        // Before it's known how long a point takes, a few steps' time is a guess.
         let known = lab.own.with_value(|own| own.measuring);
         let point = known.unwrap_or(GUESS * step.milliseconds);
         if step.is_last {
             lab.change(id, |run| run.phase = Phase::Done);
-            // On a slow device a short run isn't followed by a long wait.
+            // On a slow device a short run doesn't end with a long wait.
             if point <= QUICK || run.milliseconds >= REST * point {
                 measure(lab, id).await;
             }
@@ -181,7 +162,6 @@ async fn train(lab: Lab, id: u32, turn: u32, most: usize) -> End {
             kept_at = run.milliseconds;
         }
     }
-    // It rests: what it has learnt is kept.
     keep(lab, id).await;
     End::Rests
 }
@@ -192,15 +172,15 @@ fn is_due(run: &Run) -> bool {
     run.losses.len() - last >= run.settings.steps.div_ceil(POINTS)
 }
 
-/// Milliseconds since the page began.
+/// Milliseconds since the page was opened.
 fn now() -> f64 {
     window().performance().map_or(0.0, |clock| clock.now())
 }
 
-/// Writes a step down; gives the run as it is then.
+/// Records a step; returns the run.
 fn record(lab: Lab, id: u32, step: &Step) -> Option<Run> {
     lab.change(id, |run| {
-        // An engine that was started anew may be at an earlier step.
+        // A restarted engine may be at an earlier step.
         run.losses.truncate(step.step);
         run.points.retain(|(at, _)| *at <= step.step);
         run.losses.push(step.loss);
@@ -209,7 +189,7 @@ fn record(lab: Lab, id: u32, step: &Step) -> Option<Run> {
     lab.run(id)
 }
 
-/// Adds a point to the run's curves; the first one is the pretrained model's.
+/// Adds a point to the run's curves, and the pretrained model's before the first.
 async fn measure(lab: Lab, id: u32) {
     let Some(run) = lab.run(id) else { return };
     if run.points.is_empty() {
@@ -234,27 +214,24 @@ async fn measure(lab: Lab, id: u32) {
 
 async fn glance(lab: Lab, of: Of) -> Option<Measured> {
     let began = now();
-    let measured = measured(lab, Weights::of(of), Suite::Glance).await?.ok()?;
+    let measured = measured(lab, Weights::of(of), Suite::Glance).await.ok()?;
     lab.own.update_value(|own| own.measuring = Some(now() - began));
     Some(measured)
 }
 
-/// A model's figures; none when the engine ended.
-pub async fn measured(lab: Lab, model: Weights, suite: Suite) -> Option<Result<Measured, String>> {
+/// Measures a model.
+pub async fn measured(lab: Lab, model: Weights, suite: Suite) -> Result<Measured, Failure> {
     match lab.engine.ask(Ask::Measure { model, suite }, None).await? {
-        Ok((Answer::Measured(measured), _)) => Some(Ok(measured)),
-        Ok(_) => None,
-        Err(reason) => Some(Err(reason)),
+        (Answer::Measured(measured), _) => Ok(measured),
+        _ => Err(Failure::Ended),
     }
 }
 
-/// Keeps a run as it is now, for another engine and another visit.
+/// Saves a run, for another engine and another visit.
 async fn keep(lab: Lab, id: u32) {
     let Some(run) = lab.run(id) else { return };
-    let record = shelf::record(&run);
-    match lab.engine.ask(Ask::KeepRun { run: id, record }, None).await {
-        Some(Ok((Answer::Bytes, Some(bytes)))) => shelf::keep(lab, id, &bytes).await,
-        Some(Err(reason)) => lab.notice(reason),
-        _ => (),
+    let ask = Ask::KeepRun { run: id, record: shelf::record(&run) };
+    if let Some((Answer::Bytes, Some(bytes))) = lab.engine.asked(ask, None).await {
+        shelf::keep(lab, id, &bytes).await;
     }
 }

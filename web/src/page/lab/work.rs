@@ -1,32 +1,32 @@
-//! Keeps the engine running, and what's shown up to date.
+//! Keeps an engine running, and the views up to date.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::super::pictures;
 use super::super::work::keep;
-use super::state::{Explained, Inside, Lab, Map, Matrix, Phase, Scored};
+use super::state::{Inside, Lab, Matrix, Phase, Scored};
 use super::{shelf, teaching, training};
 use crate::lab::Weights;
 use crate::lab::address::View;
 use crate::lab::editor::Described;
 use crate::protocol::{Answer, Ask};
 
-/// Milliseconds for which changes must rest before models are asked.
+/// Milliseconds without changes before a request.
 const REST: u32 = 60;
 /// Scenes in the matrix, and on the map.
 const IN_MATRIX: usize = 8;
 const ON_MAP: usize = 80;
-/// Of the background, angles and shades of the drawing.
+/// Seeds the background, angles and shades of the drawing.
 const DRAWN_BY: u64 = 5;
 
-/// Keeps an engine running, and hands it what the lab has.
+/// Keeps an engine running, and sends it the lab's models.
 pub async fn run(lab: Lab) {
     let opened = |_| {
         spawn_local(async move {
             shelf::hand_over(lab).await;
             lab.epoch.set(lab.engine.started());
-            // What was in training goes on from where it was last kept.
+            // The run in training continues from its last saved step.
             let going = lab.going.get_untracked();
             let paused = |id: &u32| lab.run(*id).is_some_and(|run| run.phase == Phase::Paused);
             match going.filter(paused) {
@@ -36,7 +36,6 @@ pub async fn run(lab: Lab) {
         });
     };
     let ended = || {
-        // None runs now: what waits for one is asked again when the next is there.
         lab.epoch.set(0);
         lab.runs.update(|runs| {
             for run in runs {
@@ -49,7 +48,7 @@ pub async fn run(lab: Lab) {
     lab.engine.run(true, opened, ended).await;
 }
 
-/// What is asked about the drawing.
+/// The input of a request about the drawing.
 #[derive(Debug, Clone, PartialEq)]
 struct Wanted {
     epoch: u32,
@@ -66,7 +65,7 @@ impl Wanted {
     }
 }
 
-/// Keeps everything that's shown up to date.
+/// Keeps everything on display up to date.
 pub fn keep_up(lab: Lab) {
     let _ = window_event_listener_untyped("visibilitychange", move |_| {
         lab.hidden.set(document().hidden());
@@ -85,7 +84,7 @@ pub fn keep_up(lab: Lab) {
     let looked = Memo::new(move |_| {
         let epoch = lab.epoch.get();
         let model = lab.looked_into();
-        // The pretrained one doesn't change.
+        // The pretrained model doesn't change.
         let steps = match lab.inside.get() {
             Inside::Pretrained => 0,
             Inside::Patched | Inside::Tuned => lab.tuned_steps(),
@@ -96,7 +95,7 @@ pub fn keep_up(lab: Lab) {
     keep(looked, REST, move |wanted| look(lab, wanted.map(|(model, first, ..)| (model, first))));
 }
 
-/// Measures the alpha that the slider rests at, of a model that rests too.
+/// Measures the alpha at which the slider rests, unless the model is training.
 fn keep_up_the_curve(lab: Lab) {
     let wanted = Memo::new(move |_| {
         let rested = lab.rested()?;
@@ -108,8 +107,8 @@ fn keep_up_the_curve(lab: Lab) {
         let Some((rested, alpha)) = wanted else {
             return;
         };
-        if let Some(Err(reason)) = teaching::point(lab, rested, alpha).await {
-            lab.notice(reason);
+        if let Err(failure) = teaching::point(lab, rested, alpha).await {
+            lab.engine.tell(failure);
         }
     });
 }
@@ -124,13 +123,10 @@ async fn score(lab: Lab, wanted: Option<Wanted>) {
         captions: captions.clone(),
         models: wanted.models,
     };
-    match lab.engine.ask(ask, None).await {
-        Some(Ok((Answer::Scene { size, similarities }, pixels))) => {
-            let picture = pixels.and_then(|rgb| pictures::draw(&rgb.to_vec(), size, size));
-            lab.scored.set(Some(Scored { captions, similarities, picture }));
-        }
-        Some(Err(reason)) => lab.notice(reason),
-        _ => (),
+    if let Some((Answer::Scene { size, similarities }, pixels)) = lab.engine.asked(ask, None).await
+    {
+        let picture = pixels.and_then(|rgb| pictures::draw(&rgb.to_vec(), size, size));
+        lab.scored.set(Some(Scored { captions, similarities, picture }));
     }
 }
 
@@ -147,42 +143,32 @@ async fn explain(lab: Lab, wanted: Option<Wanted>) {
         models: Vec::new(),
     };
     let picture = match lab.engine.ask(scene, None).await {
-        Some(Ok((Answer::Scene { size, .. }, pixels))) => {
+        Ok((Answer::Scene { size, .. }, pixels)) => {
             pixels.and_then(|rgb| pictures::draw(&rgb.to_vec(), size, size))
         }
         _ => None,
     };
     let ask = Ask::Explain { placed, seed: DRAWN_BY, caption: wanted.described.caption, model };
-    match lab.engine.ask(ask, None).await {
-        Some(Ok((Answer::Explained { words, side, patches }, _))) => {
-            lab.explained.set(Some(Explained { words, side, patches, picture }))
-        }
-        Some(Err(reason)) => lab.notice(reason),
-        _ => (),
+    if let Some((Answer::Explained(explained), _)) = lab.engine.asked(ask, None).await {
+        lab.explained.set(Some((explained, picture)));
     }
 }
 
 async fn look(lab: Lab, wanted: Option<(Weights, u64)>) {
     let Some((model, first)) = wanted else { return };
     let ask = Ask::Matrix { model, first, count: IN_MATRIX };
-    match lab.engine.ask(ask, None).await {
-        Some(Ok((Answer::Matrix { size, texts, similarities }, Some(pixels)))) => {
-            let pixels = pixels.to_vec();
-            let each = (3 * size * size).max(1) as usize;
-            let pictures = pixels
-                .chunks_exact(each)
-                .map(|rgb| pictures::draw(rgb, size, size).unwrap_or_default());
-            lab.matrix.set(Some(Matrix { pictures: pictures.collect(), texts, similarities }));
-        }
-        Some(Err(reason)) => return lab.notice(reason),
-        _ => return,
-    }
+    let Some((Answer::Matrix { size, texts, similarities }, Some(pixels))) =
+        lab.engine.asked(ask, None).await
+    else {
+        return;
+    };
+    let pixels = pixels.to_vec();
+    let each = (3 * size * size).max(1) as usize;
+    let pictures =
+        pixels.chunks_exact(each).map(|rgb| pictures::draw(rgb, size, size).unwrap_or_default());
+    lab.matrix.set(Some(Matrix { pictures: pictures.collect(), texts, similarities }));
     let ask = Ask::Map { model, first, count: ON_MAP };
-    match lab.engine.ask(ask, None).await {
-        Some(Ok((Answer::Map { pairs, captions, explained, gap }, _))) => {
-            lab.map.set(Some(Map { pairs, captions, explained, gap }))
-        }
-        Some(Err(reason)) => lab.notice(reason),
-        _ => (),
+    if let Some((Answer::Map(map), _)) = lab.engine.asked(ask, None).await {
+        lab.map.set(Some(map));
     }
 }

@@ -6,7 +6,6 @@ use leptos::task::spawn_local;
 use super::super::bench::{self, Measured};
 use super::super::text;
 
-/// The whole page.
 pub fn bench() -> impl IntoView {
     let rows = RwSignal::new(Vec::<Measured>::new());
     let busy = RwSignal::new(false);
@@ -29,26 +28,15 @@ pub fn bench() -> impl IntoView {
     };
     let number = |time: Option<f64>| time.map_or_else(|| "–".to_owned(), text::milliseconds);
     let row = move |measured: Measured| {
-        let (scenes, large, photo) = (measured.scenes, measured.large, measured.photo);
         let adapter = !measured.adapter.eq_ignore_ascii_case(&measured.backend);
         let adapter = adapter.then_some(measured.adapter);
+        let note = |note: String| view! { <tr><td colspan="8" class="quiet">{note}</td></tr> };
         view! {
             <tr>
-                <th scope="row">
-                    {measured.backend}
-                    <span class="quiet">{adapter}</span>
-                </th>
-                <td>{number(measured.first_score)}</td>
-                <td>{number(scenes.map(|both| both.0))}</td>
-                <td>{number(scenes.map(|both| both.1))}</td>
-                <td>{number(large.map(|both| both.0))}</td>
-                <td>{number(large.map(|both| both.1))}</td>
-                <td>{number(photo.map(|both| both.0))}</td>
-                <td>{number(photo.and_then(|both| both.1))}</td>
+                <th scope="row">{measured.backend}<span class="quiet">{adapter}</span></th>
+                {measured.times.map(|time| view! { <td>{number(time)}</td> })}
             </tr>
-            {measured
-                .note
-                .map(|note| view! { <tr><td colspan="8" class="quiet">{note}</td></tr> })}
+            {measured.note.map(note)}
         }
     };
     let none = move || rows.with(Vec::is_empty);
@@ -72,17 +60,11 @@ pub fn bench() -> impl IntoView {
                                 <tr>
                                     <th rowspan="2" scope="col">{text::ENGINE}</th>
                                     <th rowspan="2" scope="col">{text::FIRST_SCORE}</th>
-                                    <th colspan="2" scope="colgroup">{text::SCENE_MODEL}</th>
-                                    <th colspan="2" scope="colgroup">{text::LARGE_MODEL}</th>
-                                    <th colspan="2" scope="colgroup">{text::A_PHOTO}</th>
+                                    {[text::SCENE_MODEL, text::LARGE_MODEL, text::A_PHOTO]
+                                        .map(|name| view! { <th colspan="2" scope="colgroup">{name}</th> })}
                                 </tr>
                                 <tr>
-                                    <th scope="col">{text::AN_IMAGE}</th>
-                                    <th scope="col">{text::A_CAPTION}</th>
-                                    <th scope="col">{text::AN_IMAGE}</th>
-                                    <th scope="col">{text::A_CAPTION}</th>
-                                    <th scope="col">{text::BY_HOST}</th>
-                                    <th scope="col">{text::BY_DEVICE}</th>
+                                    {text::COLUMNS.map(|name| view! { <th scope="col">{name}</th> })}
                                 </tr>
                             </thead>
                             <tbody>{move || rows.get().into_iter().map(row).collect_view()}</tbody>

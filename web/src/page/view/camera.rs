@@ -1,4 +1,4 @@
-//! Taking a photo.
+//! The camera.
 
 use js_sys::{Promise, Reflect};
 use leptos::html;
@@ -6,15 +6,12 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    Blob, CanvasRenderingContext2d, HtmlCanvasElement, HtmlVideoElement, MediaStream,
-    MediaStreamConstraints, MediaStreamTrack,
-};
+use web_sys::{Blob, HtmlVideoElement, MediaStream, MediaStreamConstraints, MediaStreamTrack};
 
 use super::super::state::State;
-use super::super::{pictures, text};
+use super::super::{dom, pictures, text};
 
-/// What the camera sees, and a button that takes it; nothing while no photo is being taken.
+/// The camera's preview with a button, while the camera is on.
 pub fn camera(state: State) -> impl IntoView {
     let on = move || state.camera.get();
     view! {
@@ -25,27 +22,22 @@ pub fn camera(state: State) -> impl IntoView {
 fn lens(state: State) -> impl IntoView {
     let video = NodeRef::<html::Video>::new();
     let stream = StoredValue::new_local(None::<MediaStream>);
-    let close = move || {
+    on_cleanup(move || {
         if let Some(stream) = stream.try_update_value(Option::take).flatten() {
-            for track in stream.get_tracks() {
-                track.unchecked_into::<MediaStreamTrack>().stop();
-            }
+            stop(&stream);
         }
-    };
-    on_cleanup(close);
+    });
     video.on_load(move |video| {
         spawn_local(async move {
             match begin(&video).await {
                 Ok(begun) => {
-                    // Cancelled meanwhile: the light goes off at once.
+                    // Cancelled meanwhile.
                     if stream.try_set_value(Some(begun.clone())).is_some() {
-                        for track in begun.get_tracks() {
-                            track.unchecked_into::<MediaStreamTrack>().stop();
-                        }
+                        stop(&begun);
                     }
                 }
                 Err(error) => {
-                    state.notice(text::camera_refused(&words(&error)));
+                    refuse(state, &error);
                     state.camera.set(false);
                 }
             }
@@ -58,7 +50,7 @@ fn lens(state: State) -> impl IntoView {
         spawn_local(async move {
             match shoot(&video).await {
                 Ok(photo) => pictures::add_photo(state, photo),
-                Err(error) => state.notice(text::camera_refused(&words(&error))),
+                Err(error) => refuse(state, &error),
             }
             state.camera.set(false);
         });
@@ -74,20 +66,26 @@ fn lens(state: State) -> impl IntoView {
     }
 }
 
-fn words(error: &JsValue) -> String {
-    let error = error.dyn_ref::<js_sys::Error>().map(js_sys::Error::message);
-    error.map_or_else(|| text::NO_CAMERA.to_owned(), String::from)
+fn stop(stream: &MediaStream) {
+    for track in stream.get_tracks() {
+        track.unchecked_into::<MediaStreamTrack>().stop();
+    }
+}
+
+fn refuse(state: State, error: &JsValue) {
+    let reason = dom::words(error);
+    state.engine.notice(text::camera_refused(reason.as_deref().unwrap_or(text::NO_CAMERA)));
 }
 
 async fn begin(video: &HtmlVideoElement) -> Result<MediaStream, JsValue> {
     let none = || JsValue::from(js_sys::Error::new(text::NO_CAMERA));
     let devices = window().navigator().media_devices()?;
-    // Absent where the page isn't served safely.
+    // Absent on insecure origins.
     if devices.is_undefined() {
         return Err(none());
     }
     let wish = MediaStreamConstraints::new();
-    // The one that looks away from the user, where there are two.
+    // Prefer the camera on the back.
     let facing = js_sys::Object::new();
     Reflect::set(&facing, &"facingMode".into(), &"environment".into())?;
     wish.set_video(&facing);
@@ -97,21 +95,17 @@ async fn begin(video: &HtmlVideoElement) -> Result<MediaStream, JsValue> {
     Ok(stream)
 }
 
-/// What's seen now, as a file.
+/// The current frame, as a file.
 async fn shoot(video: &HtmlVideoElement) -> Result<Blob, JsValue> {
     let none = || JsValue::from(js_sys::Error::new(text::NO_CAMERA));
-    let canvas: HtmlCanvasElement = document().create_element("canvas")?.unchecked_into();
     let (width, height) = (video.video_width(), video.video_height());
     if width == 0 || height == 0 {
         return Err(none());
     }
-    canvas.set_width(width);
-    canvas.set_height(height);
-    let context: CanvasRenderingContext2d =
-        canvas.get_context("2d")?.ok_or_else(none)?.unchecked_into();
+    let (canvas, context) = dom::canvas(width, height)?;
     context.draw_image_with_html_video_element(video, 0.0, 0.0)?;
     let blob = Promise::new(&mut |resolve, _| {
-        // Refused only for a canvas that isn't ours to read.
+        // Fails only for a canvas with pixels of another origin.
         let _ = canvas.to_blob(&resolve);
     });
     let blob = JsFuture::from(blob).await?;

@@ -1,15 +1,14 @@
-//! The verdict, and captions in rows.
+//! The verdict and the captions.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::super::state::State;
 use super::super::{export, text};
-use super::patching;
 use super::row::{self, add_after};
 use crate::verdict::{Verdict, verdict};
 
-/// The verdict, the rows, and what's done with all of them.
+/// The card of captions: verdict, settings, rows and export.
 pub fn captions(state: State) -> impl IntoView {
     let said = Memo::new(move |_| verdict(&state.scored()));
     let class = move || match said.get() {
@@ -49,7 +48,7 @@ pub fn captions(state: State) -> impl IntoView {
     }
 }
 
-/// The rows' order. While a row has the focus none moves.
+/// The rows' order, which stays while a row has the focus.
 fn order(state: State) -> Memo<Vec<u32>> {
     Memo::new(move |before: Option<&Vec<u32>>| {
         let mut rows: Vec<(u32, f32)> = state.rows.with(|rows| {
@@ -66,7 +65,7 @@ fn order(state: State) -> Memo<Vec<u32>> {
             order.extend(before.iter().filter(|id| rows.iter().any(|(row, _)| row == *id)));
             for (at, (id, _)) in rows.iter().enumerate() {
                 if !order.contains(id) {
-                    // A new row stands under the one that it was added to.
+                    // A new row follows the one above it.
                     let above = at.checked_sub(1).map(|above| rows[above].0);
                     let place = order.iter().position(|one| Some(*one) == above);
                     order.insert(place.map_or(order.len(), |place| place + 1), *id);
@@ -98,9 +97,7 @@ fn settings(state: State) -> impl IntoView {
         <div class="settings">
             <fieldset class="switch">
                 <legend class="label">{text::ORDER}</legend>
-                <span class="choices">
-                    {choice(false, text::IN_PLACE)} {choice(true, text::BEST_FIRST)}
-                </span>
+                <span class="choices">{choice(false, text::IN_PLACE)} {choice(true, text::BEST_FIRST)}</span>
             </fieldset>
             <label class="style">
                 <span class="label">{text::STYLE}</span>
@@ -112,7 +109,7 @@ fn settings(state: State) -> impl IntoView {
                     {styles}
                 </select>
             </label>
-            {patching::alpha(state)}
+            {super::alpha(state.alpha, Some("alpha-note"), move || !state.is_pair())}
         </div>
     }
 }

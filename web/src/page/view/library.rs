@@ -1,22 +1,18 @@
-//! The card of models: which are in use, and getting others.
+//! The card of models.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use web_sys::HtmlInputElement;
 
-use super::super::library::{self, Download, Found};
+use super::super::library::{self, Download};
 use super::super::state::State;
 use super::super::{dom, text};
-use crate::protocol::{KeptModel, Where};
+use crate::protocol::{Found, KeptModel, Where};
 
-/// The card.
 pub fn models(state: State) -> impl IntoView {
     view! {
         <section class="card models" aria-labelledby="models-title">
             <h2 id="models-title">{text::MODELS}</h2>
-            <p class="quiet" id="model">
-                {move || state.model.with(|model| model.as_ref().map(text::model))}
-            </p>
+            <p class="quiet" id="model">{move || state.model.with(|model| model.as_ref().map(text::model))}</p>
             <details>
                 <summary>{text::OTHER_MODELS}</summary>
                 {trouble(state)}
@@ -32,25 +28,17 @@ fn trouble(state: State) -> impl IntoView {
     let trouble = state.library.trouble;
     view! {
         <div role="alert">
-            {move || {
-                trouble
-                    .get()
-                    .map(|words| {
-                        view! {
-                            <div class="notice" id="model-trouble">
-                                <p>{words}</p>
-                                <button type="button" class="plain" on:click=move |_| trouble.set(None)>
-                                    {text::DISMISS}
-                                </button>
-                            </div>
-                        }
-                    })
-            }}
+            {move || trouble.get().map(|words| view! {
+                <div class="notice" id="model-trouble">
+                    <p>{words}</p>
+                    <button type="button" class="plain" on:click=move |_| trouble.set(None)>{text::DISMISS}</button>
+                </div>
+            })}
         </div>
     }
 }
 
-/// Everything that can be opened, with its name.
+/// All models that can be opened, with their names.
 fn all(state: State) -> Vec<(Where, String)> {
     let kept = state.library.kept.get().models.into_iter();
     let kept = kept
@@ -61,86 +49,72 @@ fn all(state: State) -> Vec<(Where, String)> {
     kept.chain(disk).collect()
 }
 
+/// A choice of a model; options are identified by their index.
+fn select<T: PartialEq + 'static>(
+    id: &'static str,
+    label: &'static str,
+    all: impl Fn() -> Vec<(T, String)> + Copy + Send + Sync + 'static,
+    now: impl Fn() -> T + Send + Sync + 'static,
+    set: impl Fn(T) + 'static,
+) -> impl IntoView {
+    let options = move || {
+        let now = now();
+        let option = |(at, (place, name)): (usize, (T, String))| view! { <option value=at.to_string() selected=place == now>{name}</option> };
+        all().into_iter().enumerate().map(option).collect_view()
+    };
+    let change = move |event| {
+        let at: Option<usize> = event_target_value(&event).parse().ok();
+        if let Some((place, _)) = at.and_then(|at| all().into_iter().nth(at)) {
+            set(place);
+        }
+    };
+    view! {
+        <label for=id class="label">{label}</label>
+        <select id=id on:change=change>{options}</select>
+    }
+}
+
 fn choice(state: State) -> impl IntoView {
     let chosen = state.library.chosen;
-    // Options are told apart by their place in the list.
-    let pretrained = move || {
-        let mut all = all(state);
-        all.insert(0, (Where::Scenes, text::SCENES.to_owned()));
-        all
+    let pretrained = move || -> Vec<(Where, String)> {
+        let scenes = (Where::Scenes, text::SCENES.to_owned());
+        std::iter::once(scenes).chain(all(state)).collect()
     };
-    let finetuned = move || {
-        let mut all: Vec<(Option<Where>, String)> =
-            all(state).into_iter().map(|(place, name)| (Some(place), name)).collect();
-        if chosen.get().0 == Where::Scenes {
-            all = vec![(Some(Where::Scenes), text::SCENES_TUNED.to_owned())];
-        }
-        all.insert(0, (None, text::NONE.to_owned()));
-        all
+    let finetuned = move || -> Vec<(Option<Where>, String)> {
+        let none = (None, text::NONE.to_owned());
+        let others = if chosen.get().0 == Where::Scenes {
+            vec![(Where::Scenes, text::SCENES_TUNED.to_owned())]
+        } else {
+            all(state)
+        };
+        let others = others.into_iter().map(|(place, name)| (Some(place), name));
+        std::iter::once(none).chain(others).collect()
     };
-    let options = |names: Vec<(bool, String)>| {
-        names
-            .into_iter()
-            .enumerate()
-            .map(|(at, (selected, name))| {
-                view! { <option value=at.to_string() selected=selected>{name}</option> }
-            })
-            .collect_view()
+    let set_pretrained = move |place: Where| {
+        let finetuned = (place == Where::Scenes).then_some(Where::Scenes);
+        chosen.set((place, finetuned));
     };
-    let first = move |event| {
-        let at: Option<usize> = event_target_value(&event).parse().ok();
-        if let Some((place, _)) = at.and_then(|at| pretrained().into_iter().nth(at)) {
-            chosen.update(|(pretrained, finetuned)| {
-                *finetuned = (place == Where::Scenes).then_some(Where::Scenes);
-                *pretrained = place;
-            });
-        }
-    };
-    let second = move |event| {
-        let at: Option<usize> = event_target_value(&event).parse().ok();
-        if let Some((place, _)) = at.and_then(|at| finetuned().into_iter().nth(at)) {
-            chosen.update(|(_, finetuned)| *finetuned = place);
-        }
-    };
+    let set_finetuned = move |place| chosen.update(|(_, finetuned)| *finetuned = place);
     let busy = move || state.library.opening.get();
     let same = move || chosen.get() == state.library.in_use.get();
-    let label = move || if busy() { text::OPENING } else { text::OPEN };
     view! {
         <div class="choice">
-            <label for="pretrained" class="label">{text::PRETRAINED}</label>
-            <select id="pretrained" on:change=first>
-                {move || {
-                    let now = chosen.get().0;
-                    options(pretrained().into_iter().map(|(place, name)| (place == now, name)).collect())
-                }}
-            </select>
-            <label for="finetuned" class="label">{text::FINETUNED}</label>
-            <select id="finetuned" on:change=second>
-                {move || {
-                    let now = chosen.get().1;
-                    options(finetuned().into_iter().map(|(place, name)| (place == now, name)).collect())
-                }}
-            </select>
+            {select("pretrained", text::PRETRAINED, pretrained, move || chosen.get().0, set_pretrained)}
+            {select("finetuned", text::FINETUNED, finetuned, move || chosen.get().1, set_finetuned)}
             <button
                 type="button"
                 id="open-models"
                 disabled=move || busy() || same()
                 on:click=move |_| spawn_local(library::open(state))
             >
-                {label}
+                {move || if busy() { text::OPENING } else { text::OPEN }}
             </button>
         </div>
     }
 }
 
 fn sources(state: State) -> impl IntoView {
-    let chosen = move |event: web_sys::Event| {
-        let input: HtmlInputElement = event_target(&event);
-        if let Some(files) = input.files() {
-            library::take(state, &files);
-        }
-        input.set_value("");
-    };
+    let chosen = dom::chosen(move |files| library::take(state, &files));
     let typed = state.library.typed;
     let look = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
@@ -207,7 +181,7 @@ fn download(state: State) -> impl IntoView {
         let left = began.zip(total).and_then(|((began, first), total)| {
             let seconds = (js_sys::Date::now() - began) / 1e3;
             let speed = (done - first.min(done)) as f64 / seconds;
-            // A second says little of what is to come.
+            // The first second is too short for an estimate.
             (seconds > 1.0 && speed > 0.0).then(|| (total.saturating_sub(done)) as f64 / speed)
         });
         Some(text::progress(&place, done, total, left))

@@ -1,4 +1,4 @@
-//! What's seen.
+//! The page's views.
 
 mod bench;
 mod camera;
@@ -17,7 +17,6 @@ use super::client::Status;
 use super::state::State;
 use super::{dom, text, work};
 
-/// The whole page.
 pub fn app(state: State) -> impl IntoView {
     let over = RwSignal::new(false);
     listen(state, over);
@@ -39,17 +38,15 @@ pub fn app(state: State) -> impl IntoView {
                     {library::models(state)}
                 </div>
             </main>
-            <footer class="quiet">
-                <a href="?bench">{text::BENCH_LINK}</a>
-            </footer>
+            <footer class="quiet"><a href="?bench">{text::BENCH_LINK}</a></footer>
         </div>
     }
 }
 
 pub use bench::bench;
-pub use pictures::notices;
+pub use pictures::{notices, veil};
 
-/// How the engine is, and a way to start it again once it has failed.
+/// The engine's status, and a button to retry after its failure.
 pub fn status(
     status: RwSignal<Status>,
     retry: impl Fn() + Copy + Send + Sync + 'static,
@@ -72,16 +69,49 @@ pub fn status(
                 <span class=class aria-hidden="true"></span>
                 <span>{line}</span>
             </p>
-            <Show when=failed>
-                <button type="button" on:click=move |_| retry()>
-                    {text::RETRY}
-                </button>
-            </Show>
+            <Show when=failed><button type="button" on:click=move |_| retry()>{text::RETRY}</button></Show>
         </div>
     }
 }
 
-/// Pictures are dropped and pasted anywhere.
+/// The slider of alpha; `note` is the id of its description.
+pub fn alpha(
+    alpha: RwSignal<f64>,
+    note: Option<&'static str>,
+    off: impl Fn() -> bool + Send + Sync + 'static,
+) -> impl IntoView {
+    let slide = move |event| {
+        if let Ok(value) = event_target_value(&event).parse::<f64>() {
+            alpha.set(value.clamp(0.0, 1.0));
+        }
+    };
+    view! {
+        <div class="alpha">
+            <label for="alpha" class="label">{text::ALPHA}</label>
+            <input
+                id="alpha"
+                type="range"
+                min="0"
+                max="1"
+                step="0.05"
+                aria-describedby=note
+                disabled=off
+                prop:value=move || alpha.get().to_string()
+                on:input=slide
+            />
+            <output for="alpha">{move || format!("{:.2}", alpha.get())}</output>
+        </div>
+    }
+}
+
+/// The smallest and the largest value.
+pub fn range(values: &[f32]) -> (f32, f32) {
+    values.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), value| {
+        (low.min(*value), high.max(*value))
+    })
+}
+
+/// Accepts pictures dropped or pasted anywhere.
 fn listen(state: State, over: RwSignal<bool>) {
     let files = |event: &DragEvent| {
         let types = event.data_transfer().map(|data| data.types());
@@ -114,7 +144,7 @@ fn listen(state: State, over: RwSignal<bool>) {
     });
 }
 
-/// Whether the focus has left an element for another that isn't in it.
+/// Whether the focus has left an element and its descendants.
 fn left(event: &web_sys::FocusEvent) -> bool {
     let inside = event.current_target().and_then(|it| it.dyn_into::<HtmlElement>().ok());
     let next = event.related_target().and_then(|it| it.dyn_into::<web_sys::Node>().ok());

@@ -1,45 +1,19 @@
-//! Alpha, and the chart of margins against it.
+//! The chart of margins against alpha.
 
 use leptos::prelude::*;
 
 use super::super::state::{Point, State};
 use super::super::text;
 
-/// The chart's size in its own units, and the margins around what's drawn.
+/// The chart's size and margins, in its own units.
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 240.0;
 const LEFT: f64 = 76.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 30.0;
-/// Lines that are told apart.
+/// Styles of lines.
 const LOOKS: usize = 4;
-
-/// The slider.
-pub fn alpha(state: State) -> impl IntoView {
-    let slide = move |event| {
-        if let Ok(alpha) = event_target_value(&event).parse::<f64>() {
-            state.alpha.set(alpha.clamp(0.0, 1.0));
-        }
-    };
-    view! {
-            <div class="alpha">
-                <label for="alpha" class="label">{text::ALPHA}</label>
-                <input
-                    id="alpha"
-                    type="range"
-                    min="0"
-                    max="1"
-                    step="0.05"
-                    aria-describedby="alpha-note"
-                    disabled=move || !state.is_pair()
-                    prop:value=move || state.alpha.get().to_string()
-                    on:input=slide
-                />
-                <output for="alpha">{move || format!("{:.2}", state.alpha.get())}</output>
-            </div>
-    }
-}
 
 /// The card with the chart.
 pub fn patching(state: State) -> impl IntoView {
@@ -62,7 +36,7 @@ fn x(alpha: f64) -> f64 {
     LEFT + alpha * (WIDTH - LEFT - RIGHT)
 }
 
-/// A scale that holds all margins and zero, and its place for a margin.
+/// A range that includes all margins and zero.
 fn scale(curve: &[Point]) -> (f64, f64) {
     let all = curve.iter().flat_map(|point| &point.margins);
     let (low, high) = all.fold((0.0f64, 0.0f64), |(low, high), (_, by)| {
@@ -86,20 +60,22 @@ fn chart(state: State) -> impl IntoView {
                 rows.push(*row);
             }
         }
+        let caption = |row: u32| {
+            state.rows.with_untracked(|rows| {
+                let found = rows.iter().find(|one| one.id == row);
+                found.map(|row| row.text.clone()).unwrap_or_default()
+            })
+        };
         let lines = rows.iter().enumerate().map(|(at, row)| {
             let of_row = |point: &Point| {
                 let by = point.margins.iter().find(|(one, _)| one == row)?.1;
                 Some((point.alpha, by))
             };
             let points: Vec<(f64, f32)> = curve.iter().filter_map(of_row).collect();
-            let coordinates = points
+            let path: Vec<String> = points
                 .iter()
-                .map(|(alpha, by)| format!("{:.1},{:.1}", x(*alpha), y(f64::from(*by))));
-            let path: Vec<String> = coordinates.collect();
-            let caption = state.rows.with_untracked(|rows| {
-                let found = rows.iter().find(|one| one.id == *row);
-                found.map(|row| row.text.clone()).unwrap_or_default()
-            });
+                .map(|(alpha, by)| format!("{:.1},{:.1}", x(*alpha), y(f64::from(*by))))
+                .collect();
             let dots = points.iter().map(|(alpha, by)| {
                 view! {
                     <circle cx=x(*alpha) cy=y(f64::from(*by)) r="3.5">
@@ -109,20 +85,16 @@ fn chart(state: State) -> impl IntoView {
             });
             view! {
                 <g class=format!("line look-{}", at % LOOKS)>
-                    <title>{text::curve_of(&caption)}</title>
+                    <title>{text::curve_of(&caption(*row))}</title>
                     <polyline points=path.join(" ") />
                     {dots.collect_view()}
                 </g>
             }
         });
         let lines = lines.collect_view();
-        let legend = rows.iter().enumerate().map(|(at, row)| {
-            let caption = state.rows.with_untracked(|rows| {
-                let found = rows.iter().find(|one| one.id == *row);
-                found.map(|row| row.text.clone()).unwrap_or_default()
-            });
-            view! { <li class=format!("look-{}", at % LOOKS)>{caption}</li> }
-        });
+        let legend = rows.iter().enumerate().map(
+            |(at, row)| view! { <li class=format!("look-{}", at % LOOKS)>{caption(*row)}</li> },
+        );
         let legend =
             (rows.len() > 1).then(|| view! { <ul class="legend">{legend.collect_view()}</ul> });
         let ticks = [0.0, 0.25, 0.5, 0.75, 1.0].map(|alpha: f64| {
@@ -130,7 +102,7 @@ fn chart(state: State) -> impl IntoView {
         });
         let marks = [low, 0.0, high]
             .into_iter()
-            // Labels that would stand in each other are left out.
+            // Skip labels that would overlap.
             .filter(|by| *by == 0.0 || (y(*by) - y(0.0)).abs() > 16.0)
             .map(|by| {
                 view! {

@@ -1,13 +1,12 @@
-//! The picture, the others, and ways to get more.
+//! The pictures, and adding more.
 
 use leptos::prelude::*;
-use web_sys::HtmlInputElement;
 
 use super::super::state::{Heat, Picture, SAMPLES, State};
 use super::super::{dom, pictures, text};
-use super::camera;
+use super::{camera, range};
 
-/// The strongest veil: what's under it is still seen.
+/// The veil's largest opacity.
 const VEIL: f64 = 0.85;
 
 /// The column of pictures.
@@ -15,7 +14,7 @@ pub fn pictures(state: State) -> impl IntoView {
     view! {
         <section class="card pictures" aria-labelledby="pictures-title">
             <h2 id="pictures-title">{text::PICTURES}</h2>
-            {notices(state.notices)}
+            {notices(state.engine.notices)}
             {stage(state)}
             {strip(state)}
             {sources(state)}
@@ -24,7 +23,7 @@ pub fn pictures(state: State) -> impl IntoView {
     }
 }
 
-/// What went wrong, to be dismissed.
+/// Notices, which can be dismissed.
 pub fn notices(notices: RwSignal<Vec<String>>) -> impl IntoView {
     let shown = move || notices.with(|notices| !notices.is_empty());
     view! {
@@ -72,7 +71,7 @@ fn stage(state: State) -> impl IntoView {
             }
         })
     };
-    // Only where they differ from what stands there.
+    // Only if they differ from the current captions.
     let captions = Memo::new(move |_| {
         let captions = shown.get()?.captions;
         let there = state.rows.with(|rows| {
@@ -100,54 +99,52 @@ fn stage(state: State) -> impl IntoView {
     }
 }
 
-/// What the model sees of a caption in the picture that's shown.
+/// The similarity by patch of the picture on display, and its size.
 fn heat_of(state: State) -> Option<(Heat, (u32, u32))> {
     let picture = state.picture()?;
     let heat = state.heat.get().filter(|heat| heat.picture == picture.id)?;
     Some((heat, picture.size?))
 }
 
-/// A veil over the picture, thinnest where the caption fits best: a square a patch.
 fn heat(state: State) -> impl IntoView {
     move || {
         let (heat, (width, height)) = heat_of(state)?;
-        let (low, high) = heat
-            .similarities
-            .iter()
-            .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), one| {
-                (low.min(*one), high.max(*one))
-            });
-        let spread = (high - low).max(f32::EPSILON);
-        let [left, top, wide, high_part] = heat.seen;
-        let (width, height) = (f64::from(width), f64::from(height));
-        let side = f64::from(heat.side);
-        let (across, down) = (wide * width / side, high_part * height / side);
-        let squares = heat.similarities.iter().enumerate().map(|(at, similarity)| {
-            let (row, column) = (at as u32 / heat.side, at as u32 % heat.side);
-            let strength = f64::from((high - similarity) / spread);
-            view! {
-                <rect
-                    x=left * width + f64::from(column) * across
-                    y=top * height + f64::from(row) * down
-                    width=across
-                    height=down
-                    fill-opacity=format!("{:.2}", strength * VEIL)
-                >
-                    <title>{text::similarity(*similarity)}</title>
-                </rect>
-            }
-        });
+        let [left, top, wide, high] = heat.seen;
+        let (x, y) = (f64::from(width), f64::from(height));
+        let squares = veil(&heat.similarities, heat.side, [left * x, top * y, wide * x, high * y]);
+        let label = text::heat_of(&heat.caption);
         Some(view! {
-            <svg
-                class="heat"
-                viewBox=format!("0 0 {width} {height}")
-                role="img"
-                aria-label=text::heat_of(&heat.caption)
-            >
-                {squares.collect_view()}
-            </svg>
+            <svg class="heat" viewBox=format!("0 0 {width} {height}") role="img" aria-label=label>{squares}</svg>
         })
     }
+}
+
+/// A veil over an area (left, top, width, height): a square per patch, thinnest where the caption fits best.
+pub fn veil(
+    similarities: &[f32],
+    side: u32,
+    [left, top, width, height]: [f64; 4],
+) -> impl IntoView + use<> {
+    let (low, high) = range(similarities);
+    let spread = (high - low).max(f32::EPSILON);
+    let side = side.max(1);
+    let (across, down) = (width / f64::from(side), height / f64::from(side));
+    let square = |(at, similarity): (usize, &f32)| {
+        let (row, column) = (at as u32 / side, at as u32 % side);
+        let strength = f64::from((high - similarity) / spread);
+        view! {
+            <rect
+                x=left + f64::from(column) * across
+                y=top + f64::from(row) * down
+                width=across
+                height=down
+                fill-opacity=format!("{:.2}", strength * VEIL)
+            >
+                <title>{text::similarity(*similarity)}</title>
+            </rect>
+        }
+    };
+    similarities.iter().enumerate().map(square).collect_view()
 }
 
 fn strip(state: State) -> impl IntoView {
@@ -180,14 +177,7 @@ fn strip(state: State) -> impl IntoView {
 }
 
 fn sources(state: State) -> impl IntoView {
-    let chosen = move |event: web_sys::Event| {
-        let input: HtmlInputElement = event_target(&event);
-        if let Some(files) = input.files() {
-            pictures::add_files(state, &files);
-        }
-        // So that the same file can be chosen again.
-        input.set_value("");
-    };
+    let chosen = dom::chosen(move |files| pictures::add_files(state, &files));
     let sample = move |(place, number): (usize, u32)| {
         let current = move || {
             let shown = state.picture().and_then(|picture| picture.sample);

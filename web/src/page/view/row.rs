@@ -1,4 +1,4 @@
-//! A caption: its text, what it scored, and what's done with it.
+//! A row: a caption with its scores and actions.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -12,14 +12,14 @@ fn field(id: u32) -> String {
     format!("caption-{id}")
 }
 
-/// Adds an empty row under another and its wrong ones, and goes there.
+/// Adds an empty row after another and its wrong captions, and focuses it.
 pub fn add_after(state: State, id: Option<u32>, wrong: bool) {
     let row = state.row("", wrong);
     let name = row.id;
     state.rows.update(|rows| {
         let at = rows.iter().position(|row| Some(row.id) == id);
         let mut place = at.map_or(rows.len(), |at| at + 1);
-        // A caption's wrong ones stay with it.
+        // Wrong captions stay with their caption.
         while !wrong && rows.get(place).is_some_and(|row| row.wrong) {
             place += 1;
         }
@@ -28,7 +28,7 @@ pub fn add_after(state: State, id: Option<u32>, wrong: bool) {
     dom::focus_soon(field(name));
 }
 
-/// Removes a row, and goes to the one above; one row always stays.
+/// Removes a row and focuses the one above; the last row is replaced by an empty one.
 fn remove(state: State, id: u32) {
     state.pristine.set(false);
     let mut next = None;
@@ -37,7 +37,7 @@ fn remove(state: State, id: u32) {
             return;
         };
         let gone = rows.remove(at);
-        // What was made of a caption goes with it.
+        // Hard negatives go with their caption.
         if !gone.wrong {
             while rows.get(at).is_some_and(|row| row.made.is_some()) {
                 rows.remove(at);
@@ -51,7 +51,6 @@ fn remove(state: State, id: u32) {
     }
 }
 
-/// A row.
 pub fn row(state: State, id: u32) -> impl IntoView {
     let row = Memo::new(move |_| {
         state.rows.with(|rows| {
@@ -79,7 +78,7 @@ fn editor(state: State, id: u32, row: Memo<Row>, wrong: Memo<bool>) -> impl Into
     };
     let input = move |event| {
         state.pristine.set(false);
-        // A caption is one line, also when several are pasted.
+        // A caption is one line, even if several are pasted.
         let text = event_target_value(&event).replace(['\r', '\n'], " ");
         state.change(id, |row| {
             row.text = text;
@@ -104,7 +103,7 @@ fn editor(state: State, id: u32, row: Memo<Row>, wrong: Memo<bool>) -> impl Into
             _ => (),
         }
     };
-    // The same text behind the field: it gives the field its height, and the marks.
+    // The same text behind the field gives the field its height and the marks.
     let behind = move || {
         let text = text.get();
         let pieces = match state.caption_of(id) {
@@ -141,7 +140,7 @@ fn editor(state: State, id: u32, row: Memo<Row>, wrong: Memo<bool>) -> impl Into
 fn made(row: Memo<Row>) -> impl IntoView {
     move || {
         row.get().made.map(|made| {
-            // What is shuffled is the whole caption.
+            // Shuffling changes the whole caption.
             let exchanged =
                 (!made.kind.starts_with("shuffle")).then(|| text::exchanged(&made.from, &made.to));
             view! {
@@ -168,9 +167,7 @@ fn scores(row: Memo<Row>) -> impl IntoView {
         view! {
             <div class=format!("score {class}")>
                 <span class="label">{label}</span>
-                <span class="bar" aria-hidden="true">
-                    <span class="fill" style:width=width></span>
-                </span>
+                <span class="bar" aria-hidden="true"><span class="fill" style:width=width></span></span>
                 <span class="value">{move || value().map_or_else(|| "–".to_owned(), words)}</span>
             </div>
         }
@@ -234,7 +231,7 @@ fn actions(state: State, id: u32, row: Memo<Row>, wrong: Memo<bool>) -> impl Int
             row.made = None;
         });
     };
-    // A picture shows one caption's places at a time.
+    // A picture shows the patches of one caption at a time.
     let heat = move |_| {
         let on = !heated.get_untracked();
         state.rows.update(|rows| {

@@ -1,4 +1,4 @@
-//! What a set's captions are like: their lengths, what repeats, and in which scripts they're written.
+//! Statistics of captions: lengths, repetitions and scripts.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,35 +13,29 @@ use super::spread::Spread;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
-/// Captions that are named as the most frequent, at most.
 const FREQUENT: usize = 10;
 
-/// Samples between two looks at the clock.
+/// Samples between checks for Ctrl-C.
 const PART: usize = 4_096;
 
-/// All captions of a set.
 #[derive(Debug, Default, Serialize)]
 pub struct Captions {
     pub count: usize,
-    /// Between white space; a language that writes none between words has one a caption.
+    /// Words by white space.
     pub words: Spread,
-    /// As the model reads them, with start and end.
+    /// Tokens, including start and end.
     pub tokens: Spread,
-    /// The model's context.
     pub context: usize,
-    /// Captions that are longer.
+    /// Captions longer than the context.
     pub cut: usize,
-    /// Captions that stood earlier in the set, but for case, spacing and punctuation.
+    /// Captions that repeat an earlier one, ignoring case, spacing and punctuation.
     pub repeated: usize,
-    /// Those that repeat most, as they stand first, with how often.
     pub frequent: Vec<(String, usize)>,
-    /// Captions of ASCII alone.
     pub ascii: usize,
-    /// Captions by the script of most of their letters, most first.
+    /// Captions by the script of most letters, most frequent first.
     pub scripts: Vec<(String, usize)>,
 }
 
-/// What one caption adds.
 struct Looked {
     words: u32,
     tokens: u32,
@@ -61,7 +55,7 @@ impl Captions {
         let mut all = Self { context: tokenizer.context_length(), ..Self::default() };
         let (mut words, mut tokens) = (Vec::new(), Vec::new());
         let mut scripts: BTreeMap<&str, usize> = BTreeMap::new();
-        // A caption by its digest: how often it stands, and where first.
+        // Count and first occurrence of each caption, by digest.
         let mut texts: HashMap<[u8; 16], (usize, &str)> = HashMap::new();
         for part in set.samples.chunks(PART) {
             if interrupt.asked() {
@@ -108,17 +102,17 @@ fn look(caption: &str, tokenizer: &Tokenizer) -> Looked {
     }
 }
 
-/// The script of most of a text's letters; of as many, the one that comes first.
+/// The script of most letters of a text; of equally frequent ones the first.
 fn script(text: &str) -> &'static str {
     if text.is_ascii() {
-        // Without a look into Unicode's tables.
+        // Skip the Unicode tables.
         let has_letter = text.bytes().any(|byte| byte.is_ascii_alphabetic());
         return if has_letter { "Latin" } else { NO_LETTER };
     }
     let mut counts: Vec<(Script, usize)> = Vec::new();
     for letter in text.chars().filter(|letter| letter.is_alphabetic()) {
         let script = letter.script();
-        // Letters that several scripts share.
+        // Skip letters shared by scripts.
         if matches!(script, Script::Common | Script::Inherited | Script::Unknown) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! What a set's images are like, over a sample of them: opened as training opens them.
+//! Statistics of a sample of images, opened as for training.
 
 use std::collections::BTreeMap;
 
@@ -14,43 +14,35 @@ use crate::output;
 use crate::progress::Progress;
 use crate::thumbnail::thumbnail;
 
-/// The smallest images that are named.
 const SMALLEST: usize = 5;
 
-/// Lower ends of the groups that shorter sides are counted in: sizes that CLIP models are trained at are among them.
+/// Lower bounds of the histogram of shorter sides, with common sizes of CLIP models.
 const SIDES: [u32; 7] = [0, 64, 128, 224, 336, 512, 1_024];
 
-/// The images that were opened.
 #[derive(Debug, Default, Serialize)]
 pub struct Images {
-    /// Samples whose image was opened.
+    /// Number of images opened.
     pub tried: usize,
     pub width: Spread,
     pub height: Spread,
     pub shorter_side: Spread,
-    /// The longer side as a multiple of the shorter one, in hundredths.
+    /// Ratio of the longer to the shorter side, in percent.
     pub aspect_percent: Spread,
-    /// Images by their shorter side: from this on, up to the next.
+    /// Histogram of shorter sides: lower bound and count.
     pub by_shorter_side: Vec<(u32, usize)>,
     pub formats: BTreeMap<String, usize>,
-    /// The smallest, with width and height.
     pub smallest: Vec<(String, u32, u32)>,
-    /// Those that can't be read, with the reason.
     pub unreadable: Vec<(String, String)>,
 }
 
-/// A picture for the page, as a data URL, or why there's none.
+/// A picture as a data URL, or the reason why it is missing.
 pub type Thumbnail = Result<String, String>;
 
-struct Looked {
-    width: u32,
-    height: u32,
-    format: String,
-    thumbnail: Option<String>,
-}
+/// Width, height and format of an image, and its thumbnail.
+type Looked = (u32, u32, String, Option<String>);
 
 impl Images {
-    /// Opens the images of these samples, and makes small pictures of those at the places `shown` among them.
+    /// Opens the images of samples, and makes thumbnails of those at the indices `shown`.
     pub fn of(
         set: &ImageTextSet,
         opened: &[usize],
@@ -82,10 +74,10 @@ impl Images {
             let name = set.samples[sample].image.to_string();
             let thumbnail = match looked {
                 None => bail!("stopped while opening images"),
-                Some(Ok(looked)) => {
-                    *all.formats.entry(looked.format).or_default() += 1;
-                    sizes.push((looked.width, looked.height, name));
-                    looked.thumbnail.map(Ok)
+                Some(Ok((width, height, format, thumbnail))) => {
+                    *all.formats.entry(format).or_default() += 1;
+                    sizes.push((width, height, name));
+                    thumbnail.map(Ok)
                 }
                 Some(Err(error)) => {
                     let reason = output::one_line(&error);
@@ -126,15 +118,8 @@ impl Images {
 fn look(place: &ImagePlace, is_shown: bool) -> Result<Looked> {
     let bytes = place.read()?;
     let image = decode(&bytes, &DecodeLimits::default()).with_context(|| place.to_string())?;
-    let format = image::guess_format(&bytes).map_or_else(
-        // It has just been decoded.
-        |_| "unknown".to_owned(),
-        |format| format!("{format:?}"),
-    );
-    Ok(Looked {
-        width: image.width(),
-        height: image.height(),
-        format,
-        thumbnail: is_shown.then(|| thumbnail(&image)).transpose()?,
-    })
+    let format = image::guess_format(&bytes);
+    let format = format.map_or_else(|_| "unknown".to_owned(), |format| format!("{format:?}"));
+    let thumbnail = is_shown.then(|| thumbnail(&image)).transpose()?;
+    Ok((image.width(), image.height(), format, thumbnail))
 }

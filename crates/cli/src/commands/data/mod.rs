@@ -1,4 +1,4 @@
-//! `clove data inspect`: what a set holds, before one trains on it.
+//! `clove data inspect`: statistics and samples of a data set.
 
 mod captions;
 mod images;
@@ -9,8 +9,9 @@ use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 use clove::tokenizer::Tokenizer;
-use clove_data::sets::{Filtered, ImageTextSet, Sample};
-use clove_negatives::{Generator, Request, Style};
+use clove_data::sets::{Filtered, ImageTextSet};
+use clove_negatives::{Request, Style};
+use clove_report::Card;
 use clove_run::config::SetSettings;
 use clove_run::negatives::{self, Yield};
 use clove_run::words::counted;
@@ -18,10 +19,9 @@ use clove_run::{Config, Parts, Pool, Source, open_set};
 use indicatif::HumanCount;
 use rayon::prelude::*;
 use serde::Serialize;
-use serde_json::Value;
 
 use self::captions::Captions;
-use self::images::{Images, Thumbnail};
+use self::images::Images;
 use self::spread::Spread;
 use crate::args::{Data, DataCommand, Inspect};
 use crate::interrupt::Interrupt;
@@ -32,7 +32,6 @@ use crate::{model, output};
 /// The context of published CLIP models.
 const CLIP_CONTEXT: usize = 77;
 
-/// Samples that were skipped which the report quotes.
 const QUOTED: usize = 10;
 
 pub fn run(args: &Data) -> Result<()> {
@@ -41,7 +40,6 @@ pub fn run(args: &Data) -> Result<()> {
     }
 }
 
-/// What's to be looked at, and how.
 struct Task {
     name: String,
     set: ImageTextSet,
@@ -52,35 +50,22 @@ struct Task {
     filtered: Option<Filtered>,
 }
 
-/// What was found.
 #[derive(Serialize)]
 struct Report {
     set: String,
     samples: usize,
     captions_per_sample: Spread,
     negatives: usize,
-    /// What the configuration's filter took away before.
     filtered: Option<Filtered>,
     skipped: Vec<(String, usize)>,
-    /// The first of them, with the reasons in full.
+    /// The first skipped samples with full reasons.
     skipped_first: Vec<(String, String)>,
     captions: Captions,
     images: Images,
-    /// By style: how many captions give a negative.
-    made_negatives: Vec<(Style, Value)>,
-    #[serde(skip)]
-    yields: Vec<(Style, Yield)>,
+    /// Yield of generated negatives by style.
+    made_negatives: Vec<(Style, Yield)>,
     #[serde(skip)]
     cards: Vec<Card>,
-}
-
-/// A sample on the page.
-struct Card {
-    place: String,
-    picture: Thumbnail,
-    captions: Vec<String>,
-    /// With the style that they're made in; none where the set brings them.
-    negatives: Vec<(Option<Style>, String)>,
 }
 
 fn inspect(args: &Inspect) -> Result<()> {
@@ -111,11 +96,10 @@ fn inspect(args: &Inspect) -> Result<()> {
 fn open(args: &Inspect, interrupt: &Interrupt) -> Result<Task> {
     let mut listener = Listener::stopped_by(interrupt);
     let hear = &mut |event: &clove_run::Event<'_>| listener.hear(event);
-    let given = args.styles.iter().map(|style| Style::from(*style));
-    let mut styles: Vec<Style> = given.collect();
+    let mut styles = args.styles.clone();
     let Some(file) = &args.config else {
-        // clap asks for both where there's no configuration.
-        let (kind, path) = args.kind.zip(args.path.as_deref()).context("--path lacks")?;
+        // clap requires both without a configuration.
+        let (kind, path) = args.kind.zip(args.path.as_deref()).context("--path is missing")?;
         let tokenizer = match &args.model {
             Some(dir) => model::open(dir)?.tokenizer()?,
             None => Tokenizer::clip(CLIP_CONTEXT),
@@ -124,9 +108,7 @@ fn open(args: &Inspect, interrupt: &Interrupt) -> Result<Task> {
             kind,
             path: path.to_owned(),
             images: args.images.clone(),
-            splits: Vec::new(),
-            weight: None,
-            captions: None,
+            ..SetSettings::default()
         };
         return Ok(Task {
             name: format!("{} ({})", path.display(), kind.name()),
@@ -144,7 +126,7 @@ fn open(args: &Inspect, interrupt: &Interrupt) -> Result<Task> {
         .with_context(|| format!("the data of {}", file.display()))?;
     let Source::Pool(Pool { set, filtered, .. }) = source else {
         bail!(
-            "{}: data.kind: scenes are drawn, and there's no set to look at; `clove train {0} --dry-run` shows some",
+            "{}: data.kind: scenes are synthetic, without a set to inspect; `clove train {0} --dry-run` shows some",
             file.display()
         );
     };
@@ -164,7 +146,7 @@ fn open(args: &Inspect, interrupt: &Interrupt) -> Result<Task> {
     })
 }
 
-/// `most` places of `count`, as far apart as can be.
+/// `most` of `count` indices, evenly spread.
 fn spread_over(count: usize, most: u64) -> Vec<usize> {
     let taken = (count as u64).min(most);
     (0..taken)
@@ -182,37 +164,49 @@ fn look(
     let set = &task.set;
     progress.say("captions");
     let captions = Captions::of(set, &task.tokenizer, progress, interrupt)?;
-    let mut yields = Vec::new();
-    let mut made: Vec<Vec<(Option<Style>, String)>> = vec![Vec::new(); shown.len()];
+    let mut made_negatives = Vec::new();
+    let mut made: Vec<Vec<(Style, String)>> = vec![Vec::new(); shown.len()];
     if !task.styles.is_empty() {
         progress.say("hard negatives");
         let generator = negatives::generator()?;
+        // Negatives of the first caption of a sample.
+        let make = |style: Style, index: usize| {
+            let captions = &set.samples[index].captions;
+            generator.negatives(&Request {
+                caption: &captions[0],
+                others: &negatives::others(captions, 0),
+                style,
+                count: task.per_caption,
+                seed: task.seed,
+                epoch: 0,
+                index: index as u64,
+            })
+        };
         for &style in &task.styles {
-            let found = make(task, &generator, style, opened, progress, interrupt);
+            let found = opened.par_iter().map(|&index| {
+                let mut found = Yield::default();
+                if !interrupt.asked() {
+                    found.add(&make(style, index));
+                    progress.advance(1);
+                }
+                found
+            });
+            let found = found.reduce(Yield::default, Yield::merge);
             if interrupt.asked() {
-                bail!("stopped while making negatives");
+                bail!("stopped while generating negatives");
             }
-            yields.push((style, found));
+            made_negatives.push((style, found));
             for (made, &place) in made.iter_mut().zip(shown) {
-                let sample = &set.samples[opened[place]];
-                let texts = negatives_of(task, &generator, style, opened[place], sample);
-                made.extend(texts.negatives.into_iter().map(|n| (Some(style), n.text)));
+                let negatives = make(style, opened[place]).negatives;
+                made.extend(negatives.into_iter().map(|negative| (style, negative.text)));
             }
         }
     }
     progress.say("images");
     let (images, thumbnails) = Images::of(set, opened, shown, progress, interrupt)?;
     let cards = shown.iter().zip(thumbnails).zip(made);
-    let cards = cards.map(|((&place, picture), made)| {
-        let sample = &set.samples[opened[place]];
-        let brought = sample.negatives.iter().map(|text| (None, text.clone()));
-        Card {
-            place: sample.image.to_string(),
-            picture,
-            captions: sample.captions.clone(),
-            negatives: brought.chain(made).collect(),
-        }
-    });
+    let cards = cards
+        .map(|((&place, picture), made)| page::card(&set.samples[opened[place]], picture, made));
     let skipped = set.skipped_by_kind();
     let per_sample = set.samples.iter().map(|sample| sample.captions.len() as u32);
     Ok(Report {
@@ -225,57 +219,11 @@ fn look(
         skipped_first: set.skipped.iter().take(QUOTED).cloned().collect(),
         captions,
         images,
-        made_negatives: yields.iter().map(|(style, found)| (*style, found.json())).collect(),
-        yields,
+        made_negatives,
         cards: cards.collect(),
     })
 }
 
-/// What the samples' first captions give in a style.
-fn make(
-    task: &Task,
-    generator: &Generator,
-    style: Style,
-    samples: &[usize],
-    progress: &Progress,
-    interrupt: &Interrupt,
-) -> Yield {
-    let found = samples.par_iter().map(|&index| {
-        let mut found = Yield::default();
-        if !interrupt.asked() {
-            let sample = &task.set.samples[index];
-            found.add(&negatives_of(task, generator, style, index, sample));
-            progress.advance(1);
-        }
-        found
-    });
-    found.reduce(Yield::default, |mut all, found| {
-        all.absorb(found);
-        all
-    })
-}
-
-/// Negatives of a sample's first caption.
-fn negatives_of(
-    task: &Task,
-    generator: &Generator,
-    style: Style,
-    index: usize,
-    sample: &Sample,
-) -> clove_negatives::Made {
-    let others: Vec<&str> = sample.captions[1..].iter().map(String::as_str).collect();
-    generator.negatives(&Request {
-        caption: &sample.captions[0],
-        others: &others,
-        style,
-        count: task.per_caption,
-        seed: task.seed,
-        epoch: 0,
-        index: index as u64,
-    })
-}
-
-/// The report as tables.
 fn text(report: &Report) -> String {
     let mut lines = vec![format!("{}: {}", report.set, summary(report))];
     for (kind, count) in &report.skipped {
@@ -289,7 +237,7 @@ fn text(report: &Report) -> String {
     let captions = &report.captions;
     lines.push(output::table(&[
         head("captions"),
-        row("  a sample", &report.captions_per_sample),
+        row("  per sample", &report.captions_per_sample),
         row("  words", &captions.words),
         row("  tokens", &captions.tokens),
     ]));
@@ -308,16 +256,16 @@ fn text(report: &Report) -> String {
         lines.push(format!("  {} {format}", HumanCount(*count as u64)));
     }
     if let Some((name, width, height)) = images.smallest.first() {
-        lines.push(format!("  the smallest: {width} x {height}, {name}"));
+        lines.push(format!("  smallest: {width} x {height}, {name}"));
     }
     if !images.unreadable.is_empty() {
         let count = HumanCount(images.unreadable.len() as u64);
-        lines.push(format!("  {count} can't be read:"));
+        lines.push(format!("  {count} unreadable:"));
         let first = images.unreadable.iter().take(QUOTED);
         lines.extend(first.map(|(_, reason)| format!("    {reason}")));
     }
-    for (style, found) in &report.yields {
-        lines.push(format!("negatives, {}: {}", style_name(*style), found.summary()));
+    for (style, found) in &report.made_negatives {
+        lines.push(format!("negatives, {}: {}", style.name(), found.summary()));
         lines.push(output::table(&found.kinds()).trim_end().to_owned());
         lines.extend(found.why_none().map(|why| format!("  {why}")));
     }
@@ -326,7 +274,6 @@ fn text(report: &Report) -> String {
     lines.join("\n")
 }
 
-/// The counts, on a line.
 fn summary(report: &Report) -> String {
     let counted = |number: usize, thing| counted(number as u64, thing);
     let skipped = report.skipped.iter().map(|(_, count)| count).sum();
@@ -343,7 +290,6 @@ fn summary(report: &Report) -> String {
     )
 }
 
-/// What stands out of the captions.
 fn remarks(report: &Report) -> Vec<String> {
     let captions = &report.captions;
     let share = |part: usize| {
@@ -361,17 +307,6 @@ fn remarks(report: &Report) -> Vec<String> {
         format!("{} repeat an earlier one", share(captions.repeated)),
         format!("{} are ASCII; by script: {}", share(captions.ascii), scripts.join(", ")),
     ]
-}
-
-/// As configurations have it.
-fn style_name(style: Style) -> &'static str {
-    match style {
-        Style::Replace => "replace",
-        Style::Negclip => "negclip",
-        Style::Swap => "swap",
-        Style::Shuffle => "shuffle",
-        Style::Mixed => "mixed",
-    }
 }
 
 #[cfg(test)]

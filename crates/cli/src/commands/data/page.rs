@@ -1,13 +1,16 @@
-//! The report as a page, for `clove-report`.
+//! Prepares the page of `clove-report`.
 
+use clove_data::sets::Sample;
+use clove_negatives::Style;
 use clove_report::data::{Captions, Images, Inspection, Negatives};
 use clove_report::{Card, CardText};
 
+use super::images::Thumbnail;
 use super::spread::Spread;
-use super::{Report, remarks, style_name, summary};
+use super::{Report, remarks, summary};
 use crate::output;
 
-/// Texts on a card, at most, of captions and of negatives.
+/// Maximum number of captions, and of negatives, on a card.
 const TEXTS: usize = 6;
 
 pub fn page(report: &Report) -> String {
@@ -44,7 +47,7 @@ pub fn page(report: &Report) -> String {
         negatives: negatives(report),
         skipped: report.skipped.clone(),
         first_skipped: first_skipped.map(|(place, why)| format!("{place}: {why}")).collect(),
-        cards: report.cards.iter().map(card).collect(),
+        cards: report.cards.clone(),
     })
 }
 
@@ -53,10 +56,10 @@ fn row(name: &'static str, spread: &Spread) -> (&'static str, Vec<String>) {
 }
 
 fn negatives(report: &Report) -> Vec<Negatives> {
-    let styles = report.yields.iter().map(|(style, found)| {
+    let styles = report.made_negatives.iter().map(|(style, found)| {
         let why = found.why_none().map_or(String::new(), |why| format!("; {why}"));
         Negatives {
-            style: style_name(*style).to_owned(),
+            style: style.name().to_owned(),
             summary: format!("{}{why}", found.summary()),
             kinds: output::table(&found.kinds()),
         }
@@ -64,21 +67,22 @@ fn negatives(report: &Report) -> Vec<Negatives> {
     styles.collect()
 }
 
-fn card(card: &super::Card) -> Card {
-    let captions = card.captions.iter();
-    let captions = captions.map(|text| CardText::Caption(text.clone()));
-    let made = card.negatives.iter().map(|(style, text)| {
-        let origin = style.map_or("from the data set", style_name);
-        CardText::Negative(text.clone(), Some(origin.to_owned()))
-    });
+/// The card of a sample with generated negatives.
+pub fn card(sample: &Sample, picture: Thumbnail, made: Vec<(Style, String)>) -> Card {
+    let captions = sample.captions.iter().cloned().map(CardText::Caption);
+    let brought = sample.negatives.iter().map(|text| (text.clone(), "from the data set"));
+    let made = made.into_iter().map(|(style, text)| (text, style.name()));
+    let negatives: Vec<(String, &str)> = brought.chain(made).collect();
+    let negatives = negatives.into_iter();
+    let negatives =
+        negatives.map(|(text, origin)| CardText::Negative(text, Some(origin.to_owned())));
     Card {
-        pictures: vec![card.picture.clone()],
-        texts: cut(captions).into_iter().chain(cut(made)).collect(),
-        footer: card.place.clone(),
+        pictures: vec![picture],
+        texts: cut(captions).into_iter().chain(cut(negatives)).collect(),
+        footer: sample.image.to_string(),
     }
 }
 
-/// The first texts, and how many more there are.
 fn cut(texts: impl ExactSizeIterator<Item = CardText>) -> Vec<CardText> {
     let more = texts.len().saturating_sub(TEXTS);
     let more = (more > 0).then(|| CardText::Note(format!("and {more} more")));

@@ -1,27 +1,25 @@
-//! A handful of figures for many numbers.
+//! Summary statistics of numbers.
 
 use serde::Serialize;
 
-/// How numbers are spread; all zero where there's none.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Serialize)]
 pub struct Spread {
     pub min: u32,
     pub median: u32,
     pub mean: f64,
-    /// 95 % of the numbers are at most this.
     pub percentile_95: u32,
     pub max: u32,
 }
 
 impl Spread {
-    pub const COLUMNS: [&str; 5] = ["least", "median", "mean", "95 %", "most"];
+    pub const COLUMNS: [&str; 5] = ["min", "median", "mean", "95 %", "max"];
 
     pub fn of(mut numbers: Vec<u32>) -> Self {
         numbers.sort_unstable();
         let (Some(&min), Some(&max)) = (numbers.first(), numbers.last()) else {
             return Self::default();
         };
-        // The nearest rank: a number that is among them.
+        // By nearest rank.
         let rank = |percent: usize| numbers[(numbers.len() * percent).div_ceil(100).max(1) - 1];
         let sum: u64 = numbers.iter().map(|&number| u64::from(number)).sum();
         Self {
@@ -33,7 +31,6 @@ impl Spread {
         }
     }
 
-    /// In the order of [`Self::COLUMNS`].
     pub fn cells(&self) -> [String; 5] {
         [
             self.min.to_string(),

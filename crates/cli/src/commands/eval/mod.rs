@@ -1,4 +1,4 @@
-//! `clove eval`: a model on a benchmark, with the blind baselines beside it.
+//! `clove eval`: evaluates models on a benchmark, with blind baselines.
 
 mod page;
 mod published;
@@ -7,7 +7,7 @@ mod words;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use clove::device::OpenDevice;
+use clove::device::{DeviceChoice, OpenDevice};
 use clove::evaluate::{Difference, ScoredRow, difference};
 use clove::score::Scorer;
 use clove::weights::ModelSource;
@@ -22,32 +22,28 @@ use crate::args::Eval;
 use crate::listener::Listener;
 use crate::{model, output, tensors};
 
-/// What `--json` prints and `--out` writes.
+/// The evaluation of a model, as `--json` and `--out` write it.
 #[derive(Serialize)]
-struct Evaluation<'a> {
+struct Tried<'a> {
     #[serde(flatten)]
-    figures: &'a Figures,
+    outcome: Outcome,
     model: String,
-    device: String,
-    /// What of the benchmark's files isn't counted.
+    device: &'a str,
+    /// Remarks on excluded rows and files.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     notes: &'a [String],
-    /// Photos that are there and can't be read, with the reasons.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    unreadable: &'a [(String, String)],
-    /// Photos and texts that were embedded now, and that were known.
     embedded: usize,
+    /// Number of cached embeddings.
     known: usize,
     seconds: f64,
-    /// What was published of models of this shape.
     #[serde(skip_serializing_if = "Option::is_none")]
-    published: Option<&'a Table>,
+    published: Option<Table>,
 }
 
 /// A line of `--rows`.
 #[derive(Serialize)]
 struct Line<'a> {
-    /// Where there are several.
+    /// Only with several models.
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a str>,
     set: &'a str,
@@ -55,25 +51,15 @@ struct Line<'a> {
     row: &'a ScoredRow,
 }
 
-/// A model that was tried.
-struct Tried {
-    model: String,
-    outcome: Outcome,
-    embedded: usize,
-    known: usize,
-    seconds: f64,
-    published: Option<Table>,
-}
-
 /// Several models on the same rows.
 #[derive(Serialize)]
 struct Comparison<'a> {
-    models: Vec<Evaluation<'a>>,
-    /// Of trials, how each model differs from the first.
-    differences: Vec<Option<Difference>>,
+    models: &'a [Tried<'a>],
+    /// Difference of each model from the first, for trials.
+    differences: &'a [Option<Difference>],
 }
 
-pub fn run(args: &Eval) -> Result<()> {
+pub fn run(args: &Eval, device: DeviceChoice) -> Result<()> {
     let files = Files {
         data: args.data.as_deref(),
         images: args.images.as_deref(),
@@ -86,42 +72,26 @@ pub fn run(args: &Eval) -> Result<()> {
     bench.captions = args.captions.as_deref().map(captions::read_training_captions).transpose()?;
     let sources = args.model.iter().map(|dir| model::open(dir));
     let sources = sources.collect::<Result<Vec<ModelSource>, _>>()?;
-    let device = model::open_device(args.device.device)?;
+    let device = model::open_device(device)?;
     let mut tried = Vec::with_capacity(sources.len());
     for (source, dir) in sources.iter().zip(&args.model) {
         let found = try_model(args, &bench, source, &device);
         tried.push(found.with_context(|| dir.display().to_string())?);
     }
-    let evaluations = tried.iter().map(|tried| Evaluation {
-        figures: &tried.outcome.figures,
-        model: tried.model.clone(),
-        device: device.description.clone(),
-        notes: &bench.notes,
-        unreadable: &tried.outcome.unreadable,
-        embedded: tried.embedded,
-        known: tried.known,
-        seconds: tried.seconds,
-        published: tried.published.as_ref(),
-    });
-    let mut models: Vec<Evaluation<'_>> = evaluations.collect();
     let differences: Vec<Option<Difference>> =
         tried.iter().skip(1).map(|other| differs(&tried[0].outcome, &other.outcome)).collect();
     if let Some(out) = &args.orders {
         let options = serde_json::to_string_pretty(&aro::options(bench.sets()))?;
         tensors::write_text(out, &(options + "\n"))?;
-        output::note(&format!("{}: the orders", out.display()));
+        output::note(&format!("{}: word orders", out.display()));
     }
     if let Some(out) = &args.rows {
         tensors::write_text(out, &lines(&tried)?)?;
-        output::note(&format!("{}: the outcome of each row", out.display()));
+        output::note(&format!("{}: rows", out.display()));
     }
     if let Some(out) = &args.html {
-        let models: Vec<(&str, &Outcome, Option<&Table>)> = tried
-            .iter()
-            .map(|tried| (tried.model.as_str(), &tried.outcome, tried.published.as_ref()))
-            .collect();
-        tensors::write_text(out, &page::page(&bench, &models, &differences))?;
-        output::note(&format!("{}: a page", out.display()));
+        tensors::write_text(out, &page::page(&bench, &tried, &differences))?;
+        output::note(&format!("{}: page", out.display()));
     }
     let mut text: Vec<String> = tried
         .iter()
@@ -133,15 +103,11 @@ pub fn run(args: &Eval) -> Result<()> {
             if args.model.len() == 1 { words } else { format!("{}\n{words}", tried.model) }
         })
         .collect();
-    let json = if models.len() == 1 {
-        serde_json::to_value(models.remove(0))?
+    let json = if let [only] = &tried[..] {
+        serde_json::to_value(only)?
     } else {
-        let names = tried.iter().map(|tried| tried.model.as_str());
-        text.push(words::side_by_side(
-            &names.zip(tried.iter().map(|tried| &tried.outcome)).collect::<Vec<_>>(),
-            &differences,
-        ));
-        serde_json::to_value(Comparison { models, differences })?
+        text.push(words::side_by_side(&tried, &differences));
+        serde_json::to_value(Comparison { models: &tried, differences: &differences })?
     };
     if let Some(out) = &args.out {
         tensors::write_text(out, &(serde_json::to_string_pretty(&json)? + "\n"))?;
@@ -150,15 +116,15 @@ pub fn run(args: &Eval) -> Result<()> {
     if args.json { output::print_json(&json) } else { output::print(&text.join("\n\n")) }
 }
 
-fn try_model(
+fn try_model<'a>(
     args: &Eval,
-    bench: &Bench,
+    bench: &'a Bench,
     source: &ModelSource,
-    device: &OpenDevice,
-) -> Result<Tried> {
+    device: &'a OpenDevice,
+) -> Result<Tried<'a>> {
     let scorer = pollster::block_on(Scorer::load(source, &device.device))?;
     model::note_defaults(source);
-    // Scenes are drawn, and embedded as they are.
+    // Scenes have no files to cache embeddings of.
     let mut store = if args.no_cache || args.suite == Suite::Scenes {
         Store::forgetful(source.config().embed_dim)
     } else {
@@ -170,6 +136,8 @@ fn try_model(
     listener.close();
     Ok(Tried {
         model: source.place(),
+        device: &device.description,
+        notes: &bench.notes,
         outcome,
         embedded: store.made,
         known: store.found,
@@ -178,7 +146,7 @@ fn try_model(
     })
 }
 
-/// How another model's mean of subsets differs, on trials.
+/// Difference of another model from the first, for trials.
 fn differs(first: &Outcome, other: &Outcome) -> Option<Difference> {
     match &first.figures {
         Figures::Trials(report) => difference(report, &first.rows, &other.rows),
@@ -186,7 +154,7 @@ fn differs(first: &Outcome, other: &Outcome) -> Option<Difference> {
     }
 }
 
-fn lines(all: &[Tried]) -> Result<String> {
+fn lines(all: &[Tried<'_>]) -> Result<String> {
     let mut text = String::new();
     for tried in all {
         for line in &tried.outcome.lines {

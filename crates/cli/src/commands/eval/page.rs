@@ -1,4 +1,4 @@
-//! The report as a page, for `clove-report`.
+//! Prepares the page of `clove-report`.
 
 use anyhow::Result;
 use clove::evaluate::{Difference, ScoredRow};
@@ -6,25 +6,22 @@ use clove_report::eval::{Evaluation, Model, Results};
 use clove_report::{Card, CardText};
 use clove_run::evaluation::{Bench, Figures, Outcome, Photo};
 
+use super::Tried;
 use super::published::Table;
 use super::words::figures;
 use crate::output;
 use crate::thumbnail::thumbnail;
 
-/// Rows with the highest margins, and with the lowest, that are shown.
+/// Number of rows shown with the highest margins, and with the lowest.
 const SHOWN: usize = 9;
 
-pub fn page(
-    bench: &Bench,
-    models: &[(&str, &Outcome, Option<&Table>)],
-    differences: &[Option<Difference>],
-) -> String {
-    let models = models.iter().map(|(name, outcome, published)| Model {
-        name,
-        figures: figures(&outcome.figures),
-        results: results(bench, outcome),
-        published: published.map(Table::words),
-        unreadable: &outcome.unreadable,
+pub fn page(bench: &Bench, models: &[Tried<'_>], differences: &[Option<Difference>]) -> String {
+    let models = models.iter().map(|tried| Model {
+        name: &tried.model,
+        figures: figures(&tried.outcome.figures),
+        results: results(bench, &tried.outcome),
+        published: tried.published.as_ref().map(Table::words),
+        unreadable: &tried.outcome.unreadable,
     });
     clove_report::eval::page(&Evaluation {
         suite: bench.suite(),
@@ -37,7 +34,7 @@ pub fn page(
 fn results<'a>(bench: &Bench, outcome: &'a Outcome) -> Results<'a> {
     match &outcome.figures {
         Figures::Trials(report) => {
-            // Of several metrics the first: each row once.
+            // Only the first metric, so that each row appears once.
             let first = report.subsets.first().map(|subset| &subset.metric);
             let counted = outcome.rows.iter().zip(&report.subsets);
             let mut rows: Vec<(&str, &ScoredRow)> = counted
@@ -70,9 +67,9 @@ fn results<'a>(bench: &Bench, outcome: &'a Outcome) -> Results<'a> {
     }
 }
 
-/// A row with its pictures and texts.
 fn card(bench: &Bench, set: &str, row: &ScoredRow) -> Option<Card> {
     let example = bench.example(set, &row.id)?;
+    let picture = |photo: &Photo| -> Result<String> { thumbnail(&photo.image()?) };
     let pictures = example.photos.iter();
     let pictures = pictures.map(|photo| picture(photo).map_err(|error| output::one_line(&error)));
     let texts = example.texts.iter().enumerate().map(|(number, text)| {
@@ -87,9 +84,4 @@ fn card(bench: &Bench, set: &str, row: &ScoredRow) -> Option<Card> {
         texts: texts.collect(),
         footer: format!("{set} {}, margin {:+.3}", row.id, row.margin),
     })
-}
-
-/// A small picture of what's meant of a photo.
-fn picture(photo: &Photo) -> Result<String> {
-    thumbnail(&photo.image()?)
 }

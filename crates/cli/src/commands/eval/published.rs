@@ -1,4 +1,4 @@
-//! Published figures, beside one's own where the suite is the same and the model has the shape of theirs.
+//! Published figures of the suite, for models of the same shape.
 
 use anyhow::{Context as _, Result};
 use clove::model::{Activation, ClipConfig};
@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::output;
 
-/// What was published of a suite.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
@@ -18,7 +17,7 @@ pub struct Table {
     rows: Vec<Row>,
 }
 
-/// A model's figures in %, by column.
+/// Figures of a model in %, by column.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
@@ -38,19 +37,20 @@ fn tables() -> Result<Vec<Table>> {
     Ok(tables.tables)
 }
 
-/// What was published of a suite by models of this one's shape, ViT-B/32.
+/// The published figures of a suite, if the model is a ViT-B/32.
 pub fn beside(suite: &str, model: &ClipConfig) -> Result<Option<Table>> {
     let image = &model.image;
-    let shape = [image.image_size, image.patch_size, image.width, image.layers];
-    if shape != [224, 32, 768, 12] || model.text.width != 512 {
+    let shape =
+        [image.image_size, image.patch_size, image.transformer.width, image.transformer.layers];
+    if shape != [224, 32, 768, 12] || model.text.transformer.width != 512 {
         return Ok(None);
     }
     let mut found = tables()?.into_iter().find(|table| table.suite == suite);
     if let Some(table) = &mut found
-        && image.activation != Activation::QuickGelu
+        && image.transformer.activation != Activation::QuickGelu
     {
-        // The commonest reason for figures that can't be repeated.
-        let own = "this model computes GELU; OpenAI's weights, and all that were trained from them, take QuickGELU";
+        // The most common reason for lower figures.
+        let own = "this model uses GELU; OpenAI's weights and their descendants need QuickGELU";
         let caveats = table.caveat.iter().map(String::as_str).chain([own]);
         table.caveat = Some(caveats.collect::<Vec<_>>().join("; "));
     }
@@ -58,7 +58,6 @@ pub fn beside(suite: &str, model: &ClipConfig) -> Result<Option<Table>> {
 }
 
 impl Table {
-    /// As people read it.
     pub fn words(&self) -> String {
         let mut header = vec!["published, in %".to_owned()];
         header.extend(self.columns.clone());
@@ -68,7 +67,7 @@ impl Table {
             std::iter::once(row.model.clone()).chain(values).collect()
         }));
         let caveat = self.caveat.as_ref();
-        let caveat = caveat.map_or_else(String::new, |caveat| format!(". Mind: {caveat}"));
+        let caveat = caveat.map_or_else(String::new, |caveat| format!(". Note: {caveat}"));
         format!("{}from {}{caveat}", output::table(&rows), self.source)
     }
 }
@@ -87,7 +86,7 @@ mod tests {
                 assert!(row.values.iter().all(|value| (0.0..=100.0).contains(value)));
             }
         }
-        // The means that the paper's Table 1 gives of its Table 6.
+        // The means in the paper's Table 1 of its Table 6.
         let crepe = &tables[0];
         let mean = |row: &Row, columns: std::ops::Range<usize>| {
             let values = &row.values[columns];

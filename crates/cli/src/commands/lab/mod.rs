@@ -1,22 +1,25 @@
-//! `clove lab`: the whole method on drawn scenes. What is trained, measured and chosen stands in `clove_lab`; here are the
-//! folders, the threads, the progress and the interruptions.
+//! `clove lab`: the full pipeline on synthetic scenes. Defines folders, threads, progress and interruption; `clove_lab` does the
+//! work.
 
 mod tune;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
-use clove::device::Device;
+use anyhow::{Result, bail};
+use clove::device::{Device, DeviceChoice};
 use clove::evaluate::Report as Scores;
 use clove::weights::{Precision, Snapshot};
-use clove_data::run::{Companions, RunFolder, write_model_dir};
+use clove_data::run::{Companions, write_model_dir};
 use clove_lab::{
     self as lab, Curve, RULE, Recipe, Report, SceneSuite, Settings, Sizes, Sweep, SweepPoint,
     Variant,
 };
+use clove_run::session;
 use clove_scenes::{Kind, Shape, Split};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use self::tune::{Job, Tuned};
 use crate::args::Lab;
@@ -24,13 +27,13 @@ use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 use crate::{model, output, parallel, tensors};
 
-/// The seed of the pretrained model that comes with the program, and of `--from-scratch`.
+/// Seed of the built-in pretrained model and of `--from-scratch`.
 const PRETRAINING_SEED: u64 = 0;
 
-/// Where the seeds of `--seeds` begin. Recipes were tuned on seeds below 100, so that the ones reported are fresh.
+/// First seed of `--seeds`. Recipes were tuned on seeds below 100, so reported seeds are fresh.
 const FIRST_SEED: u64 = 101;
 
-/// What `lab.toml` holds: a folder goes on with these settings only.
+/// The run.toml of the lab. A folder can only be resumed with equal settings.
 #[derive(Serialize)]
 struct Plan {
     version: &'static str,
@@ -38,13 +41,6 @@ struct Plan {
     seeds: Vec<u64>,
 }
 
-/// What earlier sittings of an interrupted lab took.
-#[derive(Default, Serialize, Deserialize)]
-struct Elapsed {
-    seconds: f64,
-}
-
-/// What every part of the work needs.
 struct Context<'a> {
     out: &'a Path,
     device: Device,
@@ -54,7 +50,7 @@ struct Context<'a> {
     companions: Companions,
 }
 
-pub fn run(args: &Lab) -> Result<()> {
+pub fn run(args: &Lab, device: DeviceChoice) -> Result<()> {
     let started = Instant::now();
     let interrupt = Interrupt::listen()?;
     let seeds: Vec<u64> = (FIRST_SEED..).take(args.seeds).collect();
@@ -64,15 +60,12 @@ pub fn run(args: &Lab) -> Result<()> {
         seeds: seeds.clone(),
     })?;
     let out = args.out.as_path();
-    // The lock is held to the end.
-    let _folder = if out.join("run.toml").exists() {
-        output::note(&format!("going on with {}", out.display()));
-        RunFolder::resume(out, &plan)
-            .context("this folder belongs to a lab with other settings; choose another --out")?
-    } else {
-        RunFolder::create(out, &plan)?
-    };
-    let open = model::open_device(args.device.device)?;
+    if out.join("run.toml").exists() {
+        output::note(&format!("resuming {}", out.display()));
+    }
+    // Locked until the end.
+    let _folder = session::open_or_make(out, &plan)?;
+    let open = model::open_device(device)?;
     let context = Context {
         out,
         device: open.device,
@@ -84,18 +77,16 @@ pub fn run(args: &Lab) -> Result<()> {
             tokenizer: Some(lab::tokenizer_json()),
         },
     };
-    let earlier = read_elapsed(out);
+    let earlier = read_elapsed(out).unwrap_or(0.0);
     let result = work(&context, &seeds, args.from_scratch);
     let seconds = earlier + started.elapsed().as_secs_f64();
     context.progress.finish();
     let mut report = match result {
         Ok(report) => report,
         Err(error) => {
-            // So that the report of a lab in several sittings tells its whole time.
-            tensors::write_text(
-                &out.join("elapsed.json"),
-                &serde_json::to_string(&Elapsed { seconds })?,
-            )?;
+            // For the total time in the report.
+            let elapsed = json!({ "seconds": seconds }).to_string();
+            tensors::write_text(&out.join("elapsed.json"), &elapsed)?;
             return Err(error);
         }
     };
@@ -105,16 +96,14 @@ pub fn run(args: &Lab) -> Result<()> {
     if args.json { output::print_json(&report) } else { output::print(&table(&report)) }
 }
 
-fn read_elapsed(out: &Path) -> f64 {
-    std::fs::read_to_string(out.join("elapsed.json"))
-        .ok()
-        .and_then(|text| serde_json::from_str::<Elapsed>(&text).ok())
-        .map_or(0.0, |elapsed| elapsed.seconds)
+/// Time of earlier processes of an interrupted lab, in seconds.
+fn read_elapsed(out: &Path) -> Option<f64> {
+    let text = fs::read_to_string(out.join("elapsed.json")).ok()?;
+    serde_json::from_str::<Value>(&text).ok()?.get("seconds")?.as_f64()
 }
 
 fn write_report(out: &Path, report: &Report) -> Result<()> {
-    let mut json = serde_json::to_string_pretty(report)?;
-    json.push('\n');
+    let json = serde_json::to_string_pretty(report)? + "\n";
     for (name, text) in [
         ("report.json", json),
         ("report.html", clove_report::lab::page(report)),
@@ -123,13 +112,13 @@ fn write_report(out: &Path, report: &Report) -> Result<()> {
         tensors::write_text(&out.join(name), &text)?;
     }
     output::note(&format!(
-        "{}: open it in a browser; report.json beside it has every figure",
+        "{}: report; report.json has all figures",
         out.join("report.html").display()
     ));
     Ok(())
 }
 
-/// Everything between the arguments and the report.
+/// Trains, measures and writes the models.
 fn work(context: &Context<'_>, seeds: &[u64], from_scratch: bool) -> Result<Report> {
     let recipe = Recipe::FINE_TUNING;
     let jobs: Vec<Job> = seeds
@@ -143,7 +132,7 @@ fn work(context: &Context<'_>, seeds: &[u64], from_scratch: bool) -> Result<Repo
     let pretrained = if from_scratch {
         let blank = tune::blank(PRETRAINING_SEED, &context.device)?;
         let model = tune::run(context, &pretraining, &blank, None)?.model;
-        // As it comes with the program: in f16, so that both ways start from the same numbers.
+        // Through f16, like the built-in model, so that both start from the same numbers.
         lab::read_model(&lab::write_model(&model)?)?
     } else {
         lab::pretrained()?
@@ -152,13 +141,15 @@ fn work(context: &Context<'_>, seeds: &[u64], from_scratch: bool) -> Result<Repo
     let test = SceneSuite::new(Split::Test, Sizes::TEST);
     let watched_suite = SceneSuite::new(Split::Validation, Sizes::WATCHED);
     let tuned = parallel::map(&jobs, context.workers, |job| {
-        // Learning curves of the first seed only: they cost evaluations.
+        // Learning curves cost evaluations, so only the first seed has them.
         let watched = (job.seed == seeds[0]).then_some(&watched_suite);
         tune::run(context, job, &pretrained, watched)
     })?;
     let measured = measure(context, seeds, &pretrained, &tuned, &validation, &test)?;
-    save_models(context, &pretrained, &tuned, &measured)?;
-    let examples = examples(context, &pretrained, &tuned, &measured, &test)?;
+    let clove = clove_of(&tuned, 0);
+    let patched = pretrained.patched(clove, measured.sweeps[0].chosen);
+    save_models(context, &pretrained, clove, &patched)?;
+    let examples = examples(context, &pretrained, clove, &patched, &test)?;
 
     let of = |variant: Variant| -> Vec<&Scores> {
         let of_seed = |seed: usize| &measured.tuned[seed * Variant::ALL.len() + variant as usize];
@@ -176,7 +167,7 @@ fn work(context: &Context<'_>, seeds: &[u64], from_scratch: bool) -> Result<Repo
     }
     models.push(lab::model_row(
         PATCHED,
-        "between the pretrained model and the fine-tuned one, at the alpha that validation chose",
+        "between the pretrained and the fine-tuned model, at the alpha chosen on validation",
         &measured.patched.iter().collect::<Vec<_>>(),
         measured.sweeps.iter().map(|sweep| sweep.chosen).collect(),
     ));
@@ -210,16 +201,14 @@ fn work(context: &Context<'_>, seeds: &[u64], from_scratch: bool) -> Result<Repo
 
 const PATCHED: &str = "CLoVe, patched";
 
-/// Every figure of the report.
 struct Measured {
     pretrained: Scores,
-    /// As the jobs: by seed, then by variant.
+    /// By seed, then by variant.
     tuned: Vec<Scores>,
     patched: Vec<Scores>,
     sweeps: Vec<Sweep>,
 }
 
-/// The fine-tuned model that is patched, of each seed.
 fn clove_of(tuned: &[Tuned], seed: usize) -> &Snapshot {
     &tuned[seed * Variant::ALL.len() + Variant::Clove as usize].model
 }
@@ -291,21 +280,18 @@ fn point(alpha: f64, scores: &Scores) -> SweepPoint {
     SweepPoint { alpha, composition, recognition }
 }
 
-/// Model directories that every other command takes.
 fn save_models(
     context: &Context<'_>,
     pretrained: &Snapshot,
-    tuned: &[Tuned],
-    measured: &Measured,
+    clove: &Snapshot,
+    patched: &Snapshot,
 ) -> Result<()> {
-    let clove = clove_of(tuned, 0);
-    let patched = pretrained.patched(clove, measured.sweeps[0].chosen);
-    for (name, model) in [("pretrained", pretrained), ("clove", clove), ("clove-patched", &patched)]
+    for (name, model) in [("pretrained", pretrained), ("clove", clove), ("clove-patched", patched)]
     {
         let dir: PathBuf = context.out.join("models").join(name);
         write_model_dir(&dir, model, &context.companions, Precision::F32)?;
     }
-    // The two files that the program is built with.
+    // The two built-in files.
     let shipped = context.out.join("models").join("shipped");
     let (weights, deltas) = (lab::write_model(pretrained)?, lab::write_deltas(pretrained, clove)?);
     for (name, bytes) in [("pretrained.safetensors", weights), ("clove.deltas", deltas)] {
@@ -317,24 +303,21 @@ fn save_models(
 fn examples(
     context: &Context<'_>,
     pretrained: &Snapshot,
-    tuned: &[Tuned],
-    measured: &Measured,
+    clove: &Snapshot,
+    patched: &Snapshot,
     test: &SceneSuite,
 ) -> Result<Vec<lab::Example>> {
-    let clove = clove_of(tuned, 0);
-    let patched = pretrained.patched(clove, measured.sweeps[0].chosen);
     pollster::block_on(async {
         let scorers = [
             ("pretrained", lab::scorer(pretrained, &context.device).await?),
             (Variant::Clove.name(), lab::scorer(clove, &context.device).await?),
-            (PATCHED, lab::scorer(&patched, &context.device).await?),
+            (PATCHED, lab::scorer(patched, &context.device).await?),
         ];
         let named: Vec<_> = scorers.iter().map(|(name, scorer)| (*name, scorer)).collect();
         Ok(lab::examples(test, &named).await?)
     })
 }
 
-/// The report's table for the terminal.
 fn table(report: &Report) -> String {
     let percent = |value: f64| format!("{:.1}", 100.0 * value);
     let figure = |figure: &lab::Figure| match figure.spread {
@@ -362,6 +345,6 @@ fn table(report: &Report) -> String {
         lines.push(format!("seed {}: alpha {}", sweep.seed, sweep.chosen));
     }
     lines.push(format!("alpha is {}", report.rule));
-    lines.push(format!("{:.0} s in all, on {}", report.settings.seconds, report.settings.device));
+    lines.push(format!("{:.0} s in total, on {}", report.settings.seconds, report.settings.device));
     lines.join("\n")
 }

@@ -1,4 +1,4 @@
-//! One training run of the lab in a folder of its own, so that it can be stopped and taken up again.
+//! A training run of the lab, resumable from its own folder.
 
 use std::fs;
 use std::path::Path;
@@ -10,18 +10,16 @@ use clove::weights::Snapshot;
 use clove_data::run::Position;
 use clove_lab::{self as lab, Curve, Plan, Recipe, SceneSuite, Scenes, Texts, Tuning, Variant};
 use clove_run::session::{self, Session};
-use clove_run::{Control, Event};
+use clove_run::{Control, Event, read_lines};
 use serde::{Deserialize, Serialize};
 
 use super::Context;
 
-/// Steps between checkpoints: some ten seconds of work.
+/// Steps between checkpoints, about ten seconds of work.
 const CHECKPOINT_EVERY: usize = 100;
 
-/// Points of a learning curve.
 const CURVE_POINTS: usize = 5;
 
-/// A training run.
 pub struct Job {
     pub seed: u64,
     name: &'static str,
@@ -30,13 +28,12 @@ pub struct Job {
     recipe: Recipe,
 }
 
-/// What came of it.
 pub struct Tuned {
     pub model: Snapshot,
     pub curve: Curve,
 }
 
-/// The run's configuration, by which it's known again.
+/// The run's configuration, which a resumed run must match.
 #[derive(Serialize)]
 struct Config {
     model: &'static str,
@@ -47,17 +44,16 @@ struct Config {
     warmup: usize,
     negatives: usize,
     image_rate: f64,
-    /// BLAKE3 of the weights that it starts from.
+    /// BLAKE3 of the initial weights.
     from: String,
 }
 
-/// The validation figures of a run so far, `curve.json`.
+/// `curve.json`: step, composition and recognition of each validation.
 #[derive(Default, Serialize, Deserialize)]
 struct Validated {
     points: Vec<(usize, f64, f64)>,
 }
 
-/// The lines of metrics.jsonl that make the curve.
 #[derive(Deserialize)]
 struct Loss {
     step: usize,
@@ -85,28 +81,24 @@ impl Job {
         }
     }
 
-    /// In units of the progress: a picture embedded is one, and a pair trained on about four.
+    /// Work in units of progress: one to embed a picture, about four to train on a pair.
     pub fn work(&self) -> u64 {
         4 * (self.recipe.steps * self.recipe.batch) as u64
     }
 }
 
-/// A model with random weights.
 pub fn blank(seed: u64, device: &Device) -> Result<Snapshot> {
     let config = lab::config(&lab::tokenizer()?);
     let clip = config.init(seed, device);
     Ok(pollster::block_on(Snapshot::of(&clip, &config))?)
 }
 
-/// What is said when the user stops the lab.
+/// The error after Ctrl-C.
 pub fn interrupted(out: &Path) -> String {
-    format!(
-        "stopped; everything is kept in {}, and the same command goes on from there",
-        out.display()
-    )
+    format!("stopped; the lab is saved in {}; run the same command to resume", out.display())
 }
 
-/// Trains, or takes the training up again, or only reads its result. `watched` is measured along the way.
+/// Trains, resumes training, or reads its result. Measures `watched` during training.
 pub fn run(
     context: &Context<'_>,
     job: &Job,
@@ -177,16 +169,8 @@ pub fn run(
 }
 
 fn config(job: &Job, start: &Snapshot) -> Result<String> {
-    let Recipe {
-        steps,
-        batch,
-        learning_rate,
-        warmup,
-        negatives,
-        image_rate,
-        // The lab's own is always CLoVe's.
-        loss: _,
-    } = job.recipe;
+    // The loss is always CLoVe's in the lab.
+    let Recipe { steps, batch, learning_rate, warmup, negatives, image_rate, loss: _ } = job.recipe;
     let weights = start.write_hugging_face(Vec::new(), clove::weights::Precision::F32)?;
     Ok(toml::to_string(&Config {
         model: job.name,
@@ -217,19 +201,12 @@ fn validate(context: &Context<'_>, tuning: &Tuning, suite: &SceneSuite) -> Resul
 fn save(session: &mut Session, tuning: &Tuning, job: &Job) -> Result<()> {
     let state = pollster::block_on(tuning.state())?;
     let samples = (state.step * job.recipe.batch) as u64;
-    let position = Position {
-        step: state.step,
-        samples,
-        skipped: 0,
-        recoveries: 0,
-        seed: job.seed,
-        config_hash: String::new(),
-    };
+    let position = Position { step: state.step, samples, seed: job.seed, ..Position::default() };
     Ok(session.save(&state, &position)?)
 }
 
 fn read_validated(dir: &Path) -> Validated {
-    // It's a convenience: without it the curve is shorter.
+    // Optional: without the file, the curve is shorter.
     fs::read_to_string(dir.join("curve.json"))
         .ok()
         .and_then(|text| serde_json::from_str(&text).ok())
@@ -242,10 +219,7 @@ fn write_validated(dir: &Path, validated: &Validated) -> Result<()> {
 
 /// The mean loss of each thirtieth of the run.
 fn losses(dir: &Path) -> Result<Vec<(usize, f64)>> {
-    let path = dir.join("metrics.jsonl");
-    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let lines: Vec<Loss> =
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let lines: Vec<Loss> = read_lines(&dir.join("metrics.jsonl"))?;
     let chunk = lines.len().div_ceil(30).max(1);
     Ok(lines
         .chunks(chunk)

@@ -1,4 +1,4 @@
-//! After a device was lost the program begins anew in another process, a bounded number of times.
+//! Restarts the program in a new process after a lost device, a limited number of times.
 
 use std::env;
 use std::process::Command;
@@ -8,25 +8,24 @@ use clove_run::Error;
 
 use crate::output;
 
-/// How often a run's program has begun anew, told from one process to the next.
+/// Environment variable with the number of restarts so far.
 const RESTARTS: &str = "CLOVE_RESTARTS";
 
-/// How often this run's program has begun anew.
 pub fn restarts() -> u32 {
     env::var(RESTARTS).ok().and_then(|count| count.parse().ok()).unwrap_or(0)
 }
 
-/// Goes on in a new process, with --resume.
+/// Resumes in a new process.
 pub fn restart(lost: &Error, most: usize) -> Result<()> {
     let restarts = restarts() as usize;
     if restarts >= most {
         bail!(
-            "{lost}, after {restarts} new beginnings (train.recoveries); the run's checkpoints are whole: --resume goes on, \
-             with a lower train.micro_batch or train.checkpointing where memory was short"
+            "{lost}, after {restarts} restarts (train.recoveries); resume with --resume; if memory was short, lower \
+             train.micro_batch or set train.checkpointing"
         );
     }
     output::note(&format!(
-        "warning: {lost}; beginning anew from the last checkpoint ({} of {most} times, train.recoveries)",
+        "warning: {lost}; restarting from the last checkpoint ({} of {most} times, train.recoveries)",
         restarts + 1
     ));
     let mut again = Command::new(env::current_exe().context("can't find this program")?);
@@ -39,17 +38,17 @@ pub fn restart(lost: &Error, most: usize) -> Result<()> {
     become_it(again)
 }
 
-/// In the place of this process: signals and its end reach whoever started it.
+/// Replaces this process, so that signals and the exit code pass through.
 #[cfg(unix)]
 fn become_it(mut again: Command) -> Result<()> {
     use std::os::unix::process::CommandExt as _;
 
-    Err(again.exec()).context("can't begin anew")
+    Err(again.exec()).context("can't restart")
 }
 
-/// Beside this process, which waits for it.
+/// Runs beside this process, which waits for it.
 #[cfg(not(unix))]
 fn become_it(mut again: Command) -> Result<()> {
-    let status = again.status().context("can't begin anew")?;
+    let status = again.status().context("can't restart")?;
     std::process::exit(status.code().unwrap_or(1))
 }

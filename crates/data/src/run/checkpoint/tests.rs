@@ -151,7 +151,7 @@ fn a_manifest_that_lists_nothing_twice_or_outside_is_refused() {
     for name in ["../outside", outside.to_str().unwrap()] {
         let files = [(name.to_owned(), entry())].into();
         fs::write(&path, Manifest { step: 12, files }.to_text()).unwrap();
-        assert!(damage(&saved.dir).1.contains("no file within it"));
+        assert!(damage(&saved.dir).1.contains("outside the folder"));
     }
     let files = BTreeMap::new();
     fs::write(&path, Manifest { step: 12, files }.to_text()).unwrap();
@@ -185,7 +185,7 @@ fn a_damaged_newest_is_reported_and_the_one_before_it_taken() {
     assert_eq!(found.checkpoint.unwrap().step, 5);
     let folders: Vec<_> = found.damaged.iter().map(|(dir, _)| dir.clone()).collect();
     assert_eq!(folders, [root.path().join("step-100"), root.path().join("step-10")]);
-    assert!(found.damaged[0].1.contains("state.json: its bytes"), "{:?}", found.damaged);
+    assert!(found.damaged[0].1.contains("state.json: its bytes changed"), "{:?}", found.damaged);
     assert!(found.damaged[1].1.contains("manifest.json: is missing"), "{:?}", found.damaged);
 }
 
@@ -258,7 +258,7 @@ fn a_failed_save_leaves_what_was_there() {
         let failed = save(root.path(), step, 1, |_| Ok::<(), Infallible>(()));
         before(failed.unwrap_err(), "no file was written");
         let failed = save(root.path(), step, 1, |dir| fs::write(dir.join(MANIFEST), "{}"));
-        before(failed.unwrap_err(), "manifest.json: this name is kept");
+        before(failed.unwrap_err(), "manifest.json: this name is reserved");
         #[cfg(unix)]
         {
             let failed = save(root.path(), step, 1, |dir| {

@@ -1,4 +1,4 @@
-//! Parquet's encodings of levels, of dictionary places and of byte strings.
+//! Parquet's encodings of levels, of dictionary indices and of byte strings.
 //!
 //! Source: apache/parquet-format: Encodings.md.
 
@@ -20,20 +20,20 @@ impl Values {
 
 const SHORT: &str = "its values end early";
 
-/// Takes the first `count` bytes off.
+/// Splits off the first `count` bytes.
 pub(super) fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Result<&'a [u8], String> {
     let (first, rest) = bytes.split_at_checked(count).ok_or(SHORT)?;
     *bytes = rest;
     Ok(first)
 }
 
-/// A little-endian number of four bytes, as a length.
+/// A little-endian length of four bytes.
 pub(super) fn length(bytes: &mut &[u8]) -> Result<usize, String> {
     let four = take(bytes, 4)?;
     Ok(u32::from_le_bytes([four[0], four[1], four[2], four[3]]) as usize)
 }
 
-/// The bits that numbers up to `most` take.
+/// Bits of numbers up to `most`.
 pub(super) fn bits_for(most: u32) -> u32 {
     u32::BITS - most.leading_zeros()
 }
@@ -56,7 +56,7 @@ fn zigzag(bytes: &mut &[u8]) -> Result<i64, String> {
     Ok((value >> 1) as i64 ^ -((value & 1) as i64))
 }
 
-/// Number `at` of those packed `bits` wide, the lowest bits first. Past the end there are zeros.
+/// Number `at` of numbers packed in `bits` bits each, the lowest bits first. Missing bytes count as zeros.
 fn packed(bytes: &[u8], bits: u32, at: usize) -> u64 {
     let mut value = 0;
     for bit in 0..bits as usize {
@@ -67,10 +67,10 @@ fn packed(bytes: &[u8], bits: u32, at: usize) -> u64 {
     value
 }
 
-/// `count` numbers of `bits` bits, in runs of equal ones and in packs of eight.
+/// `count` numbers of `bits` bits, in runs of equal numbers and in packs of eight.
 pub(super) fn hybrid(mut bytes: &[u8], bits: u32, count: usize) -> Result<Vec<u32>, String> {
     if bits > 32 {
-        return Err(format!("numbers of {bits} bits are no levels and no places"));
+        return Err(format!("levels or indices of {bits} bits"));
     }
     let mut numbers = Vec::with_capacity(count.min(1 << 20));
     while numbers.len() < count {
@@ -83,7 +83,7 @@ pub(super) fn hybrid(mut bytes: &[u8], bits: u32, count: usize) -> Result<Vec<u3
         if header & 1 == 1 {
             let used = run.saturating_mul(8).min(left);
             let whole = run.saturating_mul(bits as usize);
-            // The last pack may be cut where its numbers end.
+            // The last pack may end with its last number.
             let least = (used * bits as usize).div_ceil(8);
             if bytes.len() < least {
                 return Err(SHORT.to_owned());
@@ -100,7 +100,7 @@ pub(super) fn hybrid(mut bytes: &[u8], bits: u32, count: usize) -> Result<Vec<u3
     Ok(numbers)
 }
 
-/// Numbers as their differences, packed in blocks.
+/// Numbers as differences, packed in blocks.
 fn deltas(bytes: &mut &[u8], most: usize) -> Result<Vec<usize>, String> {
     let wrong = || "its lengths are damaged".to_owned();
     let block = varint(bytes)?;
@@ -138,7 +138,7 @@ fn deltas(bytes: &mut &[u8], most: usize) -> Result<Vec<usize>, String> {
     Ok(values)
 }
 
-/// Byte strings with the length before each.
+/// Byte strings, each after its length.
 pub(super) fn plain(buffer: Vec<u8>, start: usize, count: usize) -> Result<Values, String> {
     let mut ranges = Vec::with_capacity(count.min(1 << 20));
     let mut rest = buffer.get(start..).ok_or(SHORT)?;
@@ -151,7 +151,7 @@ pub(super) fn plain(buffer: Vec<u8>, start: usize, count: usize) -> Result<Value
     Ok(Values { buffer: Arc::new(buffer), ranges })
 }
 
-/// Byte strings by their places in a dictionary.
+/// Byte strings by their indices in a dictionary.
 pub(super) fn placed(
     mut bytes: &[u8],
     count: usize,
@@ -167,7 +167,7 @@ pub(super) fn placed(
     })
 }
 
-/// Byte strings behind all of their lengths.
+/// Byte strings after all lengths.
 pub(super) fn delta_lengths(buffer: Vec<u8>, start: usize, count: usize) -> Result<Values, String> {
     let mut rest = buffer.get(start..).ok_or(SHORT)?;
     let lengths = deltas(&mut rest, count)?;
@@ -181,7 +181,7 @@ pub(super) fn delta_lengths(buffer: Vec<u8>, start: usize, count: usize) -> Resu
     Ok(Values { buffer: Arc::new(buffer), ranges })
 }
 
-/// Byte strings as how much of the one before they begin with, and what follows that.
+/// Byte strings as the length of the prefix shared with the one before, and the rest.
 pub(super) fn delta_strings(bytes: &[u8], count: usize, most: usize) -> Result<Values, String> {
     let mut rest = bytes;
     let prefixes = deltas(&mut rest, count)?;
@@ -199,7 +199,7 @@ pub(super) fn delta_strings(bytes: &[u8], count: usize, most: usize) -> Result<V
             return Err("a prefix in it is longer than the text before".to_owned());
         }
         buffer.extend_from_slice(suffixes.get(at).unwrap_or_default());
-        // Prefixes can repeat one long text for ever.
+        // Prefixes can repeat a long text endlessly.
         if buffer.len() > most {
             return Err("its texts are too long".to_owned());
         }

@@ -1,4 +1,4 @@
-//! A Parquet file's schema and where its columns stand.
+//! A Parquet file's schema and columns.
 //!
 //! Source: apache/parquet-format: README.md, LogicalTypes.md (lists).
 
@@ -13,20 +13,20 @@ use polars_parquet_format::{
 
 use super::pages::Chunk;
 
-/// Bytes of a footer: far above any.
+/// Most bytes of a footer.
 const LONGEST_FOOTER: u64 = 1 << 30;
-/// Columns in columns: far above any.
+/// Most levels of nested columns.
 const DEEPEST: usize = 64;
 
-/// A column that has values.
+/// A column with values.
 #[derive(Debug, Clone)]
 pub(super) struct Leaf {
     /// Its names, the outermost first.
     pub(super) path: Vec<String>,
-    /// Its number among the columns that have values.
+    /// Its number among the columns with values.
     pub(super) number: usize,
     pub(super) is_bytes: bool,
-    /// Bytes that are marked as text.
+    /// Bytes marked as text.
     pub(super) is_text: bool,
     pub(super) max_definition: u32,
     pub(super) max_repetition: u32,
@@ -50,7 +50,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Reads the footer. Errors are in words.
+    /// Reads the footer. Errors are messages.
     pub(super) fn open(path: &Path) -> Result<Self, String> {
         let words = |error: std::io::Error| error.to_string();
         let mut file = BufReader::new(File::open(path).map_err(words)?);
@@ -65,8 +65,10 @@ impl Table {
             b"PAR1" => {}
             b"PARE" => return Err("it is encrypted".to_owned()),
             _ => {
-                return Err("it doesn't end as a Parquet file does; it is cut, or another format"
-                    .to_owned());
+                return Err(
+                    "it doesn't end like a Parquet file; it is incomplete, or another format"
+                        .to_owned(),
+                );
             }
         }
         let length = u64::from(u32::from_le_bytes([a, b, c, d]));
@@ -76,7 +78,7 @@ impl Table {
         file.seek(SeekFrom::Start(bytes - 8 - length)).map_err(words)?;
         let mut footer = Vec::new();
         file.by_ref().take(length).read_to_end(&mut footer).map_err(words)?;
-        // Structures take more room in memory than in the file.
+        // Structures are larger in memory than in the file.
         let most = footer.len().saturating_mul(64).saturating_add(1 << 20);
         let mut protocol = TCompactInputProtocol::new(footer.as_slice(), most);
         let meta = FileMetaData::read_from_in_protocol(&mut protocol)
@@ -84,7 +86,7 @@ impl Table {
         Ok(Self {
             file,
             bytes,
-            leaves: leaves(&meta.schema).ok_or("its footer is damaged: the schema is none")?,
+            leaves: leaves(&meta.schema).ok_or("its footer is damaged: invalid schema")?,
             groups: meta.row_groups,
         })
     }
@@ -100,7 +102,7 @@ impl Table {
     /// Rows of a group.
     pub(super) fn rows(&self, group: usize) -> Result<usize, String> {
         let rows = usize::try_from(self.groups[group].num_rows);
-        rows.map_err(|_| "its footer is damaged: a group of rows has fewer than none".to_owned())
+        rows.map_err(|_| "its footer is damaged: a negative number of rows".to_owned())
     }
 
     /// Whether the footer says that a column has no null.
@@ -112,7 +114,7 @@ impl Table {
         leaf.max_definition == 0 || nulls == Some(0)
     }
 
-    /// Each row's byte strings in a column: none where it is null.
+    /// Each row's byte strings in a column; empty for null.
     pub(super) fn texts(&mut self, group: usize, leaf: &Leaf) -> Result<Vec<Vec<Vec<u8>>>, String> {
         let expected = self.rows(group)?;
         let chunk = self.chunk(group, leaf)?;
@@ -144,12 +146,12 @@ impl Table {
     }
 }
 
-/// The columns that have values, out of the flattened tree of all.
+/// The columns with values, from the flattened tree of all columns.
 fn leaves(schema: &[SchemaElement]) -> Option<Vec<Leaf>> {
     let mut leaves = Vec::new();
     let mut elements = schema.iter();
     let root = elements.next()?;
-    // How many children each open group still lacks, its levels, and its name.
+    // For each open group the number of missing children, the levels, and the name.
     let mut open = vec![(root.num_children?, 0_u32, 0_u32, None::<&str>)];
     for element in elements {
         while open.last().is_some_and(|(left, ..)| *left <= 0) {

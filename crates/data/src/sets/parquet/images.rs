@@ -1,9 +1,8 @@
-//! A column of images: which page holds a row, and a stock of pages that were read lately.
+//! A column of images: the page of each row, and a cache of the pages read last.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -11,18 +10,16 @@ use super::pages::{Chunk, Page};
 use crate::DataError;
 use crate::fetch::Local;
 
-/// Bytes that the stock of all columns together may take. A page that is larger is held alone.
-const STOCK: u64 = 512 << 20;
+/// The cache of all columns: 512 MiB, or a single larger page.
+static PAGES: Stock = Stock::new(512 << 20);
 
-static PAGES: Stock = Stock::new(STOCK);
-
-/// The images of a Parquet file. Two are equal that are of the same file.
+/// The images of a Parquet file. Columns of the same file are equal.
 #[derive(Debug)]
 pub struct ImageColumn {
     file: Local,
-    /// Of the file, which tells it from another one at its place.
+    /// The file's size, which distinguishes it from another one of its name.
     bytes: u64,
-    /// In the stock, where a set that is read twice is two.
+    /// The key in the cache, where a set that is read twice is two.
     id: u64,
     chunks: Vec<Column>,
     pages: Vec<First>,
@@ -68,17 +65,15 @@ impl ImageColumn {
         &self.file.name
     }
 
-    /// The file as it's named: a copy may be anywhere.
+    /// The file's name, not the path of a copy.
     pub(in super::super) fn identity(&self) -> (&str, u64) {
         (&self.file.name, self.bytes)
     }
 
     /// The bytes of a row's image.
     pub(in super::super) fn read(&self, row: u64) -> Result<Vec<u8>, DataError> {
-        self.find(row).map_err(|problem| DataError::Format {
-            path: PathBuf::from(&self.file.name),
-            problem: format!("row {row}: {problem}"),
-        })
+        let wrong = |problem| DataError::format(&self.file.name, format!("row {row}: {problem}"));
+        self.find(row).map_err(wrong)
     }
 
     fn find(&self, row: u64) -> Result<Vec<u8>, String> {
@@ -88,7 +83,7 @@ impl ImageColumn {
         let Column { chunk, max_definition } = &self.chunks[first.chunk];
         let packed = chunk.pages[first.page].size + chunk.dictionary.map_or(0, |place| place.size);
         let key = (self.id, first.chunk, first.page);
-        // What is read, and what comes of it: images hardly shrink.
+        // The bytes read and the decompressed ones: images hardly shrink.
         let page = PAGES.get(key, 2 * packed, || {
             let file = File::open(&self.file.path).map_err(|error| error.to_string())?;
             let mut file = BufReader::new(file);
@@ -114,18 +109,6 @@ impl PartialEq for ImageColumn {
 
 impl Eq for ImageColumn {}
 
-impl PartialOrd for ImageColumn {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for ImageColumn {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.identity().cmp(&other.identity())
-    }
-}
-
 impl std::hash::Hash for ImageColumn {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.identity().hash(state);
@@ -134,7 +117,7 @@ impl std::hash::Hash for ImageColumn {
 
 type Key = (u64, usize, usize);
 
-/// Pages that were read lately, and those that are being read: together they take no more than a budget, or are a single one.
+/// The pages read last and those being read: no more than a budget together, or a single page.
 #[derive(Debug)]
 struct Stock {
     shelf: Mutex<Option<Shelf>>,
@@ -146,28 +129,27 @@ struct Stock {
 struct Shelf {
     slots: HashMap<Key, Slot>,
     used: u64,
-    /// How often a page was asked for.
+    /// Number of requests.
     clock: u64,
 }
 
 #[derive(Debug)]
 struct Slot {
     cost: u64,
-    /// By the clock.
+    /// The clock at the last request.
     asked: u64,
-    /// None while a thread reads it.
+    /// `None` while a thread reads it.
     page: Option<Arc<Page>>,
 }
 
 impl Shelf {
-    /// Makes room for `cost` bytes; whether there is.
+    /// Makes room for `cost` bytes and returns whether there is enough.
     fn make_room(&mut self, cost: u64, budget: u64) -> bool {
         while self.used > 0 && self.used + cost > budget {
             let idle = self.slots.iter().filter(|(_, slot)| slot.page.is_some());
-            let Some((key, _)) = idle.min_by_key(|(_, slot)| slot.asked) else {
+            let Some(key) = idle.min_by_key(|(_, slot)| slot.asked).map(|(key, _)| *key) else {
                 return false;
             };
-            let key = *key;
             self.remove(key);
         }
         true
@@ -185,12 +167,12 @@ impl Stock {
         Self { shelf: Mutex::new(None), changed: Condvar::new(), budget }
     }
 
-    /// A shelf is whole whenever its lock is free, whoever panicked.
+    /// The shelf is consistent whenever its lock is free, even after a panic.
     fn lock(&self) -> MutexGuard<'_, Option<Shelf>> {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The page, which `read` reads if it isn't there; whoever asks for it meanwhile waits.
+    /// The page, read by `read` if it's missing; other requests for it wait meanwhile.
     fn get(
         &self,
         key: Key,
@@ -203,15 +185,14 @@ impl Stock {
             shelf.clock += 1;
             let asked = shelf.clock;
             if let Some(slot) = shelf.slots.get_mut(&key) {
-                // Where there's no page, another thread reads it.
+                // Without a page, another thread is reading it.
                 if let Some(page) = &slot.page {
                     slot.asked = asked;
                     return Ok(Arc::clone(page));
                 }
             } else if shelf.make_room(cost, self.budget) {
                 shelf.used += cost;
-                let page = None;
-                shelf.slots.insert(key, Slot { cost, asked, page });
+                shelf.slots.insert(key, Slot { cost, asked, page: None });
                 break;
             }
             let waited = self.changed.wait(guard);
@@ -225,7 +206,7 @@ impl Stock {
     }
 }
 
-/// A place on the shelf that is filled, or given up when reading fails.
+/// A slot that is filled, or removed when reading fails.
 struct Reading<'a> {
     stock: &'a Stock,
     key: Key,

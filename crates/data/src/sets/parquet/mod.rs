@@ -1,7 +1,7 @@
-//! Parquet files of images and captions, as Hugging Face has them. Called by [`ImageTextSet::parquet`].
+//! Parquet files of images and captions, as Hugging Face has them.
 //!
-//! Texts are read at once and images on demand. A file has no place for an image of its own: it stands in a page, with others
-//! before it, and the page is read and unpacked for it. Pages that were read lately are kept.
+//! Texts are read at once and images on demand. An image is in a page with others, which is read and decompressed for it. A cache holds
+//! the pages read last.
 
 mod encoding;
 mod file;
@@ -9,7 +9,7 @@ mod images;
 mod pages;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 pub use self::images::ImageColumn;
@@ -21,57 +21,67 @@ use super::names::{
     BYTES_KEYS, CAPTION_KEYS, CAPTION_LIST, Captions, IMAGE_KEYS, NEGATIVE_KEY, NEGATIVE_LIST,
 };
 use super::place::ImagePlace;
-use super::{ImageTextSet, Sample, not_blank, reason};
+use super::{Found, ImageTextSet, images_dir, not_blank, reason};
+use crate::DataError;
 use crate::fetch::{Cache, Local};
-use crate::{DataError, text};
+use crate::text::utf8;
 
-/// Columns that a message lists.
+/// Most columns in a message.
 const LISTED: usize = 24;
 
-pub(super) fn read(
-    pattern: &str,
-    images_dir: Option<&Path>,
-    fields: &[String],
-    cache: &Cache<'_>,
-) -> Result<ImageTextSet, DataError> {
-    let mut set = ImageTextSet::default();
-    if let Some(dir) = images_dir {
-        // Else every row would be skipped, and the message would name the first images only.
-        fs::read_dir(dir).map_err(|source| text::io(dir, source))?;
+impl ImageTextSet {
+    /// The rows of Parquet files, in their order, as Hugging Face's image-text sets have them.
+    ///
+    /// `pattern` names one file, several by braces (`train-{00000..00041}-of-00042.parquet`), or a folder, whose files ending in
+    /// `.parquet` are read in the order of their names. An image's bytes are in a binary column `image`, `img`, `jpg`, `jpeg`, `png`,
+    /// `webp`, `picture` or `image_bytes`, or in `bytes` within it, as `datasets` writes them; the first of these counts. Without
+    /// bytes the image is a file; its path is in `path` within that column or in a text column named as in [`Self::json_lines`],
+    /// relative to `images_dir` or else to the file's folder. Captions and negatives are texts or lists of texts, in columns named as in
+    /// [`Self::json_lines`]. Rows count from 0; one without an image or a caption, and one that isn't UTF-8, is skipped. `fields`
+    /// replaces the columns of captions. Pages may be compressed with snappy, gzip or zstd. Remote files are copied to `cache` first.
+    ///
+    /// Images stay in the file. Reading one means reading and decompressing its page with all images in it, which is the cost of each
+    /// image in a random order. The pages read last stay in memory: about 512 MiB for all sets together, counted as twice the
+    /// compressed size, or a single larger page. From web dataset shards an image is read alone.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] for a file or folder that can't be read; [`DataError::Format`] for a damaged file, missing columns, another
+    /// compression, an invalid pattern, and if no row can be used; for remote files as [`Self::shards`].
+    pub fn parquet(
+        pattern: &str,
+        images_dir: Option<&Path>,
+        fields: &[String],
+        cache: &Cache<'_>,
+    ) -> Result<Self, DataError> {
+        let mut set = Self::default();
+        if let Some(dir) = images_dir {
+            self::images_dir(dir, images_dir)?;
+        }
+        for file in cache.local(&files(pattern)?)? {
+            let images_dir = self::images_dir(Path::new(&file.name), images_dir)?;
+            read_file(&file, images_dir, fields, &mut set)
+                .map_err(|problem| DataError::format(&file.name, problem))?;
+        }
+        set.unless_empty(pattern, || "no usable row".to_owned())
     }
-    for file in cache.local(&files(pattern)?)? {
-        read_file(&file, images_dir, fields, &mut set)
-            .map_err(|problem| DataError::Format { path: PathBuf::from(&file.name), problem })?;
-    }
-    if set.samples.is_empty() {
-        let why =
-            if set.skipped.is_empty() { "there are none".to_owned() } else { set.why_skipped() };
-        return Err(DataError::Format {
-            path: PathBuf::from(pattern),
-            problem: format!("none of its rows can be used: {why}"),
-        });
-    }
-    Ok(set)
 }
 
 /// The files that a pattern names, or those of a folder.
 fn files(pattern: &str) -> Result<Vec<String>, DataError> {
-    let format = |problem| DataError::Format { path: PathBuf::from(pattern), problem };
     let dir = Path::new(pattern);
     if !dir.is_dir() {
-        return expand(pattern).map_err(format);
+        return expand(pattern).map_err(|problem| DataError::format(dir, problem));
     }
-    let wrong = |source| text::io(dir, source);
+    let wrong = |source| DataError::io(dir, source);
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).map_err(wrong)? {
         let path = entry.map_err(wrong)?.path();
-        let end = path.extension();
-        if end.is_some_and(|end| end.eq_ignore_ascii_case("parquet")) {
+        if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("parquet")) {
             files.push(path.to_string_lossy().into_owned());
         }
     }
     if files.is_empty() {
-        return Err(format("no file in it ends in .parquet".to_owned()));
+        return Err(DataError::format(dir, "no file in it ends in .parquet"));
     }
     files.sort_unstable();
     Ok(files)
@@ -79,14 +89,12 @@ fn files(pattern: &str) -> Result<Vec<String>, DataError> {
 
 fn read_file(
     file: &Local,
-    images_dir: Option<&Path>,
+    images_dir: &Path,
     fields: &[String],
     set: &mut ImageTextSet,
 ) -> Result<(), String> {
     let mut table = Table::open(&file.path)?;
     let columns = Columns::of(&table.leaves, fields)?;
-    let beside = Path::new(&file.name).parent();
-    let images_dir = images_dir.or(beside).unwrap_or(Path::new(""));
     let mut column = ImageColumn::new(file, table.bytes);
     let mut rows = Vec::new();
     for group in 0..table.groups.len() {
@@ -96,19 +104,16 @@ fn read_file(
     let column = Arc::new(column);
     for (number, row) in (0..).zip(rows) {
         let place = format!("{} row {number}", file.name);
-        match row.sample(&column, number, images_dir, fields, &place) {
-            Ok(sample) => set.samples.push(sample),
-            Err(why) => set.skipped.push((place, why)),
-        }
+        set.push(place, row.sample(&column, number, images_dir, fields));
     }
     Ok(())
 }
 
-/// Where a sample's parts stand.
+/// The columns of a sample's parts.
 struct Columns {
     /// The column of images' bytes.
     bytes: Option<Leaf>,
-    /// The column of images' paths, which counts where there are no bytes.
+    /// The column of images' paths, for rows without bytes.
     path: Option<Leaf>,
     captions: Vec<Leaf>,
     negatives: Vec<Leaf>,
@@ -120,33 +125,25 @@ impl Columns {
             let mut leaves = leaves.iter();
             leaves.find(|leaf| leaf.path[0] == **key && leaf.holds_texts()).cloned()
         };
-        let within = |key: &str, name: &str| {
-            let is_it = |leaf: &&Leaf| leaf.path == [key, name] && leaf.is_bytes;
-            leaves.iter().find(|leaf| is_it(leaf) && leaf.max_repetition == 0)
+        let single = |path: &[&str], is_it: fn(&Leaf) -> bool| {
+            let is_single = |leaf: &&Leaf| leaf.path == path && leaf.is_bytes && is_it(leaf);
+            leaves.iter().find(is_single).filter(|leaf| leaf.max_repetition == 0)
         };
-        let is_alone = |leaf: &&Leaf, key: &str| leaf.path == [key] && leaf.is_bytes;
         let bytes = BYTES_KEYS.iter().find_map(|key| {
-            let alone = leaves.iter().find(|leaf| is_alone(leaf, key) && !leaf.is_text);
-            within(key, "bytes").or(alone.filter(|leaf| leaf.max_repetition == 0))
+            let within = single(&[*key, "bytes"], |_| true);
+            within.or_else(|| single(&[*key], |leaf| !leaf.is_text))
         });
         let path = match bytes {
             // What `datasets` writes beside the bytes.
-            Some(bytes) if bytes.path.len() == 2 => within(&bytes.path[0], "path"),
+            Some(bytes) if bytes.path.len() == 2 => single(&[&bytes.path[0], "path"], |_| true),
             Some(_) => None,
-            None => IMAGE_KEYS.iter().find_map(|key| {
-                let alone = leaves.iter().find(|leaf| is_alone(leaf, key) && leaf.is_text);
-                alone.filter(|leaf| leaf.max_repetition == 0)
-            }),
+            None => IMAGE_KEYS.iter().find_map(|key| single(&[*key], |leaf| leaf.is_text)),
         };
         let usual = [CAPTION_LIST].into_iter().chain(CAPTION_KEYS);
         let usual: Vec<Leaf> = usual.filter_map(|key| text(&key)).collect();
         let missing = |what: String| {
-            let mut names: Vec<String> = Vec::new();
-            for leaf in leaves {
-                if names.last().is_none_or(|last| *last != leaf.path[0]) {
-                    names.push(leaf.path[0].clone());
-                }
-            }
+            let mut names: Vec<&str> = leaves.iter().map(|leaf| leaf.path[0].as_str()).collect();
+            names.dedup();
             let more = if names.len() > LISTED { ", …" } else { "" };
             names.truncate(LISTED);
             format!("it has no column of {what}; its columns are {names:?}{more}")
@@ -222,7 +219,7 @@ impl Columns {
     }
 }
 
-/// A row, before it's known to be of use.
+/// The columns of a row.
 #[derive(Default)]
 struct Row {
     has_bytes: bool,
@@ -233,15 +230,13 @@ struct Row {
 }
 
 impl Row {
-    /// The sample, or why there's none.
     fn sample(
         self,
         column: &Arc<ImageColumn>,
         row: u64,
         images_dir: &Path,
         fields: &[String],
-        place: &str,
-    ) -> Result<Sample, String> {
+    ) -> Found {
         let captions = if fields.is_empty() {
             // The first column with a text counts.
             let mut captions = Vec::new();
@@ -260,30 +255,21 @@ impl Row {
             Captions::of(fields, |_| columns.next().map_or(Ok(Vec::new()), |column| texts(column)))?
         };
         let image = if self.has_bytes {
-            let column = Arc::clone(column);
-            ImagePlace::Row { column, row }
+            ImagePlace::Row { column: Arc::clone(column), row }
         } else {
             let path = self.path.unwrap_or_default();
-            let path = str::from_utf8(&path).map_err(|error| reason("not UTF-8", error))?;
+            let path = utf8(&path)?;
             if path.trim().is_empty() {
                 return Err(reason("without an image", "it is null or blank"));
             }
             file_at(&images_dir.join(path))?.into()
         };
-        Ok(Sample {
-            image,
-            captions: captions.texts,
-            fields: captions.fields,
-            negatives: texts(&self.negatives)?,
-            place: place.to_owned(),
-            part: 0,
-        })
+        Ok((image, captions, texts(&self.negatives)?))
     }
 }
 
 fn texts(bytes: &[Vec<u8>]) -> Result<Vec<String>, String> {
-    let texts: Result<Vec<&str>, _> = bytes.iter().map(|bytes| str::from_utf8(bytes)).collect();
-    Ok(not_blank(texts.map_err(|error| reason("not UTF-8", error))?))
+    bytes.iter().map(|bytes| utf8(bytes)).collect::<Result<Vec<_>, _>>().map(not_blank)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The pages of a column: where they stand, and the values in them.
+//! The pages of a column and their values.
 //!
 //! Source: apache/parquet-format: README.md (data pages), Compression.md.
 
@@ -13,9 +13,9 @@ use super::encoding::{
 };
 use super::file::Leaf;
 
-/// Bytes of a page's header: far above any, with the longest values in its statistics.
+/// Most bytes of a page's header, with the longest values in its statistics.
 const LONGEST_HEADER: usize = 16 << 20;
-/// Bytes of a page, unpacked: above any.
+/// Most bytes of a decompressed page.
 const LARGEST_PAGE: usize = 1 << 31;
 
 /// A page's place in the file.
@@ -24,7 +24,7 @@ pub(super) struct Place {
     pub(super) offset: u64,
     /// Bytes with the header.
     pub(super) size: u64,
-    /// Values, nulls among them.
+    /// Values, including nulls.
     pub(super) entries: usize,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Page {
     pub(super) entries: usize,
     repetitions: Vec<u32>,
     definitions: Vec<u32>,
-    /// Those that aren't null.
+    /// The values that aren't null.
     pub(super) values: Values,
 }
 
@@ -53,7 +53,7 @@ impl Page {
         self.repetitions.get(entry).copied().unwrap_or(0)
     }
 
-    /// A column without nulls has no definitions, and 0 is the most of its levels.
+    /// A column without nulls has no definitions; its highest level is 0.
     pub(super) fn definition(&self, entry: usize) -> u32 {
         self.definitions.get(entry).copied().unwrap_or(0)
     }
@@ -75,7 +75,7 @@ fn size(number: i32) -> Result<usize, String> {
 }
 
 impl Chunk {
-    /// Finds the pages by their headers, without reading what is in them.
+    /// Finds the pages by their headers, without reading their content.
     pub(super) fn find(
         file: &mut BufReader<File>,
         bytes: u64,
@@ -85,7 +85,7 @@ impl Chunk {
         let name = leaf.path.join(".");
         let damaged = || format!("column {name:?} is damaged: its place is not in the file");
         let start = match meta.dictionary_page_offset {
-            // Some writers put 0 where there's none.
+            // Some writers put 0 for a missing dictionary.
             Some(dictionary) if 0 < dictionary && dictionary < meta.data_page_offset => dictionary,
             _ => meta.data_page_offset,
         };
@@ -131,14 +131,14 @@ impl Chunk {
         let entries: usize = chunk.pages.iter().map(|page| page.entries).sum();
         if i64::try_from(entries) != Ok(meta.num_values) {
             return Err(of_column(format!(
-                "its pages have {entries} values where {} are promised",
+                "its pages have {entries} values, and the footer says {}",
                 meta.num_values
             )));
         }
         Ok(chunk)
     }
 
-    /// The values that its pages refer to.
+    /// The dictionary of its pages.
     pub(super) fn dictionary(&self, file: &mut BufReader<File>) -> Result<Option<Values>, String> {
         let Some(place) = self.dictionary else {
             return Ok(None);
@@ -151,7 +151,7 @@ impl Chunk {
         plain(page, 0, size(count)?).map(Some)
     }
 
-    /// What is in a page.
+    /// The content of a page.
     pub(super) fn page(
         &self,
         file: &mut BufReader<File>,
@@ -190,7 +190,7 @@ impl Chunk {
                     return Ok(Vec::new());
                 }
                 if encoding != Encoding::RLE {
-                    return Err("its levels are packed in a way that is long out of use".to_owned());
+                    return Err("its levels have an obsolete encoding".to_owned());
                 }
                 let length = length(&mut rest)?;
                 read_levels(take(&mut rest, length)?, most, entries)
@@ -200,7 +200,7 @@ impl Chunk {
             start = page.len() - rest.len();
             encoding = header.encoding;
         } else {
-            return Err("the header of a page is damaged: it is of no kind".to_owned());
+            return Err("the header of a page is damaged: unknown kind".to_owned());
         }
         let count = if self.max_definition == 0 {
             entries
@@ -217,7 +217,7 @@ impl Chunk {
             Encoding::DELTA_LENGTH_BYTE_ARRAY => delta_lengths(page, start, count)?,
             Encoding::DELTA_BYTE_ARRAY => delta_strings(&page[start..], count, LARGEST_PAGE)?,
             other => {
-                return Err(format!("its encoding, number {}, is none of texts", other.0));
+                return Err(format!("its encoding, number {}, is not for texts", other.0));
             }
         };
         if values.ranges.len() != count {
@@ -226,7 +226,7 @@ impl Chunk {
         Ok(Page { entries, repetitions, definitions, values })
     }
 
-    /// Which of its values aren't null: for that alone the pages are read.
+    /// Which of its values aren't null, by reading the pages.
     pub(super) fn not_null(&self, file: &mut BufReader<File>) -> Result<Vec<bool>, String> {
         let dictionary = self.dictionary(file)?;
         let mut all = Vec::new();
@@ -239,7 +239,7 @@ impl Chunk {
         Ok(all)
     }
 
-    /// Bytes as they were before compression: `expected` of them.
+    /// The `expected` bytes of a page before compression.
     fn unpack(&self, bytes: &[u8], expected: usize) -> Result<Vec<u8>, String> {
         if expected > LARGEST_PAGE {
             return Err(format!("a page has {expected} bytes; at most {LARGEST_PAGE} are read"));
@@ -251,12 +251,12 @@ impl Chunk {
         };
         let page = match self.codec {
             CompressionCodec::UNCOMPRESSED => bytes.to_vec(),
-            // An empty page may be packed as nothing at all.
+            // An empty page may be compressed to nothing.
             _ if bytes.is_empty() => Vec::new(),
             CompressionCodec::SNAPPY => {
-                // Its own length comes first, and would be believed.
+                // The decoder would trust the length at the beginning.
                 if snap::raw::decompress_len(bytes).map_err(words)? != expected {
-                    return Err("a page is damaged: its length isn't the one promised".to_owned());
+                    return Err("a page is damaged: its length differs from its header".to_owned());
                 }
                 snap::raw::Decoder::new().decompress_vec(bytes).map_err(words)?
             }
@@ -273,12 +273,12 @@ impl Chunk {
                     other => format!("codec {}", other.0),
                 };
                 return Err(format!(
-                    "it is compressed with {name}, which isn't read; write it with snappy, gzip, zstd or none"
+                    "it is compressed with {name}, which is not supported; write it with snappy, gzip, zstd or none"
                 ));
             }
         };
         if page.len() != expected {
-            return Err(format!("a page has {} bytes where {expected} are promised", page.len()));
+            return Err(format!("a page has {} bytes, and its header says {expected}", page.len()));
         }
         Ok(page)
     }
@@ -294,7 +294,7 @@ fn read_levels(bytes: &[u8], most: u32, entries: usize) -> Result<Vec<u32>, Stri
 /// The bytes of a page, its header first.
 fn fetch(file: &mut BufReader<File>, place: Place) -> Result<Vec<u8>, String> {
     file.seek(SeekFrom::Start(place.offset)).map_err(words)?;
-    // The walk over the headers has seen that so much is in the file.
+    // `Chunk::find` has checked the size against the file's.
     let mut bytes = vec![0; usize::try_from(place.size).unwrap_or(usize::MAX)];
     file.read_exact(&mut bytes).map_err(words)?;
     Ok(bytes)

@@ -1,9 +1,9 @@
-//! The lessons in words, and what their figures say.
+//! The texts of the lessons, and their results in words.
 
 use crate::lab::lesson::Lesson;
 use crate::lab::{Contest, Measured};
 
-/// A lesson in words.
+/// The texts of a lesson.
 #[derive(Debug, Clone, Copy)]
 pub struct Words {
     pub title: &'static str,
@@ -17,24 +17,20 @@ pub struct Words {
     pub paper: (&'static str, &'static str),
 }
 
-/// A lesson's words.
+/// A lesson's texts.
 pub fn lesson(lesson: Lesson) -> Words {
-    match lesson {
-        Lesson::BagOfWords => BAG_OF_WORDS,
-        Lesson::HardNegatives => HARD_NEGATIVES,
-        Lesson::Shortcut => SHORTCUT,
-        Lesson::Forgetting => FORGETTING,
-        Lesson::Patching => PATCHING,
-        Lesson::DataCuration => DATA_CURATION,
-    }
+    WORDS[lesson as usize]
 }
+
+/// The lessons, in the order of [`Lesson::ALL`].
+const WORDS: [Words; 6] =
+    [BAG_OF_WORDS, HARD_NEGATIVES, SHORTCUT, FORGETTING, PATCHING, DATA_CURATION];
 
 const BAG_OF_WORDS: Words = Words {
     title: "A bag of words",
     short: "A pretrained model knows what is in a picture. Does it know which object has which colour?",
     before: &[
-        "CLIP learns from pictures and their texts on the web. It embeds both in one space, and is trained to place a picture and its text close together. \
-                 The small model here was trained on half a million drawn scenes with alt texts such as “star free clipart moon”.",
+        "CLIP learns from pictures and their texts on the web. It embeds both in one space, and is trained to place a picture and its text close together. The small model here was trained on half a million drawn scenes with alt texts such as “star free clipart moon”.",
         "Below are two scenes. Their captions have the same words in another order.",
     ],
     question: "Will the pretrained model prefer the right caption of such a pair?",
@@ -45,8 +41,7 @@ const BAG_OF_WORDS: Words = Words {
     ],
     run: "The model chooses between a right and a wrong caption for 2,100 test pictures, with seven kinds of wrong captions. Chance is 50 %.",
     button: "Run the test",
-    after: "A bag of words is enough to reject a wrong shape. To reject swapped words, a model must know which \
-                    word belongs to which object, and alt texts rarely reward that.",
+    after: "A bag of words is enough to reject a wrong shape. To reject swapped words, a model must know which word belongs to which object, and alt texts rarely reward that.",
     paper: (
         "When and why vision-language models behave like bags-of-words, and what to do about it (Yuksekgonul et al., ICLR 2023):",
         "https://arxiv.org/abs/2210.01936",
@@ -57,8 +52,7 @@ const HARD_NEGATIVES: Words = Words {
     title: "Hard negatives",
     short: "Train with wrong captions that are nearly right, and watch word order start to count.",
     before: &[
-        "In training, a model matches a batch of pictures with their captions. The captions of other pictures are easy to reject. \
-                 A hard negative is difficult: the picture's own caption with two words swapped.",
+        "In training, a model matches a batch of pictures with their captions. The captions of other pictures are easy to reject. A hard negative is difficult: the picture's own caption with two words swapped.",
         "The pretrained model is fine-tuned on full captions, each with one such hard negative.",
     ],
     question: "After a few minutes, how often will it reject captions with swapped words?",
@@ -80,8 +74,7 @@ const SHORTCUT: Words = Words {
     title: "The shortcut",
     short: "What does a benchmark measure if a text-only rule can win it?",
     before: &[
-        "To test word order, a benchmark can shuffle the words of a caption: “a star left of a moon” against “left star moon a of a”. \
-                 Or it can use twins: two scenes, where the caption of each is wrong for the other.",
+        "To test word order, a benchmark can shuffle the words of a caption: “a star left of a moon” against “left star moon a of a”. Or it can use twins: two scenes, where the caption of each is wrong for the other.",
         "A text-only rule competes: it has read 5,000 captions, and prefers the text with the more frequent word pairs.",
     ],
     question: "How well will the text-only rule do?",
@@ -92,8 +85,7 @@ const SHORTCUT: Words = Words {
     ],
     run: "The pretrained model and the text-only rules choose for 400 pictures, once with shuffled words and once with twins.",
     button: "Run the test",
-    after: "Where a text-only rule wins, a high score says nothing about vision. So every benchmark here is reported with text-only baselines, and the lab's own is made \
-                    of twins: each text is right as often as it is wrong.",
+    after: "Where a text-only rule wins, a high score says nothing about vision. So every benchmark here is reported with text-only baselines, and the lab's own is made of twins: each text is right as often as it is wrong.",
     paper: (
         "SugarCrepe: Fixing hackable benchmarks for vision-language compositionality (Hsieh et al., NeurIPS 2023):",
         "https://arxiv.org/abs/2306.14610",
@@ -115,8 +107,7 @@ const FORGETTING: Words = Words {
     ],
     run: "The pretrained and the fine-tuned model name 1,000 pictures of absent shapes and 600 of the others.",
     button: "Compare them",
-    after: "Fine-tuning moves the weights toward the new task, and nothing preserves the old one. Real CLIP models behave alike: \
-                    composition improves, and ImageNet accuracy drops.",
+    after: "Fine-tuning moves the weights toward the new task, and nothing preserves the old one. Real CLIP models behave alike: composition improves, and ImageNet accuracy drops.",
     paper: (
         "Robust fine-tuning of zero-shot models (Wortsman et al., CVPR 2022) measured this for CLIP:",
         "https://arxiv.org/abs/2109.01903",
@@ -138,8 +129,7 @@ const PATCHING: Words = Words {
     ],
     run: "Measures eleven values of alpha on validation pictures, chooses one by a fixed rule, and measures it on test pictures. Takes about a minute on one core.",
     button: "Interpolate",
-    after: "Fine-tuning from a pretrained model stays in the same valley of the loss, so models along the path are good too. This is the last step of CLoVe: \
-                    recognition returns, and composition stays.",
+    after: "Fine-tuning from a pretrained model stays in the same valley of the loss, so models along the path are good too. This is the last step of CLoVe: recognition returns, and composition stays.",
     paper: (
         "Patching open-vocabulary models by interpolating weights (Ilharco et al., NeurIPS 2022):",
         "https://arxiv.org/abs/2208.05592",
@@ -174,7 +164,7 @@ fn percent(value: Option<f64>) -> String {
 
 fn points(before: Option<f64>, after: Option<f64>) -> String {
     match before.zip(after) {
-        // A minus as it's printed, not a hyphen.
+        // A minus sign, not a hyphen.
         Some((before, after)) => {
             format!("{:+.1} points", 100.0 * (after - before)).replace('-', "−")
         }
@@ -182,18 +172,14 @@ fn points(before: Option<f64>, after: Option<f64>) -> String {
     }
 }
 
-/// What figures of models say.
+/// The result of measured models.
 pub fn happened(lesson: Lesson, models: &[(String, Measured)]) -> String {
     let none = Measured::default();
     let of = |at: usize| models.get(at).map_or(&none, |(_, measured)| measured);
-    let kind = |measured: &Measured, name: &str| {
-        let found = measured.kinds.iter().find(|(kind, _)| kind == name);
-        found.map(|(_, value)| *value)
-    };
     match lesson {
         Lesson::BagOfWords => format!(
             "It rejects a wrong shape in {} of the pictures, and swapped words in {}.",
-            percent(kind(of(0), "replace_obj")),
+            percent(of(0).kind("replace_obj")),
             percent(of(0).swaps())
         ),
         Lesson::HardNegatives => format!(
@@ -222,7 +208,7 @@ pub fn happened(lesson: Lesson, models: &[(String, Measured)]) -> String {
     }
 }
 
-/// What two benchmarks say.
+/// The result of two benchmarks.
 pub fn happened_blind(contests: &[Contest]) -> String {
     let best = |contest: &Contest| {
         let all = contest.blind.iter().map(|(_, value)| *value);
@@ -239,17 +225,13 @@ pub fn happened_blind(contests: &[Contest]) -> String {
             100.0 * contest.model
         )
     });
-    let all: Vec<String> = each.collect();
-    let mut said = all.join("; ");
-    if let Some(first) = said.get(..1) {
-        let first = first.to_uppercase();
-        said.replace_range(..1, &first);
-    }
-    said.push('.');
-    said
+    let said = each.collect::<Vec<_>>().join("; ");
+    // The first letter is ASCII.
+    let (first, rest) = said.split_at(said.len().min(1));
+    format!("{}{rest}.", first.to_uppercase())
 }
 
-/// What a sweep says.
+/// The result of a sweep.
 pub fn happened_sweep(test: &[(u32, Measured)], chosen: Option<u32>) -> String {
     let at = |alpha: u32| test.iter().find(|(other, _)| *other == alpha).map(|(_, one)| one);
     let none = Measured::default();

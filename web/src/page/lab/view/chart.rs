@@ -1,47 +1,71 @@
-//! Lines against a scale.
+//! Charts: lines and bars.
 
 use leptos::prelude::*;
 
-/// The chart's size in its own units, and the margins around what's drawn.
+use super::super::text;
+use crate::lab::Measured;
+
+/// The chart's size and margins, in its own units.
 const WIDTH: f64 = 420.0;
 const HEIGHT: f64 = 220.0;
 const LEFT: f64 = 46.0;
 const RIGHT: f64 = 22.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 38.0;
-/// Most points of a line: more can't be told apart.
+/// The most points of a line.
 const POINTS: usize = 150;
 
-/// A line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
-    /// What it is.
     pub name: String,
-    /// Which of the looks that the style has, from 0.
+    /// The number of its style, from 0.
     pub look: usize,
-    /// Along both axes.
+    /// Coordinates along both axes.
     pub points: Vec<(f64, f64)>,
     /// Whether points are marked.
     pub dots: bool,
 }
 
-/// An axis.
 #[derive(Debug, Clone)]
 pub struct Axis {
-    /// What is measured.
     pub name: &'static str,
-    /// From, to.
     pub range: (f64, f64),
-    /// How a value is written.
+    /// The format of values.
     pub write: fn(f64) -> String,
 }
 
-/// A percentage.
+impl Line {
+    /// A value along the steps of a run.
+    pub fn over(
+        name: &str,
+        look: usize,
+        points: &[(usize, Measured)],
+        value: impl Fn(&Measured) -> Option<f64>,
+    ) -> Self {
+        let point = |(step, measured): &(usize, Measured)| Some((*step as f64, value(measured)?));
+        let points = points.iter().filter_map(point).collect();
+        Self { name: name.to_owned(), look, points, dots: true }
+    }
+}
+
+impl Axis {
+    /// The steps of a run.
+    pub fn steps(steps: usize) -> Self {
+        let range = (0.0, steps.max(1) as f64);
+        Self { name: text::STEPS, range, write: |value| format!("{value:.0}") }
+    }
+
+    /// Percentages from 0 to 100 %.
+    pub fn share(name: &'static str) -> Self {
+        Self { name, range: (0.0, 1.0), write: percent }
+    }
+}
+
 pub fn percent(value: f64) -> String {
     format!("{:.0} %", 100.0 * value)
 }
 
-/// Lines against two axes, with marks: places with words.
+/// Lines against two axes, and marks: points with labels.
 pub fn chart(
     label: String,
     x: &Axis,
@@ -102,7 +126,7 @@ pub fn chart(
     let marks: Vec<_> = marks
         .iter()
         .map(|(at, value, words)| {
-            // Words stay inside.
+            // Labels stay inside the chart.
             let (anchor, by) = if across(*at) > WIDTH * 0.7 { ("end", -8.0) } else { ("start", 8.0) };
             view! {
                 <g class="mark">
@@ -132,7 +156,7 @@ pub fn chart(
     }
 }
 
-/// A line of few enough points: each is the mean of its neighbours.
+/// At most [`POINTS`] points, each the mean of its neighbours.
 fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let each = points.len().div_ceil(POINTS).max(1);
     points
@@ -146,7 +170,7 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// Bars from 0 to 1, in groups: each has a name and a value a series. Half is marked: what a guess gets of two.
+/// Groups of bars from 0 to 1: each group has a name and a value per series. `chance` marks 0.5.
 pub fn bars(
     series: &[String],
     groups: &[(String, Vec<Option<f64>>)],
@@ -184,6 +208,6 @@ pub fn bars(
         let entry = |(at, name): (usize, &String)| view! { <li class=format!("tone-{at}")>{name.clone()}</li> };
         view! { <ul class="key">{series.iter().enumerate().map(entry).collect_view()}</ul> }
     });
-    let guess = chance.then(|| view! { <p class="quiet">{super::super::text::GUESS}</p> });
+    let guess = chance.then(|| view! { <p class="quiet">{text::GUESS}</p> });
     view! { <div class="bars">{rows}{key}{guess}</div> }
 }

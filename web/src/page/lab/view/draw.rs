@@ -1,4 +1,4 @@
-//! The scene editor, with what is said of the scene and what the models make of that.
+//! The scene editor, with the drawing's caption and scores.
 
 use clove_scenes::{Colour, Placed, Shape, Size, Texture};
 use leptos::prelude::*;
@@ -10,7 +10,7 @@ use super::super::text;
 use super::scene::{self, SIDE};
 use crate::lab::editor::{CLEAR, Described, Drawing, MOST};
 
-/// How far an arrow key moves a thing, and with Shift.
+/// The step of an arrow key, and with Shift.
 const STEP: f32 = 0.02;
 const STRIDE: f32 = 0.1;
 
@@ -41,13 +41,13 @@ pub fn draw(lab: Lab) -> impl IntoView {
                     </button>
                 </div>
                 <div class="settings">{super::tuned(lab)}{super::alpha(lab)}</div>
-                {scores(lab)}
+                {scores(lab, described)}
             </section>
         </div>
     }
 }
 
-/// Where a pointer is in the picture.
+/// A pointer's position in the picture.
 fn place(event: &PointerEvent) -> Option<(f32, f32)> {
     let canvas: Element = event.current_target()?.dyn_into().ok()?;
     let frame = canvas.get_bounding_client_rect();
@@ -58,7 +58,7 @@ fn place(event: &PointerEvent) -> Option<(f32, f32)> {
     ))
 }
 
-/// The thing at a place, the one in front; beside all things the one that's nearest for its size.
+/// The object at a place, the front one first; otherwise the nearest within reach.
 fn hit(described: &Described, drawing: &Drawing, (x, y): (f32, f32)) -> Option<(u32, (f32, f32))> {
     /// A finger is less exact than a mouse.
     const NEARLY: f32 = 1.2;
@@ -74,7 +74,7 @@ fn hit(described: &Described, drawing: &Drawing, (x, y): (f32, f32)) -> Option<(
 }
 
 fn canvas(lab: Lab, described: Memo<Option<Described>>) -> impl IntoView {
-    // The thing that is dragged, and where it was taken hold of.
+    // The dragged object, and the pointer's offset.
     let dragged = RwSignal::new(None::<(u32, (f32, f32))>);
     let down = move |event: PointerEvent| {
         let Some(at) = place(&event) else { return };
@@ -84,7 +84,7 @@ fn canvas(lab: Lab, described: Memo<Option<Described>>) -> impl IntoView {
         lab.picked.set(found.map(|(id, _)| id));
         dragged.set(found);
         if found.is_some() {
-            // A finger drags the thing, not the page.
+            // A finger drags the object, not the page.
             event.prevent_default();
             if let Some(canvas) = event.current_target()
                 && let Ok(canvas) = canvas.dyn_into::<Element>()
@@ -126,7 +126,7 @@ fn canvas(lab: Lab, described: Memo<Option<Described>>) -> impl IntoView {
     }
 }
 
-/// What has the focus of a thing, and hears its keys.
+/// An object's handle, which takes focus and keys.
 fn handle(lab: Lab, described: Memo<Option<Described>>, id: u32) -> impl IntoView {
     let item = Memo::new(move |_| lab.drawing.with(|drawing| drawing.item(id)));
     let radius = move || {
@@ -186,10 +186,10 @@ fn tools(lab: Lab) -> impl IntoView {
     let full = move || lab.drawing.with(|drawing| drawing.items.len() >= MOST);
     let add = move |_| {
         let mut added = None;
-        lab.drawing.update(|drawing| added = drawing.add(None));
+        lab.drawing.update(|drawing| added = drawing.add());
         lab.picked.set(added);
     };
-    // Only what it is: where it is changes with every move.
+    // Without the position, which changes with every move.
     let picked = Memo::new(move |_| {
         let id = lab.picked.get()?;
         let item = lab.drawing.with(|drawing| drawing.item(id))?;
@@ -260,7 +260,7 @@ fn inspector(lab: Lab, id: u32, object: clove_scenes::Object) -> impl IntoView {
     }
 }
 
-/// The picture as the models see it.
+/// The models' input.
 fn seen(lab: Lab) -> impl IntoView {
     move || {
         let picture = lab.scored.get()?.picture?;
@@ -273,11 +273,9 @@ fn seen(lab: Lab) -> impl IntoView {
     }
 }
 
-fn scores(lab: Lab) -> impl IntoView {
-    let kinds = Memo::new(move |_| {
-        let described = lab.drawing.with(|drawing| drawing.describe(lab.words.get()));
-        let negatives = described.map(|found| found.negatives).unwrap_or_default();
-        negatives.into_iter().map(|(kind, words)| (kind.name(), words)).collect::<Vec<_>>()
+fn scores(lab: Lab, described: Memo<Option<Described>>) -> impl IntoView {
+    let negatives = Memo::new(move |_| {
+        described.with(|found| found.as_ref().map(|found| found.negatives.clone()))
     });
     let header = move || {
         let names = [text::PRETRAINED, text::PATCHED, text::TUNED];
@@ -296,8 +294,8 @@ fn scores(lab: Lab) -> impl IntoView {
     };
     let rows = move || {
         let scored = lab.scored.get();
-        let rows = kinds.get().into_iter().map(|(kind, words)| {
-            // Scores come a little after the words.
+        let rows = negatives.get().unwrap_or_default().into_iter().map(|(kind, words)| {
+            // Scores arrive after the texts.
             let at = scored
                 .as_ref()
                 .and_then(|scored| scored.captions.iter().position(|caption| *caption == words));
@@ -322,7 +320,7 @@ fn scores(lab: Lab) -> impl IntoView {
                 }
             });
             let cells = cells.collect_view();
-            view! { <tr><th scope="row">{words.clone()}<span class="quiet kind-name">{text::kind(kind)}</span></th>{cells}</tr> }
+            view! { <tr><th scope="row">{words.clone()}<span class="quiet kind-name">{text::kind(kind.name())}</span></th>{cells}</tr> }
         });
         rows.collect_view()
     };

@@ -1,12 +1,16 @@
-//! A look inside: similarities of a few scenes, a map of the embeddings, and what words and patches add.
+//! A look inside: similarities of a few scenes, a map of embeddings, and contributions of words and patches.
 
 use leptos::prelude::*;
 
-use super::super::state::{Explained, Inside, Lab, Map, Matrix};
+use super::super::super::text::signed;
+use super::super::super::view::{range, veil};
+use super::super::state::{Inside, Lab, Matrix};
 use super::super::text;
 use super::scene::SIDE;
+use crate::lab::Map;
+use crate::protocol::Explained;
 
-/// How many scenes of each kind the map shows: others are as far away.
+/// Scenes of each kind on the map.
 const SCENES: u64 = 20;
 
 /// The view.
@@ -24,6 +28,7 @@ pub fn inside(lab: Lab) -> impl IntoView {
             </label>
         }
     });
+    let waiting = || view! { <p class="empty">{text::WAITING}</p> }.into_any();
     view! {
         <section class="card" aria-labelledby="inside-title">
             <h2 id="inside-title">{text::INSIDE}</h2>
@@ -37,25 +42,16 @@ pub fn inside(lab: Lab) -> impl IntoView {
         <div class="halves">
             <section class="card" aria-labelledby="matrix-title">
                 <h2 id="matrix-title">{text::MATRIX}</h2>
-                {move || match lab.matrix.get() {
-                    None => view! { <p class="empty">{text::WAITING}</p> }.into_any(),
-                    Some(found) => matrix(&found).into_any(),
-                }}
+                {move || lab.matrix.get().map_or_else(waiting, |found| matrix(&found).into_any())}
             </section>
             <section class="card" aria-labelledby="map-title">
                 <h2 id="map-title">{text::MAP}</h2>
-                {move || match lab.map.get() {
-                    None => view! { <p class="empty">{text::WAITING}</p> }.into_any(),
-                    Some(found) => map(&found).into_any(),
-                }}
+                {move || lab.map.get().map_or_else(waiting, |found| map(&found).into_any())}
             </section>
         </div>
         <section class="card" aria-labelledby="explained-title">
             <h2 id="explained-title">{text::EXPLAINED}</h2>
-            {move || match lab.explained.get() {
-                None => view! { <p class="empty">{text::WAITING}</p> }.into_any(),
-                Some(found) => explained(&found).into_any(),
-            }}
+            {move || lab.explained.get().map_or_else(waiting, |(found, picture)| explained(&found, picture).into_any())}
         </section>
     }
 }
@@ -66,10 +62,7 @@ fn matrix(found: &Matrix) -> impl IntoView + use<> {
     const PICTURE: f64 = 30.0;
     let rows = found.pictures.len();
     let columns = found.texts.len();
-    let (low, high) =
-        found.similarities.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), one| {
-            (low.min(*one), high.max(*one))
-        });
+    let (low, high) = range(&found.similarities);
     let spread = (high - low).max(f32::EPSILON);
     let mut told = 0;
     let cells: Vec<_> = found
@@ -90,7 +83,7 @@ fn matrix(found: &Matrix) -> impl IntoView + use<> {
                 (_, true) => "cell hard",
                 _ => "cell",
             };
-            // A gap between captions and negatives.
+            // A gap separates captions and negatives.
             let gap = if column >= rows { 8.0 } else { 0.0 };
             let strength = f64::from((similarity - low) / spread);
             view! {
@@ -144,7 +137,7 @@ fn map(found: &Map) -> impl IntoView + use<> {
             high[axis] = high[axis].max(place[axis]);
         }
     }
-    // One scale for both axes: distances are seen as they are.
+    // One scale for both axes preserves distances.
     let spread = (high[0] - low[0]).max(high[1] - low[1]).max(f32::EPSILON);
     let scale = (SIDE - 2.0 * AIR) / spread;
     let height = (high[1] - low[1]) * scale + 2.0 * AIR;
@@ -175,33 +168,9 @@ fn map(found: &Map) -> impl IntoView + use<> {
     }
 }
 
-fn explained(found: &Explained) -> impl IntoView + use<> {
-    let (low, high) =
-        found.patches.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), one| {
-            (low.min(*one), high.max(*one))
-        });
-    let spread = (high - low).max(f32::EPSILON);
-    let side = found.side.max(1);
-    let each = SIDE / side as f32;
-    let veil: Vec<_> = found
-        .patches
-        .iter()
-        .enumerate()
-        .map(|(at, one)| {
-            let (row, column) = (at as u32 / side, at as u32 % side);
-            view! {
-                <rect
-                    x=column as f32 * each
-                    y=row as f32 * each
-                    width=each
-                    height=each
-                    fill-opacity=format!("{:.2}", (high - one) / spread * 0.85)
-                >
-                    <title>{format!("{one:.3}")}</title>
-                </rect>
-            }
-        })
-        .collect();
+fn explained(found: &Explained, picture: Option<String>) -> impl IntoView + use<> {
+    let side = f64::from(SIDE);
+    let veil = veil(&found.patches, found.side, [0.0, 0.0, side, side]);
     let largest = found.words.iter().map(|(_, by)| by.abs()).fold(f32::EPSILON, f32::max);
     let words: Vec<_> = found
         .words
@@ -216,7 +185,7 @@ fn explained(found: &Explained) -> impl IntoView + use<> {
                         <rect class=class x=if *by < 0.0 { 50.0 - width } else { 50.0 } width=width height="10" />
                         <line x1="50" x2="50" y1="0" y2="10" />
                     </svg>
-                    <span class="amount">{super::super::super::text::signed(*by)}</span>
+                    <span class="amount">{signed(*by)}</span>
                 </li>
             }
         })
@@ -224,7 +193,7 @@ fn explained(found: &Explained) -> impl IntoView + use<> {
     view! {
         <div class="explained">
             <svg class="scene" viewBox=format!("0 0 {SIDE} {SIDE}") role="img" aria-label=text::HEAT>
-                <image href=found.picture.clone() width=SIDE height=SIDE />
+                <image href=picture width=SIDE height=SIDE />
                 <g class="heat">{veil}</g>
             </svg>
             <ol class="word-bars">{words}</ol>

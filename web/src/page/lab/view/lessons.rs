@@ -1,4 +1,4 @@
-//! The lessons: a question, a run, what happened, and the paper behind it.
+//! The lessons: a question, a run, its outcome, and the paper.
 
 use clove_scenes::suite::twins;
 use clove_scenes::{Kind, Split, place};
@@ -8,12 +8,12 @@ use leptos::task::spawn_local;
 use super::super::state::{Lab, Outcome, Phase};
 use super::super::text::{self, Words};
 use super::super::{teaching, training};
-use super::chart::{Axis, Line, bars, chart, percent};
+use super::chart::{Axis, Line, bars, chart};
 use super::{patch, scene};
 use crate::lab::lesson::Lesson;
 use crate::lab::{Contest, Measured};
 
-/// The view: all of them, or the one that is open.
+/// The view: the open lesson, or all.
 pub fn lessons(lab: Lab) -> impl IntoView {
     let open = Memo::new(move |_| lab.lesson.get());
     move || match open.get() {
@@ -81,7 +81,7 @@ fn one(lab: Lab, lesson: Lesson) -> impl IntoView {
     }
 }
 
-/// What a lesson shows before its question.
+/// The scenes above a lesson's question.
 fn shown(lesson: Lesson) -> Option<impl IntoView> {
     let kind = match lesson {
         Lesson::BagOfWords => Kind::SwapAttribute,
@@ -154,15 +154,12 @@ fn run(lab: Lab, lesson: Lesson, words: Words) -> impl IntoView {
     }
 }
 
-/// A lesson's run can be ended early, and goes on where something else paused it; what it has learnt is looked at.
+/// Buttons that end a lesson's run early, or resume it if it was paused.
 fn stop(lab: Lab) -> impl IntoView {
     let run = Memo::new(move |_| {
         let id = lab.working.with(|working| working.as_ref()?.run)?;
-        let paused = lab.runs.with(|runs| {
-            let run = runs.iter().find(|run| run.id == id);
-            run.is_some_and(|run| run.phase == Phase::Paused)
-        });
-        Some((id, paused))
+        let paused = lab.with_run(id, |run| run.phase == Phase::Paused);
+        Some((id, paused.unwrap_or(false)))
     });
     move || {
         let (id, paused) = run.get()?;
@@ -175,38 +172,21 @@ fn stop(lab: Lab) -> impl IntoView {
     }
 }
 
-/// How a lesson's run is doing.
+/// The curves of a lesson's run.
 fn live(lab: Lab, lesson: Lesson) -> impl IntoView {
     let points = Memo::new(move |_| {
         let id = lab.working.with(|working| {
             let working = working.as_ref().filter(|working| working.lesson == lesson)?;
             working.run
         })?;
-        lab.runs.with(|runs| {
-            let run = runs.iter().find(|run| run.id == id)?;
-            Some((run.settings.steps, run.points.clone()))
-        })
+        lab.with_run(id, |run| (run.settings.steps, run.points.clone()))
     });
     move || {
         let (steps, points) = points.get().filter(|(_, points)| points.len() > 1)?;
-        let line = |name: &str, look, value: fn(&Measured) -> Option<f64>| Line {
-            name: name.to_owned(),
-            look,
-            points: points
-                .iter()
-                .filter_map(|(step, measured)| Some((*step as f64, value(measured)?)))
-                .collect(),
-            dots: true,
-        };
-        let x = Axis {
-            name: text::STEPS,
-            range: (0.0, steps.max(1) as f64),
-            write: |value| format!("{value:.0}"),
-        };
-        let y = Axis { name: text::LIVE, range: (0.0, 1.0), write: percent };
+        let (x, y) = (Axis::steps(steps), Axis::share(text::LIVE));
         let lines = [
-            line(text::SWAPS, 0, Measured::swaps),
-            line(text::UNSEEN_CLASSES, 1, |measured| measured.unseen),
+            Line::over(text::SWAPS, 0, &points, Measured::swaps),
+            Line::over(text::UNSEEN_CLASSES, 1, &points, |measured| measured.unseen),
         ];
         Some(chart(text::LIVE.to_owned(), &x, &y, &lines, &[]))
     }
@@ -252,21 +232,14 @@ fn figures(lesson: Lesson, models: &[(String, Measured)]) -> impl IntoView + use
         let values = models.iter().map(|(_, measured)| value(measured)).collect();
         (name.to_owned(), values)
     };
-    let kind = |wanted: &str| {
-        let wanted = wanted.to_owned();
-        move |measured: &Measured| {
-            let found = measured.kinds.iter().find(|(kind, _)| *kind == wanted)?;
-            Some(found.1)
-        }
-    };
     let recognition = [
         row(text::SEEN_CLASSES, &|measured| measured.seen),
         row(text::UNSEEN_CLASSES, &|measured| measured.unseen),
     ];
     let kinds: Vec<_> = text::KINDS
         .iter()
-        .filter(|(name, _)| models.iter().any(|(_, measured)| kind(name)(measured).is_some()))
-        .map(|(name, words)| row(words, &kind(name)))
+        .filter(|(name, _)| models.iter().any(|(_, measured)| measured.kind(name).is_some()))
+        .map(|(name, words)| row(words, &|measured| measured.kind(name)))
         .collect();
     match lesson {
         Lesson::Forgetting => view! {

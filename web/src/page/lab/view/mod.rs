@@ -1,4 +1,4 @@
-//! What's seen of the lab.
+//! The lab's views.
 
 mod chart;
 mod draw;
@@ -18,7 +18,6 @@ use super::{text, work};
 use crate::lab::Of;
 use crate::lab::address::View;
 
-/// The whole page.
 pub fn app(lab: Lab) -> impl IntoView {
     let retry = move || spawn_local(work::run(lab));
     let seen = move || match lab.view.get() {
@@ -39,7 +38,7 @@ pub fn app(lab: Lab) -> impl IntoView {
                 {status(lab.engine.status, retry)}
                 {tabs(lab)}
             </header>
-            {notices(lab.notices)}
+            {notices(lab.engine.notices)}
             <main class="lab-main">{seen}</main>
         </div>
     }
@@ -56,25 +55,23 @@ fn tabs(lab: Lab) -> impl IntoView {
         };
         let current = move || (lab.view.get() == view).then_some("page");
         view! {
-            <a href=format!("#v={}", view.slug()) aria-current=current on:click=click>
-                {text::tab(view)}
-            </a>
+            <a href=format!("#v={}", view.slug()) aria-current=current on:click=click>{text::tab(view)}</a>
         }
     };
     view! { <nav class="tabs" aria-label=text::TABS>{View::ALL.map(tab)}</nav> }
 }
 
-/// Chooses the fine-tuned model that is looked at.
+/// The choice of the fine-tuned model.
 fn tuned(lab: Lab) -> impl IntoView {
     let choose = move |event| {
         let name = event_target_value(&event);
         lab.tuned.set(name.parse().map_or(Of::Shipped, Of::Held));
     };
-    // A select shows a choice once its options are there, so each option says for itself whether it's the one.
+    // Options come and go with runs, so each one tells whether it's selected.
     let option = move |value: String, of: Of, label: String| {
         view! { <option value=value selected=move || lab.tuned.get() == of>{label}</option> }
     };
-    // The runs' names alone: losses come in at every step.
+    // Names only: losses change at every step.
     let names = Memo::new(move |_| {
         lab.runs.with(|runs| {
             let names = runs.iter().map(|run| (run.id, run.label()));
@@ -95,26 +92,7 @@ fn tuned(lab: Lab) -> impl IntoView {
     }
 }
 
-/// How far it's patched.
+/// The slider of alpha.
 fn alpha(lab: Lab) -> impl IntoView {
-    let slide = move |event| {
-        if let Ok(alpha) = event_target_value(&event).parse::<f64>() {
-            lab.alpha.set(alpha.clamp(0.0, 1.0));
-        }
-    };
-    view! {
-        <div class="alpha">
-            <label for="alpha" class="label">{text::ALPHA}</label>
-            <input
-                id="alpha"
-                type="range"
-                min="0"
-                max="1"
-                step="0.05"
-                prop:value=move || lab.alpha.get().to_string()
-                on:input=slide
-            />
-            <output for="alpha">{move || format!("{:.2}", lab.alpha.get())}</output>
-        </div>
-    }
+    super::super::view::alpha(lab.alpha, None, || false)
 }

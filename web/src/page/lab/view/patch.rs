@@ -1,4 +1,4 @@
-//! Alpha over a run.
+//! Patching: a model along alpha.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -19,13 +19,9 @@ pub fn patch(lab: Lab) -> impl IntoView {
         spawn_local(async move {
             let swept = teaching::sweep(lab, model, &|done| lab.sweeping.set(Some(done))).await;
             match swept {
-                Some(Ok(sweep)) => {
-                    if let Some(chosen) = sweep.chosen {
-                        lab.alpha.set(f64::from(chosen) / 100.0);
-                    }
-                }
-                Some(Err(reason)) => lab.notice(reason),
-                None => lab.notice(text::INTERRUPTED.to_owned()),
+                Ok(Sweep { chosen: Some(chosen), .. }) => lab.alpha.set(f64::from(chosen) / 100.0),
+                Ok(_) => (),
+                Err(failure) => lab.failed(failure),
             }
             lab.sweeping.set(None);
         });
@@ -67,8 +63,7 @@ pub fn patch(lab: Lab) -> impl IntoView {
     }
 }
 
-/// The curve of composition against recognition, with the alpha that was chosen and the one that is looked at; and what the test
-/// split says.
+/// Composition against recognition along alpha, with the chosen and the current alpha; and the figures on the test split.
 pub fn curve(sweep: &Sweep, now: Option<u32>) -> impl IntoView + use<> {
     let points: Vec<(u32, f64, f64)> = sweep
         .points
@@ -78,7 +73,7 @@ pub fn curve(sweep: &Sweep, now: Option<u32>) -> impl IntoView + use<> {
     if points.is_empty() {
         return view! { <p class="empty">{text::NO_CURVE}</p> }.into_any();
     }
-    // Room around what there is, and never so near that noise looks like a cliff.
+    // A margin that keeps noise small.
     let range = |of: &dyn Fn(&(u32, f64, f64)) -> f64| {
         let (low, high) = points
             .iter()

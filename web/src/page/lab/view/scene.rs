@@ -1,17 +1,17 @@
-//! A scene as a drawing that stays sharp at any size.
+//! A scene as SVG.
 
 use clove_scenes::{Colour, Placed, Texture};
 use leptos::prelude::*;
 
-/// The picture's side in the drawing's units.
+/// The side of the picture, in SVG units.
 pub const SIDE: f32 = 100.0;
 
-/// A colour as SVG has it.
+/// A colour in SVG.
 pub fn rgb([red, green, blue]: [u8; 3]) -> String {
     format!("rgb({red} {green} {blue})")
 }
 
-/// What a thing is filled with.
+/// The fill of an object.
 pub fn fill(colour: Colour, texture: Texture) -> String {
     match texture {
         Texture::Plain => rgb(colour.rgb()),
@@ -20,7 +20,7 @@ pub fn fill(colour: Colour, texture: Texture) -> String {
     }
 }
 
-/// Stripes and dots of all colours, as the models' pictures have them.
+/// Stripes and dots of all colours, as in the models' input.
 pub fn patterns() -> impl IntoView {
     let pattern = |colour: Colour| {
         let (plain, mark) = (rgb(colour.rgb()), rgb(colour.marked()));
@@ -36,12 +36,7 @@ pub fn patterns() -> impl IntoView {
                 <rect width="9.1" height="9.1" fill=plain.clone() />
                 <rect width="4.5" height="9.1" fill=mark.clone() />
             </pattern>
-            <pattern
-                id=format!("dotted-{word}")
-                width="10.5"
-                height="21"
-                patternUnits="userSpaceOnUse"
-            >
+            <pattern id=format!("dotted-{word}") width="10.5" height="21" patternUnits="userSpaceOnUse">
                 <rect width="10.5" height="21" fill=plain />
                 <circle cx="5.2" cy="5.2" r="2.8" fill=mark.clone() />
                 <circle cx="0" cy="15.7" r="2.8" fill=mark.clone() />
@@ -49,15 +44,15 @@ pub fn patterns() -> impl IntoView {
             </pattern>
         }
     };
-    // Patterns are measured in the picture, not in the things that they fill, so that they're as coarse on all of them.
+    // Patterns use the picture's units, so that they are equally coarse on all objects.
     view! { <defs>{Colour::ALL.map(pattern)}</defs> }
 }
 
-/// Things where they stand; what is in front comes last.
+/// Objects, back to front.
 pub fn things(placed: &[Placed]) -> impl IntoView + use<> {
     let thing = |one: &Placed| {
         let object = one.object;
-        // The path is written in the picture's units, for its pattern's sake.
+        // In the picture's units, like the patterns.
         let contours = object.shape.contours().iter().map(|contour| {
             let points: Vec<String> = contour
                 .iter()

@@ -1,4 +1,4 @@
-//! Training runs: settings, the run that is seen, and the table of all.
+//! Training runs: settings, the run on display, and the table of all runs.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -7,9 +7,9 @@ use web_sys::HtmlInputElement;
 use super::super::super::dom;
 use super::super::state::{Lab, Phase, Run};
 use super::super::{shelf, text, training};
-use super::chart::{Axis, Line, bars, chart, percent};
+use super::chart::{Axis, Line, bars, chart};
 use crate::lab::settings::{Loss, Negatives, Settings, Texts, limits};
-use crate::lab::{Of, Weights};
+use crate::lab::{Measured, Of, Suite, Weights};
 use crate::protocol::{Answer, Ask};
 
 /// The view.
@@ -35,7 +35,7 @@ pub fn train(lab: Lab) -> impl IntoView {
     }
 }
 
-/// A choice of a few.
+/// A setting with a few values.
 fn choice<T: Copy + PartialEq + Send + Sync + 'static>(
     lab: Lab,
     name: &'static str,
@@ -67,7 +67,7 @@ fn choice<T: Copy + PartialEq + Send + Sync + 'static>(
     }
 }
 
-/// A number; what can't be is put right when the field is left.
+/// A numeric setting; leaving the field corrects invalid values.
 fn number(
     lab: Lab,
     name: &'static str,
@@ -83,7 +83,7 @@ fn number(
             }
             *settings = settings.sound();
         });
-        // Shown again even where it's the same as before.
+        // Also corrects the field if the setting is unchanged.
         let field: HtmlInputElement = event_target(&event);
         field.set_value(&lab.settings.with_untracked(get));
     };
@@ -112,7 +112,7 @@ fn form(lab: Lab) -> impl IntoView {
             {number(lab, "scenes", text::SCENES, |s| s.scenes.to_string(), |s, to| s.scenes = to.max(0.0) as u64)}
             {choice(lab, "negatives", text::NEGATIVES, &text::NEGATIVES_ALL, |s| s.negatives, |s, to| {
                 s.negatives = to;
-                // Alt texts have none.
+                // Alt texts have no negatives.
                 if to != Negatives::None {
                     s.texts = Texts::Captions;
                 }
@@ -133,12 +133,9 @@ fn form(lab: Lab) -> impl IntoView {
     }
 }
 
-/// The run that is seen.
+/// The run on display.
 fn shown(lab: Lab) -> impl IntoView {
-    let run = Memo::new(move |_| {
-        let id = lab.shown.get()?;
-        lab.runs.with(|runs| runs.iter().find(|run| run.id == id).cloned())
-    });
+    let run = Memo::new(move |_| lab.with_run(lab.shown.get()?, Run::clone));
     move || match run.get() {
         None => view! { <p class="empty">{text::NO_RUN}</p> }.into_any(),
         Some(run) => view! {
@@ -159,17 +156,11 @@ fn head(lab: Lab, run: &Run) -> impl IntoView + use<> {
         Phase::Done => text::DONE.to_owned(),
         Phase::Failed(reason) => text::failed(reason),
     };
-    let speed = run.speed().map(text::speed);
-    let last = run.losses.last().map(|loss| text::loss(*loss));
     let is_file = run.file.is_some();
     view! {
         <p><strong>{run.label()}</strong></p>
         {(!is_file).then(|| view! {
-            <p class="quiet" id="run-state" data-steps=done.to_string()>
-                {text::progress(&state, done, run.settings.steps)}
-                {last.map(|last| format!(" · {last}"))}
-                {speed.map(|speed| format!(" · {speed}"))}
-            </p>
+            <p class="quiet" id="run-state" data-steps=done.to_string()>{text::progress(run, &state)}</p>
             <progress max=run.settings.steps.to_string() value=done.to_string() aria-label=text::PROGRESS></progress>
         })}
     }
@@ -206,15 +197,12 @@ fn buttons(lab: Lab, run: &Run) -> impl IntoView + use<> {
 
 /// Saves a model as one file.
 pub async fn download(lab: Lab, model: Weights, name: String) {
-    match lab.engine.ask(Ask::SaveModel { model }, None).await {
-        Some(Ok((Answer::Bytes, Some(bytes)))) => {
-            match dom::blob(&bytes, "application/octet-stream") {
-                Ok(blob) => dom::save(&blob, &name),
-                Err(_) => lab.notice(text::NOT_SAVED.to_owned()),
-            }
+    let saved = lab.engine.asked(Ask::SaveModel { model }, None).await;
+    if let Some((Answer::Bytes, Some(bytes))) = saved {
+        match dom::blob(&bytes, "application/octet-stream") {
+            Ok(blob) => dom::save(&blob, &name),
+            Err(_) => lab.notice(text::NOT_SAVED.to_owned()),
         }
-        Some(Err(reason)) => lab.notice(reason),
-        _ => (),
     }
 }
 
@@ -223,11 +211,7 @@ fn curves(run: &Run) -> impl IntoView + use<> {
     if run.file.is_some() {
         return view! { <p class="quiet">{text::OPENED_NOTE}</p> }.into_any();
     }
-    let steps = Axis {
-        name: text::STEPS,
-        range: (0.0, run.settings.steps.max(1) as f64),
-        write: |value| format!("{value:.0}"),
-    };
+    let steps = Axis::steps(run.settings.steps);
     let losses: Vec<(f64, f64)> = run
         .losses
         .iter()
@@ -240,36 +224,21 @@ fn curves(run: &Run) -> impl IntoView + use<> {
         range: (0.0, if highest > 0.0 { highest * 1.05 } else { 1.0 }),
         write: |value| format!("{value:.1}"),
     };
-    let share = |name| Axis { name, range: (0.0, 1.0), write: percent };
-    let over =
-        |name: &str, look: usize, value: &dyn Fn(&crate::lab::Measured) -> Option<f64>| Line {
-            name: name.to_owned(),
-            look,
-            points: run
-                .points
-                .iter()
-                .filter_map(|(step, measured)| Some((*step as f64, value(measured)?)))
-                .collect(),
-            dots: true,
-        };
     let kinds = text::KINDS.iter().enumerate().map(|(look, (kind, words))| {
-        over(words, look, &|measured| {
-            let found = measured.kinds.iter().find(|(other, _)| other == kind)?;
-            Some(found.1)
-        })
+        Line::over(words, look, &run.points, |measured| measured.kind(kind))
     });
     let kinds: Vec<Line> = kinds.collect();
     let recognition = [
-        over(text::SEEN_CLASSES, 0, &|measured| measured.seen),
-        over(text::UNSEEN_CLASSES, 1, &|measured| measured.unseen),
+        Line::over(text::SEEN_CLASSES, 0, &run.points, |measured| measured.seen),
+        Line::over(text::UNSEEN_CLASSES, 1, &run.points, |measured| measured.unseen),
     ];
     let loss_line =
         Line { name: text::LOSS_CURVE.to_owned(), look: 0, points: losses, dots: false };
     view! {
         <div class="plots">
             {chart(text::LOSS_CURVE.to_owned(), &steps, &loss, &[loss_line], &[])}
-            {chart(text::RECOGNITION.to_owned(), &steps, &share(text::RECOGNITION), &recognition, &[])}
-            {chart(text::COMPOSITION.to_owned(), &steps, &share(text::COMPOSITION), &kinds, &[])}
+            {chart(text::RECOGNITION.to_owned(), &steps, &Axis::share(text::RECOGNITION), &recognition, &[])}
+            {chart(text::COMPOSITION.to_owned(), &steps, &Axis::share(text::COMPOSITION), &kinds, &[])}
         </div>
         <p class="quiet">{text::CURVES_NOTE}</p>
     }
@@ -288,7 +257,7 @@ fn table(lab: Lab) -> impl IntoView {
                 let cells = [
                     run.losses.len().to_string(),
                     share(last.and_then(|last| last.composition)),
-                    share(last.and_then(crate::lab::Measured::swaps)),
+                    share(last.and_then(Measured::swaps)),
                     share(last.and_then(|last| last.unseen)),
                 ];
                 (run.id, run.label(), cells, shown == Some(run.id), run.phase == Phase::Going)
@@ -297,22 +266,15 @@ fn table(lab: Lab) -> impl IntoView {
         })
     });
     let compared = Memo::new(move |_| {
-        lab.runs.with(|runs| {
-            let measured = runs
-                .iter()
-                .filter_map(|run| Some((run.label(), run.last()?.composition, run.last()?.unseen)));
-            measured.collect::<Vec<_>>()
-        })
+        let row = |run: &Run| {
+            let last = run.last()?;
+            Some((run.label(), vec![last.composition, last.unseen]))
+        };
+        lab.runs.with(|runs| runs.iter().filter_map(row).collect::<Vec<_>>())
     });
     let bars = move || {
-        let compared = compared.get();
-        (compared.len() > 1).then(|| {
-            let groups: Vec<_> = compared
-                .into_iter()
-                .map(|(name, composition, unseen)| (name, vec![composition, unseen]))
-                .collect();
-            bars(&[text::COMPOSITION.to_owned(), text::UNSEEN_CLASSES.to_owned()], &groups, false)
-        })
+        let series = [text::COMPOSITION.to_owned(), text::UNSEEN_CLASSES.to_owned()];
+        compared.with(|groups| (groups.len() > 1).then(|| bars(&series, groups, false)))
     };
     move || {
         if rows.with(Vec::is_empty) {
@@ -367,17 +329,11 @@ async fn forget(lab: Lab, id: u32) {
 }
 
 fn files(lab: Lab) -> impl IntoView {
-    let chosen = move |event: web_sys::Event| {
-        let field: HtmlInputElement = event_target(&event);
-        let Some(file) = field.files().and_then(|files| files.get(0)) else {
-            return;
-        };
-        spawn_local(async move {
-            open(lab, &file).await;
-            // The same file can be chosen again.
-            field.set_value("");
-        });
-    };
+    let chosen = dom::chosen(move |files| {
+        if let Some(file) = files.get(0) {
+            spawn_local(async move { open(lab, &file).await });
+        }
+    });
     view! {
         <div class="buttons">
             <input id="model-file" type="file" accept=".safetensors" hidden on:change=chosen />
@@ -396,30 +352,15 @@ async fn open(lab: Lab, file: &web_sys::File) {
     let id = lab.name();
     let kept = bytes.slice(0, bytes.length());
     let ask = Ask::OpenModel { held: id, name: name.clone() };
-    match lab.engine.ask(ask, Some(bytes)).await {
-        Some(Ok(_)) => {}
-        Some(Err(reason)) => return lab.notice(reason),
-        None => return,
+    if lab.engine.asked(ask, Some(bytes)).await.is_none() {
+        return;
     }
-    lab.kept.update_value(|all| {
-        all.insert(id, kept);
-    });
-    lab.runs.update(|runs| {
-        runs.push(Run {
-            id,
-            key: shelf::key(),
-            file: Some(name),
-            settings: Settings::default(),
-            losses: Vec::new(),
-            points: Vec::new(),
-            milliseconds: 0.0,
-            phase: Phase::Done,
-        });
-    });
-    lab.shown.set(Some(id));
+    lab.keep(id, kept);
+    let opened = Run::new(id, shelf::key(), Settings::default());
+    lab.add(Run { file: Some(name), phase: Phase::Done, ..opened });
     lab.tuned.set(Of::Held(id));
     let model = Weights::of(Of::Held(id));
-    if let Some(Ok(measured)) = training::measured(lab, model, crate::lab::Suite::Glance).await {
+    if let Ok(measured) = training::measured(lab, model, Suite::Glance).await {
         lab.change(id, |run| run.points.push((0, measured)));
     }
 }

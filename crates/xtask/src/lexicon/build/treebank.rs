@@ -1,17 +1,17 @@
 //! Tagged sentences, and the averaged perceptron (Collins 2002) that learns from them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::files;
 use crate::shell::say;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clove_negatives::lexicon::{Lexicon, TaggerData};
 use clove_negatives::tagger::{BUCKETS, Clues, ROW, Tag, features, plain};
 use clove_negatives::words::Token;
 use clove_random::Random;
 
-/// A sentence with its tags; none where the treebank has one that isn't learnt.
+/// A sentence with its tags, `None` for tags that the tagger doesn't learn.
 pub struct Sentence {
     tokens: Vec<Token>,
     clues: Vec<Clues>,
@@ -19,36 +19,28 @@ pub struct Sentence {
 }
 
 /// Genres of GUM whose texts are under CC BY or in the public domain (UD_English-GUM, LICENSE.txt). Those of wikiHow and the
-/// fiction are for non-commercial use, and nothing is learnt from them.
+/// fiction are for non-commercial use and are left out.
 const GENRES: [&str; 8] =
     ["bio", "conversation", "interview", "news", "speech", "textbook", "vlog", "voyage"];
 
 const PASSES: usize = 8;
 
-/// Every sentence of the CoNLL-U files below a folder whose name has one of the genres in it, GUM_genre_name, and which no test
-/// has.
+/// The sentences of a folder's CoNLL-U files with one of the genres in their name, GUM_genre_name, without the test documents.
 pub fn read(lexicon: &Lexicon, dir: &Path, tests: &[PathBuf]) -> Result<Vec<Sentence>> {
     let mut tested = BTreeSet::new();
     for test in tests {
-        let text = fs::read_to_string(test).with_context(|| test.display().to_string())?;
-        tested.extend(
-            text.lines()
-                .filter_map(|line| line.strip_prefix("# newdoc id = "))
-                .map(|id| format!("{}.conllu", id.trim())),
-        );
+        let text = files::read_text(test)?;
+        let ids = text.lines().filter_map(|line| line.strip_prefix("# newdoc id = "));
+        tested.extend(ids.map(|id| format!("{}.conllu", id.trim())));
     }
-    let mut files: Vec<PathBuf> = fs::read_dir(dir)
-        .with_context(|| dir.display().to_string())?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_>>()?;
-    files.retain(|path| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let mut corpus = files::list(dir)?;
+    corpus.retain(|path| {
+        let name = files::name(path);
         GENRES.iter().any(|genre| name.starts_with(&format!("GUM_{genre}_")))
             && !tested.contains(name)
     });
-    files.sort();
     let mut all = Vec::new();
-    for file in &files {
+    for file in &corpus {
         all.extend(sentences(lexicon, file)?);
     }
     if all.is_empty() {
@@ -59,12 +51,12 @@ pub fn read(lexicon: &Lexicon, dir: &Path, tests: &[PathBuf]) -> Result<Vec<Sent
 
 /// The sentences of a CoNLL-U file.
 pub fn sentences(lexicon: &Lexicon, path: &Path) -> Result<Vec<Sentence>> {
-    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let text = files::read_text(path)?;
     let mut all = Vec::new();
     for block in text.split("\n\n") {
         let words = block.lines().filter_map(|line| {
             let fields: Vec<&str> = line.split('\t').collect();
-            // Ranges of fused words, and words that aren't there, have other numbers.
+            // Ranges of fused words and elided words have other numbers.
             let counts = fields.len() == 10 && fields[0].bytes().all(|byte| byte.is_ascii_digit());
             counts.then(|| (fields[1], fields[4]))
         });
@@ -91,7 +83,7 @@ pub fn sentence<'a>(
     sentence
 }
 
-/// Learns from both; a caption counts as much as any sentence.
+/// Trains the tagger on both; a caption counts as much as a sentence.
 pub fn train(gold: &[Sentence], silver: &[Sentence]) -> TaggerData {
     let mut weights = vec![0_f32; BUCKETS * ROW];
     let mut sums = vec![0_f64; BUCKETS * ROW];
@@ -126,9 +118,7 @@ pub fn train(gold: &[Sentence], silver: &[Sentence]) -> TaggerData {
                 let guess = (1..learnt)
                     .fold(0, |best, at| if scores[at] > scores[best] { at } else { best });
                 before = [before[1], guess as u8];
-                let Some(right) = sentence.tags[at] else {
-                    continue;
-                };
+                let Some(right) = sentence.tags[at] else { continue };
                 clock += 1;
                 seen += 1;
                 if guess == right as usize {
@@ -154,7 +144,7 @@ pub fn train(gold: &[Sentence], silver: &[Sentence]) -> TaggerData {
     for place in 0..weights.len() {
         sums[place] += f64::from(weights[place]) * (clock - stamps[place]) as f64;
     }
-    // Averages as whole numbers, as large as fits for nearly all.
+    // Averages as whole numbers, scaled so that nearly all fit.
     let mut sizes: Vec<f64> =
         sums.iter().map(|sum| (sum / clock as f64).abs()).filter(|size| *size > 0.0).collect();
     sizes.sort_by(f64::total_cmp);
@@ -168,7 +158,7 @@ pub fn train(gold: &[Sentence], silver: &[Sentence]) -> TaggerData {
     }
 }
 
-/// How often the tagger is right, over words, punctuation apart; and where it's mostly wrong.
+/// The tagger's accuracy on words without punctuation, and its most frequent confusions.
 pub fn accuracy(lexicon: &Lexicon, sentences: &[Sentence]) -> String {
     let (mut right, mut all) = (0_usize, 0_usize);
     let mut confusions: BTreeMap<(&str, &str), usize> = BTreeMap::new();

@@ -8,11 +8,11 @@ use clove_negatives::words::tokens;
 
 const DISCOUNT: f64 = 0.75;
 
-/// Counts that words get which captions lack: as often as a word seen a fifth of a time, a twentieth.
+/// Counts of words that captions lack: in the lexicon, and elsewhere.
 const RARE: f64 = 0.2;
 const UNKNOWN: f64 = 0.05;
 
-/// Learns from captions; `words` are the lexicon's, in ascending order.
+/// Trains on captions; `words` are those of the lexicon in ascending order.
 pub fn train(captions: &[String], words: &[String]) -> FluencyData {
     let mut unigrams: BTreeMap<u32, f64> = BTreeMap::new();
     let mut texts = Vec::with_capacity(captions.len());

@@ -1,7 +1,7 @@
-//! Inflected forms that no rule gives: those of the crate `english` (from Wiktionary) that differ from the rules'.
+//! Irregular forms: those of the crate `english` (from Wiktionary) that differ from the rules.
 //!
-//! That crate knows every form, and has a rare or old one first for some common verbs (weared, flied), so the irregular verbs
-//! stand in a list of their own, with their past and participle.
+//! For some common verbs that crate puts a rare or old form first (weared, flied), so irregular_verbs.txt lists the past and the
+//! participle of irregular verbs.
 
 use std::collections::HashMap;
 
@@ -17,36 +17,13 @@ pub type Entry = (String, Slot, String);
 /// Base, past, participle.
 const VERBS: &str = include_str!("irregular_verbs.txt");
 
-/// What captions call more than one, where the dictionary has a rarer plural first.
+/// Plurals that captions use where the dictionary puts a rarer one first.
 const PLURALS: [(&str, &str); 3] = [("person", "people"), ("roof", "roofs"), ("die", "dice")];
 
 /// Nouns that have one form for any number.
-const INVARIANT: [&str; 24] = [
-    "binoculars",
-    "blinds",
-    "clothes",
-    "earphones",
-    "eyeglasses",
-    "glasses",
-    "goggles",
-    "headphones",
-    "jeans",
-    "overalls",
-    "pajamas",
-    "pants",
-    "pliers",
-    "scissors",
-    "shears",
-    "shorts",
-    "skis",
-    "spectacles",
-    "sunglasses",
-    "swimming trunks",
-    "tights",
-    "tongs",
-    "trousers",
-    "trunks",
-];
+const INVARIANT: &str = "binoculars, blinds, clothes, earphones, eyeglasses, glasses, goggles, headphones, jeans, overalls, \
+                         pajamas, pants, pliers, scissors, shears, shorts, skis, spectacles, sunglasses, swimming trunks, tights, \
+                         tongs, trousers, trunks";
 
 /// The irregular forms of WordNet's words.
 pub fn find(wordnet: &WordNet) -> Vec<Entry> {
@@ -60,7 +37,7 @@ pub fn find(wordnet: &WordNet) -> Vec<Entry> {
         .collect();
     let mut add = |lemma: &str, slot: Slot, form: String| {
         let preferred = match slot {
-            Slot::Plural if INVARIANT.contains(&lemma) => Some(lemma),
+            Slot::Plural if INVARIANT.split(", ").any(|noun| noun == lemma) => Some(lemma),
             Slot::Plural => {
                 PLURALS.iter().find(|(word, _)| *word == lemma).map(|(_, plural)| *plural)
             }
@@ -95,7 +72,7 @@ pub fn find(wordnet: &WordNet) -> Vec<Entry> {
     found
 }
 
-/// The same as the lexicon has them; `words` are in ascending order.
+/// The forms in the lexicon's format; `words` are in ascending order.
 pub fn entries(found: &[Entry], words: &[String]) -> Vec<Irregular> {
     let id = |word: &String| words.binary_search(word).ok().map(|at| at as u32);
     found

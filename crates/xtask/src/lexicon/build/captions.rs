@@ -1,28 +1,28 @@
-//! Captions: which words they use, and how.
+//! The words of captions, and how often they are used.
 
-use std::collections::{BTreeSet, HashSet};
-use std::fs;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use clove_negatives::lexicon::{Lexicon, Pos};
+use clove_negatives::lexicon::{Lexicon, Pos, Slot};
 use clove_negatives::tagger::Tag;
 use clove_negatives::words::tokens;
 use clove_negatives::{inflect, morphology};
 
 use super::treebank::{Sentence, sentence};
 use super::wordnet::Counts;
+use crate::files;
 
-/// Captions that nothing is tested on.
+/// Captions without those that SugarCrepe tests on.
 pub struct Captions {
-    /// How many there were.
+    /// The number before the exclusion.
     pub all: usize,
-    /// Places among all, and texts.
+    /// Positions among all.
     places: Vec<usize>,
     pub kept: Vec<String>,
 }
 
-/// Reads the column `title`, less what has an image or a text in common with SugarCrepe.
+/// Reads the column `title`, without captions that share an image or a text with SugarCrepe.
 pub fn read(path: &Path, exclude: &Path) -> Result<Captions> {
     let (images, texts) = tested(exclude)?;
     let mut reader = csv::ReaderBuilder::new()
@@ -51,16 +51,15 @@ pub fn read(path: &Path, exclude: &Path) -> Result<Captions> {
     Ok(captions)
 }
 
-/// Images and texts that SugarCrepe tests on.
+/// SugarCrepe's images and texts.
 fn tested(dir: &Path) -> Result<(HashSet<String>, HashSet<String>)> {
     let (mut images, mut texts) = (HashSet::new(), HashSet::new());
-    for entry in fs::read_dir(dir).with_context(|| dir.display().to_string())? {
-        let path = entry?.path();
+    for path in files::list(dir)? {
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
         }
-        let rows: std::collections::BTreeMap<String, std::collections::BTreeMap<String, String>> =
-            serde_json::from_slice(&fs::read(&path)?)
+        let rows: HashMap<String, HashMap<String, String>> =
+            serde_json::from_slice(&files::read(&path)?)
                 .with_context(|| path.display().to_string())?;
         for row in rows.into_values() {
             images.insert(row["filename"].clone());
@@ -71,30 +70,31 @@ fn tested(dir: &Path) -> Result<(HashSet<String>, HashSet<String>)> {
 }
 
 impl Captions {
-    /// Words that stand in them, in lower case.
+    /// The words of the captions, in lower case.
     pub fn words(&self) -> BTreeSet<String> {
         let all = self.kept.iter().flat_map(|text| tokens(text));
         all.filter(|token| token.word && token.lower.is_ascii()).map(|token| token.lower).collect()
     }
 
-    /// The same captions with the tags of a file that has one a line, words as word/TAG.
+    /// The captions with tags, from a file with a caption per line and words as word/TAG.
     pub fn tagged(&self, lexicon: &Lexicon, path: &Path) -> Result<Vec<Sentence>> {
-        let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let text = files::read_text(path)?;
         let lines: Vec<&str> = text.lines().collect();
-        Ok(self
-            .places
-            .iter()
-            .filter_map(|place| lines.get(*place))
-            .map(|line| {
-                let words = line.split(' ').filter_map(|word| word.rsplit_once('/'));
-                sentence(lexicon, words)
-            })
-            .collect())
+        let kept = self.places.iter().filter_map(|place| lines.get(*place));
+        let sentences = kept.map(|line| {
+            sentence(lexicon, line.split(' ').filter_map(|word| word.rsplit_once('/')))
+        });
+        Ok(sentences.collect())
     }
 
     /// How often each lemma is used.
     pub fn count(&self, lexicon: &Lexicon) -> Counts {
         let mut counts = Counts::new();
+        let mut add = |form: &str, pos: Pos, slot: Option<Slot>| {
+            if let Some(lemma) = morphology::lemma(lexicon, form, pos, slot) {
+                *counts.entry((pos, lexicon.word(lemma).to_owned())).or_default() += 1;
+            }
+        };
         for text in &self.kept {
             let tokens = tokens(text);
             let tags = lexicon.tag(&tokens);
@@ -106,20 +106,13 @@ impl Captions {
                     Tag::RB | Tag::RBR | Tag::RBS => Pos::Adverb,
                     _ => continue,
                 };
-                if let Some(lemma) =
-                    morphology::lemma(lexicon, &token.lower, pos, inflect::slot(tag))
-                {
-                    *counts.entry((pos, lexicon.word(lemma).to_owned())).or_default() += 1;
-                }
+                add(&token.lower, pos, inflect::slot(tag));
             }
-            // Compounds too: a tennis racket.
+            // Compounds such as `tennis racket`.
             for pair in tokens.windows(2) {
                 let compound = format!("{} {}", pair[0].lower, pair[1].lower);
-                for slot in [None, Some(clove_negatives::lexicon::Slot::Plural)] {
-                    if let Some(lemma) = morphology::lemma(lexicon, &compound, Pos::Noun, slot) {
-                        *counts.entry((Pos::Noun, lexicon.word(lemma).to_owned())).or_default() +=
-                            1;
-                    }
+                for slot in [None, Some(Slot::Plural)] {
+                    add(&compound, Pos::Noun, slot);
                 }
             }
         }

@@ -1,11 +1,12 @@
 //! WordNet 3.0's dictionary files (wndb(5WN), cntlist(5WN)).
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use clove_negatives::lexicon::{Data, Form, Pos, PosData, Related};
+
+use crate::files;
 
 /// Uses of a lemma in captions, by part of speech.
 pub type Counts = HashMap<(Pos, String), u32>;
@@ -20,8 +21,8 @@ pub struct WordNet {
 /// A lemma in lower case with spaces, and its uses in SemCor in a sense.
 type Lemma = (String, u32);
 
-/// A sense's weight: part of speech, whether it can be seen, the lemma.
-type Weight<'a> = dyn Fn(Pos, bool, &Lemma) -> u32 + 'a;
+/// The weighted form of a sense: part of speech, whether it can be seen, the lemma.
+type ToForm<'a> = dyn Fn(Pos, bool, &Lemma) -> Form + 'a;
 
 struct Synset {
     /// Whether what it names can be seen, as far as its lexicographer file tells.
@@ -55,7 +56,7 @@ pub fn read(dir: &Path) -> Result<WordNet> {
     let mut places: [HashMap<u32, u32>; 4] = Default::default();
     for (at, file) in FILES.iter().enumerate() {
         let path = dir.join(format!("data.{file}"));
-        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let text = files::read_text(&path)?;
         for (number, line) in (1..).zip(text.lines()) {
             if line.starts_with(' ') {
                 continue;
@@ -71,8 +72,7 @@ pub fn read(dir: &Path) -> Result<WordNet> {
 
 /// Uses in SemCor by the beginning of the sense's key: lemma%type:file:id.
 fn counts(dir: &Path) -> Result<HashMap<String, u32>> {
-    let path = dir.join("cntlist.rev");
-    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let text = files::read_text(&dir.join("cntlist.rev"))?;
     let mut counts = HashMap::new();
     for line in text.lines() {
         let mut fields = line.split(' ');
@@ -163,37 +163,27 @@ impl WordNet {
             found.expect("every lemma is among the words") as u32
         };
         let uses = self.uses();
-        let weight = |pos: Pos, visible: bool, (lemma, semcor): &Lemma| {
+        let form = |pos: Pos, visible: bool, (lemma, semcor): &Lemma| {
             let seen = captions.get(&(pos, lemma.clone())).copied().unwrap_or(0);
             // Captions don't say which sense they use: the uses in SemCor do, as far as they go.
             let all = uses[&(pos, lemma.as_str())];
             let share = u64::from(seen) * u64::from(CAPTION) * u64::from(likely(visible, *semcor))
                 / u64::from(all);
             let semcor = semcor * if visible { SEMCOR } else { SEMCOR / 8 };
-            1 + semcor + share as u32
+            Form { word: id(lemma), weight: 1 + semcor + share as u32 }
         };
         for pos in Pos::ALL {
             let at = pos as usize;
             let mut out = PosData::default();
             for synset in &self.pos[at] {
-                let members: Vec<Form> = synset
-                    .lemmas
-                    .iter()
-                    .flatten()
-                    .map(|lemma| Form {
-                        word: id(&lemma.0),
-                        weight: weight(pos, synset.visible, lemma),
-                    })
-                    .collect();
-                let antonyms: Vec<Form> = synset
-                    .antonyms
-                    .iter()
-                    .filter_map(|(offset, there)| {
-                        let other = &self.pos[at][self.places[at][offset] as usize];
-                        let lemma = other.lemmas.get(*there)?.as_ref()?;
-                        Some(Form { word: id(&lemma.0), weight: weight(pos, other.visible, lemma) })
-                    })
-                    .collect();
+                let lemmas = synset.lemmas.iter().flatten();
+                let members: Vec<Form> =
+                    lemmas.map(|lemma| form(pos, synset.visible, lemma)).collect();
+                let antonyms = synset.antonyms.iter().filter_map(|(offset, there)| {
+                    let other = &self.pos[at][self.places[at][offset] as usize];
+                    Some(form(pos, other.visible, other.lemmas.get(*there)?.as_ref()?))
+                });
+                let antonyms: Vec<Form> = antonyms.collect();
                 out.member_counts.push(members.len() as u8);
                 out.members.extend(members);
                 out.antonym_counts.push(antonyms.len() as u8);
@@ -203,7 +193,7 @@ impl WordNet {
             }
             data.pos[at] = out;
         }
-        data.related = self.related(&id, &weight);
+        data.related = self.related(&form);
     }
 
     /// Of each lemma how likely its senses are, in all.
@@ -219,7 +209,7 @@ impl WordNet {
         uses
     }
 
-    fn related(&self, id: &dyn Fn(&str) -> u32, weight: &Weight<'_>) -> Related {
+    fn related(&self, form: &ToForm<'_>) -> Related {
         let (noun, adjective) = (Pos::Noun as usize, Pos::Adjective as usize);
         let mut nouns = BTreeSet::new();
         let mut adjectives = BTreeSet::new();
@@ -228,12 +218,10 @@ impl WordNet {
                 if *pos != Pos::Noun {
                     continue;
                 }
-                let Some(other) = self.places[noun].get(offset) else {
-                    continue;
-                };
+                let Some(other) = self.places[noun].get(offset) else { continue };
                 nouns.insert((place as u32, *other));
                 if let Some(Some(lemma)) = synset.lemmas.get(*own) {
-                    let (word, weight) = (id(&lemma.0), weight(Pos::Adjective, true, lemma));
+                    let Form { word, weight } = form(Pos::Adjective, true, lemma);
                     adjectives.insert((*other, place as u32, word, weight));
                 }
             }

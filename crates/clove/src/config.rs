@@ -1,0 +1,122 @@
+//! Configuration files: JSON objects whose errors name the key, with its parents, and the value.
+
+use serde_json::{Map, Value};
+
+use crate::preprocess::PreprocessError;
+
+/// Why a configuration can't be used. The caller adds the path of the file.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The text isn't JSON.
+    #[error("not valid JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A required key is missing.
+    #[error("{0} is missing")]
+    Missing(String),
+    /// A value of the wrong type, out of range, or not supported.
+    #[error("{key} is {value}: {wanted}")]
+    Value {
+        /// The key, with its parents.
+        key: String,
+        /// Its value, as JSON.
+        value: String,
+        /// What is supported.
+        wanted: &'static str,
+    },
+    /// Two values contradict each other.
+    #[error("{0}")]
+    Inconsistent(String),
+    /// The settings of the preprocessing can't be used.
+    #[error(transparent)]
+    Preprocess(#[from] PreprocessError),
+}
+
+/// An object of a configuration. A missing object has no keys.
+pub(crate) struct Section<'a> {
+    /// The parents, each with a dot.
+    path: String,
+    keys: Option<&'a Map<String, Value>>,
+}
+
+impl<'a> Section<'a> {
+    pub(crate) fn new(keys: &'a Map<String, Value>) -> Self {
+        Self { path: String::new(), keys: Some(keys) }
+    }
+
+    /// The object `key`, without keys where it's missing.
+    pub(crate) fn section(&self, key: &str) -> Result<Self, ConfigError> {
+        let keys = self.read(key, "a JSON object is needed", Value::as_object)?;
+        Ok(Self { path: format!("{}.", self.key(key)), keys })
+    }
+
+    /// The object `key`, which must be there.
+    pub(crate) fn required(&self, key: &str) -> Result<Self, ConfigError> {
+        if self.get(key).is_none() {
+            return Err(ConfigError::Missing(self.key(key)));
+        }
+        self.section(key)
+    }
+
+    /// A key with its parents.
+    pub(crate) fn key(&self, key: &str) -> String {
+        format!("{}{key}", self.path)
+    }
+
+    /// A key's value. Both libraries treat null as missing.
+    pub(crate) fn get(&self, key: &str) -> Option<&'a Value> {
+        self.keys?.get(key).filter(|value| !value.is_null())
+    }
+
+    /// A key's value as `read` converts it; `None` where the key is missing.
+    pub(crate) fn read<T>(
+        &self,
+        key: &str,
+        wanted: &'static str,
+        read: impl FnOnce(&'a Value) -> Option<T>,
+    ) -> Result<Option<T>, ConfigError> {
+        let value = self.get(key);
+        value.map(|value| read(value).ok_or_else(|| self.error(key, wanted))).transpose()
+    }
+
+    pub(crate) fn flag(&self, key: &str, default: bool) -> Result<bool, ConfigError> {
+        Ok(self.read(key, "use true or false", Value::as_bool)?.unwrap_or(default))
+    }
+
+    pub(crate) fn error(&self, key: &str, wanted: &'static str) -> ConfigError {
+        let value = self.get(key).map_or("missing".to_owned(), shortened);
+        ConfigError::Value { key: self.key(key), value, wanted }
+    }
+
+    /// Refuses every key that isn't among `known`, unless its value is null or false.
+    pub(crate) fn refuse_unknown(&self, known: &[&str]) -> Result<(), ConfigError> {
+        for (key, value) in self.keys.into_iter().flatten() {
+            let is_off = value.is_null() || *value == Value::Bool(false);
+            if !is_off && !known.contains(&key.as_str()) {
+                return Err(self.error(key, "only plain ViT towers are supported"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Parses the text of a configuration, which must be an object.
+pub(crate) fn parse(json: &str) -> Result<Map<String, Value>, ConfigError> {
+    match serde_json::from_str::<Value>(json)? {
+        Value::Object(keys) => Ok(keys),
+        other => Err(ConfigError::Value {
+            key: "the file".to_owned(),
+            value: shortened(&other),
+            wanted: "a JSON object is needed",
+        }),
+    }
+}
+
+/// A value as JSON, short enough for one line of an error.
+fn shortened(value: &Value) -> String {
+    const LONGEST: usize = 80;
+    let text = value.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}

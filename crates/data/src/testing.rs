@@ -1,0 +1,70 @@
+//! What tests of several readers share.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::sets::ImageTextSet;
+
+/// A temporary folder.
+pub(crate) struct Dir(tempfile::TempDir);
+
+impl Dir {
+    pub(crate) fn with(files: &[(&str, &[u8])]) -> Self {
+        let dir = Self(tempfile::tempdir().unwrap());
+        for (name, bytes) in files {
+            let path = dir.path(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        dir
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root().join(name)
+    }
+}
+
+pub(crate) fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, content) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, *content).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+/// The captions of each sample, with `|` between them.
+pub(crate) fn captions(set: &ImageTextSet) -> Vec<String> {
+    set.samples.iter().map(|sample| sample.captions.join("|")).collect()
+}
+
+/// The fields of each sample's captions.
+pub(crate) fn fields(set: &ImageTextSet) -> Vec<&[u16]> {
+    set.samples.iter().map(|sample| sample.fields.as_slice()).collect()
+}
+
+/// The kind of each reason for skipping.
+pub(crate) fn kinds(set: &ImageTextSet) -> Vec<&str> {
+    set.skipped.iter().map(|(_, why)| why.split(':').next().unwrap()).collect()
+}
+
+pub(crate) fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(ToString::to_string).collect()
+}
