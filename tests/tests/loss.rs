@@ -1,8 +1,8 @@
 //! Guards the losses: each equals its formula, computed number by number in f64.
 
 use burn::tensor::Tensor;
-use clove::loss::{OwnNegatives, own_negatives};
-use clove_tests::{devices, read};
+use clove::loss::{OwnNegatives, contrastive, own_negatives};
+use clove_tests::{cpu, devices, read};
 
 use super::kernels::losses::Losses;
 
@@ -42,4 +42,23 @@ fn the_loss_of_own_negatives_is_its_formula_for_uneven_numbers_of_them() {
             check(found.unwrap(), batch.exact_own(&owners, settings).loss);
         }
     }
+}
+
+#[test]
+fn two_pairs_by_hand() {
+    let tensor = |rows: [[f32; 2]; 2]| Tensor::<2>::from_data(rows, &cpu());
+    let images = tensor([[1.0, 0.0], [0.0, 1.0]]);
+    let texts = tensor([[0.6, 0.8], [0.0, 1.0]]);
+    let negatives = tensor([[0.8, 0.6], [1.0, 0.0]]);
+    let scale = Tensor::<1>::from_data([2.0_f32.ln()], &cpu());
+    let cross_entropy = |logits: &[f64], label: usize| {
+        logits.iter().map(|logit| (2.0 * logit).exp()).sum::<f64>().ln() - 2.0 * logits[label]
+    };
+    let to_images = (cross_entropy(&[0.6, 0.8], 0) + cross_entropy(&[0.0, 1.0], 1)) / 2.0;
+    let plain = (cross_entropy(&[0.6, 0.0], 0) + cross_entropy(&[0.8, 1.0], 1)) / 2.0;
+    let wide =
+        (cross_entropy(&[0.6, 0.0, 0.8, 1.0], 0) + cross_entropy(&[0.8, 1.0, 0.6, 0.0], 1)) / 2.0;
+    let loss = |negatives| contrastive(images.clone(), texts.clone(), negatives, scale.clone());
+    check(loss(None), (plain + to_images) / 2.0);
+    check(loss(Some(negatives)), (wide + to_images) / 2.0);
 }

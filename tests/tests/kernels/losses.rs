@@ -285,6 +285,48 @@ impl Errors {
 }
 
 #[test]
+fn the_references_gradients_are_the_slopes_of_its_losses() {
+    const STEP: f32 = 1e-3;
+    let owners = |count: usize| -> Vec<usize> { (0..count).map(|at| at * 2 % 7).collect() };
+    let contrastive = |batch: &Losses| batch.exact();
+    let own = |batch: &Losses| {
+        let count = batch.negatives.len() / batch.width;
+        batch.exact_own(&owners(count), OwnNegatives::default())
+    };
+    let losses: [&dyn Fn(&Losses) -> Computed<f64>; 2] = [&contrastive, &own];
+    for loss in losses {
+        let batch = Losses::new(7, 9, 24, 10.0, 0);
+        let mut random = Random::new(&[5]);
+        let by = [&batch.images, &batch.texts, &batch.negatives];
+        let directions = by.map(|values| uniform(&mut random, values.len()));
+        let along = |values: &[f32], direction: &[f32], step: f32| -> Vec<f32> {
+            values.iter().zip(direction).map(|(value, by)| value + step * by).collect()
+        };
+        let at = |step: f32| {
+            let moved = Losses {
+                pairs: 7,
+                width: batch.width,
+                images: along(&batch.images, &directions[0], step),
+                texts: along(&batch.texts, &directions[1], step),
+                negatives: along(&batch.negatives, &directions[2], step),
+                logit_scale: batch.logit_scale + step * 0.5,
+            };
+            loss(&moved).loss
+        };
+        let slope = (at(STEP) - at(-STEP)) / (2.0 * f64::from(STEP));
+        let exact = loss(&batch);
+        let mut expected = 0.5 * exact.by_scale;
+        for (gradient, direction) in
+            [&exact.by_images, &exact.by_texts, &exact.by_negatives].into_iter().zip(&directions)
+        {
+            expected += gradient.iter().zip(direction).map(|(g, d)| g * f64::from(*d)).sum::<f64>();
+        }
+        // The rounding of the f32 inputs over the step.
+        assert!((slope - expected).abs() < 2e-3 * expected.abs().max(1.0), "{slope} {expected}");
+    }
+}
+
+#[test]
 fn contrastive_loss_and_gradients_are_as_exact_as_the_composed_ones() {
     for (name, device) in gpus() {
         let (mut losses, mut scales) = (Errors::default(), Errors::default());
