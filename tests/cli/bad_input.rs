@@ -62,7 +62,7 @@ fn bad_input_is_one_clear_line_that_names_it() {
     assert!(score(path(empty.path()), &place.picture).contains("pytorch_model.bin is a pickle"));
     fs::write(empty.path().join("model.safetensors"), "").unwrap();
     let error = score(path(empty.path()), &place.picture);
-    assert!(error.contains("model.safetensors: it has 0 bytes"), "{error}");
+    assert!(error.contains("model.safetensors: the file has 0 bytes"), "{error}");
 
     // Files that hold no image.
     let words = place.file("words.jpg", b"these are words");

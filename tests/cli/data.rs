@@ -129,7 +129,7 @@ fn a_filter_is_counted_changes_the_set_and_its_digest() {
             "data.filter: none of the 8 samples passes; filtered out: 8 samples: 8 without a caption left",
         ),
         ("min_words = 4\nmax_words = 3", "data.filter.max_words: must be at least 4"),
-        ("max_aspect = 0.5", "data.filter.max_aspect: must be the longer side"),
+        ("max_aspect = 0.5", "data.filter.max_aspect: must be a ratio of at least 1"),
         ("duplicates = \"all\"", "data.filter.duplicates: unknown variant"),
         ("min_side = -1", "data.filter.min_side: "),
     ] {

@@ -140,7 +140,7 @@ fn chance_is_that_of_each_suite_and_what_cannot_be_scored_is_told() {
     assert_eq!(shares, [((5.0 / 5.0 + 3.0 / 4.0) / 8.0 * 100.0_f64).round()]);
     assert!(report["notes"][0].as_str().unwrap().starts_with("3 rows have options"));
     let notes = &chance("vg-relation", "visual_genome_relation.json").1["notes"];
-    assert!(notes[0].as_str().unwrap().starts_with("9 rows whose relation"), "{notes}");
+    assert!(notes[0].as_str().unwrap().starts_with("9 rows with a symmetric relation"), "{notes}");
     let notes = &chance("vg-attribution", "visual_genome_attribution.json").1["notes"];
     assert!(notes[0].as_str().unwrap().starts_with("2 rows of attributes"), "{notes}");
 }

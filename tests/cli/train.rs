@@ -169,7 +169,7 @@ fn scenes_train_from_random_and_from_pretrained_weights() {
         let body = format!("[model]\ninit = \"scenes\"\n{tail}");
         let job = Job::new(&place, name, &body);
         let log = job.train(settings);
-        let says_locked = log.contains("trainable and 0 locked");
+        let says_locked = log.contains(" trainable and 0 locked");
         assert_eq!(says_locked, name != "locked", "{log}");
         // A run ends with patching against forgetting.
         assert!(log.contains("patched: alpha 0.6, CLoVe's"), "{log}");
@@ -399,7 +399,7 @@ fn a_dry_run_tells_everything_and_touches_nothing() {
             "learning_rate = ",
             "steps: 8 of 8 pairs each, 3.20 epochs",
             "20 scenes per epoch",
-            " are locked",
+            " locked",
             "    not \"",
         ],
     );

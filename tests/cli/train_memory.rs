@@ -46,7 +46,7 @@ fn factors_that_make_no_sense_are_refused() {
     let job = Job::new(&place, "run", &format!("{TUNED}{SCENES}"));
     for (settings, told) in [
         (&["lora.rank=0"][..], "lora.rank: must be from 1 to 1024"),
-        (&["lora.alpha=2"], "without lora.rank"),
+        (&["lora.alpha=2"], "needs lora.rank"),
         (&["lora.rank=4", "lora.towers=[]"], "lora.towers: must name"),
         (&["lora.rank=4", "train.locked=[\"text\"]"], "names a tower that train.locked freezes"),
         (&["lora.rank=4", "lora.alpha=0"], "lora.alpha: must be"),
