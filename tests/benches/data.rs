@@ -6,12 +6,7 @@
 //! what `clove train` does to a photo. PROGRAM, a Python with Pillow, makes the same crops with as many processes, without
 //! normalising. `--samples` continues through N samples and prints the process's memory on the way.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a benchmark talks to its terminal"
-)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, reason = "a benchmark")]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -26,7 +21,7 @@ use clove::preprocess::{
 };
 use clove_random::Random;
 use clove_tests::package;
-use clove_tests::timing::{from_root, median, options, ratio};
+use clove_tests::timing::{from_root, median, memory, options, ratio};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde_json::json;
@@ -70,7 +65,7 @@ fn main() {
         let tenth = (samples / 10).max(1);
         load(&crops, samples, &pool, &preprocess, &|done| {
             if done % tenth == 0 {
-                println!("after {done} samples: {} MiB", resident() / 1_048_576);
+                println!("after {done} samples: {} MiB", memory("VmRSS:").unwrap() >> 20);
             }
         });
     }
@@ -137,14 +132,6 @@ fn load(
             done(finished.fetch_add(1, Ordering::Relaxed) + 1);
         });
     });
-}
-
-/// Resident bytes of this process, from Linux.
-fn resident() -> u64 {
-    let text = fs::read_to_string("/proc/self/status").unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().unwrap();
-    kib * 1_024
 }
 
 /// Pillow's processes, which start a pass for each line.

@@ -7,13 +7,12 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark talks to its terminal")]
 
-use std::time::Instant;
-
 use clove::evaluate::{
     Embeddings, Pair, PairEmbeddings, Subset, TrialSet, add_intervals, evaluate_trials, photos_of,
     retrieval, row_index, texts_of,
 };
 use clove_random::Random;
+use clove_tests::timing::time;
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -35,11 +34,7 @@ fn embeddings(rows: usize, seed: u64) -> Embeddings {
 fn timed(mut work: impl FnMut()) -> (f64, f32) {
     let before = MEMORY.current_usage_as_mb();
     MEMORY.reset_peak_usage();
-    let times = (0..RUNS).map(|_| {
-        let began = Instant::now();
-        work();
-        began.elapsed().as_secs_f64()
-    });
+    let times = (0..RUNS).map(|_| time(&mut work).as_secs_f64());
     let best = times.fold(f64::INFINITY, f64::min);
     (best, MEMORY.peak_usage_as_mb() - before)
 }

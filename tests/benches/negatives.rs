@@ -5,12 +5,7 @@
 //! DIR holds `benchmarks/sugar-crepe` (SugarCrepe's files), `benchmarks/aro/valid_neg_clip.tsv` (NegCLIP's captions with its
 //! own negatives), `photos/coco-val2017/captions.json` (COCO's format) and `photos/flickr8k-96` (shards of image-text pairs).
 
-#![allow(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a benchmark talks to its terminal"
-)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, reason = "a benchmark")]
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
@@ -19,9 +14,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clove::evaluate::{Baseline, BigramModel, Pair, Subset, TrainingCaption, TrialSet};
+use clove_data::benchmarks::sugar_crepe;
 use clove_negatives::{Generator, Negative, Request, Style};
 use clove_random::Random;
-use clove_tests::timing::{from_root, median, options, time};
+use clove_tests::timing::{from_root, median, memory, options, time};
 use clove_tests::{json_members, strings};
 
 /// Examples of each style.
@@ -35,7 +31,7 @@ fn main() {
     let generator = Generator::new(clove_negatives::ENGLISH).unwrap();
     let start_up = began.elapsed();
 
-    let crepe = sugar_crepe(&data.join("benchmarks/sugar-crepe"));
+    let crepe = sugar_crepe::read(&data.join("benchmarks/sugar-crepe")).unwrap();
     let (negclip, their_pairs) = negclip(&data.join("benchmarks/aro/valid_neg_clip.tsv"));
     let coco = coco(&data.join("photos/coco-val2017/captions.json"));
     let flickr = flickr(&data.join("photos/flickr8k-96"));
@@ -92,13 +88,9 @@ fn speed(generator: &Generator, captions: &[String], start_up: std::time::Durati
         let (name, one, two) = (style.name(), rate(1), rate(2));
         let _ = writeln!(text, "| {name} | {one:.0} a second | {two:.0} a second |");
     }
-    let memory = fs::read_to_string("/proc/self/status").ok().and_then(|status| {
-        let line = status.lines().find(|line| line.starts_with("VmHWM"))?.to_owned();
-        line.split_whitespace().nth(1)?.parse::<f64>().ok()
-    });
     let _ = write!(text, "\nStart-up: {:.1} ms.", start_up.as_secs_f64() * 1e3);
-    if let Some(memory) = memory {
-        let _ = write!(text, " Peak memory with all captions loaded: {:.0} MB.", memory / 1024.0);
+    if let Some(peak) = memory("VmHWM:") {
+        let _ = write!(text, " Peak memory with all captions loaded: {} MB.", peak >> 20);
     }
     text + "\n\n"
 }
@@ -234,10 +226,6 @@ fn examples(generator: &Generator, captions: &[String]) -> String {
         text.push('\n');
     }
     text
-}
-
-fn sugar_crepe(dir: &Path) -> Vec<Subset> {
-    clove_data::benchmarks::sugar_crepe::read(dir).unwrap()
 }
 
 /// NegCLIP's captions, and the pairs with its own negatives.

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::train::{BLANK, Job, SCENES, folder, json_lines_of, pictures};
+use super::train::{BLANK, Job, folder, json_lines_of, pictures};
 #[cfg(unix)]
 use super::train_stops::{interrupt, same};
 use super::{Place, answer, assert_contains, succeed};
@@ -121,12 +121,7 @@ fn a_dry_run_shows_negatives_and_how_many_there_are() {
     assert!(!told(&[]).contains("    not \""));
     assert!(told(&["--set", "negatives.style=mixed"]).contains("    not \""));
 
-    // Scenes have negatives of their own.
-    let job = Job::new(&place, "scenes", &format!("{BLANK}{SCENES}{tail}"));
-    for style in ["swap", "shuffle"] {
-        let error = job.fail(&["--set", &format!("negatives.style={style}")]);
-        assert_contains(&error, &["negatives.style: scenes have no negatives of this style"]);
-    }
+    // A folder has none.
     let job = Job::new(&place, "file", &format!("{BLANK}{}{tail}", folder(&dir)));
     let error = job.fail(&["--set", "negatives.style=file"]);
     assert!(error.contains("a folder of texts has no negatives"), "{error}");

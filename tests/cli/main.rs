@@ -1,11 +1,6 @@
 //! Guards the program's output, files and exit codes.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "in a test a panic is how failure is reported"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests panic")]
 
 mod bad_input;
 mod completions;
@@ -343,8 +338,7 @@ fn devices_check_says_what_is_right_and_fails_where_anything_is_wrong() {
     for item in items {
         let name = item["item"].as_str().unwrap();
         let wronged = clove(&[&check[..], &["--item", name, "--inject-fault", name]].concat());
-        let said = failed(&wronged);
-        assert!(said.contains("computes wrong numbers") && said.contains(name), "{said}");
+        assert_contains(&failed(&wronged), &["computes wrong numbers", name]);
         let report: Value = serde_json::from_slice(&wronged.stdout).unwrap();
         assert_eq!(report["items"][0]["verdict"], "wrong");
     }

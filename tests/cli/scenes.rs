@@ -9,7 +9,7 @@ use clove_lab as lab;
 use clove_tests::{companions, json};
 use serde_json::Value;
 
-use super::{Place, assert_contains, path, run, succeed, unparsed};
+use super::{Place, assert_contains, path, run, succeed};
 
 /// The directory of one of the scene models that come with the program.
 fn model(place: &Place, name: &str, model: &Snapshot) -> PathBuf {
@@ -75,26 +75,4 @@ fn a_sweep_patches_at_the_alpha_that_its_rule_chooses() {
     succeed(&[&["patch"][..], &models, &["--alpha", &alpha, "--out", path(&plain)]].concat());
     let weights = |dir: &std::path::Path| fs::read(dir.join("model.safetensors")).unwrap();
     assert!(weights(&out) == weights(&plain));
-}
-
-#[test]
-fn a_sweep_that_makes_no_sense_is_refused_before_any_work() {
-    let place = Place::new();
-    let out = place.out("out");
-    let models = ["--pretrained", &place.model, "--finetuned", &place.model];
-    for (sweep, select) in [
-        ("0:2:0.5", Some("scenes")),
-        ("1:0:0.5", Some("scenes")),
-        ("0:1:0", Some("scenes")),
-        ("0:1", Some("scenes")),
-        ("0:1:0.5", Some("weather")),
-        ("0:1:0.5", None),
-        // A benchmark of photos needs --data and --images.
-        ("0:1:0.5", Some("sugar-crepe")),
-    ] {
-        let mut args = [&["patch"][..], &models, &["--sweep", sweep, "--out", path(&out)]].concat();
-        args.extend(select.into_iter().flat_map(|suite| ["--select", suite]));
-        unparsed(&args);
-    }
-    assert!(!out.exists());
 }

@@ -50,6 +50,13 @@ pub fn alternate(
     (median(left), median(right))
 }
 
+/// Bytes of a field of this process's status, such as `VmRSS:`, from Linux.
+pub fn memory(field: &str) -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field))?;
+    Some(1_024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?)
+}
+
 /// One duration divided by another.
 pub fn ratio(left: Duration, right: Duration) -> f64 {
     left.as_secs_f64() / right.as_secs_f64()

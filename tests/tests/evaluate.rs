@@ -248,7 +248,7 @@ fn sugar_crepes_blind_figures_are_reproduced() {
     let photos = Photos::open(&shared.join("photos/coco-val2017")).unwrap();
     assert_eq!(photos.len(), 123);
     let images = subsets.iter().flat_map(|s| &s.rows).map(|row| &row.image);
-    assert_eq!(photos.count_found(&images.collect::<Vec<_>>()).unwrap(), 201);
+    assert_eq!(images.filter(|image| photos.find(image).unwrap().is_some()).count(), 201);
     let coco = shared.join("photos/coco-val2017/captions.json");
     let coco = captions::read_training_captions(&coco).unwrap();
     assert_eq!(coco.len(), 616);

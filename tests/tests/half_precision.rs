@@ -1,4 +1,4 @@
-//! Guards training in half precision: gradients near those of full precision, overflow that costs no batch, and runs that go on.
+//! Guards training in half precision: gradients near those of full precision, and overflow without a lost batch.
 
 use burn::tensor::Device;
 use clove::train::{Compute, LossScale, TrainConfig, Trainer, TrainerState};
@@ -6,8 +6,8 @@ use clove_lab::pretrained;
 use clove_tests::training::{flat, scenes, shape, state, train};
 use clove_tests::{cpu, devices_if_thorough, relative, training};
 
-/// Of the whole gradient's length. Half a unit in the last place is 2^-11 in f16 and 2^-8 in bf16; a tower rounds some hundred times, with
-/// signs that go both ways.
+/// Tolerances relative to the length of the whole gradient. Half a unit in the last place is 2^-11 in f16 and 2^-8 in bf16; a tower
+/// rounds some hundred times, with errors of both signs.
 const NEAR: [(Compute, f64); 2] = [(Compute::F16, 0.02), (Compute::Bf16, 0.15)];
 
 fn settings(compute: Compute) -> TrainConfig {
@@ -23,7 +23,7 @@ fn trainer(settings: TrainConfig, device: &Device) -> Trainer {
 }
 
 fn gradients(mut settings: TrainConfig, device: &Device) -> (f32, Vec<f32>) {
-    // A step that moves nothing finds the factor.
+    // A step at a learning rate of 0 finds the loss scale.
     settings.schedule.peak = 0.0;
     let mut trainer = trainer(settings, device);
     let batch = scenes(8, 1);
@@ -41,7 +41,7 @@ fn gradients_in_half_precision_are_near_those_in_full() {
                 println!("{name} doesn't compute in {compute:?}");
                 continue;
             }
-            // Whose device it is makes no difference to the way back, and on a software GPU it takes a minute.
+            // The backward pass doesn't depend on the device, and takes a minute on a software GPU.
             for checkpointing in
                 [false, true].into_iter().filter(|by_blocks| !by_blocks || name == "cpu")
             {
@@ -66,14 +66,14 @@ fn gradients_that_overflow_halve_the_factor_and_cost_no_batch() {
     let losses = train(&mut usual, &batch, 3);
     assert!(losses[2] < losses[0], "{losses:?}");
 
-    // So large a factor that the first gradients don't fit f16.
+    // A loss scale at which the first gradients overflow f16.
     let mut begun = trainer(settings(Compute::F16), &device);
     train(&mut begun, &batch, 1);
     let reached =
         TrainerState { loss_scale: LossScale { factor: 16_777_216.0, steps: 5 }, ..state(&begun) };
     let mut resumed = Trainer::resume(reached, shape(), settings(Compute::F16), &device).unwrap();
     let again = train(&mut resumed, &batch, 2);
-    // Powers of two change no digit.
+    // Scaling by powers of two is exact.
     assert_eq!(again[0], losses[1]);
     assert!((again[1] - losses[2]).abs() < 1e-2 * losses[2]);
     let scale = state(&resumed).loss_scale;

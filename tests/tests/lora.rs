@@ -1,5 +1,5 @@
-//! Guards low-rank adaptation: the factors' gradients are those that the chain rule gives, matrices move by the factors' product and
-//! nothing else moves, and a run goes on from a checkpoint bit for bit.
+//! Guards low-rank adaptation: the factors' gradients follow from the chain rule, matrices change by the factors' product and nothing
+//! else changes, and a run resumes from a checkpoint bit for bit.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ const RANK: usize = 3;
 const LORA: Lora = Lora { rank: RANK, alpha: 2.0, image: true, text: true, seed: 7 };
 const SCALE: f64 = 2.0 / 3.0;
 
-/// Of the longest gradient's length: f32 products of up to 384 terms.
+/// Relative to the length of a gradient: f32 products of up to 384 terms.
 const RELATIVE: f64 = 1e-5;
 
-/// Of a matrix that moved: it's a sum that was rounded at every step.
+/// Relative to the length of a matrix, which is rounded at every step.
 const ROUNDING: f64 = 1e-6;
 
 fn settings(lora: Option<Lora>) -> TrainConfig {
@@ -159,7 +159,7 @@ fn a_run_with_factors_goes_on_bit_for_bit_and_only_with_its_own() {
     assert_eq!(state(&second), state(&whole));
 
     let refused = |state, lora| resume(state, lora).unwrap_err().to_string();
-    assert!(refused(reached.clone(), None).contains("aren't used"));
+    assert!(refused(reached.clone(), None).contains("isn't used"));
     let mut missing = reached.clone();
     missing.factors.remove("text.blocks.0.mlp.up.weight");
     assert!(

@@ -1,11 +1,6 @@
 //! The tests of the libraries, in one program: each program that links burn adds some ten seconds to a build.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "in a test a panic is how failure is reported"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests panic")]
 
 mod check;
 mod data_files;

@@ -1,11 +1,6 @@
 //! Guards the estimate of a step's memory: a step takes as much as estimated.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "in a test a panic is how failure is reported"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests panic")]
 
 use clove::model::{ClipConfig, TextBatch};
 use clove::train::{Batch, Compute, Estimate, Lora, TrainConfig, Trainer};

@@ -1,4 +1,4 @@
-//! Guards patching: the ends are the models themselves, between them stands the formula, and what doesn't fit is refused.
+//! Guards patching: alphas 0 and 1 give the models themselves, alphas between follow the formula, and mismatched models are refused.
 
 use std::convert::Infallible;
 use std::fs;
@@ -74,7 +74,7 @@ fn models_of_different_precision_meet_in_f32() {
 
 #[test]
 fn a_model_and_a_packed_difference_make_every_model_between() {
-    /// What f16 loses of a difference, and a sum's own rounding.
+    /// Rounding of a difference in f16, and of a sum in f32.
     const HALF: f32 = 1.0 / 2048.0;
     const ROUNDED: f32 = 1e-6;
     let (_dir, left, right) = pair(Layout::HuggingFace);
@@ -83,7 +83,7 @@ fn a_model_and_a_packed_difference_make_every_model_between() {
         let pretrained = model(&left).load(&device).unwrap();
         let snapshot = |clip: &Clip| wait(Snapshot::of(clip, &config));
         let read = |dir: &Path| model(dir).weights().unwrap();
-        let delta = Delta::between(&pretrained, read(&left), read(&right), &device).unwrap();
+        let delta = Delta::between(&config, read(&left), read(&right), &device).unwrap();
         let sizes =
             parameters(&config).into_iter().map(|(_, shape)| shape.iter().product::<usize>());
         let words: usize = sizes.map(|size| size.div_ceil(2)).sum();
@@ -125,8 +125,8 @@ fn models_that_are_too_far_apart_for_f16_are_refused_by_tensor() {
             Ok(vec![self.0; shape.iter().product()])
         }
     }
-    let clip = model(&golden("tiny-clip/hf")).load(&cpu()).unwrap();
-    let error = Delta::between(&clip, Constant(0.0), Constant(1e5), &cpu()).unwrap_err();
+    let source = model(&golden("tiny-clip/hf"));
+    let error = Delta::between(source.config(), Constant(0.0), Constant(1e5), &cpu()).unwrap_err();
     assert_contains(&error.to_string(), &["100000", "`image."]);
 }
 
@@ -142,7 +142,7 @@ fn what_does_not_fit_is_refused() {
     write_model(&model(&right), Layout::OpenClip, Precision::Unchanged, &open_clip).unwrap();
     assert!(matches!(patch(&left, &open_clip, 0.5, &out), Err(PatchError::Layouts { .. })));
 
-    // The footgun of the field: weights trained with one activation, loaded with the other.
+    // A common error: weights trained with one activation, loaded with the other.
     let file = right.join("config.json");
     let mut config = json(&file);
     config["vision_config"]["hidden_act"] = json!("quick_gelu");

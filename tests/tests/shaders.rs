@@ -65,7 +65,7 @@ fn every_shader_is_valid_and_within_webgpus_default_limits() {
         let mut workgroup = 0;
         let mut bindings = BTreeSet::new();
         for (handle, variable) in module.global_variables.iter() {
-            // What isn't used is left out of the layout that wgpu derives, and buffers would go to the wrong places.
+            // wgpu omits unused variables from the layout that it derives, which would shift the buffers.
             let used = !info.get_entry_point(0)[handle].is_empty();
             assert!(used, "{name}: {:?} isn't used", variable.name);
             match variable.space {

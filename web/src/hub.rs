@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::percent::{decode, encode};
+use crate::percent::encode;
 
 /// The default hub.
 pub const HUB: &str = "https://huggingface.co";
@@ -23,13 +23,10 @@ pub const MANIFEST: &str = "manifest.json";
 /// A place with a model's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// A repository of a hub: `openai/clip-vit-base-patch32`, optionally with `@REVISION`.
-    Hub {
-        /// Owner and name.
-        repository: String,
-        /// Branch, tag or commit.
-        revision: String,
-    },
+    /// A repository of a hub by owner and name, and its branch, tag or commit: `openai/clip-vit-base-patch32`, optionally with
+    /// `@REVISION`.
+    #[expect(missing_docs, reason = "the variant's text covers its fields")]
+    Hub { repository: String, revision: String },
     /// A folder on the web; its URL ends in `/`.
     Web(String),
 }
@@ -86,7 +83,6 @@ impl Place {
     }
 
     /// The name, for display and for the browser's storage.
-    #[must_use]
     pub fn name(&self) -> String {
         match self {
             Self::Hub { repository, revision } if revision == "main" => repository.clone(),
@@ -96,7 +92,6 @@ impl Place {
     }
 
     /// The URL of a hub's list of files; a folder on the web has none.
-    #[must_use]
     pub fn list(&self, hub: &str) -> Option<String> {
         match self {
             Self::Hub { repository, revision } => {
@@ -108,7 +103,6 @@ impl Place {
     }
 
     /// A file's URL.
-    #[must_use]
     pub fn file(&self, hub: &str, name: &str) -> String {
         match self {
             Self::Hub { repository, revision } => {
@@ -199,7 +193,6 @@ pub fn manifest(json: &str) -> Result<BTreeMap<String, Remote>, String> {
 }
 
 /// The file names to try in a folder without a list.
-#[must_use]
 pub fn candidates() -> Vec<&'static str> {
     SMALL.into_iter().chain(WEIGHTS.map(|(weights, _)| weights)).collect()
 }
@@ -231,21 +224,15 @@ pub fn needed(all: &[Remote]) -> Result<Vec<Remote>, String> {
     Ok(files)
 }
 
-/// The name of a place's folder, valid in any file system.
-#[must_use]
+/// The name of a place's folder, valid in any file system; percent-decoding gives the place.
 pub fn folder(place: &str) -> String {
     encode(place, "-_")
-}
-
-/// The place of a folder.
-#[must_use]
-pub fn unfolder(folder: &str) -> String {
-    decode(folder)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::percent::decode;
 
     fn hub(repository: &str, revision: &str) -> Place {
         Place::Hub { repository: repository.to_owned(), revision: revision.to_owned() }
@@ -339,8 +326,8 @@ mod tests {
         assert_eq!(folder("a/b"), "a%2Fb");
         assert_ne!(folder("a%2Fb"), folder("a/b"));
         for place in ["a/b@refs/pr/1", "https://x.org/ü%20/", "", "%"] {
-            assert_eq!(unfolder(&folder(place)), place);
+            assert_eq!(decode(&folder(place)), place);
         }
-        assert_eq!(unfolder("%zz%"), "%zz%");
+        assert_eq!(decode("%zz%"), "%zz%");
     }
 }

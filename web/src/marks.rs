@@ -1,5 +1,7 @@
 //! The words of a wrong caption that differ from its caption.
 
+use clove_scenes::common_words;
+
 /// The most words of a text; longer texts get no marks.
 const MOST: usize = 300;
 
@@ -16,7 +18,7 @@ pub fn marks(caption: &str, text: &str) -> Vec<(String, bool)> {
         return vec![(text.to_owned(), false)];
     }
     let ours: Vec<String> = words.iter().map(|at| pieces[*at].to_lowercase()).collect();
-    let kept = common(&ours, &theirs);
+    let (kept, _) = common_words(&ours, &theirs);
     let mut marked = vec![false; pieces.len()];
     for (at, kept) in words.iter().zip(kept) {
         marked[*at] = !kept;
@@ -44,34 +46,6 @@ fn pieces(text: &str) -> Vec<String> {
         last = Some(word);
     }
     pieces
-}
-
-/// Which of `ours` are in the longest common subsequence with `theirs`.
-fn common(ours: &[String], theirs: &[String]) -> Vec<bool> {
-    let width = theirs.len() + 1;
-    let mut lengths = vec![0usize; (ours.len() + 1) * width];
-    for one in (0..ours.len()).rev() {
-        for other in (0..theirs.len()).rev() {
-            lengths[one * width + other] = if ours[one] == theirs[other] {
-                lengths[(one + 1) * width + other + 1] + 1
-            } else {
-                lengths[(one + 1) * width + other].max(lengths[one * width + other + 1])
-            };
-        }
-    }
-    let mut kept = vec![false; ours.len()];
-    let (mut one, mut other) = (0, 0);
-    while one < ours.len() && other < theirs.len() {
-        if ours[one] == theirs[other] {
-            kept[one] = true;
-            (one, other) = (one + 1, other + 1);
-        } else if lengths[(one + 1) * width + other] >= lengths[one * width + other + 1] {
-            one += 1;
-        } else {
-            other += 1;
-        }
-    }
-    kept
 }
 
 #[cfg(test)]

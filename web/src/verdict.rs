@@ -26,37 +26,20 @@ pub struct Margin {
 
 /// The verdict on a list of rows.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "each variant's text covers its fields")]
 pub enum Verdict {
     /// No caption is scored.
     Nothing,
     /// One caption, without wrong captions.
-    Alone {
-        /// Its similarity.
-        similarity: f32,
-    },
-    /// Captions without wrong captions: the best.
-    Best {
-        /// The caption.
-        text: String,
-        /// Its similarity minus that of the next.
-        by: f32,
-    },
-    /// One caption with wrong captions.
-    One {
-        /// The margin: negative if a wrong caption is preferred, zero for a tie.
-        by: f32,
-        /// The best wrong caption.
-        rival: String,
-    },
-    /// Several captions with wrong captions.
-    Several {
-        /// Captions preferred to all of their wrong captions.
-        right: usize,
-        /// Captions with wrong captions.
-        of: usize,
-        /// The smallest margin.
-        smallest: f32,
-    },
+    Alone { similarity: f32 },
+    /// Captions without wrong captions: the best, and its similarity minus that of the next.
+    Best { text: String, by: f32 },
+    /// One caption with wrong captions: the margin (negative if a wrong caption is preferred, zero for a tie), and the best wrong
+    /// caption.
+    One { by: f32, rival: String },
+    /// Several captions with wrong captions: how many are preferred to all of their wrong captions, how many have any, and the
+    /// smallest margin.
+    Several { right: usize, of: usize, smallest: f32 },
 }
 
 /// The row of each wrong caption's caption; `None` for captions.

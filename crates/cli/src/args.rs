@@ -26,7 +26,7 @@ const LONG_VERSION: &str = concat!(
     ")\nback ends: wgpu (Vulkan, Metal, Direct3D 12), flex (CPU)"
 );
 
-/// CLIP on any GPU: fine-tune with hard negatives, patch, score and evaluate.
+/// Fine-tune CLIP with hard negatives on any GPU; patch, score and evaluate models
 #[derive(Debug, Parser)]
 #[command(
     name = "clove",
@@ -35,7 +35,8 @@ const LONG_VERSION: &str = concat!(
     arg_required_else_help = true,
     after_help = "A model DIR is a Hugging Face CLIPModel directory (config.json, model.safetensors) or an open_clip one \
                   (open_clip_config.json, open_clip_model.safetensors).\n\
-                  Exit codes: 0 success, 1 error in a file or on the device, 2 invalid arguments."
+                  Exit codes: 0 success, 1 error in a file or on the device, 2 invalid arguments.\n\n\
+                  Examples:\n  clove lab\n  clove train --example folder > train.toml\n  clove help train"
 )]
 pub struct Args {
     #[command(subcommand)]

@@ -23,12 +23,7 @@ impl Progress {
     const PAUSE: Duration = Duration::from_secs(20);
 
     pub fn new() -> Self {
-        let style = ProgressStyle::with_template(
-            "{msg:<40} [{bar:30}] {percent}% {elapsed} elapsed, {eta} left",
-        )
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("=> ");
-        let bar = ProgressBar::new(0).with_style(style);
+        let bar = output::bar("{msg:<40} [{bar:30}] {percent}% {elapsed} elapsed, {eta} left");
         bar.enable_steady_tick(Duration::from_millis(200));
         Self {
             bar,

@@ -61,13 +61,9 @@ pub fn write(path: &Path, tensors: &[Tensor]) -> Result<()> {
     Ok(())
 }
 
-pub fn write_text(path: &Path, text: &str) -> Result<()> {
-    write_bytes(path, text.as_bytes())
-}
-
 /// Writes a file, atomically.
-pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn write_file(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     let mut file = AtomicFile::create(path)?;
-    file.write_all(bytes).map_err(|error| AtomicFile::failed(path, error))?;
+    file.write_all(content.as_ref()).map_err(|error| AtomicFile::failed(path, error))?;
     Ok(file.commit()?)
 }

@@ -13,16 +13,9 @@ pub enum ConfigError {
     /// A required key is missing.
     #[error("{0} is missing")]
     Missing(String),
-    /// A value of the wrong type, out of range, or not supported.
-    #[error("{key} is {value}: {wanted}")]
-    Value {
-        /// The key, with its parents.
-        key: String,
-        /// Its value, as JSON.
-        value: String,
-        /// What is supported.
-        wanted: &'static str,
-    },
+    /// A key with its parents, its value, which has a wrong type, is out of range or not supported, and what is supported.
+    #[error("{0} is {1}: {2}")]
+    Value(String, String, &'static str),
     /// Two values contradict each other.
     #[error("{0}")]
     Inconsistent(String),
@@ -84,7 +77,7 @@ impl<'a> Section<'a> {
 
     pub(crate) fn error(&self, key: &str, wanted: &'static str) -> ConfigError {
         let value = self.get(key).map_or("missing".to_owned(), shortened);
-        ConfigError::Value { key: self.key(key), value, wanted }
+        ConfigError::Value(self.key(key), value, wanted)
     }
 
     /// Refuses every key that isn't among `known`, unless its value is null or false.
@@ -103,11 +96,10 @@ impl<'a> Section<'a> {
 pub(crate) fn parse(json: &str) -> Result<Map<String, Value>, ConfigError> {
     match serde_json::from_str::<Value>(json)? {
         Value::Object(keys) => Ok(keys),
-        other => Err(ConfigError::Value {
-            key: "the file".to_owned(),
-            value: shortened(&other),
-            wanted: "a JSON object is needed",
-        }),
+        other => {
+            let wanted = "a JSON object is needed";
+            Err(ConfigError::Value("the file".to_owned(), shortened(&other), wanted))
+        }
     }
 }
 

@@ -173,8 +173,7 @@ mod native {
 
     use super::{Adapter, Device, DeviceChoice, DeviceError, OpenDevice, cpu};
 
-    /// The GPUs of this machine: those of the system's own API (Vulkan, Metal, DirectX 12), or else those of OpenGL. Real ones come
-    /// first, so that `gpu:0` is the best.
+    /// The GPUs of this machine: those of Vulkan, Metal and DirectX 12, or else those of OpenGL. Real ones come before software ones.
     pub fn adapters() -> Vec<Adapter> {
         let primary = list(wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12);
         if primary.is_empty() { list(wgpu::Backends::GL) } else { primary }
@@ -209,8 +208,7 @@ mod native {
     /// Opens the chosen device.
     ///
     /// # Errors
-    /// When there is no such device, or it can't be opened. `Auto` uses the CPU only if there is no real GPU; a GPU that can't be
-    /// opened is an error.
+    /// When there is no such device, or it can't be opened. `Auto` uses the CPU only if there is no real GPU.
     pub fn open(choice: DeviceChoice) -> Result<OpenDevice, DeviceError> {
         match choice {
             DeviceChoice::Cpu => Ok(cpu()),

@@ -1,7 +1,6 @@
 //! CLIP on any GPU: train, patch, score, evaluate.
 //!
-//! The method is CLoVe (Castro et al., arXiv 2402.15021): fine-tune a CLIP on rich captions with hard negative texts, then patch,
-//! that is, interpolate with the pretrained weights.
+//! The method is CLoVe (Castro et al., arXiv 2402.15021): fine-tune on rich captions with hard negative texts, then patch.
 //!
 //! Score a photo against two captions:
 //!

@@ -6,9 +6,9 @@
 //! I2T = s X [T; N]^T   [B, B + M]     T2I = s T X^T   [B, B]     loss = (CE(I2T) + CE(T2I)) / 2,  labels 0..B
 //! ```
 //!
-//! Negatives are candidates in image-to-text only, each for every image of the batch. Source: Castro et al., arXiv 2402.15021,
-//! section 3.2; Netflix/clove: src/open_clip/loss.py:62-139. Positives and negatives are separate, so captions without a negative
-//! don't shift the labels.
+//! Negatives are candidates in image-to-text only, each for every image of the batch. Positives and negatives are separate, so captions
+//! without a negative don't shift the labels. Source: Castro et al., arXiv 2402.15021, section 3.2; Netflix/clove:
+//! src/open_clip/loss.py:62-139.
 //!
 //! FSC (Oh et al., arXiv 2410.05210; ytaek-oh/fsc-clip: src/training/losses/loss.py:77-105) is InfoNCE without negatives plus
 //! [`own_negatives`], in which an image chooses between its caption and that caption's own negatives.
@@ -141,17 +141,14 @@ pub fn own_negatives(
     let of_host = |values: Vec<f32>| {
         Tensor::<2>::from_data(TensorData::new(values, [rows, columns]), &device)
     };
-    let indices = |values: Vec<i32>| {
-        let count = values.len();
-        Tensor::<1, Int>::from_data(TensorData::new(values, [count]), &device)
-    };
-    let chosen = indices(table.rows);
+    let indices = |values: &[i32]| Tensor::<1, Int>::from_ints(values, &device);
+    let chosen = indices(&table.rows);
     let images = images.clone().select(0, chosen.clone());
     let texts = texts.clone().select(0, chosen);
     let scale = logit_scale.exp().reshape([1, 1]);
     let [_, embed] = images.dims();
     let right = (images.clone() * texts).sum_dim(1);
-    let wrong = negatives.select(0, indices(table.negatives)).reshape([rows, columns - 1, embed]);
+    let wrong = negatives.select(0, indices(&table.negatives)).reshape([rows, columns - 1, embed]);
     let wrong = (images.reshape([rows, 1, embed]) * wrong).sum_dim(2).reshape([rows, columns - 1]);
     let logits = Tensor::cat(vec![right, wrong], 1) * scale + of_host(table.absent);
     let log_p = activation::log_softmax(logits, 1);
@@ -264,8 +261,7 @@ impl OwnTable {
     }
 }
 
-/// The logarithm of the sum of the exponentials of each row, `[rows, columns]` to `[rows, 1]`, relative to the largest to avoid
-/// overflow.
+/// The logarithm of the sum of the exponentials of each row, `[rows, columns]` to `[rows, 1]`, without overflow.
 fn log_sum_exp(rows: Tensor<2>) -> Tensor<2> {
     // Constant for the gradient, in which it cancels.
     let largest = rows.clone().detach().max_dim(1);

@@ -152,8 +152,7 @@ impl Scorer {
         self.embeddings(self.clip.embed_images(self.images(pixels))).await
     }
 
-    /// Embeds each patch of one image, given as [`Self::pixels`], row by row from the top left. See
-    /// [`crate::model::ImageTower::patches`] for their use.
+    /// Embeds each patch of one image, given as [`Self::pixels`]; see [`crate::model::ImageTower::patches`].
     ///
     /// # Errors
     /// When the device fails, or an embedding isn't finite.
@@ -216,25 +215,23 @@ impl Scorer {
 
 /// Softmax of similarities times a model's scale, whose natural logarithm is `logit_scale`.
 pub fn probabilities(similarities: &[f32], logit_scale: f32) -> Vec<f32> {
-    softmax(similarities, logit_scale.exp())
-}
-
-/// Softmax of `scale * values`, relative to the largest to avoid overflow.
-fn softmax(values: &[f32], scale: f32) -> Vec<f32> {
-    let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f32> = values.iter().map(|value| (scale * (value - largest)).exp()).collect();
+    let scale = logit_scale.exp();
+    // Relative to the largest to avoid overflow.
+    let largest = similarities.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers = similarities.iter().map(|value| (scale * (value - largest)).exp());
+    let powers: Vec<f32> = powers.collect();
     let sum: f32 = powers.iter().sum();
     powers.iter().map(|power| power / sum).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::softmax;
+    use super::probabilities;
 
     #[test]
     fn softmax_of_equal_values_is_even_and_large_scales_do_not_overflow() {
-        assert_eq!(softmax(&[0.3, 0.3], 100.0), vec![0.5, 0.5]);
-        let spread = softmax(&[1.0, -1.0], 1e30);
+        assert_eq!(probabilities(&[0.3, 0.3], 4.6), vec![0.5, 0.5]);
+        let spread = probabilities(&[1.0, -1.0], 69.0);
         assert_eq!(spread, vec![1.0, 0.0]);
     }
 }

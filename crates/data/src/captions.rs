@@ -3,12 +3,11 @@
 //! Called by `clove embed --texts`, `clove tokenize` and `clove eval --captions`.
 
 use std::collections::HashMap;
-use std::io::Read;
 use std::path::Path;
 
 use clove::evaluate::TrainingCaption;
-use serde::Deserialize;
 
+use crate::sets::coco::Document;
 use crate::{DataError, json, text};
 
 /// Columns and fields that hold a caption, in order of preference.
@@ -21,26 +20,11 @@ const IMAGE_FIELDS: [&str; 4] = ["filepath", "filename", "file_name", "image"];
 /// # Errors
 /// [`DataError::Io`], and [`DataError::Utf8`] with the line number.
 pub fn read_lines(path: &Path) -> Result<Vec<String>, DataError> {
-    text::read(path).map(|text| split(&text))
+    Ok(text::read(path)?.lines().map(str::to_owned).collect())
 }
 
-/// The lines of any reader, such as standard input; `name` stands for it in errors.
-///
-/// # Errors
-/// As [`read_lines`].
-pub fn read_lines_from(mut reader: impl Read, name: &Path) -> Result<Vec<String>, DataError> {
-    let mut bytes = Vec::new();
-    reader.read_to_end(&mut bytes).map_err(|source| DataError::io(name, source))?;
-    text::decode(bytes, name).map(|text| split(&text))
-}
-
-fn split(text: &str) -> Vec<String> {
-    text.lines().map(str::to_owned).collect()
-}
-
-/// Captions, with their photos' file names where the format has them. The file's extension selects the format: `.txt` (a caption
-/// a line), `.tsv` and `.csv` (a column `caption` or `title`), `.json` (COCO's captions), `.jsonl` (an object with `caption` a
-/// line).
+/// Captions, with their photos' file names where the format has them. The extension selects the format: `.txt` (a caption a line), `.tsv`
+/// and `.csv` (a column `caption` or `title`), `.json` (COCO's captions), `.jsonl` (objects with `caption`).
 ///
 /// # Errors
 /// Another extension, or a file that doesn't follow its format; the error names the row and the field.
@@ -84,36 +68,22 @@ fn read_table(path: &Path, delimiter: u8) -> Result<Vec<TrainingCaption>, DataEr
     records.collect()
 }
 
-/// The fields of COCO's captions file that are read.
-#[derive(Deserialize)]
-struct Coco {
-    images: Vec<CocoImage>,
-    annotations: Vec<CocoAnnotation>,
-}
-
-#[derive(Deserialize)]
-struct CocoImage {
-    id: u64,
-    file_name: String,
-}
-
-#[derive(Deserialize)]
-struct CocoAnnotation {
-    image_id: u64,
-    caption: String,
-}
-
 fn read_coco(path: &Path) -> Result<Vec<TrainingCaption>, DataError> {
-    let coco: Coco = json::read(path)?;
-    let names: HashMap<u64, &str> =
-        coco.images.iter().map(|image| (image.id, image.file_name.as_str())).collect();
-    let captions = coco.annotations.into_iter().enumerate().map(|(at, annotation)| {
+    let Document { images, annotations } = json::read(path)?;
+    let annotations =
+        annotations.ok_or_else(|| DataError::format(path, "missing field `annotations`"))?;
+    let names = images.iter().filter_map(|image| Some((image.id?, image.file_name.as_str())));
+    let names: HashMap<i64, &str> = names.collect();
+    let captions = annotations.into_iter().enumerate().map(|(at, annotation)| {
+        let wrong = |field: &str, problem: &str| {
+            DataError::field(path, format_args!("annotation {at}"), field, problem)
+        };
+        let text = annotation.caption.ok_or_else(|| wrong("caption", "is missing"))?;
         let id = annotation.image_id;
-        let image = names.get(&id).ok_or_else(|| {
-            let problem = format!("is {id}, which is not among the images");
-            DataError::field(path, format_args!("annotation {at}"), "image_id", &problem)
-        })?;
-        Ok(TrainingCaption { text: annotation.caption, image: Some((*image).to_owned()) })
+        let image = names
+            .get(&id)
+            .ok_or_else(|| wrong("image_id", &format!("is {id}, which is not among the images")))?;
+        Ok(TrainingCaption { text, image: Some((*image).to_owned()) })
     });
     captions.collect()
 }

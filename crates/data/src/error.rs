@@ -1,6 +1,5 @@
 //! Errors of reading files.
 
-use std::error::Error;
 use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,51 +25,13 @@ pub enum DataError {
         /// The decoder's error.
         source: std::str::Utf8Error,
     },
-    /// A JSON, CSV or TSV file that can't be parsed.
-    #[error("{}: {source}", path.display())]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// The parser's error, with the line or record.
-        source: Box<dyn Error + Send + Sync>,
-    },
-    /// A row that doesn't follow the format.
-    #[error("{}: row {row:?}: {problem}", path.display())]
-    Row {
-        /// The file.
-        path: PathBuf,
-        /// The row's key or number.
-        row: String,
-        /// The problem, with the field where one is at fault.
-        problem: String,
-    },
-    /// A file that doesn't follow the format.
+    /// A file, row or folder that doesn't follow its format.
     #[error("{}: {problem}", path.display())]
     Format {
-        /// The file.
+        /// The file or folder.
         path: PathBuf,
-        /// The problem, and what the file should hold.
+        /// The problem, with the row and the field where one is at fault.
         problem: String,
-    },
-    /// Files of a benchmark that are not in the folder.
-    #[error("{} lacks {}: {source_of_files}", folder.display(), names.join(", "))]
-    MissingFiles {
-        /// The folder.
-        folder: PathBuf,
-        /// The missing files.
-        names: Vec<String>,
-        /// Where to get them.
-        source_of_files: &'static str,
-    },
-    /// Two photos of one name in different folders.
-    #[error("photo {name}: both {} and {} have that name; keep one of them", first.display(), second.display())]
-    AmbiguousPhoto {
-        /// The name.
-        name: String,
-        /// One file.
-        first: PathBuf,
-        /// The other.
-        second: PathBuf,
     },
     /// A [`Listener`](crate::fetch::Listener) stopped the download or the unpacking of a file. A download resumes later.
     #[error("{0}: stopped before it was fetched and unpacked")]
@@ -82,16 +43,17 @@ impl DataError {
         Self::Io { path: path.as_ref().to_owned(), source }
     }
 
-    pub(crate) fn parse(path: &Path, source: impl Error + Send + Sync + 'static) -> Self {
-        Self::Parse { path: path.to_owned(), source: Box::new(source) }
+    /// A file that its parser refuses; the parser's error has the line or record.
+    pub(crate) fn parse(path: &Path, error: impl Display) -> Self {
+        Self::format(path, error.to_string())
     }
 
     pub(crate) fn format(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
         Self::Format { path: path.as_ref().to_owned(), problem: problem.into() }
     }
 
-    pub(crate) fn row(path: &Path, row: impl Display, problem: impl Into<String>) -> Self {
-        Self::Row { path: path.to_owned(), row: row.to_string(), problem: problem.into() }
+    pub(crate) fn row(path: &Path, row: impl Display, problem: impl Display) -> Self {
+        Self::format(path, format!("row {:?}: {problem}", row.to_string()))
     }
 
     pub(crate) fn field(path: &Path, row: impl Display, field: &str, problem: &str) -> Self {

@@ -108,7 +108,6 @@ impl Row<'_> {
     }
 }
 
-/// Reads a JSON file.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, DataError> {
     serde_json::from_str(&text::read(path)?).map_err(|error| DataError::parse(path, error))
 }

@@ -10,8 +10,7 @@ use clove::weights::AtomicFile;
 use crate::DataError;
 use crate::run::{Entry, MANIFEST};
 
-/// Writes `manifest.json` into `folder`: `{"files": {name: {"bytes", "blake3"}}}` of the files there, without those of subfolders, in the
-/// format of a training run's checkpoints.
+/// Writes `manifest.json` into `folder`: its files without subfolders, in the format of a training run's checkpoints.
 ///
 /// # Errors
 /// When a file can't be read or has a name that isn't UTF-8, and when the list can't be written.

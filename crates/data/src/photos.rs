@@ -1,5 +1,4 @@
-//! Photos: the bytes of one file, and a folder searched by the file names of benchmarks. Called by every command that reads photos,
-//! and by `clove eval --images`.
+//! Photos: the bytes of one file, and a folder searched by file name. Called by every command that reads photos.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -81,7 +80,7 @@ impl Photos {
     /// A file at exactly that path below the folder comes first; otherwise a file of that name in any folder.
     ///
     /// # Errors
-    /// [`DataError::AmbiguousPhoto`] if several files have the name.
+    /// [`DataError::Format`] if several files have the name.
     pub fn find(&self, name: &str) -> Result<Option<&Path>, DataError> {
         let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
         let Some(paths) = self.by_name.get(file) else {
@@ -92,42 +91,18 @@ impl Photos {
             return Ok(Some(path));
         }
         match paths.as_slice() {
-            [first, second, ..] => Err(DataError::AmbiguousPhoto {
-                name: name.to_owned(),
-                first: first.clone(),
-                second: second.clone(),
-            }),
+            [first, second, ..] => {
+                let (first, second) = (first.display(), second.display());
+                let problem =
+                    format!("both {first} and {second} are named {file}; keep one of them");
+                Err(DataError::format(&self.root, problem))
+            }
             paths => Ok(paths.first().map(PathBuf::as_path)),
         }
     }
-
-    /// How many of `names` are here.
-    ///
-    /// # Errors
-    /// Those of [`find`](Self::find).
-    pub fn count_found<S: AsRef<str>>(&self, names: &[S]) -> Result<usize, DataError> {
-        let found = names.iter().map(|name| Ok(usize::from(self.find(name.as_ref())?.is_some())));
-        found.sum()
-    }
 }
 
-/// Whether a path has the extension of a photo.
 pub(crate) fn is_photo(path: &Path) -> bool {
     let extension = path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase);
     extension.is_some_and(|extension| EXTENSIONS.contains(&&*extension))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn image_bytes_are_read_and_a_missing_file_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.jpg");
-        let message = read_image(&path).unwrap_err().to_string();
-        assert!(message.contains("a.jpg"), "{message}");
-        fs::write(&path, b"\xff\xd8\x00").unwrap();
-        assert_eq!(read_image(&path).unwrap(), b"\xff\xd8\x00");
-    }
 }

@@ -1,5 +1,6 @@
 //! What tests of several readers share.
 
+use std::fmt::{Debug, Display};
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -50,6 +51,15 @@ pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
     ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
 }
 
+/// Checks that a result is an error with these parts in its message.
+#[track_caller]
+pub(crate) fn fails<T: Debug, E: Debug + Display>(result: Result<T, E>, parts: &[&str]) {
+    let error = result.unwrap_err().to_string();
+    for part in parts {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
 /// The captions of each sample, with `|` between them.
 pub(crate) fn captions(set: &ImageTextSet) -> Vec<String> {
     set.samples.iter().map(|sample| sample.captions.join("|")).collect()
@@ -60,7 +70,6 @@ pub(crate) fn fields(set: &ImageTextSet) -> Vec<&[u16]> {
     set.samples.iter().map(|sample| sample.fields.as_slice()).collect()
 }
 
-/// The kind of each reason for skipping.
 pub(crate) fn kinds(set: &ImageTextSet) -> Vec<&str> {
     set.skipped.iter().map(|(_, why)| why.split(':').next().unwrap()).collect()
 }

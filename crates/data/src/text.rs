@@ -89,8 +89,7 @@ pub(crate) fn tar_error(error: &io::Error) -> String {
     error.split(" when ").next().unwrap_or_default().to_owned()
 }
 
-/// A reason for skipping something: its kind, a colon and the details. Cut, because a set may have millions of them, and they quote
-/// texts of any length.
+/// A reason for skipping something: its kind, a colon and the details, cut because a set may have millions of them.
 pub(crate) fn reason(kind: &str, detail: impl Display) -> String {
     const LONGEST: usize = 240;
     let mut reason = format!("{kind}: {detail}");

@@ -1,8 +1,7 @@
 //! Numeric kernels of CLoVe: the WGSL of `shaders/` as burn operations, and Pillow's resampling coefficients.
 //!
-//! Every operation returns `None` where its kernel can't run: on the CPU, and on GPUs without burn's WGSL compiler (burn's `vulkan`
-//! and `metal` features compile SPIR-V and MSL, and refuse WGSL). There the caller uses the tensor form, which is also the reference
-//! for the kernel.
+//! Every operation returns `None` where its kernel can't run: on the CPU, and on GPUs without burn's WGSL compiler (burn's `vulkan` and
+//! `metal` features compile SPIR-V and MSL). There the caller uses the tensor form, the kernel's reference.
 //!
 //! - [`patch`]: weights between two models;
 //! - [`contrastive`] and [`own_negatives`]: the losses, with gradients;
@@ -44,31 +43,12 @@ pub use shader::Shader;
 pub fn run_on(device: &Device) -> bool {
     #[cfg(feature = "gpu")]
     {
-        launch::compiler(device).is_some_and(takes_wgsl)
+        // Source: cubecl-wgpu-0.11.3 src/runtime.rs, `WgpuRuntime::name`: `wgpu<wgsl>`, `wgpu<spirv>`, `wgpu<msl>`.
+        launch::compiler(device) == Some("wgpu<wgsl>")
     }
     #[cfg(not(feature = "gpu"))]
     {
         let _ = device;
         false
-    }
-}
-
-/// Whether the runtime `name` of burn compiles WGSL.
-// Source: cubecl-wgpu-0.11.3 src/runtime.rs, `WgpuRuntime::name`: `wgpu<wgsl>`, `wgpu<spirv>`, `wgpu<msl>`.
-#[cfg(feature = "gpu")]
-fn takes_wgsl(name: &str) -> bool {
-    name == "wgpu<wgsl>"
-}
-
-#[cfg(all(test, feature = "gpu"))]
-mod tests {
-    use super::takes_wgsl;
-
-    #[test]
-    fn only_the_wgsl_compiler_takes_wgsl() {
-        assert!(takes_wgsl("wgpu<wgsl>"));
-        for other in ["wgpu<spirv>", "wgpu<msl>", "cuda", "hip", "cpu", ""] {
-            assert!(!takes_wgsl(other), "{other}");
-        }
     }
 }

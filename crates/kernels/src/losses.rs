@@ -1,5 +1,4 @@
-//! The losses by their kernels: with burn's autodiff where tensors have it, or together with their gradients, for gradient caching and
-//! for programs without autodiff.
+//! The losses by their kernels: with burn's autodiff, or together with their gradients for programs without autodiff.
 
 use burn::tensor::Tensor;
 #[cfg(feature = "gpu")]
@@ -33,8 +32,7 @@ pub struct Gradients {
 
 /// InfoNCE with hard negatives by contrastive.wgsl and contrastive_backward.wgsl, `[1]`. `None` where they can't run.
 ///
-/// `images` is `[images, width]`; `candidates` is `[images + any number, width]`, the images' own texts and then the negatives; all
-/// rows have length one. `logit_scale` is `[1]`.
+/// `images` is `[images, width]`; `candidates` is `[images + any number, width]`, their texts before the negatives; rows have length one.
 ///
 /// # Panics
 /// If there are fewer candidates than images, or rows have different widths.
@@ -58,8 +56,7 @@ pub fn contrastive_gradients(
     Inputs::new(images, candidates, logit_scale).contrastive_gradients()
 }
 
-/// FSC's loss by own_negatives.wgsl and own_negatives_backward.wgsl, `[1]`. `None` where they can't run, and where no caption has
-/// a negative.
+/// FSC's loss by own_negatives.wgsl and own_negatives_backward.wgsl, `[1]`. `None` where they can't run, and without negatives.
 ///
 /// The tensors are those of [`contrastive`]; `owners` has the image of each negative's caption.
 ///

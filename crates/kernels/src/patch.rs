@@ -14,8 +14,7 @@ pub enum Packing {
     },
 }
 
-/// `base + alpha * delta` by patch.wgsl, `[count]`; `delta` is `[count / per word, rounded up]`. `None` where it can't run. It has
-/// no gradient.
+/// `base + alpha * delta` by patch.wgsl, `[count]`, without gradient; `delta` is packed in words. `None` where it can't run.
 ///
 /// # Panics
 /// If there are too few words.

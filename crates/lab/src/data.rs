@@ -18,13 +18,9 @@ pub enum Texts {
     AltTexts,
     /// Noisy alt texts of the same pictures as [`Self::Captions`].
     AltTextsOfCommon,
-    /// Full captions of the common shapes, with hard negatives.
-    Captions {
-        /// The style of negatives; `None` for no negatives.
-        style: Option<Style>,
-        /// Negatives per caption.
-        negatives: usize,
-    },
+    /// Full captions of the common shapes, each with this number of hard negatives; without a style, none.
+    #[expect(missing_docs, reason = "the variant's text covers its fields")]
+    Captions { style: Option<Style>, negatives: usize },
 }
 
 /// The scenes of a run and their order.
@@ -32,13 +28,10 @@ pub enum Texts {
 pub enum Scenes {
     /// New scenes at every step, in the order of the stream.
     New,
-    /// Epochs, each with every scene once in a random order.
-    Epochs {
-        /// Scenes per epoch, at least one.
-        scenes: u64,
-        /// Whether every epoch has the same scenes, as a data set on disk; otherwise each epoch has new ones.
-        repeat: bool,
-    },
+    /// Epochs of at least one scene, each with every scene once in a random order. With `repeat`, every epoch has the same scenes,
+    /// as a data set on disk; otherwise each epoch has new ones.
+    #[expect(missing_docs, reason = "the variant's text covers its fields")]
+    Epochs { scenes: u64, repeat: bool },
 }
 
 #[cfg(feature = "train")]
@@ -47,7 +40,6 @@ impl Scenes {
     ///
     /// # Panics
     /// If an epoch has no scenes.
-    #[must_use]
     pub fn at(self, seed: u64, position: u64) -> u64 {
         match self {
             Self::New => position,
@@ -72,17 +64,13 @@ pub struct SceneSample {
 
 impl Texts {
     /// Scene `index` of the stream of `seed`, drawn at `size` pixels a side.
-    #[must_use]
     pub fn sample(self, seed: u64, index: u64, size: u32) -> SceneSample {
         if self == Self::AltTexts {
             let mut random = Split::Pretraining.random(seed, index);
             let scene = Scene::of_the_web(&mut random);
             let text = alt_text(&scene, &mut random);
-            return SceneSample {
-                picture: draw(&scene, size, &mut random),
-                text,
-                negatives: Vec::new(),
-            };
+            let picture = draw(&scene, size, &mut random);
+            return SceneSample { picture, text, negatives: Vec::new() };
         }
         let mut random = Split::FineTuning.random(seed, index);
         let scene = Scene::random(&mut random, Pool::Common);
@@ -90,13 +78,8 @@ impl Texts {
         let picture = draw(&scene, size, &mut random);
         match self {
             Self::Captions { style, negatives } => {
-                let made = style.into_iter().flat_map(|style| {
-                    let random = &mut random;
-                    (0..negatives)
-                        .filter_map(|_| negative(&scene, wording, style, random))
-                        .map(|(_, text)| text)
-                        .collect::<Vec<_>>()
-                });
+                let made = (0..negatives)
+                    .filter_map(|_| Some(negative(&scene, wording, style?, &mut random)?.1));
                 SceneSample { picture, negatives: made.collect(), text: caption(&scene, wording) }
             }
             // The wording was drawn all the same, so that the pictures are those of captions.
@@ -108,7 +91,6 @@ impl Texts {
 
     /// The batch of the scenes of these numbers of the stream of `seed`.
     #[cfg(feature = "train")]
-    #[must_use]
     pub fn batch(
         self,
         seed: u64,
@@ -134,7 +116,6 @@ impl Texts {
 ///
 /// # Panics
 /// Never: a picture has three bytes per pixel.
-#[must_use]
 pub fn pixels(picture: Picture, preprocess: &Preprocess) -> Vec<f32> {
     let image = RgbImage::from_raw(picture.size, picture.size, picture.rgb)
         .expect("a picture has three bytes for each pixel");

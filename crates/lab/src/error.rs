@@ -29,12 +29,8 @@ pub enum LabError {
     #[cfg(feature = "train")]
     #[error("can't encode a picture as PNG: {0}")]
     Picture(#[from] image::ImageError),
-    /// The loss isn't finite.
+    /// The loss of this step, counted from 0, isn't finite.
     #[error("the loss of step {step} is {loss}; lower the learning rate")]
-    Diverged {
-        /// Counted from 0.
-        step: usize,
-        /// The loss.
-        loss: f32,
-    },
+    #[expect(missing_docs, reason = "the variant's text covers its fields")]
+    Diverged { step: usize, loss: f32 },
 }

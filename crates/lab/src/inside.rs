@@ -30,10 +30,8 @@ pub struct Matrix {
 pub async fn matrix(scorer: &Scorer, first: u64, count: usize) -> Result<Matrix, ScoreError> {
     let all = shown(first, count);
     let (pictures, images) = embed_pictures(scorer, &all).await?;
-    let texts: Vec<String> = [0, 1]
-        .iter()
-        .flat_map(|side: &usize| all.iter().map(|pair| pair.captions[*side].clone()))
-        .collect();
+    let texts: Vec<String> =
+        (0..2).flat_map(|side| all.iter().map(move |pair| pair.captions[side].clone())).collect();
     let embedded = scorer.embed_texts(&texts, &mut |_| {}).await?;
     let similarities = (0..images.len())
         .flat_map(|image| (0..texts.len()).map(move |text| (image, text)))

@@ -37,16 +37,19 @@ mod suite;
 mod tuning;
 
 pub use clove::patch::ALLOWED_LOSS;
+pub use clove_scenes::common_words;
 pub use clove_scenes::figures::{Contest, Map, Measured};
 pub use data::{SceneSample, Scenes, Texts, pixels};
 pub use error::LabError;
 pub use inside::{Matrix, map, matrix};
-pub use model::{CONTEXT_LENGTH, IMAGE_SIZE, config, preprocess, tokenizer, tokenizer_json};
+pub use model::{
+    CONTEXT_LENGTH, IMAGE_SIZE, config, preprocess, scorer, tokenizer, tokenizer_json,
+};
 #[cfg(feature = "train")]
 pub use recipe::{Plan, RULE, Recipe, Variant, choose_alpha};
 #[cfg(feature = "train")]
 pub use report::*;
-pub use shipped::{Deltas, read_deltas, read_model, write_deltas, write_model};
+pub use shipped::{Deltas, directory, read_deltas, read_model, write_deltas, write_model};
 #[cfg(feature = "models")]
 pub use shipped::{finetuned, pretrained};
 pub use shortcut::shortcut;
@@ -54,4 +57,4 @@ pub use shortcut::shortcut;
 pub use story::{blind_rows, examples, model_row};
 pub use suite::{SceneSuite, Sizes, figures};
 #[cfg(feature = "train")]
-pub use tuning::{Tuning, scorer};
+pub use tuning::Tuning;

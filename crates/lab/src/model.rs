@@ -1,8 +1,13 @@
 //! The scene models: small CLIPs with their own vocabulary, in the published layout.
 
+use clove::device::Device;
 use clove::model::{Activation, ClipConfig, ImageConfig, TextConfig, Transformer};
 use clove::preprocess::{Preprocess, PreprocessError};
+use clove::score::Scorer;
 use clove::tokenizer::{EotRule, Tokenizer, TokenizerError, pruned_tokenizer_json};
+use clove::weights::Snapshot;
+
+use crate::error::LabError;
 
 /// Width and height of the pictures, in pixels.
 pub const IMAGE_SIZE: usize = 48;
@@ -11,7 +16,6 @@ pub const IMAGE_SIZE: usize = 48;
 pub const CONTEXT_LENGTH: usize = 32;
 
 /// The scene models' tokenizer.json: the few hundred entries of CLIP's vocabulary that the words of scenes need.
-#[must_use]
 pub fn tokenizer_json() -> String {
     pruned_tokenizer_json(&clove_scenes::words())
 }
@@ -33,7 +37,6 @@ pub fn preprocess() -> Result<Preprocess, PreprocessError> {
 }
 
 /// The shape of the scene models.
-#[must_use]
 pub fn config(tokenizer: &Tokenizer) -> ClipConfig {
     const WIDTH: usize = 64;
     const HEADS: usize = 4;
@@ -56,4 +59,13 @@ pub fn config(tokenizer: &Tokenizer) -> ClipConfig {
             start_id: Some(tokenizer.start_id()),
         },
     }
+}
+
+/// A scene model ready to embed.
+///
+/// # Errors
+/// If the device fails.
+pub async fn scorer(model: &Snapshot, device: &Device) -> Result<Scorer, LabError> {
+    let clip = model.config().build(&mut model.clone(), device)?;
+    Ok(Scorer::new(clip, model.config().clone(), tokenizer()?, preprocess()?, device).await?)
 }

@@ -65,7 +65,6 @@ impl Recipe {
     };
 
     /// The trainer's settings.
-    #[must_use]
     pub fn train_config(&self) -> TrainConfig {
         TrainConfig {
             schedule: Schedule { peak: self.learning_rate, warmup: self.warmup, steps: self.steps },
@@ -96,19 +95,16 @@ impl Variant {
     pub const ALL: [Self; 4] = [Self::Captions, Self::NegClip, Self::Replace, Self::Clove];
 
     /// The name in tables.
-    #[must_use]
     pub fn name(self) -> &'static str {
         ["captions only", "NegCLIP-style", "REPLACE-style", "CLoVe, unpatched"][self as usize]
     }
 
     /// The name of its folder.
-    #[must_use]
     pub fn slug(self) -> &'static str {
         ["captions", "negclip", "replace", "clove"][self as usize]
     }
 
     /// A description in one sentence.
-    #[must_use]
     pub fn about(self) -> &'static str {
         match self {
             Self::Captions => "fine-tuned on full captions, without hard negatives",
@@ -121,7 +117,6 @@ impl Variant {
     }
 
     /// Its training texts.
-    #[must_use]
     pub fn texts(self, recipe: &Recipe) -> Texts {
         let style =
             [None, Some(Style::NegClip), Some(Style::Replace), Some(Style::Mixed)][self as usize];
@@ -134,7 +129,6 @@ pub const RULE: &str = "the alpha with the highest composition on the validation
                         within 1 point of the pretrained model's";
 
 /// Chooses alpha on the validation split by [`RULE`].
-#[must_use]
 pub fn choose_alpha(points: &[SweepPoint]) -> f64 {
     patch::choose_alpha(points.iter().map(|point| Tried {
         alpha: point.alpha,

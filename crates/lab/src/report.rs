@@ -65,7 +65,6 @@ pub struct Figure {
 
 impl Figure {
     /// The figure of one value per seed.
-    #[must_use]
     pub fn over(values: &[f64]) -> Self {
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;

@@ -13,7 +13,7 @@ use flate2::write::DeflateEncoder;
 use crate::error::LabError;
 use crate::model;
 use clove::model::{ClipConfig, Parameters};
-use clove::patch::{Difference, Differences};
+use clove::patch::Difference;
 use clove::weights::{
     InMemory, ModelSource, Precision, Problem, Snapshot, WeightsError, parameters,
 };
@@ -46,20 +46,19 @@ pub fn finetuned() -> Result<Snapshot, LabError> {
 /// # Errors
 /// If the bytes aren't a scene model's.
 pub fn read_model(weights: &[u8]) -> Result<Snapshot, LabError> {
-    let config = model::config(&model::tokenizer()?);
-    let files = [
-        ("config.json", config.to_hugging_face().to_string().into_bytes()),
-        ("model.safetensors", weights.to_vec()),
-    ];
-    let files = InMemory {
-        name: "the scene model".to_owned(),
-        files: files
-            .into_iter()
-            .map(|(name, bytes)| (name.to_owned(), Arc::from(bytes)))
-            .collect::<BTreeMap<_, _>>(),
-    };
-    let source = ModelSource::open(Box::new(files))?;
+    let source = ModelSource::open(Box::new(directory("the scene model", weights.into())?))?;
     Ok(Snapshot::from_parameters(source.config(), &mut source.weights()?)?)
+}
+
+/// A scene model's directory in memory: these weights and their configuration.
+///
+/// # Errors
+/// Never: the scene models' tokenizer is valid.
+pub fn directory(name: &str, weights: Arc<[u8]>) -> Result<InMemory, LabError> {
+    let config = model::config(&model::tokenizer()?).to_hugging_face().to_string().into_bytes();
+    let files = [("config.json", config.into()), ("model.safetensors", weights)];
+    let files = files.map(|(name, bytes)| (name.to_owned(), bytes)).into();
+    Ok(InMemory { name: name.to_owned(), files })
 }
 
 /// Writes a scene model's weights in f16.
@@ -150,12 +149,12 @@ impl Deltas {
             Err(deltas_failed(io::ErrorKind::InvalidData.into()))
         }
     }
-}
 
-impl Differences for Deltas {
-    type Error = WeightsError;
-
-    fn difference(&mut self, name: &str, shape: &[usize]) -> Result<Difference, WeightsError> {
+    /// The difference of a parameter.
+    ///
+    /// # Errors
+    /// When there is none of this name and shape.
+    pub fn difference(&self, name: &str, shape: &[usize]) -> Result<Difference, WeightsError> {
         self.0
             .get(name)
             .filter(|difference| difference.elements == shape.iter().product::<usize>())

@@ -12,7 +12,6 @@ use clove::preprocess::RgbImage;
 use clove::score::Scorer;
 
 /// A model's row, from its scores on the test split for each seed.
-#[must_use]
 pub fn model_row(name: &str, about: &str, scores: &[&Scores], alphas: Vec<f64>) -> ModelRow {
     let over = |value: &dyn Fn(&Scores) -> f64| {
         Figure::over(&scores.iter().map(|scores| value(scores)).collect::<Vec<_>>())
@@ -37,7 +36,6 @@ pub fn model_row(name: &str, about: &str, scores: &[&Scores], alphas: Vec<f64>) 
 }
 
 /// The rows of text-only rules, chance first. They are the same in every model's scores.
-#[must_use]
 pub fn blind_rows(scores: &Scores) -> Vec<BlindRow> {
     let mut rows = vec![BlindRow {
         name: "chance".to_owned(),

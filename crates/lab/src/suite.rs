@@ -44,6 +44,9 @@ const SUITE_SEED: u64 = 0;
 /// Training captions of the text-only n-gram model.
 const NGRAM_CAPTIONS: u64 = 5_000;
 
+/// The benchmark's name.
+const SCENES: &str = "scenes";
+
 /// Pictures per batch.
 const PICTURES_PER_BATCH: usize = 128;
 
@@ -58,13 +61,11 @@ pub struct SceneSuite {
 
 impl SceneSuite {
     /// The tests of a split, with all kinds.
-    #[must_use]
     pub fn new(split: Split, sizes: Sizes) -> Self {
         Self::of_kinds(&Kind::ALL, split, sizes)
     }
 
     /// The tests of a split, with these kinds.
-    #[must_use]
     pub fn of_kinds(kinds: &[Kind], split: Split, sizes: Sizes) -> Self {
         let (mut all, mut subsets) = (Vec::new(), Vec::new());
         for &kind in kinds {
@@ -73,7 +74,7 @@ impl SceneSuite {
                 let pair = twins(kind, split, SUITE_SEED, index as u64);
                 for side in 0..2 {
                     rows.push(Pair {
-                        id: format!("{index}{}", ["a", "b"][side]),
+                        id: image_name(index, side),
                         image: image_name(all.len(), side),
                         caption: pair.captions[side].clone(),
                         negative: pair.captions[1 - side].clone(),
@@ -83,26 +84,23 @@ impl SceneSuite {
             }
             subsets.push(Subset { name: kind.name().to_owned(), rows });
         }
+        let drawn = |count: usize, of: fn(Split, u64, u64) -> Specimen| {
+            (0..count as u64).map(|index| of(split, SUITE_SEED, index)).collect()
+        };
         Self {
             twins: all,
-            specimens: (0..sizes.specimens)
-                .map(|index| specimen(split, SUITE_SEED, index as u64))
-                .collect(),
-            common: (0..sizes.common)
-                .map(|index| common_specimen(split, SUITE_SEED, index as u64))
-                .collect(),
+            specimens: drawn(sizes.specimens, specimen),
+            common: drawn(sizes.common, common_specimen),
             subsets,
         }
     }
 
     /// The twins of the test of composition.
-    #[must_use]
     pub fn twins(&self) -> &[Twins] {
         &self.twins
     }
 
     /// The number of pictures.
-    #[must_use]
     pub fn pictures(&self) -> usize {
         2 * self.twins.len() + self.specimens.len() + self.common.len()
     }
@@ -117,7 +115,8 @@ impl SceneSuite {
         progress: &mut dyn FnMut(usize),
     ) -> Result<Report, ScoreError> {
         let captions = training_captions();
-        let (mut report, rows) = self.compose(scorer, progress, Some(&captions)).await?;
+        let (mut report, rows) =
+            compose(SCENES, scorer, &self.twins, &self.subsets, progress, Some(&captions)).await?;
         add_intervals(&mut report, &rows);
         report.recognition = recognise(scorer, &self.specimens, Shape::rare(), progress).await?;
         Ok(report)
@@ -132,7 +131,8 @@ impl SceneSuite {
         scorer: &Scorer,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Measured, ScoreError> {
-        let (report, _) = self.compose(scorer, progress, None).await?;
+        let (report, _) =
+            compose(SCENES, scorer, &self.twins, &self.subsets, progress, None).await?;
         let rare = recognise(scorer, &self.specimens, Shape::rare(), progress).await?;
         let common = recognise(scorer, &self.common, Shape::common(), progress).await?;
         let top1 = |found: Option<ZeroShotReport>| found.and_then(|found| found.top1);
@@ -146,15 +146,6 @@ impl SceneSuite {
             unseen: top1(rare),
             seen: top1(common),
         })
-    }
-
-    async fn compose(
-        &self,
-        scorer: &Scorer,
-        progress: &mut dyn FnMut(usize),
-        captions: Option<&[TrainingCaption]>,
-    ) -> Result<(Report, RowsBySubset), ScoreError> {
-        compose("scenes", scorer, &self.twins, &self.subsets, progress, captions).await
     }
 }
 
@@ -242,7 +233,6 @@ async fn embed_scenes(
 }
 
 /// The two figures of a report of [`SceneSuite::evaluate`], from 0 to 1: composition (the mean over the kinds) and top-1 recognition.
-#[must_use]
 pub fn figures(report: &Report) -> (f64, f64) {
     let recognition = report.recognition.as_ref().and_then(|found| found.top1);
     (report.macro_mean.unwrap_or(f64::NAN), recognition.unwrap_or(f64::NAN))

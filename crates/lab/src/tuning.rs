@@ -7,7 +7,7 @@ use crate::model;
 use crate::recipe::Plan;
 use clove::device::Device;
 use clove::preprocess::Preprocess;
-use clove::score::{ScoreError, Scorer};
+use clove::score::ScoreError;
 use clove::tokenizer::Tokenizer;
 use clove::train::{Compute, LossScale, StepReport, Trainer, TrainerState};
 use clove::weights::Snapshot;
@@ -52,13 +52,11 @@ impl Tuning {
     }
 
     /// Steps taken.
-    #[must_use]
     pub fn steps(&self) -> usize {
         self.trainer.steps()
     }
 
     /// Whether the run is complete.
-    #[must_use]
     pub fn is_done(&self) -> bool {
         self.steps() >= self.plan.recipe.steps
     }
@@ -71,24 +69,14 @@ impl Tuning {
         let Plan { texts, scenes, recipe, seed } = self.plan;
         let first = (self.trainer.steps() * recipe.batch) as u64;
         let positions = first..first + recipe.batch as u64;
-        let batch = texts.batch(
-            seed,
-            positions.map(|position| scenes.at(seed, position)),
-            &self.tokenizer,
-            &self.preprocess,
-        );
+        let numbers = positions.map(|position| scenes.at(seed, position));
+        let batch = texts.batch(seed, numbers, &self.tokenizer, &self.preprocess);
         let report = self.trainer.step(&batch).await?;
         if report.loss.is_finite() {
             Ok(report)
         } else {
             Err(LabError::Diverged { step: report.step, loss: report.loss })
         }
-    }
-
-    /// The run's plan.
-    #[must_use]
-    pub fn plan(&self) -> &Plan {
-        &self.plan
     }
 
     /// The model's current parameters.
@@ -107,14 +95,4 @@ impl Tuning {
     pub async fn state(&self) -> Result<TrainerState, LabError> {
         Ok(self.trainer.state().await?)
     }
-}
-
-/// A scene model ready to embed.
-///
-/// # Errors
-/// If the device fails.
-pub async fn scorer(model: &Snapshot, device: &Device) -> Result<Scorer, LabError> {
-    let clip = model.config().build(&mut model.clone(), device)?;
-    let (tokenizer, preprocess) = (model::tokenizer()?, model::preprocess()?);
-    Ok(Scorer::new(clip, model.config().clone(), tokenizer, preprocess, device).await?)
 }

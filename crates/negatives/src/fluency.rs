@@ -111,9 +111,8 @@ fn hash(pair: u64) -> u64 {
     pair.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
 }
 
-/// The weight of a text by its extra cost over the caption, from 1 to 2^16: the maximum for texts that cost less, and half as much for
-/// each `patience` of extra cost. With a patience of one bit this is the Metropolis rule (1953), by which captions and negatives are
-/// exchangeable.
+/// The weight of a text by its extra cost over the caption, from 1 to 2^16: the maximum for texts that cost less, halved for each
+/// `patience` of extra cost. With a patience of one bit this is the Metropolis rule (1953): captions and negatives are exchangeable.
 pub fn willingness(extra: i32, patience: i32) -> u64 {
     /// 2^16 * 2^(-i/16)
     const SIXTEENTHS: [u64; 16] = [

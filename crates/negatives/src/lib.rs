@@ -26,8 +26,7 @@
 //! the relations between them; `lexicon` holds WordNet, the inflections and the counts, `inflect` puts a lemma into a form, `fluency`
 //! gives the cost of a text as a caption. The styles `replace`, `negclip`, `swap` and `shuffle` and the [`Generator`] use these.
 //!
-//! Without files, clock and floating point: negatives are a function of (text, style, count, seed, epoch, index), natively and in a
-//! browser. Called by the trainer, by `clove negatives` and by the web page.
+//! Negatives are a function of (text, style, count, seed, epoch, index), without files, clock and floating point.
 //!
 //! Sources: Castro et al. 2024 (CLoVe, arXiv 2402.15021), Hsieh et al. 2023 (REPLACE and SugarCrepe, arXiv 2306.14610),
 //! Yuksekgonul et al. 2023 (NegCLIP and ARO, arXiv 2210.01936), Oh et al. 2024 (FSC-CLIP, arXiv 2410.05210).
@@ -53,8 +52,7 @@ pub use lexicon::LexiconError;
 
 use serde::{Serialize, Serializer};
 
-/// The lexicon of English, for [`Generator::new`] in native programs; web pages download the file. LEXICON.md has its sources and
-/// licences.
+/// The lexicon of English, for [`Generator::new`] in native programs; web pages download it. See LEXICON.md for its sources.
 pub const ENGLISH: &[u8] = include_bytes!("../english.lexicon");
 
 /// Most bytes of a caption with negatives. A dense caption has a few thousand.

@@ -1,9 +1,8 @@
 //! The style `negclip`: two parts of the same kind are exchanged.
 //!
-//! NegCLIP's six pools (Yuksekgonul et al. 2023, appendix; Netflix/clove:src/training/text_negatives_data.py): noun phrases of
-//! several words, verb phrases, singular and plural nouns, adverbs, adjectives. The differences: compounds stay together (a bath tub
-//! is one noun); adjectives of the same noun aren't exchanged (a small brown dog is a brown small dog), nor are parts in a symmetric
-//! relation; and fluent exchanges are preferred.
+//! NegCLIP's six pools (Yuksekgonul et al. 2023, appendix; Netflix/clove:src/training/text_negatives_data.py): noun phrases of several
+//! words, verb phrases, singular and plural nouns, adverbs, adjectives. The differences: compounds stay together; adjectives of the same
+//! noun aren't exchanged, nor are parts in a symmetric relation; and fluent exchanges are preferred.
 
 use std::ops::Range;
 

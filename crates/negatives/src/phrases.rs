@@ -1,8 +1,7 @@
 //! A caption's noun chunks, and the verbs and prepositions between them.
 //!
-//! Found by rules over the tags, in one pass: captions are short, and their grammar is simple. CLoVe's code gets a chunk's head and
-//! modifiers and the relation between chunks from a dependency parse (Netflix/clove:src/training/spacy_parser.py); in captions the tags
-//! are enough.
+//! Found by rules over the tags, in one pass: captions are short, and their grammar is simple. CLoVe's code gets chunks and relations
+//! from a dependency parse (Netflix/clove:src/training/spacy_parser.py); in captions the tags are enough.
 
 use std::ops::Range;
 
@@ -224,7 +223,6 @@ impl<'a> Analysis<'a> {
         (last..tokens.end, self.lemma(last, Pos::Noun, slot))
     }
 
-    /// The lemma of a token.
     pub(crate) fn lemma(&self, at: usize, pos: Pos, slot: Option<Slot>) -> Option<WordId> {
         morphology::lemma(self.lexicon, &self.tokens[at].lower, pos, slot)
     }
@@ -235,7 +233,6 @@ impl<'a> Analysis<'a> {
         chunks.find(|chunk| chunk.tokens.start <= tokens.start && tokens.end <= chunk.tokens.end)
     }
 
-    /// The chunk that begins at a token.
     pub(crate) fn chunk_at(&self, at: usize) -> Option<&Chunk> {
         self.chunks.iter().find(|chunk| chunk.tokens.start == at)
     }

@@ -1,7 +1,6 @@
 //! Prepositions of one to four words, in groups of about the same meaning.
 //!
-//! A replaced preposition must make the caption false, so none is replaced by one of its own group, or of a group that can be true of
-//! the same picture (a person at a table is near it).
+//! A replaced preposition must make the caption false: a group names those that can be true of the same picture (at, near).
 
 use crate::words::Token;
 
@@ -28,48 +27,39 @@ const fn path(words: &'static str, near: &'static [usize]) -> Group {
 
 /// All groups.
 pub const GROUPS: [Group; 25] = [
-    /* 0 */
-    group("on|on top of|upon|atop|onto|on the top of", &[1, 2, 4, 5, 15, 16], false),
-    /* 1 */
-    group("in|inside|inside of|into|within|in the middle of", &[0, 2, 5, 10, 12, 14, 15], false),
-    /* 2 */ group("at", &[0, 1, 3, 4, 5, 6, 15], false),
-    /* 3 */
+    group("on|on top of|upon|atop|onto|on the top of", &[1, 2, 4, 5, 15, 16], false), // 0
+    group("in|inside|inside of|into|within|in the middle of", &[0, 2, 5, 10, 12, 14, 15], false), // 1
+    group("at", &[0, 1, 3, 4, 5, 6, 15], false), // 2
     group(
         "near|close to|by|around",
         &[0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 24],
         true,
-    ),
-    /* 4 */
+    ), // 3
     group(
         "next to|beside|alongside|at the side of|to the side of",
         &[0, 2, 3, 5, 10, 16, 17, 18, 24],
         true,
-    ),
-    /* 5 */
-    group("with|along with|together with", &[0, 1, 2, 3, 4, 10, 16], true),
-    /* 6 */ group("in front of|before|ahead of", &[2, 3, 9], false),
-    /* 7 */ group("behind|in back of|at the back of", &[2, 3], false),
-    /* 8 */ group("under|underneath|beneath|below", &[3], false),
-    /* 9 */ group("facing|across from|opposite", &[3, 6], true),
-    /* 10 */
-    group("among|amongst|amid|between|in between|surrounded by", &[1, 3, 4, 5], false),
-    /* 11 */ group("over|above", &[3, 12, 14], false),
-    /* 12 */ path("across", &[14]),
-    /* 13 */ path("along", &[14, 19, 20]),
-    /* 14 */ path("through|throughout", &[12, 13]),
-    /* 15 */ group("against", &[0, 2, 3, 4, 16], false),
-    /* 16 */ group("attached to|leaning on", &[0, 3, 4, 5, 15], false),
-    /* 17 */
-    group("to the left of|on the left side of|left of", &[3, 4], false),
-    /* 18 */
-    group("to the right of|on the right side of|right of", &[3, 4], false),
-    /* 19 */ path("down", &[13]),
-    /* 20 */ path("up", &[13]),
-    /* 21 */ path("toward|towards", &[]),
-    /* 22 */
-    group("away from|far from|out of|off|off of|outside|outside of", &[], false),
-    /* 23 */ group("without", &[], false),
-    /* 24 */ group("beyond|past", &[3, 7], false),
+    ), // 4
+    group("with|along with|together with", &[0, 1, 2, 3, 4, 10, 16], true), // 5
+    group("in front of|before|ahead of", &[2, 3, 9], false), // 6
+    group("behind|in back of|at the back of", &[2, 3], false), // 7
+    group("under|underneath|beneath|below", &[3], false), // 8
+    group("facing|across from|opposite", &[3, 6], true), // 9
+    group("among|amongst|amid|between|in between|surrounded by", &[1, 3, 4, 5], false), // 10
+    group("over|above", &[3, 12, 14], false),    // 11
+    path("across", &[14]),                       // 12
+    path("along", &[14, 19, 20]),                // 13
+    path("through|throughout", &[12, 13]),       // 14
+    group("against", &[0, 2, 3, 4, 16], false),  // 15
+    group("attached to|leaning on", &[0, 3, 4, 5, 15], false), // 16
+    group("to the left of|on the left side of|left of", &[3, 4], false), // 17
+    group("to the right of|on the right side of|right of", &[3, 4], false), // 18
+    path("down", &[13]),                         // 19
+    path("up", &[13]),                           // 20
+    path("toward|towards", &[]),                 // 21
+    group("away from|far from|out of|off|off of|outside|outside of", &[], false), // 22
+    group("without", &[], false),                // 23
+    group("beyond|past", &[3, 7], false),        // 24
 ];
 
 /// The group that expresses both a place and a direction.

@@ -1,10 +1,9 @@
 //! The style `replace`: an object, an attribute or a relation is replaced by another of its kind.
 //!
-//! After Netflix/clove:src/training/text_negatives_data.py (REPLACE in Castro et al. 2024, section 3.2): the head word of an element
-//! is replaced by an antonym or a cousin in WordNet, drawn by frequency. There are four differences. First a sense is drawn, by its
+//! After Netflix/clove:src/training/text_negatives_data.py (REPLACE in Castro et al. 2024, section 3.2): the head word of an element is
+//! replaced by an antonym or a cousin in WordNet, drawn by frequency. There are four differences. First a sense is drawn, by its
 //! frequency, so that a plate becomes a bowl and not a geological stratum; hypernyms and hyponyms (a dog is an animal) are left out
-//! because they'd be true; a preposition is replaced by one that can't be true of the same picture; and candidates that read like
-//! captions are preferred.
+//! because they'd be true; a preposition's replacement can't be true of the same picture; and fluent candidates are preferred.
 
 use std::ops::Range;
 

@@ -1,8 +1,7 @@
 //! Parts of speech: an averaged perceptron (Collins 2002) over hashed features, left to right.
 //!
-//! The features are the usual ones for English (words and endings around, the two tags before), and one from the lexicon: the forms
-//! and parts of speech that the word can be. Weights are integers, so that every machine gives the same tags. `cargo xtask lexicon`
-//! trains the model and prints its accuracy.
+//! The features are the usual ones for English, and one from the lexicon: the forms and parts of speech that the word can be. Weights are
+//! integers, so that every machine gives the same tags. `cargo xtask lexicon` trains the model and prints its accuracy.
 
 use crate::lexicon::{Lexicon, LexiconError, Pos, Slot, TaggerData, hash};
 use crate::morphology::readings;

@@ -39,15 +39,10 @@ pub struct Model<'a> {
 /// Detailed results.
 #[derive(Debug)]
 pub enum Results<'a> {
-    /// Choices between captions and negatives.
-    Trials {
-        /// The report.
-        report: &'a Report,
-        /// Rows with the lowest margins, the lowest first.
-        worst: Vec<Card>,
-        /// Rows with the highest margins, the highest first.
-        best: Vec<Card>,
-    },
+    /// Choices between captions and negatives: the report, and the rows with the lowest and with the highest margins, the most
+    /// extreme first.
+    #[expect(missing_docs, reason = "the variant's text covers its fields")]
+    Trials { report: &'a Report, worst: Vec<Card>, best: Vec<Card> },
     /// Retrieval and zero-shot classification.
     Shares {
         /// The chance level of each of [`Model::figures`]; may be shorter.

@@ -128,18 +128,3 @@ pub(crate) fn list(title: &str, entries: &[String], most: usize) -> Markup {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use maud::html;
-
-    use super::clean;
-
-    #[test]
-    fn text_is_escaped_in_content_and_in_attributes() {
-        let text = "<b a='1'>\"&\u{1b}[0m";
-        let page = html! { p title=(clean(text)) { (clean(text)) } }.into_string();
-        let escaped = "&lt;b a='1'&gt;&quot;&amp;\u{fffd}[0m";
-        assert_eq!(page, format!("<p title=\"{escaped}\">{escaped}</p>"));
-    }
-}

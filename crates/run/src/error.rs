@@ -15,36 +15,20 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a run or an evaluation failed. [`one_line`] adds the sources of an error.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the variants' texts cover their fields")]
 pub enum Error {
     /// An invalid key, file or value, which the text names.
     #[error("{0}")]
     Wrong(String),
     /// An error at a place: a file, a key or a step.
     #[error("{place}")]
-    At {
-        /// The place.
-        place: String,
-        /// The error.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// A listener asked to stop. A checkpoint of this step was saved, so the run can be resumed.
+    At { place: String, source: Box<dyn std::error::Error + Send + Sync> },
+    /// A listener asked to stop. A checkpoint of this step was saved in the run's folder, so the run can be resumed.
     #[error("stopped after step {step} of {steps}; the run is saved in {}", out.display())]
-    Stopped {
-        /// Steps taken.
-        step: usize,
-        /// Steps of the run.
-        steps: usize,
-        /// The run's folder.
-        out: PathBuf,
-    },
-    /// The device failed. The run can be resumed from its last checkpoint in a new process.
+    Stopped { step: usize, steps: usize, out: PathBuf },
+    /// The device failed, with this error. The run can be resumed from its last checkpoint in a new process.
     #[error("the device failed in step {step} ({why})")]
-    DeviceLost {
-        /// The step.
-        step: usize,
-        /// The device's error.
-        why: String,
-    },
+    DeviceLost { step: usize, why: String },
     /// A data file.
     #[error(transparent)]
     Data(#[from] DataError),

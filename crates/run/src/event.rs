@@ -27,79 +27,31 @@ pub enum Control {
 /// An event, independent of any front end.
 #[derive(Debug)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the variants' texts cover their fields")]
 pub enum Event<'a> {
     /// A remark.
     Note(String),
-    /// Progress of work other than training steps.
-    Working {
-        /// Name of the work.
-        what: &'a str,
-        /// Units done: images, texts, bytes or steps.
-        done: u64,
-        /// Total, which can grow.
-        of: u64,
-    },
-    /// Training begins or resumes.
-    Began {
-        /// The resolved configuration.
-        config: &'a Config,
-        /// Steps already taken.
-        step: usize,
-        /// Samples in an epoch.
-        epoch: u64,
-    },
+    /// Progress of work other than training steps: images, texts, bytes or steps done of a total, which can grow.
+    Working { what: &'a str, done: u64, of: u64 },
+    /// Training begins or resumes: the resolved configuration, the steps already taken and the samples in an epoch.
+    Began { config: &'a Config, step: usize, epoch: u64 },
     /// A training step.
     Step(Step),
-    /// An unreadable sample was replaced by another.
-    Skipped {
-        /// The sample and the reason.
-        sample: &'a Skipped,
-        /// Whether it is the first of the run.
-        is_first: bool,
-        /// The list of skipped samples, skipped.jsonl.
-        list: &'a Path,
-    },
-    /// A validation on held-out pairs.
-    Validated {
-        /// The figures.
-        line: &'a Line,
-        /// Whether the model is the best so far; it is then written to `best/`.
-        is_best: bool,
-    },
-    /// A checkpoint was saved.
-    Saved {
-        /// Steps taken.
-        step: usize,
-    },
-    /// A step diverged. Training returns to a checkpoint and skips the batch.
-    SteppedBack {
-        /// The report of the step.
-        report: StepReport,
-        /// The step of the checkpoint; `None` for the beginning.
-        to: Option<usize>,
-        /// Recoveries of this run so far.
-        count: usize,
-        /// Maximum number of recoveries.
-        most: usize,
-    },
+    /// An unreadable sample, the first of the run or not, was replaced by another. `list` is skipped.jsonl.
+    Skipped { sample: &'a Skipped, is_first: bool, list: &'a Path },
+    /// A validation on held-out pairs. If it is the best so far, the model is written to `best/`.
+    Validated { line: &'a Line, is_best: bool },
+    /// A checkpoint was saved after this number of steps.
+    Saved { step: usize },
+    /// A step diverged. Training returns to the checkpoint of step `to`, or to the beginning, and skips the batch. It is recovery
+    /// `count` of at most `most`.
+    SteppedBack { report: StepReport, to: Option<usize>, count: usize, most: usize },
     /// Training has finished and the model is written.
     Finished(Finished),
-    /// A validation of a patched model.
-    Tried {
-        /// Alpha of the model.
-        alpha: f64,
-        /// The figures.
-        line: &'a Line,
-    },
-    /// The patched model is written.
-    Patched {
-        /// Alpha of the model.
-        alpha: f64,
-        /// Directory of the model.
-        dir: PathBuf,
-        /// File with the figures of every alpha, if alpha was chosen by them.
-        curve: Option<PathBuf>,
-    },
+    /// A validation of the model patched at `alpha`.
+    Tried { alpha: f64, line: &'a Line },
+    /// The model patched at `alpha` is written to `dir`. `curve` has the figures of every alpha, if alpha was chosen by them.
+    Patched { alpha: f64, dir: PathBuf, curve: Option<PathBuf> },
 }
 
 /// A training step.

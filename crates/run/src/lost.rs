@@ -42,13 +42,9 @@ pub fn panic_text(panic: &(dyn Any + Send)) -> Option<&str> {
 pub enum Fault {
     /// The loss of the batch with the sample at this position is NaN.
     Nan(u64),
-    /// The device is lost.
-    Lost {
-        /// At this step, from 0.
-        step: usize,
-        /// In this many processes.
-        lives: u32,
-    },
+    /// The device is lost at this step, from 0, in this many processes.
+    #[expect(missing_docs, reason = "the variant's text covers its fields")]
+    Lost { step: usize, lives: u32 },
 }
 
 impl FromStr for Fault {

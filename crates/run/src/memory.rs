@@ -43,6 +43,8 @@ pub fn fit(
         }
         estimate
     };
+    // By proc_meminfo(5): an estimate of what is available without swapping.
+    let free = || proc_bytes("/proc/meminfo", "MemAvailable:");
     let (room, whose) = match config.train.memory {
         Some(gib) => (Some((gib * GIB) as u64), "train.memory"),
         None if device.is_gpu => (None, ""),
@@ -106,11 +108,6 @@ pub fn fit(
         );
     }
     lines
-}
-
-/// Free memory in bytes, by proc_meminfo(5): an estimate of what is available without swapping.
-fn free() -> Option<u64> {
-    proc_bytes("/proc/meminfo", "MemAvailable:")
 }
 
 /// A field of a file of Linux's /proc that is given in kB, in bytes. `None` on other systems.

@@ -16,7 +16,7 @@ use crate::lost::{self, Fault};
 use crate::model::lacks_preprocessing;
 use crate::negatives::Yield;
 use crate::samples::{Samples, Words};
-use crate::sitting::{Outcome, Sitting, Stand};
+use crate::sitting::{Outcome, Sitting};
 use crate::source::Source;
 use crate::start::Parts;
 use crate::validation::Validation;
@@ -142,7 +142,7 @@ impl Run {
             listener(&Event::Note(line));
         }
         let has_fault = fault.is_some();
-        let mut stand = Stand { folder, step_back: None };
+        let mut stand = (folder, None);
         loop {
             let mut sitting = Sitting::begin(
                 (config, parts),
@@ -184,10 +184,7 @@ impl Run {
                 Outcome::StepBack(past) => {
                     // Unlocks the folder.
                     drop(sitting);
-                    stand = Stand {
-                        folder: RunFolder::resume(&config.out, &resolved)?,
-                        step_back: Some(past),
-                    };
+                    stand = (RunFolder::resume(&config.out, &resolved)?, Some(past));
                 }
             }
         }

@@ -21,13 +21,6 @@ use crate::start::Parts;
 use crate::validation::Validation;
 
 #[derive(Debug)]
-pub struct Stand {
-    pub folder: RunFolder,
-    /// After a diverged batch: the position after it, where training continues.
-    pub step_back: Option<u64>,
-}
-
-#[derive(Debug)]
 pub enum Outcome {
     Finished,
     /// Training diverged on the batch that ends at this position.
@@ -55,18 +48,18 @@ pub struct Sitting<'a> {
 }
 
 impl<'a> Sitting<'a> {
-    /// Begins or resumes the run in a folder, or skips a diverged batch.
+    /// Begins or resumes the run in a folder. After a diverged batch, continues at the position `past` it.
     pub fn begin(
         (config, parts): (&'a Config, &'a Parts),
         samples: &Arc<Samples>,
         (validation, fault): (&'a mut Option<Validation>, &'a mut Option<Fault>),
-        stand: Stand,
+        (folder, past): (RunFolder, Option<u64>),
         device: &'a Device,
         listener: &mut Listener<'_>,
     ) -> Result<Self> {
         let (shape, settings) = (parts.config.clone(), config.train_config());
         let (mut session, found) =
-            Session::open(stand.folder, parts.companions(), config.train.keep, listener)?;
+            Session::open(folder, parts.companions(), config.train.keep, listener)?;
         let (trainer, mut position, mut saved) = if let Some((state, position)) = found {
             let step = state.step;
             listener(&Event::Note(format!("resuming after step {step}")));
@@ -78,7 +71,7 @@ impl<'a> Sitting<'a> {
             let trainer = Trainer::new(parts.load(device)?, shape, settings, device);
             (trainer, start, None)
         };
-        if let Some(past) = stand.step_back {
+        if let Some(past) = past {
             position.samples = past;
             position.recoveries += 1;
             // Saved now, so that a kill doesn't bring the batch back.

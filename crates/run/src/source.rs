@@ -14,13 +14,9 @@ use crate::words::count;
 /// The training data.
 #[derive(Debug)]
 pub enum Source {
-    /// Synthetic scenes.
-    Scenes {
-        /// Scenes per epoch.
-        scenes: u64,
-        /// Whether every epoch has the same scenes.
-        repeat: bool,
-    },
+    /// Synthetic scenes: their number in an epoch, and whether every epoch has the same ones.
+    #[expect(missing_docs, reason = "the variant's text covers its fields")]
+    Scenes { scenes: u64, repeat: bool },
     /// Sets on disk.
     Pool(Pool),
 }

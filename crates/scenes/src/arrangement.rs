@@ -37,7 +37,6 @@ const APART: f32 = 0.5;
 ///
 /// Three or four are read as two parts in separate halves, with the most space between the halves and between the objects of
 /// each.
-#[must_use]
 pub fn read(things: &[Thing]) -> Option<Arrangement> {
     match *things {
         [one] => Some(Arrangement {
@@ -46,14 +45,8 @@ pub fn read(things: &[Thing]) -> Option<Arrangement> {
             clearness: 1.0,
         }),
         [first, second] => Some(pair_alone(first, second)),
-        [a, b, c] => {
-            best(&[([a, b], Rest::One(c)), ([a, c], Rest::One(b)), ([b, c], Rest::One(a))])
-        }
-        [a, b, c, d] => best(&[
-            ([a, b], Rest::Two([c, d])),
-            ([a, c], Rest::Two([b, d])),
-            ([a, d], Rest::Two([b, c])),
-        ]),
+        [a, b, c] => best(&[[a, b, c], [a, c, b], [b, c, a]]),
+        [a, b, c, d] => best(&[[a, b, c, d], [a, c, b, d], [a, d, b, c]]),
         _ => None,
     }
 }
@@ -129,67 +122,41 @@ fn related(first: Thing, second: Thing, across: bool) -> (Thing, Relation, Thing
     (first, relation, second)
 }
 
-/// The objects beside a pair.
-#[derive(Clone, Copy)]
-enum Rest {
-    One(Thing),
-    Two([Thing; 2]),
-}
-
-impl Rest {
-    fn things(&self) -> &[Thing] {
-        match self {
-            Self::One(one) => std::slice::from_ref(one),
-            Self::Two(two) => two,
-        }
-    }
-}
-
-/// The clearest reading over all pairs, in rows and in columns.
-fn best(pairs: &[([Thing; 2], Rest)]) -> Option<Arrangement> {
-    let readings = pairs
-        .iter()
-        .flat_map(|(pair, rest)| [true, false].map(|rows| in_halves(*pair, *rest, rows)));
+/// The clearest reading over all orders, in rows and in columns.
+fn best<const N: usize>(orders: &[[Thing; N]]) -> Option<Arrangement> {
+    let readings =
+        orders.iter().flat_map(|things| [true, false].map(|rows| in_halves(things, rows)));
     // The first of equals, as in the order of the objects.
     readings.reduce(|best, other| if other.clearness > best.clearness { other } else { best })
 }
 
-/// Reads a pair in one half and the rest in the other; halves are stacked (`rows`) or side by side.
-fn in_halves(pair: [Thing; 2], rest: Rest, rows: bool) -> Arrangement {
+/// Reads the first two things in one half and the rest in the other; halves are stacked (`rows`) or side by side.
+fn in_halves(things: &[Thing], rows: bool) -> Arrangement {
     // Coordinates between the halves, and along each half.
     let between = |thing: &Thing| if rows { thing.y } else { thing.x };
     let along = |thing: &Thing| if rows { thing.x } else { thing.y };
-    let apart = |two: &[Thing; 2]| (along(&two[0]) - along(&two[1])).abs();
     let span = |things: &[Thing]| {
         let places = things.iter().map(between);
         places.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), place| {
             (low.min(place), high.max(place))
         })
     };
-    let ((low, high), (other_low, other_high)) = (span(&pair), span(rest.things()));
-    let mut clearness = (other_low - high).max(low - other_high).min(apart(&pair));
-    let part = |[first, second]: [Thing; 2]| {
-        let (first, relation, second) = related(first, second, rows);
-        (Part::Two(first.object, relation, second.object), [first, second])
-    };
-    let (first, mut things) = (part(pair).0, part(pair).1.to_vec());
-    let second = match rest {
-        Rest::One(one) => {
-            things.push(one);
-            Part::One(one.object)
+    let halves: [&[Thing]; 2] = things.split_at(2).into();
+    let [(low, high), (other_low, other_high)] = halves.map(span);
+    let mut clearness = (other_low - high).max(low - other_high);
+    let mut named = Vec::with_capacity(things.len());
+    let parts = halves.map(|half| {
+        if let [first, second] = *half {
+            clearness = clearness.min((along(&first) - along(&second)).abs());
+            let (first, relation, second) = related(first, second, rows);
+            named.extend([first, second]);
+            Part::Two(first.object, relation, second.object)
+        } else {
+            named.extend_from_slice(half);
+            Part::One(half[0].object)
         }
-        Rest::Two(two) => {
-            clearness = clearness.min(apart(&two));
-            let (second, two) = part(two);
-            things.extend(two);
-            second
-        }
-    };
-    Arrangement {
-        scene: Scene { parts: vec![first, second] },
-        placed: drawn(things.iter()),
-        clearness,
-    }
+    });
+    Arrangement { scene: Scene { parts: parts.into() }, placed: drawn(named.iter()), clearness }
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ pub struct Wording {
 
 impl Wording {
     /// A random wording.
-    #[must_use]
     pub fn random(random: &mut Random) -> Self {
         Self { frame: random.below(8), synonym: random.below(6), joint: random.below(3) }
     }
@@ -24,7 +23,6 @@ pub(crate) const LARGE: [&str; 3] = ["large", "big", "huge"];
 const JOINTS: [&str; 3] = [" and ", " with ", ", "];
 
 /// The full caption: all objects, all attributes that have a word, and all relations.
-#[must_use]
 pub fn caption(scene: &Scene, wording: Wording) -> String {
     let parts: Vec<String> =
         scene.parts.iter().map(|part| describe(*part, wording, scene.parts.len() == 1)).collect();
@@ -58,14 +56,9 @@ fn describe(part: Part, wording: Wording, alone: bool) -> String {
 
 /// `a large red circle`, with the right article.
 pub(crate) fn phrase(object: Object, wording: Wording) -> String {
-    let words = attributes(object, wording.synonym % 3);
-    let first = words.first().copied().unwrap_or(object.shape.word());
-    let mut text = article(first).to_owned();
-    for word in words.iter().copied().chain([object.shape.word()]) {
-        text.push(' ');
-        text.push_str(word);
-    }
-    text
+    let mut words = attributes(object, wording.synonym % 3);
+    words.push(object.shape.word());
+    format!("{} {}", article(words[0]), words.join(" "))
 }
 
 /// The indefinite article of a word.
@@ -115,7 +108,6 @@ pub(crate) const CLUTTER: [&str; 12] = [
 
 /// A noisy alt text, as on web pages: most objects in any order, few attributes, not always beside their noun, no relations, and
 /// clutter.
-#[must_use]
 pub fn alt_text(scene: &Scene, random: &mut Random) -> String {
     let mut groups: Vec<Vec<&str>> = Vec::new();
     for object in scene.objects() {

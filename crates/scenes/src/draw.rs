@@ -19,7 +19,6 @@ pub struct Picture {
 ///
 /// # Panics
 /// If `size` is 0.
-#[must_use]
 pub fn draw(scene: &Scene, size: u32, random: &mut Random) -> Picture {
     let placed = place(scene, random);
     draw_placed(&placed, size, random)
@@ -29,7 +28,6 @@ pub fn draw(scene: &Scene, size: u32, random: &mut Random) -> Picture {
 ///
 /// # Panics
 /// If `size` is 0.
-#[must_use]
 pub fn draw_placed(placed: &[Placed], size: u32, random: &mut Random) -> Picture {
     let mut picture = background(size, random);
     let mut mask = Mask::new(size, size).expect("a picture has at least one pixel");
@@ -62,7 +60,6 @@ struct Region {
 }
 
 /// Places a scene's objects, back to front. In each part the first object is in front of the second.
-#[must_use]
 pub fn place(scene: &Scene, random: &mut Random) -> Vec<Placed> {
     let whole = Region { x: 0.0, y: 0.0, width: 1.0, height: 1.0 };
     let mut placed = Vec::with_capacity(4);
@@ -145,11 +142,7 @@ pub(crate) const ALONE: f32 = 1.4;
 pub(crate) const INSIDE: (f32, f32) = (0.16, 0.42);
 
 pub(crate) fn radius(size: Size) -> f32 {
-    match size {
-        Size::Small => 0.14,
-        Size::Ordinary => 0.21,
-        Size::Large => 0.27,
-    }
+    [0.14, 0.21, 0.27][size as usize]
 }
 
 fn background(size: u32, random: &mut Random) -> Picture {

@@ -17,13 +17,11 @@ pub struct Measured {
 
 impl Measured {
     /// Composition for one kind.
-    #[must_use]
     pub fn kind(&self, name: &str) -> Option<f64> {
         self.kinds.iter().find(|(kind, _)| kind == name).map(|(_, value)| *value)
     }
 
     /// The mean over the kinds that swap words.
-    #[must_use]
     pub fn swaps(&self) -> Option<f64> {
         let swaps = self.kinds.iter().filter(|(kind, _)| kind.starts_with("swap"));
         let values: Vec<f64> = swaps.map(|(_, value)| *value).collect();

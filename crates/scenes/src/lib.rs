@@ -25,6 +25,7 @@
 
 mod arrangement;
 mod caption;
+mod compare;
 mod draw;
 pub mod figures;
 mod negative;
@@ -37,13 +38,14 @@ pub use clove_random::Random;
 
 pub use arrangement::{Arrangement, Thing, read};
 pub use caption::{Wording, alt_text, caption};
+pub use compare::common_words;
 pub use draw::{Picture, Placed, draw, draw_placed, place};
 pub use negative::{Kind, Style, alter, negative};
 pub use scene::{Colour, Object, Part, Pool, Relation, Scene, Size, Texture};
 pub use shapes::{Contour, Shape};
 pub use words::words;
 
-/// Disjoint streams of random numbers.
+/// Disjoint streams of random numbers, by the order of the variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Split {
     /// Scenes with alt texts, all shapes.
@@ -58,14 +60,7 @@ pub enum Split {
 
 impl Split {
     /// The generator of item `index` of this split.
-    #[must_use]
     pub fn random(self, seed: u64, index: u64) -> Random {
-        let stream = match self {
-            Self::Pretraining => 1,
-            Self::FineTuning => 2,
-            Self::Validation => 3,
-            Self::Test => 4,
-        };
-        Random::new(&[seed, stream, index])
+        Random::new(&[seed, self as u64 + 1, index])
     }
 }

@@ -35,7 +35,6 @@ impl Kind {
     ];
 
     /// SugarCrepe's name.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::ReplaceObject => "replace_obj",
@@ -62,7 +61,6 @@ pub enum Style {
 
 impl Style {
     /// The kinds of the style.
-    #[must_use]
     pub fn kinds(self) -> &'static [Kind] {
         match self {
             Self::NegClip => &[Kind::SwapObject, Kind::SwapAttribute],
@@ -82,7 +80,6 @@ const HARDEST_FIRST: f32 = 0.5;
 
 /// A hard negative of the scene's caption in the same wording, with its kind; `None` if the style has none, such as a swap with
 /// one object.
-#[must_use]
 pub fn negative(
     scene: &Scene,
     wording: Wording,
@@ -101,7 +98,6 @@ pub fn negative(
 
 /// The scene with one alteration of this kind, so that each one's caption is false of the other; `None` if there's nothing to
 /// alter. Every result can be drawn.
-#[must_use]
 pub fn alter(scene: &Scene, kind: Kind, random: &mut Random) -> Option<Scene> {
     let mut other = scene.clone();
     let objects = scene.objects();
@@ -246,13 +242,9 @@ fn add_or_leave_out_object(
         return None;
     }
     other.parts = match other.parts[..] {
-        [Part::Two(first, _, second)] => {
-            vec![Part::One(random.pick(&[first, second]))]
-        }
+        [Part::Two(first, _, second)] => vec![Part::One(random.pick(&[first, second]))],
         [two, Part::One(_)] => vec![two],
-        [two, Part::Two(first, _, second)] => {
-            vec![two, Part::One(random.pick(&[first, second]))]
-        }
+        [two, Part::Two(first, _, second)] => vec![two, Part::One(random.pick(&[first, second]))],
         _ => return None,
     };
     Some(())

@@ -26,7 +26,6 @@ impl Colour {
     pub const ALL: [Self; 8] = [Red, Orange, Yellow, Green, Blue, Purple, Pink, Brown];
 
     /// The word for it in captions.
-    #[must_use]
     pub fn word(self) -> &'static str {
         const WORDS: [&str; 8] =
             ["red", "orange", "yellow", "green", "blue", "purple", "pink", "brown"];
@@ -34,7 +33,6 @@ impl Colour {
     }
 
     /// Red, green and blue, 0 to 255.
-    #[must_use]
     pub fn rgb(self) -> [u8; 3] {
         match self {
             Red => [214, 40, 40],
@@ -49,7 +47,6 @@ impl Colour {
     }
 
     /// The colour of its stripes and dots: red, green and blue, 0 to 255.
-    #[must_use]
     pub fn marked(self) -> [u8; 3] {
         contrasting(self.rgb().map(f32::from)).map(|channel| channel as u8)
     }
@@ -92,7 +89,6 @@ pub struct Object {
 
 impl Object {
     /// Whether captions name neither size nor texture.
-    #[must_use]
     pub fn is_unmarked(&self) -> bool {
         self.size == Size::Ordinary && self.texture == Texture::Plain
     }
@@ -121,13 +117,11 @@ impl Relation {
         [Self::LeftOf, Self::RightOf, Self::Above, Self::Below, Self::Inside, Self::OnTopOf];
 
     /// Whether the objects are side by side.
-    #[must_use]
     pub fn is_horizontal(self) -> bool {
         matches!(self, Self::LeftOf | Self::RightOf)
     }
 
     /// Whether the other relation can describe the same picture: an object on top of another is above it.
-    #[must_use]
     pub fn overlaps(self, other: Self) -> bool {
         self == other
             || matches!((self, other), (Self::Above, Self::OnTopOf) | (Self::OnTopOf, Self::Above))
@@ -164,7 +158,6 @@ pub enum Pool {
 
 impl Pool {
     /// Its shapes.
-    #[must_use]
     pub fn shapes(self) -> &'static [Shape] {
         match self {
             Self::Common => Shape::common(),
@@ -175,21 +168,18 @@ impl Pool {
 
 impl Scene {
     /// A random scene of one to four objects.
-    #[must_use]
     pub fn random(random: &mut Random, pool: Pool) -> Self {
         let objects = count(random, [4, 15, 18]);
         Self::with_objects(random, pool, objects)
     }
 
     /// A random scene as on web pages: any shape, and often a single object.
-    #[must_use]
     pub fn of_the_web(random: &mut Random) -> Self {
         let objects = count(random, [10, 17, 19]);
         Self::with_objects(random, Pool::All, objects)
     }
 
     /// A random scene of 1 to 4 objects.
-    #[must_use]
     pub fn with_objects(random: &mut Random, pool: Pool, objects: usize) -> Self {
         let mut shapes = pool.shapes().to_vec();
         let mut colours = Colour::ALL;
@@ -218,9 +208,7 @@ impl Scene {
         let parts = match drawn[..] {
             [one] => vec![Part::One(one)],
             [first, second] => vec![Part::Two(first, relation, second)],
-            [first, second, third] => {
-                vec![Part::Two(first, relation, second), Part::One(third)]
-            }
+            [first, second, third] => vec![Part::Two(first, relation, second), Part::One(third)],
             [first, second, third, fourth, ..] => {
                 let other = random.pick(Self::like(relation));
                 vec![Part::Two(first, relation, second), Part::Two(third, other, fourth)]
@@ -235,7 +223,6 @@ impl Scene {
         [Relation::LeftOf, Relation::RightOf, Relation::Above, Relation::Below, Relation::OnTopOf];
 
     /// The relations that the other half of a scene can have.
-    #[must_use]
     pub fn like(relation: Relation) -> &'static [Relation] {
         if relation.is_horizontal() {
             &[Relation::LeftOf, Relation::RightOf]
@@ -245,32 +232,24 @@ impl Scene {
     }
 
     /// The objects, in the order of the caption.
-    #[must_use]
     pub fn objects(&self) -> Vec<Object> {
-        let mut objects = Vec::new();
-        for part in &self.parts {
-            match part {
-                Part::One(object) => objects.push(*object),
-                Part::Two(first, _, second) => objects.extend([*first, *second]),
-            }
-        }
-        objects
+        let objects = self.parts.iter().flat_map(|part| match *part {
+            Part::One(object) => vec![object],
+            Part::Two(first, _, second) => vec![first, second],
+        });
+        objects.collect()
     }
 
     /// The objects, mutably.
     pub fn objects_mut(&mut self) -> Vec<&mut Object> {
-        let mut objects = Vec::new();
-        for part in &mut self.parts {
-            match part {
-                Part::One(object) => objects.push(object),
-                Part::Two(first, _, second) => objects.extend([first, second]),
-            }
-        }
-        objects
+        let objects = self.parts.iter_mut().flat_map(|part| match part {
+            Part::One(object) => vec![object],
+            Part::Two(first, _, second) => vec![first, second],
+        });
+        objects.collect()
     }
 
     /// The relation of the first part; `None` for one object.
-    #[must_use]
     pub fn relation(&self) -> Option<Relation> {
         self.parts.first().and_then(|part| match part {
             Part::One(_) => None,
@@ -279,7 +258,6 @@ impl Scene {
     }
 
     /// Whether one object is inside another.
-    #[must_use]
     pub fn has_inside(&self) -> bool {
         self.relation() == Some(Relation::Inside)
     }

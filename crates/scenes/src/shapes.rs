@@ -54,19 +54,16 @@ impl Shape {
     pub const COMMON: usize = 12;
 
     /// The shapes in fine-tuning.
-    #[must_use]
     pub fn common() -> &'static [Self] {
         &Self::ALL[..Self::COMMON]
     }
 
     /// The shapes absent from fine-tuning.
-    #[must_use]
     pub fn rare() -> &'static [Self] {
         &Self::ALL[Self::COMMON..]
     }
 
     /// The word for it in captions.
-    #[must_use]
     pub fn word(self) -> &'static str {
         const WORDS: [&str; Shape::ALL.len()] = [
             "circle", "square", "triangle", "diamond", "star", "heart", "cross", "ring", "moon",
@@ -77,13 +74,11 @@ impl Shape {
     }
 
     /// Whether another object can be visible inside it.
-    #[must_use]
     pub fn holds(self) -> bool {
         matches!(self, Circle | Square | Diamond | Heart | Hexagon | Drop | Triangle)
     }
 
     /// The outline: contours for the non-zero fill rule.
-    #[must_use]
     pub fn contours(self) -> &'static [Contour] {
         static ALL: OnceLock<Vec<Vec<Contour>>> = OnceLock::new();
         let all = ALL.get_or_init(|| Self::ALL.iter().map(|shape| outline(*shape)).collect());
@@ -214,9 +209,7 @@ fn outline(shape: Shape) -> Vec<Contour> {
             rectangle(0.4, 0.1, 0.58, 0.45),
             rectangle(0.8, 0.1, 0.98, 0.45),
         ],
-        Mushroom => {
-            vec![arc((0.0, 0.05), 0.98, PI, 2.0 * PI), rectangle(-0.28, 0.0, 0.28, 0.95)]
-        }
+        Mushroom => vec![arc((0.0, 0.05), 0.98, PI, 2.0 * PI), rectangle(-0.28, 0.0, 0.28, 0.95)],
         Flower => (0_u8..6)
             .map(|petal| circle(at((0.0, 0.0), 0.6, f32::from(petal) * PI / 3.0), 0.37))
             .collect(),

@@ -19,7 +19,6 @@ pub struct Twins {
 }
 
 /// Twins number `index` of this kind.
-#[must_use]
 pub fn twins(kind: Kind, split: Split, seed: u64, index: u64) -> Twins {
     let mut random = split.random(seed, (kind as u64 + 1) << 40 | index);
     loop {
@@ -51,17 +50,13 @@ pub struct Specimen {
 }
 
 /// Picture number `index` of the classes absent from fine-tuning; classes take turns.
-#[must_use]
 pub fn specimen(split: Split, seed: u64, index: u64) -> Specimen {
-    let random = split.random(seed, (1 << 60) | index);
-    specimen_of(Shape::rare(), random, index)
+    specimen_of(Shape::rare(), split.random(seed, (1 << 60) | index), index)
 }
 
 /// Picture number `index` of the classes in fine-tuning; classes take turns.
-#[must_use]
 pub fn common_specimen(split: Split, seed: u64, index: u64) -> Specimen {
-    let random = split.random(seed, (1 << 61) | index);
-    specimen_of(Shape::common(), random, index)
+    specimen_of(Shape::common(), split.random(seed, (1 << 61) | index), index)
 }
 
 fn specimen_of(classes: &[Shape], mut random: Random, index: u64) -> Specimen {
@@ -80,7 +75,6 @@ fn specimen_of(classes: &[Shape], mut random: Random, index: u64) -> Specimen {
 }
 
 /// The prompts of a class, as in alt texts and captions. Their embeddings are averaged.
-#[must_use]
 pub fn prompts(shape: Shape) -> Vec<String> {
     let word = shape.word();
     let article = article(word);

@@ -6,7 +6,6 @@ use crate::caption::{CLUTTER, LARGE, SMALL};
 use crate::{Colour, Shape};
 
 /// All words of captions, alt texts and class prompts, sorted.
-#[must_use]
 pub fn words() -> Vec<&'static str> {
     let mut words: BTreeSet<&'static str> = [
         "a", "above", "an", "and", "below", "drawing", "in", "inside", "is", "left", "of", "on",

@@ -50,7 +50,7 @@ pub fn run() -> Result<()> {
         files::write(&folder.join(file), &text)?;
     }
     let bytes = size(&folder)?;
-    ensure!(bytes <= LARGEST, "{} has {bytes} bytes, and {LARGEST} are allowed", folder.display());
+    ensure!(bytes <= LARGEST, "{} has {bytes} bytes, more than {LARGEST}", folder.display());
     let archive = archives.join(format!("{name}.tar.gz"));
     shell::run(Command::new("tar").arg("-C").arg(&archives).arg("-czf").arg(&archive).arg(&name))?;
     shell::say(format_args!(

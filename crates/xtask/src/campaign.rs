@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::{files, shell, web};
 
@@ -43,28 +44,14 @@ const ALL: &[Campaign] = &[
     },
 ];
 
-/// A campaign and its arguments; `None` lists them all.
-#[derive(Debug)]
-pub struct Options(Option<(&'static Campaign, Vec<String>)>);
-
-impl Options {
-    /// Reads the arguments that follow `campaign`.
-    pub fn parse(args: &[String]) -> Result<Self, String> {
-        let Some((name, args)) = args.split_first() else {
-            return Ok(Self(None));
-        };
-        let found = ALL.iter().find(|campaign| campaign.name == name);
-        let campaign = found.ok_or_else(|| {
-            let known: Vec<_> = ALL.iter().map(|campaign| campaign.name).collect();
-            format!("unknown campaign {name:?}; the campaigns are {}", known.join(", "))
-        })?;
-        Ok(Self(Some((campaign, args.to_vec()))))
-    }
+/// The names of all campaigns.
+pub fn names() -> impl TypedValueParser<Value = String> {
+    PossibleValuesParser::new(ALL.iter().map(|campaign| campaign.name))
 }
 
-/// Runs a campaign and keeps its result for the next commit, or lists all with the first lines of their last results.
-pub fn run(options: &Options) -> Result<()> {
-    let Some((campaign, args)) = &options.0 else {
+/// Runs a campaign and keeps its result for the next commit. Without a name, lists all with the first lines of their last results.
+pub fn run(name: Option<&str>, args: &[String]) -> Result<()> {
+    let Some(campaign) = ALL.iter().find(|campaign| Some(campaign.name) == name) else {
         list();
         return Ok(());
     };

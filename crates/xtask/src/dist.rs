@@ -68,7 +68,7 @@ fn request(document: &str) -> Option<(usize, usize)> {
 fn rename(staging: &Path, name: &str) -> Result<String> {
     let old = staging.join(name);
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
-    let new = format!("{stem}-{}.{extension}", short(&read(&old)?));
+    let new = format!("{stem}-{}.{extension}", hex(&Sha256::digest(read(&old)?)));
     files::rename(&old, &staging.join(&new))?;
     Ok(new)
 }
@@ -128,10 +128,6 @@ fn imports(script: &str) -> impl Iterator<Item = &str> {
 /// For an `integrity` attribute.
 fn integrity(bytes: &[u8]) -> String {
     format!("sha384-{}", BASE64_STANDARD.encode(Sha384::digest(bytes)))
-}
-
-fn short(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
 }
 
 /// The first bytes of a hash, for a name.

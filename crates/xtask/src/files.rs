@@ -54,7 +54,7 @@ pub fn remove_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What lies in a folder, in the order of names.
+/// The entries of a folder, sorted by name.
 pub fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let named = || folder.display().to_string();
     let entries = fs::read_dir(folder).with_context(named)?;

@@ -35,30 +35,10 @@ if wrong:
     sys.exit("\n".join(wrong))
 "#;
 
-/// What to run the scripts with.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Options {
-    /// The interpreter; without one, the command prints its requirements.
-    pub python: Option<PathBuf>,
-}
-
-impl Options {
-    /// Reads the arguments that follow `fixtures`.
-    pub fn parse(args: &[String]) -> Result<Self, String> {
-        match args {
-            [] => Ok(Self { python: None }),
-            [flag] if flag == "--python" => Err("--python needs the interpreter's path".into()),
-            [flag, path] if flag == "--python" => Ok(Self { python: Some(path.into()) }),
-            [flag, _, arg, ..] if flag == "--python" => Err(shell::unknown("fixtures", arg)),
-            [arg, ..] => Err(shell::unknown("fixtures", arg)),
-        }
-    }
-}
-
-/// Runs every script, or prints the requirements.
-pub fn run(options: &Options) -> Result<()> {
+/// Runs every script with a Python interpreter; without one, prints the requirements.
+pub fn run(python: Option<&Path>) -> Result<()> {
     let scripts = scripts(Path::new(SCRIPTS))?;
-    let Some(python) = &options.python else {
+    let Some(python) = python else {
         shell::say("The golden files are written by");
         for script in &scripts {
             shell::say(format_args!("  {}", script.display()));
@@ -112,17 +92,6 @@ fn scripts(dir: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn parse(args: &str) -> Result<Options, String> {
-        Options::parse(&shell::words(args))
-    }
-
-    #[test]
-    fn the_interpreter_is_optional() {
-        assert_eq!(parse("").unwrap().python, None);
-        let given = parse("--python venv/bin/python").unwrap();
-        assert_eq!(given.python.as_deref(), Some(Path::new("venv/bin/python")));
-    }
 
     #[test]
     fn every_requirement_is_pinned() {

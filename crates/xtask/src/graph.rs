@@ -1,10 +1,11 @@
 //! Checks the dependencies between the crates: they follow the arrows below.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use serde_json::Value;
+
+use crate::shell;
 
 /// The crates of the workspace that each crate may depend on, by folder. Their dependencies are allowed too.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -32,55 +33,43 @@ const BACK_ENDS: (&str, &[&str]) = ("crates/kernels", &["burn-autodiff", "burn-c
 /// The crates that may name burn.
 const BURN: &[&str] = &["crates/kernels", "crates/clove", "tests"];
 
-/// A member of the workspace.
+/// A member of the workspace, by folder.
 struct Member {
     folder: String,
-    /// Folders of the members that it depends on.
-    own: BTreeSet<String>,
-    /// The same for its dev-dependencies.
-    for_tests: BTreeSet<String>,
+    /// The members that it depends on, and whether only its tests do.
+    own: Vec<(String, bool)>,
     /// Names of the other crates that it depends on.
-    other: BTreeSet<String>,
+    other: Vec<String>,
 }
 
 fn members() -> Vec<Member> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let output = shell::cargo()
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
         .current_dir(root)
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let root = PathBuf::from(text(&metadata["workspace_root"]));
+    let root = Path::new(metadata["workspace_root"].as_str().unwrap());
     let folder = |path: &Path| {
-        let parts = path.strip_prefix(&root).unwrap().iter().map(|part| part.to_str().unwrap());
+        let parts = path.strip_prefix(root).unwrap().iter().map(|part| part.to_str().unwrap());
         parts.collect::<Vec<_>>().join("/")
     };
-    let packages = metadata["packages"].as_array().unwrap().iter();
-    packages
-        .map(|package| {
-            let manifest = PathBuf::from(text(&package["manifest_path"]));
-            let mut member = Member {
-                folder: folder(manifest.parent().unwrap()),
-                own: BTreeSet::new(),
-                for_tests: BTreeSet::new(),
-                other: BTreeSet::new(),
-            };
-            for dependency in package["dependencies"].as_array().unwrap() {
-                let is_for_tests = dependency["kind"] == "dev";
-                match (dependency["path"].as_str(), is_for_tests) {
-                    (Some(path), true) => member.for_tests.insert(folder(Path::new(path))),
-                    (Some(path), false) => member.own.insert(folder(Path::new(path))),
-                    (None, false) => member.other.insert(text(&dependency["name"])),
-                    (None, true) => false,
-                };
+    let member = |package: &Value| {
+        let manifest = Path::new(package["manifest_path"].as_str().unwrap());
+        let (mut own, mut other) = (Vec::new(), Vec::new());
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let is_for_tests = dependency["kind"] == "dev";
+            match dependency["path"].as_str() {
+                Some(path) => own.push((folder(Path::new(path)), is_for_tests)),
+                None if is_for_tests => {}
+                None => other.push(dependency["name"].as_str().unwrap().to_owned()),
             }
-            member
-        })
-        .collect()
+        }
+        Member { folder: folder(manifest.parent().unwrap()), own, other }
+    };
+    metadata["packages"].as_array().unwrap().iter().map(member).collect()
 }
 
 /// All folders that the arrows of a folder lead to.
@@ -109,15 +98,11 @@ fn imports_run_one_way() {
             continue;
         }
         let allowed = allowed(folder);
-        for own in member.own.iter().map(String::as_str) {
-            if !allowed.contains(own) {
+        for (own, is_for_tests) in &member.own {
+            // The program's tests may use every crate; those of other crates only their own arrows.
+            let is_free = folder == "crates/cli" || TESTS.contains(&own.as_str());
+            if !(allowed.contains(own.as_str()) || *is_for_tests && is_free) {
                 wrong.push(format!("{folder} -> {own}: no arrow leads there"));
-            }
-        }
-        // The program's tests may use every crate; those of other crates only their own arrows.
-        for own in member.for_tests.iter().map(String::as_str) {
-            if folder != "crates/cli" && !allowed.contains(own) && !TESTS.contains(&own) {
-                wrong.push(format!("{folder} -> {own}: no arrow leads there, even in tests"));
             }
         }
     }

@@ -31,57 +31,64 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
 
-const USAGE: &str = "\
-usage: cargo xtask COMMAND
+#[derive(Debug, Parser)]
+#[command(
+    bin_name = "cargo xtask",
+    about = "The project's checks and tools, the same locally and in continuous integration",
+    after_help = "Exit code: 0 on success, 1 when a step failed, 2 when the arguments don't parse."
+)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
 
-  test [--no-lint] [--no-wasm] [--no-web] [-- CARGO_TEST_ARGS...]
-      Install missing tools, then run every check and test. --no-lint skips format, clippy, licences, advisories and
-      packages; --no-wasm skips clippy on the browser programs and the negatives in wasm; --no-web skips the browser
-      program and its tests. Arguments after `--` go to `cargo test`, for example a filter.
-  cross
-      Check that the program compiles for macOS and Windows, if rustup can add their targets.
-  web [--sizes] [--serve]
-      Build the browser program into web/dist, and install its tools. --sizes prints the sizes of the downloads, --serve
-      serves it at http://localhost:8080 and rebuilds it on changes.
-  npm
-      Build the browser programs and pack the npm package clove-web into npm/ of the target folder.
-  bench data|evaluate|kernels|model|negatives|web [ARGS...]
-      Run a benchmark with its own arguments, for example --help.
-  campaign [NAME [ARGS...]]
-      Run a test that is too slow for every check and keep its result in tests/campaigns; without a name, list them.
-  dist
-      Pack the program for this machine, with completions, manual page and licences, into archives/ of the target folder.
-  lexicon [ARGS...]
-      Build the lexicon of hard negatives from its sources; without arguments, print the sources.
-  fixtures [--python PATH]
-      Rewrite the golden files with the reference libraries of this interpreter; without one, print the requirements.
-
-Exit code: 0 on success, 1 when a step failed, 2 when the arguments don't parse.
-";
-
+#[derive(Debug, Subcommand)]
 enum Command {
+    /// Install missing tools, then run every check and test
     Test(test::Options),
+    /// Check that the program compiles for macOS and Windows, if rustup can add their targets
     Cross,
+    /// Build the browser program into web/dist, and install its tools
     Web(web::Options),
-    Bench(bench::Options),
-    Campaign(campaign::Options),
-    Dist,
+    /// Build the browser programs and pack the npm package clove-web into npm/ of the target folder
     Npm,
-    Lexicon(Vec<String>),
-    Fixtures(fixtures::Options),
-    Help,
+    /// Run a benchmark with its own arguments, for example --help
+    #[command(disable_help_flag = true)]
+    Bench {
+        #[arg(value_parser = bench::NAMES)]
+        name: String,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Run a test that is too slow for every check and keep its result in tests/campaigns; without a name, list them
+    #[command(disable_help_flag = true)]
+    Campaign {
+        #[arg(value_parser = campaign::names())]
+        name: Option<String>,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Pack the program for this machine, with completions, manual page and licences, into archives/ of the target folder
+    Dist,
+    /// Build the lexicon of hard negatives from its sources; without arguments, print the sources
+    #[command(disable_help_flag = true)]
+    Lexicon {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Rewrite the golden files with the reference libraries of an interpreter; without one, print the requirements
+    Fixtures {
+        /// Interpreter with these libraries
+        #[arg(long, value_name = "PATH")]
+        python: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
-    let command = match parse(env::args_os().skip(1)) {
-        Ok(command) => command,
-        Err(wrong) => {
-            eprintln!("error: {wrong}\n\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match run(&command) {
+    // Exits with 2 on invalid arguments, and with 0 on --help.
+    match run(Args::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -90,34 +97,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse(args: impl Iterator<Item = std::ffi::OsString>) -> Result<Command, String> {
-    let args = args
-        .map(|arg| {
-            arg.into_string().map_err(|arg| format!("argument {} is not UTF-8", arg.display()))
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let (name, rest) = args.split_first().ok_or("no command")?;
-    match name.as_str() {
-        "test" => test::Options::parse(rest).map(Command::Test),
-        "web" => web::Options::parse(rest).map(Command::Web),
-        "bench" => bench::Options::parse(rest).map(Command::Bench),
-        "campaign" => campaign::Options::parse(rest).map(Command::Campaign),
-        "lexicon" => Ok(Command::Lexicon(rest.to_vec())),
-        "fixtures" => fixtures::Options::parse(rest).map(Command::Fixtures),
-        "cross" | "dist" | "npm" if !rest.is_empty() => Err(shell::unknown(name, &rest[0])),
-        "cross" => Ok(Command::Cross),
-        "dist" => Ok(Command::Dist),
-        "npm" => Ok(Command::Npm),
-        "help" | "--help" | "-h" => Ok(Command::Help),
-        _ => Err(format!("unknown command {name:?}")),
-    }
-}
-
-fn run(command: &Command) -> Result<()> {
-    if matches!(command, Command::Help) {
-        shell::say(USAGE.trim_end());
-        return Ok(());
-    }
+fn run(command: Command) -> Result<()> {
     // Looked up at run time: several checkouts may share a target folder, and so this program.
     let manifest = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let root = manifest
@@ -126,16 +106,15 @@ fn run(command: &Command) -> Result<()> {
         .context("CARGO_MANIFEST_DIR isn't set: run this as `cargo xtask`")?;
     env::set_current_dir(root).with_context(|| format!("can't enter {}", root.display()))?;
     match command {
-        Command::Test(options) => test::run(options),
+        Command::Test(options) => test::run(&options),
         Command::Cross => cross::run(),
-        Command::Web(options) => web::run(options),
-        Command::Bench(options) => bench::run(options),
-        Command::Campaign(options) => campaign::run(options),
-        Command::Dist => archive::run(),
+        Command::Web(options) => web::run(&options),
         Command::Npm => npm::run(),
-        Command::Lexicon(args) => lexicon::run(args),
-        Command::Fixtures(options) => fixtures::run(options),
-        Command::Help => Ok(()),
+        Command::Bench { name, args } => bench::run(&name, &args),
+        Command::Campaign { name, args } => campaign::run(name.as_deref(), &args),
+        Command::Dist => archive::run(),
+        Command::Lexicon { args } => lexicon::run(&args),
+        Command::Fixtures { python } => fixtures::run(python.as_deref()),
     }
 }
 
@@ -143,35 +122,56 @@ fn run(command: &Command) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn parsed(args: &str) -> Result<Command, String> {
-        parse(shell::words(args).into_iter().map(Into::into))
+    fn parse(args: &str) -> Result<Command, clap::Error> {
+        let args = std::iter::once("xtask").chain(args.split_whitespace());
+        Args::try_parse_from(args).map(|args| args.command)
     }
 
     #[test]
-    fn every_documented_command_parses() {
-        assert!(matches!(parsed("test"), Ok(Command::Test(_))));
-        assert!(matches!(parsed("cross"), Ok(Command::Cross)));
-        assert!(matches!(parsed("fixtures"), Ok(Command::Fixtures(_))));
-        assert!(matches!(parsed("web --sizes"), Ok(Command::Web(_))));
-        assert!(matches!(parsed("--help"), Ok(Command::Help)));
+    fn every_command_parses_and_passes_on_what_is_not_its_own() {
+        for args in ["cross", "npm", "dist", "web --sizes --serve", "web --finish", "campaign"] {
+            assert!(parse(args).is_ok(), "{args}");
+        }
+        for (args, rest) in [
+            ("bench negatives --out x", "--out x"),
+            ("bench data --help", "--help"),
+            ("campaign lab-memory -n 3", "-n 3"),
+            ("lexicon --wordnet x", "--wordnet x"),
+            ("test --no-lint -- resample -- --nocapture", "resample -- --nocapture"),
+        ] {
+            let (Command::Bench { args: found, .. }
+            | Command::Campaign { args: found, .. }
+            | Command::Lexicon { args: found }
+            | Command::Test(test::Options { cargo_test: found, .. })) = parse(args).unwrap()
+            else {
+                panic!("{args}");
+            };
+            assert_eq!(found.join(" "), rest);
+        }
+        let Ok(Command::Fixtures { python }) = parse("fixtures --python venv/bin/python") else {
+            panic!("an interpreter");
+        };
+        assert_eq!(python, Some("venv/bin/python".into()));
+        let Ok(Command::Test(some)) = parse("test --no-wasm --no-lint") else { panic!("a test") };
+        assert!(some.no_wasm && some.no_lint && !some.no_web && some.cargo_test.is_empty());
     }
 
     #[test]
     fn what_does_not_parse_is_named() {
         for (args, named) in [
-            ("", "no command"),
-            ("tets", "\"tets\""),
-            ("cross linux", "\"linux\""),
-            ("test --no-lints", "\"--no-lints\""),
-            ("fixtures python3", "\"python3\""),
+            ("", "Usage"),
+            ("tets", "'tets'"),
+            ("cross linux", "'linux'"),
+            ("test --no-lints", "'--no-lints'"),
+            ("fixtures python3", "'python3'"),
             ("campaign check", "device-check"),
-            ("bench", "negatives"),
-            ("bench speed", "\"speed\""),
-            ("web --size", "\"--size\""),
-            ("fixtures --python", "path"),
-            ("fixtures --python p q", "\"q\""),
+            ("bench", "<NAME>"),
+            ("bench speed", "negatives"),
+            ("web --size", "'--size'"),
+            ("fixtures --python", "PATH"),
+            ("fixtures --python p q", "'q'"),
         ] {
-            let wrong = parsed(args).err().unwrap_or_else(|| panic!("{args:?} parsed"));
+            let wrong = parse(args).err().unwrap_or_else(|| panic!("{args:?} parsed")).to_string();
             assert!(wrong.contains(named), "{args:?}: {wrong}");
         }
     }

@@ -33,11 +33,6 @@ pub fn locked() -> &'static [&'static str] {
     if in_ci() { &["--locked"] } else { &[] }
 }
 
-/// The error for an argument that a command doesn't know.
-pub fn unknown(command: &str, arg: &str) -> String {
-    format!("`{command}` doesn't take {arg:?}")
-}
-
 /// Runs a program with the output of this one.
 pub fn run(command: &mut Command) -> Result<()> {
     let shown = show(command);
@@ -57,7 +52,7 @@ pub fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
         if Instant::now() >= deadline {
             child.kill()?;
             child.wait()?;
-            bail!("`{shown}` was not done in {} s", limit.as_secs());
+            bail!("`{shown}` exceeded its time limit of {} s", limit.as_secs());
         }
         thread::sleep(POLL);
     }
@@ -106,12 +101,6 @@ fn show(command: &Command) -> String {
     shown
 }
 
-/// A command line's arguments, for tests.
-#[cfg(test)]
-pub fn words(line: &str) -> Vec<String> {
-    line.split_whitespace().map(str::to_owned).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,7 +124,7 @@ mod tests {
     fn a_program_that_hangs_is_ended() {
         let start = Instant::now();
         let error = run_within(Command::new("sleep").arg("30"), Duration::from_millis(200));
-        assert!(error.unwrap_err().to_string().contains("sleep 30` was not done"));
+        assert!(error.unwrap_err().to_string().contains("sleep 30` exceeded its time limit"));
         assert!(start.elapsed() < Duration::from_secs(20));
     }
 }

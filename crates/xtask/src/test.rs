@@ -12,61 +12,41 @@ use crate::{files, shell, vulkan, web};
 /// Time limit for fetching the advisory database, a git repository of a few megabytes.
 const ADVISORY_LIMIT: Duration = Duration::from_mins(1);
 
-/// What to check.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Format, clippy, licences, advisories and packages too.
-    pub lint: bool,
-    /// Clippy on the browser programs, and the negatives in wasm, too.
-    pub wasm: bool,
-    /// The browser program and its tests too.
-    pub web: bool,
-    /// Arguments for `cargo test`.
+    /// Skip format, clippy, licences, advisories and packages
+    #[arg(long)]
+    pub no_lint: bool,
+    /// Skip clippy on the browser programs and the negatives in wasm
+    #[arg(long)]
+    pub no_wasm: bool,
+    /// Skip the browser program and its tests
+    #[arg(long)]
+    pub no_web: bool,
+    /// Arguments for `cargo test`, for example a filter
+    #[arg(last = true, value_name = "CARGO_TEST_ARGS")]
     pub cargo_test: Vec<String>,
-}
-
-impl Options {
-    /// Reads the arguments that follow `test`.
-    pub fn parse(args: &[String]) -> Result<Self, String> {
-        let mut options = Self { lint: true, wasm: true, web: true, cargo_test: Vec::new() };
-        for (index, arg) in args.iter().enumerate() {
-            match arg.as_str() {
-                "--no-lint" => options.lint = false,
-                "--no-wasm" => options.wasm = false,
-                "--no-web" => options.web = false,
-                "--" => {
-                    options.cargo_test = args[index + 1..].to_vec();
-                    break;
-                }
-                _ => {
-                    let unknown = shell::unknown("test", arg);
-                    return Err(format!("{unknown}; arguments for cargo test follow `--`"));
-                }
-            }
-        }
-        Ok(options)
-    }
 }
 
 /// Runs the checks that `options` asks for; the tests run last, so that their summary is near the end.
 pub fn run(options: &Options) -> Result<()> {
     let mut steps = Steps::default();
     steps.run("Vulkan driver", vulkan::ensure);
-    if options.lint {
+    if !options.no_lint {
         steps.run("format", format);
         steps.run("clippy", clippy);
         steps.run("licences", || deny(licences));
         steps.run("advisories", || deny(advisories));
         steps.run("packages", packages);
     }
-    if options.wasm {
+    if !options.no_wasm {
         steps.run("wasm32", || with(toolchain::wasm(), |toolchain| wasm(&toolchain)));
         steps.run("negatives in wasm", || {
             let tools = toolchain::wasm().and_then(|toolchain| web::node().map(|()| toolchain));
             with(tools, |toolchain| negatives_in_wasm(&toolchain))
         });
     }
-    if options.web {
+    if !options.no_web {
         // Each spends minutes in a linker or a large crate, on one core.
         steps.run_both(
             ("browser program", || with(web::tools(), |tools| tools.build())),
@@ -192,28 +172,4 @@ fn tests(args: &[String]) -> Result<Outcome> {
             .args(args),
     )?;
     Ok(Outcome::Passed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(args: &str) -> Result<Options, String> {
-        Options::parse(&shell::words(args))
-    }
-
-    #[test]
-    fn everything_is_checked_unless_left_out() {
-        let all = parse("").unwrap();
-        assert!(all.lint && all.wasm && all.cargo_test.is_empty());
-        let some = parse("--no-wasm --no-lint").unwrap();
-        assert!(!some.lint && !some.wasm);
-    }
-
-    #[test]
-    fn what_follows_the_dashes_goes_to_cargo_test() {
-        let options = parse("--no-lint -- resample -- --nocapture").unwrap();
-        assert_eq!(options.cargo_test, ["resample", "--", "--nocapture"]);
-        assert!(options.wasm);
-    }
 }

@@ -11,7 +11,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::steps::Outcome;
-use crate::{debian, shell};
+use crate::{debian, files, shell};
 
 /// Mesa's drivers, llvmpipe among them, and the loader that finds them.
 const DEBIAN_PACKAGES: [&str; 2] = ["mesa-vulkan-drivers", "libvulkan1"];
@@ -82,10 +82,8 @@ fn manifest_dirs(variable: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
 }
 
 fn manifest_in(dir: &Path) -> Option<PathBuf> {
-    dir.read_dir()
-        .ok()?
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .find(|path| path.extension().is_some_and(|extension| extension == "json"))
+    let is_manifest = |path: &PathBuf| path.extension().is_some_and(|end| end == "json");
+    files::list(dir).ok()?.into_iter().find(is_manifest)
 }
 
 /// Whether the dynamic linker knows the loader. If that can't be checked (musl, NixOS), a driver implies it.

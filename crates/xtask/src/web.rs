@@ -26,28 +26,17 @@ const TESTS_LIMIT: Duration = Duration::from_mins(40);
 /// The variable that names Playwright's browser; the default is Debian's.
 const CHROMIUM: &str = "CLOVE_CHROMIUM";
 
-/// What to do.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, clap::Args)]
 pub struct Options {
+    /// Print the sizes of the downloads
+    #[arg(long)]
     sizes: bool,
+    /// Serve the page at http://localhost:8080 and rebuild it on changes
+    #[arg(long)]
     serve: bool,
+    /// Finish a build; trunk calls this
+    #[arg(long, hide = true)]
     finish: bool,
-}
-
-impl Options {
-    /// Reads the arguments that follow `web`.
-    pub fn parse(args: &[String]) -> Result<Self, String> {
-        let mut options = Self::default();
-        for arg in args {
-            match arg.as_str() {
-                "--sizes" => options.sizes = true,
-                "--serve" => options.serve = true,
-                "--finish" => options.finish = true,
-                _ => return Err(shell::unknown("web", arg)),
-            }
-        }
-        Ok(options)
-    }
 }
 
 /// Builds `web/dist`, and serves or measures it.

@@ -293,8 +293,7 @@ fn the_references_gradients_are_the_slopes_of_its_losses() {
         let count = batch.negatives.len() / batch.width;
         batch.exact_own(&owners(count), OwnNegatives::default())
     };
-    let losses: [&dyn Fn(&Losses) -> Computed<f64>; 2] = [&contrastive, &own];
-    for loss in losses {
+    for loss in [&contrastive as &dyn Fn(&Losses) -> Computed<f64>, &own] {
         let batch = Losses::new(7, 9, 24, 10.0, 0);
         let mut random = Random::new(&[5]);
         let by = [&batch.images, &batch.texts, &batch.negatives];

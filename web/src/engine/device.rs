@@ -57,6 +57,7 @@ mod gpu {
 
     /// Wraps `GPUAdapter.requestDevice`, to request `subgroups` where the adapter has them.
     pub fn ask_for_subgroups() -> Result<(), JsValue> {
+        type Request = dyn FnMut(JsValue, JsValue) -> Result<JsValue, JsValue>;
         let class = Reflect::get(&js_sys::global(), &"GPUAdapter".into())?;
         if class.is_undefined() {
             return Err(js_sys::Error::new("this browser has no WebGPU").into());
@@ -66,15 +67,14 @@ mod gpu {
         if Reflect::has(&original, &"clove".into())? {
             return Ok(());
         }
-        let wrapped = Closure::wrap(Box::new(move |adapter: JsValue, descriptor: JsValue| {
+        let wrapped = Closure::<Request>::new(move |adapter: JsValue, descriptor: JsValue| {
             let descriptor =
                 if descriptor.is_undefined() { Object::new().into() } else { descriptor };
             with_subgroups(&adapter, &descriptor)?;
             let device = original.call1(&adapter, &descriptor)?;
             spawn_local(watch(Promise::from(device.clone())));
             Ok(device)
-        })
-            as Box<dyn FnMut(JsValue, JsValue) -> Result<JsValue, JsValue>>);
+        });
         // A method that passes `this` as its first argument. The page's policy forbids code in strings.
         let method = this_first(wrapped.as_ref().unchecked_ref());
         wrapped.forget();

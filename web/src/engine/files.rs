@@ -27,15 +27,13 @@ impl BrowserFiles {
         }
     }
 
-    /// Whether this is a single safetensors file: weights only.
-    pub fn is_weights_alone(&self) -> bool {
-        self.files.len() == 1
-            && self.files.keys().all(|name| name.to_lowercase().ends_with(".safetensors"))
-    }
-
-    /// A model with these weights and the other files of `rest`.
-    pub fn with_rest_of(mut self, rest: &Self, weights: &str) -> Self {
-        if let Some((_, file)) = self.files.pop_first() {
+    /// The files of a model. If this is a single safetensors file, it becomes the `weights` beside the other files of `rest`.
+    pub fn completed(mut self, rest: &Self, weights: &str) -> Self {
+        let is_weights = |name: &String| name.to_lowercase().ends_with(".safetensors");
+        if self.files.len() == 1
+            && self.files.keys().all(is_weights)
+            && let Some((_, file)) = self.files.pop_first()
+        {
             self.files = rest.files.clone();
             self.files.retain(|name, _| !name.ends_with(".safetensors"));
             self.files.insert(weights.to_owned(), file);

@@ -60,6 +60,9 @@ impl<E: std::fmt::Display> From<E> for Failure {
 /// The failure of a full storage.
 const FULL: &str = "the browser's storage is full; remove a stored model";
 
+/// The failure of a pair of a scene model and another model.
+const OTHER_SCENES: &str = "the scene model can only be patched with its own fine-tuned model";
+
 /// Turns a browser's error into a failure.
 fn checked<T>(result: Result<T, JsValue>) -> Result<T, Failure> {
     result.map_err(|error| {
@@ -247,9 +250,7 @@ impl Engine {
         let device = self.device.clone().ok_or("no device is open")?;
         if pretrained == Where::Scenes {
             if !matches!(finetuned, None | Some(Where::Scenes)) {
-                return Err(
-                    "the scene model can only be patched with its own fine-tuned model".into()
-                );
+                return Err(OTHER_SCENES.into());
             }
             self.images.clear();
             self.models = None;
@@ -270,9 +271,7 @@ impl Engine {
     /// The files of a model.
     async fn files(&self, place: Where) -> Result<BrowserFiles, Failure> {
         match place {
-            Where::Scenes => {
-                Err("the scene model can only be patched with its own fine-tuned model".into())
-            }
+            Where::Scenes => Err(OTHER_SCENES.into()),
             Where::Kept(place) => library::files(&place).await,
             Where::Disk(place) => {
                 let files = self.disk.get(&place).cloned();

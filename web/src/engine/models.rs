@@ -1,6 +1,6 @@
 //! The models in use: a pretrained model, optionally the difference of a fine-tuned one, and any patch between them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use clove::device::OpenDevice;
 use clove::evaluate::Embeddings;
@@ -56,15 +56,13 @@ impl Models {
         pretrained: &[u8],
         deltas: &[u8],
     ) -> Result<Self, Failure> {
-        let mut before = lab::read_model(pretrained)?;
-        let config = before.config().clone();
-        let parameters = before.elements() as u64;
-        let clip = config.build(&mut before, &device.device)?;
-        let deltas = lab::Deltas::read(&config, deltas)?;
-        let delta = Delta::read(&clip, deltas, &device.device)?;
-        let (tokenizer, preprocess) = (lab::tokenizer()?, lab::preprocess()?);
-        let scorer = Scorer::new(clip, config, tokenizer, preprocess, &device.device).await?;
+        let before = lab::read_model(pretrained)?;
+        let scorer = lab::scorer(&before, &device.device).await?;
+        let deltas = lab::Deltas::read(before.config(), deltas)?;
+        let difference = |name: &str, shape: &[usize]| deltas.difference(name, shape);
+        let delta = Delta::read(scorer.config(), &device.device, difference)?;
         let name = "scenes".to_owned();
+        let parameters = before.elements() as u64;
         let models = Self::new(name.clone(), scorer, Some((name, delta)), parameters);
         Ok(Self { are_scenes: true, ..models })
     }
@@ -82,7 +80,7 @@ impl Models {
         let finetuned = match other {
             Some(other) => {
                 let (before, after) = (source.weights()?, other.weights()?);
-                let delta = Delta::between(scorer.clip(), before, after, &device.device)?;
+                let delta = Delta::between(source.config(), before, after, &device.device)?;
                 Some((other.place(), delta))
             }
             None => None,
@@ -156,12 +154,12 @@ impl Models {
         if self.images.len() > IMAGES {
             self.images.clear();
         }
-        let new: HashSet<&String> = captions
+        let mut new: Vec<&String> = captions
             .iter()
             .filter(|caption| !self.texts.contains_key(&(bits, (*caption).clone())))
             .collect();
-        let mut new: Vec<&String> = new.into_iter().collect();
         new.sort();
+        new.dedup();
         let image_key = (bits, image.hash);
         if !new.is_empty() || !self.images.contains_key(&image_key) {
             self.patch(alpha).await?;
@@ -264,16 +262,11 @@ fn fitting(
     rest: &BrowserFiles,
     files: BrowserFiles,
 ) -> Result<ModelSource, Failure> {
-    let files = if files.is_weights_alone() {
-        let weights = match pretrained.layout() {
-            Layout::HuggingFace => "model.safetensors",
-            Layout::OpenClip => "open_clip_model.safetensors",
-        };
-        files.with_rest_of(rest, weights)
-    } else {
-        files
+    let weights = match pretrained.layout() {
+        Layout::HuggingFace => "model.safetensors",
+        Layout::OpenClip => "open_clip_model.safetensors",
     };
-    let source = ModelSource::open(Box::new(files))?;
+    let source = ModelSource::open(Box::new(files.completed(rest, weights)))?;
     let differ = differences(pretrained.config(), source.config());
     if differ.is_empty() {
         return Ok(source);

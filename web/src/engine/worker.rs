@@ -50,7 +50,7 @@ pub fn start(kind: Kind) {
         };
         let (Request { id, ask }, enclosed) = request;
         if library::answers(&ask) {
-            spawn_local(async move { tell(id, library::answer(id, ask).await) });
+            spawn_local(async move { reply(id, library::answer(id, ask).await, None) });
             return;
         }
         waiting.borrow_mut().push_back((Request { id, ask }, enclosed));
@@ -77,11 +77,7 @@ async fn work(mut engine: Engine, back: Rc<RefCell<Option<Engine>>>, waiting: Wa
 }
 
 /// Sends an answer or progress.
-pub fn tell(id: u32, answer: Answer) {
-    reply(id, answer, None);
-}
-
-fn reply(id: u32, answer: Answer, bytes: Option<Vec<u8>>) {
+pub fn reply(id: u32, answer: Answer, bytes: Option<Vec<u8>>) {
     if let Ok(text) = serde_json::to_string(&Reply { id, answer }) {
         send(&text, bytes);
     }

@@ -27,7 +27,6 @@ impl View {
     pub const ALL: [Self; 5] = [Self::Lessons, Self::Draw, Self::Train, Self::Patch, Self::Inside];
 
     /// The name in addresses.
-    #[must_use]
     pub fn slug(self) -> &'static str {
         const SLUGS: [&str; View::ALL.len()] = ["lessons", "draw", "train", "patch", "inside"];
         SLUGS[self as usize]
@@ -74,7 +73,6 @@ fn written(settings: &Settings) -> [(&'static str, String); 9] {
 
 impl Place {
     /// The address's fragment, without `#`.
-    #[must_use]
     pub fn to_hash(&self) -> String {
         let mut parts = vec![format!("v={}", self.view.slug())];
         if let Some(lesson) = self.lesson {
@@ -109,7 +107,6 @@ impl Place {
     }
 
     /// Reads a fragment; skips unknown keys and invalid values.
-    #[must_use]
     pub fn from_hash(hash: &str) -> Self {
         let mut place = Self::default();
         for part in hash.trim_start_matches('#').split('&') {
@@ -122,7 +119,7 @@ impl Place {
                     let found = View::ALL.into_iter().find(|view| view.slug() == value);
                     place.view = found.unwrap_or_default();
                 }
-                "l" => place.lesson = Lesson::named(value),
+                "l" => place.lesson = Lesson::ALL.into_iter().find(|one| one.slug() == value),
                 "q" => {
                     let answer = value.parse().ok();
                     place.answer = answer.filter(|answer| *answer < Lesson::ANSWERS);

@@ -44,7 +44,6 @@ pub struct Described {
 
 impl Drawing {
     /// The objects of a scene, placed at random.
-    #[must_use]
     pub fn of(scene: &Scene, random: &mut Random) -> Self {
         let placed = place(scene, random);
         let mut drawing = Self::default();
@@ -58,7 +57,6 @@ impl Drawing {
 
     /// A drawing of these things. Skips those beyond [`MOST`] and those that repeat a shape or a colour; moves those outside
     /// into the picture.
-    #[must_use]
     pub fn from_things(things: impl IntoIterator<Item = Thing>) -> Self {
         let mut drawing = Self::default();
         for thing in things {
@@ -127,7 +125,6 @@ impl Drawing {
     }
 
     /// The object of this number.
-    #[must_use]
     pub fn item(&self, id: u32) -> Option<Item> {
         self.items.iter().find(|item| item.id == id).copied()
     }
@@ -173,7 +170,6 @@ impl Drawing {
     }
 
     /// The drawing in words, which `seed` chooses; `None` if it's empty.
-    #[must_use]
     pub fn describe(&self, seed: u64) -> Option<Described> {
         let things: Vec<Thing> = self.items.iter().map(|item| item.thing).collect();
         let arrangement = read(&things)?;

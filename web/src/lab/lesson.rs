@@ -32,7 +32,6 @@ impl Lesson {
     ];
 
     /// The name in addresses.
-    #[must_use]
     pub fn slug(self) -> &'static str {
         const SLUGS: [&str; Lesson::ALL.len()] = [
             "bag-of-words",
@@ -43,11 +42,5 @@ impl Lesson {
             "data-curation",
         ];
         SLUGS[self as usize]
-    }
-
-    /// The lesson of this name.
-    #[must_use]
-    pub fn named(slug: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|lesson| lesson.slug() == slug)
     }
 }

@@ -33,7 +33,6 @@ pub struct Weights {
 
 impl Weights {
     /// The model itself, unpatched.
-    #[must_use]
     pub fn of(of: Of) -> Self {
         Self { of, alpha: 1.0 }
     }

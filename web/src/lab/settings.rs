@@ -51,13 +51,11 @@ pub const LOSSES: [(Loss, &str); 3] =
     [(Loss::Clip, "clip"), (Loss::Clove, "clove"), (Loss::Fsc, "fsc")];
 
 /// The name of a choice in its table.
-#[must_use]
 pub fn name<T: Copy + PartialEq>(all: &[(T, &'static str)], one: T) -> &'static str {
     all.iter().find(|(other, _)| *other == one).map_or("", |(_, name)| name)
 }
 
 /// The choice of this name.
-#[must_use]
 pub fn named<T: Copy>(all: &[(T, &'static str)], name: &str) -> Option<T> {
     all.iter().find(|(_, other)| *other == name).map(|(one, _)| *one)
 }
@@ -123,26 +121,23 @@ impl Settings {
     /// The same settings within their ranges, and without negatives where texts or loss allow none.
     #[must_use]
     pub fn sound(mut self) -> Self {
-        fn within<T: PartialOrd + Copy>(value: T, range: &RangeInclusive<T>) -> T {
-            match value {
-                low if low < *range.start() => *range.start(),
-                high if high > *range.end() => *range.end(),
-                value => value,
+        fn limit<T: PartialOrd + Copy>(value: &mut T, range: &RangeInclusive<T>, usual: T) {
+            if *value < *range.start() {
+                *value = *range.start();
+            } else if *value > *range.end() {
+                *value = *range.end();
+            } else if !range.contains(value) {
+                // NaN.
+                *value = usual;
             }
         }
         let usual = Self::default();
-        if self.learning_rate.is_nan() {
-            self.learning_rate = usual.learning_rate;
-        }
-        if self.image_rate.is_nan() {
-            self.image_rate = usual.image_rate;
-        }
-        self.steps = within(self.steps, &limits::STEPS);
-        self.batch = within(self.batch, &limits::BATCH);
-        self.scenes = within(self.scenes, &limits::SCENES);
-        self.learning_rate = within(self.learning_rate, &limits::LEARNING_RATE);
-        self.image_rate = within(self.image_rate, &limits::IMAGE_RATE);
-        self.seed = within(self.seed, &limits::SEED);
+        limit(&mut self.steps, &limits::STEPS, usual.steps);
+        limit(&mut self.batch, &limits::BATCH, usual.batch);
+        limit(&mut self.scenes, &limits::SCENES, usual.scenes);
+        limit(&mut self.learning_rate, &limits::LEARNING_RATE, usual.learning_rate);
+        limit(&mut self.image_rate, &limits::IMAGE_RATE, usual.image_rate);
+        limit(&mut self.seed, &limits::SEED, usual.seed);
         // Alt texts are too short to be altered, and CLIP's loss takes no negatives.
         if self.texts == Texts::Alt || self.loss == Loss::Clip {
             self.negatives = Negatives::None;
@@ -151,23 +146,14 @@ impl Settings {
     }
 
     /// Warmup steps.
-    #[must_use]
     pub fn warmup(&self) -> usize {
         self.steps / 10
     }
 
     /// A short description.
-    #[must_use]
     pub fn label(&self) -> String {
-        let texts = match self.texts {
-            Texts::Captions => "captions",
-            Texts::Alt => "alt texts",
-        };
-        let loss = match self.loss {
-            Loss::Clip => "CLIP",
-            Loss::Clove => "CLoVe",
-            Loss::Fsc => "FSC",
-        };
+        let texts = ["captions", "alt texts"][self.texts as usize];
+        let loss = ["CLIP", "CLoVe", "FSC"][self.loss as usize];
         match self.negatives {
             Negatives::None => format!("{texts}, no negatives"),
             negatives => format!("{texts}, {}, {loss}", name(&NEGATIVES, negatives)),
@@ -175,12 +161,10 @@ impl Settings {
     }
 
     /// The same run for `clove train`.
-    #[must_use]
     pub fn to_toml(&self) -> String {
-        let texts = match self.texts {
-            Texts::Captions => "captions",
-            Texts::Alt => "alt-common",
-        };
+        let Self { scenes, learning_rate, image_rate, steps, batch, seed, .. } = self;
+        let (loss, warmup) = (name(&LOSSES, self.loss), self.warmup());
+        let texts = ["captions", "alt-common"][self.texts as usize];
         let style = match self.negatives {
             Negatives::Swap => "negclip",
             negatives => name(&NEGATIVES, negatives),
@@ -193,16 +177,8 @@ impl Settings {
              [data]\nkind = \"scenes\"\ntexts = \"{texts}\"\nscenes = {scenes}\nrepeat = true\n\n\
              [negatives]\nstyle = \"{style}\"\nper_caption = 1\n\n\
              [loss]\nkind = \"{loss}\"\n\n\
-             [optimizer]\nlearning_rate = {rate:?}\nwarmup = {warmup}\nimage_rate = {image_rate:?}\nclip_norm = 1.0\n\n\
-             [train]\nsteps = {steps}\nbatch = {batch}\n",
-            loss = name(&LOSSES, self.loss),
-            seed = self.seed,
-            scenes = self.scenes,
-            rate = self.learning_rate,
-            warmup = self.warmup(),
-            image_rate = self.image_rate,
-            steps = self.steps,
-            batch = self.batch,
+             [optimizer]\nlearning_rate = {learning_rate:?}\nwarmup = {warmup}\nimage_rate = {image_rate:?}\nclip_norm = 1.0\n\n\
+             [train]\nsteps = {steps}\nbatch = {batch}\n"
         )
     }
 }

@@ -24,12 +24,8 @@ pub struct Measured {
     pub note: Option<String>,
 }
 
-/// Whether the address requests the benchmark: `?bench`, or `?bench=all` for large models on software adapters too.
-pub fn is_asked_for() -> bool {
-    dom::parameter("bench").is_some()
-}
-
-/// Runs the benchmark; `report` receives each engine's times as they arrive.
+/// Runs the benchmark; `report` receives each engine's times as they arrive. `?bench=all` includes the large model on software
+/// adapters.
 pub async fn run(report: impl Fn(usize, Measured)) {
     let all = dom::parameter("bench").as_deref() == Some("all");
     let adapter = choice::find_adapter().await;

@@ -25,7 +25,8 @@ impl Choice {
 
     /// The reason for another engine, after one that ended.
     pub fn again(&self, kind: Kind, reason: &str) -> String {
-        if kind.gpu == self.kind.gpu { text::restarted(reason) } else { text::fell_back(reason) }
+        let words = if kind.gpu == self.kind.gpu { text::RESTARTED } else { text::FELL_BACK };
+        format!("{words}{reason}")
     }
 }
 

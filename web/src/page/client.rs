@@ -23,21 +23,12 @@ pub enum Status {
     /// Looking for a GPU.
     #[default]
     Choosing,
-    /// An engine is starting.
-    Starting {
-        /// Whether on WebGPU.
-        gpu: bool,
-    },
-    /// An engine runs.
-    Runs {
-        /// On what, and why.
-        line: String,
-    },
+    /// An engine is starting, on WebGPU or on the CPU.
+    Starting { gpu: bool },
+    /// An engine runs; the line says on what, and why.
+    Runs { line: String },
     /// No engine could be started.
-    Failed {
-        /// Why.
-        reason: String,
-    },
+    Failed { reason: String },
 }
 
 impl Client {

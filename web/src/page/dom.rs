@@ -3,7 +3,7 @@
 use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
 use leptos::prelude::*;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::{
     Blob, BlobPropertyBag, CanvasRenderingContext2d, Event, File, FileList, HtmlAnchorElement,
     HtmlCanvasElement, HtmlElement, HtmlInputElement, Url, UrlSearchParams,
@@ -21,8 +21,7 @@ pub fn keep_hash(hash: &str) {
 pub fn focus_soon(id: String) {
     leptos::task::spawn_local(async move {
         leptos::task::tick().await;
-        let found = document().get_element_by_id(&id);
-        if let Some(element) = found.and_then(|one| one.dyn_into::<HtmlElement>().ok()) {
+        if let Some(element) = element(&id) {
             let _ = element.focus();
         }
     });
@@ -30,10 +29,13 @@ pub fn focus_soon(id: String) {
 
 /// Clicks a hidden control, such as a file chooser.
 pub fn press(id: &str) {
-    let found = document().get_element_by_id(id);
-    if let Some(element) = found.and_then(|one| one.dyn_into::<HtmlElement>().ok()) {
+    if let Some(element) = element(id) {
         element.click();
     }
+}
+
+fn element(id: &str) -> Option<HtmlElement> {
+    document().get_element_by_id(id)?.dyn_into().ok()
 }
 
 /// Asks the browser to keep the page's data when space is short.
@@ -119,13 +121,6 @@ pub fn blob(bytes: &Uint8Array, kind: &str) -> Result<Blob, JsValue> {
     Blob::new_with_u8_array_sequence_and_options(&Array::of1(bytes), &options)
 }
 
-/// Text as a file.
-pub fn text_blob(text: &str, kind: &str) -> Result<Blob, JsValue> {
-    let options = BlobPropertyBag::new();
-    options.set_type(kind);
-    Blob::new_with_str_sequence_and_options(&Array::of1(&text.into()), &options)
-}
-
 /// A file's bytes.
 pub async fn read(file: &Blob) -> Result<Uint8Array, String> {
     match JsFuture::from(file.array_buffer()).await {
@@ -141,23 +136,16 @@ const PATIENCE: u32 = 1_500;
 ///
 /// Waits briefly, so that it caches the engine's files.
 pub async fn service_worker() {
-    let begun = promise(|| async {
+    let begun = future_to_promise(async {
         // The page works without it.
         let _ = begin_service_worker().await;
         Ok(JsValue::UNDEFINED)
     });
-    let late = promise(|| async {
+    let late = future_to_promise(async {
         gloo_timers::future::TimeoutFuture::new(PATIENCE).await;
         Ok(JsValue::UNDEFINED)
     });
     let _ = JsFuture::from(Promise::race(&Array::of2(&begun, &late))).await;
-}
-
-fn promise<D>(work: impl FnOnce() -> D) -> Promise
-where
-    D: Future<Output = Result<JsValue, JsValue>> + 'static,
-{
-    wasm_bindgen_futures::future_to_promise(work())
 }
 
 async fn begin_service_worker() -> Result<(), JsValue> {

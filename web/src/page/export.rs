@@ -55,7 +55,7 @@ pub fn json(state: State) {
             .collect(),
     };
     let json = serde_json::to_string_pretty(&report).ok();
-    let blob = json.and_then(|json| dom::text_blob(&json, "application/json").ok());
+    let blob = json.and_then(|json| dom::blob(&json.as_bytes().into(), "application/json").ok());
     if let Some(blob) = blob {
         dom::save(&blob, "clove.json");
     }

@@ -62,11 +62,6 @@ impl Library {
     }
 }
 
-/// The hub of the page's address: `?hub=https://hub.example.org`.
-fn hub() -> Option<String> {
-    dom::parameter("hub")
-}
-
 fn tell(state: State, failure: Failure) {
     if let Failure::Refused(reason) = failure {
         state.library.trouble.set(Some(reason));
@@ -93,7 +88,9 @@ pub async fn look(state: State) {
     let library = state.library;
     library.found.set(None);
     library.looking.set(true);
-    let request = Ask::Look { place: library.typed.get_untracked(), hub: hub() };
+    // A hub of the page's address: `?hub=https://hub.example.org`.
+    let hub = dom::parameter("hub");
+    let request = Ask::Look { place: library.typed.get_untracked(), hub };
     if let Some(Answer::Found(found)) = ask(state, request).await {
         library.found.set(Some(found));
     }
@@ -120,7 +117,7 @@ pub async fn fetch(state: State, place: String) {
             }
         });
     };
-    let ask = Ask::Fetch { place: place.clone(), hub: hub() };
+    let ask = Ask::Fetch { place: place.clone(), hub: dom::parameter("hub") };
     let fetched = engine.ask_with(request, ask, None, None, Some(Rc::new(progress))).await;
     library.download.set(None);
     match fetched {
@@ -179,7 +176,9 @@ pub fn take(state: State, files: &FileList) {
     let mut folder = None;
     let chosen = Array::new();
     for file in dom::files(files) {
-        let path = path(&file);
+        // The path from the chosen folder; empty for chosen files.
+        let path = Reflect::get(&file, &"webkitRelativePath".into());
+        let path = path.ok().and_then(|path| path.as_string()).unwrap_or_default();
         let mut parts = path.split('/').filter(|part| !part.is_empty());
         match (parts.next(), parts.next(), parts.next()) {
             (Some(top), Some(_), None) => folder = Some(top.to_owned()),
@@ -202,12 +201,6 @@ pub fn take(state: State, files: &FileList) {
         }
     });
     choose(state, Where::Disk(name));
-}
-
-/// A file's path from the chosen folder; empty for chosen files.
-fn path(file: &File) -> String {
-    let path = Reflect::get(file, &"webkitRelativePath".into());
-    path.ok().and_then(|path| path.as_string()).unwrap_or_default()
 }
 
 /// Opens the selected models.

@@ -35,7 +35,7 @@ pub fn start() {
     let hash = window().location().hash().unwrap_or_default();
     let kept = Kept::from_hash(&hash);
     root.set_inner_html("");
-    if bench::is_asked_for() {
+    if dom::parameter("bench").is_some() {
         mount_to(root.unchecked_into(), view::bench).forget();
         return;
     }

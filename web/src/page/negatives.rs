@@ -37,7 +37,7 @@ pub async fn make(state: State, id: u32) {
             });
             let made: Vec<Row> = made.collect();
             if made.is_empty() {
-                Some(text::none_made(why_none.as_deref().unwrap_or_default()))
+                Some(format!("{}{}.", text::NONE_MADE, why_none.unwrap_or_default()))
             } else {
                 insert(state, id, made);
                 None

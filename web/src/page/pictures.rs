@@ -43,14 +43,12 @@ pub fn add_transfer(state: State, data: Option<DataTransfer>) -> bool {
 /// Adds a sample, or selects it if it's there.
 pub fn add_sample(state: State, number: u32) {
     let there = state.pictures.with_untracked(|pictures| {
-        let mut samples = pictures.iter();
-        samples.find(|one| one.sample == Some(number)).cloned()
+        pictures.iter().find(|one| one.sample == Some(number)).map(|one| one.id)
     });
-    if let Some(picture) = there {
-        select(state, picture.id);
-        return;
+    match there {
+        Some(id) => select(state, id),
+        None => add(state, text::sample(number), Some(number), None, None, true),
     }
-    add(state, text::sample(number), Some(number), None, None, true);
 }
 
 fn add(

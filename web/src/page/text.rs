@@ -27,6 +27,7 @@ pub const WRONG_CAPTION: &str = "Wrong caption";
 pub const PLACEHOLDER: &str = "Describe the picture";
 pub const ADD: &str = "Add a caption";
 pub const REMOVE: &str = "Remove";
+pub const NONE_MADE: &str = "No hard negatives made: ";
 pub const MARK_WRONG: &str = "Mark as wrong";
 pub const MARK_RIGHT: &str = "Mark as right";
 pub const ORDER: &str = "Order";
@@ -71,6 +72,9 @@ pub const ASKED_GPU: &str = "requested in the address";
 pub const NO_WEBGPU: &str = "this browser doesn't support WebGPU";
 pub const NO_ADAPTER: &str = "no GPU available";
 pub const GPU_FOUND: &str = "GPU available";
+pub const RESTARTED: &str = "restarted after: ";
+pub const FELL_BACK: &str = "WebGPU failed: ";
+pub const FAILED: &str = "The engine stopped: ";
 pub const STOPPED: &str = "the engine stopped";
 pub const SILENT: &str = "the engine doesn't respond";
 pub const ODD_ANSWER: &str = "the engine gave an unexpected answer";
@@ -122,6 +126,7 @@ pub const SCENES_TUNED: &str = "Scenes, fine-tuned with hard negatives";
 pub const NONE: &str = "None";
 pub const OPEN: &str = "Open";
 pub const OPENING: &str = "Opening …";
+pub const ON_DISK: &str = "this computer";
 pub const FROM_DISK: &str = "From this computer";
 pub const FROM_DISK_NOTE: &str = "A CLIP folder in Hugging Face or open_clip layout, or its files. For a fine-tuned model, the weights file is enough.";
 pub const CHOOSE_FOLDER: &str = "Choose a folder";
@@ -141,10 +146,6 @@ pub const DOWNLOADING: &str = "Downloads";
 pub const STOP: &str = "Stop";
 pub const GO_ON: &str = "Resume";
 pub const KEPT: &str = "Stored in this browser";
-
-pub fn on_disk(name: &str) -> String {
-    format!("{name} (this computer)")
-}
 
 fn megabytes(bytes: f64) -> String {
     if bytes < 9.95e6 {
@@ -188,27 +189,11 @@ pub fn kept(bytes: u64, total: Option<u64>, complete: bool) -> String {
     }
 }
 
-pub fn forget(place: &str) -> String {
-    format!("Remove {place}")
-}
-
 pub fn storage(usage: f64, quota: Option<f64>) -> String {
     match quota {
         Some(quota) => format!("{} of {} in use.", megabytes(usage), megabytes(quota)),
         None => format!("{} in use.", megabytes(usage)),
     }
-}
-
-pub fn restarted(reason: &str) -> String {
-    format!("restarted after: {reason}")
-}
-
-pub fn fell_back(reason: &str) -> String {
-    format!("WebGPU failed: {reason}")
-}
-
-pub fn failed(reason: &str) -> String {
-    format!("The engine stopped: {reason}")
 }
 
 /// A sample, or another scene from an address.
@@ -217,14 +202,6 @@ pub fn sample(number: u32) -> String {
         Some(place) => format!("Sample {}", place + 1),
         None => format!("Scene {number}"),
     }
-}
-
-pub fn size(width: u32, height: u32) -> String {
-    format!("{width} × {height}")
-}
-
-pub fn none_made(why: &str) -> String {
-    format!("No hard negatives made: {why}.")
 }
 
 /// A margin with its sign, with a minus sign and not a hyphen.
@@ -257,10 +234,6 @@ pub fn kind(kind: &str) -> String {
         other => return other.replace('_', " "),
     }
     .to_owned()
-}
-
-pub fn exchanged(from: &str, to: &str) -> String {
-    format!("{from} → {to}")
 }
 
 /// The verdict in words.
@@ -314,10 +287,7 @@ pub const CANCEL: &str = "Cancel";
 pub const NO_CAMERA: &str = "no camera available";
 pub const PHOTO: &str = "photo";
 pub const LENS: &str = "Camera preview";
-
-pub fn camera_refused(reason: &str) -> String {
-    format!("Camera: {reason}")
-}
+pub const CAMERA_REFUSED: &str = "Camera: ";
 
 pub fn heat_of(caption: &str) -> String {
     format!("How similar each part of the picture is to “{caption}”")

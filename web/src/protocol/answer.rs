@@ -7,111 +7,53 @@ use super::Ask;
 use super::{Explained, Found, Kept, Model, Negative};
 use crate::lab::{Contest, Map, Measured, Step};
 
-/// An answer.
+/// An answer. Similarities are cosines; sizes of images are in pixels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each variant's text covers its fields")]
 pub enum Answer {
-    /// To [`Ask::Open`].
-    Opened {
-        /// `WebGPU` or `CPU`.
-        backend: String,
-        /// The adapter's name.
-        adapter: String,
-        /// The scene models.
-        model: Model,
-        /// The largest difference of the scene model's embeddings from the known ones.
-        difference: f32,
-        /// Duration.
-        milliseconds: f64,
-    },
-    /// To [`Ask::Image`] and [`Ask::Sample`].
+    /// To [`Ask::Open`]: `WebGPU` or `CPU`, the adapter's name, the scene models, the largest difference of the scene model's
+    /// embeddings from the known ones, and the duration.
+    Opened { backend: String, adapter: String, model: Model, difference: f32, milliseconds: f64 },
+    /// To [`Ask::Image`] and [`Ask::Sample`]. A sample has a caption and a wrong one, its hard negative. With `pixels`, the bytes
+    /// hold the pixels of a sample, three bytes each.
     Image {
-        /// Width in pixels.
         width: u32,
-        /// Height in pixels.
         height: u32,
-        /// A sample's caption.
         caption: Option<String>,
-        /// A sample's wrong caption: its hard negative.
         #[serde(default)]
         wrong: Option<String>,
-        /// Whether the bytes hold the pixels of a sample, three bytes each.
         pixels: bool,
     },
-    /// To [`Ask::Score`].
-    Scores {
-        /// The cosine of each caption.
-        similarities: Vec<f32>,
-        /// The softmax of the cosines times the model's scale.
-        probabilities: Vec<f32>,
-        /// Duration.
-        milliseconds: f64,
-    },
-    /// To [`Ask::Curve`].
-    Curve {
-        /// The requested alphas.
-        alphas: Vec<f64>,
-        /// Cosines, `[alphas][captions]`.
-        similarities: Vec<Vec<f32>>,
-    },
+    /// To [`Ask::Score`]: the similarity of each caption, the softmax of the similarities times the model's scale, and the
+    /// duration.
+    Scores { similarities: Vec<f32>, probabilities: Vec<f32>, milliseconds: f64 },
+    /// To [`Ask::Curve`]: the requested alphas, and the similarities, `[alphas][captions]`.
+    Curve { alphas: Vec<f64>, similarities: Vec<Vec<f32>> },
     /// To [`Ask::Lexicon`].
     Lexicon,
-    /// To [`Ask::Negatives`].
-    Negatives {
-        /// The hard negatives.
-        negatives: Vec<Negative>,
-        /// Why there are none.
-        why_none: Option<String>,
-    },
-    /// To [`Ask::Words`].
-    Words {
-        /// Each word's contribution: the caption's similarity minus that without the word.
-        words: Vec<(String, f32)>,
-    },
-    /// To [`Ask::Heat`].
-    Heat {
-        /// Patches per row and per column.
-        side: u32,
-        /// The cosine of each patch with the caption, row by row.
-        similarities: Vec<f32>,
-        /// The part of the image that the model sees, as fractions of its width and height: left, top, width, height. Exceeds the
-        /// image if preprocessing adds a margin.
-        seen: [f64; 4],
-    },
-    /// To [`Ask::Embed`]. The bytes hold the rows as little-endian f32, the image's first.
-    Embeddings {
-        /// Numbers per row.
-        width: u32,
-    },
+    /// To [`Ask::Negatives`]: the hard negatives, or why there are none.
+    Negatives { negatives: Vec<Negative>, why_none: Option<String> },
+    /// To [`Ask::Words`]: each word's contribution, the caption's similarity minus that without the word.
+    Words { words: Vec<(String, f32)> },
+    /// To [`Ask::Heat`]: the number of patches per row and per column; the similarity of each patch with the caption, row by row;
+    /// and the part of the image that the model sees, as fractions of its width and height: left, top, width, height. That part
+    /// exceeds the image if preprocessing adds a margin.
+    Heat { side: u32, similarities: Vec<f32>, seen: [f64; 4] },
+    /// To [`Ask::Embed`]. The bytes hold rows of `width` numbers as little-endian f32, the image's first.
+    Embeddings { width: u32 },
     /// To [`Ask::Load`].
     Loaded(Model),
-    /// To [`Ask::Time`].
-    Times {
-        /// Milliseconds of each run for one image.
-        image: Vec<f64>,
-        /// Milliseconds of each run for one caption of twelve words.
-        caption: Vec<f64>,
-    },
-    /// To [`Ask::TimePhoto`]: milliseconds of each run, including the transfer to the device.
-    PhotoTimes {
-        /// Preprocessed on the host.
-        host: Vec<f64>,
-        /// Preprocessed on the device; empty if its kernels don't run.
-        device: Vec<f64>,
-    },
-    /// To [`Ask::Memory`]: the WebAssembly memory.
-    Memory {
-        /// In bytes.
-        bytes: f64,
-    },
+    /// To [`Ask::Time`]: milliseconds of each run for one image, and for one caption of twelve words.
+    Times { image: Vec<f64>, caption: Vec<f64> },
+    /// To [`Ask::TimePhoto`]: milliseconds of each run, including the transfer to the device, with preprocessing on the host and on
+    /// the device; `device` is empty if its kernels don't run.
+    PhotoTimes { host: Vec<f64>, device: Vec<f64> },
+    /// To [`Ask::Memory`]: the size of the WebAssembly memory.
+    Memory { bytes: f64 },
     /// To [`Ask::Look`].
     Found(Found),
-    /// The progress of a request; its answer follows.
-    Progress {
-        /// Bytes so far.
-        done: u64,
-        /// Bytes in total, if known.
-        total: Option<u64>,
-    },
+    /// The progress of a request: bytes so far, and in total if known. Its answer follows.
+    Progress { done: u64, total: Option<u64> },
     /// To [`Ask::Kept`], [`Ask::Fetch`] and [`Ask::Forget`].
     Kept(Kept),
     /// To requests without a result.
@@ -122,36 +64,20 @@ pub enum Answer {
     Bytes,
     /// To [`Ask::Measure`].
     Measured(Measured),
-    /// To [`Ask::Scene`]. The bytes hold the picture at the models' size, three bytes per pixel.
-    Scene {
-        /// The picture's width and height.
-        size: u32,
-        /// Cosines, `[models][captions]`.
-        similarities: Vec<Vec<f32>>,
-    },
+    /// To [`Ask::Scene`]: the picture's width and height, and the similarities, `[models][captions]`. The bytes hold the picture at
+    /// the models' size, three bytes per pixel.
+    Scene { size: u32, similarities: Vec<Vec<f32>> },
     /// To [`Ask::Explain`].
     Explained(Explained),
-    /// To [`Ask::Matrix`]. The bytes hold the pictures, one after the other.
-    Matrix {
-        /// The pictures' width and height.
-        size: u32,
-        /// The captions, followed by a hard negative of each.
-        texts: Vec<String>,
-        /// Cosines, `[pictures, texts]`, row by row.
-        similarities: Vec<f32>,
-    },
+    /// To [`Ask::Matrix`]: the pictures' width and height; the captions, followed by a hard negative of each; and the similarities,
+    /// `[pictures, texts]`, row by row. The bytes hold the pictures, one after the other.
+    Matrix { size: u32, texts: Vec<String>, similarities: Vec<f32> },
     /// To [`Ask::Map`].
     Map(Map),
     /// To [`Ask::Shortcut`].
     Shortcut(Vec<Contest>),
     /// To [`Ask::ChooseAlpha`].
-    Alpha {
-        /// From 0 to 1.
-        alpha: f64,
-    },
-    /// To a request that failed.
-    Failed {
-        /// Why, for people.
-        reason: String,
-    },
+    Alpha { alpha: f64 },
+    /// To a request that failed, with the reason for people.
+    Failed { reason: String },
 }

@@ -10,6 +10,7 @@ use clove_run::config::Kind;
 use super::{one_of, styles};
 
 #[derive(Debug, ArgsDerive)]
+#[command(after_help = "Example:\n  clove data inspect train.toml")]
 pub struct Data {
     #[command(subcommand)]
     pub command: DataCommand,

@@ -66,18 +66,8 @@ pub fn run(args: &Devices, device: DeviceChoice) -> Result<()> {
             "gpus": gpus,
         }));
     }
-    let header = [
-        "device",
-        "name",
-        "kind",
-        "API",
-        "driver",
-        "largest binding",
-        "subgroups",
-        "f16",
-        "models up to",
-    ];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let header = "device,name,kind,API,driver,largest binding,subgroups,f16,models up to";
+    let mut rows: Vec<Vec<String>> = vec![header.split(',').map(str::to_owned).collect()];
     rows.push(vec!["cpu".to_owned(), format!("{threads} threads"), "CPU".to_owned()]);
     for (number, adapter) in adapters.iter().enumerate() {
         rows.push(vec![

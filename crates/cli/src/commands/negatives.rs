@@ -79,7 +79,9 @@ pub fn run(args: &Negatives) -> Result<()> {
         name.display(),
         report.named.join("; ")
     );
-    out.commit()?;
+    if let Some((_, file)) = out.0 {
+        file.commit()?;
+    }
     output::note(&report.text());
     Ok(())
 }
@@ -165,43 +167,34 @@ impl Input {
     }
 }
 
-enum Out {
-    Stdout,
-    File(PathBuf, AtomicFile),
-}
+/// Standard output, or a file.
+struct Out(Option<(PathBuf, AtomicFile)>);
 
 impl Out {
     fn open(args: &Negatives) -> Result<Self> {
         let Some(path) = &args.out else {
-            return Ok(Self::Stdout);
+            return Ok(Self(None));
         };
         let inputs: Vec<&Path> = args.input.iter().map(PathBuf::as_path).collect();
         tensors::refuse_same(path, &inputs)?;
-        Ok(Self::File(path.clone(), AtomicFile::create(path)?))
+        Ok(Self(Some((path.clone(), AtomicFile::create(path)?))))
     }
 
     /// Writes whole lines.
     fn write(&mut self, lines: &[u8]) -> Result<()> {
-        match self {
-            Self::Stdout => io::stdout().lock().write_all(lines).context("writing to stdout"),
-            Self::File(path, file) => {
+        match &mut self.0 {
+            None => io::stdout().lock().write_all(lines).context("writing to stdout"),
+            Some((path, file)) => {
                 file.write_all(lines).map_err(|error| AtomicFile::failed(path, error).into())
             }
         }
     }
 
-    fn commit(self) -> Result<()> {
-        match self {
-            Self::Stdout => Ok(()),
-            Self::File(_, file) => Ok(file.commit()?),
-        }
-    }
-
     /// The state of the output after an interruption.
     fn abandoned(&self) -> String {
-        match self {
-            Self::Stdout => "the written lines are complete".to_owned(),
-            Self::File(path, _) => format!("{} wasn't written", path.display()),
+        match &self.0 {
+            None => "the written lines are complete".to_owned(),
+            Some((path, _)) => format!("{} wasn't written", path.display()),
         }
     }
 }

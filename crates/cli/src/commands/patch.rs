@@ -34,7 +34,7 @@ pub fn run(args: &Patch, device: DeviceChoice) -> Result<()> {
     bar.finish_and_clear();
     if let Some(sweep) = sweep {
         let text = serde_json::to_string_pretty(&sweep)? + "\n";
-        tensors::write_text(&args.out.join("sweep.json"), &text)?;
+        tensors::write_file(&args.out.join("sweep.json"), text)?;
         output::print(&table(&sweep))?;
     }
     output::note(&format!(

@@ -1,8 +1,7 @@
 //! Checks that a device computes correctly: a GPU, its driver or its shader compiler can produce wrong numbers without an error.
 //!
-//! Every [`Item`] runs an operation of the models on the device and compares the result with plain code on the host. Matrix products
-//! are of small whole numbers, which floats hold exactly in any order of summation, so any difference is a fault. The other items
-//! tolerate other orders of summation and a GPU's exponentials.
+//! Every [`Item`] runs an operation on the device and compares the result with plain code on the host. Matrix products are of small whole
+//! numbers, exact in any order of summation, so any difference is a fault. The other items have a tolerance.
 //!
 //! [`Fault`] falsifies one number of the device's result, to test the check itself.
 
@@ -212,7 +211,6 @@ fn wrong(values: &mut [f32], is_wronged: bool) {
     }
 }
 
-/// Compares number by number.
 fn compare(got: &[f32], expected: Vec<f32>, allowed: f32) -> Verdict {
     if got.len() != expected.len() {
         let what = format!("{} numbers instead of {}", got.len(), expected.len());
@@ -258,9 +256,8 @@ async fn sentinels(device: &Device) -> Result<Sample, ScoreError> {
     Ok(Sample { got, expected: expected.collect(), allowed: 0.0 })
 }
 
-/// A product of whole numbers from -4 to 4. Sums stay below 2^24, so floats hold them in any order. The rows are compared by their
-/// products with a random vector without zeros (Freivalds 1977), for which the host needs a pass over the matrices instead of the
-/// product: one wrong element changes its row's sum.
+/// A product of whole numbers from -4 to 4, whose sums floats hold in any order. The rows are compared by their products with a random
+/// vector without zeros (Freivalds 1977), in one pass over the matrices: one wrong element changes its row's sum.
 async fn product(side: usize, device: &Device, is_wronged: bool) -> Result<Verdict, ScoreError> {
     let mut numbers = Numbers::new(side as u64);
     let (left, right) = (numbers.whole(side * side, 4), numbers.whole(side * side, 4));

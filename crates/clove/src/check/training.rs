@@ -21,16 +21,13 @@ const MODEL: &str = r#"{"model_cfg": {
 const PAIRS: usize = 5;
 const SEED: u64 = 7;
 
-/// With a large epsilon AdamW changes each parameter in proportion to its gradient, so the parameters show every gradient, and its
-/// rounding errors aren't amplified.
+/// With a large epsilon AdamW changes each parameter in proportion to its gradient, without amplifying its rounding errors.
 const RATE: f64 = 1.0;
 const EPSILON: f64 = 1.0;
-/// Tolerance for other orders of summation in f32, through both towers and back, with gradients of a joint length of twelve: five
-/// times llvmpipe's difference.
+/// Tolerance for other orders of summation in f32, with gradients of a joint length of twelve: five times llvmpipe's difference.
 const ALLOWED: f32 = 1.5e-3;
 
-/// Random weights with embeddings twenty times as large: layer norm divides by the length of its input, so small untrained embeddings
-/// would multiply the gradients' rounding errors.
+/// Random weights with embeddings twenty times as large: small ones would multiply the gradients' errors in layer norms.
 struct Conditioned(RandomInit);
 
 impl Parameters for Conditioned {

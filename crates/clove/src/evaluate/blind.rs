@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::trials::credit;
 use super::{BigramModel, Comparison, Metric, Pair, Similarity, Trial, TrialSet};
 
-/// Tolerance of ties between log-probabilities: another order of summation changes them by about 1e-14, different counts of a few
-/// million captions by far more.
+/// Tolerance of ties between log-probabilities. The order of summation changes them by about 1e-14, other counts by far more.
 const LOG_PROBABILITY_TIE: f64 = 1e-9;
 
 /// A scorer of texts that never sees a photo.

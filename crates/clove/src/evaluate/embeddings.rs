@@ -1,7 +1,6 @@
 //! Rows of L2-normalised embeddings and the dot product of every score.
 //!
-//! Every dot product is summed from the first position to the last, alone or in a block, so the similarity of two rows is the same
-//! everywhere and ties are well defined.
+//! Every dot product is summed from the first position to the last, alone or in a block, so that ties are well defined.
 
 use std::ops::Range;
 
@@ -104,8 +103,7 @@ fn dot(left: &[f32], right: &[f32]) -> f32 {
 
 /// Rows of a panel; one or two registers hold their sums.
 const PANEL: usize = 8;
-/// Rows multiplied with a panel at once: each loaded value of the panel serves four products, and the 4 x 8 sums fit SSE2's sixteen
-/// registers (WASM's simd128 has as many).
+/// Rows multiplied with a panel at once: the 4 x 8 sums fit the sixteen registers of SSE2 and of WASM's simd128.
 const TILE: usize = 4;
 
 /// A block of embeddings laid out for multiplication: panels of [`PANEL`] rows, each `[dim, PANEL]`, the last filled up with zeros.
@@ -131,8 +129,7 @@ impl Panels {
         Self { dim, rows, values }
     }
 
-    /// Calls `visit(i, similarities)` for each row `i` of `range` of `embeddings`, which must exist and have the same width,
-    /// with its similarities to the rows of this block, in order.
+    /// Calls `visit(i, similarities)` for each row of `range` of `embeddings`, with its similarities to the rows of this block.
     pub(super) fn for_each_row(
         &self,
         embeddings: &Embeddings,

@@ -1,8 +1,7 @@
 //! Classification of photo and text as matching or not.
 //!
 //! SVO-Probes' own protocol (Hendricks and Nematzadeh 2021, arXiv 2106.09141, section 4): each photo and sentence is classified as
-//! matching or not, and the accuracies on matching and other pairs are averaged. The threshold of the similarity is chosen on one
-//! half of the rows and applied to the other.
+//! matching or not, and both accuracies are averaged. The threshold is chosen on one half of the rows and applied to the other.
 
 use serde::{Deserialize, Serialize};
 

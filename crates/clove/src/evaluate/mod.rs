@@ -98,18 +98,9 @@ pub enum EvaluateError {
         /// The expected length.
         expected: usize,
     },
-    /// A text of a row has no embedding.
-    #[error(
-        "row {row} of {subset}: the text {text:?} has no embedding; embed all `distinct_texts`"
-    )]
-    TextNotEncoded {
-        /// Subset's name.
-        subset: String,
-        /// Row's id.
-        row: String,
-        /// The text.
-        text: String,
-    },
+    /// A subset, a row of it, and its text without an embedding.
+    #[error("row {1} of {0}: the text {2:?} has no embedding; embed all `distinct_texts`")]
+    TextNotEncoded(String, String, String),
     /// A prompt template without a place for the class name.
     #[error("template {0:?} has no place for the class name; mark it with {{c}}")]
     Template(String),

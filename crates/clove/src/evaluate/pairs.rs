@@ -1,7 +1,6 @@
 //! Pairs of caption and hard negative, and the reports of their accuracy.
 //!
-//! SugarCrepe's protocol (RAIVNLab/sugar-crepe, main_eval.py): a row is right if sim(photo, caption) is strictly greater than
-//! sim(photo, negative).
+//! SugarCrepe's protocol (RAIVNLab/sugar-crepe, main_eval.py): a row is right if sim(photo, caption) > sim(photo, negative).
 
 use std::collections::{HashMap, HashSet};
 

@@ -102,8 +102,7 @@ pub fn evaluate_pairs(
     evaluate(suite, &sets, embeddings, captions, Vec::new())
 }
 
-/// Scores trials and the blind baselines: those of texts, and the model's own text tower with the mean of all photos' embeddings and
-/// with shuffled photos. Also returns the outcome of each row.
+/// Scores trials and the blind baselines: rules on texts, and the text tower with other photos. Also returns each row's outcome.
 ///
 /// `captions` train the n-gram baselines; those in the benchmark are dropped.
 ///

@@ -13,7 +13,7 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 
 use super::embeddings::Panels;
-use super::zero_shot::share;
+use super::zero_shot::{check_labels, share};
 use super::{Embeddings, EvaluateError};
 
 /// Captions in a block: with 512 values each, 256 KiB, which fit a second-level cache.
@@ -39,8 +39,7 @@ pub struct Ranks {
 
 /// Recall in one direction, 0 to 1; null without queries.
 ///
-/// `at_*` counts ties as lost (rank = greater + ties), so a model with constant similarities scores 0; `ties_won_at_*` counts them
-/// as won (rank = greater). Results of libraries that sort are between the two.
+/// `at_*` counts ties as lost (rank = greater + ties), so a constant model scores 0; `ties_won_at_*` counts them as won.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recall {
     /// Queries.
@@ -180,21 +179,11 @@ fn check(
     range: &Range<usize>,
 ) -> Result<(), EvaluateError> {
     images.check_width(captions)?;
-    if image_of.len() != captions.len() {
-        return Err(EvaluateError::Count {
-            what: "photos of captions",
-            given: image_of.len(),
-            expected: captions.len(),
-        });
-    }
-    let past = |what, at: String, row| EvaluateError::Index { what, at, row, rows: images.len() };
-    if let Some((caption, &image)) =
-        image_of.iter().enumerate().find(|(_, image)| **image >= images.len())
-    {
-        return Err(past("photo of caption", caption.to_string(), image));
-    }
+    let names = ["photos of captions", "photo of caption"];
+    check_labels(names, image_of, captions.len(), images.len())?;
     if range.end > images.len() {
-        return Err(past("range of photos", format!("{range:?}"), range.end));
+        let (at, row, rows) = (format!("{range:?}"), range.end, images.len());
+        return Err(EvaluateError::Index { what: "range of photos", at, row, rows });
     }
     Ok(())
 }

@@ -1,6 +1,5 @@
-//! Trials: the rows of every benchmark that compares similarities, such as those of a photo with its caption and with a hard negative,
-//! of Winoground's two photos with its two captions, or of two captions that mean the same. `clove-data` reads benchmark files into
-//! trials.
+//! Trials: the rows of every benchmark that compares similarities, such as those of a photo with its caption and with a hard negative, or
+//! of Winoground's two photos with its two captions. `clove-data` reads benchmark files into trials.
 
 use super::pairs::distinct;
 use super::{EvaluateError, PairEmbeddings, ScoredRow, Subset, SubsetReport, SubsetScore};
@@ -206,10 +205,8 @@ fn similarity_of(
     let text_row = |place: usize| {
         let text = trial.texts.get(place).map_or("", String::as_str);
         let row = embeddings.text_rows.get(text).copied();
-        let row = row.ok_or_else(|| EvaluateError::TextNotEncoded {
-            subset: set.name.clone(),
-            row: trial.id.clone(),
-            text: text.to_owned(),
+        let row = row.ok_or_else(|| {
+            EvaluateError::TextNotEncoded(set.name.clone(), trial.id.clone(), text.to_owned())
         })?;
         check_index("text", text, row, embeddings.texts.len())?;
         Ok(row)

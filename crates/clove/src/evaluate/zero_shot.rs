@@ -119,25 +119,9 @@ pub fn classify(
     labels: &[usize],
 ) -> Result<ZeroShotReport, EvaluateError> {
     images.check_width(classes)?;
-    if labels.len() != images.len() {
-        return Err(EvaluateError::Count {
-            what: "labels of photos",
-            given: labels.len(),
-            expected: images.len(),
-        });
-    }
+    check_labels(["labels of photos", "label of photo"], labels, images.len(), classes.len())?;
     let mut by_class = vec![ClassReport { accuracy: None, rows: 0, correct: 0 }; classes.len()];
     let (mut correct, mut in_top_k, mut ties) = (0, 0, 0);
-    for (photo, &label) in labels.iter().enumerate() {
-        if label >= classes.len() {
-            return Err(EvaluateError::Index {
-                what: "label of photo",
-                at: photo.to_string(),
-                row: label,
-                rows: classes.len(),
-            });
-        }
-    }
     let panels = Panels::new(classes, 0..classes.len());
     panels.for_each_row(images, 0..images.len(), |photo, similarities| {
         let label = labels[photo];
@@ -164,6 +148,21 @@ pub fn classify(
         rows: images.len(),
         ties,
         classes: by_class,
+    })
+}
+
+/// Checks that there are `count` labels, which errors call by these names, all below `rows`.
+pub(super) fn check_labels(
+    [all, one]: [&'static str; 2],
+    labels: &[usize],
+    count: usize,
+    rows: usize,
+) -> Result<(), EvaluateError> {
+    if labels.len() != count {
+        return Err(EvaluateError::Count { what: all, given: labels.len(), expected: count });
+    }
+    labels.iter().position(|label| *label >= rows).map_or(Ok(()), |at| {
+        Err(EvaluateError::Index { what: one, at: at.to_string(), row: labels[at], rows })
     })
 }
 

@@ -7,8 +7,7 @@ use super::{ClipConfig, Parameters};
 /// Draws initial weights: mlfoundations/open_clip: src/open_clip/model.py (`CLIP.__init__`) and transformer.py
 /// (`VisionTransformer`, `TextTransformer.init_parameters`).
 ///
-/// Each parameter's numbers depend on the seed and on its name alone, so neither the order of construction nor the device
-/// changes them.
+/// Each parameter's numbers depend on the seed and on its name alone, not on the order of construction or the device.
 #[derive(Debug, Clone)]
 pub struct RandomInit {
     seed: u64,
@@ -42,8 +41,7 @@ impl RandomInit {
             return Law::Constant(if leaf == "weight" { 1.0 } else { 0.0 });
         }
         if leaf == "bias" {
-            // PyTorch's default for the perceptron's biases is uniform in 1 / sqrt(inputs); attention's are zero. Zero is as
-            // good for both: the first step moves them.
+            // PyTorch's default for the perceptron's biases is uniform; zero is as good: the first step moves them.
             return Law::Constant(0.0);
         }
         match (is_text, inside_block) {
@@ -63,8 +61,7 @@ impl RandomInit {
                 "position_embedding" => Law::Normal(0.01),
                 _ => Law::Normal(self.text_width.sqrt().recip()),
             },
-            // PyTorch's defaults, which open_clip leaves in the image tower: Xavier for attention's joint matrix, and
-            // uniform in 1 / sqrt(inputs) for the rest.
+            // PyTorch's defaults: Xavier for attention's joint matrix, and uniform in 1 / sqrt(inputs) for the rest.
             (false, true) => {
                 if name.ends_with("attention.qkv.weight") {
                     Law::Uniform((6.0 / (4.0 * self.image_width)).sqrt())
@@ -133,8 +130,7 @@ impl SplitMix64 {
         (self.next() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
     }
 
-    /// The sum of twelve uniforms less six: mean 0, variance 1, and, unlike Box-Muller, without functions whose last bit
-    /// differs between platforms.
+    /// The sum of twelve uniforms less six: mean 0, variance 1. Unlike Box-Muller it gives the same bits on every platform.
     fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
     }

@@ -4,8 +4,7 @@
 //! ([`Parameters`]): a checkpoint's files ([`crate::weights`]) or [`RandomInit`]. The parameters' names are the paths of the
 //! fields below (`image.blocks.0.attention.qkv.weight`); `weights::names` maps them to the published layouts.
 //!
-//! Matrices are stored as the published files store them, `[out, in]`, so that loading copies nothing and every gradient has
-//! the shape that PyTorch's has.
+//! Matrices are stored as in the published files, `[out, in]`: loading copies nothing, and gradients have PyTorch's shapes.
 
 mod config;
 mod image;
@@ -110,8 +109,7 @@ impl Clip {
         normalise_rows(self.image.forward(pixels))
     }
 
-    /// Embeds the patches of images: `[images, 3, size, size]` normalised pixels to `[images * patches, embed]` rows of length
-    /// one, an image's patches row by row. See [`ImageTower::patches`].
+    /// Embeds the patches of images: pixels to `[images * patches, embed]` rows of length one; see [`ImageTower::patches`].
     pub fn embed_patches(&self, pixels: Tensor<4>) -> Tensor<2> {
         let patches = self.image.patches(pixels);
         let [images, patches_each, embed] = patches.dims();
@@ -179,8 +177,7 @@ impl TextBatch {
     }
 }
 
-/// Divides each row of `[rows, width]` by its Euclidean length, as `torch.nn.functional.normalize` does. Rows of 16 bits become f32,
-/// because similarities need its precision.
+/// Divides each row of `[rows, width]` by its Euclidean length, as `torch.nn.functional.normalize` does, in f32.
 pub fn normalise_rows(rows: Tensor<2>) -> Tensor<2> {
     /// PyTorch's default: a zero row stays zero instead of becoming NaN.
     const EPSILON: f32 = 1e-12;

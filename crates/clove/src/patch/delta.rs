@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::fmt::{Debug, Display};
 
-use burn::module::{Module as _, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module as _, ModuleMapper, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 pub use clove_kernels::Packing;
 use half::f16;
 use thiserror::Error;
 
-use crate::model::{Clip, Parameters};
+use crate::model::{Clip, ClipConfig, Parameters};
+use crate::weights::parameters;
 
 /// Why a difference can't be computed.
 #[derive(Debug, Error)]
@@ -84,45 +85,6 @@ impl Difference {
     }
 }
 
-/// A source of differences.
-pub trait Differences {
-    /// Why a difference can't be read.
-    type Error: Debug + Display;
-
-    /// The difference of a parameter from the pretrained model's.
-    ///
-    /// # Errors
-    /// When it can't be read or has another shape.
-    fn difference(&mut self, name: &str, shape: &[usize]) -> Result<Difference, Self::Error>;
-}
-
-/// The differences of one model from another, in f16.
-#[derive(Debug)]
-pub struct Between<P, F> {
-    pretrained: P,
-    finetuned: F,
-}
-
-impl<P: Parameters, F: Parameters<Error = P::Error>> Differences for Between<P, F>
-where
-    P::Error: Debug + Display,
-{
-    type Error = DeltaError<P::Error>;
-
-    fn difference(&mut self, name: &str, shape: &[usize]) -> Result<Difference, Self::Error> {
-        let base = self.pretrained.values(name, shape);
-        let mut differences = self.finetuned.values(name, shape).map_err(DeltaError::Read)?;
-        for (tuned, base) in differences.iter_mut().zip(base.map_err(DeltaError::Read)?) {
-            *tuned -= base;
-        }
-        Difference::f16(&differences).ok_or_else(|| {
-            let values = differences.iter().map(|value| value.abs());
-            let largest = values.fold(0.0, |most, value| if value <= most { most } else { value });
-            DeltaError::TooFar(name.to_owned(), largest)
-        })
-    }
-}
-
 /// A model's packed difference from another one, parameter by parameter in the model's order.
 #[derive(Debug)]
 pub struct Delta(Vec<Part>);
@@ -141,35 +103,46 @@ enum Kept {
 }
 
 impl Delta {
-    /// The difference of `finetuned` from `pretrained`, the parameters of `clip`, in f16. Reads one tensor of each at a time.
+    /// The difference of `finetuned` from `pretrained`, models of one shape, in f16. Reads one tensor of each at a time.
     ///
     /// # Errors
     /// When a model can't be read, or the difference isn't finite in f16.
     pub fn between<P: Parameters>(
-        clip: &Clip,
-        pretrained: P,
-        finetuned: impl Parameters<Error = P::Error>,
+        config: &ClipConfig,
+        mut pretrained: P,
+        mut finetuned: impl Parameters<Error = P::Error>,
         device: &Device,
     ) -> Result<Self, DeltaError<P::Error>>
     where
         P::Error: Debug + Display,
     {
-        let differences = Between { pretrained, finetuned };
-        Self::read(clip, differences, device)
+        Self::read(config, device, |name, shape| {
+            let base = pretrained.values(name, shape).map_err(DeltaError::Read)?;
+            let mut differences = finetuned.values(name, shape).map_err(DeltaError::Read)?;
+            for (tuned, base) in differences.iter_mut().zip(base) {
+                *tuned -= base;
+            }
+            Difference::f16(&differences).ok_or_else(|| {
+                let values = differences.iter().map(|value| value.abs());
+                let largest =
+                    values.fold(0.0, |most, value| if value <= most { most } else { value });
+                DeltaError::TooFar(name.to_owned(), largest)
+            })
+        })
     }
 
-    /// The differences of all parameters of `clip`, the pretrained model.
+    /// The differences of all parameters of a model from the pretrained one, as returned by `difference` for a name and a shape.
     ///
     /// # Errors
-    /// When a difference can't be read.
-    pub fn read<D: Differences>(
-        clip: &Clip,
-        mut differences: D,
+    /// Those of `difference`.
+    pub fn read<E>(
+        config: &ClipConfig,
         device: &Device,
-    ) -> Result<Self, D::Error> {
+        mut difference: impl FnMut(&str, &[usize]) -> Result<Difference, E>,
+    ) -> Result<Self, E> {
         let on_device = clove_kernels::run_on(device);
-        let parts = parameters(clip).into_iter().map(|(name, shape)| {
-            let difference = differences.difference(&name, &shape)?;
+        let parts = parameters(config).into_iter().map(|(name, shape)| {
+            let difference = difference(&name, &shape)?;
             Ok(Part {
                 packing: difference.packing,
                 kept: if on_device {
@@ -230,30 +203,6 @@ impl ModuleMapper for Apply<'_> {
         };
         Param::from_tensor(patched.reshape(shape))
     }
-}
-
-/// The names and shapes of a model's parameters, in its order.
-fn parameters(clip: &Clip) -> Vec<(String, Vec<usize>)> {
-    #[derive(Default)]
-    struct Names {
-        path: Vec<String>,
-        found: Vec<(String, Vec<usize>)>,
-    }
-    impl ModuleVisitor for Names {
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.push(name.to_owned());
-        }
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.pop();
-        }
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let shape = param.val().dims().to_vec();
-            self.found.push((self.path.join("."), shape));
-        }
-    }
-    let mut names = Names::default();
-    clip.visit(&mut names);
-    names.found
 }
 
 fn words(words: &[u32], device: &Device) -> Tensor<1, Int> {

@@ -1,8 +1,7 @@
 //! Patching: interpolation between pretrained and fine-tuned weights.
 //!
-//! `theta(alpha) = (1 - alpha) * pretrained + alpha * fine-tuned`, over every tensor of both towers, the logit scale included
-//! (CLoVe, arXiv 2402.15021, section 3.3; Netflix/clove: src/training/utils.py:102). Alpha 0 is the pretrained model and alpha 1
-//! the fine-tuned one, bit for bit.
+//! `theta(alpha) = (1 - alpha) * pretrained + alpha * fine-tuned`, over every tensor, the logit scale included (CLoVe, arXiv 2402.15021,
+//! section 3.3; Netflix/clove: src/training/utils.py:102). Alpha 0 and 1 give the two models bit for bit.
 
 mod delta;
 
@@ -14,7 +13,7 @@ use std::thread;
 
 use thiserror::Error;
 
-pub use self::delta::{Delta, DeltaError, Difference, Differences};
+pub use self::delta::{Delta, DeltaError, Difference};
 use crate::model::{ClipConfig, Parameters};
 use crate::weights::{
     AtomicFile, Dtype, Layout, ModelSource, Snapshot, TensorFiles, TensorWriter, Weights,
@@ -56,8 +55,7 @@ const BLOCK: usize = 1 << 16;
 /// Patched blocks that wait for the disk.
 const BLOCKS_AHEAD: usize = 4;
 
-/// Interpolates in f32: `values = (1 - alpha) * pretrained + alpha * fine-tuned`, with 1 - alpha computed in f64 and each product
-/// rounded, as in PyTorch.
+/// Interpolates in f32 as PyTorch does: `(1 - alpha) * pretrained + alpha * fine-tuned`, 1 - alpha in f64, each product rounded.
 pub fn interpolate(pretrained: &mut [f32], finetuned: &[f32], alpha: f64) {
     let (keep, take) = ((1.0 - alpha) as f32, alpha as f32);
     for (value, tuned) in pretrained.iter_mut().zip(finetuned) {
@@ -76,8 +74,7 @@ pub struct Tried {
     pub recognition: Option<f64>,
 }
 
-/// The alphas of a sweep: 0 to 1 by tenths. With a finer grid the choice would lie so near to the limit on the validation split that
-/// chance decides on the test split.
+/// The alphas of a sweep: 0 to 1 by tenths. With a finer grid the validation split would overfit the choice.
 pub fn tenths() -> Vec<f64> {
     (0..=10).map(|tenths| f64::from(tenths) / 10.0).collect()
 }
@@ -185,8 +182,7 @@ impl Parameters for Patched<'_> {
 
 /// Writes the patched model to the directory `out`, in the pretrained model's layout and with its other files.
 ///
-/// Both models are streamed in blocks from disk to disk. Tensors of different element types become f32. `progress` is called
-/// with the bytes written so far and in total.
+/// Both models are streamed in blocks. Tensors of different types become f32. `progress` gets the bytes written and the total.
 ///
 /// # Errors
 /// When the models can't be patched, read or written.

@@ -1,5 +1,4 @@
-//! Reads a model's preprocessing from its configuration: Hugging Face's preprocessor_config.json, open_clip's
-//! open_clip_config.json.
+//! Reads a model's preprocessing from Hugging Face's preprocessor_config.json or open_clip's open_clip_config.json.
 //!
 //! A setting that the references support and this module doesn't is an error.
 
@@ -24,11 +23,9 @@ impl Preprocess {
     /// Reads the text of a Hugging Face `preprocessor_config.json` of a CLIP model.
     ///
     /// Missing and null keys take CLIPImageProcessor's defaults. The filter is bicubic (`"resample": 3`) or bilinear (2).
-    /// `do_convert_rgb` has no effect: decoded images are RGB.
     ///
     /// # Errors
-    /// Text that isn't JSON; a value that isn't supported, named with its key: another processor's configuration, a
-    /// crop that isn't square, settings that give outputs of different shapes, padding.
+    /// Text that isn't JSON; a value that isn't supported, named with its key, such as padding or a crop that isn't square.
     pub fn from_hugging_face(json: &str) -> Result<Self, ConfigError> {
         let root = parse(json)?;
         let config = Section::new(&root);
@@ -78,12 +75,10 @@ impl Preprocess {
         Ok(Self::clip(size)?.with_resize(resize, filter)?.with_normalisation(mean, std, rescale)?)
     }
 
-    /// Reads the text of an `open_clip_config.json`: `preprocess_cfg`, and the image size from
-    /// `model_cfg.vision_cfg.image_size`.
+    /// Reads the text of an `open_clip_config.json`: `preprocess_cfg`, and `model_cfg.vision_cfg.image_size`.
     ///
-    /// Missing and null keys take open_clip's defaults (PreprocessCfg). The model's image size takes precedence over
-    /// `preprocess_cfg.size`, as in open_clip's factory. `interpolation` is bicubic, bilinear, or random, which means
-    /// bicubic in evaluation; `resize_mode` is shortest or squash.
+    /// Missing and null keys take open_clip's defaults (PreprocessCfg). As in open_clip's factory, the model's image size takes
+    /// precedence over `preprocess_cfg.size`, and the `interpolation` random means bicubic; `resize_mode` is shortest or squash.
     ///
     /// # Errors
     /// Text that isn't JSON; a value that isn't supported, named with its key.

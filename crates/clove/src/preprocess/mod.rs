@@ -1,8 +1,7 @@
 //! From the bytes of a photo to the input of the image tower: decode, resize and crop exactly as Pillow does, and normalise.
 //!
-//! [`decode()`] turns a file's bytes into RGB; [`Preprocess`] is a model's evaluation preprocessing, read from its
-//! configuration files; [`RandomResizedCrop`] and [`crop_resize`] are for training. Functions are stateless and work on one image, so
-//! callers can use threads.
+//! [`decode()`] turns a file's bytes into RGB; [`Preprocess`] is a model's evaluation preprocessing, read from its configuration files;
+//! [`RandomResizedCrop`] and [`crop_resize`] are for training. Functions are stateless, for use by threads.
 
 mod config;
 mod decode;
@@ -28,8 +27,7 @@ pub const OPENAI_MEAN: [f32; 3] = [0.48145466, 0.4578275, 0.40821073];
 )]
 pub const OPENAI_STD: [f32; 3] = [0.26862954, 0.26130258, 0.27577711];
 
-/// Maximum side of an image tower's input, in pixels: eight times the largest published CLIP's (560), and small enough that an error
-/// in a configuration can't allocate gigabytes.
+/// Maximum side of an image tower's input, in pixels: eight times the largest published CLIP's (560), to bound the memory.
 pub const MAX_SIZE: u32 = 4608;
 
 /// The resize before the centre crop.
@@ -63,9 +61,8 @@ pub enum PreprocessError {
 /// A model's evaluation preprocessing: resize, centre crop to a square, scale to 0..1, normalise by channel.
 ///
 /// From the same decoded RGB, pixels equal those of Pillow 13 and torchvision (`Resize`, `CenterCrop`) byte for byte. open_clip uses
-/// torchvision. Hugging Face's CLIPImageProcessor has the same resize, but rounds half of an odd margin down, where torchvision
-/// rounds to even. (Its default back end also resizes with torchvision's own kernels, which aren't Pillow's.) This type follows
-/// torchvision for both.
+/// torchvision. Hugging Face's CLIPImageProcessor has the same resize, but rounds half of an odd margin down, where torchvision rounds to
+/// even. (Its default back end resizes with torchvision's own kernels, not Pillow's.) This type follows torchvision.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preprocess {
     size: u32,
@@ -218,8 +215,7 @@ impl Preprocess {
     }
 
     /// The value of each byte of each channel.
-    // Dividing by 255 in f32, as ToTensor does, and multiplying by 1/255 in f64 round to the same f32 for each of the 256
-    // values; multiplying by 1/255 in f32 would not.
+    // Multiplying by 1/255 in f64 rounds to the same f32 as ToTensor's division in f32; multiplying in f32 would not.
     fn byte_values(&self) -> [[f32; 256]; 3] {
         std::array::from_fn(|channel| {
             std::array::from_fn(|byte| {
@@ -240,8 +236,7 @@ struct Placed {
     pad: [u32; 2],
 }
 
-/// Resizes the part `crop` of an image to `size` x `size`, like Pillow's `crop` and `resize`. The filter is bicubic, as always in
-/// open_clip's training (open_clip/transform.py, `image_transform`).
+/// Resizes the part `crop` of an image to `size` x `size`, bicubic as in open_clip's training (transform.py, `image_transform`).
 ///
 /// # Errors
 /// A crop that is empty or not inside the image; a size outside 1 to [`MAX_SIZE`].

@@ -35,8 +35,7 @@ impl Preprocess {
         self.run(&photos.collect::<Option<Vec<_>>>()?, self.filter, device)
     }
 
-    /// [`super::crop_resize`] and [`Self::normalise`] of a crop of each image, bit for bit, computed on the device. `None` as in
-    /// [`Self::on_device`], and if a crop is empty or not inside its image.
+    /// [`super::crop_resize`] and [`Self::normalise`] of crops, bit for bit; `None` as in [`Self::on_device`], and for invalid crops.
     pub fn crops_on_device(
         &self,
         images: &[(&RgbImage, CropBox)],

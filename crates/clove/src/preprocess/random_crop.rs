@@ -15,8 +15,7 @@ pub struct RandomResizedCrop {
 }
 
 impl Default for RandomResizedCrop {
-    /// open_clip's and CLoVe's: 90 % to 100 % of the area, proportions of 3:4 to 4:3 (open_clip/transform.py,
-    /// `AugmentationCfg`; torchvision's default ratio).
+    /// open_clip's and CLoVe's: 90 % to 100 % of the area, 3:4 to 4:3 (open_clip/transform.py, `AugmentationCfg`).
     fn default() -> Self {
         Self { scale: (0.9, 1.0), ratio: (3.0 / 4.0, 4.0 / 3.0) }
     }

@@ -1,7 +1,6 @@
 //! Detects text that was decoded with the wrong encoding (mojibake), for `mojibake`.
 //!
-//! The sets of characters and the rules for neighbours are those of Robyn Speer's ftfy 6.3 (ftfy/badness.py and ftfy/chardata.py,
-//! Apache-2.0), written as data.
+//! The sets of characters and the rules are those of Robyn Speer's ftfy 6.3 (ftfy/badness.py, ftfy/chardata.py, Apache-2.0).
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

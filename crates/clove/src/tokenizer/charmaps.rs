@@ -39,7 +39,6 @@ pub(super) static CHARMAPS: LazyLock<Vec<Charmap>> = LazyLock::new(|| {
 });
 
 impl Charmap {
-    /// Whether this is Latin-1.
     pub(super) fn is_latin_1(&self) -> bool {
         self.bytes.is_none()
     }

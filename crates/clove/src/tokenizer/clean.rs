@@ -13,9 +13,8 @@ const LONGEST_SEGMENT: usize = 1_000_000;
 
 /// Cleans `text` as open_clip's default tokenizer does (`clean='lower'`).
 ///
-/// Repairs text that was decoded with the wrong encoding, straightens quotes, resolves ligatures, full-width letters and HTML
-/// character references, drops control characters and terminal escapes, composes accents (NFC), collapses and trims white space,
-/// and converts to lower case.
+/// Repairs text that was decoded with the wrong encoding, straightens quotes, resolves ligatures, full-width letters and HTML references,
+/// drops control characters and terminal escapes, composes accents (NFC), collapses white space, and lowers case.
 pub fn clean_text(text: &str) -> String {
     // Most captions are plain ASCII, which ftfy and HTML don't change.
     let is_plain =
@@ -80,37 +79,19 @@ fn fix_segment(segment: &str, unescapes: bool) -> String {
     }
 }
 
-/// The fixes of single characters: ligatures, width, quotes and line breaks, in this order, which never feed a later one
-/// anything but the apostrophe of U+0149.
+/// The fixes of single characters: ligatures, width, quotes and line breaks, in this order, which are independent but for U+0149.
 fn map_characters(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
     while let Some(c) = characters.next() {
         match c {
-            'Ĳ' => out.push_str("IJ"),
-            'ĳ' => out.push_str("ij"),
             'ŉ' => out.push_str("'n"),
-            'Ǳ' => out.push_str("DZ"),
-            'ǲ' => out.push_str("Dz"),
-            'ǳ' => out.push_str("dz"),
-            'Ǆ' => out.push_str("DŽ"),
-            'ǅ' => out.push_str("Dž"),
-            'ǆ' => out.push_str("dž"),
-            'Ǉ' => out.push_str("LJ"),
-            'ǈ' => out.push_str("Lj"),
-            'ǉ' => out.push_str("lj"),
-            'Ǌ' => out.push_str("NJ"),
-            'ǋ' => out.push_str("Nj"),
-            'ǌ' => out.push_str("nj"),
-            'ﬀ' => out.push_str("ff"),
-            'ﬁ' => out.push_str("fi"),
-            'ﬂ' => out.push_str("fl"),
-            'ﬃ' => out.push_str("ffi"),
-            'ﬄ' => out.push_str("ffl"),
             'ﬅ' => out.push_str("ſt"),
             'ﬆ' => out.push_str("st"),
             '\u{3000}' => out.push(' '),
-            '\u{FF01}'..='\u{FFEF}' => out.extend(std::iter::once(c).nfkc()),
+            'Ĳ' | 'ĳ' | 'Ǆ'..='ǌ' | 'Ǳ'..='ǳ' | 'ﬀ'..='ﬄ' | '\u{FF01}'..='\u{FFEF}' => {
+                out.extend(std::iter::once(c).nfkc());
+            }
             '\u{2BC}' | '\u{2018}'..='\u{201B}' => out.push('\''),
             '\u{201C}'..='\u{201F}' => out.push('"'),
             '\r' => {

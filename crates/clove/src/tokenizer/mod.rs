@@ -1,12 +1,10 @@
 //! Captions to token ids, exactly as in open_clip 3.3.
 //!
-//! A caption is cleaned (`clean`), split into words (`words`), and each word is split by byte-pair encoding, with CLIP's
-//! embedded vocabulary or that of a model's tokenizer.json (`vocabulary`). This module adds start and end of text; `pooling` finds
-//! the latter.
+//! A caption is cleaned (`clean`), split into words (`words`), and each word is split by byte-pair encoding, with CLIP's vocabulary or
+//! that of a tokenizer.json (`vocabulary`). This module adds start and end of text; `pooling` finds the latter.
 //!
-//! There is one intended difference to open_clip: special tokens in captions are ordinary text, in every spelling. open_clip turns
-//! "<end_of_text>" in a caption into the id 49407 (open_clip/tokenizer.py, the pattern and the cache of `SimpleTokenizer`), so a
-//! caption could end early.
+//! There is one intended difference to open_clip: special tokens in captions are ordinary text. open_clip turns "<end_of_text>" in a
+//! caption into the id 49407 (open_clip/tokenizer.py, `SimpleTokenizer`), so a caption could end early.
 
 mod badness;
 mod charmaps;
@@ -57,14 +55,9 @@ pub enum TokenizerError {
     /// A merge that isn't two tokens.
     #[error("tokenizer.json: the merge \"{0}\" is not two tokens separated by a space")]
     BadMerge(String),
-    /// A merge of, or into, a token that isn't in the vocabulary.
-    #[error("tokenizer.json: model.vocab lacks \"{token}\", which the merge \"{merge}\" needs")]
-    UnknownInMerge {
-        /// The missing token.
-        token: String,
-        /// The merge.
-        merge: String,
-    },
+    /// A token that isn't in the vocabulary, and the merge of it or into it.
+    #[error("tokenizer.json: model.vocab lacks \"{0}\", which the merge \"{1}\" needs")]
+    UnknownInMerge(String, String),
     /// The BPE model doesn't accept the vocabulary.
     #[error("tokenizer.json: the BPE model can't be built")]
     Model(#[source] tokenizers::Error),
@@ -117,8 +110,7 @@ impl Tokenizer {
     /// the vocabulary become `unk_token`, or are dropped if that is a special token.
     ///
     /// # Errors
-    /// A context length below 2; JSON that isn't a byte-pair encoding of CLIP's kind; start or end of text missing from
-    /// the added tokens; merges of tokens that aren't in the vocabulary.
+    /// A context length below 2; JSON that isn't BPE of CLIP's kind; no start or end of text; merges of unknown tokens.
     pub fn from_json(json: &[u8], context_length: usize) -> Result<Tokenizer, TokenizerError> {
         let vocabulary = Vocabulary::from_json(json)?;
         if context_length < SHORTEST_CONTEXT {

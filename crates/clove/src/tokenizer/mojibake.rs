@@ -9,8 +9,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-/// Maximum depth of repairs inside repaired stretches of text. Each is shorter than the one around it; the limit keeps malicious text
-/// from overflowing the stack.
+/// Maximum depth of repairs inside repaired stretches of text, which keeps malicious text from overflowing the stack.
 const MAX_DEPTH: usize = 48;
 
 /// Undoes wrong decodings until nothing changes.

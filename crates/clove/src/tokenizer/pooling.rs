@@ -11,8 +11,7 @@ pub enum EotRule {
 }
 
 impl EotRule {
-    /// The rule of a Hugging Face `CLIPTextConfig`: 2 is an error of old configs, for which transformers pools at the highest id
-    /// (transformers 5.23, models/clip/modeling_clip.py:552-572).
+    /// The rule of a `CLIPTextConfig`: 2, an error of old configs, means the highest id (transformers 5.23, modeling_clip.py:552-572).
     pub fn from_eos_token_id(eos_token_id: u32) -> EotRule {
         if eos_token_id == 2 { EotRule::Argmax } else { EotRule::FirstOf(eos_token_id) }
     }

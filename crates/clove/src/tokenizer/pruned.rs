@@ -10,8 +10,7 @@ use super::words;
 
 /// The tokenizer.json of the smallest vocabulary that tokenizes each of `texts` like CLIP's, and other ASCII text into single letters.
 ///
-/// Ids are the printable ASCII characters, the same with the end-of-word mark, the merges in CLIP's order, then start and end of text,
-/// so that end of text is the highest, as in CLIP's.
+/// Ids are the printable ASCII characters, the same at a word's end, the merges in CLIP's order, start and end of text.
 pub fn pruned_tokenizer_json(texts: &[&str]) -> String {
     let (_, merges) = clip_tokens_and_merges();
     let ranks: HashMap<(&str, &str), usize> = merges

@@ -98,10 +98,8 @@ impl Vocabulary {
         for (left, right) in &merges {
             for token in [left, right, &format!("{left}{right}")] {
                 if !vocab.contains_key(token) {
-                    return Err(TokenizerError::UnknownInMerge {
-                        token: token.clone(),
-                        merge: format!("{left} {right}"),
-                    });
+                    let merge = format!("{left} {right}");
+                    return Err(TokenizerError::UnknownInMerge(token.clone(), merge));
                 }
             }
         }

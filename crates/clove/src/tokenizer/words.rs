@@ -35,8 +35,7 @@ fn kind(c: char) -> Kind {
     match c {
         'a'..='z' | 'A'..='Z' => Kind::Letter,
         '0'..='9' => Kind::Number,
-        // The case-insensitive pattern drops the iota subscript: it isn't a letter but a mark, and it isn't anything else,
-        // because its capital is a letter.
+        // The case-insensitive pattern drops the iota subscript, which is a mark and whose capital is a letter.
         '\u{345}' => Kind::None,
         _ if c.is_whitespace() => Kind::None,
         _ if c.is_ascii() => Kind::Other,
@@ -48,8 +47,7 @@ fn kind(c: char) -> Kind {
 
 /// Whether the general category is a letter's (`\p{L}`).
 ///
-/// The standard library has Unicode's Alphabetic: letters, letter-like numbers, some marks, and the circled, parenthesised and squared
-/// Latin letters, which are symbols.
+/// The standard library's Alphabetic has letters, letter-like numbers, some marks, and circled or squared Latin letters.
 pub(super) fn is_letter(c: char) -> bool {
     c.is_alphabetic()
         && !c.is_numeric()
@@ -72,8 +70,7 @@ fn contraction(text: &str) -> Option<usize> {
         .map(|ending| 1 + ending.len())
 }
 
-/// The vocabulary's character for `byte`: itself if it's printable in Latin-1, else the next one from U+0100 (openai/CLIP,
-/// simple_tokenizer.py, bytes_to_unicode).
+/// The vocabulary's character for `byte`: itself if printable in Latin-1, else from U+0100 (OpenAI's bytes_to_unicode).
 pub(super) fn symbol(byte: u8) -> char {
     let others = match byte {
         0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF => return char::from(byte),

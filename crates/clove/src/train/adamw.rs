@@ -1,7 +1,6 @@
 //! AdamW on tensors by name.
 //!
-//! burn-optim's AdamW keys its state by random parameter ids, and silently skips a record that doesn't fit. A resumed run must find
-//! every moment or fail.
+//! burn-optim's AdamW silently skips a record that doesn't fit. A resumed run must find every moment or fail.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +15,7 @@ pub struct AdamWConfig {
     pub beta_2: f64,
     /// Added to the root of the mean of squares.
     pub epsilon: f64,
-    /// Decay of a weight at each step, times the learning rate. Vectors (biases, norms, the class token) and the logit scale don't
-    /// decay: mlfoundations/open_clip: src/open_clip_train/main.py.
+    /// Decay of a matrix at each step, times the learning rate; vectors don't decay (mlfoundations/open_clip: open_clip_train/main.py).
     pub weight_decay: f64,
 }
 

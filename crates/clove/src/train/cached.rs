@@ -160,7 +160,8 @@ impl Trainer {
         let negatives = all.len() - pairs;
         let passes = texts::passes(&all, &self.model.text, device);
         let rows = passes.iter().map(embed).collect();
-        let rows = texts::in_order(Tensor::cat(rows, 0), &passes, device);
+        let places: Vec<usize> = passes.iter().flat_map(|pass| pass.places.clone()).collect();
+        let rows = texts::in_order(Tensor::cat(rows, 0), &places);
         let captions = rows.clone().narrow(0, 0, pairs);
         [Some(captions), (negatives > 0).then(|| rows.narrow(0, pairs, negatives))]
     }
@@ -175,7 +176,6 @@ impl Trainer {
         }
     }
 
-    /// The loss of a whole batch.
     fn loss(&self, part: Part, batch: &Batch) -> Tensor<1> {
         let owners: Vec<usize> = match self.config.loss {
             Loss::Clip => Vec::new(),

@@ -1,10 +1,9 @@
 //! Half precision: the towers in 16 bits; the trained weights, the losses and the optimiser in 32.
 //!
 //! Each step makes 16-bit copies of the weights, and applies their gradients to the 32-bit ones. Layer norms are computed in 32 bits.
-//! Small gradients would underflow in f16, so the loss is multiplied by a factor before the backward pass and the gradients are
-//! divided by it. If they overflow, the factor is halved and the batch is repeated, so no batch is lost. bf16 has f32's range and
-//! needs no factor. Source: Micikevicius et al., Mixed Precision Training, arXiv 1710.03740; the factor follows
-//! torch.amp.GradScaler, except that the step is repeated.
+//! Small gradients would underflow in f16, so the loss is multiplied by a factor and the gradients are divided by it. If they overflow,
+//! the factor is halved and the batch is repeated; torch.amp.GradScaler skips it. bf16 has f32's range and needs no factor. Source:
+//! Micikevicius et al., Mixed Precision Training, arXiv 1710.03740.
 
 use burn::module::{Module as _, ModuleMapper, Param};
 use burn::tensor::{DType, Device, FloatDType, Tensor};
@@ -31,10 +30,7 @@ impl Compute {
 
     /// Bytes of a number.
     pub fn bytes(self) -> u64 {
-        match self {
-            Self::F32 => 4,
-            Self::F16 | Self::Bf16 => 2,
-        }
+        DType::from(self.dtype()).size() as u64
     }
 
     pub(super) fn dtype(self) -> FloatDType {

@@ -78,8 +78,7 @@ impl Estimate {
 /// Bytes of a number in trained weights, gradients and losses.
 const FULL: usize = 4;
 
-/// The peak of the backward pass block by block: the inputs of the remaining blocks, one block's activations, and the gradients so
-/// far.
+/// The peak of the backward pass by blocks: the inputs of the remaining blocks, one block's activations, the gradients so far.
 fn by_blocks(passes: &[Pass<'_>]) -> usize {
     let mut to_come: usize = passes.iter().map(Pass::entering).sum();
     let mut height = 0;

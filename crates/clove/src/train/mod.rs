@@ -1,7 +1,6 @@
 //! Training, one step at a time; the caller owns the loop.
 //!
-//! [`Trainer::step`] takes a [`Batch`] and returns a [`StepReport`]. The trainer uses no files and no clock, so the program and the
-//! page both drive it.
+//! [`Trainer::step`] takes a [`Batch`] and returns a [`StepReport`]. The trainer uses no files and no clock.
 
 mod adamw;
 mod cached;
@@ -52,11 +51,9 @@ pub struct TrainConfig {
     pub loss: Loss,
     /// Whether the project's own kernels compute the loss, where they run; see [`crate::loss::fused`].
     pub fused_loss: bool,
-    /// Pairs in the towers at a time, with gradients, which bounds the memory. The loss and the gradients are still those of the
-    /// whole batch. See `cached.rs`.
+    /// Pairs in the towers at a time, which bounds the memory; loss and gradients are the whole batch's. See `cached.rs`.
     pub micro_batch: usize,
-    /// Whether the backward pass recomputes the blocks' activations instead of keeping them: a third more work for a fraction of
-    /// the memory. See `checkpointed.rs`.
+    /// Whether the backward pass recomputes the blocks' activations: a third more work, much less memory. See `checkpointed.rs`.
     pub checkpointing: bool,
     /// The precision of the towers. The device must support it: [`Compute::runs_on`].
     pub compute: Compute,
@@ -64,8 +61,7 @@ pub struct TrainConfig {
     pub lora: Option<Lora>,
     /// Towers that aren't trained.
     pub locked: Locked,
-    /// The image tower's learning rate, as a share of the schedule's. With less than 1 the image tower forgets fewer classes that
-    /// aren't in the fine-tuning data.
+    /// The image tower's learning rate, as a share of the schedule's. Less than 1 preserves classes outside the fine-tuning data.
     pub image_rate: f64,
 }
 
@@ -189,8 +185,7 @@ impl Trainer {
         self.step
     }
 
-    /// The loss of a batch and every gradient by its parameter's name (a factor's by its matrix's, with `.lora_down` or `.lora_up`),
-    /// without taking a step.
+    /// The loss of a batch and its gradients by parameter (a factor's: the matrix with `.lora_down` or `.lora_up`), without a step.
     ///
     /// # Errors
     /// When the device fails.

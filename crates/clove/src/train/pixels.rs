@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
+use super::texts::in_order;
 use crate::preprocess::{CropBox, Preprocess, PreprocessError, RgbImage, crop_resize};
 
 /// A batch's images.
@@ -100,13 +101,7 @@ impl Pixels {
         if ready.is_empty() {
             return cropped;
         }
-        // Into the order of the batch.
-        let mut from = vec![0_i32; pictures.len()];
-        for (row, place) in (0..).zip(of_crops.into_iter().chain(of_ready)) {
-            let place: usize = place;
-            from[place] = row;
-        }
-        let from = Tensor::<1, Int>::from_ints(&from[..], device);
-        Tensor::cat(vec![cropped, put(ready)], 0).select(0, from)
+        let places: Vec<usize> = of_crops.into_iter().chain(of_ready).collect();
+        in_order(Tensor::cat(vec![cropped, put(ready)], 0), &places)
     }
 }

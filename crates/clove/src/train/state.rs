@@ -6,7 +6,7 @@ use burn::module::Module as _;
 use burn::tensor::{Device, Tensor, TensorData};
 use thiserror::Error;
 
-use super::{AdamW, Adapters, Lora, LossScale, TrainConfig, Trainer};
+use super::{AdamW, Adapters, LossScale, TrainConfig, Trainer};
 use crate::device::read_back;
 use crate::model::ClipConfig;
 use crate::score::ScoreError;
@@ -71,29 +71,29 @@ impl Trainer {
         config: TrainConfig,
         device: &Device,
     ) -> Result<Self, StateError> {
-        let TrainerState { step, model: mut snapshot, mut moments, factors, loss_scale } = state;
-        let mut differences = Vec::new();
-        let mut restored = Vec::new();
+        let TrainerState { step, model: mut snapshot, moments, factors, loss_scale } = state;
         // Before the first step there are no moments.
         let learning = if step > 0 { config.learning(&model) } else { Vec::new() };
-        for (name, elements) in learning {
-            let pair = moments.remove(&name);
-            if let Some(difference) = difference(&name, pair.as_ref(), [elements; 2]) {
-                differences.push(difference);
-            } else if let Some(pair) = pair {
-                let put = |values| Tensor::from_data(TensorData::new(values, [elements]), device);
-                restored.push((name, pair.map(put)));
-            }
-        }
-        differences.extend(moments.into_keys().map(|name| format!("{name} isn't used")));
+        let wanted = learning.into_iter().map(|(name, elements)| (name, [elements; 2])).collect();
+        let mut wrong = differences("", &wanted, &moments);
         // A new run has no factors yet and draws them.
         let is_new = step == 0 && factors.is_empty();
         if !is_new {
-            differences.extend(differences_of_factors(config.lora, &model, &factors));
+            let adapted = parameters(&model).into_iter().filter_map(|(name, shape)| {
+                let lora = config.lora.filter(|lora| lora.adapts(&name))?;
+                let lengths = lora.factors(&name, &shape).map(|(_, elements)| elements);
+                Some((name, lengths))
+            });
+            wrong.extend(differences("the factor pair of ", &adapted.collect(), &factors));
         }
-        if !differences.is_empty() {
-            return Err(StateError::Moments(differences));
+        if !wrong.is_empty() {
+            return Err(StateError::Moments(wrong));
         }
+        let put = |values: Vec<f32>| {
+            let count = values.len();
+            Tensor::from_data(TensorData::new(values, [count]), device)
+        };
+        let restored = moments.into_iter().map(|(name, pair)| (name, pair.map(put)));
         let clip = model.build(&mut snapshot, device)?;
         let adapters = config.lora.map(|lora| {
             if is_new {
@@ -125,41 +125,21 @@ async fn read_pair(pair: [Tensor<1>; 2]) -> Result<[Vec<f32>; 2], ScoreError> {
     Ok([read_back(first).await?, read_back(second).await?])
 }
 
-/// What is wrong with the values of `name`, which must have these lengths.
-fn difference(name: &str, found: Option<&[Vec<f32>; 2]>, lengths: [usize; 2]) -> Option<String> {
-    let Some(found) = found else {
-        return Some(format!("{name} is missing"));
-    };
-    let found = found.each_ref().map(Vec::len);
-    (found != lengths).then(|| {
-        format!(
-            "{name} has {} and {} elements instead of {} and {}",
-            found[0], found[1], lengths[0], lengths[1]
-        )
-    })
-}
-
-/// The low-rank factors that are missing, unused or of another length.
-fn differences_of_factors(
-    lora: Option<Lora>,
-    model: &ClipConfig,
-    factors: &BTreeMap<String, [Vec<f32>; 2]>,
+/// The pairs of values that are missing, unused or of other lengths than `wanted`; `label` precedes their names.
+fn differences(
+    label: &str,
+    wanted: &BTreeMap<String, [usize; 2]>,
+    found: &BTreeMap<String, [Vec<f32>; 2]>,
 ) -> Vec<String> {
-    let wanted: BTreeMap<String, [usize; 2]> = lora
-        .into_iter()
-        .flat_map(|lora| {
-            let adapted = parameters(model).into_iter();
-            let adapted = adapted.filter(move |(name, _)| lora.adapts(name));
-            adapted.map(move |(name, shape)| {
-                let lengths = lora.factors(&name, &shape).map(|(_, elements)| elements);
-                (name, lengths)
-            })
+    let wrong = wanted.iter().filter_map(|(name, [one, other])| {
+        let Some(pair) = found.get(name) else {
+            return Some(format!("{label}{name} is missing"));
+        };
+        let [first, second] = pair.each_ref().map(Vec::len);
+        ([first, second] != [*one, *other]).then(|| {
+            format!("{label}{name} has {first} and {second} elements instead of {one} and {other}")
         })
-        .collect();
-    let unused = factors.keys().filter(|name| !wanted.contains_key(*name));
-    let unused = unused.map(|name| format!("the factors of {name} aren't used"));
-    let wrong = wanted.iter().filter_map(|(name, lengths)| {
-        difference(&format!("the factor pair of {name}"), factors.get(name), *lengths)
     });
-    unused.chain(wrong).collect()
+    let unused = found.keys().filter(|name| !wanted.contains_key(*name));
+    wrong.chain(unused.map(|name| format!("{label}{name} isn't used"))).collect()
 }

@@ -1,6 +1,6 @@
 //! Divides texts of mixed length into one pass of the tower, or into two where that is less work.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor};
 
 use crate::model::{TextBatch, TextConfig};
 use crate::tokenizer::Encoding;
@@ -11,8 +11,7 @@ pub(super) struct Pass {
     pub batch: TextBatch,
 }
 
-/// Divides `texts` into passes of the tower. A batch is as long as its longest text, so a few long captions make every caption
-/// expensive; they get a pass of their own where that saves enough.
+/// Divides `texts` into passes, each as long as its longest text: a few long captions get a pass of their own where that saves enough.
 pub(super) fn passes(texts: &[Encoding], config: &TextConfig, device: &Device) -> Vec<Pass> {
     let lengths: Vec<usize> = texts.iter().map(|text| TextBatch::tokens(text, config)).collect();
     let pass = |places: Vec<usize>| {
@@ -23,16 +22,17 @@ pub(super) fn passes(texts: &[Encoding], config: &TextConfig, device: &Device) -
     groups(&lengths).into_iter().map(pass).collect()
 }
 
-/// Sorts the rows of all passes, `[texts, embed]`, into the order of the texts.
-pub(super) fn in_order(rows: Tensor<2>, passes: &[Pass], device: &Device) -> Tensor<2> {
-    if passes.len() == 1 {
+/// Sorts rows by their places.
+pub(super) fn in_order<const D: usize>(rows: Tensor<D>, places: &[usize]) -> Tensor<D> {
+    if places.is_sorted() {
         return rows;
     }
-    let mut places = vec![0; rows.dims()[0]];
-    for (row, &text) in passes.iter().flat_map(|pass| &pass.places).enumerate() {
-        places[text] = row;
+    let mut order = vec![0; places.len()];
+    for (row, &place) in places.iter().enumerate() {
+        order[place] = row;
     }
-    rows.select(0, index(&places, device))
+    let device = rows.device();
+    rows.select(0, index(&order, &device))
 }
 
 /// Row numbers on a device.
@@ -41,8 +41,7 @@ pub(super) fn index(places: &[usize], device: &Device) -> Tensor<1, Int> {
         .iter()
         .map(|&place| i32::try_from(place).expect("a batch has far fewer than 2^31 texts"))
         .collect();
-    let count = places.len();
-    Tensor::from_data(TensorData::new(places, [count]), device)
+    Tensor::from_ints(&places[..], device)
 }
 
 /// The numbers of texts and of tokens in each pass, for texts with these [`TextBatch::tokens`].

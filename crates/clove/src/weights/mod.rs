@@ -1,8 +1,7 @@
 //! Published checkpoints: opened, read strictly, and written in either layout.
 //!
-//! [`ModelSource`] opens a directory or a set of files in memory; its [`Weights`] are a source of parameters for
-//! [`crate::model`]. [`write_model`] writes them. A parameter that is missing, unused or of another shape is an error that names
-//! it: a model that loads is the model that was saved.
+//! [`ModelSource`] opens a directory or files in memory; its [`Weights`] are a source of parameters for [`crate::model`]; [`write_model`]
+//! writes them. A parameter that is missing, unused or of another shape is an error that names it.
 
 mod dtype;
 mod files;

@@ -65,7 +65,6 @@ impl Layout {
         }
     }
 
-    /// The file of the configuration.
     pub(crate) fn config_file(self) -> &'static str {
         match self {
             Self::HuggingFace => "config.json",

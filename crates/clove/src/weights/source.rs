@@ -30,17 +30,16 @@ pub struct ModelSource {
 }
 
 impl ModelSource {
-    /// Detects the layout of `files` and reads the configuration. Where both layouts are present, Hugging Face's takes precedence
-    /// if its weights are there.
+    /// Detects the layout of `files` and reads the configuration. Hugging Face's layout takes precedence if its weights exist.
     ///
     /// # Errors
     /// When there is no model, or its configuration can't be used.
     pub fn open(files: Box<dyn ModelFiles>) -> Result<Self, WeightsError> {
         let layout = find_layout(files.as_ref())?;
         let name = layout.config_file();
-        let removed = || format!("{name} was removed during reading");
-        let config_text = read_text(files.as_ref(), name)?
-            .ok_or_else(|| Problem::NotAModel(removed()).of(files.place()))?;
+        let config_text = read_text(files.as_ref(), name)?.ok_or_else(|| {
+            Problem::NotAModel(format!("{name} was removed during reading")).of(files.place())
+        })?;
         let config = match layout {
             Layout::HuggingFace => ClipConfig::from_hugging_face(&config_text),
             Layout::OpenClip => ClipConfig::from_open_clip(&config_text),
@@ -91,8 +90,7 @@ impl ModelSource {
         Ok(tokenizer)
     }
 
-    /// Checks that a tokenizer's ids are those of the configuration. With other ids every embedding would be wrong, without any
-    /// error.
+    /// Checks that a tokenizer's ids are those of the configuration. With other ids every embedding would be silently wrong.
     fn check_tokenizer(&self, tokenizer: &Tokenizer) -> Result<(), String> {
         let config = self.files.describe(self.layout.config_file());
         let (entries, size) = (tokenizer.vocab_size(), self.config.text.vocab_size);
@@ -135,10 +133,7 @@ impl ModelSource {
             }
         };
         let file = self.files.describe(name);
-        let preprocess = match read {
-            Ok(preprocess) => preprocess,
-            Err(error) => return Err(Problem::Config(error).of(file)),
-        };
+        let preprocess = read.map_err(|error| Problem::Config(error).of(&file))?;
         if preprocess.size() as usize != size {
             let config = self.files.describe(self.layout.config_file());
             let found = preprocess.size();
@@ -277,12 +272,8 @@ fn read_bytes(files: &dyn ModelFiles, name: &str) -> Result<Option<Vec<u8>>, Wei
 }
 
 fn read_text(files: &dyn ModelFiles, name: &str) -> Result<Option<String>, WeightsError> {
-    let Some(bytes) = read_bytes(files, name)? else {
-        return Ok(None);
-    };
-    String::from_utf8(bytes)
-        .map(Some)
-        .map_err(|error| Problem::Malformed(format!("not UTF-8: {error}")).of(files.describe(name)))
+    let text = read_bytes(files, name)?.map(String::from_utf8).transpose();
+    text.map_err(|error| Problem::Malformed(format!("not UTF-8: {error}")).of(files.describe(name)))
 }
 
 /// The weights of a model, with names, shapes and types that have been checked.
@@ -349,8 +340,7 @@ impl Weights {
         self.tensors
     }
 
-    /// The bytes of a parameter in the model's form (queries, keys and values in one; projections `[embed, width]`), and their
-    /// type: [`Self::dtype`].
+    /// The bytes of a parameter in the model's form (one matrix for queries, keys and values), and their type: [`Self::dtype`].
     ///
     /// # Errors
     /// When the file can't be read.

@@ -1,7 +1,6 @@
 //! safetensors files, read tensor by tensor and written as a stream, so that memory never holds a model twice.
 //!
-//! The format: huggingface/safetensors: README.md. The crate `safetensors` checks the header (overlaps, holes, overflow). Its
-//! reader needs the whole file in memory; this one seeks.
+//! The format: huggingface/safetensors: README.md. The crate `safetensors` checks the header, but reads whole files; this seeks.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -56,8 +55,7 @@ impl TensorFiles {
     /// Reads the headers of `files`.
     ///
     /// # Errors
-    /// When a file can't be read, isn't safetensors, or is shorter or longer than its header says, or when two files hold a
-    /// tensor of the same name.
+    /// When a file can't be read, isn't safetensors or has another length than its header says, and when two files share a tensor.
     pub fn open(files: Vec<NamedReader>) -> Result<Self, WeightsError> {
         let mut opened = Self { files: Vec::new(), places: BTreeMap::new() };
         for (index, (name, mut reader)) in files.into_iter().enumerate() {

@@ -118,7 +118,6 @@ impl Write for AtomicFile {
     }
 }
 
-/// Writes one small file, atomically.
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), WeightsError> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes).map_err(|source| AtomicFile::failed(path, source))?;
@@ -214,7 +213,6 @@ fn refuse_place(source: &ModelSource, layout: Layout, out: &Path) -> Result<(), 
     Ok(())
 }
 
-/// Whether `out` is the directory of `source`.
 pub(crate) fn is_same_place(source: &ModelSource, out: &Path) -> bool {
     match (out.canonicalize(), Path::new(&source.place()).canonicalize()) {
         (Ok(out), Ok(place)) => out == place,

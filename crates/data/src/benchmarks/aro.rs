@@ -1,10 +1,8 @@
-//! ARO: relations, attributes and the order of words (mertyg/vision-language-models-are-bows). Called by `clove eval` with the suites
-//! `vg-relation`, `vg-attribution` and `order`.
+//! ARO: relations, attributes and the order of words (mertyg/vision-language-models-are-bows). Called by `clove eval`.
 //!
 //! Photos of Visual Genome are cropped to the box of the row. Symmetric relations are left out, and the mean is over relations; of
 //! attributes it's over the pairs with 25 rows or more. Of word orders the caption is the first of five options; options that equal it
-//! are left out of the comparison, as in CLoVe's evaluation (Netflix/clove: zero_shot.py), where ARO's own counts the first of equals
-//! as correct.
+//! are left out, as in CLoVe's evaluation (Netflix/clove: zero_shot.py); ARO's counts the first of equals as correct.
 //!
 //! Source: Yuksekgonul et al., 2023 (arXiv 2210.01936); dataset_zoo/aro_datasets.py and main_aro.py of its repository.
 

@@ -1,6 +1,5 @@
-//! Photos with their classes, for zero-shot classification: folders named after classes, on disk or in a tar file, as in torchvision's
-//! `ImageFolder` and ImageNet; tar files with the number of an image's class in a `.cls` beside it, as in the web datasets of
-//! LAION-AI/CLIP_benchmark; and CIFAR's binary files.
+//! Photos with their classes, for zero-shot classification: folders named after classes, on disk or in a tar file, as in ImageNet; tar
+//! files with the number of an image's class in a `.cls` beside it, as in LAION-AI/CLIP_benchmark; and CIFAR's binary files.
 //!
 //! Called by `clove eval` and by the validation of `clove train`.
 
@@ -31,9 +30,8 @@ impl ClassSet {
     /// The photos at `path`: a folder, a tar file (a gzip or zstd file is unpacked into `cache` first), or a folder or file of CIFAR's
     /// binary version (`test.bin` with `fine_label_names.txt`, `test_batch.bin` with `batches.meta.txt`).
     ///
-    /// A photo's class is its folder. `names` are the classes' names in the order of the folders, as for ImageNet, whose folders are
-    /// numbers. Without them a class has the name of its folder, with spaces for underscores. Where `.cls` files hold the classes'
-    /// numbers, names are required; CIFAR has its own.
+    /// A photo's class is its folder. `names` are the classes' names in the order of the folders, as for ImageNet. Without them a class
+    /// has the name of its folder, with spaces for underscores. `.cls` files, which hold numbers, need names; CIFAR has its own.
     ///
     /// # Errors
     /// [`DataError::Io`] for a file that can't be read; [`DataError::Format`] if the numbers of names and classes differ, if one class is
@@ -259,7 +257,7 @@ pub fn lines(path: &Path) -> Result<Vec<String>, DataError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{self, Dir};
+    use crate::testing::{self, Dir, fails};
 
     fn open(path: &Path, names: &[&str]) -> Result<ClassSet, DataError> {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
@@ -307,14 +305,11 @@ mod tests {
         assert!(set.skipped[0].1.starts_with("without a class"));
         let named = open(folder.root(), &["an ant", "a frog"]).unwrap();
         assert_eq!(named.classes, ["an ant", "a frog"]);
-        let error = open(folder.root(), &["one"]).unwrap_err().to_string();
-        assert!(error.contains("2 folders of photos and 1 names"), "{error}");
+        fails(open(folder.root(), &["one"]), &["2 folders of photos and 1 names"]);
         let twice = dir(&["test/ant/1.png", "train/ant/1.png"]);
-        let error = open(twice.root(), &[]).unwrap_err().to_string();
-        assert!(error.contains("the class \"ant\" is in"), "{error}");
+        fails(open(twice.root(), &[]), &["the class \"ant\" is in"]);
         let none = dir(&["a.png"]);
-        let error = open(none.root(), &[]).unwrap_err().to_string();
-        assert!(error.contains("no photo ("), "{error}");
+        fails(open(none.root(), &[]), &["no photo ("]);
     }
 
     #[test]
@@ -339,8 +334,7 @@ mod tests {
             "no such class: \"2\" is no number below 2",
         ];
         assert_eq!(kinds, expected);
-        let error = open(&path, &[]).unwrap_err().to_string();
-        assert!(error.contains("give the classes' names"), "{error}");
+        fails(open(&path, &[]), &["give the classes' names"]);
         fs::write(&path, "not a tar file").unwrap();
         assert!(open(&path, &[]).is_err());
     }
@@ -374,8 +368,7 @@ mod tests {
             assert!(open(dir.root(), &[]).is_err());
             bytes[labels - 1] = 9;
             fs::write(dir.path(file), &bytes).unwrap();
-            let error = open(&dir.path(file), &[]).unwrap_err().to_string();
-            assert!(error.contains("record 0: class 9 of 2"), "{error}");
+            fails(open(&dir.path(file), &[]), &["record 0: class 9 of 2"]);
         }
     }
 }

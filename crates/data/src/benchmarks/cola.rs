@@ -13,7 +13,7 @@ use crate::{DataError, json};
 /// Reads the file: a list of `[photo, caption, photo, caption]`. Photos are links; the last part of a link is the file name.
 ///
 /// # Errors
-/// [`DataError::Parse`] for another file, with the line and column.
+/// [`DataError::Format`] for another file, with the line and column.
 pub fn read(path: &Path) -> Result<Benchmark, DataError> {
     let rows: Vec<[String; 4]> = json::read(path)?;
     let name = |link: &str| link.rsplit('/').next().unwrap_or(link).to_owned();

@@ -69,11 +69,11 @@ fn unique(path: &Path, trials: &[Trial]) -> Result<(), DataError> {
 /// The files `NAME.json` of a folder.
 ///
 /// # Errors
-/// [`DataError::MissingFiles`] with all that the folder lacks.
+/// [`DataError::Format`] with all that the folder lacks.
 fn files<'a>(
     dir: &Path,
     names: &[&'a str],
-    source_of_files: &'static str,
+    source_of_files: &str,
 ) -> Result<Vec<(&'a str, PathBuf)>, DataError> {
     let file = |name: &&'a str| (*name, dir.join(format!("{name}.json")));
     let (found, missing): (Vec<_>, Vec<_>) =
@@ -81,6 +81,6 @@ fn files<'a>(
     if missing.is_empty() {
         return Ok(found);
     }
-    let names = missing.iter().map(|(name, _)| format!("{name}.json")).collect();
-    Err(DataError::MissingFiles { folder: dir.to_owned(), names, source_of_files })
+    let missing: Vec<_> = missing.iter().map(|(name, _)| format!("{name}.json")).collect();
+    Err(DataError::format(dir, format!("it lacks {}; {source_of_files}", missing.join(", "))))
 }

@@ -1,7 +1,6 @@
 //! SugarCrepe: seven files of pairs over COCO val2017 (RAIVNLab/sugar-crepe, data/). Called by `clove eval --suite sugar-crepe`.
 //!
-//! A file is one object, `{id: {"filename", "caption", "negative_caption"}}`. Ids are numbers written as strings, with gaps:
-//! swap_obj has no "108".
+//! A file is one object, `{id: {"filename", "caption", "negative_caption"}}`. Ids are numbers written as strings, with gaps.
 
 use std::path::Path;
 
@@ -22,7 +21,7 @@ const SOURCE: &str =
 /// Reads the seven files of `dir` in the order of [`SUBSETS`], rows in the numeric order of their ids.
 ///
 /// # Errors
-/// [`DataError::MissingFiles`] lists every file that `dir` lacks; errors in a file name it, the row's key and the field.
+/// [`DataError::Format`] lists every file that `dir` lacks; errors in a file name it, the row's key and the field.
 pub fn read(dir: &Path) -> Result<Vec<Subset>, DataError> {
     let files = files(dir, &SUBSETS, SOURCE)?;
     files.iter().map(|(name, path)| read_subset(name, path)).collect()

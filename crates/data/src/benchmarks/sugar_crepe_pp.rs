@@ -1,5 +1,4 @@
-//! SugarCrepe++: five files of captions that say the same in two ways, and a hard negative (Sri-Harsha/scpp, data/). Called by
-//! `clove eval --suite sugar-crepe-pp`.
+//! SugarCrepe++: five files of captions that say the same in two ways, and a hard negative (Sri-Harsha/scpp, data/).
 //!
 //! ITT: the photo is closer to both captions than to the negative. TOT: the captions are closer to one another than either is to the
 //! negative, without the photo. Source: Dumpala et al., SugarCrepe++, 2024 (arXiv 2406.11171), section 3.
@@ -21,7 +20,7 @@ const SOURCE: &str =
 /// Reads the five files of `dir`: each a list of objects with `id`, `filename`, `caption`, `caption2` and `negative_caption`.
 ///
 /// # Errors
-/// [`DataError::MissingFiles`] for files that `dir` lacks; errors in a file name it, the row and the field.
+/// [`DataError::Format`] for files that `dir` lacks; errors in a file name it, the row and the field.
 pub fn read(dir: &Path) -> Result<Benchmark, DataError> {
     let sets = files(dir, &SUBSETS, SOURCE)?;
     let sets = sets.iter().map(|(name, path)| read_set(name, path)).collect::<Result<_, _>>()?;

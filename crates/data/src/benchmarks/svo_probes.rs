@@ -21,7 +21,7 @@ const COLUMNS: [&str; 6] =
 /// Reads the file. A photo's name is its id, with any extension.
 ///
 /// # Errors
-/// [`DataError::Parse`] for a damaged file, [`DataError::Format`] for a missing column, and [`DataError::Row`] for a row of no kind.
+/// [`DataError::Format`] for a damaged file, a missing column, and a row of no kind.
 pub fn read(path: &Path) -> Result<Benchmark, DataError> {
     let wrong = |error: csv::Error| DataError::parse(path, error);
     let mut reader = csv::Reader::from_path(path).map_err(wrong)?;

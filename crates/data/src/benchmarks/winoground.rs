@@ -1,5 +1,4 @@
-//! Winoground's format: two photos and two captions of the same words in another order (facebook/winoground, `examples.jsonl`). Called
-//! by `clove eval --suite winoground`.
+//! Winoground's format: two photos and two captions of the same words in another order (facebook/winoground, `examples.jsonl`).
 //!
 //! Text: each photo is closer to its own caption; image: each caption to its own photo; group: both. Source: Thrush et al., Winoground,
 //! 2022 (arXiv 2204.03162), equations 1 to 3.

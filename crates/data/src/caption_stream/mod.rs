@@ -1,7 +1,6 @@
 //! A stream of captions from an input of any length: lines of text, tables, JSON lines, shards of a web dataset.
 //!
-//! Called by `clove negatives`. Memory use doesn't depend on the length of the input or of its lines. Reading continues after a row
-//! that can't be used, which is returned with the reason.
+//! Called by `clove negatives`. Memory use doesn't depend on the input. Rows that can't be used are returned with the reason.
 
 mod shard;
 pub(crate) mod table;
@@ -307,8 +306,7 @@ mod tests {
 ["ten"]
 {"caption": "eleven"
 "#;
-        let found = rows(input, Format::JsonLines, None).unwrap();
-        let told = short(&found);
+        let told = short(&rows(input, Format::JsonLines, None).unwrap());
         assert_eq!(told[..4], ["a cat", "a dog", "one||two", "four|five"]);
         let bad = [
             "! line 6: wrong type: caption must be a string or a list of strings, not a number",
@@ -332,13 +330,12 @@ mod tests {
         let mut long = b"{\"caption\": \"".to_vec();
         long.resize(LONGEST_ROW + 100, b'a');
         long.extend(b"\"}\n{\"caption\": \"b\"}");
-        let found = rows(&long, Format::JsonLines, None).unwrap();
-        let told = short(&found);
+        let told = short(&rows(&long, Format::JsonLines, None).unwrap());
         assert!(told[0].starts_with("! line 1: too long: more than 16777216 bytes"), "{told:?}");
         assert_eq!(told[1..], ["b"]);
         let many = format!("{{\"captions\": [{}\"\"]}}", "\"\",".repeat(MOST_CAPTIONS));
-        let found = rows(many.as_bytes(), Format::JsonLines, None).unwrap();
-        assert!(short(&found)[0].starts_with("! line 1: too many captions: 1001"));
+        let told = short(&rows(many.as_bytes(), Format::JsonLines, None).unwrap());
+        assert!(told[0].starts_with("! line 1: too many captions: 1001"));
     }
 
     #[test]

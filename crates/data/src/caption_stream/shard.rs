@@ -96,8 +96,7 @@ mod tests {
             ("2.json", "{\n  \"caption\": 1,\n  x\n}\n"),
             (&long, "{\"caption\": \"e\"}"),
         ]);
-        let found = rows(&shard, Format::Webdataset, None).unwrap();
-        let mut told = short(&found);
+        let mut told = short(&rows(&shard, Format::Webdataset, None).unwrap());
         let bad = told.remove(2);
         assert_eq!(told, ["b", "c|d", "e"]);
         assert!(bad.starts_with("! \"2.json\": not JSON: ") && bad.contains("line 3"), "{bad}");

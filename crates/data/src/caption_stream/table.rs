@@ -1,7 +1,6 @@
 //! Tables with a header, a row at a time.
 //!
-//! The csv crate's reader holds a row of any length, and after an unbalanced quote the rest of the file is one row. So this uses its
-//! parser, with a limit.
+//! The csv crate's reader holds rows of any length, such as the rest of a file after an unclosed quote. This limits its parser.
 
 use std::io::{self, BufRead};
 use std::ops::ControlFlow;
@@ -212,8 +211,7 @@ mod tests {
     fn the_column_is_caption_or_title_or_the_one_that_is_named() {
         let input = b"title\talt\ta\nb\tc\td\n";
         assert_eq!(short(&rows(input, Format::Tsv, None).unwrap()), ["b"]);
-        let named = rows(input, Format::Tsv, Some("alt"));
-        assert_eq!(short(&named.unwrap()), ["c"]);
+        assert_eq!(short(&rows(input, Format::Tsv, Some("alt")).unwrap()), ["c"]);
         let error = rows(input, Format::Tsv, Some("text")).unwrap_err();
         assert_eq!(error, "input: no column text; it has \"title\", \"alt\", \"a\"");
         let error = rows(b"a,b\n", Format::Csv, None).unwrap_err();
@@ -226,8 +224,7 @@ mod tests {
     fn a_quote_without_its_partner_is_held_up_to_the_cap() {
         let mut input = b"caption\na cat\n\"a dog\n".to_vec();
         input.resize(LONGEST_ROW * 2, b'x');
-        let found = rows(&input, Format::Csv, None).unwrap();
-        let told = short(&found);
+        let told = short(&rows(&input, Format::Csv, None).unwrap());
         assert_eq!(told.len(), 2);
         assert_eq!(told[0], "a cat");
         assert!(told[1].starts_with("! line 3: too long: "), "{told:?}");

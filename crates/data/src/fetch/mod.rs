@@ -1,5 +1,4 @@
-//! Local copies of files that can't be read in place: files in S3, in Google Cloud Storage or on a web server, and files compressed
-//! with gzip or zstd, which have no random access.
+//! Local copies of files that have no random access: files in S3, Google Cloud Storage or on a web server, and gzip or zstd files.
 //!
 //! Called by the readers of [`crate::sets`], for files as large as shards. A file is fetched once. A copy is identified by its source
 //! and version (an ETag, or size and time), so a changed file is fetched again. An interrupted download resumes.
@@ -62,8 +61,7 @@ pub struct Local {
 }
 
 impl<'a> Cache<'a> {
-    /// Copies in `folder`, or else in the folder that `CLOVE_CACHE` names, or else where the system keeps caches. The first copy creates
-    /// the folder.
+    /// Copies in `folder`, or else in the folder that `CLOVE_CACHE` names, or else in the system's cache. The first copy creates it.
     pub fn new(folder: Option<&'a Path>, listener: Listener<'a>) -> Self {
         Self { folder, listener }
     }
@@ -107,19 +105,15 @@ impl<'a> Cache<'a> {
         }
         let path = PathBuf::from(name);
         let wrong = |source| DataError::io(&path, source);
-        let mut file = File::open(&path).map_err(wrong)?;
-        if unpack::Packing::of(&mut file).map_err(wrong)?.is_none() {
+        if unpack::Packing::of(&path).map_err(wrong)?.is_none() {
             return Ok(Local { name: name.to_owned(), path, damage: None });
         }
-        let meta = file.metadata().map_err(wrong)?;
+        let meta = fs::metadata(&path).map_err(wrong)?;
         let time = meta.modified().ok();
         let time = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let real = fs::canonicalize(&path).map_err(wrong)?;
         let identity = format!("{} {} {time:?}", real.display(), meta.len());
-        self.copy(name, &identity, |copy| {
-            (self.listener)(Progress::Begins(name, meta.len()));
-            self.unpack(&path, copy, name)
-        })
+        self.copy(name, &identity, |copy| self.unpack(&path, copy, name))
     }
 
     /// The copy of a file, which `make` makes unless it exists. Its path has an extension for the downloaded part (`part`), the unpacked
@@ -150,12 +144,9 @@ impl<'a> Cache<'a> {
             let part = copy.with_extension("part");
             object.fetch(&part, self.listener)?;
             let wrong = |source| DataError::io(&part, source);
-            let mut file = File::open(&part).map_err(wrong)?;
-            if unpack::Packing::of(&mut file).map_err(wrong)?.is_none() {
+            if unpack::Packing::of(&part).map_err(wrong)?.is_none() {
                 return fs::rename(&part, copy).map_err(wrong);
             }
-            let size = file.metadata().map_err(wrong)?.len();
-            (self.listener)(Progress::Begins(name, size));
             self.unpack(&part, copy, name)?;
             fs::remove_file(&part).map_err(wrong)
         })
@@ -170,6 +161,8 @@ impl<'a> Cache<'a> {
 
     /// Unpacks a file into a copy.
     fn unpack(&self, packed: &Path, copy: &Path, name: &str) -> Result<(), DataError> {
+        let size = fs::metadata(packed).map_err(|source| DataError::io(packed, source))?.len();
+        (self.listener)(Progress::Begins(name, size));
         let unpacked = copy.with_extension("unpacked");
         let report = |bytes| (self.listener)(Progress::Bytes(bytes));
         match unpack::unpack(packed, &unpacked, &report) {

@@ -1,7 +1,6 @@
 //! Files in S3, in Google Cloud Storage and on web servers, by object_store.
 //!
-//! Requests go through ureq, which blocks its thread and needs neither a multi-threaded runtime nor a C compiler: a file as large as a
-//! shard occupies a thread anyway.
+//! Requests go through ureq, which blocks its thread and needs neither a multi-threaded runtime nor a C compiler.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write as _};

@@ -1,7 +1,7 @@
 //! Decompression of gzip and zstd files.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write as _};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
@@ -22,10 +22,9 @@ pub(super) enum Packing {
 
 impl Packing {
     /// By a file's first bytes; `None` for an uncompressed file.
-    pub(super) fn of(file: &mut File) -> io::Result<Option<Self>> {
+    pub(super) fn of(path: &Path) -> io::Result<Option<Self>> {
         let mut magic = Vec::new();
-        Read::by_ref(file).take(4).read_to_end(&mut magic)?;
-        file.seek(SeekFrom::Start(0))?;
+        File::open(path)?.take(4).read_to_end(&mut magic)?;
         Ok(match magic.as_slice() {
             [0x1f, 0x8b, ..] => Some(Self::Gzip),
             [0x28, 0xb5, 0x2f, 0xfd] => Some(Self::Zstd),
@@ -48,8 +47,8 @@ pub(super) enum Error {
 
 /// Unpacks `from` into `to` and reports the bytes read of `from` to `listener`.
 pub(super) fn unpack(from: &Path, to: &Path, listener: &dyn Fn(u64) -> bool) -> Result<(), Error> {
-    let mut file = File::open(from).map_err(Error::Read)?;
-    let packing = Packing::of(&mut file).map_err(Error::Read)?;
+    let packing = Packing::of(from).map_err(Error::Read)?;
+    let file = File::open(from).map_err(Error::Read)?;
     let mut input =
         Counted { file: BufReader::with_capacity(1 << 18, file), read: 0, failed: None };
     let mut output = Output {

@@ -1,7 +1,6 @@
 //! Checkpoints: written completely or not at all, and verified before use. Called by [`super::RunFolder`].
 //!
-//! Names that begin with a dot are never checkpoints. `.step-N.PID.partial` is being written, `.step-N.replaced` is being replaced by
-//! a new one of the same step, and `.deleted` is being removed.
+//! Names that begin with a dot are no checkpoints: `.step-N.PID.partial` is being written, `.step-N.replaced` replaced, `.deleted` deleted.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -12,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::RunError;
-use super::files::{self, failed};
+use super::files::{self, failed, names};
 
 /// The file that lists the others.
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -116,8 +115,7 @@ pub(super) fn damaged(path: &Path, reason: impl Into<String>) -> RunError {
     RunError::Damaged { path: path.to_owned(), reason: reason.into() }
 }
 
-/// A missing file is damage. A file that can't be read (permissions, a failing disk) is another error: the program doesn't go back to
-/// an older checkpoint because of it.
+/// A missing file is damage. A file that can't be read (permissions, a failing disk) is no reason to go back to an older checkpoint.
 fn read_or_damaged<T>(path: &Path, read: impl FnOnce() -> io::Result<T>) -> Result<T, RunError> {
     read().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => damaged(path, "is missing"),
@@ -134,15 +132,6 @@ fn folder_name(step: usize) -> String {
 fn step_of(name: &str) -> Option<usize> {
     let step = name.strip_prefix("step-")?.parse().ok()?;
     (folder_name(step) == name).then_some(step)
-}
-
-fn names(root: &Path) -> Result<Vec<String>, RunError> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(root).map_err(failed(root))? {
-        let name = entry.map_err(failed(root))?.file_name();
-        names.extend(name.into_string());
-    }
-    Ok(names)
 }
 
 /// Steps of the checkpoints in `root`, the latest first.
@@ -194,10 +183,8 @@ fn fill<E: Into<Box<dyn Error + Send + Sync>>>(
     let mut manifest = Manifest { step, files: BTreeMap::new() };
     sync_all(partial, "", &mut manifest.files)?;
     if manifest.files.is_empty() {
-        return Err(RunError::Content {
-            path: partial.to_owned(),
-            problem: "no file was written; a checkpoint holds at least one",
-        });
+        let problem = "no file was written; a checkpoint holds at least one";
+        return Err(RunError::refused(partial, problem));
     }
     files::write_synced(&partial.join(MANIFEST), manifest.to_text().as_bytes())?;
     files::sync_folder(partial)
@@ -212,7 +199,7 @@ fn sync_all(
     for entry in fs::read_dir(folder).map_err(failed(folder))? {
         let entry = entry.map_err(failed(folder))?;
         let path = entry.path();
-        let refused = |problem| Err(RunError::Content { path: path.clone(), problem });
+        let refused = |problem: &str| Err(RunError::refused(&path, problem));
         let Ok(name) = entry.file_name().into_string() else {
             return refused("names in a checkpoint must be UTF-8");
         };
@@ -240,8 +227,7 @@ fn sync_all(
 fn publish(root: &Path, partial: &Path, step: usize) -> Result<Checkpoint, RunError> {
     let target = root.join(folder_name(step));
     if fs::symlink_metadata(&target).is_ok() {
-        // Folders can't be exchanged in one call on every system. A kill between the two renames leaves the old one as
-        // `replaced`, and `recover` puts it back.
+        // A kill between the two renames leaves the old one as `replaced`, and `recover` puts it back.
         let replaced = root.join(format!(".{}.replaced", folder_name(step)));
         discard(root, &replaced)?;
         files::rename(&target, &replaced)?;

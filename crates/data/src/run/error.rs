@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Most lines of each configuration in an error message; [`RunError::OtherConfiguration`] holds all of them.
 const LINES_SHOWN: usize = 12;
@@ -17,34 +17,6 @@ pub enum RunError {
         path: PathBuf,
         /// The system's error.
         source: io::Error,
-    },
-    /// The folder is locked.
-    #[error("{}: another process is working on this run; wait for it, stop it, or choose another folder", dir.display())]
-    InUse {
-        /// The run's folder.
-        dir: PathBuf,
-    },
-    /// The file system has no locks, or refuses this one.
-    #[error("{}: can't be locked: {source}; choose a folder on a file system that has file locks", path.display())]
-    Lock {
-        /// The lock file.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// A new run was started in the folder of another.
-    #[error("{} already holds a run ({found}); resume it with --resume, or choose another folder", dir.display())]
-    Exists {
-        /// The folder.
-        dir: PathBuf,
-        /// The file or folder of a run that was found.
-        found: &'static str,
-    },
-    /// There is nothing to resume.
-    #[error("{} holds no run to resume (no run.toml); omit --resume to start a run, or correct the folder", dir.display())]
-    NoRun {
-        /// The folder.
-        dir: PathBuf,
     },
     /// The run was started with another configuration.
     #[error("{}: {}", path.display(), describe_difference(recorded, given))]
@@ -72,30 +44,20 @@ pub enum RunError {
         /// The caller's error.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The caller wrote something that a checkpoint can't hold.
+    /// A folder, file or record that can't be used.
     #[error("{}: {problem}", path.display())]
-    Content {
+    Refused {
         /// The file or folder.
         path: PathBuf,
-        /// The rule that it breaks.
-        problem: &'static str,
+        /// The problem, and the fix.
+        problem: String,
     },
-    /// An invalid record of metrics.
-    #[error("{}: a record must be an object with a whole number `step`: {source}", path.display())]
-    Record {
-        /// The metrics file.
-        path: PathBuf,
-        /// The parser's error.
-        source: serde_json::Error,
-    },
-    /// A damaged line of metrics before intact ones.
-    #[error("{}:{line}: not a JSON object with a whole number `step`; correct or delete the line", path.display())]
-    Line {
-        /// The metrics file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-    },
+}
+
+impl RunError {
+    pub(super) fn refused(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Refused { path: path.to_owned(), problem: problem.into() }
+    }
 }
 
 /// On one line, because the program ends with one line on stderr.

@@ -27,6 +27,15 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), RunError> {
     })
 }
 
+/// The names in a folder that are UTF-8.
+pub(super) fn names(folder: &Path) -> Result<Vec<String>, RunError> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed(folder))? {
+        names.extend(entry.map_err(failed(folder))?.file_name().into_string());
+    }
+    Ok(names)
+}
+
 /// Creates a folder and the missing ones above it.
 pub(super) fn make_folder(path: &Path) -> Result<(), RunError> {
     if path.is_dir() {
@@ -98,7 +107,6 @@ pub(super) struct Appender {
 }
 
 impl Appender {
-    /// Opens or creates a file and appends to it.
     pub(super) fn open(path: &Path) -> Result<Self, RunError> {
         Self::open_with(path, File::options().write(true).create(true))
     }
@@ -140,16 +148,7 @@ impl Appender {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_atomic_write_replaces_and_leaves_nothing_beside_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.txt");
-        write_atomically(&path, b"one").unwrap();
-        write_atomically(&path, b"two").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
+    use crate::testing::fails;
 
     #[test]
     fn a_failed_atomic_write_names_the_file_and_leaves_nothing() {
@@ -157,21 +156,8 @@ mod tests {
         // A folder with something in it can't be renamed over.
         let path = folder.path().join("taken");
         fs::create_dir_all(path.join("inside")).unwrap();
-        let error = write_atomically(&path, b"x").unwrap_err().to_string();
-        assert!(error.contains("taken"), "{error}");
+        fails(write_atomically(&path, b"x"), &["taken"]);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn folders_are_made_to_any_depth_and_a_file_in_the_way_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let deep = folder.path().join("a/b/c");
-        make_folder(&deep).unwrap();
-        assert!(deep.is_dir());
-        make_folder(&deep).unwrap();
-        fs::write(folder.path().join("file"), "").unwrap();
-        let error = make_folder(&folder.path().join("file/below")).unwrap_err();
-        assert!(error.to_string().contains("file"), "{error}");
     }
 
     #[cfg(target_os = "linux")]

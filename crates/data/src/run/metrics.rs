@@ -16,16 +16,14 @@ struct Step {
 
 /// A file of metrics that grows a line at a time.
 ///
-/// A line survives a kill of the process once [`append`](Self::append) returns. It survives a failing machine only after
-/// [`sync`](Self::sync): call that before saving a checkpoint.
+/// A line survives a kill of the process once [`append`](Self::append) returns, a failing machine only after [`sync`](Self::sync).
 #[derive(Debug)]
 pub struct Metrics {
     file: Appender,
 }
 
 impl Metrics {
-    /// Opens or creates `path` for a run before step `step`. Lines of that step and later ones, which will be written again, are dropped,
-    /// and so is a last line that a kill cut short.
+    /// Opens or creates `path` for a run before step `step`. Lines of that step and later ones, and a last one that was cut, are dropped.
     ///
     /// # Errors
     /// When the file can't be read or written, or a damaged line precedes lines that are kept.
@@ -34,8 +32,10 @@ impl Metrics {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             other => other.map_err(files::failed(path))?,
         };
-        let kept = lines_before(&bytes, step)
-            .map_err(|line| RunError::Line { path: path.to_owned(), line })?;
+        let kept = lines_before(&bytes, step).map_err(|line| {
+            let wrong = "is no JSON object with a whole number `step`; correct or delete it";
+            RunError::refused(path, format!("line {line} {wrong}"))
+        })?;
         if kept.len() < bytes.len() {
             files::write_atomically(path, &kept)?;
         }
@@ -50,7 +50,10 @@ impl Metrics {
         let line = serde_json::to_string(record)
             // A line that can't be read back would prevent resuming.
             .and_then(|line| serde_json::from_str::<Step>(&line).map(|_| line + "\n"))
-            .map_err(|source| RunError::Record { path: self.file.path().to_owned(), source })?;
+            .map_err(|error| {
+                let needed = "a record must be an object with a whole number `step`";
+                RunError::refused(self.file.path(), format!("{needed}: {error}"))
+            })?;
         self.file.append(line.as_bytes())
     }
 
@@ -89,7 +92,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::Dir;
+    use crate::testing::{Dir, fails};
 
     #[derive(Serialize)]
     struct Diverged {
@@ -157,8 +160,7 @@ mod tests {
         let (_folder, path, text) = written();
         let damaged = text.replacen("\"step\":5", "\"stop\":5", 1);
         fs::write(&path, &damaged).unwrap();
-        let error = Metrics::open_at(&path, 100).unwrap_err().to_string();
-        assert!(error.contains("metrics.jsonl:2: "), "{error}");
+        fails(Metrics::open_at(&path, 100), &["metrics.jsonl: line 2 "]);
         assert_eq!(fs::read_to_string(&path).unwrap(), damaged);
     }
 
@@ -167,8 +169,7 @@ mod tests {
         let (_folder, path, text) = written();
         let mut metrics = Metrics::open_at(&path, 100).unwrap();
         for record in [json!({"loss": 1.0}), json!({"step": -1}), json!({"step": 1.5}), json!(3)] {
-            let error = metrics.append(&record).unwrap_err().to_string();
-            assert!(error.contains("metrics.jsonl: a record must"), "{error}");
+            fails(metrics.append(&record), &["metrics.jsonl: a record must"]);
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
         metrics.append(&Diverged { step: 10, loss: f32::NAN }).unwrap();

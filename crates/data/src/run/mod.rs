@@ -1,5 +1,4 @@
-//! A training run's folder: its configuration, metrics and checkpoints. A kill at any instant loses only the work after the last
-//! checkpoint. Called by the training loop.
+//! A training run's folder: configuration, metrics and checkpoints. A kill loses only the work after the last checkpoint.
 //!
 //! ```text
 //! run.toml                    the resolved configuration
@@ -60,7 +59,10 @@ impl RunFolder {
         // The last two without the first are a run that lost its configuration, not a place for another.
         for found in [CONFIG, METRICS, CHECKPOINTS] {
             if fs::symlink_metadata(dir.join(found)).is_ok() {
-                return Err(RunError::Exists { dir: dir.to_owned(), found });
+                let problem = format!(
+                    "already holds a run ({found}); resume it with --resume, or choose another folder"
+                );
+                return Err(RunError::refused(dir, problem));
             }
         }
         files::write_atomically(&dir.join(CONFIG), resolved_config_toml.as_bytes())?;
@@ -70,12 +72,12 @@ impl RunFolder {
     /// Opens the folder of a run that was started with this configuration, and removes the leftovers of a killed process.
     ///
     /// # Errors
-    /// When `dir` holds no run, the run has another configuration (the error lists the lines) or is locked, or something
-    /// can't be read or written.
+    /// When `dir` holds no run, is locked, or has another configuration (the error lists the lines), or a file can't be read or written.
     pub fn resume(dir: &Path, resolved_config_toml: &str) -> Result<Self, RunError> {
         let path = dir.join(CONFIG);
         if !path.is_file() {
-            return Err(RunError::NoRun { dir: dir.to_owned() });
+            let problem = "holds no run to resume (no run.toml); omit --resume to start a run, or correct the folder";
+            return Err(RunError::refused(dir, problem));
         }
         let lock = lock(dir)?;
         let recorded = fs::read_to_string(&path).map_err(files::failed(&path))?;
@@ -154,20 +156,22 @@ fn lock(dir: &Path) -> Result<File, RunError> {
     let file = file.map_err(files::failed(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(RunError::InUse { dir: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(RunError::Lock { path, source }),
+        Err(TryLockError::WouldBlock) => {
+            let problem = "another process is working on this run; wait for it, stop it, or choose another folder";
+            Err(RunError::refused(dir, problem))
+        }
+        Err(TryLockError::Error(error)) => {
+            let fix = "choose a folder on a file system that has file locks";
+            Err(RunError::refused(&path, format!("can't be locked: {error}; {fix}")))
+        }
     }
 }
 
 /// Removes the partial files of a killed process.
 fn remove_partial_files(dir: &Path) -> Result<(), RunError> {
-    for entry in fs::read_dir(dir).map_err(files::failed(dir))? {
-        let name = entry.map_err(files::failed(dir))?.file_name();
-        let is_ours = name.to_str().is_some_and(|name| {
-            let is_of = |file: &&str| name.starts_with(&format!(".{file}."));
-            name.ends_with(".partial") && [CONFIG, METRICS, SKIPPED].iter().any(is_of)
-        });
-        if is_ours {
+    for name in files::names(dir)? {
+        let is_of = |file: &&str| name.starts_with(&format!(".{file}."));
+        if name.ends_with(".partial") && [CONFIG, METRICS, SKIPPED].iter().any(is_of) {
             files::remove(&dir.join(name))?;
         }
     }

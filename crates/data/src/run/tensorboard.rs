@@ -4,7 +4,6 @@
 //! its masked CRC-32C, all little-endian. Events are the protobuf messages `Event`, `Summary` and `SessionLog`
 //! (tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto), of which scalars need a few fields.
 
-use std::fs;
 use std::path::Path;
 
 use super::RunError;
@@ -22,17 +21,16 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// Creates an event file in `dir` for a run before step `step`. TensorBoard reads it after the older files, and drops that step and
-    /// later ones of those. `wall_time` is in seconds since 1970.
+    /// Creates an event file in `dir` for a run before step `step`, which hides that step and later ones of older files.
     ///
     /// # Errors
     /// When the folder can't be read, or the file can't be created or written.
     pub fn create(dir: &Path, wall_time: f64, step: usize) -> Result<Self, RunError> {
         let mut seconds = wall_time as u64;
-        for entry in fs::read_dir(dir).map_err(files::failed(dir))? {
-            let name = entry.map_err(files::failed(dir))?.file_name();
-            let rest = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-            let found = rest.and_then(|rest| rest.split('.').next()?.parse::<u64>().ok());
+        for name in files::names(dir)? {
+            let found = name
+                .strip_prefix(PREFIX)
+                .and_then(|rest| rest.split('.').next()?.parse::<u64>().ok());
             // A clock may be set back, and a run can be resumed within a second.
             seconds = seconds.max(found.map_or(0, |found| found.saturating_add(1)));
         }
@@ -127,22 +125,8 @@ fn varint(mut value: u64, out: &mut Vec<u8>) {
 
 /// CRC-32C (Castagnoli): reflected polynomial 0x82F63B78 (RFC 3720, section 12.1).
 fn crc32c(bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 256] = {
-        let mut table = [0; 256];
-        let mut index = 0;
-        while index < 256 {
-            let mut crc = index as u32;
-            let mut bit = 0;
-            while bit < 8 {
-                crc = crc >> 1 ^ if crc & 1 == 1 { 0x82F63B78 } else { 0 };
-                bit += 1;
-            }
-            table[index] = crc;
-            index += 1;
-        }
-        table
-    };
-    !bytes.iter().fold(!0, |crc, byte| crc >> 8 ^ TABLE[((crc ^ u32::from(*byte)) & 0xFF) as usize])
+    let shift = |crc: u32, _| crc >> 1 ^ if crc & 1 == 1 { 0x82F63B78 } else { 0 };
+    !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), shift))
 }
 
 /// TensorFlow masks checksums that are stored beside what they cover (tensorflow/core/lib/hash/crc32c.h).
@@ -152,6 +136,8 @@ fn masked(crc: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// The check value of CRC catalogues, and RFC 3720, appendix B.4.

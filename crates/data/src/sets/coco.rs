@@ -14,17 +14,17 @@ use crate::{DataError, json};
 
 /// Either format. Other fields may be of any type.
 #[derive(Deserialize)]
-struct Document {
-    images: Vec<Image>,
+pub(crate) struct Document {
+    pub(crate) images: Vec<Image>,
     /// COCO's captions; Karpathy's stand with their images.
-    annotations: Option<Vec<Annotation>>,
+    pub(crate) annotations: Option<Vec<Annotation>>,
 }
 
 #[derive(Deserialize)]
-struct Image {
-    id: Option<i64>,
+pub(crate) struct Image {
+    pub(crate) id: Option<i64>,
     #[serde(alias = "filename")]
-    file_name: String,
+    pub(crate) file_name: String,
     /// Karpathy's: the folder of the file.
     #[serde(default)]
     filepath: String,
@@ -39,23 +39,20 @@ struct Sentence {
 }
 
 #[derive(Deserialize)]
-struct Annotation {
-    image_id: i64,
+pub(crate) struct Annotation {
+    pub(crate) image_id: i64,
     /// Other annotations than captions have none.
-    caption: Option<String>,
+    pub(crate) caption: Option<String>,
 }
 
 impl ImageTextSet {
-    /// The images of a JSON file in COCO's format (`captions_train2017.json`: `images`, and `annotations` with their captions) or
-    /// Karpathy's (`dataset_coco.json`: `images` with their `sentences`), in its order.
+    /// The images of a JSON file in COCO's format (`captions_train2017.json`) or Karpathy's (`dataset_coco.json`), in its order.
     ///
     /// Images' file names are relative to `images_dir` or else to the file's folder; a Karpathy image may be in its folder `filepath` or
-    /// directly there. `splits` selects images by their `split`; empty selects all. An image without a caption or a file, and a caption
-    /// without an image, is skipped.
+    /// directly there. `splits` selects images by their `split`; empty selects all. Images without captions or files are skipped.
     ///
     /// # Errors
-    /// [`DataError::Io`] if the file can't be read or `images_dir` is missing; [`DataError::Parse`] for another document;
-    /// [`DataError::Format`] for a split that no image has, and if no image can be used.
+    /// [`DataError::Io`] for a missing file or `images_dir`; [`DataError::Format`] for another document, an unknown split, and no image.
     pub fn coco(
         file: &Path,
         images_dir: Option<&Path>,

@@ -297,26 +297,26 @@ fn join(first: &mut Sample, other: Sample) {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::testing::{captions, fields, strings};
 
     /// The beginning of a PNG of this size: what its header tells, and no pixel.
-    fn png(width: u32, height: u32, tail: &[u8]) -> Vec<u8> {
+    fn png(width: u32, height: u32) -> Vec<u8> {
         let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
         bytes.extend(width.to_be_bytes());
         bytes.extend(height.to_be_bytes());
         bytes.extend(b"\x08\x02\0\0\0");
-        bytes.extend(tail);
         bytes
     }
 
-    fn set(dir: &Path, samples: &[(&str, Vec<u8>, &[&str])]) -> ImageTextSet {
+    /// A set of files with captions, and its folder.
+    fn set(samples: &[(&str, Vec<u8>, &[&str])]) -> (ImageTextSet, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
         let mut set = ImageTextSet::default();
         for (name, bytes, captions) in samples {
-            let path = dir.join(name);
+            let path = dir.path().join(name);
             fs::write(&path, bytes).unwrap();
             set.samples.push(Sample {
                 image: path.into(),
@@ -327,12 +327,11 @@ mod tests {
                 part: 0,
             });
         }
-        set
+        (set, dir)
     }
 
     #[test]
     fn captions_pass_by_their_words_and_once() {
-        let dir = tempfile::tempdir().unwrap();
         let samples: [(&str, Vec<u8>, &[&str]); 4] = [
             ("a", vec![], &["one", "one two", "one two three four"]),
             ("b", vec![], &["one"]),
@@ -340,7 +339,7 @@ mod tests {
             ("d", vec![], &["ONE TWO"]),
         ];
         let filter = Filter { min_words: Some(2), max_words: Some(3), ..Filter::default() };
-        let mut found = set(dir.path(), &samples);
+        let (mut found, _dir) = set(&samples);
         let filtered = found.filter(&filter, &|| false).unwrap();
         assert_eq!(captions(&found), ["one two", "One  two!|two three", "ONE TWO"]);
         assert_eq!(fields(&found), [&[1][..], &[0, 1], &[0]]);
@@ -349,7 +348,7 @@ mod tests {
             "1 sample: 1 without a caption left; 3 captions: 2 too short, 1 too long"
         );
         let filter = Filter { duplicates: Some(Duplicates::Captions), ..filter };
-        let mut found = set(dir.path(), &samples);
+        let (mut found, _dir) = set(&samples);
         let filtered = found.filter(&filter, &|| false).unwrap();
         assert_eq!(captions(&found), ["one two", "two three"]);
         assert_eq!((filtered.repeated_captions, filtered.without_a_caption), (2, 2));
@@ -357,17 +356,13 @@ mod tests {
 
     #[test]
     fn images_pass_by_their_headers() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut found = set(
-            dir.path(),
-            &[
-                ("small", png(63, 200, b""), &["a"]),
-                ("good", png(64, 192, b""), &["b"]),
-                ("long", png(64, 193, b""), &["c"]),
-                ("words", b"no image".to_vec(), &["d"]),
-                ("wide", png(193, 64, b""), &["e"]),
-            ],
-        );
+        let (mut found, _dir) = set(&[
+            ("small", png(63, 200), &["a"]),
+            ("good", png(64, 192), &["b"]),
+            ("long", png(64, 193), &["c"]),
+            ("words", b"no image".to_vec(), &["d"]),
+            ("wide", png(193, 64), &["e"]),
+        ]);
         let filter = Filter { min_side: Some(64), max_aspect: Some(3.0), ..Filter::default() };
         let seen = AtomicUsize::new(0);
         let look = || seen.fetch_add(1, Ordering::Relaxed) < 100;
@@ -398,21 +393,16 @@ mod tests {
 
     #[test]
     fn samples_of_the_same_bytes_become_one_with_all_texts() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut found = set(
-            dir.path(),
-            &[
-                ("a", b"same".to_vec(), &["x", "y"]),
-                ("b", b"else".to_vec(), &["x"]),
-                ("c", b"same".to_vec(), &["y", "z"]),
-                ("d", b"longer".to_vec(), &["v"]),
-            ],
-        );
+        let (mut found, dir) = set(&[
+            ("a", b"same".to_vec(), &["x", "y"]),
+            ("b", b"else".to_vec(), &["x"]),
+            ("c", b"same".to_vec(), &["y", "z"]),
+            ("d", b"longer".to_vec(), &["v"]),
+        ]);
         // A place that occurs twice, of a length of its own.
         found.samples.push(Sample { captions: vec!["w".to_owned()], ..found.samples[3].clone() });
-        found
-            .samples
-            .push(Sample { image: dir.path().join("none").into(), ..found.samples[0].clone() });
+        let image = dir.path().join("none").into();
+        found.samples.push(Sample { image, ..found.samples[0].clone() });
         let filter = Filter { duplicates: Some(Duplicates::Images), ..Filter::default() };
         let digest = found.digest();
         let filtered = found.filter(&filter, &|| true).unwrap();
@@ -427,9 +417,8 @@ mod tests {
 
     #[test]
     fn it_stops_when_it_is_told_to() {
-        let dir = tempfile::tempdir().unwrap();
         for (min_side, duplicates) in [(Some(1), None), (None, Some(Duplicates::Images))] {
-            let mut found = set(dir.path(), &[("a", png(9, 9, b""), &["a"])]);
+            let (mut found, _dir) = set(&[("a", png(9, 9), &["a"])]);
             let filter = Filter { min_side, duplicates, ..Filter::default() };
             assert_eq!(found.filter(&filter, &|| false), None);
         }

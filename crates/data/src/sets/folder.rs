@@ -13,12 +13,10 @@ use crate::{DataError, text};
 const TEXT_EXTENSION: &str = "txt";
 
 impl ImageTextSet {
-    /// The images under `dir` and its subfolders, each with a text file of the same stem beside it: `a.jpg` with `a.txt`, one caption
-    /// a line, blank lines ignored.
+    /// The images under `dir` and its subfolders, each with captions in a text file of the same stem beside it, one a line.
     ///
     /// Links are followed; each folder is read once, by its real path if it has one under `dir`. Samples are in the order of their
-    /// images' paths. An image without a text, a text without an image, and a text that is empty, not UTF-8 or unreadable are skipped;
-    /// other files are ignored.
+    /// images' paths. An image without a text, a text without an image, and a text that is empty, not UTF-8 or unreadable are skipped.
     ///
     /// # Errors
     /// [`DataError::Io`] for a folder that can't be listed, and [`DataError::Format`] if no image has a text.
@@ -163,7 +161,13 @@ fn name(path: &Path) -> String {
 mod tests {
     use super::super::Sample;
     use super::*;
-    use crate::testing::Dir;
+    use crate::testing::{Dir, fails};
+
+    /// A folder with files, each alone or before its content and `=`.
+    fn dir(files: &[&str]) -> Dir {
+        let files = files.iter().map(|&file| file.split_once('=').unwrap_or((file, "")));
+        Dir::with(&files.map(|(name, text)| (name, text.as_bytes())).collect::<Vec<_>>())
+    }
 
     fn read(dir: &Dir) -> Result<ImageTextSet, DataError> {
         ImageTextSet::folder(dir.root())
@@ -220,17 +224,9 @@ mod tests {
 
     #[test]
     fn folders_are_read_in_the_order_of_paths() {
-        let dir = Dir::with(&[
-            ("z.jpg", b""),
-            ("z.txt", b"z"),
-            ("b/deep/er/y.jpg", b""),
-            ("b/deep/er/y.txt", b"y"),
-            ("b/x.png", b""),
-            ("b/x.jpg", b""),
-            ("b/x.txt", b"x"),
-            ("a/x.jpg", b""),
-            ("a/x.txt", b"of a"),
-        ]);
+        let deep = ["z.jpg", "z.txt=z", "b/deep/er/y.jpg", "b/deep/er/y.txt=y"];
+        let others = ["b/x.png", "b/x.jpg", "b/x.txt=x", "a/x.jpg", "a/x.txt=of a"];
+        let dir = dir(&[&deep[..], &others].concat());
         let set = read(&dir).unwrap();
         let expected = ["a/x.jpg", "b/deep/er/y.jpg", "b/x.jpg", "b/x.png", "z.jpg"];
         assert_eq!(images(&dir, &set), expected);
@@ -274,14 +270,9 @@ mod tests {
     #[test]
     fn a_text_too_large_for_captions_is_skipped() {
         let large = vec![b'a'; (1 << 20) + 1];
-        let dir = Dir::with(&[
-            ("a.jpg", b""),
-            ("a.txt", b"a cat"),
-            ("b.jpg", b""),
-            ("b.txt", &large),
-            ("c.jpg", b""),
-            ("c.txt", &large[1..]),
-        ]);
+        let dir = dir(&["a.jpg", "a.txt=a cat", "b.jpg", "c.jpg"]);
+        fs::write(dir.path("b.txt"), &large).unwrap();
+        fs::write(dir.path("c.txt"), &large[1..]).unwrap();
         let set = read(&dir).unwrap();
         assert_eq!(images(&dir, &set), ["a.jpg", "c.jpg"]);
         let why = "b.txt: unreadable: larger than 1048576 bytes (for b.jpg)";
@@ -290,15 +281,9 @@ mod tests {
 
     #[test]
     fn a_folder_with_nothing_usable_says_what_was_looked_for() {
-        let empty = read(&Dir::with(&[])).unwrap_err().to_string();
-        for part in ["tiff", "a.txt", "0 images and 0 texts"] {
-            assert!(empty.contains(part), "{part}: {empty}");
-        }
-        let halves = Dir::with(&[("a.jpg", b""), ("b.jpg", b""), ("c.txt", b"a cat")]);
-        let halves = read(&halves).unwrap_err().to_string();
-        for part in ["2 images and 1 text", "2 without a text", "a.txt is not there"] {
-            assert!(halves.contains(part), "{part}: {halves}");
-        }
+        fails(read(&Dir::with(&[])), &["tiff", "a.txt", "0 images and 0 texts"]);
+        let halves = read(&dir(&["a.jpg", "b.jpg", "c.txt=a cat"]));
+        fails(halves, &["2 images and 1 text", "2 without a text", "a.txt is not there"]);
     }
 
     #[test]
@@ -315,13 +300,8 @@ mod tests {
     #[test]
     fn links_are_followed_and_each_folder_is_read_once() {
         use std::os::unix::fs::symlink;
-        let outside = Dir::with(&[("o.jpg", b""), ("o.txt", b"outside")]);
-        let dir = Dir::with(&[
-            ("real/a.jpg", b""),
-            ("real/a.txt", b"a cat"),
-            ("real/b.jpg", b""),
-            ("real/b.txt", b"a dog"),
-        ]);
+        let outside = dir(&["o.jpg", "o.txt=outside"]);
+        let dir = dir(&["real/a.jpg", "real/a.txt=a cat", "real/b.jpg", "real/b.txt=a dog"]);
         // Sorts before "real", which keeps its path all the same.
         symlink(dir.path("real"), dir.path("first")).unwrap();
         symlink(dir.root(), dir.path("real/up")).unwrap();
@@ -344,7 +324,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn of_two_texts_that_differ_in_case_one_is_read() {
-        let dir = Dir::with(&[("a.jpg", b""), ("a.TXT", b"upper"), ("a.txt", b"lower")]);
+        let dir = dir(&["a.jpg", "a.TXT=upper", "a.txt=lower"]);
         let set = read(&dir).unwrap();
         assert_eq!(set.samples[0].captions, ["upper"]);
         assert_eq!(skipped(&dir, &set), ["a.txt: second text: a.TXT is read"]);

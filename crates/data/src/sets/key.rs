@@ -1,7 +1,6 @@
 //! Duplicate captions.
 
-/// A digest of a caption without its case, spacing and ASCII punctuation. Captions with the same digest are duplicates, in any
-/// language.
+/// A digest of a caption without its case, spacing and ASCII punctuation. Captions with the same digest are duplicates.
 pub fn caption_key(caption: &str) -> [u8; 16] {
     let mut plain = String::with_capacity(caption.len());
     let letters = |word: &&str| word.contains(|letter: char| !letter.is_ascii_punctuation());

@@ -4,7 +4,7 @@
 //! benchmarks, these skip samples that they can't use, which sets from the web have, and count them by reason.
 
 mod braces;
-mod coco;
+pub(crate) mod coco;
 mod filter;
 mod folder;
 mod json_lines;
@@ -76,8 +76,7 @@ impl ImageTextSet {
         self.skipped.extend(other.skipped);
     }
 
-    /// The samples of a file or folder, by its name: `.jsonl`, `.csv`, `.tsv`, `.parquet`, `.json` (COCO's or Karpathy's), `.tar`,
-    /// compressed or not, or a folder of images with texts.
+    /// The samples of a file or folder, by its name: `.jsonl`, `.csv`, `.tsv`, `.parquet`, `.json`, `.tar`, or a folder of images.
     ///
     /// # Errors
     /// Those of the reader, and [`DataError::Format`] for another name.
@@ -135,8 +134,7 @@ impl ImageTextSet {
         hasher.finalize().to_hex().to_string()
     }
 
-    /// The counts: `1,234 images with 2,345 captions, 100 negatives; 12 skipped: 10 without a text, 2 empty text`, and the first
-    /// skipped places.
+    /// The counts, as `1,234 images with 2,345 captions, 100 negatives; 12 skipped: 12 empty text`, and the first skipped places.
     pub fn summary(&self) -> String {
         let images: HashSet<&ImagePlace> = self.samples.iter().map(|s| &s.image).collect();
         let samples = self.samples.len();
@@ -283,20 +281,19 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_counts_images_captions_and_negatives() {
-        let mut set = ImageTextSet::default();
-        set.samples.push(sample("a.jpg", 1, 1));
-        assert_eq!(set.summary(), "1 image with 1 caption, 1 negative");
-        let more = (0..1233).map(|at| sample(&format!("{at}.jpg"), 2, 0));
-        set.samples.extend(more);
-        assert_eq!(set.summary(), "1,234 images with 2,467 captions, 1 negative");
-    }
-
-    #[test]
-    fn a_summary_counts_an_image_of_two_samples_once() {
-        let samples = vec![sample("a.jpg", 1, 0), sample("a.jpg", 2, 3)];
-        let set = ImageTextSet { samples, skipped: Vec::new() };
-        assert_eq!(set.summary(), "1 image in 2 samples with 3 captions, 3 negatives");
+    fn a_summary_counts_images_once_and_their_captions_and_negatives() {
+        let mut many = vec![sample("a.jpg", 1, 1)];
+        many.extend((0..1233).map(|at| sample(&format!("{at}.jpg"), 2, 0)));
+        for (samples, summary) in [
+            (vec![sample("a.jpg", 1, 1)], "1 image with 1 caption, 1 negative"),
+            (many, "1,234 images with 2,467 captions, 1 negative"),
+            (
+                vec![sample("a.jpg", 1, 0), sample("a.jpg", 2, 3)],
+                "1 image in 2 samples with 3 captions, 3 negatives",
+            ),
+        ] {
+            assert_eq!(ImageTextSet { samples, skipped: Vec::new() }.summary(), summary);
+        }
     }
 
     #[test]

@@ -7,13 +7,10 @@ pub(super) const IMAGE_KEYS: [&str; 5] = ["image", "file_name", "filename", "fil
 /// Fields of an image's bytes, in order of preference.
 pub(super) const BYTES_KEYS: [&str; 8] =
     ["image", "img", "jpg", "jpeg", "png", "webp", "picture", "image_bytes"];
-/// The field of a list of captions.
 pub(super) const CAPTION_LIST: &str = "captions";
 /// Fields of a single caption, in order of preference.
 pub(super) const CAPTION_KEYS: [&str; 3] = ["caption", "text", "title"];
-/// The field of a list of negatives.
 pub(super) const NEGATIVE_LIST: &str = "negatives";
-/// The field of a single negative.
 pub(super) const NEGATIVE_KEY: &str = "negative";
 
 /// A sample's captions with their fields.

@@ -42,7 +42,6 @@ pub enum ImagePlace {
     },
 }
 
-/// Pixels of a CIFAR image's side.
 const CIFAR_SIDE: usize = 32;
 
 impl ImagePlace {
@@ -52,8 +51,7 @@ impl ImagePlace {
     /// The bytes of an image file. A CIFAR image becomes a BMP file.
     ///
     /// # Errors
-    /// [`DataError::Io`] for an image that can't be read, ends early, or is larger than 512 MiB; [`DataError::Format`] for a damaged row
-    /// of a Parquet file.
+    /// [`DataError::Io`] for an image that can't be read, ends early, or is above 512 MiB; [`DataError::Format`] for a damaged row.
     pub fn read(&self) -> Result<Vec<u8>, DataError> {
         match self {
             Self::File(path) => read_image(path),
@@ -66,12 +64,10 @@ impl ImagePlace {
         }
     }
 
-    /// The path of an image file.
     pub(super) fn path(&self) -> Option<&Path> {
         if let Self::File(path) = self { Some(path) } else { None }
     }
 
-    /// Its first bytes, at most `most`.
     pub(super) fn first_bytes(&self, most: u64) -> Result<Vec<u8>, DataError> {
         let (path, offset, length) = match self {
             Self::File(path) => (&**path, 0, most),
@@ -86,7 +82,6 @@ impl ImagePlace {
         read_up_to(path, offset, length)
     }
 
-    /// The number of its bytes.
     pub(super) fn byte_len(&self) -> Result<u64, DataError> {
         match self {
             Self::File(path) => {

@@ -25,13 +25,11 @@ const LONGEST_TEXT: u64 = 16 << 20;
 const LARGEST_IMAGE: u64 = 512 << 20;
 
 impl ImageTextSet {
-    /// The samples of a web dataset's shards, in their order: tar files in which the files of a sample share a name up to its first dot
-    /// and stand together.
+    /// The samples of a web dataset's shards, in their order: adjacent files of a tar file that share a name up to its first dot.
     ///
     /// `pattern` names one shard, or several by braces (`part-{00000..00099}.tar`, `{train,extra}.tar`). A sample is an image with a
     /// `.json` (captions and negatives as in [`Self::json_lines`]) or a `.txt` (a caption a line) beside it; other files are ignored. An
-    /// incomplete or malformed sample is skipped, and so is the rest of a damaged shard. `fields` are as in [`Self::json_lines`]; the
-    /// field `txt` is the `.txt`.
+    /// incomplete or malformed sample is skipped, and so is the rest of a damaged shard. In `fields`, `txt` is the `.txt`.
     ///
     /// A shard that is compressed with gzip or zstd, or on a server (`s3://`, `gs://`, `https://`), is copied to `cache` first.
     ///
@@ -337,8 +335,7 @@ mod tests {
     #[test]
     fn of_a_cut_shard_the_rest_is_read() {
         let whole = shard(&["a", "b", "c"]);
-        // Each member is a header and a block; in the third member's header, and in the fourth one's text.
-        // And between two of them.
+        // Each member is a header and a block: in the third header, in the fourth text, and between members.
         for (end, left) in [
             (2 * 1024 + 100, vec!["a"]),
             (3 * 1024 + 512 + 4, vec!["a"]),

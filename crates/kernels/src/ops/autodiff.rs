@@ -106,11 +106,8 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         candidates: FloatTensor<Self>,
         scale: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let (rows, columns, right) = B::clove_contrastive_forward(
-            Self::inner(images),
-            Self::inner(candidates),
-            Self::inner(scale),
-        );
+        let [images, candidates, scale] = [images, candidates, scale].map(Self::inner);
+        let (rows, columns, right) = B::clove_contrastive_forward(images, candidates, scale);
         let of = Self::from_inner;
         (of(rows), of(columns), of(right))
     }
@@ -123,14 +120,10 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         grad: FloatTensor<Self>,
         by_images: bool,
     ) -> FloatTensor<Self> {
-        Self::from_inner(B::clove_contrastive_backward(
-            Self::inner(images),
-            Self::inner(candidates),
-            Self::inner(scale),
-            Self::inner(sums),
-            Self::inner(grad),
-            by_images,
-        ))
+        let [images, candidates, scale, sums, grad] =
+            [images, candidates, scale, sums, grad].map(Self::inner);
+        let by = B::clove_contrastive_backward(images, candidates, scale, sums, grad, by_images);
+        Self::from_inner(by)
     }
 
     fn clove_own_negatives_forward(
@@ -140,13 +133,8 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         owners: IntTensor<Self>,
         focus: Focus,
     ) -> FloatTensor<Self> {
-        Self::from_inner(B::clove_own_negatives_forward(
-            Self::inner(images),
-            Self::inner(candidates),
-            Self::inner(scale),
-            owners,
-            focus,
-        ))
+        let [images, candidates, scale] = [images, candidates, scale].map(Self::inner);
+        Self::from_inner(B::clove_own_negatives_forward(images, candidates, scale, owners, focus))
     }
 
     fn clove_own_negatives_backward(
@@ -157,14 +145,9 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         grad: FloatTensor<Self>,
         focus: Focus,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (by_images, by_candidates) = B::clove_own_negatives_backward(
-            Self::inner(images),
-            Self::inner(candidates),
-            Self::inner(scale),
-            owners,
-            Self::inner(grad),
-            focus,
-        );
+        let [images, candidates, scale, grad] = [images, candidates, scale, grad].map(Self::inner);
+        let (by_images, by_candidates) =
+            B::clove_own_negatives_backward(images, candidates, scale, owners, grad, focus);
         (Self::from_inner(by_images), Self::from_inner(by_candidates))
     }
 

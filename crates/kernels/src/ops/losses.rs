@@ -38,8 +38,7 @@ impl<B: Kernels> InfoNce<B> {
         }
     }
 
-    /// From the largest logits and the sums of each block, `[2, ..]`: the largest of all blocks and the logarithm of their sum,
-    /// `[2, images]`, and the losses, `[1, images]`.
+    /// From the largest logits and the sums of each block: the largest of all and the log of their sum, `[2, images]`, and the losses.
     fn direction(
         partial: &FloatTensor<B>,
         right: FloatTensor<B>,
@@ -73,8 +72,7 @@ pub struct By<B: Backend> {
     pub logit_scale: Option<FloatTensor<B>>,
 }
 
-/// The gradient by the logarithm of the scale: the sum of the products of the logits with their gradients, which equals that of the
-/// images with theirs.
+/// The gradient by the logarithm of the scale: the sum of the products of the images with their gradients.
 fn by_logit_scale<B: Backend>(images: FloatTensor<B>, by: FloatTensor<B>) -> FloatTensor<B> {
     B::float_sum(B::float_mul(images, by))
 }
@@ -112,8 +110,7 @@ impl<B: Kernels> InfoNce<B> {
     }
 }
 
-/// The gradients of own_negatives' mean loss over `captions` images, from the gradient by it, `[1]`. `scale` is `[1]`; `owners` is that
-/// of own_negatives.wgsl.
+/// The gradients of own_negatives' mean loss over `captions` images, from the gradient by it, `[1]`. `scale` is `[1]`.
 pub fn own_negatives_backward<B: Kernels>(
     images: FloatTensor<B>,
     candidates: FloatTensor<B>,

@@ -1,5 +1,4 @@
-//! Photos of different sizes to the input of an image tower, by resample.wgsl and preprocess.wgsl: the device receives bytes, and
-//! resizes, crops and normalises them.
+//! Photos of different sizes to the input of an image tower, from bytes, by resample.wgsl and preprocess.wgsl.
 
 #[cfg(feature = "gpu")]
 mod plan;

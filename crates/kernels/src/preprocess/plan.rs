@@ -93,7 +93,6 @@ impl Plan {
         })
     }
 
-    /// Pixels of the region.
     fn pixels(&self) -> usize {
         self.region.width as usize * self.region.height as usize
     }

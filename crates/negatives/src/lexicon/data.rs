@@ -90,7 +90,6 @@ pub enum Slot {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaggerData {
     /// Rows of weights, a row a bucket, a weight a tag.
-    #[serde(with = "bytes")]
     pub weights: Vec<i8>,
 }
 
@@ -159,30 +158,5 @@ impl Data {
             return damaged("irregular forms");
         }
         Ok(())
-    }
-}
-
-/// Signed bytes as one byte string: in a sequence, negative ones would take two bytes each.
-mod bytes {
-    use serde::de::{Error, Visitor};
-    use serde::{Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(weights: &[i8], serializer: S) -> Result<S::Ok, S::Error> {
-        let bytes: Vec<u8> = weights.iter().map(|weight| weight.cast_unsigned()).collect();
-        serializer.serialize_bytes(&bytes)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<i8>, D::Error> {
-        struct Run;
-        impl Visitor<'_> for Run {
-            type Value = Vec<i8>;
-            fn expecting(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
-                formatter.write_str("bytes")
-            }
-            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<i8>, E> {
-                Ok(bytes.iter().map(|byte| byte.cast_signed()).collect())
-            }
-        }
-        deserializer.deserialize_bytes(Run)
     }
 }

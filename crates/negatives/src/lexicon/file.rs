@@ -20,12 +20,9 @@ pub enum LexiconError {
     /// The magic number is missing.
     #[error("this is no lexicon of hard negatives")]
     NotALexicon,
-    /// The layout has another version.
-    #[error("this lexicon has the layout {found}, and this program reads the layout {}", MARK[7])]
-    Version {
-        /// The version found.
-        found: u8,
-    },
+    /// The layout has another version: this one.
+    #[error("this lexicon has the layout {0}, and this program reads the layout {own}", own = MARK[7])]
+    Version(u8),
     /// The bytes are incomplete or changed.
     #[error("the lexicon is damaged ({0}); download it again")]
     Damaged(&'static str),
@@ -56,7 +53,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Data, LexiconError> {
         return Err(LexiconError::NotALexicon);
     }
     if mark[7] != MARK[7] {
-        return Err(LexiconError::Version { found: mark[7] });
+        return Err(LexiconError::Version(mark[7]));
     }
     let (sum, packed) = rest.split_at_checked(8).ok_or(LexiconError::Damaged("it ends early"))?;
     if sum != hash(packed).to_le_bytes() {

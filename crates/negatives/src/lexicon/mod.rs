@@ -1,5 +1,4 @@
-//! WordNet's words and senses, irregular forms, and the frequencies of words in captions: one compact file, built by
-//! `cargo xtask lexicon`.
+//! WordNet's words and senses, irregular forms and word frequencies, in one compact file built by `cargo xtask lexicon`.
 //!
 //! A [`Lexicon`] is that file, indexed. A sense has antonyms and, in pools, cousins: the members of the synsets two levels below a
 //! synset two levels above (`hyponyms(hyponyms(hypernyms(hypernyms(s))))` in Netflix/clove:src/training/text_negatives_data.py).
@@ -169,13 +168,11 @@ impl Lexicon {
         self.pos(pos).of(lemma)
     }
 
-    /// The entries of an irregular form.
     pub(crate) fn analyses(&self, form: WordId) -> impl Iterator<Item = &Irregular> {
         let from = self.forms.partition_point(|entry| entry.form < form);
         self.forms[from..].iter().take_while(move |entry| entry.form == form)
     }
 
-    /// The irregular form of a lemma in a slot.
     pub(crate) fn irregular(&self, lemma: WordId, slot: Slot) -> Option<WordId> {
         self.by_lemma
             .binary_search_by_key(&(lemma, slot), |entry| (entry.lemma, entry.slot))

@@ -121,10 +121,7 @@ pub(super) enum Fill {
 
 /// A mark in the series' colour and shape, so that colour is never the only difference.
 pub(super) fn mark(series: usize, fill: Fill, (x, y): (f64, f64), radius: f64) -> Markup {
-    let class = match fill {
-        Fill::Full => "full",
-        Fill::Hollow => "hollow",
-    };
+    let class = ["full", "hollow"][fill as usize];
     // After the last colour the shapes shift by one, so that pairs of colour and shape repeat late.
     let shape = (series + series / SERIES) % SERIES;
     // Corners, turn and scale, which equalises the apparent sizes of the shapes.

@@ -1,6 +1,6 @@
 //! Test pictures with their two texts, and the models' scores.
 
-use clove_lab::Example;
+use clove_lab::{Example, common_words};
 use maud::{Markup, html};
 
 use super::chart::px;
@@ -83,45 +83,21 @@ fn verdict(name: &str, margin: f64, widest: f64) -> Markup {
 fn marked(caption: &str, negative: &str) -> (Markup, Markup) {
     let left: Vec<&str> = caption.split_whitespace().collect();
     let right: Vec<&str> = negative.split_whitespace().collect();
-    let width = right.len() + 1;
-    if (left.len() + 1).saturating_mul(width) > LARGEST_COMPARISON {
+    if (left.len() + 1).saturating_mul(right.len() + 1) > LARGEST_COMPARISON {
         return (html! { (clean(caption)) }, html! { (clean(negative)) });
     }
-    // longest[i * width + j]: length of the longest common subsequence of left[i..] and right[j..].
-    let mut longest = vec![0usize; (left.len() + 1) * width];
-    for i in (0..left.len()).rev() {
-        for j in (0..right.len()).rev() {
-            longest[i * width + j] = if left[i] == right[j] {
-                longest[(i + 1) * width + j + 1] + 1
-            } else {
-                longest[(i + 1) * width + j].max(longest[i * width + j + 1])
-            };
-        }
-    }
-    let mut differs = (vec![true; left.len()], vec![true; right.len()]);
-    let (mut i, mut j) = (0, 0);
-    while i < left.len() && j < right.len() {
-        if left[i] == right[j] {
-            differs.0[i] = false;
-            differs.1[j] = false;
-            (i, j) = (i + 1, j + 1);
-        } else if longest[(i + 1) * width + j] >= longest[i * width + j + 1] {
-            i += 1;
-        } else {
-            j += 1;
-        }
-    }
-    (with_marks(&left, &differs.0, "is"), with_marks(&right, &differs.1, "not"))
+    let (left_common, right_common) = common_words(&left, &right);
+    (with_marks(&left, &left_common, "is"), with_marks(&right, &right_common, "not"))
 }
 
-/// The words of a text; consecutive marked words share a mark.
-fn with_marks(words: &[&str], differs: &[bool], class: &str) -> Markup {
-    let pairs: Vec<(&str, bool)> = words.iter().copied().zip(differs.iter().copied()).collect();
+/// The words of a text; consecutive words that aren't common share a mark.
+fn with_marks(words: &[&str], common: &[bool], class: &str) -> Markup {
+    let pairs: Vec<(&str, bool)> = words.iter().copied().zip(common.iter().copied()).collect();
     html! {
         @for (number, run) in pairs.chunk_by(|one, other| one.1 == other.1).enumerate() {
             @let text = run.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" ");
             @if number > 0 { " " }
-            @if run[0].1 { mark class=(class) { (clean(&text)) } } @else { (clean(&text)) }
+            @if run[0].1 { (clean(&text)) } @else { mark class=(class) { (clean(&text)) } }
         }
     }
 }

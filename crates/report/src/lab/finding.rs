@@ -16,29 +16,15 @@ fn story(report: &Report) -> Option<[&ModelRow; 3]> {
     Some([report.models.first()?, &report.models[unpatched], &report.models[patched]])
 }
 
-/// A change; `None` below [`NOTHING`].
-#[derive(Debug, Clone, Copy)]
-enum Change {
-    Up(f64),
-    Down(f64),
-    None,
+/// A change; 0 below [`NOTHING`].
+fn difference(from: f64, to: f64) -> Option<f64> {
+    let difference = usable(to - from)?;
+    Some(if difference.abs() < NOTHING { 0.0 } else { difference })
 }
 
-impl Change {
-    fn between(from: f64, to: f64) -> Option<Self> {
-        let difference = usable(to - from)?;
-        Some(if difference.abs() < NOTHING {
-            Self::None
-        } else if difference > 0.0 {
-            Self::Up(difference)
-        } else {
-            Self::Down(-difference)
-        })
-    }
-}
-
-fn points(share: f64) -> Markup {
-    html! { strong { (fixed(share * 100.0, 1)) "\u{a0}points" } }
+/// The size of a change.
+fn points(change: f64) -> Markup {
+    html! { strong { (fixed(change.abs() * 100.0, 1)) "\u{a0}points" } }
 }
 
 /// The paragraph.
@@ -67,37 +53,39 @@ pub(super) fn paragraph(report: &Report) -> Markup {
 fn told([pretrained, unpatched, patched]: [&ModelRow; 3]) -> Option<Markup> {
     let composition = [pretrained, unpatched, patched].map(|model| model.composition.mean);
     let recognition = [pretrained, unpatched, patched].map(|model| model.recognition.mean);
-    let composed = Change::between(composition[0], composition[1])?;
-    let recognised = Change::between(recognition[0], recognition[1])?;
-    let returned = Change::between(recognition[1], recognition[2])?;
-    let remained = Change::between(composition[0], composition[2])?;
+    let composed = difference(composition[0], composition[1])?;
+    let recognised = difference(recognition[0], recognition[1])?;
+    let returned = difference(recognition[1], recognition[2])?;
+    let remained = difference(composition[0], composition[2])?;
     Some(html! {
         "Fine-tuning with hard negatives " (change(composed, "composition"))
         " (" (percent_sign(composition[0])) " to " (percent_sign(composition[1])) ") and "
         (change(recognised, "recognition"))
         " (" (percent_sign(recognition[0])) " to " (percent_sign(recognition[1])) "). Patching with "
         (alphas(&patched.alphas)) " "
-        @match (recognised, returned) {
-            (Change::Down(_), Change::Up(gain)) => { "restored " (points(gain)) " of recognition" }
-            (Change::Down(_), Change::Down(loss)) => { "lowered recognition by a further " (points(loss)) }
-            (_, returned) => (change(returned, "recognition")),
+        @if recognised < 0.0 && returned > 0.0 {
+            "restored " (points(returned)) " of recognition"
+        } @else if recognised < 0.0 && returned < 0.0 {
+            "lowered recognition by a further " (points(returned))
+        } @else {
+            (change(returned, "recognition"))
         }
         " (to " (percent_sign(recognition[2])) "); composition is then "
-        @match remained {
-            Change::Up(gain) => { (points(gain)) " above the pretrained model" }
-            Change::Down(loss) => { (points(loss)) " below the pretrained model" }
-            Change::None => "equal to the pretrained model's",
+        @if remained == 0.0 {
+            "equal to the pretrained model's"
+        } @else {
+            (points(remained)) @if remained > 0.0 { " above" } @else { " below" } " the pretrained model"
         }
         " (" (percent_sign(composition[2])) ")."
     })
 }
 
-fn change(change: Change, what: &str) -> Markup {
+fn change(change: f64, what: &str) -> Markup {
     html! {
-        @match change {
-            Change::Up(gain) => { "raised " (what) " by " (points(gain)) }
-            Change::Down(loss) => { "lowered " (what) " by " (points(loss)) }
-            Change::None => { "left " (what) " unchanged" }
+        @if change == 0.0 {
+            "left " (what) " unchanged"
+        } @else {
+            @if change > 0.0 { "raised " } @else { "lowered " } (what) " by " (points(change))
         }
     }
 }

@@ -4,7 +4,7 @@ use clove_lab::{Figure, ModelRow, Report};
 use maud::{Markup, html};
 
 use super::finding::alphas;
-use super::text::{NO_FIGURE, count, duration, fixed, percent, plural, points, short, usable};
+use super::text::{NO_FIGURE, count, duration, fixed, percent, plural, short, signed, usable};
 use crate::page::clean;
 
 /// Names of the kinds of all rows, in their order.
@@ -133,7 +133,7 @@ fn cell(figure: Option<&Figure>, reference: Option<&Figure>, best: Option<&str>)
                 " " span.spread { "±\u{a0}" (fixed(spread * 100.0, 1)) }
             }
             @if let Some(difference) = difference {
-                small class=(if difference > 0.0 { "delta up" } else { "delta down" }) { (points(difference)) }
+                small class=(if difference > 0.0 { "delta up" } else { "delta down" }) { (signed(difference * 100.0, 1)) }
             }
         }
     }

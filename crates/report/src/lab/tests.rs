@@ -225,7 +225,9 @@ fn escapes_all_text() {
     let (page, _) = assert_sound(&evil);
     assert!(!page.contains("<script"));
     assert!(!page.contains('\u{0}'));
-    assert!(page.contains("&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;&amp;'"));
+    let escaped = "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;&amp;'\u{fffd}";
+    assert!(page.contains(&format!("<p class=\"kind\">{escaped}</p>")), "not in content");
+    assert!(page.contains(&format!("alt=\"{escaped}\"")), "not in attributes");
 }
 
 #[test]

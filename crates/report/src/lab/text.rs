@@ -48,11 +48,6 @@ pub(super) fn percent_sign(share: f64) -> String {
     percent(share) + sign
 }
 
-/// A difference of two shares in points, signed.
-pub(super) fn points(difference: f64) -> String {
-    signed(difference * 100.0, 1)
-}
-
 /// With at most three decimals and no trailing zeros.
 pub(super) fn short(value: f64) -> String {
     let digits = fixed(value, 3);

@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 
 /// Declares enums with the names of their variants in configurations.
 macro_rules! choices {
-    ($($(#[$outer:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $text:literal,)* })*) => {$(
+    ($($(#[$outer:meta])* $name:ident { $($variant:ident = $text:literal),* $(,)? })*) => {$(
         $(#[$outer])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[expect(missing_docs, reason = "the text of the type covers its values")]
         pub enum $name {
-            $($(#[$about])* #[serde(rename = $text)] $variant,)*
+            $(#[serde(rename = $text)] $variant,)*
         }
 
         impl $name {
@@ -23,101 +24,35 @@ macro_rules! choices {
 }
 
 choices! {
-    /// The kind of the data.
+    /// The kind of the data, by data.kind.
     Kind {
-        /// Synthetic scenes.
-        Scenes = "scenes",
-        /// A folder of images, each with a text file.
-        Folder = "folder",
-        /// A file with one JSON object per line.
-        JsonLines = "json-lines",
-        /// A .csv or .tsv file.
-        Table = "table",
-        /// Tar files.
-        Webdataset = "webdataset",
-        /// Parquet files.
-        Parquet = "parquet",
-        /// COCO's or Karpathy's JSON.
-        Coco = "coco",
-        /// Several sets.
-        Mixture = "mixture",
+        Scenes = "scenes", Folder = "folder", JsonLines = "json-lines", Table = "table", Webdataset = "webdataset",
+        Parquet = "parquet", Coco = "coco", Mixture = "mixture",
     }
 
-    /// The choice among a sample's captions.
-    Choice {
-        /// A random one in each epoch.
-        Random = "random",
-        /// The caption of the first field that has one.
-        First = "first",
-        /// The caption with the most characters.
-        Longest = "longest",
-    }
+    /// The choice among a sample's captions: a random one in each epoch, the caption of the first field that has one, or the caption
+    /// with the most characters.
+    Choice { Random = "random", First = "first", Longest = "longest" }
 
-    /// The device that crops and resizes photos.
-    Crops {
-        /// The CPU.
-        Cpu = "cpu",
-        /// The training device.
-        Gpu = "gpu",
-    }
+    /// The device that crops and resizes photos: the CPU, or the training device.
+    Crops { Cpu = "cpu", Gpu = "gpu" }
 
-    /// The texts of scenes.
-    TextKind {
-        /// Full captions.
-        Captions = "captions",
-        /// Noisy alt texts.
-        Alt = "alt",
-        /// Noisy alt texts of the scenes of captions.
-        AltCommon = "alt-common",
-    }
+    /// The texts of scenes: full captions, noisy alt texts, or noisy alt texts of the scenes of captions.
+    TextKind { Captions = "captions", Alt = "alt", AltCommon = "alt-common" }
 
-    /// The style of hard negatives.
+    /// The style of hard negatives, by negatives.style. Scenes have no negatives of the styles swap, shuffle and file.
     Style {
-        /// No negatives.
-        None = "none",
-        /// Swaps two phrases or words.
-        Negclip = "negclip",
-        /// Replaces a word.
-        Replace = "replace",
-        /// Mixes all styles.
-        Mixed = "mixed",
-        /// Swaps objects or their attributes. Not for scenes.
-        Swap = "swap",
-        /// Shuffles words. Not for scenes.
-        Shuffle = "shuffle",
-        /// The negatives of the set.
-        File = "file",
+        None = "none", Negclip = "negclip", Replace = "replace", Mixed = "mixed", Swap = "swap", Shuffle = "shuffle", File = "file",
     }
 
-    /// The loss.
-    LossKind {
-        /// CLIP's.
-        Clip = "clip",
-        /// CLoVe's.
-        Clove = "clove",
-        /// FSC-CLIP's.
-        Fsc = "fsc",
-    }
+    /// The loss: CLIP's, CLoVe's or FSC-CLIP's.
+    LossKind { Clip = "clip", Clove = "clove", Fsc = "fsc" }
 
-    /// The precision of the towers.
-    Precision {
-        /// 32 bits.
-        F32 = "f32",
-        /// 16 bits with 11 significant ones.
-        F16 = "f16",
-        /// 16 bits with 8 significant ones.
-        Bf16 = "bf16",
-        /// The fastest, by timing.
-        Auto = "auto",
-    }
+    /// The precision of the towers: 32 bits, 16 bits with 11 or 8 significant ones, or the fastest by timing.
+    Precision { F32 = "f32", F16 = "f16", Bf16 = "bf16", Auto = "auto" }
 
     /// A tower of the model.
-    Tower {
-        /// The image tower.
-        Image = "image",
-        /// The text tower.
-        Text = "text",
-    }
+    Tower { Image = "image", Text = "text" }
 }
 
 impl Kind {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
+use strsim::levenshtein;
 use toml::{Table, Value};
 
 use crate::error::{Context as _, Error, Result};
@@ -181,40 +182,6 @@ pub fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> &'a st
 fn distance(key: &str, known: &str) -> (usize, usize) {
     let split = |key| str::rsplit_once(key, '.').unwrap_or(("", key));
     let ((table, name), (other_table, other_name)) = (split(key), split(known));
-    let tables = edits(table, other_table);
-    (edits(name, other_name) + usize::from(tables > 0), tables)
-}
-
-fn edits(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (at, left) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = at + 1;
-        for (place, right) in right.iter().enumerate() {
-            let replaced = diagonal + usize::from(left != *right);
-            diagonal = row[place + 1];
-            row[place + 1] = replaced.min(diagonal + 1).min(row[place] + 1);
-        }
-    }
-    row[right.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::edits;
-
-    #[test]
-    fn edits_are_counted() {
-        for (left, right, expected) in [
-            ("", "", 0),
-            ("", "abc", 3),
-            ("kitten", "sitting", 3),
-            ("rate", "rate", 0),
-            ("lerning", "learning", 1),
-        ] {
-            assert_eq!(edits(left, right), expected, "{left} {right}");
-            assert_eq!(edits(right, left), expected, "{left} {right}");
-        }
-    }
+    let tables = levenshtein(table, other_table);
+    (levenshtein(name, other_name) + usize::from(tables > 0), tables)
 }

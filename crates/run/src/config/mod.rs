@@ -274,37 +274,29 @@ tables! {
 
 /// [`Filter`]'s keys.
 const FILTER: &[Key] = &[
-    Key {
-        name: "min_words",
-        about: &[" Minimum number of words of a caption."],
-        sample: Some("3"),
-    },
-    Key {
-        name: "max_words",
-        about: &[" Maximum number of words of a caption."],
-        sample: Some("80"),
-    },
-    Key {
-        name: "min_side",
-        about: &[
+    key("min_words", &[" Minimum number of words of a caption."], "3"),
+    key("max_words", &[" Maximum number of words of a caption."], "80"),
+    key(
+        "min_side",
+        &[
             " Minimum length of an image's shorter side, in pixels. Reads the header of every image.",
         ],
-        sample: Some("64"),
-    },
-    Key {
-        name: "max_aspect",
-        about: &[" Maximum ratio of the longer to the shorter side."],
-        sample: Some("4.0"),
-    },
-    Key {
-        name: "duplicates",
-        about: &[
+        "64",
+    ),
+    key("max_aspect", &[" Maximum ratio of the longer to the shorter side."], "4.0"),
+    key(
+        "duplicates",
+        &[
             " \"captions\" drops repeated captions, ignoring case, spacing and punctuation. \"images\" joins samples whose images have",
             " the same bytes. \"keep\" does neither.",
         ],
-        sample: Some("\"keep\""),
-    },
+        "\"keep\"",
+    ),
 ];
+
+const fn key(name: &'static str, about: &'static [&'static str], sample: &'static str) -> Key {
+    Key { name, about, sample: Some(sample) }
+}
 
 /// All tables with their keys, in file order.
 const TABLES: [(&str, &[Key]); 14] = [

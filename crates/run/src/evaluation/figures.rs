@@ -23,21 +23,24 @@ pub struct Outcome {
     pub unreadable: Vec<(String, String)>,
 }
 
+impl Outcome {
+    pub(super) fn of(figures: Figures) -> Self {
+        Self { figures, rows: Vec::new(), lines: Vec::new(), unreadable: Vec::new() }
+    }
+}
+
 /// The figures of a suite.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
+#[expect(missing_docs, reason = "the report names its figures")]
 pub enum Figures {
     /// Rows of photos and texts.
     Trials(Box<Report>),
     /// Retrieval of captions and photos.
     Retrieval {
-        /// Name of the suite.
         suite: &'static str,
-        /// Photos ranked.
         images: usize,
-        /// Captions ranked.
         captions: usize,
-        /// Recall in both directions.
         #[serde(flatten)]
         report: RetrievalReport,
         /// Recall of a guess at 1, 5 and 10.
@@ -47,18 +50,13 @@ pub enum Figures {
     },
     /// Zero-shot classification.
     ZeroShot {
-        /// Name of the suite.
         suite: &'static str,
-        /// Prompts per class.
         templates: usize,
-        /// Accuracy of a guess.
         chance: f64,
         /// 95 % bootstrap interval of top-1.
         interval: Option<[f64; 2]>,
-        /// Accuracies.
         #[serde(flatten)]
         report: ZeroShotReport,
-        /// Names of the classes.
         names: Vec<String>,
     },
 }

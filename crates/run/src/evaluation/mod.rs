@@ -202,12 +202,7 @@ impl Bench {
                     done += pictures;
                     working(embedder.listener, "scenes", done, all);
                 }))?;
-                Ok(Outcome {
-                    figures: Figures::Trials(Box::new(report)),
-                    rows: Vec::new(),
-                    lines: Vec::new(),
-                    unreadable: Vec::new(),
-                })
+                Ok(Outcome::of(Figures::Trials(Box::new(report))))
             }
             Tests::Trials { sets, photos } => self.trials(sets, photos, embedder),
             Tests::Retrieval(set) => self.retrieval(set, embedder),
@@ -252,12 +247,8 @@ impl Bench {
             let pairs = trials.filter_map(|trial| Some((similar(trial, 0)?, similar(trial, 1)?)));
             report.matching = judge(&pairs.collect::<Vec<_>>());
         }
-        Ok(Outcome {
-            figures: Figures::Trials(Box::new(report)),
-            rows,
-            lines: Vec::new(),
-            unreadable: embedded.unreadable,
-        })
+        let figures = Figures::Trials(Box::new(report));
+        Ok(Outcome { rows, unreadable: embedded.unreadable, ..Outcome::of(figures) })
     }
 
     fn retrieval(&self, set: &ImageTextSet, embedder: &mut Embedder<'_>) -> Result<Outcome> {
@@ -287,19 +278,15 @@ impl Bench {
             image_to_text: recall_intervals(&of_image),
             text_to_image: recall_intervals(&of_photo),
         });
-        Ok(Outcome {
-            figures: Figures::Retrieval {
-                suite: self.suite(),
-                images: embedded.rows.len(),
-                captions: captions.len(),
-                report,
-                chance: chance(embedded.rows.len(), &image_of),
-                intervals,
-            },
-            rows: Vec::new(),
-            lines,
-            unreadable: embedded.unreadable,
-        })
+        let figures = Figures::Retrieval {
+            suite: self.suite(),
+            images: embedded.rows.len(),
+            captions: captions.len(),
+            report,
+            chance: chance(embedded.rows.len(), &image_of),
+            intervals,
+        };
+        Ok(Outcome { lines, unreadable: embedded.unreadable, ..Outcome::of(figures) })
     }
 
     fn zero_shot(&self, classes: &Classes, embedder: &mut Embedder<'_>) -> Result<Outcome> {
@@ -324,19 +311,15 @@ impl Bench {
             })
         });
         let lines = lines.collect();
-        Ok(Outcome {
-            figures: Figures::ZeroShot {
-                interval: share_interval(&right),
-                suite: self.suite(),
-                templates: templates.len(),
-                chance: 1.0 / set.classes.len() as f64,
-                report,
-                names: set.classes.clone(),
-            },
-            rows: Vec::new(),
-            lines,
-            unreadable,
-        })
+        let figures = Figures::ZeroShot {
+            interval: share_interval(&right),
+            suite: self.suite(),
+            templates: templates.len(),
+            chance: 1.0 / set.classes.len() as f64,
+            report,
+            names: set.classes.clone(),
+        };
+        Ok(Outcome { lines, unreadable, ..Outcome::of(figures) })
     }
 }
 

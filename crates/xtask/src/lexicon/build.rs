@@ -11,36 +11,41 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use clap::Parser as _;
 use clove_negatives::lexicon::{Data, Lexicon, to_bytes};
 
 use crate::files;
 use crate::shell::say;
 
-const USAGE: &str = "usage: cargo xtask lexicon --wordnet DIR --treebank DIR --test FILE.conllu... --captions FILE.tsv \
-                     --tagged FILE --exclude DIR";
-
 /// Size limit of the file, which a web page fetches.
 const LARGEST: usize = 4 << 20;
 
-#[derive(Default)]
+#[derive(clap::Parser)]
+#[command(bin_name = "cargo xtask lexicon", no_binary_name = true)]
 struct Options {
-    /// WordNet 3.0's dictionary files.
+    /// WordNet 3.0's dictionary files
+    #[arg(long, value_name = "DIR")]
     wordnet: PathBuf,
-    /// A folder of CoNLL-U files that the tagger learns from.
+    /// CoNLL-U files that the tagger learns from
+    #[arg(long, value_name = "DIR")]
     treebank: PathBuf,
-    /// CoNLL-U files that the tagger is tested on.
+    /// CoNLL-U file that the tagger is tested on; repeatable
+    #[arg(long = "test", value_name = "FILE")]
     tests: Vec<PathBuf>,
-    /// Captions, with a column `title`.
+    /// Captions, with a column `title`
+    #[arg(long, value_name = "FILE")]
     captions: PathBuf,
-    /// The same captions with their tags.
+    /// The same captions with their tags
+    #[arg(long, value_name = "FILE")]
     tagged: PathBuf,
-    /// SugarCrepe's files, whose images and texts are excluded from training.
+    /// SugarCrepe's files, whose images and texts are excluded from training
+    #[arg(long, value_name = "DIR")]
     exclude: PathBuf,
 }
 
 /// Builds the lexicon into `out`.
 pub fn run(args: &[String], out: &Path) -> Result<()> {
-    let options = parse(args)?;
+    let options = Options::try_parse_from(args)?;
     let wordnet = wordnet::read(&options.wordnet)?;
     let captions = captions::read(&options.captions, &options.exclude)?;
     say(format_args!(
@@ -83,32 +88,4 @@ pub fn run(args: &[String], out: &Path) -> Result<()> {
     files::write(out, &bytes)?;
     say(format_args!("{}: {} bytes", out.display(), bytes.len()));
     Ok(())
-}
-
-fn parse(args: &[String]) -> Result<Options> {
-    let mut options = Options::default();
-    for pair in args.chunks(2) {
-        let [flag, path] = pair else { bail!("{} needs a value\n{USAGE}", pair[0]) };
-        let path = PathBuf::from(path);
-        match flag.as_str() {
-            "--wordnet" => options.wordnet = path,
-            "--treebank" => options.treebank = path,
-            "--test" => options.tests.push(path),
-            "--captions" => options.captions = path,
-            "--tagged" => options.tagged = path,
-            "--exclude" => options.exclude = path,
-            _ => bail!("unknown argument {flag:?}\n{USAGE}"),
-        }
-    }
-    let needed = [
-        ("--wordnet", &options.wordnet),
-        ("--treebank", &options.treebank),
-        ("--captions", &options.captions),
-        ("--tagged", &options.tagged),
-        ("--exclude", &options.exclude),
-    ];
-    if let Some((flag, _)) = needed.iter().find(|(_, path)| path.as_os_str().is_empty()) {
-        bail!("{flag} is missing\n{USAGE}");
-    }
-    Ok(options)
 }

@@ -7,8 +7,8 @@ use clove::device::OpenDevice;
 use clove::loss::OwnNegatives;
 use clove::train::{Compute, LossScale, StepReport, TrainerState};
 use clove::weights::{
-    Dtype, InMemory, ModelFiles, ModelSource, Precision, Problem, SingleFile, Snapshot,
-    TensorFiles, TensorWriter, WeightsError, decode_f32,
+    Dtype, ModelFiles, ModelSource, Precision, Problem, SingleFile, Snapshot, TensorFiles,
+    TensorWriter, WeightsError, decode_f32,
 };
 use clove_lab::{self as lab, Plan, Recipe, Scenes, Tuning};
 use clove_scenes::Style;
@@ -42,15 +42,7 @@ impl Held {
             Ok(file) => read(Box::new(file))?,
             // The weights of a model's directory, as `clove lab` and `clove train` write them.
             Err(WeightsError { problem: Problem::NotAModel(_), .. }) => {
-                let config = lab::config(&lab::tokenizer()?);
-                let config = config.to_hugging_face().to_string().into_bytes();
-                read(Box::new(InMemory {
-                    name: name.to_owned(),
-                    files: BTreeMap::from([
-                        ("config.json".to_owned(), Arc::from(config)),
-                        ("model.safetensors".to_owned(), bytes),
-                    ]),
-                }))?
+                read(Box::new(lab::directory(name, bytes)?))?
             }
             Err(error) => return Err(error.into()),
         };

@@ -1,7 +1,5 @@
 //! Downloads a model into the browser's storage, piece by piece: interrupted downloads resume, even on a later visit.
 
-use std::fmt::Write as _;
-
 use blake3::Hasher as Blake3;
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Reflect, Uint8Array};
@@ -195,13 +193,7 @@ impl Hashing {
 
     fn finish(self) -> Option<Hash> {
         match self {
-            Self::Sha256(hasher) => {
-                let mut hex = String::new();
-                for byte in hasher.finalize() {
-                    let _ = write!(hex, "{byte:02x}");
-                }
-                Some(Hash::Sha256(hex))
-            }
+            Self::Sha256(hasher) => Some(Hash::Sha256(format!("{:x}", hasher.finalize()))),
             Self::Blake3(hasher) => Some(Hash::Blake3(hasher.finalize().to_hex().to_string())),
             Self::Nothing => None,
         }

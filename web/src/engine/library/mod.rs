@@ -98,7 +98,7 @@ impl Telling {
                 TimeoutFuture::new(PACE).await;
                 telling.waits.set(false);
                 let (done, total) = telling.latest.get();
-                worker::tell(telling.id, Answer::Progress { done, total });
+                worker::reply(telling.id, Answer::Progress { done, total }, None);
             });
         }
     }

@@ -11,7 +11,8 @@ use web_sys::{
 };
 
 use crate::engine::{FULL, Failure, checked, worker};
-use crate::hub::{Remote, folder, unfolder};
+use crate::hub::{Remote, folder};
+use crate::percent::decode;
 use crate::protocol::{Kept, KeptModel};
 
 /// The folder of all models.
@@ -184,7 +185,7 @@ pub async fn kept() -> Result<Kept, Failure> {
         let mut record = shelf.record().await;
         if record.place.is_empty() {
             // There was no room for its record.
-            record.place = unfolder(&name);
+            record.place = decode(&name);
         }
         let mut bytes = 0;
         for Remote { name, .. } in &record.files {

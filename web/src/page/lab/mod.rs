@@ -27,15 +27,14 @@ pub fn start() {
     };
     root.set_inner_html("");
     document().set_title(text::DOCUMENT);
-    let hash = window().location().hash().unwrap_or_default();
-    let place = Place::from_hash(&hash);
+    let of_address = || Place::from_hash(&window().location().hash().unwrap_or_default());
+    let place = of_address();
     let handle = mount_to(root.unchecked_into(), move || {
         let lab = Lab::new(&place);
         Effect::new(move || dom::keep_hash(&lab.place().to_hash()));
         // Links within the page, and pasted addresses.
         let _ = window_event_listener(leptos::ev::hashchange, move |_| {
-            let hash = window().location().hash().unwrap_or_default();
-            let place = Place::from_hash(&hash);
+            let place = of_address();
             if place != untrack(|| lab.place()) {
                 lab.go(&place);
             }

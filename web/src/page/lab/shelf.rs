@@ -59,19 +59,10 @@ pub fn record(run: &Run) -> String {
 
 /// Reads the record from the metadata of a run's safetensors file.
 fn read(bytes: &[u8]) -> Option<Record> {
-    #[derive(Deserialize)]
-    struct Header {
-        #[serde(rename = "__metadata__")]
-        metadata: Metadata,
-    }
-    #[derive(Deserialize)]
-    struct Metadata {
-        record: String,
-    }
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
-    let header: Header = serde_json::from_slice(rest.get(..length)?).ok()?;
-    serde_json::from_str(&header.metadata.record).ok()
+    let header: serde_json::Value = serde_json::from_slice(rest.get(..length)?).ok()?;
+    serde_json::from_str(header["__metadata__"]["record"].as_str()?).ok()
 }
 
 async fn cache() -> Result<Cache, JsValue> {
@@ -93,7 +84,7 @@ pub async fn keep(lab: Lab, id: u32, bytes: &Uint8Array) {
     let is_there = window().is_secure_context();
     match put.await {
         Ok(_) => dom::persist(),
-        Err(_) if is_there => lab.notice(text::NOT_KEPT.to_owned()),
+        Err(_) if is_there => lab.engine.notice(text::NOT_KEPT.to_owned()),
         Err(_) => (),
     }
 }
@@ -136,7 +127,7 @@ pub async fn list(lab: Lab) {
         });
     }
     if spoilt > 0 {
-        lab.notice(text::spoilt(spoilt));
+        lab.engine.notice(text::spoilt(spoilt));
     }
 }
 

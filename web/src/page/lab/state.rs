@@ -222,8 +222,11 @@ pub enum Inside {
 impl Lab {
     /// The state of an address.
     pub fn new(place: &Place) -> Self {
+        // A scene whose caption differs from its twin's by swapped words.
+        let pair = twins(Kind::SwapAttribute, Split::Test, 0, 1);
+        let drawing = Drawing::of(&pair.scenes[0], &mut pair.drawing[0].clone());
         let lab = Self {
-            drawing: RwSignal::new(first_drawing()),
+            drawing: RwSignal::new(drawing),
             words: RwSignal::new(1),
             alpha: RwSignal::new(ALPHA),
             hidden: RwSignal::new(document().hidden()),
@@ -279,13 +282,9 @@ impl Lab {
         self.own.with_value(|own| own.names)
     }
 
-    pub fn notice(&self, words: String) {
-        self.engine.notice(words);
-    }
-
     /// Shows why a task failed.
     pub fn failed(&self, failure: Failure) {
-        self.notice(match failure {
+        self.engine.notice(match failure {
             Failure::Refused(reason) => reason,
             Failure::Ended => text::INTERRUPTED.to_owned(),
         });
@@ -355,17 +354,6 @@ impl Lab {
 
     /// The model on view inside.
     pub fn looked_into(&self) -> Weights {
-        let [pretrained, patched, tuned] = self.three();
-        match self.inside.get() {
-            Inside::Pretrained => pretrained,
-            Inside::Patched => patched,
-            Inside::Tuned => tuned,
-        }
+        self.three()[self.inside.get() as usize]
     }
-}
-
-/// A scene whose caption differs from its twin's by swapped words.
-fn first_drawing() -> Drawing {
-    let pair = twins(Kind::SwapAttribute, Split::Test, 0, 1);
-    Drawing::of(&pair.scenes[0], &mut pair.drawing[0].clone())
 }

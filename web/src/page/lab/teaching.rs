@@ -15,23 +15,6 @@ const TENTHS: u32 = 10;
 /// Milliseconds between checks of a lesson's run.
 const LOOK: u32 = 100;
 
-/// The run of the lesson on hard negatives: swapped words and small batches show an effect in minutes on one core.
-fn hard_negatives(settings: Settings) -> Settings {
-    Settings {
-        negatives: Negatives::Swap,
-        learning_rate: 3e-3,
-        image_rate: 1.0,
-        batch: 32,
-        ..settings
-    }
-}
-
-/// The two runs of the lesson on data curation, which differ in their texts.
-fn data_curation(settings: Settings) -> [Settings; 2] {
-    [Texts::Alt, Texts::Captions]
-        .map(|texts| Settings { texts, negatives: Negatives::None, batch: 32, ..settings }.sound())
-}
-
 /// The default steps of a lesson's run, and of each of two runs.
 const STEPS: usize = 900;
 const STEPS_OF_TWO: usize = 450;
@@ -41,6 +24,7 @@ fn lesson_settings(lab: Lab, steps: usize) -> Settings {
     Settings {
         steps: lab.lesson_steps.get_untracked().unwrap_or(steps),
         seed: lab.settings.with_untracked(|settings| settings.seed),
+        batch: 32,
         // No scene is repeated.
         scenes: 100_000,
         ..Settings::default()
@@ -111,7 +95,13 @@ async fn trained(lab: Lab, settings: Settings, say: Say<'_>, doing: &str) -> Res
 
 async fn train_and_compare(lab: Lab, say: Say<'_>) -> Result<Outcome, Failure> {
     let before = training::measured(lab, Weights::of(Of::Pretrained), Suite::Swaps).await?;
-    let settings = hard_negatives(lesson_settings(lab, STEPS));
+    // Swapped words and small batches show an effect in minutes on one core.
+    let settings = Settings {
+        negatives: Negatives::Swap,
+        learning_rate: 3e-3,
+        image_rate: 1.0,
+        ..lesson_settings(lab, STEPS)
+    };
     let id = trained(lab, settings, say, text::TRAINING).await?;
     say(text::MEASURING, 1.0, None);
     let after = training::measured(lab, Weights::of(Of::Held(id)), Suite::Swaps).await?;
@@ -191,9 +181,10 @@ async fn curation(lab: Lab, say: Say<'_>) -> Result<Outcome, Failure> {
     let before = training::measured(lab, Weights::of(Of::Pretrained), Suite::Test).await?;
     let mut found = vec![(text::PRETRAINED.to_owned(), before)];
     // Fewer steps each, so that the lesson takes no longer than the others.
-    for settings in data_curation(lesson_settings(lab, STEPS_OF_TWO)) {
-        let (name, doing) = text::curated(settings.texts);
-        let id = trained(lab, settings, say, doing).await?;
+    let settings = Settings { negatives: Negatives::None, ..lesson_settings(lab, STEPS_OF_TWO) };
+    for texts in [Texts::Alt, Texts::Captions] {
+        let (name, doing) = text::curated(texts);
+        let id = trained(lab, Settings { texts, ..settings }, say, doing).await?;
         say(text::MEASURING, 1.0, None);
         let measured = training::measured(lab, Weights::of(Of::Held(id)), Suite::Test).await?;
         found.push((name.to_owned(), measured));

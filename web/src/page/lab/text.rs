@@ -48,9 +48,8 @@ pub const THE_CAPTION: &str = "Similarity of the caption and the picture";
 pub const TOLD: &str = "Wrong captions rejected";
 pub const SCORES_NOTE: &str = "Beside each wrong caption: how much more similar the right one is to the picture. ✗ marks those that the model prefers.";
 
-pub fn told(told: bool) -> &'static str {
-    if told { "prefers the caption by " } else { "prefers the wrong one by " }
-}
+/// Of a wrong caption that the model prefers, and of one that it doesn't.
+pub const PREFERS: [&str; 2] = ["prefers the wrong one by ", "prefers the caption by "];
 
 pub fn size(size: Size) -> &'static str {
     ["small", "ordinary", "large"][size as usize]
@@ -134,6 +133,7 @@ pub const GOING: &str = "Training";
 pub const PAUSED: &str = "Paused";
 pub const HIDDEN: &str = "Paused while the tab is hidden";
 pub const DONE: &str = "Done";
+pub const FAILED: &str = "Failed: ";
 pub const LOSS_CURVE: &str = "Loss";
 pub const COMPOSITION: &str = "Composition";
 pub const RECOGNITION: &str = "Recognition";
@@ -187,10 +187,6 @@ pub fn progress(run: &Run, state: &str) -> String {
     words
 }
 
-pub fn failed(reason: &str) -> String {
-    format!("Failed: {reason}")
-}
-
 pub fn file_of(id: u32, alpha: f64) -> String {
     match (id, alpha < 1.0) {
         (0, _) => format!("clove-alpha-{alpha:.2}.safetensors"),
@@ -212,12 +208,9 @@ pub const RECOGNITION_UNSEEN: &str =
     "Recognition of classes absent from the fine-tuning data, validation";
 pub const COMPOSITION_VALIDATION: &str = "Composition, validation";
 pub const CURVE: &str = "Composition against recognition along alpha";
+pub const CHOSEN: &str = "chosen: ";
 pub const ON_TEST: &str = "On the test split, not used to choose alpha";
 pub const RULE: &str = "Chosen: the alpha with the highest composition on the validation split whose recognition stays within 1 point of the pretrained model's.";
-
-pub fn chosen(alpha: u32) -> String {
-    format!("chosen: alpha {:.2}", f64::from(alpha) / 100.0)
-}
 
 pub fn alpha_is(alpha: u32) -> String {
     format!("alpha {:.2}", f64::from(alpha) / 100.0)
@@ -272,6 +265,7 @@ pub const ENGINE_FIRST: &str = "The engine is starting.";
 pub const RUN_AGAIN: &str = "Run it again";
 pub const ENOUGH: &str = "Stop and measure";
 pub const GUESS: &str = "The line marks chance.";
+pub const YOU_SAID: &str = "You said: ";
 pub const HAPPENED: &str = "What happened";
 pub const MEASURING: &str = "Measuring …";
 pub const TRAINING: &str = "Training with hard negatives …";
@@ -286,10 +280,6 @@ pub fn curated(texts: Texts) -> (&'static str, &'static str) {
         Texts::Alt => ("Trained on alt texts", "Training on alt texts …"),
         Texts::Captions => ("Trained on full captions", "Training on full captions …"),
     }
-}
-
-pub fn you_said(answer: &str) -> String {
-    format!("You said: {answer}")
 }
 
 pub fn contest(name: &str) -> &'static str {

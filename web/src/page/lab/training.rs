@@ -41,11 +41,6 @@ pub fn go_on(lab: Lab, id: u32) {
     take_turn(lab, id, usize::MAX);
 }
 
-/// Takes one step of a paused run.
-pub fn step(lab: Lab, id: u32) {
-    take_turn(lab, id, 1);
-}
-
 /// Pauses a run after its current step.
 pub fn pause(lab: Lab, id: u32) {
     lab.change(id, |run| {
@@ -84,7 +79,7 @@ pub async fn rested(lab: Lab) {
 }
 
 /// Trains a run for at most `most` steps, after the end of the loop before it.
-fn take_turn(lab: Lab, id: u32, most: usize) {
+pub fn take_turn(lab: Lab, id: u32, most: usize) {
     if let Some(other) = lab.going.get_untracked().filter(|other| *other != id) {
         pause(lab, other);
     }
@@ -204,10 +199,7 @@ async fn measure(lab: Lab, id: u32) {
     }
     let steps = run.losses.len();
     let has = lab.run(id).is_some_and(|run| run.points.iter().any(|(at, _)| *at == steps));
-    if has {
-        return;
-    }
-    if let Some(measured) = glance(lab, Of::Held(id)).await {
+    if !has && let Some(measured) = glance(lab, Of::Held(id)).await {
         lab.change(id, |run| run.points.push((steps, measured)));
     }
 }

@@ -9,11 +9,9 @@ use super::super::text;
 pub fn bench() -> impl IntoView {
     let rows = RwSignal::new(Vec::<Measured>::new());
     let busy = RwSignal::new(false);
-    let done = RwSignal::new(false);
     let begin = move |_| {
         rows.set(Vec::new());
         busy.set(true);
-        done.set(false);
         spawn_local(async move {
             let report = move |at: usize, measured: Measured| {
                 rows.update(|rows| {
@@ -23,7 +21,6 @@ pub fn bench() -> impl IntoView {
             };
             bench::run(report).await;
             busy.set(false);
-            done.set(true);
         });
     };
     let number = |time: Option<f64>| time.map_or_else(|| "–".to_owned(), text::milliseconds);
@@ -39,7 +36,6 @@ pub fn bench() -> impl IntoView {
             {measured.note.map(note)}
         }
     };
-    let none = move || rows.with(Vec::is_empty);
     view! {
         <div class="page">
             <header class="top">
@@ -53,9 +49,9 @@ pub fn bench() -> impl IntoView {
                     </button>
                     <a href="./">{text::BACK}</a>
                 </div>
-                <Show when=move || !none()>
+                <Show when=move || rows.with(|rows| !rows.is_empty())>
                     <div class="table">
-                        <table id="measured" data-done=move || done.get().to_string()>
+                        <table id="measured" data-done=move || (!busy.get()).to_string()>
                             <thead>
                                 <tr>
                                     <th rowspan="2" scope="col">{text::ENGINE}</th>

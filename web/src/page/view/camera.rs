@@ -11,15 +11,8 @@ use web_sys::{Blob, HtmlVideoElement, MediaStream, MediaStreamConstraints, Media
 use super::super::state::State;
 use super::super::{dom, pictures, text};
 
-/// The camera's preview with a button, while the camera is on.
-pub fn camera(state: State) -> impl IntoView {
-    let on = move || state.camera.get();
-    view! {
-        <Show when=on>{lens(state)}</Show>
-    }
-}
-
-fn lens(state: State) -> impl IntoView {
+/// The camera's preview with a button.
+pub fn lens(state: State) -> impl IntoView {
     let video = NodeRef::<html::Video>::new();
     let stream = StoredValue::new_local(None::<MediaStream>);
     on_cleanup(move || {
@@ -73,8 +66,8 @@ fn stop(stream: &MediaStream) {
 }
 
 fn refuse(state: State, error: &JsValue) {
-    let reason = dom::words(error);
-    state.engine.notice(text::camera_refused(reason.as_deref().unwrap_or(text::NO_CAMERA)));
+    let reason = dom::words(error).unwrap_or_else(|| text::NO_CAMERA.to_owned());
+    state.engine.notice(text::CAMERA_REFUSED.to_owned() + &reason);
 }
 
 async fn begin(video: &HtmlVideoElement) -> Result<MediaStream, JsValue> {

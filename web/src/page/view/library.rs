@@ -6,6 +6,7 @@ use leptos::task::spawn_local;
 use super::super::library::{self, Download};
 use super::super::state::State;
 use super::super::{dom, text};
+use super::select;
 use crate::protocol::{Found, KeptModel, Where};
 
 pub fn models(state: State) -> impl IntoView {
@@ -45,33 +46,8 @@ fn all(state: State) -> Vec<(Where, String)> {
         .filter(|model| model.complete)
         .map(|model| (Where::Kept(model.place.clone()), model.place));
     let disk = state.library.disk.get().into_iter();
-    let disk = disk.map(|name| (Where::Disk(name.clone()), text::on_disk(&name)));
+    let disk = disk.map(|name| (Where::Disk(name.clone()), format!("{name} ({})", text::ON_DISK)));
     kept.chain(disk).collect()
-}
-
-/// A choice of a model; options are identified by their index.
-fn select<T: PartialEq + 'static>(
-    id: &'static str,
-    label: &'static str,
-    all: impl Fn() -> Vec<(T, String)> + Copy + Send + Sync + 'static,
-    now: impl Fn() -> T + Send + Sync + 'static,
-    set: impl Fn(T) + 'static,
-) -> impl IntoView {
-    let options = move || {
-        let now = now();
-        let option = |(at, (place, name)): (usize, (T, String))| view! { <option value=at.to_string() selected=place == now>{name}</option> };
-        all().into_iter().enumerate().map(option).collect_view()
-    };
-    let change = move |event| {
-        let at: Option<usize> = event_target_value(&event).parse().ok();
-        if let Some((place, _)) = at.and_then(|at| all().into_iter().nth(at)) {
-            set(place);
-        }
-    };
-    view! {
-        <label for=id class="label">{label}</label>
-        <select id=id on:change=change>{options}</select>
-    }
 }
 
 fn choice(state: State) -> impl IntoView {
@@ -99,8 +75,10 @@ fn choice(state: State) -> impl IntoView {
     let same = move || chosen.get() == state.library.in_use.get();
     view! {
         <div class="choice">
-            {select("pretrained", text::PRETRAINED, pretrained, move || chosen.get().0, set_pretrained)}
-            {select("finetuned", text::FINETUNED, finetuned, move || chosen.get().1, set_finetuned)}
+            <label for="pretrained" class="label">{text::PRETRAINED}</label>
+            {select("pretrained", pretrained, move || chosen.get().0, set_pretrained)}
+            <label for="finetuned" class="label">{text::FINETUNED}</label>
+            {select("finetuned", finetuned, move || chosen.get().1, set_finetuned)}
             <button
                 type="button"
                 id="open-models"
@@ -207,7 +185,7 @@ fn kept(state: State) -> impl IntoView {
         let KeptModel { place, bytes, total, complete } = model;
         let size = text::kept(bytes, total, complete);
         let (more, gone) = (place.clone(), place.clone());
-        let label = text::forget(&place);
+        let label = format!("{} {place}", text::REMOVE);
         let go_on = (!complete).then(|| {
             view! {
                 <button

@@ -55,7 +55,7 @@ pub fn status(
         Status::Choosing => text::CHOOSING.to_owned(),
         Status::Starting { gpu } => text::starting(gpu),
         Status::Runs { line } => line,
-        Status::Failed { reason } => text::failed(&reason),
+        Status::Failed { reason } => text::FAILED.to_owned() + &reason,
     };
     let class = move || match status.get() {
         Status::Choosing | Status::Starting { .. } => "lamp waits",
@@ -101,6 +101,48 @@ pub fn alpha(
             />
             <output for="alpha">{move || format!("{:.2}", alpha.get())}</output>
         </div>
+    }
+}
+
+/// A choice among named values; options are identified by their index.
+pub fn select<T: PartialEq + 'static>(
+    id: &'static str,
+    all: impl Fn() -> Vec<(T, String)> + Copy + Send + Sync + 'static,
+    now: impl Fn() -> T + Send + Sync + 'static,
+    set: impl Fn(T) + 'static,
+) -> impl IntoView {
+    let options = move || {
+        let now = now();
+        let option = |(at, (value, name)): (usize, (T, String))| view! { <option value=at.to_string() selected=value == now>{name}</option> };
+        all().into_iter().enumerate().map(option).collect_view()
+    };
+    let change = move |event| {
+        let at: Option<usize> = event_target_value(&event).parse().ok();
+        if let Some((value, _)) = at.and_then(|at| all().into_iter().nth(at)) {
+            set(value);
+        }
+    };
+    view! { <select id=id on:change=change>{options}</select> }
+}
+
+/// A chart's line through points in the chart's units. With a radius and titles, each point has a dot with its title.
+pub fn line(
+    class: String,
+    name: String,
+    points: &[(f64, f64)],
+    dots: Option<(&'static str, Vec<String>)>,
+) -> impl IntoView + use<> {
+    let path: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+    let dots = dots.map(|(radius, titles)| {
+        let dot = |(place, title): (&(f64, f64), String)| view! { <circle cx=place.0 cy=place.1 r=radius><title>{title}</title></circle> };
+        points.iter().zip(titles).map(dot).collect_view()
+    });
+    view! {
+        <g class=class>
+            <title>{name}</title>
+            <polyline points=path.join(" ") />
+            {dots}
+        </g>
     }
 }
 

@@ -71,25 +71,12 @@ fn chart(state: State) -> impl IntoView {
                 let by = point.margins.iter().find(|(one, _)| one == row)?.1;
                 Some((point.alpha, by))
             };
-            let points: Vec<(f64, f32)> = curve.iter().filter_map(of_row).collect();
-            let path: Vec<String> = points
-                .iter()
-                .map(|(alpha, by)| format!("{:.1},{:.1}", x(*alpha), y(f64::from(*by))))
-                .collect();
-            let dots = points.iter().map(|(alpha, by)| {
-                view! {
-                    <circle cx=x(*alpha) cy=y(f64::from(*by)) r="3.5">
-                        <title>{text::chart(*alpha, *by)}</title>
-                    </circle>
-                }
-            });
-            view! {
-                <g class=format!("line look-{}", at % LOOKS)>
-                    <title>{text::curve_of(&caption(*row))}</title>
-                    <polyline points=path.join(" ") />
-                    {dots.collect_view()}
-                </g>
-            }
+            let points = curve.iter().filter_map(of_row);
+            let (places, titles): (Vec<_>, Vec<_>) = points
+                .map(|(alpha, by)| ((x(alpha), y(f64::from(by))), text::chart(alpha, by)))
+                .unzip();
+            let class = format!("line look-{}", at % LOOKS);
+            super::line(class, text::curve_of(&caption(*row)), &places, Some(("3.5", titles)))
         });
         let lines = lines.collect_view();
         let legend = rows.iter().enumerate().map(

@@ -18,7 +18,7 @@ pub fn pictures(state: State) -> impl IntoView {
             {stage(state)}
             {strip(state)}
             {sources(state)}
-            {camera::camera(state)}
+            <Show when=move || state.camera.get()>{camera::lens(state)}</Show>
         </section>
     }
 }
@@ -58,7 +58,7 @@ fn stage(state: State) -> impl IntoView {
     };
     let about = move || {
         shown.get().map(|picture| {
-            let size = picture.size.map(|(width, height)| text::size(width, height));
+            let size = picture.size.map(|(width, height)| format!("{width} × {height}"));
             let id = picture.id;
             view! {
                 <figcaption>

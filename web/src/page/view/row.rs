@@ -142,7 +142,7 @@ fn made(row: Memo<Row>) -> impl IntoView {
         row.get().made.map(|made| {
             // Shuffling changes the whole caption.
             let exchanged =
-                (!made.kind.starts_with("shuffle")).then(|| text::exchanged(&made.from, &made.to));
+                (!made.kind.starts_with("shuffle")).then(|| format!("{} → {}", made.from, made.to));
             view! {
                 <p class="made">
                     <span class="kind">{text::kind(&made.kind)}</span>
@@ -209,6 +209,21 @@ fn words(row: Memo<Row>) -> impl IntoView {
     }
 }
 
+/// A button that is on or off, with the words for off and on.
+fn switch(
+    on: Memo<bool>,
+    disabled: impl Fn() -> bool + Send + Sync + 'static,
+    words: [&'static str; 2],
+    click: impl Fn() + 'static,
+) -> impl IntoView {
+    let pressed = move || on.get().to_string();
+    view! {
+        <button type="button" class="plain" disabled=disabled aria-pressed=pressed on:click=move |_| click()>
+            {move || words[usize::from(on.get())]}
+        </button>
+    }
+}
+
 fn actions(state: State, id: u32, row: Memo<Row>, wrong: Memo<bool>) -> impl IntoView {
     let blank = Memo::new(move |_| row.with(|row| row.text.trim().is_empty()));
     let explained = Memo::new(move |_| row.with(|row| row.explained));
@@ -232,7 +247,7 @@ fn actions(state: State, id: u32, row: Memo<Row>, wrong: Memo<bool>) -> impl Int
         });
     };
     // A picture shows the patches of one caption at a time.
-    let heat = move |_| {
+    let heat = move || {
         let on = !heated.get_untracked();
         state.rows.update(|rows| {
             for row in rows {
@@ -240,27 +255,12 @@ fn actions(state: State, id: u32, row: Memo<Row>, wrong: Memo<bool>) -> impl Int
             }
         });
     };
+    let explain = move || state.change(id, |row| row.explained = !row.explained);
     view! {
         <div class="actions">
             {make}
-            <button
-                type="button"
-                class="plain"
-                disabled=off
-                aria-pressed=move || explained.get().to_string()
-                on:click=move |_| state.change(id, |row| row.explained = !row.explained)
-            >
-                {move || if explained.get() { text::HIDE_WORDS } else { text::WHICH_WORDS }}
-            </button>
-            <button
-                type="button"
-                class="plain"
-                disabled=off
-                aria-pressed=move || heated.get().to_string()
-                on:click=heat
-            >
-                {move || if heated.get() { text::HIDE_WHERE } else { text::WHERE }}
-            </button>
+            {switch(explained, off, [text::WHICH_WORDS, text::HIDE_WORDS], explain)}
+            {switch(heated, off, [text::WHERE, text::HIDE_WHERE], heat)}
             <button type="button" class="plain" on:click=toggle>
                 {move || if wrong.get() { text::MARK_RIGHT } else { text::MARK_WRONG }}
             </button>

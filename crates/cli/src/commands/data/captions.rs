@@ -36,15 +36,6 @@ pub struct Captions {
     pub scripts: Vec<(String, usize)>,
 }
 
-struct Looked {
-    words: u32,
-    tokens: u32,
-    is_cut: bool,
-    is_ascii: bool,
-    script: &'static str,
-    text: [u8; 16],
-}
-
 impl Captions {
     pub fn of(
         set: &ImageTextSet,
@@ -63,15 +54,15 @@ impl Captions {
             }
             let captions: Vec<&str> =
                 part.iter().flat_map(|sample| &sample.captions).map(String::as_str).collect();
-            let looked: Vec<Looked> =
-                captions.par_iter().map(|caption| look(caption, tokenizer)).collect();
-            for (caption, looked) in captions.into_iter().zip(looked) {
-                words.push(looked.words);
-                tokens.push(looked.tokens);
-                all.cut += usize::from(looked.is_cut);
-                all.ascii += usize::from(looked.is_ascii);
-                *scripts.entry(looked.script).or_default() += 1;
-                texts.entry(looked.text).or_insert((0, caption)).0 += 1;
+            let look = |text: &&str| (tokenizer.encode(text), script(text), caption_key(text));
+            let looked: Vec<_> = captions.par_iter().map(look).collect();
+            for (caption, (encoding, script, key)) in captions.into_iter().zip(looked) {
+                words.push(caption.split_whitespace().count() as u32);
+                tokens.push((encoding.end + 1 + encoding.dropped) as u32);
+                all.cut += usize::from(encoding.is_truncated());
+                all.ascii += usize::from(caption.is_ascii());
+                *scripts.entry(script).or_default() += 1;
+                texts.entry(key).or_insert((0, caption)).0 += 1;
             }
             progress.advance(part.len() as u64);
         }
@@ -87,18 +78,6 @@ impl Captions {
         all.words = Spread::of(words);
         all.tokens = Spread::of(tokens);
         Ok(all)
-    }
-}
-
-fn look(caption: &str, tokenizer: &Tokenizer) -> Looked {
-    let encoding = tokenizer.encode(caption);
-    Looked {
-        words: caption.split_whitespace().count() as u32,
-        tokens: (encoding.end + 1 + encoding.dropped) as u32,
-        is_cut: encoding.is_truncated(),
-        is_ascii: caption.is_ascii(),
-        script: script(caption),
-        text: caption_key(caption),
     }
 }
 

@@ -86,7 +86,7 @@ pub fn run(args: &Lab, device: DeviceChoice) -> Result<()> {
         Err(error) => {
             // For the total time in the report.
             let elapsed = json!({ "seconds": seconds }).to_string();
-            tensors::write_text(&out.join("elapsed.json"), &elapsed)?;
+            tensors::write_file(&out.join("elapsed.json"), elapsed)?;
             return Err(error);
         }
     };
@@ -109,7 +109,7 @@ fn write_report(out: &Path, report: &Report) -> Result<()> {
         ("report.html", clove_report::lab::page(report)),
         ("alpha-curve.svg", clove_report::lab::alpha_curve_svg(report)),
     ] {
-        tensors::write_text(&out.join(name), &text)?;
+        tensors::write_file(&out.join(name), text)?;
     }
     output::note(&format!(
         "{}: report; report.json has all figures",
@@ -295,7 +295,7 @@ fn save_models(
     let shipped = context.out.join("models").join("shipped");
     let (weights, deltas) = (lab::write_model(pretrained)?, lab::write_deltas(pretrained, clove)?);
     for (name, bytes) in [("pretrained.safetensors", weights), ("clove.deltas", deltas)] {
-        tensors::write_bytes(&shipped.join(name), &bytes)?;
+        tensors::write_file(&shipped.join(name), bytes)?;
     }
     Ok(())
 }

@@ -12,8 +12,10 @@ use clove_lab::{self as lab, Curve, Plan, Recipe, SceneSuite, Scenes, Texts, Tun
 use clove_run::session::{self, Session};
 use clove_run::{Control, Event, read_lines};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::Context;
+use crate::tensors;
 
 /// Steps between checkpoints, about ten seconds of work.
 const CHECKPOINT_EVERY: usize = 100;
@@ -48,11 +50,8 @@ struct Config {
     from: String,
 }
 
-/// `curve.json`: step, composition and recognition of each validation.
-#[derive(Default, Serialize, Deserialize)]
-struct Validated {
-    points: Vec<(usize, f64, f64)>,
-}
+/// Step, composition and recognition of a validation. `curve.json` has those of a run under `points`.
+type Point = (usize, f64, f64);
 
 #[derive(Deserialize)]
 struct Loss {
@@ -124,8 +123,8 @@ pub fn run(
         None => Tuning::new(start, plan, device)?,
     };
     context.progress.skip(job.work() * tuning.steps() as u64 / recipe.steps as u64);
-    let mut validated = read_validated(&dir);
-    validated.points.retain(|point| point.0 <= tuning.steps());
+    let mut points = read_points(&dir);
+    points.retain(|point| point.0 <= tuning.steps());
     let label = format!("{}, seed {}", job.name, job.seed);
     while !tuning.is_done() {
         context.progress.say(&label);
@@ -140,8 +139,8 @@ pub fn run(
             && is_curve_point(done, recipe.steps)
         {
             let point = validate(context, &tuning, suite)?;
-            validated.points.push((done, point.0, point.1));
-            write_validated(&dir, &validated)?;
+            points.push((done, point.0, point.1));
+            tensors::write_file(&dir.join("curve.json"), json!({ "points": points }).to_string())?;
             session.scalars(
                 report.step,
                 &[
@@ -162,8 +161,8 @@ pub fn run(
     let curve = Curve {
         name: job.name.to_owned(),
         loss: losses(&dir)?,
-        composition: validated.points.iter().map(|point| (point.0, point.1)).collect(),
-        recognition: validated.points.iter().map(|point| (point.0, point.2)).collect(),
+        composition: points.iter().map(|point| (point.0, point.1)).collect(),
+        recognition: points.iter().map(|point| (point.0, point.2)).collect(),
     };
     Ok(Tuned { model, curve })
 }
@@ -205,16 +204,11 @@ fn save(session: &mut Session, tuning: &Tuning, job: &Job) -> Result<()> {
     Ok(session.save(&state, &position)?)
 }
 
-fn read_validated(dir: &Path) -> Validated {
-    // Optional: without the file, the curve is shorter.
-    fs::read_to_string(dir.join("curve.json"))
-        .ok()
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default()
-}
-
-fn write_validated(dir: &Path, validated: &Validated) -> Result<()> {
-    crate::tensors::write_text(&dir.join("curve.json"), &serde_json::to_string(validated)?)
+/// The points so far. Optional: without the file, the curve is shorter.
+fn read_points(dir: &Path) -> Vec<Point> {
+    let text = fs::read_to_string(dir.join("curve.json")).unwrap_or_default();
+    let curve: Value = serde_json::from_str(&text).unwrap_or_default();
+    serde_json::from_value(curve["points"].clone()).unwrap_or_default()
 }
 
 /// The mean loss of each thirtieth of the run.

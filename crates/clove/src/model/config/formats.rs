@@ -143,8 +143,7 @@ impl ClipConfig {
 
     /// The configuration as a Hugging Face `config.json`.
     pub fn to_hugging_face(&self) -> Value {
-        // transformers reads 2 as "pool at the largest id", the rule of OpenAI's code. In CLIP's own vocabulary the largest id
-        // is end-of-text, so its number means the same.
+        // transformers reads 2 as OpenAI's rule, the largest id. In CLIP's own vocabulary that is end-of-text.
         let eos = match self.text.eot {
             EotRule::Argmax if self.text.vocab_size == 49_408 => 49_407,
             EotRule::Argmax => 2,
@@ -186,8 +185,7 @@ impl ClipConfig {
     /// The configuration as open_clip's `model_cfg`.
     ///
     /// # Errors
-    /// open_clip can't express towers with different activations, other epsilons than 1e-5, or pooling at a token that
-    /// isn't the largest id.
+    /// open_clip can't express towers with different activations, other epsilons than 1e-5, or pooling at another token than the largest.
     pub fn to_open_clip(&self) -> Result<Value, ConfigError> {
         let (image, text) = (&self.image.transformer, &self.text.transformer);
         if image.activation != text.activation {

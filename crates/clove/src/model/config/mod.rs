@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::config::ConfigError;
 use crate::tokenizer::EotRule;
 
-/// The non-linearity of the perceptrons. Weights trained with one give poor features with the other, without any error, so it's
-/// always read from the configuration.
+/// The non-linearity of the perceptrons, always read from the configuration: with the wrong one features are poor, without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Activation {
     /// Gaussian error linear unit, exact (`gelu`).

@@ -1,5 +1,3 @@
-use std::convert::Infallible;
-
 use super::*;
 
 /// Larger than a block of BLAKE3 and than a page.
@@ -18,6 +16,13 @@ fn write_files(dir: &Path, step: usize, version: u8) -> io::Result<()> {
 
 fn save_version(root: &Path, step: usize, keep: usize, version: u8) -> Checkpoint {
     save(root, step, keep, |dir| write_files(dir, step, version)).unwrap()
+}
+
+/// A folder with the checkpoint of step 12.
+fn one() -> (tempfile::TempDir, Checkpoint) {
+    let root = tempfile::tempdir().unwrap();
+    let saved = save_version(root.path(), 12, 1, 7);
+    (root, saved)
 }
 
 fn version(checkpoint: &Checkpoint) -> u8 {
@@ -66,20 +71,14 @@ fn what_is_saved_is_listed_and_opens() {
         manifest["files"]["empty"]["blake3"],
         "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
     );
-}
-
-#[test]
-fn a_file_that_is_not_listed_does_no_harm() {
-    let root = tempfile::tempdir().unwrap();
-    let saved = save_version(root.path(), 1, 1, 0);
+    // A file that isn't listed does no harm.
     fs::write(saved.dir.join("notes.txt"), "mine").unwrap();
-    assert_eq!(newest(root.path()), Some(1));
+    assert_eq!(newest(root.path()), Some(30));
 }
 
 #[test]
 fn every_flipped_bit_is_found_and_named() {
-    let root = tempfile::tempdir().unwrap();
-    let saved = save_version(root.path(), 12, 1, 7);
+    let (root, saved) = one();
     for name in ["model.safetensors", "state.json", "tokenizer/merges.txt", MANIFEST] {
         let path = saved.dir.join(name);
         let whole = fs::read(&path).unwrap();
@@ -103,17 +102,13 @@ fn every_flipped_bit_is_found_and_named() {
 
 #[test]
 fn a_file_cut_lengthened_or_missing_is_found_and_named() {
-    let root = tempfile::tempdir().unwrap();
-    let saved = save_version(root.path(), 12, 1, 7);
+    let (_root, saved) = one();
     for name in ["model.safetensors", "empty", "tokenizer/merges.txt"] {
         let path = saved.dir.join(name);
         let whole = fs::read(&path).unwrap();
-        fs::write(&path, [&whole[..], b"x"].concat()).unwrap();
-        let reason = format!("has {} bytes, {} were written", whole.len() + 1, whole.len());
-        assert_eq!(damage(&saved.dir), (name.to_owned(), reason));
-        if !whole.is_empty() {
-            fs::write(&path, &whole[1..]).unwrap();
-            let reason = format!("has {} bytes, {} were written", whole.len() - 1, whole.len());
+        for other in [&[&whole[..], b"x"].concat()[..], whole.get(1..).unwrap_or(b"x")] {
+            fs::write(&path, other).unwrap();
+            let reason = format!("has {} bytes, {} were written", other.len(), whole.len());
             assert_eq!(damage(&saved.dir), (name.to_owned(), reason));
         }
         fs::remove_file(&path).unwrap();
@@ -128,8 +123,7 @@ fn a_file_cut_lengthened_or_missing_is_found_and_named() {
 
 #[test]
 fn a_manifest_cut_anywhere_is_found() {
-    let root = tempfile::tempdir().unwrap();
-    let saved = save_version(root.path(), 12, 1, 7);
+    let (_root, saved) = one();
     let path = saved.dir.join(MANIFEST);
     let whole = fs::read(&path).unwrap();
     for end in 0..whole.len() {
@@ -142,10 +136,9 @@ fn a_manifest_cut_anywhere_is_found() {
 
 #[test]
 fn a_manifest_that_lists_nothing_twice_or_outside_is_refused() {
-    let root = tempfile::tempdir().unwrap();
-    let saved = save_version(root.path(), 12, 1, 7);
+    let (_root, saved) = one();
     let path = saved.dir.join(MANIFEST);
-    let outside = root.path().join("outside");
+    let outside = saved.dir.with_file_name("outside");
     fs::write(&outside, "x").unwrap();
     let entry = || Entry::of(File::open(&outside).unwrap()).unwrap();
     for name in ["../outside", outside.to_str().unwrap()] {
@@ -164,8 +157,7 @@ fn a_manifest_that_lists_nothing_twice_or_outside_is_refused() {
 
 #[test]
 fn a_folder_of_another_steps_name_is_refused() {
-    let root = tempfile::tempdir().unwrap();
-    let saved = save_version(root.path(), 12, 1, 7);
+    let (root, saved) = one();
     let renamed = root.path().join("step-13");
     fs::rename(saved.dir, &renamed).unwrap();
     assert!(damage(&renamed).1.contains("step-12"));
@@ -255,19 +247,17 @@ fn a_failed_save_leaves_what_was_there() {
         assert!(matches!(&error, RunError::NotSaved { source, .. } if source.is::<io::Error>()));
         before(error, &format!("step {step} was not saved"));
 
-        let failed = save(root.path(), step, 1, |_| Ok::<(), Infallible>(()));
-        before(failed.unwrap_err(), "no file was written");
-        let failed = save(root.path(), step, 1, |dir| fs::write(dir.join(MANIFEST), "{}"));
-        before(failed.unwrap_err(), "manifest.json: this name is reserved");
+        let fails = |write: &dyn Fn(&Path) -> io::Result<()>, message: &str| {
+            before(save(root.path(), step, 1, write).unwrap_err(), message);
+        };
+        fails(&|_| Ok(()), "no file was written");
+        fails(&|dir| fs::write(dir.join(MANIFEST), "{}"), "manifest.json: this name is reserved");
         #[cfg(unix)]
-        {
-            let failed = save(root.path(), step, 1, |dir| {
-                std::os::unix::fs::symlink("/etc/hostname", dir.join("link"))
-            });
-            before(failed.unwrap_err(), "link: a checkpoint holds files and folders only");
-        }
-        let failed = save(root.path(), step, 1, |dir| fs::remove_dir(dir));
-        before(failed.unwrap_err(), ".partial: ");
+        fails(
+            &|dir| std::os::unix::fs::symlink("/etc/hostname", dir.join("link")),
+            "link: a checkpoint holds files and folders only",
+        );
+        fails(&|dir| fs::remove_dir(dir), ".partial: ");
     }
 }
 
@@ -334,8 +324,7 @@ fn what_a_killed_process_was_removing_or_writing_goes_and_the_rest_stays() {
     assert_eq!(sorted(root.path()), [".mine", "best", "step-5"]);
 }
 
-/// That a failing disk or a missing permission is passed on and isn't taken for damage; the superuser may read anything,
-/// so the error is made by a path that no system can open.
+/// A path that no system can open stands for a failing disk: the superuser may read anything.
 #[test]
 fn a_file_that_can_not_be_read_is_an_error_and_no_damage() {
     let path = Path::new("a\0b");

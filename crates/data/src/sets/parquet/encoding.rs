@@ -33,7 +33,6 @@ pub(super) fn length(bytes: &mut &[u8]) -> Result<usize, String> {
     Ok(u32::from_le_bytes([four[0], four[1], four[2], four[3]]) as usize)
 }
 
-/// Bits of numbers up to `most`.
 pub(super) fn bits_for(most: u32) -> u32 {
     u32::BITS - most.leading_zeros()
 }

@@ -13,7 +13,6 @@ use polars_parquet_format::{
 
 use super::pages::Chunk;
 
-/// Most bytes of a footer.
 const LONGEST_FOOTER: u64 = 1 << 30;
 /// Most levels of nested columns.
 const DEEPEST: usize = 64;
@@ -33,7 +32,6 @@ pub(super) struct Leaf {
 }
 
 impl Leaf {
-    /// Whether it's a column of texts or of lists of texts.
     pub(super) fn holds_texts(&self) -> bool {
         let is_list = self.max_repetition == 1 && self.path.len() <= 3;
         self.is_bytes && (self.path.len() == 1 || is_list)
@@ -99,7 +97,6 @@ impl Table {
         Chunk::find(&mut self.file, self.bytes, meta, leaf)
     }
 
-    /// Rows of a group.
     pub(super) fn rows(&self, group: usize) -> Result<usize, String> {
         let rows = usize::try_from(self.groups[group].num_rows);
         rows.map_err(|_| "its footer is damaged: a negative number of rows".to_owned())

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use super::pages::{Chunk, Page};
 use crate::DataError;
 use crate::fetch::Local;
 
 /// The cache of all columns: 512 MiB, or a single larger page.
-static PAGES: Stock = Stock::new(512 << 20);
+static PAGES: LazyLock<Stock> = LazyLock::new(|| Stock::new(512 << 20));
 
 /// The images of a Parquet file. Columns of the same file are equal.
 #[derive(Debug)]
@@ -120,7 +120,7 @@ type Key = (u64, usize, usize);
 /// The pages read last and those being read: no more than a budget together, or a single page.
 #[derive(Debug)]
 struct Stock {
-    shelf: Mutex<Option<Shelf>>,
+    shelf: Mutex<Shelf>,
     changed: Condvar,
     budget: u64,
 }
@@ -163,12 +163,12 @@ impl Shelf {
 }
 
 impl Stock {
-    const fn new(budget: u64) -> Self {
-        Self { shelf: Mutex::new(None), changed: Condvar::new(), budget }
+    fn new(budget: u64) -> Self {
+        Self { shelf: Mutex::default(), changed: Condvar::new(), budget }
     }
 
     /// The shelf is consistent whenever its lock is free, even after a panic.
-    fn lock(&self) -> MutexGuard<'_, Option<Shelf>> {
+    fn lock(&self) -> MutexGuard<'_, Shelf> {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -179,9 +179,8 @@ impl Stock {
         cost: u64,
         read: impl FnOnce() -> Result<Page, String>,
     ) -> Result<Arc<Page>, String> {
-        let mut guard = self.lock();
+        let mut shelf = self.lock();
         loop {
-            let shelf = guard.get_or_insert_default();
             shelf.clock += 1;
             let asked = shelf.clock;
             if let Some(slot) = shelf.slots.get_mut(&key) {
@@ -195,10 +194,10 @@ impl Stock {
                 shelf.slots.insert(key, Slot { cost, asked, page: None });
                 break;
             }
-            let waited = self.changed.wait(guard);
-            guard = waited.unwrap_or_else(PoisonError::into_inner);
+            let waited = self.changed.wait(shelf);
+            shelf = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        drop(guard);
+        drop(shelf);
         let mut place = Reading { stock: self, key, page: None };
         let page = Arc::new(read()?);
         place.page = Some(Arc::clone(&page));
@@ -215,13 +214,12 @@ struct Reading<'a> {
 
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
-        let mut guard = self.stock.lock();
-        let shelf = guard.get_or_insert_default();
+        let mut shelf = self.stock.lock();
         match (self.page.take(), shelf.slots.get_mut(&self.key)) {
             (Some(page), Some(slot)) => slot.page = Some(page),
             _ => shelf.remove(self.key),
         }
-        drop(guard);
+        drop(shelf);
         self.stock.changed.notify_all();
     }
 }
@@ -252,7 +250,7 @@ mod tests {
         assert_eq!([get(3, 500), get(3, 500), get(0, 40)], [5, 5, 6]);
         let failed = stock.get((1, 0, 0), 40, || Err("cut".to_owned()));
         assert_eq!(failed.unwrap_err(), "cut");
-        assert_eq!(stock.lock().as_ref().unwrap().used, 40);
+        assert_eq!(stock.lock().used, 40);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Parquet files of images and captions, as Hugging Face has them.
 //!
-//! Texts are read at once and images on demand. An image is in a page with others, which is read and decompressed for it. A cache holds
-//! the pages read last.
+//! Texts are read at once and images on demand, with the page that they share with others. A cache holds the pages read last.
 
 mod encoding;
 mod file;

@@ -38,7 +38,7 @@ struct Synset {
 
 const FILES: [&str; 4] = ["noun", "verb", "adj", "adv"];
 
-/// Weight of a use in SemCor, and of one in a caption. A word that stands in neither weighs 1: there are so many of these that
+/// Weight of a use in SemCor, and of one in a caption. A word in neither weighs 1: there are so many of these that
 /// more would drown the others.
 const SEMCOR: u32 = 16;
 const CAPTION: u32 = 128;

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use super::super::super::view;
 use super::super::text;
 use crate::lab::Measured;
 
@@ -100,27 +101,15 @@ pub fn chart(
         .iter()
         .map(|line| {
             let points = thinned(&line.points);
-            let path: Vec<String> = points
-                .iter()
-                .map(|(x, y)| format!("{:.1},{:.1}", across(*x), down(*y)))
-                .collect();
-            let dots = line.dots.then(|| {
-                let dot = |(at, value): &(f64, f64)| {
-                    view! {
-                        <circle cx=across(*at) cy=down(*value) r="3">
-                            <title>{format!("{}: {} at {}", line.name, write_y(*value), write_x(*at))}</title>
-                        </circle>
-                    }
-                };
-                points.iter().map(dot).collect_view()
-            });
-            view! {
-                <g class=format!("line tone-{}", line.look)>
-                    <title>{line.name.clone()}</title>
-                    <polyline points=path.join(" ") />
-                    {dots}
-                </g>
-            }
+            let (places, titles): (Vec<_>, Vec<_>) = points
+                .into_iter()
+                .map(|(at, value)| {
+                    let title = format!("{}: {} at {}", line.name, write_y(value), write_x(at));
+                    ((across(at), down(value)), title)
+                })
+                .unzip();
+            let class = format!("line tone-{}", line.look);
+            view::line(class, line.name.clone(), &places, line.dots.then_some(("3", titles)))
         })
         .collect();
     let marks: Vec<_> = marks

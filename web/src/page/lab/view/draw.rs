@@ -100,10 +100,7 @@ fn canvas(lab: Lab, described: Memo<Option<Described>>) -> impl IntoView {
     };
     let up = move |_: PointerEvent| dragged.set(None);
     let ids = Memo::new(move |_| {
-        lab.drawing.with(|drawing| {
-            let ids = drawing.items.iter().map(|item| item.id);
-            ids.collect::<Vec<_>>()
-        })
+        lab.drawing.with(|drawing| drawing.items.iter().map(|item| item.id).collect::<Vec<_>>())
     });
     let label = move || described.get().map(|found| found.caption);
     view! {
@@ -313,7 +310,7 @@ fn scores(lab: Lab, described: Memo<Option<Described>>) -> impl IntoView {
                     <td class=class>
                         {margin.map(|margin| view! {
                             <span class="sign" aria-hidden="true">{if margin > 0.0 { "✓" } else { "✗" }}</span>
-                            <span class="visually-hidden">{text::told(margin > 0.0)}</span>
+                            <span class="visually-hidden">{text::PREFERS[usize::from(margin > 0.0)]}</span>
                             {super::super::super::text::signed(margin)}
                         })}
                     </td>

@@ -6,6 +6,7 @@ use super::super::super::text::signed;
 use super::super::super::view::{range, veil};
 use super::super::state::{Inside, Lab, Matrix};
 use super::super::text;
+use super::card;
 use super::scene::SIDE;
 use crate::lab::Map;
 use crate::protocol::Explained;
@@ -30,29 +31,25 @@ pub fn inside(lab: Lab) -> impl IntoView {
     });
     let waiting = || view! { <p class="empty">{text::WAITING}</p> }.into_any();
     view! {
-        <section class="card" aria-labelledby="inside-title">
-            <h2 id="inside-title">{text::INSIDE}</h2>
+        {card("inside-title", text::INSIDE, view! {
             <div class="settings">
                 <div><span class="label">{text::MODEL}</span><div class="choices">{which}</div></div>
                 {super::tuned(lab)}
                 {super::alpha(lab)}
                 <button type="button" on:click=move |_| lab.first.update(|first| *first += SCENES)>{text::OTHER_SCENES}</button>
             </div>
-        </section>
+        })}
         <div class="halves">
-            <section class="card" aria-labelledby="matrix-title">
-                <h2 id="matrix-title">{text::MATRIX}</h2>
-                {move || lab.matrix.get().map_or_else(waiting, |found| matrix(&found).into_any())}
-            </section>
-            <section class="card" aria-labelledby="map-title">
-                <h2 id="map-title">{text::MAP}</h2>
-                {move || lab.map.get().map_or_else(waiting, |found| map(&found).into_any())}
-            </section>
+            {card("matrix-title", text::MATRIX, move || {
+                lab.matrix.get().map_or_else(waiting, |found| matrix(&found).into_any())
+            })}
+            {card("map-title", text::MAP, move || {
+                lab.map.get().map_or_else(waiting, |found| map(&found).into_any())
+            })}
         </div>
-        <section class="card" aria-labelledby="explained-title">
-            <h2 id="explained-title">{text::EXPLAINED}</h2>
-            {move || lab.explained.get().map_or_else(waiting, |(found, picture)| explained(&found, picture).into_any())}
-        </section>
+        {card("explained-title", text::EXPLAINED, move || {
+            lab.explained.get().map_or_else(waiting, |(found, picture)| explained(&found, picture).into_any())
+        })}
     }
 }
 

@@ -193,12 +193,11 @@ fn live(lab: Lab, lesson: Lesson) -> impl IntoView {
 }
 
 fn result(lab: Lab, lesson: Lesson, words: Words) -> impl IntoView {
-    let found = move || lab.outcomes.with(|all| all.get(&lesson).cloned());
     move || {
-        let outcome = found()?;
+        let outcome = lab.outcomes.with(|all| all.get(&lesson).cloned())?;
         let said = lab.answers.with_untracked(|all| {
             let at = all.get(&lesson)?;
-            words.answers.get(*at).map(|answer| text::you_said(answer))
+            words.answers.get(*at).map(|answer| format!("{}{answer}", text::YOU_SAID))
         });
         let (drawn, happened) = match &outcome {
             Outcome::Models(models) => {

@@ -12,7 +12,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::super::dom;
-use super::super::view::{notices, status};
+use super::super::view::{notices, select, status};
 use super::state::Lab;
 use super::{text, work};
 use crate::lab::Of;
@@ -44,6 +44,16 @@ pub fn app(lab: Lab) -> impl IntoView {
     }
 }
 
+/// A card with a heading of this id.
+fn card(id: &'static str, title: &'static str, content: impl IntoView) -> impl IntoView {
+    view! {
+        <section class="card" aria-labelledby=id>
+            <h2 id=id>{title}</h2>
+            {content}
+        </section>
+    }
+}
+
 fn tabs(lab: Lab) -> impl IntoView {
     let tab = move |view: View| {
         let click = move |event: web_sys::MouseEvent| {
@@ -63,31 +73,18 @@ fn tabs(lab: Lab) -> impl IntoView {
 
 /// The choice of the fine-tuned model.
 fn tuned(lab: Lab) -> impl IntoView {
-    let choose = move |event| {
-        let name = event_target_value(&event);
-        lab.tuned.set(name.parse().map_or(Of::Shipped, Of::Held));
-    };
-    // Options come and go with runs, so each one tells whether it's selected.
-    let option = move |value: String, of: Of, label: String| {
-        view! { <option value=value selected=move || lab.tuned.get() == of>{label}</option> }
-    };
     // Names only: losses change at every step.
     let names = Memo::new(move |_| {
         lab.runs.with(|runs| {
-            let names = runs.iter().map(|run| (run.id, run.label()));
-            names.collect::<Vec<_>>()
+            let shipped = (Of::Shipped, text::SHIPPED.to_owned());
+            let names = runs.iter().map(|run| (Of::Held(run.id), run.label()));
+            std::iter::once(shipped).chain(names).collect::<Vec<_>>()
         })
     });
     view! {
         <label class="setting">
             <span class="label">{text::TUNED_MODEL}</span>
-            <select on:change=choose>
-                {option("shipped".to_owned(), Of::Shipped, text::SHIPPED.to_owned())}
-                {move || {
-                    let names = names.get().into_iter();
-                    names.map(|(id, label)| option(id.to_string(), Of::Held(id), label)).collect_view()
-                }}
-            </select>
+            {select("tuned", move || names.get(), move || lab.tuned.get(), move |of| lab.tuned.set(of))}
         </label>
     }
 }

@@ -94,7 +94,7 @@ pub fn curve(sweep: &Sweep, now: Option<u32>) -> impl IntoView + use<> {
     let mut marks = Vec::new();
     for (alpha, across, up) in &points {
         let words = match (sweep.chosen == Some(*alpha), now == Some(*alpha)) {
-            (true, _) => text::chosen(*alpha),
+            (true, _) => text::CHOSEN.to_owned() + &text::alpha_is(*alpha),
             (false, true) => text::alpha_is(*alpha),
             (false, false) => continue,
         };

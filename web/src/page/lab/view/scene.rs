@@ -11,15 +11,6 @@ pub fn rgb([red, green, blue]: [u8; 3]) -> String {
     format!("rgb({red} {green} {blue})")
 }
 
-/// The fill of an object.
-pub fn fill(colour: Colour, texture: Texture) -> String {
-    match texture {
-        Texture::Plain => rgb(colour.rgb()),
-        Texture::Striped => format!("url(#striped-{})", colour.word()),
-        Texture::Dotted => format!("url(#dotted-{})", colour.word()),
-    }
-}
-
 /// Stripes and dots of all colours, as in the models' input.
 pub fn patterns() -> impl IntoView {
     let pattern = |colour: Colour| {
@@ -64,7 +55,12 @@ pub fn things(placed: &[Placed]) -> impl IntoView + use<> {
             format!("M{}Z", points.join("L"))
         });
         let path: String = contours.collect();
-        view! { <path d=path fill=fill(object.colour, object.texture) /> }
+        let fill = match object.texture {
+            Texture::Plain => rgb(object.colour.rgb()),
+            Texture::Striped => format!("url(#striped-{})", object.colour.word()),
+            Texture::Dotted => format!("url(#dotted-{})", object.colour.word()),
+        };
+        view! { <path d=path fill=fill /> }
     };
     placed.iter().map(thing).collect_view()
 }

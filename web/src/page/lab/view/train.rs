@@ -5,8 +5,10 @@ use leptos::task::spawn_local;
 use web_sys::HtmlInputElement;
 
 use super::super::super::dom;
+use super::super::super::view::select;
 use super::super::state::{Lab, Phase, Run};
 use super::super::{shelf, text, training};
+use super::card;
 use super::chart::{Axis, Line, bars, chart};
 use crate::lab::settings::{Loss, Negatives, Settings, Texts, limits};
 use crate::lab::{Measured, Of, Suite, Weights};
@@ -16,20 +18,10 @@ use crate::protocol::{Answer, Ask};
 pub fn train(lab: Lab) -> impl IntoView {
     view! {
         <div class="columns">
-            <section class="card" aria-labelledby="settings-title">
-                <h2 id="settings-title">{text::NEW_RUN}</h2>
-                {form(lab)}
-            </section>
+            {card("settings-title", text::NEW_RUN, form(lab))}
             <div class="column">
-                <section class="card" aria-labelledby="run-title">
-                    <h2 id="run-title">{text::RUN}</h2>
-                    {shown(lab)}
-                </section>
-                <section class="card" aria-labelledby="runs-title">
-                    <h2 id="runs-title">{text::RUNS}</h2>
-                    {table(lab)}
-                    {files(lab)}
-                </section>
+                {card("run-title", text::RUN, shown(lab))}
+                {card("runs-title", text::RUNS, (table(lab), files(lab)))}
             </div>
         </div>
     }
@@ -44,25 +36,18 @@ fn choice<T: Copy + PartialEq + Send + Sync + 'static>(
     get: fn(&Settings) -> T,
     set: fn(&mut Settings, T),
 ) -> impl IntoView {
-    let options = all.iter().enumerate().map(move |(at, (one, words))| {
-        let one = *one;
-        view! {
-            <option value=at.to_string() selected=move || lab.settings.with(get) == one>{*words}</option>
-        }
-    });
-    let change = move |event| {
-        let at: Option<usize> = event_target_value(&event).parse().ok();
-        if let Some((one, _)) = at.and_then(|at| all.get(at)) {
-            lab.settings.update(|settings| {
-                set(settings, *one);
-                *settings = settings.sound();
-            });
-        }
+    let all =
+        move || all.iter().map(|(one, words)| (*one, (*words).to_owned())).collect::<Vec<_>>();
+    let change = move |one| {
+        lab.settings.update(|settings| {
+            set(settings, one);
+            *settings = settings.sound();
+        });
     };
     view! {
         <label class="setting">
             <span class="label">{label}</span>
-            <select name=name on:change=change>{options.collect_view()}</select>
+            {select(name, all, move || lab.settings.with(get), change)}
         </label>
     }
 }
@@ -154,7 +139,7 @@ fn head(lab: Lab, run: &Run) -> impl IntoView + use<> {
         Phase::Going => text::GOING.to_owned(),
         Phase::Paused => text::PAUSED.to_owned(),
         Phase::Done => text::DONE.to_owned(),
-        Phase::Failed(reason) => text::failed(reason),
+        Phase::Failed(reason) => text::FAILED.to_owned() + reason,
     };
     let is_file = run.file.is_some();
     view! {
@@ -175,7 +160,7 @@ fn buttons(lab: Lab, run: &Run) -> impl IntoView + use<> {
     let model = Weights::of(Of::Held(id));
     let settings = run.settings;
     let toml = move |_| {
-        if let Ok(blob) = dom::text_blob(&settings.to_toml(), "application/toml") {
+        if let Ok(blob) = dom::blob(&settings.to_toml().as_bytes().into(), "application/toml") {
             dom::save(&blob, "lab.toml");
         }
     };
@@ -184,7 +169,7 @@ fn buttons(lab: Lab, run: &Run) -> impl IntoView + use<> {
             {is_run.then(|| view! {
                 <button type="button" id="pause" disabled=!going on:click=move |_| training::pause(lab, id)>{text::PAUSE}</button>
                 <button type="button" id="resume" disabled=move || !(can_go && ready()) on:click=move |_| training::go_on(lab, id)>{text::GO_ON}</button>
-                <button type="button" id="step" disabled=move || !(can_go && ready()) on:click=move |_| training::step(lab, id)>{text::ONE_STEP}</button>
+                <button type="button" id="step" disabled=move || !(can_go && ready()) on:click=move |_| training::take_turn(lab, id, 1)>{text::ONE_STEP}</button>
                 <button type="button" id="stop" disabled=move || !((going || can_go) && ready()) on:click=move |_| training::stop(lab, id)>{text::STOP}</button>
             })}
             <button type="button" id="download" disabled=move || !ready() on:click=move |_| spawn_local(download(lab, model, text::file_of(id, 1.0)))>
@@ -201,7 +186,7 @@ pub async fn download(lab: Lab, model: Weights, name: String) {
     if let Some((Answer::Bytes, Some(bytes))) = saved {
         match dom::blob(&bytes, "application/octet-stream") {
             Ok(blob) => dom::save(&blob, &name),
-            Err(_) => lab.notice(text::NOT_SAVED.to_owned()),
+            Err(_) => lab.engine.notice(text::NOT_SAVED.to_owned()),
         }
     }
 }
@@ -347,7 +332,7 @@ async fn open(lab: Lab, file: &web_sys::File) {
     let name = file.name();
     let bytes = match dom::read(file).await {
         Ok(bytes) => bytes,
-        Err(reason) => return lab.notice(format!("{name}: {reason}")),
+        Err(reason) => return lab.engine.notice(format!("{name}: {reason}")),
     };
     let id = lab.name();
     let kept = bytes.slice(0, bytes.length());
