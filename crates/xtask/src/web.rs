@@ -103,7 +103,8 @@ pub fn tests(chromium: OsString) -> Result<()> {
     scripts.retain(|path| files::name(path).ends_with(".test.mjs"));
     shell::run_within(
         Command::new("node")
-            .arg("--test")
+            // Two files at a time: a browser that waits for its GPU in software leaves a core idle.
+            .args(["--test", "--test-concurrency=2"])
             .args(scripts)
             .env(CHROMIUM, chromium)
             .env("CLOVE_BIN", native)
