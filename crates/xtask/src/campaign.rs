@@ -58,12 +58,20 @@ pub fn run(name: Option<&str>, args: &[String]) -> Result<()> {
     let mut command = (campaign.command)()?;
     let (text, took) = shell::transcript(command.args(args))?;
     let date = shell::output(Command::new("date").arg("+%Y-%m-%d")).context("`date` failed")?;
-    let device = match text.lines().next() {
-        Some(line) if campaign.names_device => format!(" with {line}"),
-        _ => String::new(),
-    };
+    let device =
+        if campaign.names_device { format!(" with {}", first_gpu()?) } else { String::new() };
     let heading = format!("{}: passed in {} s{device}", date.trim(), took.as_secs());
     files::write(&result(campaign.name), format!("{heading}\n{text}"))
+}
+
+/// The name of the GPU that `--device gpu` takes: the second column of `clove devices`.
+fn first_gpu() -> Result<String> {
+    let devices = shell::output(Command::new(web::native_program()?).arg("devices"));
+    let mut lines = devices.iter().flat_map(|text| text.lines());
+    let line = lines.find(|line| line.starts_with("gpu:0"));
+    let name = line
+        .and_then(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).nth(1));
+    Ok(name.context("`clove devices` lists no GPU")?.to_owned())
 }
 
 fn result(name: &str) -> PathBuf {
