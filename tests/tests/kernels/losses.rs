@@ -276,11 +276,13 @@ impl Errors {
         self.add(&kernel.by_negatives, &composed.by_negatives, &exact.by_negatives);
     }
 
-    /// The kernel's error divided by that of the composed operations, but at least by a rounding.
-    fn ratio(&self) -> f64 {
+    /// Holds the kernel's error to twice that of the composed operations, which counts as a rounding at least.
+    fn judge(&self, what: &str) {
         let root = |squares: f64| (squares / self.count.max(1) as f64).sqrt();
         assert!(self.kernel.is_finite() && self.composed.is_finite());
-        root(self.kernel) / root(self.composed).max(f64::from(f32::EPSILON))
+        let ratio = root(self.kernel) / root(self.composed).max(f64::from(f32::EPSILON));
+        println!("{what}: {ratio:.2} times the composed ones' error");
+        assert!(ratio <= 2.0, "{what}: {ratio}");
     }
 }
 
@@ -356,14 +358,10 @@ fn contrastive_loss_and_gradients_are_as_exact_as_the_composed_ones() {
                     }
                 }
             }
-            let ratio = gradients.ratio();
-            println!("{name}: B {pairs}: gradients {ratio:.2} times the composed ones' error");
-            assert!(ratio <= 2.0, "{name}, B {pairs}: {ratio}");
+            gradients.judge(&format!("{name}: B {pairs}: gradients"));
         }
         for (what, errors) in [("losses", losses), ("scales", scales)] {
-            let ratio = errors.ratio();
-            println!("{name}: {what} {ratio:.2} times the composed ones' error");
-            assert!(ratio <= 2.0, "{name}, {what}: {ratio}");
+            errors.judge(&format!("{name}: {what}"));
         }
     }
 }
@@ -390,9 +388,7 @@ fn own_negatives_and_their_gradients_are_as_exact_as_the_composed_ones() {
             }
         }
         for (what, errors) in [("losses", losses), ("gradients", gradients)] {
-            let ratio = errors.ratio();
-            println!("{name}: own negatives, {what}: {ratio:.2} times the composed ones' error");
-            assert!(ratio <= 2.0, "{name}, {what}: {ratio}");
+            errors.judge(&format!("{name}: own negatives, {what}"));
         }
     }
 }

@@ -3,6 +3,7 @@
 use burn::tensor::{DType, Tensor};
 use clove::preprocess::{CropBox, Filter, Preprocess, Resize, RgbImage, crop_resize};
 use clove_kernels::preprocess::{Photo, Settings};
+use clove_kernels::resample::{FixedPoint, PRECISION_BITS};
 use clove_random::Random;
 use clove_tests::read;
 
@@ -117,5 +118,20 @@ fn every_resize_crop_and_padding_equals_the_hosts() {
         let outside = CropBox { x: 30, ..crop };
         assert!(preprocess.crops_on_device(&[(tall, outside)], &device).is_none());
         assert!(preprocess.on_device(&[&RgbImage::new(0, 0)], &device).is_none());
+    }
+}
+
+#[test]
+fn coefficients_of_a_window_are_those_of_the_whole_and_an_equal_size_copies() {
+    let new = |input, output, wanted| FixedPoint::new(Filter::Bicubic, input, output, wanted);
+    let (all, part) = (new(333, 224, 0..224).unwrap(), new(333, 224, 50..60).unwrap());
+    assert!(part.iter().eq(all.iter().skip(50).take(10)));
+    let (last, weights) = part.iter().last().unwrap();
+    assert_eq!(part.source_range(), part.starts[0] as usize..last + weights.len());
+    for (index, (start, weights)) in new(9, 9, 0..9).unwrap().iter().enumerate() {
+        for (offset, weight) in weights.iter().enumerate() {
+            let whole = i32::from(start + offset == index) << PRECISION_BITS;
+            assert_eq!(*weight, whole, "output {index}, sample {}", start + offset);
+        }
     }
 }
