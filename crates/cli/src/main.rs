@@ -6,7 +6,6 @@ mod interrupt;
 mod listener;
 mod model;
 mod output;
-mod parallel;
 mod progress;
 mod tensors;
 mod thumbnail;

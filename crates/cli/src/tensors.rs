@@ -1,6 +1,5 @@
 //! Writes output files.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
@@ -59,11 +58,4 @@ pub fn write(path: &Path, tensors: &[Tensor]) -> Result<()> {
     }
     writer.finish().map_err(failed)?.commit()?;
     Ok(())
-}
-
-/// Writes a file, atomically.
-pub fn write_file(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
-    let mut file = AtomicFile::create(path)?;
-    file.write_all(content.as_ref()).map_err(|error| AtomicFile::failed(path, error))?;
-    Ok(file.commit()?)
 }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use clove::device::DeviceChoice;
 use clove::patch::{Pair, Tried, choose_alpha, patch_to};
 use clove::score::Scorer;
-use clove::weights::ModelSource;
+use clove::weights::{ModelSource, write_file};
 use clove_lab::RULE;
 use clove_report::eval::percent;
 use clove_run::evaluation::{Bench, Files, Store, Suite};
@@ -34,7 +34,7 @@ pub fn run(args: &Patch, device: DeviceChoice) -> Result<()> {
     bar.finish_and_clear();
     if let Some(sweep) = sweep {
         let text = serde_json::to_string_pretty(&sweep)? + "\n";
-        tensors::write_file(&args.out.join("sweep.json"), text)?;
+        write_file(&args.out.join("sweep.json"), text)?;
         output::print(&table(&sweep))?;
     }
     output::note(&format!(

@@ -23,7 +23,7 @@ pub use snapshot::Snapshot;
 pub use source::{ModelSource, Weights};
 pub use tensors::{Dtype, NamedReader, ReadSeek, TensorFiles, TensorWriter};
 pub(crate) use write::is_same_place;
-pub use write::{AtomicFile, Precision, copy_unchanged, write_model};
+pub use write::{AtomicFile, Precision, copy_unchanged, write_file, write_model};
 
 use crate::model::ConfigError;
 use crate::tokenizer::TokenizerError;

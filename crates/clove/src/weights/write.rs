@@ -118,9 +118,13 @@ impl Write for AtomicFile {
     }
 }
 
-fn write_file(path: &Path, bytes: &[u8]) -> Result<(), WeightsError> {
+/// Writes a file as an [`AtomicFile`].
+///
+/// # Errors
+/// When it can't be written.
+pub fn write_file(path: &Path, content: impl AsRef<[u8]>) -> Result<(), WeightsError> {
     let mut file = AtomicFile::create(path)?;
-    file.write_all(bytes).map_err(|source| AtomicFile::failed(path, source))?;
+    file.write_all(content.as_ref()).map_err(|source| AtomicFile::failed(path, source))?;
     file.commit()
 }
 
@@ -146,7 +150,7 @@ fn copy_file(source: &ModelSource, name: &str, out: &Path) -> Result<(), Weights
     if let Some(mut file) = source.files().open(name).map_err(read)? {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(read)?;
-        write_file(&out.join(name), &bytes)?;
+        write_file(&out.join(name), bytes)?;
     }
     Ok(())
 }
@@ -190,7 +194,7 @@ pub fn write_model(
         None => copy_unchanged(source, out),
         Some(configs) => {
             for (name, config) in configs {
-                write_file(&out.join(name), format!("{config:#}\n").as_bytes())?;
+                write_file(&out.join(name), format!("{config:#}\n"))?;
             }
             copy_file(source, TOKENIZER, out)
         }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use clove::device::{DeviceChoice, OpenDevice};
 use clove::evaluate::{Difference, ScoredRow, difference};
 use clove::score::Scorer;
-use clove::weights::ModelSource;
+use clove::weights::{ModelSource, write_file};
 use clove_data::benchmarks::aro;
 use clove_data::captions;
 use clove_run::evaluation::{Bench, Figures, Files, Outcome, Store, Suite};
@@ -82,15 +82,15 @@ pub fn run(args: &Eval, device: DeviceChoice) -> Result<()> {
         tried.iter().skip(1).map(|other| differs(&tried[0].outcome, &other.outcome)).collect();
     if let Some(out) = &args.orders {
         let options = serde_json::to_string_pretty(&aro::options(bench.sets()))?;
-        tensors::write_file(out, options + "\n")?;
+        write_file(out, options + "\n")?;
         output::note(&format!("{}: word orders", out.display()));
     }
     if let Some(out) = &args.rows {
-        tensors::write_file(out, lines(&tried)?)?;
+        write_file(out, lines(&tried)?)?;
         output::note(&format!("{}: rows", out.display()));
     }
     if let Some(out) = &args.html {
-        tensors::write_file(out, page::page(&bench, &tried, &differences))?;
+        write_file(out, page::page(&bench, &tried, &differences))?;
         output::note(&format!("{}: page", out.display()));
     }
     let mut text: Vec<String> = tried
@@ -110,7 +110,7 @@ pub fn run(args: &Eval, device: DeviceChoice) -> Result<()> {
         serde_json::to_value(Comparison { models: &tried, differences: &differences })?
     };
     if let Some(out) = &args.out {
-        tensors::write_file(out, serde_json::to_string_pretty(&json)? + "\n")?;
+        write_file(out, serde_json::to_string_pretty(&json)? + "\n")?;
         output::note(&format!("{}: report", out.display()));
     }
     if args.json { output::print_json(&json) } else { output::print(&text.join("\n\n")) }

@@ -4,11 +4,12 @@ use std::num::NonZero;
 use std::sync::Mutex;
 use std::thread;
 
-use anyhow::{Context as _, Result, anyhow};
 use rayon::ThreadPoolBuilder;
 
+use crate::error::{Context as _, Error, Result};
+
 /// Number of pieces that run in parallel: one on a GPU, the number of cores on a CPU.
-pub fn workers(is_gpu: bool) -> usize {
+pub(crate) fn workers(is_gpu: bool) -> usize {
     if is_gpu { 1 } else { thread::available_parallelism().map_or(1, NonZero::get) }
 }
 
@@ -17,7 +18,7 @@ pub fn workers(is_gpu: bool) -> usize {
 ///
 /// Small models don't gain from threads: two train a scene model only 1.1 times as fast as one. So the cores are divided among the
 /// pieces, and each piece computes the same as alone.
-pub fn map<T: Sync, R: Send>(
+pub(crate) fn map<T: Sync, R: Send>(
     items: &[T],
     workers: usize,
     work: impl Fn(&T) -> Result<R> + Sync,
@@ -46,10 +47,8 @@ pub fn map<T: Sync, R: Send>(
     };
     let results = thread::scope(|scope| -> Result<Vec<_>> {
         let running: Vec<_> = (0..workers).map(|_| scope.spawn(run)).collect();
-        let joined = running
-            .into_iter()
-            .map(|thread| thread.join().map_err(|_| anyhow!("a worker thread failed")).flatten());
-        joined.collect()
+        let failed = |_| Error::Wrong("a worker thread failed".to_owned());
+        running.into_iter().map(|thread| thread.join().map_err(failed).flatten()).collect()
     })?;
     let mut results: Vec<(usize, Result<R>)> = results.into_iter().flatten().collect();
     results.sort_by_key(|(index, _)| *index);
@@ -59,7 +58,7 @@ pub fn map<T: Sync, R: Send>(
 #[cfg(test)]
 mod tests {
     use super::map;
-    use anyhow::bail;
+    use crate::error::bail;
 
     #[test]
     fn results_keep_their_order_and_the_first_error_wins() {

@@ -4,18 +4,17 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
 use clove::device::Device;
-use clove::weights::Snapshot;
+use clove::weights::{Precision, Snapshot, write_file};
 use clove_data::run::Position;
 use clove_lab::{self as lab, Curve, Plan, Recipe, SceneSuite, Scenes, Texts, Tuning, Variant};
-use clove_run::session::{self, Session};
-use clove_run::{Control, Event, read_lines};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Context;
-use crate::tensors;
+use super::Work;
+use crate::error::{Context as _, Result};
+use crate::session::{self, Session};
+use crate::validation::read_lines;
 
 /// Steps between checkpoints, about ten seconds of work.
 const CHECKPOINT_EVERY: usize = 100;
@@ -80,9 +79,14 @@ impl Job {
         }
     }
 
-    /// Work in units of progress: one to embed a picture, about four to train on a pair.
+    /// Work of some steps in units of progress: one to embed a picture, about four to train on a pair.
+    fn units(&self, steps: usize) -> u64 {
+        4 * (steps * self.recipe.batch) as u64
+    }
+
+    /// The work of the whole run.
     pub fn work(&self) -> u64 {
-        4 * (self.recipe.steps * self.recipe.batch) as u64
+        self.units(self.recipe.steps)
     }
 }
 
@@ -92,29 +96,19 @@ pub fn blank(seed: u64, device: &Device) -> Result<Snapshot> {
     Ok(pollster::block_on(Snapshot::of(&clip, &config))?)
 }
 
-/// The error after Ctrl-C.
-pub fn interrupted(out: &Path) -> String {
-    format!("stopped; the lab is saved in {}; run the same command to resume", out.display())
-}
-
 /// Trains, resumes training, or reads its result. Measures `watched` during training.
 pub fn run(
-    context: &Context<'_>,
+    work: &Work<'_, '_>,
     job: &Job,
     start: &Snapshot,
     watched: Option<&SceneSuite>,
 ) -> Result<Tuned> {
-    let dir = context.out.join("runs").join(format!("{}-seed-{}", job.slug, job.seed));
+    let dir = work.out.join("runs").join(format!("{}-seed-{}", job.slug, job.seed));
     let config = config(job, start)?;
     let folder = session::open_or_make(&dir, &config)?;
     let (mut session, found) =
-        Session::open(folder, context.companions.clone(), 1, &mut |event| {
-            if let Event::Note(text) = event {
-                context.progress.note(text);
-            }
-            Control::Continue
-        })?;
-    let (recipe, device) = (job.recipe, &context.device);
+        Session::open(folder, work.companions.clone(), 1, &mut |event| work.tell(event))?;
+    let (recipe, device) = (job.recipe, &work.device.device);
     let plan = Plan { texts: job.texts, scenes: Scenes::New, recipe, seed: job.seed };
     let mut tuning = match found {
         Some((state, _)) => {
@@ -122,25 +116,24 @@ pub fn run(
         }
         None => Tuning::new(start, plan, device)?,
     };
-    context.progress.skip(job.work() * tuning.steps() as u64 / recipe.steps as u64);
+    work.drop(job.units(tuning.steps()));
     let mut points = read_points(&dir);
     points.retain(|point| point.0 <= tuning.steps());
     let label = format!("{}, seed {}", job.name, job.seed);
     while !tuning.is_done() {
-        context.progress.say(&label);
         let began = Instant::now();
         let report =
             pollster::block_on(tuning.step()).with_context(|| format!("training {label}"))?;
         let pairs_per_second = recipe.batch as f64 / began.elapsed().as_secs_f64();
         session.record(&report, pairs_per_second, None)?;
-        context.progress.advance(4 * recipe.batch as u64);
+        work.advance(&label, job.units(1));
         let done = tuning.steps();
         if let Some(suite) = watched
             && is_curve_point(done, recipe.steps)
         {
-            let point = validate(context, &tuning, suite)?;
+            let point = validate(work, &tuning, suite)?;
             points.push((done, point.0, point.1));
-            tensors::write_file(&dir.join("curve.json"), json!({ "points": points }).to_string())?;
+            write_file(&dir.join("curve.json"), json!({ "points": points }).to_string())?;
             session.scalars(
                 report.step,
                 &[
@@ -149,12 +142,12 @@ pub fn run(
                 ],
             )?;
         }
-        let stop = context.interrupt.asked();
+        let stop = work.is_stopped();
         if stop || done.is_multiple_of(CHECKPOINT_EVERY) || tuning.is_done() {
             save(&mut session, &tuning, job)?;
         }
         if stop {
-            bail!(interrupted(context.out));
+            return Err(work.stopped());
         }
     }
     let model = pollster::block_on(tuning.state())?.model;
@@ -170,7 +163,7 @@ pub fn run(
 fn config(job: &Job, start: &Snapshot) -> Result<String> {
     // The loss is always CLoVe's in the lab.
     let Recipe { steps, batch, learning_rate, warmup, negatives, image_rate, loss: _ } = job.recipe;
-    let weights = start.write_hugging_face(Vec::new(), clove::weights::Precision::F32)?;
+    let weights = start.write_hugging_face(Vec::new(), Precision::F32)?;
     Ok(toml::to_string(&Config {
         model: job.name,
         seed: job.seed,
@@ -188,10 +181,10 @@ fn is_curve_point(step: usize, steps: usize) -> bool {
     (1..=CURVE_POINTS).any(|point| step == steps * point / CURVE_POINTS)
 }
 
-fn validate(context: &Context<'_>, tuning: &Tuning, suite: &SceneSuite) -> Result<(f64, f64)> {
+fn validate(work: &Work<'_, '_>, tuning: &Tuning, suite: &SceneSuite) -> Result<(f64, f64)> {
     pollster::block_on(async {
         let model = tuning.state().await?.model;
-        let scorer = lab::scorer(&model, &context.device).await?;
+        let scorer = lab::scorer(&model, &work.device.device).await?;
         let scores = suite.evaluate(&scorer, &mut |_| {}).await?;
         Ok(lab::figures(&scores))
     })
