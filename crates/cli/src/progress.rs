@@ -37,10 +37,6 @@ impl Progress {
         self.bar.set_length(units);
     }
 
-    pub fn plan_more(&self, units: u64) {
-        self.bar.inc_length(units);
-    }
-
     pub fn set(&self, done: u64, of: u64) {
         self.bar.set_length(of);
         self.advance(done.saturating_sub(self.bar.position()));

@@ -2,7 +2,6 @@
 //!
 //! A failed step doesn't stop those after it: a run may take half an hour, so it reports every failure.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -30,21 +29,6 @@ impl Steps {
     /// Runs a step and reports it.
     pub fn run(&mut self, name: &'static str, step: impl FnOnce() -> Result<Outcome>) {
         self.ended.push(timed(name, step));
-    }
-
-    /// Runs two steps at the same time. What they print is mixed.
-    pub fn run_both(
-        &mut self,
-        (first, one): (&'static str, impl FnOnce() -> Result<Outcome> + Send),
-        (second, other): (&'static str, impl FnOnce() -> Result<Outcome>),
-    ) {
-        let (one, other) = thread::scope(|scope| {
-            let one = scope.spawn(|| timed(first, one));
-            let other = timed(second, other);
-            (one.join(), other)
-        });
-        self.ended.push(one.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        self.ended.push(other);
     }
 
     /// Prints the table of all steps.
@@ -90,13 +74,11 @@ mod tests {
         let mut steps = Steps::default();
         let mut reached = false;
         steps.run("first", || bail!("broken"));
-        steps.run_both(
-            ("second", || bail!("broken too")),
-            ("third", || {
-                reached = true;
-                Ok(Outcome::Passed)
-            }),
-        );
+        steps.run("second", || bail!("broken too"));
+        steps.run("third", || {
+            reached = true;
+            Ok(Outcome::Passed)
+        });
         steps.run("skipped", || Ok(Outcome::Skipped("no such tool".into())));
         let error = steps.finish().unwrap_err().to_string();
         assert!(reached);

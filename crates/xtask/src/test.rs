@@ -47,11 +47,10 @@ pub fn run(options: &Options) -> Result<()> {
         });
     }
     if !options.no_web {
-        // Each spends minutes in a linker or a large crate, on one core.
-        steps.run_both(
-            ("browser program", || with(web::tools(), |tools| tools.build())),
-            ("native build", || tests(&["--no-run".to_owned()])),
-        );
+        steps.run("browser program", || with(web::tools(), |tools| tools.build()));
+    }
+    steps.run("native build", || tests(&["--no-run".to_owned()]));
+    if !options.no_web {
         steps.run("browser tests", || with(web::browser(), web::tests));
     }
     steps.run("tests", || tests(&options.cargo_test));

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::args::{Alphas, Patch};
 use crate::listener::Listener;
-use crate::{model, output, tensors};
+use crate::{model, output};
 
 pub fn run(args: &Patch, device: DeviceChoice) -> Result<()> {
     let pretrained = model::open(&args.pretrained)?;

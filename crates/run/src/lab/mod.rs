@@ -197,7 +197,7 @@ fn train_and_measure(work: &Work<'_, '_>, seeds: &[u64], from_scratch: bool) -> 
         let blank = tune::blank(PRETRAINING_SEED, &work.device.device)?;
         let model = tune::run(work, &pretraining, &blank, None)?.model;
         // Through f16, like the built-in model, so that both start from the same numbers.
-        lab::read_model(&lab::write_model(&model)?)?
+        lab::read_model(&lab::write_model(&model).context("the pretrained weights")?)?
     } else {
         lab::pretrained()?
     };
@@ -351,7 +351,8 @@ fn save_models(
     }
     // The two built-in files.
     let shipped = work.out.join("models").join("shipped");
-    let (weights, deltas) = (lab::write_model(pretrained)?, lab::write_deltas(pretrained, clove)?);
+    let weights = lab::write_model(pretrained).context("the pretrained weights")?;
+    let deltas = lab::write_deltas(pretrained, clove)?;
     for (name, bytes) in [("pretrained.safetensors", weights), ("clove.deltas", deltas)] {
         write_file(&shipped.join(name), bytes)?;
     }
@@ -374,4 +375,40 @@ fn examples(
         let named: Vec<_> = scorers.iter().map(|(name, scorer)| (*name, scorer)).collect();
         Ok(lab::examples(test, &named).await?)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stopped_lab_resumes_from_its_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("lab");
+        let device = clove::device::cpu();
+        let mut work = Vec::new();
+        for is_resumed in [false, true] {
+            let lab = Lab::open(&out, 1, false).unwrap();
+            assert_eq!(lab.is_resumed(), is_resumed);
+            let mut all = 0;
+            let stopped = lab.run(&device, &mut |event| {
+                if let Event::Working { of, .. } = event {
+                    all = *of;
+                }
+                Control::Stop
+            });
+            let text = stopped.unwrap_err().to_string();
+            assert!(text.contains("run the same command to resume"), "{text}");
+            work.push(all);
+        }
+        // Work in units of a fourth of a training pair: each process took one step of 64 pairs of the first runs.
+        let steps = |run: &str| {
+            let metrics = out.join("runs").join(run).join("metrics.jsonl");
+            fs::read_to_string(metrics).unwrap().lines().count()
+        };
+        assert_eq!(steps("captions-seed-101"), 2);
+        assert!(work[1] < work[0], "{work:?}");
+        let other = Lab::open(&out, 2, false).unwrap_err().to_string();
+        assert!(other.contains("run.toml"), "{other}");
+    }
 }

@@ -5,9 +5,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use clove::device::Device;
+use clove::score::ScoreError;
 use clove::weights::{Precision, Snapshot, write_file};
 use clove_data::run::Position;
-use clove_lab::{self as lab, Curve, Plan, Recipe, SceneSuite, Scenes, Texts, Tuning, Variant};
+use clove_lab::{
+    self as lab, Curve, LabError, Plan, Recipe, SceneSuite, Scenes, Texts, Tuning, Variant,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -91,9 +94,9 @@ impl Job {
 }
 
 pub fn blank(seed: u64, device: &Device) -> Result<Snapshot> {
-    let config = lab::config(&lab::tokenizer()?);
+    let config = lab::config(&lab::tokenizer().map_err(LabError::from)?);
     let clip = config.init(seed, device);
-    Ok(pollster::block_on(Snapshot::of(&clip, &config))?)
+    Ok(pollster::block_on(Snapshot::of(&clip, &config)).map_err(ScoreError::from)?)
 }
 
 /// Trains, resumes training, or reads its result. Measures `watched` during training.
@@ -163,7 +166,8 @@ pub fn run(
 fn config(job: &Job, start: &Snapshot) -> Result<String> {
     // The loss is always CLoVe's in the lab.
     let Recipe { steps, batch, learning_rate, warmup, negatives, image_rate, loss: _ } = job.recipe;
-    let weights = start.write_hugging_face(Vec::new(), Precision::F32)?;
+    let weights =
+        start.write_hugging_face(Vec::new(), Precision::F32).context("the initial weights")?;
     Ok(toml::to_string(&Config {
         model: job.name,
         seed: job.seed,
@@ -194,7 +198,7 @@ fn save(session: &mut Session, tuning: &Tuning, job: &Job) -> Result<()> {
     let state = pollster::block_on(tuning.state())?;
     let samples = (state.step * job.recipe.batch) as u64;
     let position = Position { step: state.step, samples, seed: job.seed, ..Position::default() };
-    Ok(session.save(&state, &position)?)
+    session.save(&state, &position)
 }
 
 /// The points so far. Optional: without the file, the curve is shorter.

@@ -20,7 +20,7 @@ use serde::Serialize;
 use self::published::Table;
 use crate::args::Eval;
 use crate::listener::Listener;
-use crate::{model, output, tensors};
+use crate::{model, output};
 
 /// The evaluation of a model, as `--json` and `--out` write it.
 #[derive(Serialize)]
