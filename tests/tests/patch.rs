@@ -5,9 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clove::model::{Clip, Parameters};
-use clove::patch::{Delta, PatchError, patch_to};
-use clove::weights::{Layout, Precision, Snapshot, parameters, write_model};
-use clove_tests::{assert_contains, cpu, devices, floats, golden, json, model, wait, weights_file};
+use clove::patch::{Delta, Pair, PatchError, patch_to};
+use clove::weights::{Layout, OutputDir, Precision, Snapshot, parameters};
+use clove_tests::{
+    assert_contains, convert, cpu, cut_context, devices, floats, golden, json, model, set, wait,
+    weights_file,
+};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -16,7 +21,7 @@ fn pair(layout: Layout) -> (TempDir, PathBuf, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let (left, right) = (dir.path().join("pretrained"), dir.path().join("finetuned"));
     for place in [&left, &right] {
-        write_model(&model(&golden("tiny-clip/hf")), layout, Precision::F32, place).unwrap();
+        convert(&model(&golden("tiny-clip/hf")), layout, Precision::F32, place).unwrap();
     }
     let file = weights_file(&right);
     let mut bytes = fs::read(&file).unwrap();
@@ -30,7 +35,9 @@ fn pair(layout: Layout) -> (TempDir, PathBuf, PathBuf) {
 }
 
 fn patch(left: &Path, right: &Path, alpha: f64, out: &Path) -> Result<(), PatchError> {
-    patch_to(&model(left), &model(right), alpha, out, &mut |_, _| ())
+    let out = OutputDir::claim(out, true, &[left, right])?;
+    patch_to(&model(left), &model(right), alpha, &out, &mut |_, _| ())?;
+    Ok(out.commit()?)
 }
 
 #[test]
@@ -137,9 +144,10 @@ fn what_does_not_fit_is_refused() {
     for alpha in [-0.1, 1.1, f64::NAN] {
         assert!(matches!(patch(&left, &right, alpha, &out), Err(PatchError::Alpha(_))));
     }
-    assert!(matches!(patch(&left, &right, 0.5, &right), Err(PatchError::SamePlace(_))));
+    let error = patch(&left, &right, 0.5, &right).unwrap_err().to_string();
+    assert_contains(&error, &["finetuned is an input", "choose another"]);
     let open_clip = dir.path().join("open_clip");
-    write_model(&model(&right), Layout::OpenClip, Precision::Unchanged, &open_clip).unwrap();
+    convert(&model(&right), Layout::OpenClip, Precision::Unchanged, &open_clip).unwrap();
     assert!(matches!(patch(&left, &open_clip, 0.5, &out), Err(PatchError::Layouts { .. })));
 
     // A common error: weights trained with one activation, loaded with the other.
@@ -150,4 +158,76 @@ fn what_does_not_fit_is_refused() {
     let error = patch(&left, &right, 0.5, &out).unwrap_err();
     assert!(error.to_string().contains("image activation: gelu, quick_gelu"), "{error}");
     assert!(!out.exists());
+}
+
+#[test]
+fn of_different_contexts_the_common_positions_are_interpolated() {
+    const TENSOR: &str = "text_model.embeddings.position_embedding.weight";
+    for (cut_left, cut_right) in [(77, 24), (24, 77)] {
+        let (dir, left, right) = pair(Layout::HuggingFace);
+        cut_context(&left, cut_left);
+        cut_context(&right, cut_right);
+        let out = dir.path().join("patched");
+        for alpha in [0.0, 0.6, 1.0] {
+            patch(&left, &right, alpha, &out).unwrap();
+            assert_eq!(model(&out).config(), model(&left).config());
+            let [(base, shape), (tuned, _), (patched, _)] =
+                [&left, &right, &out].map(|dir| floats(&weights_file(dir), TENSOR));
+            let common = 24 * shape[1];
+            let expected = base.iter().enumerate().map(|(at, base)| {
+                if at >= common || alpha == 0.0 {
+                    *base
+                } else if alpha == 1.0 {
+                    tuned[at]
+                } else {
+                    0.4_f32 * base + 0.6_f32 * tuned[at]
+                }
+            });
+            assert_eq!(patched, expected.collect::<Vec<_>>(), "{cut_left} {cut_right} {alpha}");
+            // The sweep's weights are those of the file.
+            let (pretrained, finetuned) = (model(&left), model(&right));
+            let mut both = Pair::open(&pretrained, &finetuned).unwrap();
+            let mut swept = both.at(alpha).unwrap();
+            let swept = Snapshot::from_parameters(pretrained.config(), &mut swept).unwrap();
+            let source = model(&out);
+            let written =
+                Snapshot::from_parameters(source.config(), &mut source.weights().unwrap());
+            assert!(swept == written.unwrap());
+        }
+    }
+}
+
+#[test]
+fn an_element_that_is_not_finite_is_named_with_its_model() {
+    for (spoils_left, alpha) in [(true, 0.5), (false, 0.5), (true, 1.0), (false, 0.0)] {
+        let (dir, left, right) = pair(Layout::HuggingFace);
+        let (spoiled, name) =
+            if spoils_left { (&left, "pretrained") } else { (&right, "finetuned") };
+        set(&weights_file(spoiled), "text_projection.weight", 5, f32::NAN);
+        let out = dir.path().join("patched");
+        let error = patch(&left, &right, alpha, &out).unwrap_err().to_string();
+        assert_contains(&error, &[name, "text_projection.weight", "NaN"]);
+        assert!(!out.exists());
+    }
+}
+
+/// transformers before 4.31 saved this constant beside the weights, and OpenAI's files on the hub still have it.
+#[test]
+fn a_constant_that_one_model_has_is_no_difference() {
+    let (dir, left, right) = pair(Layout::HuggingFace);
+    let name = "text_model.embeddings.position_ids";
+    let bytes = fs::read(weights_file(&left)).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let ids: Vec<u8> = (0..77_i64).flat_map(i64::to_le_bytes).collect();
+    let view = TensorView::new(Dtype::I64, vec![1, 77], &ids).unwrap();
+    let all = tensors.tensors().into_iter().chain([(name.to_owned(), view)]);
+    fs::write(weights_file(&left), safetensors::serialize(all, None).unwrap()).unwrap();
+    let out = dir.path().join("patched");
+    for (one, other, has_it) in [(&left, &right, true), (&right, &left, false)] {
+        patch(one, other, 0.5, &out).unwrap();
+        let bytes = fs::read(weights_file(&out)).unwrap();
+        let found =
+            SafeTensors::deserialize(&bytes).unwrap().tensor(name).map(|ids| ids.data().to_vec());
+        assert_eq!(found.ok(), has_it.then(|| ids.clone()));
+    }
 }

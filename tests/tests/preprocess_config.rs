@@ -1,7 +1,7 @@
 //! Guards what is read from preprocessor_config.json and open_clip_config.json: every published shape of the keys, and
 //! errors that name the key and the value.
 
-use clove::preprocess::{Filter, Preprocess, Resize};
+use clove::preprocess::{CenterCrop, Filter, Preprocess, Resize};
 
 #[test]
 fn hugging_face_configurations_are_read_in_every_shape() {
@@ -36,22 +36,42 @@ fn hugging_face_configurations_are_read_in_every_shape() {
 #[test]
 fn open_clip_configurations_are_read_in_every_shape() {
     let read = |json: &str| Preprocess::from_open_clip(json).unwrap();
-    let clip = Preprocess::clip(224).unwrap();
-    assert_eq!(read("{}"), clip);
+    let clip = |size| Preprocess::clip(size).unwrap().with_center_crop(CenterCrop::Torchvision);
+    assert_eq!(read("{}"), clip(224));
     let model = r#""model_cfg": {"vision_cfg": {"image_size": 96}}"#;
     assert_eq!(
         read(&format!(r#"{{{model}, "preprocess_cfg": {{"size": [224, 224]}}}}"#)),
-        Preprocess::clip(96).unwrap()
+        clip(96)
     );
-    assert_eq!(
-        read(r#"{"preprocess_cfg": {"size": [48, 48], "mean": null}}"#),
-        Preprocess::clip(48).unwrap()
-    );
+    assert_eq!(read(r#"{"preprocess_cfg": {"size": [48, 48], "mean": null}}"#), clip(48));
     let other = read(
         r#"{"preprocess_cfg": {"mean": 0.5, "std": [0.5, 0.5, 0.5], "interpolation": "bilinear", "resize_mode": "squash"}}"#,
     );
     assert_eq!((other.mean(), other.std()), ([0.5; 3], [0.5; 3]));
     assert_eq!((other.resize(), other.filter()), (Resize::Square(224), Filter::Bilinear));
+}
+
+/// What transformers 5's `CLIPProcessor.save_pretrained` writes, alone (src/transformers/processing_utils.py, `save_pretrained`), and
+/// what earlier versions wrote.
+#[test]
+fn a_processors_configuration_is_read_where_it_has_the_image_processors() {
+    let read = Preprocess::from_hugging_face_processor;
+    let processor = r#"{"image_processor": {"crop_size": {"height": 96, "width": 96}, "data_format": "channels_first",
+        "do_center_crop": true, "do_convert_rgb": true, "do_normalize": true, "do_pad": null, "do_rescale": true, "do_resize": true,
+        "image_mean": [0.5, 0.5, 0.5], "image_processor_type": "CLIPImageProcessorFast", "image_std": [0.5, 0.5, 0.5],
+        "pad_size": null, "resample": 3, "rescale_factor": 0.00392156862745098,
+        "size": {"height": null, "shortest_edge": 96, "width": null}}, "processor_class": "CLIPProcessor"}"#;
+    let found = read(processor).unwrap().unwrap();
+    assert_eq!((found.size(), found.resize()), (96, Resize::ShortestEdge(96)));
+    assert_eq!((found.mean(), found.std()), ([0.5; 3], [0.5; 3]));
+    assert_eq!(read(r#"{"processor_class": "CLIPProcessor"}"#).unwrap(), None);
+    let error = read(r#"{"image_processor": {"resample": 1}}"#).unwrap_err().to_string();
+    assert!(error.contains("image_processor.resample is 1"), "{error}");
+    // A byte order mark is no part of a configuration.
+    assert_eq!(
+        Preprocess::from_hugging_face("\u{FEFF}{}").unwrap(),
+        Preprocess::clip(224).unwrap()
+    );
 }
 
 #[test]

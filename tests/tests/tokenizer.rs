@@ -115,9 +115,8 @@ fn shared_tokenizer_json_is_the_embedded_vocabulary() {
 fn small() -> Value {
     json!({
         "added_tokens": [
-            {"id": 6, "content": "<|startoftext|>"},
-            {"id": 7, "content": "<|endoftext|>"},
-            {"id": 10, "content": "abba"},
+            {"id": 6, "content": "<|startoftext|>", "special": true},
+            {"id": 7, "content": "<|endoftext|>", "special": true},
         ],
         "normalizer": {"type": "Lowercase"},
         "model": {
@@ -139,7 +138,7 @@ fn another_vocabulary_is_used_as_it_is() {
     assert_eq!((tokenizer.start_id(), tokenizer.end_id(), tokenizer.vocab_size()), (6, 7, 10));
     assert_eq!(tokenizer.encode("AB cab").ids, [6, 9, 2, 9, 7, 0, 0, 0]);
     assert_eq!(tokenizer.tokens("AB cab"), ["ab</w>", "c", "ab</w>"]);
-    // The added token "abba" is not looked for, and what the vocabulary lacks doesn't become end of text.
+    // What the vocabulary lacks doesn't become end of text.
     assert_eq!(tokenizer.encode("abba").ids, [6, 8, 1, 3, 7, 0, 0, 0]);
     assert_eq!(tokenizer.encode("x a é <|endoftext|>").ids, [6, 3, 7, 0, 0, 0, 0, 0]);
 
@@ -147,6 +146,45 @@ fn another_vocabulary_is_used_as_it_is() {
     json["model"]["unk_token"] = json!("c");
     let tokenizer = load(&json).expect("a vocabulary");
     assert_eq!(tokenizer.encode("xa").ids[..4], [6, 2, 3, 7]);
+}
+
+/// huggingface/tokenizers: tokenizers/src/tokenizer/added_vocabulary.rs (`find_matches`, `extract_and_normalize`), with captions cleaned
+/// as open_clip does.
+#[test]
+fn added_tokens_are_counted_and_found_whole() {
+    let ids = |tokenizer: &Tokenizer, text: &str| unpadded(tokenizer, text)[1..].to_vec();
+    let mut json = small();
+    json["added_tokens"].as_array_mut().unwrap().extend([
+        json!({"id": 10, "content": "abba"}),
+        json!({"id": 11, "content": "<Toy>", "normalized": true}),
+        json!({"id": 12, "content": "<Raw>", "normalized": false}),
+        json!({"id": 13, "content": "ca", "single_word": true}),
+        json!({"id": 14, "content": "abb"}),
+        // Padding, as in tokenizers that were saved with one; such tokens are ordinary text.
+        json!({"id": 15, "content": "c", "special": true}),
+    ]);
+    let tokenizer = load(&json).expect("a vocabulary");
+    assert_eq!(tokenizer.vocab_size(), 16);
+    assert!(!tokenizer.end_is_largest());
+    // The longest at a place; what touches it is a word of its own.
+    assert_eq!(ids(&tokenizer, "abba abb cabba"), [10, 14, 5, 10, 7]);
+    assert_eq!(ids(&tokenizer, "a<TOY> b"), [3, 11, 4, 7]);
+    assert_eq!(ids(&tokenizer, "<Raw>a"), [12, 3, 7]);
+    assert!(!ids(&tokenizer, "<raw>").contains(&12));
+    assert_eq!(ids(&tokenizer, "ca, cab c"), [13, 2, 9, 5, 7]);
+    assert_eq!(tokenizer.tokens("A<toy>"), ["a</w>", "<toy>"]);
+    // A token that is cut off counts.
+    let cut = tokenizer.encode("abba abba abba abba abba abba abba");
+    assert_eq!((cut.end, cut.dropped), (7, 1));
+    // A special token beyond end of text is in no text.
+    let mut json = small();
+    json["added_tokens"][1]["id"] = json!(30);
+    json["model"]["vocab"]["<|endoftext|>"] = json!(30);
+    let padding = json!({"id": 31, "content": "<pad>", "special": true});
+    json["added_tokens"].as_array_mut().unwrap().push(padding);
+    let padded = load(&json).expect("a vocabulary");
+    assert_eq!((padded.vocab_size(), padded.end_is_largest()), (32, true));
+    assert_eq!(ids(&padded, "a <pad>")[0], 3);
 }
 
 #[test]

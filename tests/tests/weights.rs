@@ -8,9 +8,11 @@ use clove::model::ConfigError;
 use clove::tokenizer::EotRule;
 use clove::weights::{
     Directory, Dtype, Layout, ModelSource, Precision, Problem, TensorWriter, WeightsError,
-    parameters, write_model,
+    parameters,
 };
-use clove_tests::{assert_contains, copy_folder, cpu, golden, json, model, shared};
+use clove_tests::{
+    assert_contains, convert, copy_folder, cpu, golden, json, model, set, shared, weights_file,
+};
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use serde_json::{Value, json};
@@ -253,8 +255,8 @@ fn hugging_face_to_open_clip_and_back_keeps_every_bit() {
             };
             let dir = tempfile::tempdir().unwrap();
             let (there, back) = (dir.path().join("there"), dir.path().join("back"));
-            write_model(&source, first, Precision::Unchanged, &there).unwrap();
-            write_model(&model(&there), second, Precision::Unchanged, &back).unwrap();
+            convert(&source, first, Precision::Unchanged, &there).unwrap();
+            convert(&model(&there), second, Precision::Unchanged, &back).unwrap();
             let name = match second {
                 Layout::HuggingFace => "model.safetensors",
                 Layout::OpenClip => "open_clip_model.safetensors",
@@ -266,7 +268,10 @@ fn hugging_face_to_open_clip_and_back_keeps_every_bit() {
                 assert_eq!(found.config().image, wanted.image);
                 assert_eq!(found.config().text.transformer, wanted.text.transformer);
             }
-            assert_eq!(model(&there).preprocess().unwrap(), source.preprocess().unwrap());
+            // Each layout has its library's crop.
+            let [here, there] = [&source, &model(&there)].map(|model| model.preprocess().unwrap());
+            assert_ne!(here.center_crop(), there.center_crop());
+            assert_eq!(there.with_center_crop(here.center_crop()), here);
         }
     }
 }
@@ -276,11 +281,79 @@ fn precision_is_what_was_asked_for() {
     let source = model(&golden("tiny-clip/open_clip"));
     let dir = tempfile::tempdir().unwrap();
     for (precision, dtype) in [(Precision::F32, Dtype::F32), (Precision::F16, Dtype::F16)] {
-        write_model(&source, Layout::HuggingFace, precision, dir.path()).unwrap();
+        convert(&source, Layout::HuggingFace, precision, dir.path()).unwrap();
         let tensors = read(&dir.path().join("model.safetensors"));
         assert!(tensors.values().all(|(found, _, _)| *found == dtype));
     }
     // PyTorch wrote the golden layouts in f16 and bf16, from numbers that both hold exactly.
     let hf = read(&golden("tiny-clip/hf/model.safetensors"));
     assert_eq!(read(&dir.path().join("model.safetensors")), hf);
+}
+
+/// An f32 model in a layout, with one element replaced.
+fn spoiled(layout: Layout, tensor: &str, element: usize, value: f32) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    convert(&model(&golden("tiny-clip/hf")), layout, Precision::F32, dir.path()).unwrap();
+    set(&weights_file(dir.path()), tensor, element, value);
+    dir
+}
+
+#[test]
+fn an_element_that_is_not_finite_is_named_wherever_it_is_read() {
+    let name = "vision_model.encoder.layers.0.self_attn.k_proj.weight";
+    let joined = "visual.transformer.resblocks.0.attn.in_proj_weight";
+    for (layout, tensor) in [(Layout::HuggingFace, name), (Layout::OpenClip, joined)] {
+        for (value, shown) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf")] {
+            let dir = spoiled(layout, tensor, 7, value);
+            let out = dir.path().join("out");
+            for error in [
+                model(dir.path()).load(&cpu()).unwrap_err(),
+                convert(&model(dir.path()), layout, Precision::Unchanged, &out).unwrap_err(),
+                convert(&model(dir.path()), layout, Precision::F16, &out).unwrap_err(),
+            ] {
+                let text = error.to_string();
+                assert!(matches!(error.problem, Problem::NotFinite(..)), "{text}");
+                assert_contains(&text, &["model.safetensors", tensor, shown]);
+            }
+            assert!(!out.exists());
+        }
+    }
+    // An element of f16 may be infinite in the file, too.
+    let half = refused(|tensors| {
+        let (_, _, data) = tensors.get_mut("text_projection.weight").unwrap();
+        data[2..4].copy_from_slice(&0xFC00_u16.to_le_bytes());
+    });
+    assert_contains(&half.to_string(), &["text_projection.weight", "-inf"]);
+}
+
+#[test]
+fn an_element_that_f16_cannot_hold_is_named() {
+    let dir = spoiled(Layout::HuggingFace, "visual_projection.weight", 3, 1e6);
+    let out = dir.path().join("out");
+    for layout in [Layout::HuggingFace, Layout::OpenClip] {
+        let error = convert(&model(dir.path()), layout, Precision::F16, &out).unwrap_err();
+        assert!(matches!(error.problem, Problem::TooLarge(..)), "{error}");
+        assert_contains(
+            &error.to_string(),
+            &["visual_projection.weight", "1000000", "F16", "--dtype f32"],
+        );
+        assert!(!out.exists());
+    }
+    convert(&model(dir.path()), Layout::HuggingFace, Precision::F32, &out).unwrap();
+}
+
+#[test]
+fn a_logit_scale_that_is_stored_exponentiated_is_refused() {
+    // 14.3 is what training begins with: 1 / 0.07.
+    for value in [14.285_714, 100.0, 1000.0, -100.0] {
+        let dir = spoiled(Layout::HuggingFace, "logit_scale", 0, value);
+        let error = model(dir.path()).weights().unwrap_err();
+        assert!(matches!(error.problem, Problem::LogitScale(found) if found == value), "{error}");
+        assert_contains(
+            &error.to_string(),
+            &["model.safetensors", "exponentiated", "ln(100) = 4.6"],
+        );
+    }
+    let dir = spoiled(Layout::OpenClip, "logit_scale", 0, f32::NAN);
+    assert!(model(dir.path()).weights().unwrap_err().to_string().contains("`logit_scale`"));
 }

@@ -9,9 +9,17 @@ use crate::percent::encode;
 /// The default hub.
 pub const HUB: &str = "https://huggingface.co";
 
-/// A model's possible files, except weights.
-const SMALL: [&str; 4] =
-    ["config.json", "open_clip_config.json", "preprocessor_config.json", "tokenizer.json"];
+/// A model's possible files, except weights: those of `clove::weights::SMALL_FILES`, which the page doesn't link.
+const SMALL: [&str; 8] = [
+    "config.json",
+    "open_clip_config.json",
+    "processor_config.json",
+    "preprocessor_config.json",
+    "tokenizer.json",
+    "vocab.json",
+    "merges.txt",
+    "added_tokens.json",
+];
 /// Possible weights, in order of preference, each with its configuration.
 const WEIGHTS: [(&str, &str); 2] = [
     ("model.safetensors", "config.json"),
@@ -197,7 +205,8 @@ pub fn candidates() -> Vec<&'static str> {
     SMALL.into_iter().chain(WEIGHTS.map(|(weights, _)| weights)).collect()
 }
 
-/// The files that a model needs: configuration, preprocessing, vocabulary and one set of weights.
+/// The files that a model needs: configuration, preprocessing, vocabulary and one set of weights. A tokenizer.json stands for the
+/// vocabulary in several files.
 ///
 /// # Errors
 /// If the configuration or the weights are missing, or the weights are sharded.
@@ -218,7 +227,13 @@ pub fn needed(all: &[Remote]) -> Result<Vec<Remote>, String> {
         });
     };
     let other = WEIGHTS.map(|(_, config)| config);
-    let small = SMALL.into_iter().filter(|name| *name == config || !other.contains(name));
+    let unneeded: &[&str] = match find("tokenizer.json") {
+        Some(_) => &["vocab.json", "merges.txt", "added_tokens.json"],
+        None => &[],
+    };
+    let small = SMALL
+        .into_iter()
+        .filter(|name| *name == config || !(other.contains(name) || unneeded.contains(name)));
     let mut files: Vec<Remote> = small.filter_map(find).cloned().collect();
     files.extend(find(weights).cloned());
     Ok(files)
@@ -309,6 +324,26 @@ mod tests {
                 .unwrap_err()
                 .contains("several files")
         );
+    }
+
+    #[test]
+    fn preprocessing_and_tokenizer_come_in_every_form_that_models_have() {
+        let names = |all: &[&str]| {
+            let weights = ["config.json", "model.safetensors"];
+            let all = weights.iter().chain(all).map(|name| Remote {
+                name: (*name).to_owned(),
+                size: None,
+                hash: None,
+            });
+            let files = needed(&all.collect::<Vec<_>>()).unwrap();
+            let small = files.into_iter().map(|file| file.name);
+            small.filter(|name| !weights.contains(&name.as_str())).collect::<Vec<_>>()
+        };
+        let several = ["vocab.json", "merges.txt", "added_tokens.json"];
+        assert_eq!(names(&several), several);
+        assert_eq!(names(&[&several[..], &["tokenizer.json"]].concat()), ["tokenizer.json"]);
+        let both = ["processor_config.json", "preprocessor_config.json"];
+        assert_eq!(names(&[&both[..], &["README.md"]].concat()), both);
     }
 
     #[test]

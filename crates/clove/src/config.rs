@@ -80,21 +80,40 @@ impl<'a> Section<'a> {
         ConfigError::Value(self.key(key), value, wanted)
     }
 
-    /// Refuses every key that isn't among `known`, unless its value is null or false.
-    pub(crate) fn refuse_unknown(&self, known: &[&str]) -> Result<(), ConfigError> {
+    /// Refuses every key that isn't among `known`, unless it is off or has its value among `defaults`, so that it changes nothing.
+    pub(crate) fn refuse_unknown(
+        &self,
+        known: &[&str],
+        defaults: &[(&str, Value)],
+    ) -> Result<(), ConfigError> {
         for (key, value) in self.keys.into_iter().flatten() {
-            let is_off = value.is_null() || *value == Value::Bool(false);
-            if !is_off && !known.contains(&key.as_str()) {
-                return Err(self.error(key, "only plain ViT towers are supported"));
+            let is_off = value.is_null()
+                || *value == Value::Bool(false)
+                || value.as_object().is_some_and(Map::is_empty);
+            if is_off || known.contains(&key.as_str()) {
+                continue;
             }
+            let default = defaults.iter().find(|(name, _)| name == key).map(|(_, value)| value);
+            let wanted = match default {
+                // 0 and 0.0 are one number.
+                Some(default) if default == value || is_same_number(default, value) => continue,
+                Some(_) => "only open_clip's default is supported",
+                None => "this key isn't supported; only plain ViT towers are",
+            };
+            return Err(self.error(key, wanted));
         }
         Ok(())
     }
 }
 
+fn is_same_number(left: &Value, right: &Value) -> bool {
+    left.as_f64().is_some_and(|left| right.as_f64() == Some(left))
+}
+
 /// Parses the text of a configuration, which must be an object.
 pub(crate) fn parse(json: &str) -> Result<Map<String, Value>, ConfigError> {
-    match serde_json::from_str::<Value>(json)? {
+    // Some editors on Windows begin a file with a byte order mark.
+    match serde_json::from_str::<Value>(json.trim_start_matches('\u{FEFF}'))? {
         Value::Object(keys) => Ok(keys),
         other => {
             let wanted = "a JSON object is needed";

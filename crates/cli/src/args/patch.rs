@@ -9,8 +9,8 @@ use super::eval::suites;
 
 #[derive(Debug, ArgsDerive)]
 #[command(
-    after_help = "theta = (1 - alpha) * pretrained + alpha * finetuned, over every tensor. The CLoVe paper uses 0.6; choose alpha on \
-                  held-out data, not on the benchmark you report.\n\n\
+    after_help = "theta = (1 - alpha) * pretrained + alpha * finetuned, over every tensor; of a context that training cut, the \
+                  positions that both models have. The CLoVe paper uses 0.6; choose alpha on held-out data, not on the benchmark you report.\n\n\
                   Examples:\n  clove patch --pretrained clip-vit-base-patch32 --finetuned my-run --alpha 0.6 --out patched\n  \
                   clove patch --pretrained clove-lab/models/pretrained --finetuned clove-lab/models/clove \\\n    --sweep 0:1:0.1 --select scenes --out patched\n  \
                   clove patch --pretrained clip-vit-base-patch32 --finetuned my-run/model --sweep 0:1:0.05 \\\n    \
@@ -56,9 +56,12 @@ pub struct Patch {
     /// Photos of the second suite
     #[arg(long, value_name = "DIR", requires = "beside")]
     pub beside_images: Option<PathBuf>,
-    /// Output directory of the patched model; --sweep adds sweep.json with the figures of every alpha
+    /// Output directory of the patched model, new or empty; --sweep adds sweep.json with the figures of every alpha
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Replace the model in the output directory
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// The alphas of a sweep.

@@ -1,7 +1,7 @@
 //! `clove convert`: converts a model to another layout or precision.
 
 use anyhow::Result;
-use clove::weights::{Layout, Precision, write_model};
+use clove::weights::{Layout, OutputDir, Precision, write_model};
 
 use crate::args::{Convert, Dtype, Target};
 use crate::{model, output};
@@ -20,10 +20,12 @@ pub fn run(args: &Convert) -> Result<()> {
         Some(Dtype::F32) => Precision::F32,
         Some(Dtype::F16) => Precision::F16,
     };
-    write_model(&source, layout, precision, &args.out)?;
+    let out = OutputDir::claim(&args.out, args.force, &[&args.model])?;
+    write_model(&source, layout, precision, &out)?;
     if for_web {
-        clove_data::write_manifest(&args.out)?;
+        clove_data::write_manifest(out.path())?;
     }
+    out.commit()?;
     output::note(&format!(
         "{}: {} model of {} parameters",
         args.out.display(),

@@ -7,7 +7,7 @@ use burn::module::{Module, Param};
 use burn::tensor::activation;
 use burn::tensor::module::{attention, layer_norm};
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{DType, FloatDType, Tensor};
+use burn::tensor::{Bool, DType, FloatDType, Tensor};
 
 use super::{Activation, Builder, Built, Parameters, Transformer};
 
@@ -101,14 +101,36 @@ impl Attention {
         let part = |index: usize| {
             qkv.clone().narrow(0, index, 1).reshape([batch, self.heads, tokens, head_width])
         };
-        let options = AttentionModuleOptions {
-            // The default scale is CLIP's, 1 / sqrt(head width); setting it would force the unfused path.
-            is_causal: self.causal,
-            ..AttentionModuleOptions::default()
+        let mixed = match qkv.dtype() {
+            DType::F16 | DType::BF16 => self.mix_in_half(part(0), part(1), part(2)),
+            _ => {
+                let options = AttentionModuleOptions {
+                    // The default scale is CLIP's, 1 / sqrt(head width); setting it would force the unfused path.
+                    is_causal: self.causal,
+                    ..AttentionModuleOptions::default()
+                };
+                attention(part(0), part(1), part(2), None, None, options)
+            }
         };
-        let mixed = attention(part(0), part(1), part(2), None, None, options);
         let rows = mixed.swap_dims(1, 2).reshape([batch * tokens, width]);
         self.out.forward(rows).reshape([batch, tokens, width])
+    }
+
+    /// Attention of 16-bit tensors, `[batch, heads, tokens, head width]`, with its softmax in 32 bits. burn's own multiplies before it
+    /// scales, which overflows f16, and its softmax is in 16 bits under autodiff.
+    fn mix_in_half(&self, queries: Tensor<4>, keys: Tensor<4>, values: Tensor<4>) -> Tensor<4> {
+        let [.., tokens, head_width] = queries.dims();
+        let dtype = FloatDType::from(queries.dtype());
+        let queries = queries / (head_width as f64).sqrt();
+        let scores = queries.matmul(keys.swap_dims(2, 3)).cast(FloatDType::F32);
+        let scores = if self.causal {
+            let (shape, device) = (scores.dims(), scores.device());
+            let later = Tensor::<2, Bool>::tril_mask([tokens, tokens], 0, &device);
+            scores.mask_fill(later.unsqueeze::<4>().expand(shape), f32::NEG_INFINITY)
+        } else {
+            scores
+        };
+        activation::softmax(scores, 3).cast(dtype).matmul(values)
     }
 }
 

@@ -1,10 +1,11 @@
-//! Reads a model's preprocessing from Hugging Face's preprocessor_config.json or open_clip's open_clip_config.json.
+//! Reads a model's preprocessing from Hugging Face's preprocessor_config.json or processor_config.json, or from open_clip's
+//! open_clip_config.json.
 //!
 //! A setting that the references support and this module doesn't is an error.
 
 use serde_json::{Map, Value};
 
-use super::{Filter, OPENAI_MEAN, OPENAI_STD, Preprocess, Resize};
+use super::{CenterCrop, Filter, OPENAI_MEAN, OPENAI_STD, Preprocess, Resize};
 pub use crate::config::ConfigError;
 use crate::config::{Section, parse};
 
@@ -27,8 +28,25 @@ impl Preprocess {
     /// # Errors
     /// Text that isn't JSON; a value that isn't supported, named with its key, such as padding or a crop that isn't square.
     pub fn from_hugging_face(json: &str) -> Result<Self, ConfigError> {
+        Self::from_image_processor(&Section::new(&parse(json)?))
+    }
+
+    /// Reads the text of a Hugging Face `processor_config.json`, which since transformers 5 has the image processor's settings under
+    /// `image_processor`. `None` if it hasn't, as in earlier versions: the settings are in `preprocessor_config.json`.
+    ///
+    /// # Errors
+    /// As [`Self::from_hugging_face`].
+    // Source: transformers 5 (src/transformers/processing_utils.py, `ProcessorMixin.save_pretrained`).
+    pub fn from_hugging_face_processor(json: &str) -> Result<Option<Self>, ConfigError> {
         let root = parse(json)?;
         let config = Section::new(&root);
+        if config.get("image_processor").is_none() {
+            return Ok(None);
+        }
+        Self::from_image_processor(&config.section("image_processor")?).map(Some)
+    }
+
+    fn from_image_processor(config: &Section) -> Result<Self, ConfigError> {
         for key in ["image_processor_type", "feature_extractor_type"] {
             let name = config.read(key, "use a string", Value::as_str)?;
             if name.is_some_and(|name| !CLIP_PROCESSORS.contains(&name)) {
@@ -39,7 +57,7 @@ impl Preprocess {
             return Err(config.error("do_pad", "padding is not supported; use false"));
         }
         let resize = if config.flag("do_resize", true)? {
-            hugging_face_resize(&config)?
+            hugging_face_resize(config)?
         } else {
             Resize::Keep
         };
@@ -61,8 +79,8 @@ impl Preprocess {
         let wanted = "only 3 (bicubic) and 2 (bilinear) are supported";
         let filter = config.read("resample", wanted, filter)?.unwrap_or(Filter::Bicubic);
         let (mean, std) = if config.flag("do_normalize", true)? {
-            let mean = channels(&config, "image_mean")?.unwrap_or(OPENAI_MEAN);
-            (mean, channels(&config, "image_std")?.unwrap_or(OPENAI_STD))
+            let mean = channels(config, "image_mean")?.unwrap_or(OPENAI_MEAN);
+            (mean, channels(config, "image_std")?.unwrap_or(OPENAI_STD))
         } else {
             ([0.0; 3], [1.0; 3])
         };
@@ -110,8 +128,8 @@ impl Preprocess {
         let filter = config.read("interpolation", wanted, filter)?.unwrap_or(Filter::Bicubic);
         let mean = channels(&config, "mean")?.unwrap_or(OPENAI_MEAN);
         let std = channels(&config, "std")?.unwrap_or(OPENAI_STD);
-        let resized =
-            Self::clip(size)?.with_resize(resize.unwrap_or(Resize::ShortestEdge(size)), filter)?;
+        let clip = Self::clip(size)?.with_center_crop(CenterCrop::Torchvision);
+        let resized = clip.with_resize(resize.unwrap_or(Resize::ShortestEdge(size)), filter)?;
         Ok(resized.with_normalisation(mean, std, 1.0 / 255.0)?)
     }
 }
@@ -121,7 +139,7 @@ impl Preprocess {
 fn hugging_face_resize(config: &Section) -> Result<Resize, ConfigError> {
     let to_square = config.flag("default_to_square", false)?;
     let read = |size: &Value| match (size, size.get("shortest_edge")) {
-        (Value::Object(sides), Some(edge)) if sides.len() == 1 => {
+        (Value::Object(sides), Some(edge)) if stated(sides) == 1 => {
             side(edge).map(Resize::ShortestEdge)
         }
         (Value::Object(sides), _) => square(sides).map(Resize::Square),
@@ -141,7 +159,12 @@ fn side(value: &Value) -> Option<u32> {
 fn square(sides: &Map<String, Value>) -> Option<u32> {
     let height = side(sides.get("height")?)?;
     let width = side(sides.get("width")?)?;
-    (height == width && sides.len() == 2).then_some(height)
+    (height == width && stated(sides) == 2).then_some(height)
+}
+
+/// The number of sides that aren't null.
+fn stated(sides: &Map<String, Value>) -> usize {
+    sides.values().filter(|side| !side.is_null()).count()
 }
 
 /// Three numbers, or one for all channels.

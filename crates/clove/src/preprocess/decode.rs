@@ -39,9 +39,15 @@ pub enum DecodeError {
         "not an image: the file begins with {0}; JPEG, PNG, WebP, GIF, BMP and TIFF are supported"
     )]
     UnknownFormat(String),
-    /// A format, or a variant of one, that isn't supported.
-    #[error("{0:?} images of this kind are not supported; JPEG, PNG, WebP, GIF, BMP and TIFF are")]
+    /// An image format that isn't supported.
+    #[error("{0} is not supported; convert the image to JPEG or PNG")]
+    Foreign(String),
+    /// A variant of a supported format that isn't supported.
+    #[error("this kind of {0:?} image is not supported; convert it to PNG")]
     Unsupported(ImageFormat, #[source] ImageError),
+    /// The text that stands for a file in a Git repository.
+    #[error("this is a Git LFS pointer to the image; run `git lfs pull` in its repository")]
+    LfsPointer,
     /// The image's width and height, and the limit that they exceed.
     #[error("the {0:?} image is too large: {1} x {2} pixels; the limit is {3}")]
     TooLarge(ImageFormat, u32, u32, String),
@@ -71,8 +77,7 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, DecodeErr
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
-    let format =
-        image::guess_format(bytes).map_err(|_| DecodeError::UnknownFormat(beginning(bytes)))?;
+    let format = format_of(bytes)?;
     let explain = |error| explain(error, format, bytes.len());
 
     // A PNG's decoder reads up to the first data before it returns the size; the header is enough to check it.
@@ -108,6 +113,61 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, DecodeErr
     let mut upright = DynamicImage::ImageRgb8(to_rgb(decoded, is_grey_png));
     upright.apply_orientation(orientation);
     Ok(upright.into_rgb8())
+}
+
+/// The format of a file, which must be one of those that are supported.
+fn format_of(bytes: &[u8]) -> Result<ImageFormat, DecodeError> {
+    const SUPPORTED: [ImageFormat; 6] = [
+        ImageFormat::Jpeg,
+        ImageFormat::Png,
+        ImageFormat::WebP,
+        ImageFormat::Gif,
+        ImageFormat::Bmp,
+        ImageFormat::Tiff,
+    ];
+    let guess = image::guess_format(bytes).ok();
+    if let Some(format) = guess.filter(|format| SUPPORTED.contains(format)) {
+        return Ok(format);
+    }
+    if bytes.starts_with(b"version https://git-lfs.github.com/spec/") {
+        return Err(DecodeError::LfsPointer);
+    }
+    let foreign = foreign_format(bytes).map(str::to_owned);
+    Err(match foreign.or_else(|| guess.map(|format| format!("{format:?}"))) {
+        Some(name) => DecodeError::Foreign(name),
+        None => DecodeError::UnknownFormat(beginning(bytes)),
+    })
+}
+
+/// The name of a common format of images that `image` doesn't know.
+// Sources: ISO/IEC 23008-12 and 14496-12 (brands), 15444-1 (JPEG 2000), 18181-2 (JPEG XL).
+fn foreign_format(bytes: &[u8]) -> Option<&'static str> {
+    const SIGNATURES: [(&[u8], &str); 4] = [
+        (b"\0\0\0\x0CjP  \r\n\x87\n", "JPEG 2000"),
+        (b"\xFF\x4F\xFF\x51", "JPEG 2000"),
+        (b"\0\0\0\x0CJXL \r\n\x87\n", "JPEG XL"),
+        (b"\xFF\x0A", "JPEG XL"),
+    ];
+    const XML: [&str; 3] = ["<?xml", "<!--", "<!DOCTYPE svg"];
+    /// Comments and declarations stand before an SVG's first element.
+    const HEAD: usize = 1024;
+    let signed = SIGNATURES.iter().find(|(start, _)| bytes.starts_with(start));
+    if let Some((_, name)) = signed {
+        return Some(*name);
+    }
+    if let Some(brand) = bytes.get(4..12).and_then(|header| header.strip_prefix(b"ftyp")) {
+        return match brand {
+            b"avif" | b"avis" => Some("AVIF"),
+            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => {
+                Some("HEIC")
+            }
+            _ => None,
+        };
+    }
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(HEAD)]);
+    let head = head.trim_start_matches(|c: char| c == '\u{FEFF}' || c.is_whitespace());
+    let is_xml = XML.iter().any(|start| head.starts_with(start));
+    (head.starts_with("<svg") || (is_xml && head.contains("<svg"))).then_some("SVG")
 }
 
 /// Decodes a grey or colour JPEG; `None` for the rarer kinds, which `image` decodes.

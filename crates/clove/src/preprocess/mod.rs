@@ -41,6 +41,16 @@ pub enum Resize {
     Square(u32),
 }
 
+/// The rounding of the centre crop where the pixels to cut off, or to add, are odd in number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CenterCrop {
+    /// transformers' CLIPImageProcessor: one more is cut off after the crop, and added before it.
+    HuggingFace,
+    /// torchvision's CenterCrop, which open_clip uses: half of those to cut off is rounded to the even number, and one more is added after
+    /// the crop.
+    Torchvision,
+}
+
 /// Why an image can't be preprocessed.
 #[derive(Debug, thiserror::Error)]
 pub enum PreprocessError {
@@ -60,21 +70,22 @@ pub enum PreprocessError {
 
 /// A model's evaluation preprocessing: resize, centre crop to a square, scale to 0..1, normalise by channel.
 ///
-/// From the same decoded RGB, pixels equal those of Pillow 13 and torchvision (`Resize`, `CenterCrop`) byte for byte. open_clip uses
-/// torchvision. Hugging Face's CLIPImageProcessor has the same resize, but rounds half of an odd margin down, where torchvision rounds to
-/// even. (Its default back end resizes with torchvision's own kernels, not Pillow's.) This type follows torchvision.
+/// From the same decoded RGB, pixels equal byte for byte those of open_clip (Pillow 13 and torchvision's `Resize` and `CenterCrop`), or
+/// those of the Pillow back end of transformers' CLIPImageProcessor: see [`CenterCrop`]. (Its default back end resizes with torchvision's
+/// own kernels, not Pillow's.)
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preprocess {
     size: u32,
     resize: Resize,
     filter: Filter,
+    center_crop: CenterCrop,
     mean: [f32; 3],
     std: [f32; 3],
     rescale: f64,
 }
 
 impl Preprocess {
-    /// CLIP's own preprocessing for images of `size` x `size`: bicubic, OpenAI's mean and standard deviation.
+    /// CLIP's own preprocessing for images of `size` x `size`: bicubic, OpenAI's mean and standard deviation, Hugging Face's centre crop.
     ///
     /// # Errors
     /// `size` outside 1 to [`MAX_SIZE`].
@@ -86,6 +97,7 @@ impl Preprocess {
             size,
             resize: Resize::ShortestEdge(size),
             filter: Filter::Bicubic,
+            center_crop: CenterCrop::HuggingFace,
             mean: OPENAI_MEAN,
             std: OPENAI_STD,
             rescale: 1.0 / 255.0,
@@ -105,6 +117,12 @@ impl Preprocess {
             }
             _ => Ok(Self { resize, filter, ..self }),
         }
+    }
+
+    /// The same with another centre crop.
+    #[must_use]
+    pub fn with_center_crop(self, center_crop: CenterCrop) -> Self {
+        Self { center_crop, ..self }
     }
 
     /// The same with another normalisation: a value of 0 to 255 becomes `(value * rescale - mean) / std`.
@@ -146,6 +164,11 @@ impl Preprocess {
     /// The kernel of the resize.
     pub fn filter(&self) -> Filter {
         self.filter
+    }
+
+    /// The rounding of the centre crop.
+    pub fn center_crop(&self) -> CenterCrop {
+        self.center_crop
     }
 
     /// Channel means, red, green, blue.
@@ -193,8 +216,8 @@ impl Preprocess {
             Resize::ShortestEdge(edge) => shortest_edge(width, height, edge),
             Resize::Square(side) => (side, side),
         };
-        let across = Margin::new(resized.0, self.size);
-        let down = Margin::new(resized.1, self.size);
+        let across = Margin::new(resized.0, self.size, self.center_crop);
+        let down = Margin::new(resized.1, self.size, self.center_crop);
         Ok(Placed {
             resized,
             window: CropBox { x: across.skip, y: down.skip, width: across.kept, height: down.kept },
@@ -274,9 +297,17 @@ struct Margin {
 }
 
 impl Margin {
-    // Source: torchvision/transforms/functional.py (`center_crop`), where Python's `round` takes halves to even.
-    fn new(length: u32, crop: u32) -> Self {
-        let skip = (f64::from(length.saturating_sub(crop)) / 2.0).round_ties_even() as u32;
-        Self { skip, kept: length.min(crop), pad: crop.saturating_sub(length) / 2 }
+    // Sources: transformers (src/transformers/image_transforms.py, `center_crop`): `(length - crop) // 2` is cut off, and
+    // `ceil((crop - length) / 2)` added; torchvision/transforms/functional.py (`center_crop`): `int(round((length - crop) / 2.0))`, where
+    // Python's `round` takes halves to even, and `(crop - length) // 2`.
+    fn new(length: u32, crop: u32, rounding: CenterCrop) -> Self {
+        let (surplus, lack) = (length.saturating_sub(crop), crop.saturating_sub(length));
+        let (skip, pad) = match rounding {
+            CenterCrop::HuggingFace => (surplus / 2, lack.div_ceil(2)),
+            CenterCrop::Torchvision => {
+                ((f64::from(surplus) / 2.0).round_ties_even() as u32, lack / 2)
+            }
+        };
+        Self { skip, kept: length.min(crop), pad }
     }
 }

@@ -6,10 +6,12 @@
 //! There is one intended difference to open_clip: special tokens in captions are ordinary text. open_clip turns "<end_of_text>" in a
 //! caption into the id 49407 (open_clip/tokenizer.py, `SimpleTokenizer`), so a caption could end early.
 
+mod added;
 mod badness;
 mod charmaps;
 mod clean;
 mod entities;
+mod file;
 mod mojibake;
 mod pooling;
 mod pruned;
@@ -17,9 +19,11 @@ mod vocabulary;
 mod words;
 
 pub use clean::clean_text;
+pub use file::tokenizer_json;
 pub use pooling::EotRule;
 pub use pruned::pruned_tokenizer_json;
 
+use added::Piece;
 use std::sync::Arc;
 use tokenizers::{Model, Token};
 use vocabulary::Vocabulary;
@@ -37,29 +41,35 @@ pub enum TokenizerError {
     ContextTooShort(usize),
     /// Not the JSON of a tokenizer.
     #[error(
-        "tokenizer.json can't be read; it must have `added_tokens` and a BPE `model` with `vocab` and `merges`"
+        "not a tokenizer; it must have `added_tokens` and a BPE `model` with `vocab` and `merges`"
     )]
     Json(#[source] serde_json::Error),
+    /// Not the JSON of a vocabulary.
+    #[error("not a vocabulary; it must be an object of tokens with their ids")]
+    Ids(#[source] serde_json::Error),
     /// Not a tokenizer of CLIP's kind.
     #[error(
-        "tokenizer.json is not of CLIP's kind: model.type must be \"BPE\", model.end_of_word_suffix \"</w>\" and \
+        "not of CLIP's kind: model.type must be \"BPE\", model.end_of_word_suffix \"</w>\" and \
          model.continuing_subword_prefix empty"
     )]
     NotClip,
     /// Start or end of text is not among the added tokens.
-    #[error("tokenizer.json has no {}-of-text token: added_tokens must include \"{}\" or \"{}\"", .0, .1[0], .1[1])]
+    #[error(
+        "there is no {}-of-text token, \"{}\" or \"{}\"; tokenizer.json needs it in added_tokens",
+        .0, .1[0], .1[1]
+    )]
     MissingSpecial(&'static str, [&'static str; 2]),
     /// Start and end of text are the same.
-    #[error("tokenizer.json gives start and end of text the same id {0}; they must differ")]
+    #[error("start and end of text have the same id {0}; they must differ")]
     SameSpecial(u32),
     /// A merge that isn't two tokens.
-    #[error("tokenizer.json: the merge \"{0}\" is not two tokens separated by a space")]
+    #[error("the merge \"{0}\" is not two tokens separated by a space")]
     BadMerge(String),
     /// A token that isn't in the vocabulary, and the merge of it or into it.
-    #[error("tokenizer.json: model.vocab lacks \"{0}\", which the merge \"{1}\" needs")]
+    #[error("the vocabulary lacks \"{0}\", which the merge \"{1}\" needs")]
     UnknownInMerge(String, String),
     /// The BPE model doesn't accept the vocabulary.
-    #[error("tokenizer.json: the BPE model can't be built")]
+    #[error("the BPE model can't be built")]
     Model(#[source] tokenizers::Error),
 }
 
@@ -106,8 +116,8 @@ impl Tokenizer {
     /// A tokenizer with the vocabulary and merges of a Hugging Face tokenizer.json.
     ///
     /// Its normaliser, word splitting and post-processor aren't used: text is cleaned and split as in CLIP, and start and end of
-    /// text, whose ids come from `added_tokens`, are added here. Added tokens in captions are ordinary text. Symbols that aren't in
-    /// the vocabulary become `unk_token`, or are dropped if that is a special token.
+    /// text, whose ids come from `added_tokens`, are added here. Other added tokens are found in captions as wholes, unless they are
+    /// special. Symbols that aren't in the vocabulary become `unk_token`, or are dropped if that is a special token.
     ///
     /// # Errors
     /// A context length below 2; JSON that isn't BPE of CLIP's kind; no start or end of text; merges of unknown tokens.
@@ -127,6 +137,11 @@ impl Tokenizer {
     /// The largest id plus one: the minimum number of rows of a token embedding.
     pub fn vocab_size(&self) -> usize {
         self.vocabulary.size
+    }
+
+    /// Whether no token of a text has a larger id than end of text, which [`EotRule::Argmax`] needs.
+    pub fn end_is_largest(&self) -> bool {
+        self.vocabulary.end_is_largest
     }
 
     /// The id of start of text; 49,406 in CLIP's vocabulary.
@@ -179,10 +194,17 @@ impl Tokenizer {
 
     fn for_each_word(&self, text: &str, mut handle: impl FnMut(Vec<Token>)) {
         let mut symbols = String::new();
-        for word in words::split(&clean_text(text)) {
-            words::write_symbols(word, &mut symbols);
-            // Fails only if the unknown token isn't in the vocabulary, which `from_json` excludes.
-            handle(self.vocabulary.bpe.tokenize(&symbols).unwrap_or_default());
-        }
+        self.vocabulary.added.split(text, |piece| match piece {
+            Piece::Token(token) => {
+                handle(vec![Token::new(token.id, token.content.clone(), (0, 0))]);
+            }
+            Piece::Text(text) => {
+                for word in words::split(text) {
+                    words::write_symbols(word, &mut symbols);
+                    // Fails only if the unknown token isn't in the vocabulary, which `from_json` excludes.
+                    handle(self.vocabulary.bpe.tokenize(&symbols).unwrap_or_default());
+                }
+            }
+        });
     }
 }

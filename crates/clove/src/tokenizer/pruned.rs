@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Map, Value, json};
 
 use super::clean_text;
-use super::vocabulary::{END_OF_WORD, clip_tokens_and_merges};
+use super::file::{added_token, written};
+use super::vocabulary::{END, END_OF_WORD, START, clip_tokens_and_merges};
 use super::words;
 
 /// The tokenizer.json of the smallest vocabulary that tokenizes each of `texts` like CLIP's, and other ASCII text into single letters.
@@ -35,67 +36,12 @@ pub fn pruned_tokenizer_json(texts: &[&str]) -> String {
         .map(String::from)
         .chain(letters().map(|letter| format!("{letter}{END_OF_WORD}")))
         .chain(used.values().map(|(left, right)| format!("{left}{right}")))
-        .chain([START.to_owned(), END.to_owned()]);
+        .chain([START, END].map(|[token, _]| token.to_owned()));
     let vocab: Map<String, Value> =
         tokens.zip(0_u32..).map(|(token, id)| (token, Value::from(id))).collect();
     let merges: Vec<[&str; 2]> = used.values().map(|(left, right)| [*left, *right]).collect();
-    let file = json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": [special(START, &vocab), special(END, &vocab)],
-        "normalizer": { "type": "Sequence", "normalizers": [
-            { "type": "NFC" },
-            { "type": "Replace", "pattern": { "Regex": "\\s+" }, "content": " " },
-            { "type": "Lowercase" },
-        ] },
-        "pre_tokenizer": { "type": "Sequence", "pretokenizers": [
-            {
-                "type": "Split",
-                "pattern": { "Regex": "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+" },
-                "behavior": "Removed",
-                "invert": true,
-            },
-            { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true },
-        ] },
-        "post_processor": {
-            "type": "RobertaProcessing",
-            "sep": [END, vocab[END]],
-            "cls": [START, vocab[START]],
-            "trim_offsets": false,
-            "add_prefix_space": false,
-        },
-        "decoder": { "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true },
-        "model": {
-            "type": "BPE",
-            "dropout": null,
-            "unk_token": END,
-            "continuing_subword_prefix": "",
-            "end_of_word_suffix": END_OF_WORD,
-            "fuse_unk": false,
-            "byte_fallback": false,
-            "vocab": vocab,
-            "merges": merges,
-        },
-    });
-    let mut text = format!("{file:#}");
-    text.push('\n');
-    text
-}
-
-const START: &str = "<|startoftext|>";
-const END: &str = "<|endoftext|>";
-
-fn special(token: &str, vocab: &Map<String, Value>) -> Value {
-    json!({
-        "id": vocab[token],
-        "content": token,
-        "single_word": false,
-        "lstrip": false,
-        "rstrip": false,
-        "normalized": false,
-        "special": true,
-    })
+    let specials = [START, END].map(|[token, _]| added_token(token, &vocab[token], true));
+    written(&specials, &vocab, &json!(merges))
 }
 
 /// Merges a word's symbols by byte-pair encoding, the lowest rank first, and reports each rank.

@@ -1,6 +1,7 @@
 //! Vocabularies: CLIP's, which is embedded, or that of a Hugging Face tokenizer.json.
 
 use super::TokenizerError;
+use super::added::{Added, AddedTokens};
 use super::words::symbol;
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -17,13 +18,14 @@ const PACKED_MERGES: &[u8] = include_bytes!("clip_merges.deflate");
 pub(super) const END_OF_WORD: &str = "</w>";
 
 /// Both spellings of the special tokens: OpenAI's, which Hugging Face keeps, and open_clip's.
-const START: [&str; 2] = ["<|startoftext|>", "<start_of_text>"];
-const END: [&str; 2] = ["<|endoftext|>", "<end_of_text>"];
+pub(super) const START: [&str; 2] = ["<|startoftext|>", "<start_of_text>"];
+pub(super) const END: [&str; 2] = ["<|endoftext|>", "<end_of_text>"];
 
 static CLIP: LazyLock<Arc<Vocabulary>> = LazyLock::new(|| {
     let (tokens, merges) = clip_tokens_and_merges();
     let ids = tokens.into_iter().zip(0..).collect();
-    let vocabulary = Vocabulary::build(ids, merges, None, [CLIP_START, CLIP_START + 1])
+    let specials = [CLIP_START, CLIP_START + 1];
+    let vocabulary = Vocabulary::build(ids, merges, None, specials, AddedTokens::default())
         .expect("every merge was just made of tokens of this vocabulary");
     Arc::new(vocabulary)
 });
@@ -36,8 +38,12 @@ pub(super) struct Vocabulary {
     pub(super) bpe: BPE,
     pub(super) start: u32,
     pub(super) end: u32,
+    /// The tokens that were added for texts.
+    pub(super) added: AddedTokens,
     /// The largest id plus one.
     pub(super) size: usize,
+    /// Whether no token of a text has a larger id than end of text.
+    pub(super) end_is_largest: bool,
 }
 
 impl fmt::Debug for Vocabulary {
@@ -57,8 +63,10 @@ impl Vocabulary {
         merges: Vec<(String, String)>,
         unknown: Option<String>,
         [start, end]: [u32; 2],
+        added: AddedTokens,
     ) -> Result<Vocabulary, TokenizerError> {
-        let size = ids.values().chain([&start, &end]).max().map_or(0, |&id| id as usize + 1);
+        let in_texts = ids.values().copied().chain(added.iter().map(|token| token.id));
+        let largest = in_texts.chain([start]).max().unwrap_or(start);
         let mut builder = BPE::builder()
             .vocab_and_merges(ids.into_iter().collect::<tokenizers::models::bpe::Vocab>(), merges)
             .end_of_word_suffix(END_OF_WORD.to_owned());
@@ -66,7 +74,8 @@ impl Vocabulary {
             builder = builder.unk_token(unknown);
         }
         let bpe = builder.build().map_err(TokenizerError::Model)?;
-        Ok(Vocabulary { bpe, start, end, size })
+        let (size, end_is_largest) = (largest.max(end) as usize + 1, largest < end);
+        Ok(Vocabulary { bpe, start, end, added, size, end_is_largest })
     }
 
     /// Reads a Hugging Face tokenizer.json. CLIP's own vocabulary is detected and shared.
@@ -92,7 +101,17 @@ impl Vocabulary {
         vocab.retain(|_, id| *id != start && *id != end);
         let unknown = unknown.filter(|unknown| vocab.contains_key(unknown));
         let merges: Vec<_> = merges.into_iter().map(Merge::split).collect::<Result<_, _>>()?;
-        if (start, end) == (CLIP_START, CLIP_START + 1) && is_clip(&vocab, &merges) {
+        // Other special tokens, such as padding, are ordinary text in captions, too, but have rows in the embedding.
+        let ids = file.added_tokens.iter().map(|token| token.id as usize + 1);
+        let least_size = ids.max().unwrap_or(0);
+        let mut added = AddedTokens::default();
+        for AddedToken { id, content, special, single_word, normalized } in file.added_tokens {
+            if !special && ![start, end].contains(&id) {
+                added.add(Added { id, content, single_word }, normalized.unwrap_or(true));
+            }
+        }
+        let is_plain = added.iter().next().is_none() && least_size <= CLIP_START as usize + 2;
+        if is_plain && (start, end) == (CLIP_START, CLIP_START + 1) && is_clip(&vocab, &merges) {
             return Ok(Vocabulary::clip());
         }
         for (left, right) in &merges {
@@ -103,7 +122,9 @@ impl Vocabulary {
                 }
             }
         }
-        Vocabulary::build(vocab, merges, unknown, [start, end]).map(Arc::new)
+        let mut vocabulary = Vocabulary::build(vocab, merges, unknown, [start, end], added)?;
+        vocabulary.size = vocabulary.size.max(least_size);
+        Ok(Arc::new(vocabulary))
     }
 }
 
@@ -154,6 +175,12 @@ struct TokenizerFile {
 struct AddedToken {
     id: u32,
     content: String,
+    #[serde(default)]
+    special: bool,
+    #[serde(default)]
+    single_word: bool,
+    /// Whether it's found in cleaned texts; it is unless the file says otherwise, as in tokenizers.
+    normalized: Option<bool>,
 }
 
 #[derive(Deserialize)]

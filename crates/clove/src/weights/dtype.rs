@@ -3,6 +3,7 @@
 use half::slice::HalfFloatSliceExt as _;
 use half::{bf16, f16};
 
+use super::Problem;
 use super::tensors::Dtype;
 
 /// Decodes little-endian elements to f32. `None` if `dtype` isn't F32, F16 or BF16.
@@ -31,7 +32,7 @@ pub fn decode_f32(dtype: Dtype, bytes: &[u8], values: &mut [f32]) -> Option<()> 
 }
 
 /// Encodes f32 values as little-endian elements, rounded to nearest. `None` if `dtype` isn't F32, F16 or BF16.
-pub(crate) fn encode_f32(dtype: Dtype, values: &[f32], bytes: &mut Vec<u8>) -> Option<()> {
+fn encode_f32(dtype: Dtype, values: &[f32], bytes: &mut Vec<u8>) -> Option<()> {
     bytes.clear();
     match dtype {
         Dtype::F32 => bytes.extend(values.iter().flat_map(|value| value.to_le_bytes())),
@@ -46,6 +47,43 @@ pub(crate) fn encode_f32(dtype: Dtype, values: &[f32], bytes: &mut Vec<u8>) -> O
         _ => return None,
     }
     Some(())
+}
+
+/// Encodes f32 values, which must be finite in `dtype`. `names` are the tensors that the values make up, each an equal part of them.
+pub(crate) fn encode_finite(
+    names: &[impl AsRef<str>],
+    dtype: Dtype,
+    values: &[f32],
+    bytes: &mut Vec<u8>,
+) -> Result<(), Problem> {
+    let name = |at: usize| names[at * names.len() / values.len()].as_ref().to_owned();
+    encode_f32(dtype, values, bytes).ok_or_else(|| Problem::Dtype(name(0), dtype))?;
+    match not_finite(dtype, bytes) {
+        None => Ok(()),
+        Some(at) if values[at].is_finite() => Err(Problem::TooLarge(name(at), values[at], dtype)),
+        Some(at) => Err(Problem::NotFinite(name(at), values[at])),
+    }
+}
+
+/// The position of the first element that is infinite or not a number; `None` if there is none, or `dtype` isn't F32, F16 or BF16.
+pub(super) fn not_finite(dtype: Dtype, bytes: &[u8]) -> Option<usize> {
+    // Such an element has all bits of its exponent set.
+    match dtype {
+        Dtype::F32 => first(bytes, |word| u32::from_le_bytes(word) & 0x7F80_0000 == 0x7F80_0000),
+        Dtype::F16 => first(bytes, |word| u16::from_le_bytes(word) & 0x7C00 == 0x7C00),
+        Dtype::BF16 => first(bytes, |word| u16::from_le_bytes(word) & 0x7F80 == 0x7F80),
+        _ => None,
+    }
+}
+
+/// The position of the first word that `is_wanted`. Looks at whole blocks, which the compiler turns into vector instructions, because
+/// nearly always there is none.
+fn first<const N: usize>(bytes: &[u8], is_wanted: impl Fn([u8; N]) -> bool) -> Option<usize> {
+    const BLOCK: usize = 1024;
+    let words = bytes.as_chunks::<N>().0;
+    let has_one = |block: &[[u8; N]]| block.iter().fold(false, |any, word| any | is_wanted(*word));
+    let start = words.chunks(BLOCK).position(has_one)? * BLOCK;
+    Some(start + words[start..].iter().position(|word| is_wanted(*word))?)
 }
 
 /// `bytes` in words of `N`.
@@ -68,5 +106,25 @@ mod tests {
         let mut again = Vec::new();
         encode_f32(Dtype::F16, &values, &mut again).unwrap();
         assert_eq!(bytes, again);
+    }
+
+    #[test]
+    fn elements_that_are_not_finite_are_found_in_every_type() {
+        // Several blocks; the largest of f32 is infinite in the types of 16 bits.
+        let mut many = vec![-1.5; 2500];
+        let largest = [f32::MAX, f32::MIN_POSITIVE, f32::MIN];
+        for wrong in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for dtype in [Dtype::F32, Dtype::F16, Dtype::BF16] {
+                many.truncate(2500);
+                many.extend(largest.iter().filter(|_| dtype == Dtype::F32));
+                let fine = many.as_slice();
+                let mut bytes = Vec::new();
+                encode_f32(dtype, fine, &mut bytes).unwrap();
+                assert_eq!(not_finite(dtype, &bytes), None, "{dtype:?}");
+                encode_f32(dtype, &[fine, &[wrong]].concat(), &mut bytes).unwrap();
+                assert_eq!(not_finite(dtype, &bytes), Some(fine.len()), "{dtype:?} {wrong}");
+            }
+        }
+        assert_eq!(not_finite(Dtype::I64, &[0xFF; 8]), None);
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Cursor};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::companions::{SMALL_FILES, has_config};
 use super::names::Layout;
-use super::source::{PREPROCESS, TOKENIZER};
 use super::tensors::{ReadSeek, read_header};
 use super::{Problem, WeightsError};
 
@@ -34,6 +34,11 @@ pub trait ModelFiles: std::fmt::Debug {
 
     /// The names of the files in the place, sorted; empty if the place can't be listed.
     fn names(&self) -> Vec<String>;
+
+    /// The folders below the place that have a model, sorted, for messages; empty if the place can't be searched.
+    fn models_below(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A directory on disk.
@@ -77,6 +82,38 @@ impl ModelFiles for Directory {
         names.sort();
         names
     }
+
+    fn models_below(&self) -> Vec<String> {
+        /// A hub's cache: hub/models--OWNER--NAME/snapshots/COMMIT.
+        const DEEPEST: usize = 4;
+        /// Bounds the time in a folder of something else.
+        const MOST: usize = 1_000;
+        let mut found: Vec<PathBuf> = Vec::new();
+        let mut level = vec![self.0.clone()];
+        let mut looked = 0;
+        for _ in 0..DEEPEST {
+            let entries = level.iter().filter_map(|folder| std::fs::read_dir(folder).ok());
+            let folders = entries.flatten().flatten().map(|entry| entry.path());
+            let folders: Vec<PathBuf> =
+                folders.filter(|path| path.is_dir()).take(MOST - looked).collect();
+            looked += folders.len();
+            let (models, others): (Vec<PathBuf>, Vec<PathBuf>) =
+                folders.into_iter().partition(|folder| has_model(folder));
+            found.extend(models);
+            level = others;
+        }
+        found.sort();
+        found.iter().map(|path| path.display().to_string()).collect()
+    }
+}
+
+/// Whether a folder has a model's configuration and weights.
+fn has_model(folder: &Path) -> bool {
+    let has_weights = |layout: Layout| {
+        let file = layout.weights_file();
+        [file, &format!("{file}.index.json")].iter().any(|name| folder.join(name).is_file())
+    };
+    has_config(folder) && [Layout::HuggingFace, Layout::OpenClip].into_iter().any(has_weights)
 }
 
 /// Files in memory.
@@ -107,7 +144,7 @@ impl ModelFiles for InMemory {
 }
 
 /// A model in Hugging Face's layout as one safetensors file: the weights, with `config.json` and optionally
-/// `preprocessor_config.json` and `tokenizer.json` in the metadata. Any safetensors reader can read its weights.
+/// `preprocessor_config.json`, `tokenizer.json` or what stands for them in the metadata. Any safetensors reader can read its weights.
 #[derive(Debug)]
 pub struct SingleFile<S> {
     place: String,
@@ -149,7 +186,7 @@ impl<S: Reopen> SingleFile<S> {
             .metadata()
             .iter()
             .flatten()
-            .filter(|(name, _)| [config, PREPROCESS, TOKENIZER].contains(&name.as_str()))
+            .filter(|(name, _)| SMALL_FILES.contains(&name.as_str()))
             .map(|(name, text)| (name.clone(), Arc::from(text.as_bytes())))
             .collect();
         if !texts.contains_key(config) {

@@ -1,11 +1,14 @@
 //! Published checkpoints: opened, read strictly, and written in either layout.
 //!
 //! [`ModelSource`] opens a directory or files in memory; its [`Weights`] are a source of parameters for [`crate::model`]; [`write_model`]
-//! writes them. A parameter that is missing, unused or of another shape is an error that names it.
+//! writes them into an [`OutputDir`]. A parameter that is missing, unused, of another shape or not finite is an error that names it.
 
+mod checked;
+mod companions;
 mod dtype;
 mod files;
 mod names;
+mod output;
 mod snapshot;
 mod source;
 mod tensors;
@@ -15,15 +18,19 @@ use std::io;
 
 use thiserror::Error;
 
+pub use checked::Weights;
+pub use companions::SMALL_FILES;
+pub(crate) use companions::copy_unchanged;
 pub use dtype::decode_f32;
-pub(crate) use dtype::encode_f32;
+pub(crate) use dtype::encode_finite;
 pub use files::{Directory, InMemory, ModelFiles, Reopen, SingleFile};
+pub(crate) use names::TEXT_POSITIONS;
 pub use names::{Layout, parameters};
+pub use output::{OutputDir, refuse_inputs};
 pub use snapshot::Snapshot;
-pub use source::{ModelSource, Weights};
+pub use source::ModelSource;
 pub use tensors::{Dtype, NamedReader, ReadSeek, TensorFiles, TensorWriter};
-pub(crate) use write::is_same_place;
-pub use write::{AtomicFile, Precision, copy_unchanged, write_file, write_model};
+pub use write::{AtomicFile, Precision, write_file, write_model};
 
 use crate::model::ConfigError;
 use crate::tokenizer::TokenizerError;
@@ -69,6 +76,22 @@ pub enum Problem {
     /// A tensor's element type isn't supported.
     #[error("tensor `{0}` has element type {1:?}; F32, F16 and BF16 are supported")]
     Dtype(String, Dtype),
+    /// A tensor with an element that is infinite or not a number.
+    #[error("tensor `{0}` has the element {1}; every element must be finite")]
+    NotFinite(String, f32),
+    /// A tensor with an element beyond the range of the type to write.
+    #[error(
+        "tensor `{0}` has the element {1}, which is infinite in {2:?}; write F32 (--dtype f32)"
+    )]
+    TooLarge(String, f32, Dtype),
+    /// The logit scale is out of range.
+    #[error(
+        "tensor `logit_scale` is {0}, which is no logarithm of a CLIP's scale: it may be stored exponentiated; store ln(100) = 4.6 for 100"
+    )]
+    LogitScale(f32),
+    /// The place to write to can't be used, and the remedy.
+    #[error("{0}")]
+    Output(String),
     /// The configuration of the model or of its preprocessing can't be used.
     #[error("{0}")]
     Config(#[source] ConfigError),

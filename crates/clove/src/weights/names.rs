@@ -54,7 +54,10 @@ impl Stored {
     }
 }
 
-const LOGIT_SCALE: &str = "logit_scale";
+pub(super) const LOGIT_SCALE: &str = "logit_scale";
+
+/// The one parameter whose shape depends on the context length.
+pub(crate) const TEXT_POSITIONS: &str = "text.position_embedding";
 
 impl Layout {
     /// How this layout stores `parameter`, one of [`parameters`].
@@ -131,7 +134,7 @@ pub fn parameters(config: &ClipConfig) -> Vec<(String, Vec<usize>)> {
 
     let width = text.transformer.width;
     add("text.token_embedding", &[text.vocab_size, width]);
-    add("text.position_embedding", &[text.context_length, width]);
+    add(TEXT_POSITIONS, &[text.context_length, width]);
     add_blocks(&mut add, "text", &text.transformer);
     add_affine(&mut add, "text.final_norm", &[width]);
     add("text.projection", &[config.embed_dim, width]);

@@ -6,9 +6,9 @@ use std::io::{self, Write};
 use burn::module::{Module as _, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
-use super::dtype::encode_f32;
-use super::names::{Layout, parameters};
-use super::source::TOKENIZER;
+use super::companions::TOKENIZER;
+use super::dtype::encode_finite;
+use super::names::{Layout, TEXT_POSITIONS, parameters};
 use super::tensors::{Dtype, TensorWriter};
 use super::{Precision, Problem, WeightsError};
 use crate::device::{ReadBackError, read_back};
@@ -72,7 +72,7 @@ impl Snapshot {
         let text = &mut self.config.text;
         text.context_length = text.context_length.min(context);
         let elements = text.context_length * text.transformer.width;
-        if let Some(positions) = self.values.get_mut("text.position_embedding") {
+        if let Some(positions) = self.values.get_mut(TEXT_POSITIONS) {
             positions.truncate(elements);
         }
         self
@@ -99,7 +99,7 @@ impl Snapshot {
     /// Writes the weights as a Hugging Face model.safetensors.
     ///
     /// # Errors
-    /// When `out` can't be written.
+    /// When `out` can't be written, or an element isn't finite in this precision.
     pub fn write_hugging_face<W: Write>(&self, out: W, precision: Precision) -> io::Result<W> {
         self.write(out, precision, HashMap::new())
     }
@@ -107,7 +107,7 @@ impl Snapshot {
     /// Writes the model as a [`super::SingleFile`].
     ///
     /// # Errors
-    /// When `out` can't be written.
+    /// When `out` can't be written, or an element isn't finite in this precision.
     pub fn write_single_file<W: Write>(
         &self,
         out: W,
@@ -133,7 +133,9 @@ impl Snapshot {
         let mut bytes = Vec::new();
         // This layout transposes nothing.
         for (parameter, _) in parameters(&self.config) {
-            encode_f32(dtype, &self.values[&parameter], &mut bytes);
+            let stored = Layout::HuggingFace.stored(&parameter);
+            encode_finite(stored.names(), dtype, &self.values[&parameter], &mut bytes)
+                .map_err(io::Error::other)?;
             writer.write(&bytes)?;
         }
         writer.finish()

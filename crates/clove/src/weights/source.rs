@@ -2,23 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::io::Read as _;
 use std::path::Path;
 
 use burn::tensor::Device;
 use serde::Deserialize;
 
-use super::dtype::decode_f32;
-use super::names::{Layout, Stored};
-use super::tensors::{Dtype, TensorFiles};
-use super::{ModelFiles, NamedReader, Problem, WeightsError};
-use crate::model::{Clip, ClipConfig, ConfigError, Parameters};
+use super::checked::Weights;
+use super::companions::{ADDED, MERGES, PREPROCESS, PROCESSOR, TOKENIZER, VOCABULARY, read_text};
+use super::names::Layout;
+use super::tensors::TensorFiles;
+use super::{ModelFiles, NamedReader, Problem, WeightsError, list};
+use crate::model::{Clip, ClipConfig, ConfigError};
 use crate::preprocess::Preprocess;
-use crate::tokenizer::{EotRule, Tokenizer};
-
-/// The small files beside a Hugging Face model.
-pub(super) const PREPROCESS: &str = "preprocessor_config.json";
-pub(super) const TOKENIZER: &str = "tokenizer.json";
+use crate::tokenizer::{EotRule, Tokenizer, tokenizer_json};
 
 /// A model with its configuration, before its weights are read.
 #[derive(Debug)]
@@ -68,16 +64,16 @@ impl ModelSource {
         self.files.as_ref()
     }
 
-    /// The model's tokenizer: its tokenizer.json if it has one, else CLIP's own vocabulary.
+    /// The model's tokenizer: its own (see [`Self::tokenizer_json`]) if it has one, else CLIP's vocabulary.
     ///
     /// # Errors
-    /// When tokenizer.json can't be used, or doesn't fit the configuration.
+    /// When the tokenizer's files can't be used, or don't fit the configuration.
     pub fn tokenizer(&self) -> Result<Tokenizer, WeightsError> {
         let context = self.config.text.context_length;
-        let (tokenizer, file) = match read_bytes(self.files.as_ref(), TOKENIZER)? {
-            Some(json) => {
-                let file = self.files.describe(TOKENIZER);
-                let tokenizer = Tokenizer::from_json(&json, context)
+        let (tokenizer, file) = match self.own_tokenizer()? {
+            Some((name, json)) => {
+                let file = self.files.describe(name);
+                let tokenizer = Tokenizer::from_json(json.as_bytes(), context)
                     .map_err(|error| Problem::Tokenizer(error).of(&file))?;
                 (tokenizer, file)
             }
@@ -88,6 +84,37 @@ impl ModelSource {
         };
         self.check_tokenizer(&tokenizer).map_err(|reason| Problem::Malformed(reason).of(file))?;
         Ok(tokenizer)
+    }
+
+    /// The text of the model's tokenizer.json, or, as in transformers, one made of its vocab.json, merges.txt and added_tokens.json;
+    /// `None` if it has neither.
+    ///
+    /// # Errors
+    /// When a file can't be read, or one of vocab.json and merges.txt is missing.
+    pub fn tokenizer_json(&self) -> Result<Option<String>, WeightsError> {
+        Ok(self.own_tokenizer()?.map(|(_, json)| json))
+    }
+
+    /// The tokenizer.json and the file that errors in it name.
+    fn own_tokenizer(&self) -> Result<Option<(&'static str, String)>, WeightsError> {
+        let read = |name| read_text(self.files.as_ref(), name);
+        if let Some(json) = read(TOKENIZER)? {
+            return Ok(Some((TOKENIZER, json)));
+        }
+        let missing = |name: &str, other: &str| {
+            let reason = format!("there is {other}, but no {name}; a tokenizer needs both");
+            Err(Problem::NotAModel(reason).of(self.files.place()))
+        };
+        match (read(VOCABULARY)?, read(MERGES)?) {
+            (None, None) => Ok(None),
+            (None, Some(_)) => missing(VOCABULARY, MERGES),
+            (Some(_), None) => missing(MERGES, VOCABULARY),
+            (Some(vocabulary), Some(merges)) => {
+                let json = tokenizer_json(&vocabulary, &merges, read(ADDED)?.as_deref());
+                let failed = |error| Problem::Tokenizer(error).of(self.files.describe(VOCABULARY));
+                Ok(Some((VOCABULARY, json.map_err(failed)?)))
+            }
+        }
     }
 
     /// Checks that a tokenizer's ids are those of the configuration. With other ids every embedding would be silently wrong.
@@ -103,35 +130,24 @@ impl ModelSource {
             EotRule::FirstOf(id) if id != end => {
                 Err(format!("end-of-text is {end}, but {config} says eos_token_id {id}"))
             }
-            EotRule::Argmax if end as usize + 1 != entries => Err(format!(
-                "end-of-text is {end}, but {config} pools at the largest id, which is {}",
-                entries - 1
+            EotRule::Argmax if !tokenizer.end_is_largest() => Err(format!(
+                "end-of-text is {end}, but {config} pools at the largest id, and other tokens have larger ones"
             )),
             // `bos_token_id` isn't checked: OpenAI's own files say 0, and no code reads it.
             _ => Ok(()),
         }
     }
 
-    /// The model's preprocessing. As in transformers, a Hugging Face model without preprocessor_config.json has CLIP's own.
+    /// The model's preprocessing. As in transformers, a Hugging Face model without a file of it has CLIP's own.
     ///
     /// # Errors
     /// When the file can't be used, or its image size isn't the model's.
     pub fn preprocess(&self) -> Result<Preprocess, WeightsError> {
         let size = self.config.image.image_size;
-        let (name, read) = match self.layout {
-            Layout::OpenClip => {
-                (self.layout.config_file(), Preprocess::from_open_clip(&self.config_text))
-            }
-            Layout::HuggingFace => {
-                let text = read_text(self.files.as_ref(), PREPROCESS)?;
-                let clip = || Preprocess::clip(u32::try_from(size).unwrap_or(u32::MAX));
-                let read = text.map_or_else(
-                    || clip().map_err(ConfigError::from),
-                    |text| Preprocess::from_hugging_face(&text),
-                );
-                (PREPROCESS, read)
-            }
-        };
+        let (name, read) = self.own_preprocess()?.unwrap_or_else(|| {
+            let clip = Preprocess::clip(u32::try_from(size).unwrap_or(u32::MAX));
+            (PREPROCESS, clip.map_err(ConfigError::from))
+        });
         let file = self.files.describe(name);
         let preprocess = read.map_err(|error| Problem::Config(error).of(&file))?;
         if preprocess.size() as usize != size {
@@ -143,10 +159,34 @@ impl ModelSource {
         Ok(preprocess)
     }
 
-    /// Opens the weights and checks all names, shapes and types, without reading the data.
+    /// Whether the model has a file of preprocessing.
     ///
     /// # Errors
-    /// When files are missing or malformed, or a tensor is missing, unused, or of another shape or type.
+    /// When a file can't be read.
+    pub fn has_preprocess(&self) -> Result<bool, WeightsError> {
+        Ok(self.own_preprocess()?.is_some())
+    }
+
+    /// The file with the preprocessing, and what it says.
+    fn own_preprocess(&self) -> Result<Option<OwnPreprocess>, WeightsError> {
+        if self.layout == Layout::OpenClip {
+            let read = Preprocess::from_open_clip(&self.config_text);
+            return Ok(Some((self.layout.config_file(), read)));
+        }
+        let text = |name| read_text(self.files.as_ref(), name);
+        // In transformers' order (src/transformers/image_processing_base.py, `get_image_processor_dict`).
+        if let Some(text) = text(PROCESSOR)?
+            && let Some(read) = Preprocess::from_hugging_face_processor(&text).transpose()
+        {
+            return Ok(Some((PROCESSOR, read)));
+        }
+        Ok(text(PREPROCESS)?.map(|text| (PREPROCESS, Preprocess::from_hugging_face(&text))))
+    }
+
+    /// Opens the weights and checks all names, shapes and types, and the logit scale, without reading the other data.
+    ///
+    /// # Errors
+    /// When files are missing or malformed, or a tensor is missing, unused, or of another shape or type, or the logit scale isn't one.
     pub fn weights(&self) -> Result<Weights, WeightsError> {
         let (files, index) = self.open_tensor_files()?;
         let tensors = TensorFiles::open(files)?;
@@ -191,7 +231,7 @@ impl ModelSource {
         if let Some(file) = open(single)? {
             return Ok((vec![file], WeightMap::new()));
         }
-        let Some(json) = read_bytes(self.files.as_ref(), index)? else {
+        let Some(json) = read_text(self.files.as_ref(), index)? else {
             let names = self.files.names();
             let pickled = names
                 .iter()
@@ -205,7 +245,7 @@ impl ModelSource {
             return Err(Problem::NotAModel(reason).of(self.files.place()));
         };
         let malformed = |reason| Problem::Malformed(reason).of(self.files.describe(index));
-        let index_file: Index = serde_json::from_slice(&json)
+        let index_file: Index = serde_json::from_str(&json)
             .map_err(|error| malformed(format!("not an index of shards: {error}")))?;
         let shards: BTreeSet<&String> = index_file.weight_map.values().collect();
         let mut files = Vec::new();
@@ -223,6 +263,9 @@ impl ModelSource {
         Ok((files, index_file.weight_map))
     }
 }
+
+/// The name of the file of the preprocessing, and the result of reading it.
+type OwnPreprocess = (&'static str, Result<Preprocess, ConfigError>);
 
 /// The shard of each tensor.
 type WeightMap = BTreeMap<String, String>;
@@ -246,178 +289,15 @@ fn find_layout(files: &dyn ModelFiles) -> Result<Layout, WeightsError> {
         (true, false) => Ok(first),
         (false, false) => {
             let [first, second] = [first, second].map(Layout::config_file);
+            let below = files.models_below();
+            let hint = match below.as_slice() {
+                [] => String::new(),
+                models => format!("; use a folder below that has a model: {}", list(models)),
+            };
             let reason = format!(
-                "no model: there is neither {first} (Hugging Face) nor {second} (open_clip)"
+                "no model: there is neither {first} (Hugging Face) nor {second} (open_clip){hint}"
             );
             Err(Problem::NotAModel(reason).of(files.place()))
         }
     }
-}
-
-/// Configuration files are some kilobytes, tokenizers some megabytes.
-const LARGEST_TEXT: u64 = 64 << 20;
-
-fn read_bytes(files: &dyn ModelFiles, name: &str) -> Result<Option<Vec<u8>>, WeightsError> {
-    let failed = |error| Problem::Read(error).of(files.describe(name));
-    let Some(reader) = files.open(name).map_err(failed)? else {
-        return Ok(None);
-    };
-    let mut bytes = Vec::new();
-    reader.take(LARGEST_TEXT + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > LARGEST_TEXT {
-        let reason = format!("larger than {LARGEST_TEXT} bytes");
-        return Err(Problem::Malformed(reason).of(files.describe(name)));
-    }
-    Ok(Some(bytes))
-}
-
-fn read_text(files: &dyn ModelFiles, name: &str) -> Result<Option<String>, WeightsError> {
-    let text = read_bytes(files, name)?.map(String::from_utf8).transpose();
-    text.map_err(|error| Problem::Malformed(format!("not UTF-8: {error}")).of(files.describe(name)))
-}
-
-/// The weights of a model, with names, shapes and types that have been checked.
-#[derive(Debug)]
-pub struct Weights {
-    tensors: TensorFiles,
-    layout: Layout,
-}
-
-impl Weights {
-    /// Checks `tensors` against `config`.
-    ///
-    /// # Errors
-    /// When a tensor is missing, unused, or of another shape or type.
-    pub fn new(
-        tensors: TensorFiles,
-        layout: Layout,
-        config: &ClipConfig,
-    ) -> Result<Self, WeightsError> {
-        let expected = layout.tensors(config, |_| Dtype::F32).into_iter();
-        let expected: BTreeMap<String, Vec<usize>> =
-            expected.map(|(name, _, shape)| (name, shape)).collect();
-        let file = tensors.describe();
-        let missing: Vec<String> =
-            expected.keys().filter(|name| tensors.info(name).is_none()).cloned().collect();
-        if !missing.is_empty() {
-            return Err(Problem::Missing(missing).of(file));
-        }
-        let unused: Vec<String> = tensors
-            .names()
-            .filter(|name| !expected.contains_key(*name) && !layout.is_buffer(name))
-            .map(str::to_owned)
-            .collect();
-        if !unused.is_empty() {
-            return Err(Problem::Unused(unused).of(file));
-        }
-        let mut misshapen = Vec::new();
-        for (name, shape) in &expected {
-            let Some((dtype, found)) = tensors.info(name) else {
-                continue;
-            };
-            // A scalar may be saved as a vector of one.
-            let same = found == shape.as_slice() || (shape.is_empty() && found == [1]);
-            if !same {
-                misshapen.push(format!("{name} {found:?} instead of {shape:?}"));
-            }
-            if !matches!(dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
-                return Err(Problem::Dtype(name.clone(), dtype).of(file));
-            }
-        }
-        if !misshapen.is_empty() {
-            return Err(Problem::Shape(misshapen).of(file));
-        }
-        Ok(Self { tensors, layout })
-    }
-
-    /// The tensors of the files.
-    pub fn tensors(&self) -> &TensorFiles {
-        &self.tensors
-    }
-
-    /// The tensors of the files.
-    pub fn into_tensors(self) -> TensorFiles {
-        self.tensors
-    }
-
-    /// The bytes of a parameter in the model's form (one matrix for queries, keys and values), and their type: [`Self::dtype`].
-    ///
-    /// # Errors
-    /// When the file can't be read.
-    pub fn bytes(
-        &mut self,
-        parameter: &str,
-        shape: &[usize],
-    ) -> Result<(Dtype, Vec<u8>), WeightsError> {
-        let stored = self.layout.stored(parameter);
-        let dtype = self.dtype(parameter);
-        let mut bytes = Vec::new();
-        for name in stored.names() {
-            if self.tensors.dtype(name)? != dtype {
-                let values = self.values(parameter, shape)?;
-                super::dtype::encode_f32(dtype, &values, &mut bytes);
-                return Ok((dtype, bytes));
-            }
-            let start = bytes.len();
-            let length = self.tensors.bytes(name).unwrap_or(0);
-            bytes.resize(start + length, 0);
-            self.tensors.read_at(name, 0, &mut bytes[start..])?;
-        }
-        if let Stored::Transposed(_) = stored {
-            bytes = transpose(&bytes, &stored.shape(shape), dtype.bitsize() / 8);
-        }
-        Ok((dtype, bytes))
-    }
-
-    /// The element type of a parameter; F32 where its tensors differ.
-    pub(super) fn dtype(&self, parameter: &str) -> Dtype {
-        let stored = self.layout.stored(parameter);
-        let mut types = stored.names().iter().filter_map(|name| Some(self.tensors.info(name)?.0));
-        let first = types.next().unwrap_or(Dtype::F32);
-        if types.all(|dtype| dtype == first) { first } else { Dtype::F32 }
-    }
-}
-
-impl Parameters for Weights {
-    type Error = WeightsError;
-
-    fn values(&mut self, parameter: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
-        let stored = self.layout.stored(parameter);
-        let mut values = vec![0.0_f32; shape.iter().product()];
-        let mut rest = values.as_mut_slice();
-        for name in stored.names() {
-            let dtype = self.tensors.dtype(name)?;
-            let length = self.tensors.bytes(name).unwrap_or(0);
-            let (part, after) = rest.split_at_mut(length * 8 / dtype.bitsize());
-            rest = after;
-            if dtype == Dtype::F32 && cfg!(target_endian = "little") {
-                // The bytes are the values: read them in place.
-                self.tensors.read_at(name, 0, bytemuck::cast_slice_mut(part))?;
-            } else {
-                let mut bytes = vec![0; length];
-                self.tensors.read_at(name, 0, &mut bytes)?;
-                decode_f32(dtype, &bytes, part).ok_or_else(|| {
-                    Problem::Dtype(name.clone(), dtype).of(self.tensors.describe())
-                })?;
-            }
-        }
-        if let Stored::Transposed(_) = stored {
-            let bytes = transpose(bytemuck::cast_slice(&values), &stored.shape(shape), 4);
-            bytemuck::cast_slice_mut(&mut values).copy_from_slice(&bytes);
-        }
-        Ok(values)
-    }
-}
-
-/// Transposes a matrix of `shape` whose elements have `size` bytes.
-pub(super) fn transpose(bytes: &[u8], shape: &[usize], size: usize) -> Vec<u8> {
-    let (rows, columns) = (shape[0], shape[1]);
-    let mut transposed = Vec::with_capacity(bytes.len());
-    for column in 0..columns {
-        for row in 0..rows {
-            let start = (row * columns + column) * size;
-            transposed.extend_from_slice(&bytes[start..start + size]);
-        }
-    }
-    transposed
 }

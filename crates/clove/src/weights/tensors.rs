@@ -9,6 +9,8 @@ use safetensors::tensor::{Metadata, TensorInfo};
 
 pub use safetensors::Dtype;
 
+use super::companions::lfs_pointer;
+use super::dtype::{decode_f32, not_finite};
 use super::names::Entry;
 use super::{Problem, WeightsError};
 
@@ -150,6 +152,24 @@ impl TensorFiles {
             .and_then(|_| file.reader.read_exact(buffer))
             .map_err(|error| Problem::Read(error).of(&file.name))
     }
+
+    /// [`Self::read_at`] of whole elements of a weight, which must be finite; returns their type.
+    pub(crate) fn read_weight(
+        &mut self,
+        tensor: &str,
+        offset: usize,
+        buffer: &mut [u8],
+    ) -> Result<Dtype, WeightsError> {
+        let dtype = self.dtype(tensor)?;
+        self.read_at(tensor, offset, buffer)?;
+        let Some(at) = not_finite(dtype, buffer) else {
+            return Ok(dtype);
+        };
+        let (size, mut value) = (dtype.bitsize() / 8, [f32::NAN]);
+        decode_f32(dtype, &buffer[at * size..][..size], &mut value);
+        let file = self.file_of(tensor).unwrap_or_default().to_owned();
+        Err(Problem::NotFinite(tensor.to_owned(), value[0]).of(file))
+    }
 }
 
 /// Reads and checks a header; returns it with the offset of the data's first byte.
@@ -168,6 +188,9 @@ pub(super) fn read_header(
     }
     let mut word = [0; 8];
     reader.read_exact(&mut word).map_err(read)?;
+    if word == *b"version " {
+        return Err(lfs_pointer().of(name));
+    }
     let header_length = u64::from_le_bytes(word);
     if header_length > LARGEST_HEADER {
         return Err(malformed(format!(

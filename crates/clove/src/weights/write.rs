@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::dtype::{decode_f32, encode_f32};
+use super::checked::transpose;
+use super::companions::{PREPROCESS, copy_for_other_layout, copy_unchanged};
+use super::dtype::{decode_f32, encode_finite};
 use super::names::{Layout, Stored, parameters};
-use super::source::{ModelSource, PREPROCESS, TOKENIZER, transpose};
+use super::output::OutputDir;
+use super::source::ModelSource;
 use super::tensors::{Dtype, TensorWriter};
 use super::{Problem, WeightsError};
 use crate::model::ClipConfig;
@@ -128,46 +131,20 @@ pub fn write_file(path: &Path, content: impl AsRef<[u8]>) -> Result<(), WeightsE
     file.commit()
 }
 
-/// Copies the JSON and text files of a model (configuration, preprocessing, tokenizer, licence) byte for byte to `out`.
-///
-/// # Errors
-/// When a file can't be read or written.
-pub fn copy_unchanged(source: &ModelSource, out: &Path) -> Result<(), WeightsError> {
-    for name in source.files().names() {
-        if Path::new(&name)
-            .extension()
-            .is_some_and(|kind| kind == "json" || kind == "txt" || kind == "md")
-            && !name.ends_with(".index.json")
-        {
-            copy_file(source, &name, out)?;
-        }
-    }
-    Ok(())
-}
-
-fn copy_file(source: &ModelSource, name: &str, out: &Path) -> Result<(), WeightsError> {
-    let read = |error| Problem::Read(error).of(source.files().describe(name));
-    if let Some(mut file) = source.files().open(name).map_err(read)? {
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(read)?;
-        write_file(&out.join(name), bytes)?;
-    }
-    Ok(())
-}
-
-/// Writes `source` to the directory `out` in another layout (or the same one) and precision.
+/// Writes `source` in another layout (or the same one) and precision.
 ///
 /// Memory holds one parameter at a time. With [`Precision::Unchanged`] every number keeps its bits.
 ///
 /// # Errors
-/// When the source can't be read, the output can't be written, or the layout can't express the model.
+/// When the source can't be read, the output can't be written, an element isn't finite in the precision, or the layout can't express the
+/// model.
 pub fn write_model(
     source: &ModelSource,
     layout: Layout,
     precision: Precision,
-    out: &Path,
+    out: &OutputDir,
 ) -> Result<(), WeightsError> {
-    refuse_place(source, layout, out)?;
+    let out = out.path();
     let mut weights = source.weights()?;
     // All checks come before the first byte is written.
     let configs =
@@ -182,7 +159,9 @@ pub fn write_model(
     let mut writer = TensorWriter::new(file, &entries, Some(metadata)).map_err(failed)?;
     for (parameter, shape) in parameters(source.config()) {
         let (found, bytes) = weights.bytes(&parameter, &shape)?;
-        let mut bytes = recode(found, precision.of(found), bytes);
+        let names = source.layout().stored(&parameter);
+        let mut bytes = recode(names.names(), found, precision.of(found), bytes)
+            .map_err(|problem| problem.of(weights.tensors().describe()))?;
         if let Stored::Transposed(_) = layout.stored(&parameter) {
             bytes = transpose(&bytes, &shape, precision.of(found).bitsize() / 8);
         }
@@ -196,31 +175,8 @@ pub fn write_model(
             for (name, config) in configs {
                 write_file(&out.join(name), format!("{config:#}\n"))?;
             }
-            copy_file(source, TOKENIZER, out)
+            copy_for_other_layout(source, out)
         }
-    }
-}
-
-/// Refuses to overwrite the source, and to write beside a model of the other layout, which would make the directory ambiguous.
-fn refuse_place(source: &ModelSource, layout: Layout, out: &Path) -> Result<(), WeightsError> {
-    let refuse = |reason: &str| Problem::NotAModel(reason.to_owned()).of(out.display().to_string());
-    if is_same_place(source, out) {
-        return Err(refuse("this is the model to convert; choose another output folder"));
-    }
-    let other = match layout {
-        Layout::HuggingFace => Layout::OpenClip,
-        Layout::OpenClip => Layout::HuggingFace,
-    };
-    if out.join(other.config_file()).exists() {
-        return Err(refuse("this folder has a model of the other layout; choose another one"));
-    }
-    Ok(())
-}
-
-pub(crate) fn is_same_place(source: &ModelSource, out: &Path) -> bool {
-    match (out.canonicalize(), Path::new(&source.place()).canonicalize()) {
-        (Ok(out), Ok(place)) => out == place,
-        _ => false,
     }
 }
 
@@ -246,17 +202,16 @@ fn configuration(
     }
 }
 
-/// Converts elements to another type.
-fn recode(from: Dtype, to: Dtype, bytes: Vec<u8>) -> Vec<u8> {
+/// Converts the elements of tensors to another type.
+fn recode(names: &[String], from: Dtype, to: Dtype, bytes: Vec<u8>) -> Result<Vec<u8>, Problem> {
     if from == to {
-        return bytes;
+        return Ok(bytes);
     }
     let mut values = vec![0.0; bytes.len() * 8 / from.bitsize()];
-    let mut recoded = Vec::new();
-    decode_f32(from, &bytes, &mut values)
-        .and_then(|()| encode_f32(to, &values, &mut recoded))
-        .expect("types were checked when the weights were opened");
-    recoded
+    decode_f32(from, &bytes, &mut values).expect("types were checked when the weights were opened");
+    let mut recoded = bytes;
+    encode_finite(names, to, &values, &mut recoded)?;
+    Ok(recoded)
 }
 
 /// f32 constants as the shortest decimals that parse to them, instead of as the nearest f64.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clove::device::OpenDevice;
 use clove::loss::OwnNegatives;
-use clove::train::{Compute, LossScale, StepReport, TrainerState};
+use clove::train::{StepReport, TrainerState};
 use clove::weights::{
     Dtype, ModelFiles, ModelSource, Precision, Problem, SingleFile, Snapshot, TensorFiles,
     TensorWriter, WeightsError, decode_f32,
@@ -132,7 +132,7 @@ impl Held {
             model: lab::read_model(&model)?,
             moments,
             factors: BTreeMap::new(),
-            loss_scale: LossScale::new(Compute::F32),
+            loss_scale: None,
         };
         let tuning = Tuning::resume(state, plan(settings), &device.device)?;
         Ok(Self::Run(Box::new(tuning)))

@@ -105,7 +105,7 @@ fn sources(state: State) -> impl IntoView {
         <div class="buttons">
             <input id="model-folder" type="file" prop:webkitdirectory=true hidden on:change=chosen />
             <button type="button" on:click=|_| dom::press("model-folder")>{text::CHOOSE_FOLDER}</button>
-            <input id="model-files" type="file" accept=".safetensors,.json" multiple hidden on:change=chosen />
+            <input id="model-files" type="file" accept=".safetensors,.json,.txt" multiple hidden on:change=chosen />
             <button type="button" on:click=|_| dom::press("model-files")>{text::CHOOSE_FILES}</button>
         </div>
         <h3>{text::FROM_WEB}</h3>

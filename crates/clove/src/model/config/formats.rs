@@ -31,26 +31,15 @@ impl ClipConfig {
         let embed_dim = size(&root, "projection_dim", Some(512))?;
         let vision = root.required("vision_config")?;
         let text = root.required("text_config")?;
-        for section in [&vision, &text] {
-            if let Some(value) = section.get("projection_dim")
-                && value.as_u64() != Some(embed_dim as u64)
-                // A CLIPModel doesn't read the towers' own value, and published files leave it at its default.
-                && value.as_u64() != Some(512)
-            {
-                return Err(ConfigError::Inconsistent(format!(
-                    "{} is {value}, but projection_dim is {embed_dim}",
-                    section.key("projection_dim")
-                )));
-            }
-        }
+        // The towers' own projection_dim isn't read, as in transformers' CLIPModel (modeling_clip.py, `CLIPModel.__init__`).
         if size(&vision, "num_channels", Some(3))? != 3 {
             return Err(vision.error("num_channels", "only images with 3 channels are supported"));
         }
         Self {
             embed_dim,
             image: ImageConfig {
-                image_size: size(&vision, "image_size", Some(224))?,
-                patch_size: size(&vision, "patch_size", Some(32))?,
+                image_size: side(&vision, "image_size", 224)?,
+                patch_size: side(&vision, "patch_size", 32)?,
                 transformer: hugging_face_transformer(&vision, [768, 12, 3072])?,
             },
             text: TextConfig {
@@ -66,7 +55,8 @@ impl ClipConfig {
     }
 
     /// Reads the `open_clip_config.json` of open_clip (or its `model_cfg` alone). Missing keys take open_clip's defaults
-    /// (mlfoundations/open_clip: src/open_clip/model.py, `CLIPVisionCfg` and `CLIPTextCfg`).
+    /// (mlfoundations/open_clip: src/open_clip/model.py, `CLIPVisionCfg` and `CLIPTextCfg`). A key that isn't supported may have its
+    /// default.
     ///
     /// # Errors
     /// When the file isn't JSON, or asks for a tower that isn't a plain ViT with a causal text transformer.
@@ -77,32 +67,49 @@ impl ClipConfig {
             Some(Value::Object(_)) => file.section("model_cfg")?,
             _ => file,
         };
-        // The initial logit scale and patch dropout matter in training only.
-        root.refuse_unknown(&[
-            "embed_dim",
-            "vision_cfg",
-            "text_cfg",
-            "quick_gelu",
-            "init_logit_scale",
-        ])?;
         let (vision, text) = (root.required("vision_cfg")?, root.required("text_cfg")?);
-        vision.refuse_unknown(&[
-            "image_size",
-            "layers",
-            "width",
-            "head_width",
-            "mlp_ratio",
-            "patch_size",
-            "patch_dropout",
-        ])?;
-        text.refuse_unknown(&[
-            "context_length",
-            "vocab_size",
-            "width",
-            "heads",
-            "layers",
-            "mlp_ratio",
-        ])?;
+        if vision.get("layers").is_some_and(Value::is_array) {
+            let wanted = "a list of layers means a ResNet, such as RN50; only ViT image towers are supported";
+            return Err(vision.error("layers", wanted));
+        }
+        // The initial logit scale and patch dropout matter in training only.
+        let known = ["embed_dim", "vision_cfg", "text_cfg", "quick_gelu", "init_logit_scale"];
+        root.refuse_unknown(&known, &[])?;
+        vision.refuse_unknown(
+            &[
+                "image_size",
+                "layers",
+                "width",
+                "head_width",
+                "mlp_ratio",
+                "patch_size",
+                "patch_dropout",
+            ],
+            &[
+                ("attn_pooler_heads", json!(8)),
+                ("attn_pooler_queries", json!(256)),
+                ("n_queries", json!(256)),
+                ("pool_type", json!("tok")),
+                ("pos_embed_type", json!("learnable")),
+                ("timm_drop", json!(0)),
+                ("timm_pool", json!("avg")),
+                ("timm_proj", json!("linear")),
+            ],
+        )?;
+        text.refuse_unknown(
+            &["context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"],
+            &[
+                ("eos_id", json!(2)),
+                ("hf_model_pretrained", json!(true)),
+                ("hf_pooler_type", json!("mean_pooler")),
+                ("hf_proj_type", json!("mlp")),
+                ("pad_id", json!(0)),
+                ("pool_type", json!("argmax")),
+                ("pooler_type", json!("mean_pooler")),
+                ("proj", json!("mlp")),
+                ("proj_type", json!("linear")),
+            ],
+        )?;
         let activation =
             if root.flag("quick_gelu", false)? { Activation::QuickGelu } else { Activation::Gelu };
         let transformer = |section: &Section, width, heads| {
@@ -126,8 +133,8 @@ impl ClipConfig {
         Self {
             embed_dim: size(&root, "embed_dim", None)?,
             image: ImageConfig {
-                image_size: size(&vision, "image_size", Some(224))?,
-                patch_size: size(&vision, "patch_size", Some(16))?,
+                image_size: side(&vision, "image_size", 224)?,
+                patch_size: side(&vision, "patch_size", 16)?,
                 transformer: transformer(&vision, width, width / head_width)?,
             },
             text: TextConfig {
@@ -262,11 +269,24 @@ fn hugging_face_transformer(
     })
 }
 
+/// Above any CLIP, and low enough that no tensor's number of elements overflows.
+const LARGEST: u64 = 1 << 20;
+
 fn size(section: &Section, key: &str, default: Option<usize>) -> Result<usize, ConfigError> {
-    // Above any CLIP, and low enough that no tensor's number of elements overflows.
-    let read = |value: &Value| number(value, 1 << 20);
+    let read = |value: &Value| number(value, LARGEST);
     let found = section.read(key, "use a whole number from 1 to 1048576", read)?;
     found.or(default).ok_or_else(|| ConfigError::Missing(section.key(key)))
+}
+
+/// A number, or two that are equal: height and width.
+fn side(section: &Section, key: &str, default: usize) -> Result<usize, ConfigError> {
+    let read = |value: &Value| match value.as_array().map(Vec::as_slice) {
+        None => number(value, LARGEST),
+        Some([height, width]) if height == width => number(height, LARGEST),
+        Some(_) => None,
+    };
+    let wanted = "use a whole number from 1 to 1048576, or two that are equal";
+    Ok(section.read(key, wanted, read)?.unwrap_or(default))
 }
 
 fn layers(section: &Section, key: &str) -> Result<usize, ConfigError> {
