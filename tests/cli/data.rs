@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::train::{BLANK, Job, SCENES, folder, pictures};
-use super::{Place, answer, assert_contains, fail, path, succeed};
+use super::{Place, answer, assert_contains, fail, path, program, succeed, text};
 
 /// A folder of ten samples, the last with an unreadable image, and a text without an image.
 fn set(place: &Place) -> String {
@@ -70,6 +70,41 @@ fn a_set_is_counted_and_measured() {
 }
 
 #[test]
+fn everything_that_is_skipped_is_listed_and_counts_are_those_of_the_file() {
+    let place = Place::new();
+    let dir = pictures(&place, 4, 0);
+    let good = (0..4).map(|number| {
+        let text = format!("a square {number}");
+        let negatives = json!([text, "a circle", format!("a square {}", number + 1)]);
+        json!({"image": format!("{number:02}.png"), "captions": [text, "a square 1"], "negatives": negatives})
+    });
+    let gone = (0..40).map(|number| json!({"image": format!("gone-{number}.png"), "text": "x"}));
+    let held_out = json!({"image": "00.png", "text": "x", "split": "test"});
+    let file = place.json_lines("set.jsonl", good.chain(gone).chain([held_out]));
+    let page = place.out("page.html");
+    let base = ["data", "inspect", "--kind", "json-lines", "--path", &file, "--images", path(&dir)];
+    let args = [&base[..], &["--out", path(&page)]].concat();
+    let report = answer(&args);
+    let skipped = report["skipped_samples"].as_array().unwrap();
+    assert_eq!((skipped.len(), &report["skipped"]), (40, &json!([["image not found", 40]])));
+    assert_eq!(skipped[39][0], format!("{file} line 44"));
+    assert_eq!((&report["samples"], &report["of_other_splits"]), (&json!(4), &json!(1)));
+    // Of each sample's three negatives the first is its caption, and one is that of another sample: both of the first sample's.
+    assert_eq!((&report["negatives"], &report["negatives_like_captions"]), (&json!(7), &json!(5)));
+    let output = program(&args).output().unwrap();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_contains(
+        &stdout,
+        &[
+            "4 samples with 8 captions and 7 negatives; 40 places skipped; 1 row of other splits",
+            "5 negatives equal to a caption of their image",
+        ],
+    );
+    let note = "reads the rows of no split (44), not of \"test\" (1); `splits` names others";
+    assert!(stderr.contains(note), "{stderr}");
+}
+
+#[test]
 fn a_configuration_says_what_to_look_at() {
     let place = Place::new();
     let dir = pictures(&place, 4, 0);
@@ -120,7 +155,7 @@ fn a_filter_is_counted_changes_the_set_and_its_digest() {
     assert_eq!((&report["samples"], &report["filtered"]["joined"]), (&json!(5), &json!(1)));
     // Another filter makes it another run.
     let looser = Job::new(&place, "filtered", &body("[data.filter]\nmax_aspect = 3.0\n"));
-    assert_contains(&looser.fail(&["--resume"]), &["run.toml"]);
+    assert_contains(&looser.fail(&["--resume"]), &["filtered", "start another run"]);
 
     for (filter, message) in [
         ("min_word = 2", "data.filter.min_word: unknown key; the nearest is data.filter.min_words"),

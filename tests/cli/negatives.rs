@@ -12,9 +12,9 @@ use clove_tests::tar;
 use serde_json::{Value, json};
 
 #[cfg(unix)]
-use super::train_stops::{signal, within_a_minute};
+use super::train_stops::{interrupted, signal, within_a_minute};
 use super::{
-    Place, assert_contains, clove, fail, failed, no_partial_file, path, program, succeed, succeeded,
+    Place, assert_contains, clove, fail, no_partial_file, path, program, succeed, succeeded,
 };
 
 /// Captions for which every style has a negative, except for the blank one.
@@ -134,6 +134,51 @@ fn every_format_gives_the_same_lines_in_order() {
 }
 
 #[test]
+fn every_kind_of_set_gives_the_lines_of_its_captions() {
+    let place = Place::new();
+    let captions = CAPTIONS.map(str::trim).into_iter().filter(|caption| !caption.is_empty());
+    let captions: Vec<&str> = captions.collect();
+    let (expected, _) = made(&["--style", "mixed"], captions.join("\n").as_bytes());
+    let name = |number: usize| format!("{number}.jpg");
+    let folder = place.out("folder");
+    fs::create_dir(&folder).unwrap();
+    for (number, caption) in captions.iter().enumerate() {
+        fs::write(folder.join(name(number)), "no image").unwrap();
+        fs::write(folder.join(format!("{number}.txt")), caption).unwrap();
+    }
+    let texts = captions.iter().enumerate();
+    let shard = tar(texts.clone().flat_map(|(number, caption)| {
+        [(name(number), (*caption).to_owned()), (format!("{number}.txt"), (*caption).to_owned())]
+    }));
+    let rows = texts.clone().map(|(number, caption)| {
+        format!("{},\"{}\"\n", name(number), caption.replace('"', "\"\""))
+    });
+    let rows: String = rows.collect();
+    let images = texts.clone().map(|(number, _)| json!({"id": number, "file_name": name(number)}));
+    let annotations =
+        texts.clone().map(|(number, caption)| json!({"image_id": number, "caption": caption}));
+    let coco = json!({
+        "images": images.collect::<Vec<Value>>(), "annotations": annotations.collect::<Vec<Value>>()
+    });
+    let list: Value =
+        texts.map(|(number, caption)| json!({"image": name(number), "TEXT": [caption]})).collect();
+    let shards = place.out("shards");
+    fs::create_dir(&shards).unwrap();
+    fs::write(shards.join("0.tar"), &shard).unwrap();
+    for input in [
+        path(&folder).to_owned(),
+        path(&shards).to_owned(),
+        path(&shards.join("*.tar")).to_owned(),
+        place.file("captions.txt", format!("image,caption\n{rows}").as_bytes()),
+        place.file("coco.json", coco.to_string().as_bytes()),
+        place.file("list.json", list.to_string().as_bytes()),
+    ] {
+        let printed = succeed(&["negatives", "--style", "mixed", "--input", &input]);
+        assert_eq!(lines(&printed), expected, "{input}");
+    }
+}
+
+#[test]
 fn the_same_arguments_give_the_same_lines_on_any_number_of_threads() {
     // More than one batch of work.
     let expected: Vec<String> =
@@ -233,7 +278,7 @@ fn bad_rows_are_counted_and_named_and_keep_their_lines() {
             4,
             &[kind, "line 4: not ", "line 5: not ", "; and 1 more"],
         ),
-        ("bad.tar", tar(members), 1, &["\"b.json\": not "]),
+        ("bad.tar", tar(members), 1, &["\"b\": not "]),
     ] {
         let file = place.file(name, &bytes);
         let (printed, report) = succeeded(&clove(&["negatives", "--input", &file]));
@@ -261,23 +306,29 @@ fn what_cannot_work_ends_with_one_line_that_names_it() {
     let table = place.file("table.csv", b"id,alt\n1,a red car\n");
     let noise = place.file("noise.jsonl", b"no json\nat all\n");
     let strange = place.file("words.md", b"a red car\n");
-    let shard = place.file("x.tar", &tar([("a.txt", "a")]));
+    let shard = place.file("x.tar", &tar([("a.jpg", "a")]));
+    let empty = place.out("empty");
+    fs::create_dir(&empty).unwrap();
     let out = place.out("out.jsonl");
     let run = |args: &[&str]| fail(&[&["negatives", "--out", path(&out)], args].concat());
     for (args, parts) in [
         (&["--input", "no/such.txt"][..], &["no/such.txt: "][..]),
         (&["--input", &strange], &["words.md: ", "--format"]),
         (&["--input", &words, "--field", "alt"], &["--field: "]),
-        (&["--input", &table], &["table.csv: no column caption or title", "\"alt\""]),
+        (&["--input", &table], &["table.csv: no column of captions", "\"alt\""]),
         (&["--input", &noise], &["noise.jsonl: no row can be read", "line 1: not "]),
         (&["--input", &shard], &["x.tar: none of its 1 members"]),
-        (&["--input", path(place.dir.path()), "--format", "text"], &[path(place.dir.path())]),
+        (&["--input", path(&empty), "--format", "text"], &[path(&empty), "ends in .txt"]),
+        (&["--input", path(&empty)], &[path(&empty), "no image with a caption"]),
+        (&["--format", "parquet"], &["--format parquet: standard input"]),
     ] {
         assert_contains(&run(args), parts);
         assert!(!out.exists(), "{args:?}");
     }
-    let error = fail(&["negatives", "--input", &words, "--out", &words]);
-    assert!(error.contains("words.txt: is an input"), "{error}");
+    for input in [words.clone(), path(&place.out("*.txt")).to_owned()] {
+        let error = fail(&["negatives", "--format", "text", "--input", &input, "--out", &words]);
+        assert!(error.contains("words.txt is an input"), "{error}");
+    }
     assert_eq!(fs::read(&words).unwrap(), b"a red car\n");
     no_partial_file(place.dir.path());
 }
@@ -350,7 +401,7 @@ fn an_interruption_ends_it_with_whole_lines_though_the_input_goes_on() {
         within_a_minute(|| child.try_wait().unwrap().is_some());
         let output = child.wait_with_output().unwrap();
         drop(stdin);
-        let stderr = failed(&output);
+        let stderr = interrupted(&output);
         assert!(stderr.starts_with("clove: stopped after "), "{stderr}");
         // Every line is whole.
         lines(&rest.join().unwrap());

@@ -160,6 +160,8 @@ fn what_a_server_does_not_have_is_said() {
     let url = format!("http://{}/s-{{0..1}}.tar", server.address);
     let stderr = refused(&place, &url, &[]);
     assert!(stderr.contains("/s-1.tar: there is no such file on the server"), "{stderr}");
+    let stderr = refused(&place, &format!("http://{}/s-*.tar", server.address), &[]);
+    assert_contains(&stderr, &["/s-*.tar: there is no such file", "by braces"]);
     let stderr = refused(&place, &format!("http://{}/empty.tar", server.address), &[]);
     assert!(stderr.contains("/empty.tar"), "{stderr}");
     assert_contains(&refused(&place, "s3://pairs", &[]), &["it names no file"]);

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::train::{BLANK, Job, folder, pictures};
-use super::{Place, assert_contains, succeed};
+use super::{Place, assert_contains, path, succeed};
 
 /// JSON lines of the pictures `02` to `05` with captions in three fields.
 fn list(place: &Place) -> String {
@@ -44,6 +44,61 @@ fn captions_come_from_their_fields_and_the_choice_is_kept_to() {
     assert_eq!(log.matches("a large photo of a thing").count(), 4, "{log}");
     for log in [log, shown("random-too", fields)] {
         assert!(!log.contains("never"), "{log}");
+    }
+}
+
+#[test]
+fn columns_are_named_and_held_out_splits_are_not_trained_on() {
+    let place = Place::new();
+    let dir = pictures(&place, 6, 0);
+    let rows = (0..6).map(|number| {
+        let split = ["train", "train", "val", "test"][number % 4];
+        format!("{number:02}.png;a small thing {number};['a large thing {number}'];{split}\n")
+    });
+    let table = format!("Photo;Words;Foil;Split\n{}", rows.collect::<String>());
+    place.file("set-0.csv", table.as_bytes());
+    let all = path(&place.out("set-*.csv")).to_owned();
+    let data = format!(
+        "[data]\nkind = \"table\"\npath = {all:?}\nimages = {:?}\ncolumns = {{ image = \"photo\", negatives = [\"foil\"] }}\n\
+         [data.captions]\nfields = [\"words\"]\n",
+        path(&dir)
+    );
+    let tail = format!(
+        "[train]\nsteps = 2\nbatch = 2\n[validation]\npath = {all:?}\nimages = {:?}\n",
+        path(&dir)
+    );
+    let [job, other] =
+        ["named", "other"].map(|name| Job::new(&place, name, &format!("{BLANK}{data}{tail}")));
+    let log = succeed(&job.args(&["--dry-run"]));
+    assert_contains(
+        &log,
+        &[
+            "data: 4 images with 4 captions, 4 negatives",
+            "validation: 1 image with 1 caption, 1 negative",
+            "image = \"photo\"",
+        ],
+    );
+    let heard = job.train(&[]);
+    assert_contains(
+        &heard,
+        &[
+            "reads the rows of \"train\" (4), not of \"test\" (1), \"val\" (1); `splits` names others",
+            "reads the rows of \"val\" (1), not of \"test\" (1), \"train\" (4)",
+        ],
+    );
+    job.check(2);
+    let asked = succeed(&other.args(&["--dry-run", "--set", "data.splits=[\"test\", \"val\"]"]));
+    assert!(asked.contains("data: 2 images with 2 captions"), "{asked}");
+    for (setting, error) in [
+        (
+            "data.splits=[\"extra\"]",
+            "it has no split \"extra\"; there are \"test\" (1), \"train\" (4), \"val\" (1)",
+        ),
+        ("data.columns.image=no", "no column of images (no)"),
+        ("data.columns.caption=words", "data.columns.caption: unknown key"),
+    ] {
+        let failed = other.fail(&["--dry-run", "--set", setting]);
+        assert!(failed.contains(error), "{failed}");
     }
 }
 

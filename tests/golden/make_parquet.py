@@ -62,3 +62,38 @@ pq.write_table(
 )
 pq.write_table(pa.table({"file_name": ["seven.jpg", "none.jpg", ""], "text": ["a", "b", "c"]}), OUT / "paths.parquet")
 pq.write_table(pa.table({"photo": [b"x"], "words": ["a"]}), OUT / "others.parquet")
+
+# Captions in maps, as pyarrow has those of several languages; in structures; and the columns of webdataset's members.
+JPG = pa.array([b"pixels of %d " % n for n in range(3)], pa.binary())
+MAPS = [[("en", "a cat"), ("de", "eine Katze")], [("en", None)], None]
+maps = pa.table({"jpg": JPG, "caption": pa.array(MAPS, pa.map_(pa.string(), pa.string()))})
+pq.write_table(maps, OUT / "maps.parquet")
+structures = pa.table(
+    {
+        "jpg": JPG,
+        "caption": [{"en": f"{n} cats", "de": f"{n} Katzen"} for n in range(3)],
+        "sentences": [[{"id": at, "raw": f"{n} raw {at}"} for at in range(n)] for n in range(3)],
+    }
+)
+pq.write_table(structures, OUT / "structures.parquet")
+members = [{"bytes": b"pixels of %d " % n, "path": None} for n in range(3)]
+pq.write_table(
+    pa.table(
+        {
+            "__key__": ["0", "1", "2"],
+            "jpg": pa.array(members, PAIR),
+            "txt": ["of train", "['of val', 'too']", "of test"],
+            "json": [{"key": "x"}] * 3,
+            "Split": ["train", "val", "test"],
+        }
+    ),
+    OUT / "members.parquet",
+)
+pq.write_table(pa.table({"URL": ["https://x/0.jpg"], "TEXT": ["a"]}), OUT / "links.parquet")
+
+# Without rows: as a whole, where pandas gives its columns no type, and in one of two groups.
+pq.write_table(pa.table({"image": pa.nulls(0), "caption": pa.nulls(0)}), OUT / "empty.parquet")
+upper = pa.table({"IMG": JPG, "TEXT": ["0", "1", "2"]})
+with pq.ParquetWriter(OUT / "empty-group.parquet", upper.schema) as writer:
+    for part in (upper.slice(0, 0), upper):
+        writer.write_table(part)

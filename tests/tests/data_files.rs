@@ -79,6 +79,8 @@ fn missing_sugar_crepe_files_are_all_listed() {
 fn lines_keep_blanks_and_drop_the_bom() {
     let (_folder, path) = write("texts.txt", "\u{feff}a\r\n\r\nb \n\n".as_bytes());
     assert_eq!(captions::read_lines(&path).unwrap(), ["a", "", "b ", ""]);
+    let (_folder, path) = write("mac.txt", b"a\r\rb\r");
+    assert_eq!(captions::read_lines(&path).unwrap(), ["a", "", "b"]);
     let (_folder, path) = write("latin.txt", b"fine\n\nna\xefve\n");
     let message = captions::read_lines(&path).unwrap_err().to_string();
     assert!(message.contains("latin.txt:3: not valid UTF-8"), "{message}");
@@ -104,13 +106,23 @@ fn training_captions_of_every_format() {
     assert_eq!(read("x.json", coco).unwrap(), with(Some("q.jpg")));
     let lines = "{\"caption\": \"A \\\"b\\\", c\", \"image\": \"q.jpg\"}\n\n";
     assert_eq!(read("x.jsonl", lines).unwrap(), with(Some("q.jpg")));
+    // As training sets have them: Flickr8k's two tables, BLIP's list, Karpathy's sentences, LAION's names.
+    let flickr = "image,caption\nq.jpg,\"A \"\"b\"\", c\"\n";
+    assert_eq!(read("captions.txt", flickr).unwrap(), with(Some("q.jpg")));
+    assert_eq!(read("Flickr8k.token.txt", "q.jpg#0\tA \"b\", c\n").unwrap(), with(Some("q.jpg")));
+    let blip = r#"[{"image": "q.jpg", "caption": ["A \"b\", c"], "x": NaN}]"#;
+    assert_eq!(read("x.json", blip).unwrap(), with(Some("q.jpg")));
+    let karpathy = r#"{"images": [{"filename": "q.jpg", "sentences": [{"raw": "A \"b\", c"}]}]}"#;
+    assert_eq!(read("x.json", karpathy).unwrap(), with(Some("q.jpg")));
+    assert_eq!(read("x.tsv", "TEXT\tURL\nA \"b\", c\tq\n").unwrap(), with(None));
 
     for (name, text, part) in [
         ("x.md", "a", ".jsonl"),
-        ("x.csv", "text\na\n", "caption or title"),
-        ("x.csv", "caption,image\na\n", "record 1"),
+        ("x.csv", "words\na\n", "no column of captions"),
+        ("x.csv", "caption,image\na\n", "line 2"),
+        ("x.csv", "caption,image\na,b\n\"c,d\ne,f\n", "line 3: a quote opens a field"),
         ("x.json", &coco.replace("\"image_id\": 4", "\"image_id\": 5"), "annotation 0"),
-        ("x.jsonl", "{\"caption\": \"a\"}\n{\"text\": \"b\"}\n", "line 2"),
+        ("x.jsonl", "{\"caption\": \"a\"}\n{\"words\": \"b\"}\n", "line 2"),
         ("x.jsonl", "{\"caption\": 3}\n", "a number"),
     ] {
         assert_contains(&read(name, text).unwrap_err().to_string(), &[name, part]);

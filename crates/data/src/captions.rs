@@ -3,99 +3,149 @@
 //! Called by `clove embed --texts`, `clove tokenize` and `clove eval --captions`.
 
 use std::collections::HashMap;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use clove::evaluate::TrainingCaption;
 
-use crate::sets::coco::Document;
-use crate::{DataError, json, text};
+use crate::fetch::Cache;
+use crate::json::{self, Row};
+use crate::sets::coco::{Document, Record};
+use crate::sets::fields::{Fields, IMAGE_KEYS, find, texts_in};
+use crate::sets::rows::Table;
+use crate::sets::{ImagePlace, ImageTextSet, Options};
+use crate::{DataError, text};
 
-/// Columns and fields that hold a caption, in order of preference.
-const CAPTION_FIELDS: [&str; 2] = ["caption", "title"];
-/// Columns and fields that hold a photo's file name.
-const IMAGE_FIELDS: [&str; 4] = ["filepath", "filename", "file_name", "image"];
-
-/// The lines of the file at `path`, blank ones included. Lines end in LF or CRLF; a byte-order mark is dropped.
+/// The lines of the file at `path`, or of standard input for `-`, blank ones included. Lines end in LF, CRLF or CR; a byte-order mark is
+/// dropped.
 ///
 /// # Errors
 /// [`DataError::Io`], and [`DataError::Utf8`] with the line number.
 pub fn read_lines(path: &Path) -> Result<Vec<String>, DataError> {
-    Ok(text::read(path)?.lines().map(str::to_owned).collect())
+    let text = if path == Path::new("-") {
+        let (name, mut bytes) = (Path::new("standard input"), Vec::new());
+        let read = io::stdin().lock().read_to_end(&mut bytes);
+        read.map_err(|source| DataError::io(name, source))?;
+        text::decode(bytes, name)?
+    } else {
+        text::read(path)?
+    };
+    Ok(text.lines().map(str::to_owned).collect())
 }
 
-/// Captions, with their photos' file names where the format has them. The extension selects the format: `.txt` (a caption a line), `.tsv`
-/// and `.csv` (a column `caption` or `title`), `.json` (COCO's captions), `.jsonl` (objects with `caption`).
+/// Captions, with their photos' file names where the format has them. The extension selects the format: `.txt` (a caption a line, or a
+/// table with columns of images and captions), `.tsv` and `.csv` (with a column of captions), `.json` (COCO's captions, or a list of
+/// objects), `.jsonl`, and `.tar` and `.parquet` as [`ImageTextSet::open`] reads them. Columns and fields are named as in training sets.
 ///
 /// # Errors
-/// Another extension, or a file that doesn't follow its format; the error names the row and the field.
+/// Another extension, or a file that doesn't follow its format; the error names the row.
 pub fn read_training_captions(path: &Path) -> Result<Vec<TrainingCaption>, DataError> {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    match extension.map(str::to_ascii_lowercase).as_deref() {
+    let name = path.to_string_lossy().to_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    match name.rsplit_once('.').map(|(_, end)| end) {
         Some("txt") => {
-            Ok(read_lines(path)?.iter().map(|line| TrainingCaption::from(line.as_str())).collect())
+            if let Ok(Some(table)) = open_table(path, true) {
+                return read_table(path, table);
+            }
+            let lines = read_lines(path)?;
+            Ok(lines.iter().map(|line| TrainingCaption::from(line.as_str())).collect())
         }
-        Some("tsv") => read_table(path, b'\t'),
-        Some("csv") => read_table(path, b','),
-        Some("json") => read_coco(path),
-        Some("jsonl") => read_json_lines(path),
+        Some("tsv" | "csv") => match open_table(path, false)? {
+            Some(table) => read_table(path, table),
+            None => Ok(Vec::new()),
+        },
+        Some("json") => read_json(path),
+        Some("jsonl" | "ndjson") => of_objects(path, json::lines(path)?),
+        Some("tar" | "tgz" | "zst" | "parquet") => {
+            let set = ImageTextSet::open(path, &Options::default(), &Cache::silent(None))?;
+            let captions = set.samples.into_iter().flat_map(|sample| {
+                let image = match sample.image {
+                    ImagePlace::Member { name, .. } => name,
+                    other => other.to_string(),
+                };
+                sample.captions.into_iter().map(move |text| of(text, Some(image.clone())))
+            });
+            Ok(captions.collect())
+        }
         _ => Err(DataError::format(
             path,
-            "captions are read from .txt, .tsv, .csv, .json (COCO) or .jsonl",
+            "captions are read from .txt, .tsv, .csv, .json, .jsonl, .tar or .parquet",
         )),
     }
 }
 
-fn read_table(path: &Path, delimiter: u8) -> Result<Vec<TrainingCaption>, DataError> {
-    let text = text::read(path)?;
-    let wrong = |error: csv::Error| DataError::parse(path, error);
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
-    let header = reader.headers().map_err(wrong)?.clone();
-    let column = |names: &[&str]| {
-        names.iter().find_map(|name| header.iter().position(|column| column == *name))
-    };
-    let caption = column(&CAPTION_FIELDS).ok_or_else(|| {
-        let (names, columns) = (CAPTION_FIELDS.join(" or "), header.iter().collect::<Vec<_>>());
-        DataError::format(path, format!("no column {names}; it has {columns:?}"))
-    })?;
-    let image = column(&IMAGE_FIELDS);
-    let records = reader.records().map(|record| {
-        let record = record.map_err(wrong)?;
-        Ok(TrainingCaption {
-            text: record.get(caption).unwrap_or_default().to_owned(),
-            image: image.and_then(|image| record.get(image)).map(str::to_owned),
-        })
-    });
-    records.collect()
+fn of(text: String, image: Option<String>) -> TrainingCaption {
+    TrainingCaption { text, image }
 }
 
-fn read_coco(path: &Path) -> Result<Vec<TrainingCaption>, DataError> {
+type FileTable = Table<Box<dyn io::BufRead>>;
+
+fn open_table(path: &Path, needs_image: bool) -> Result<Option<FileTable>, DataError> {
+    let input = text::open(path).map_err(|source| DataError::io(path, source))?;
+    Table::open(input, path, needs_image, &Options::default())
+}
+
+fn read_table(path: &Path, mut table: FileTable) -> Result<Vec<TrainingCaption>, DataError> {
+    let mut captions = Vec::new();
+    while table.advance()? {
+        let row = table.check().and_then(|()| {
+            let image = table.columns.image.map(|column| table.text(column)).transpose()?;
+            let texts = table.columns.captions.iter().map(|column| table.text(*column));
+            let texts = texts.collect::<Result<Vec<&str>, _>>()?;
+            let texts = texts.into_iter().map(texts_in).find(|texts| !texts.is_empty());
+            // A blank one is counted as such.
+            Ok((texts.unwrap_or_else(|| vec![String::new()]), image.map(numberless)))
+        });
+        let (texts, image) =
+            row.map_err(|why| DataError::row(path, format_args!("line {}", table.line), why))?;
+        captions.extend(texts.into_iter().map(|text| of(text, image.clone())));
+    }
+    Ok(captions)
+}
+
+/// A photo's name without the number of its caption, which Flickr8k's has.
+fn numberless(image: &str) -> String {
+    image.split_once('#').map_or(image, |(image, _)| image).to_owned()
+}
+
+fn read_json(path: &Path) -> Result<Vec<TrainingCaption>, DataError> {
+    if json::is_list(path)? {
+        return of_objects(path, json::rows(path)?);
+    }
     let Document { images, annotations } = json::read(path)?;
-    let annotations =
-        annotations.ok_or_else(|| DataError::format(path, "missing field `annotations`"))?;
-    let names = images.iter().filter_map(|image| Some((image.id?, image.file_name.as_str())));
-    let names: HashMap<i64, &str> = names.collect();
-    let captions = annotations.into_iter().enumerate().map(|(at, annotation)| {
-        let wrong = |field: &str, problem: &str| {
-            DataError::field(path, format_args!("annotation {at}"), field, problem)
-        };
-        let text = annotation.caption.ok_or_else(|| wrong("caption", "is missing"))?;
+    let images = images.into_iter().filter_map(|image| image.read().ok());
+    let Some(annotations) = annotations else {
+        // Karpathy's: captions stand with their images.
+        let captions = images.flat_map(|image| {
+            let name = image.file_name.clone();
+            image.spoken().into_iter().map(move |text| of(text, Some(name.clone())))
+        });
+        return Ok(captions.collect());
+    };
+    let names = images.filter_map(|image| Some((image.id?, image.file_name)));
+    let names: HashMap<_, String> = names.collect();
+    let captions = annotations.into_iter().map(Record::read).enumerate().map(|(at, annotation)| {
+        let wrong = |problem: &str| DataError::row(path, format_args!("annotation {at}"), problem);
+        let annotation = annotation.map_err(|why| wrong(&why))?;
+        let text = annotation.caption.ok_or_else(|| wrong("field \"caption\" is missing"))?;
         let id = annotation.image_id;
-        let image = names
-            .get(&id)
-            .ok_or_else(|| wrong("image_id", &format!("is {id}, which is not among the images")))?;
-        Ok(TrainingCaption { text, image: Some((*image).to_owned()) })
+        let image = names.get(&id).ok_or_else(|| {
+            wrong(&format!("field \"image_id\" is {id}, which is not among the images"))
+        })?;
+        Ok(of(text, Some(image.clone())))
     });
     captions.collect()
 }
 
-fn read_json_lines(path: &Path) -> Result<Vec<TrainingCaption>, DataError> {
-    let rows = json::lines(path)?;
-    let captions = rows.iter().map(|row| {
-        let image = IMAGE_FIELDS.iter().find(|field| row.fields.get(field).is_some());
-        Ok(TrainingCaption {
-            text: row.string(CAPTION_FIELDS[0])?,
-            image: image.map(|field| row.string(field)).transpose()?,
-        })
-    });
-    captions.collect()
+/// The captions of objects.
+fn of_objects(path: &Path, rows: Vec<Row<'_>>) -> Result<Vec<TrainingCaption>, DataError> {
+    let mut captions = Vec::new();
+    for Row { name, fields, .. } in rows {
+        let fields = Fields(fields);
+        let texts = fields.usual_captions().map_err(|why| DataError::row(path, name, why))?;
+        let names = fields.0.0.iter().map(|(name, _)| name.as_str());
+        let image = find(&IMAGE_KEYS, names).and_then(|place| fields.0.0[place].1.as_str());
+        captions.extend(texts.into_iter().map(|text| of(text, image.map(str::to_owned))));
+    }
+    Ok(captions)
 }

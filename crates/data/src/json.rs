@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::io::BufRead as _;
 use std::marker::PhantomData;
 use std::path::Path;
 
@@ -19,13 +20,6 @@ pub(crate) struct UniqueMap<V>(pub(crate) Vec<(String, V)>);
 impl<V> UniqueMap<V> {
     pub(crate) fn get(&self, key: &str) -> Option<&V> {
         self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value)
-    }
-}
-
-impl UniqueMap<Value> {
-    /// The value of `key`, unless it's null.
-    pub(crate) fn not_null(&self, key: &str) -> Option<&Value> {
-        self.get(key).filter(|value| !value.is_null())
     }
 }
 
@@ -109,7 +103,56 @@ impl Row<'_> {
 }
 
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, DataError> {
-    serde_json::from_str(&text::read(path)?).map_err(|error| DataError::parse(path, error))
+    parse(&text::read(path)?).map_err(|error| DataError::parse(path, error))
+}
+
+/// Parses JSON. Python's NaN and infinities, which `json.dump` writes, count as null.
+pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    serde_json::from_str(text).or_else(|error| match without_nan(text) {
+        Some(text) => serde_json::from_str(&text),
+        None => Err(error),
+    })
+}
+
+/// The text with null for each NaN and infinity outside of strings, if it has any.
+fn without_nan(text: &str) -> Option<String> {
+    const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+    if !WORDS.iter().any(|word| text.contains(word)) {
+        return None;
+    }
+    let mut plain = String::with_capacity(text.len());
+    let (mut rest, mut in_string) = (text, false);
+    while let Some(letter) = rest.chars().next() {
+        let word = WORDS.iter().find_map(|word| rest.strip_prefix(word));
+        if let Some(after) = word.filter(|_| !in_string) {
+            plain.push_str("null");
+            rest = after;
+            continue;
+        }
+        // A backslash comes with the character behind it.
+        let escaped = rest.chars().nth(1).filter(|_| letter == '\\');
+        let length = letter.len_utf8() + escaped.map_or(0, char::len_utf8);
+        in_string ^= letter == '"';
+        plain.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    Some(plain)
+}
+
+/// Whether a file holds a list, by its first letter that isn't white space.
+pub(crate) fn is_list(path: &Path) -> Result<bool, DataError> {
+    let wrong = |source| DataError::io(path, source);
+    let mut input = text::open(path).map_err(wrong)?;
+    loop {
+        let buffer = input.fill_buf().map_err(wrong)?;
+        let length = buffer.len();
+        let bare = buffer.strip_prefix("\u{feff}".as_bytes()).unwrap_or(buffer);
+        match bare.trim_ascii_start().first() {
+            Some(first) => return Ok(*first == b'['),
+            None if length == 0 => return Ok(false),
+            None => input.consume(length),
+        }
+    }
 }
 
 /// Reads a JSON file that is a list of objects, named by their numbers.
@@ -125,7 +168,7 @@ pub(crate) fn lines(path: &Path) -> Result<Vec<Row<'_>>, DataError> {
     let lines = (1..).zip(content.lines()).filter(|(_, line)| !line.trim().is_empty());
     let row = |(number, line): (usize, &str)| {
         let name = format!("line {number}");
-        match serde_json::from_str(line) {
+        match parse(line) {
             Ok(fields) => Ok(Row { path, name, fields }),
             Err(error) => Err(DataError::row(path, name, error.to_string())),
         }
@@ -139,7 +182,7 @@ pub(crate) fn object(bytes: &[u8]) -> Result<UniqueMap<Value>, String> {
         let at = error.valid_up_to() + 1;
         reason("not UTF-8", format_args!("at byte {at}; save the file as UTF-8"))
     })?;
-    serde_json::from_str(line).map_err(|error| {
+    parse(line.trim_start_matches('\u{feff}')).map_err(|error| {
         let (message, at) = (error.to_string(), error.column());
         // The line number within a single line is of no use.
         let message = match message.strip_suffix(&format!(" at line 1 column {at}")) {
@@ -164,5 +207,23 @@ pub(crate) fn kind(value: &Value) -> &'static str {
         Value::String(_) => "a string",
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Python's `json.loads` reads these; its NaN is a missing value, as in pandas' `to_json` and `isna`.
+    #[test]
+    fn pythons_numbers_that_are_none_are_null() {
+        let text = r#"{"a": NaN, "b": [-Infinity, 1, Infinity], "c": "NaN \" Infinity \\", "d": "é\u00e9"}"#;
+        let expected =
+            json!({"a": null, "b": [null, 1, null], "c": "NaN \" Infinity \\", "d": "éé"});
+        assert_eq!(parse::<Value>(text).unwrap(), expected);
+        assert!(parse::<Value>("{\"a\": NaNs}").is_err());
+        assert!(object(b"\xef\xbb\xbf{\"a\": NaN}").unwrap().get("a").unwrap().is_null());
     }
 }

@@ -4,10 +4,10 @@
 //! Readers of captions and of training sets, which may come from the web, skip such rows and list them.
 //!
 //! ```no_run
-//! use clove_data::sets::ImageTextSet;
+//! use clove_data::sets::{ImageTextSet, Options};
 //!
 //! # fn main() -> Result<(), clove_data::DataError> {
-//! let set = ImageTextSet::folder("photos".as_ref())?;
+//! let set = ImageTextSet::folder("photos".as_ref(), &Options::default())?;
 //! println!("{}", set.summary());
 //! for (place, reason) in &set.skipped {
 //!     println!("{place}: {reason}");

@@ -10,9 +10,10 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use clove::weights::AtomicFile;
+use clove::weights::{AtomicFile, refuse_inputs};
 use clove_data::DataError;
 use clove_data::caption_stream::{self, Format, Row, shown};
+use clove_data::fetch::Cache;
 use clove_negatives::{Generator, Negative, Request};
 use indicatif::{HumanCount, ProgressBar};
 use rayon::prelude::*;
@@ -20,7 +21,7 @@ use serde::Serialize;
 
 use crate::args::Negatives;
 use crate::interrupt::Interrupt;
-use crate::{output, tensors};
+use crate::output;
 use clove_run::negatives::{self, Yield};
 use clove_run::words::counted;
 
@@ -43,8 +44,8 @@ pub fn run(args: &Negatives) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     let input = Input::open(args)?;
     let generator = negatives::generator()?;
-    let mut out = Out::open(args)?;
-    let (name, bar) = (input.name.clone(), input.bar.clone());
+    let mut out = Out::open(args.out.as_deref(), &input)?;
+    let (name, bar) = (input.name(), input.bar.clone());
     let (sender, blocks) = sync_channel(STOCK);
     // Not joined on Ctrl-C: it may be blocked on input.
     let reader = thread::Builder::new()
@@ -87,8 +88,8 @@ pub fn run(args: &Negatives) -> Result<()> {
 }
 
 struct Input {
-    name: PathBuf,
-    source: Box<dyn Read + Send>,
+    /// `None` for standard input.
+    path: Option<PathBuf>,
     format: Format,
     field: Option<String>,
     bar: ProgressBar,
@@ -102,46 +103,37 @@ impl Input {
             (None, None) => Format::Text,
             (None, Some(path)) => Format::of(path).with_context(|| {
                 format!(
-                    "{}: the extension is none of .txt, .csv, .tsv, .jsonl and .tar; give --format",
+                    "{}: the extension is none of .txt, .csv, .tsv, .jsonl, .json, .tar and .parquet; give --format",
                     path.display()
                 )
             })?,
         };
         ensure!(
             format != Format::Text || args.field.is_none(),
-            "--field: plain text has no fields; give --format csv, tsv, json-lines or webdataset"
+            "--field: plain text has no fields; give --format table, json-lines, webdataset or parquet"
         );
-        let mut bar = ProgressBar::hidden();
-        let source: Box<dyn Read + Send> = match path {
-            None => Box::new(io::stdin()),
-            Some(path) => {
-                let named = || path.display().to_string();
-                let file = File::open(path).with_context(named)?;
-                let found = file.metadata().with_context(named)?;
-                // Don't mix a bar with lines on the same terminal.
-                if found.is_file() && (args.out.is_some() || !io::stdout().is_terminal()) {
-                    bar = output::byte_progress("negatives");
-                    bar.set_length(found.len());
-                }
-                Box::new(bar.wrap_read(file))
-            }
-        };
-        Ok(Self {
-            name: path.map_or_else(|| "standard input".into(), Path::to_owned),
-            source,
-            format,
-            field: args.field.clone(),
-            bar,
-        })
+        ensure!(
+            path.is_some() || format.is_stream(),
+            "--format {}: standard input is read as text, table, json-lines or webdataset; name a file by --input",
+            args.format.0
+        );
+        // Don't mix a bar with lines on the same terminal.
+        let has_bar = path.is_some()
+            && format.is_stream()
+            && (args.out.is_some() || !io::stdout().is_terminal());
+        let bar = if has_bar { output::byte_progress("negatives") } else { ProgressBar::hidden() };
+        Ok(Self { path: path.map(Path::to_owned), format, field: args.field.clone(), bar })
+    }
+
+    fn name(&self) -> PathBuf {
+        self.path.clone().unwrap_or_else(|| "standard input".into())
     }
 
     /// Sends all rows until the receiver is gone.
     fn read(self, blocks: &SyncSender<Block>) -> Result<(), DataError> {
         let mut block = Block::new();
         let (mut captions, mut bytes, mut index) = (0, 0, 0);
-        let field = self.field.as_deref();
-        let name = self.name.as_path();
-        caption_stream::read(self.source, name, self.format, field, &mut |row| {
+        let take = &mut |row: Row| {
             let count = match &row {
                 Row::Captions(texts) => {
                     bytes += texts.iter().map(String::len).sum::<usize>();
@@ -160,7 +152,21 @@ impl Input {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),
             }
-        })?;
+        };
+        let (format, field) = (self.format, self.field.as_deref());
+        match &self.path {
+            None => caption_stream::read(io::stdin(), &self.name(), format, field, take)?,
+            Some(path) => {
+                let bar = &self.bar;
+                let open = &|file: File| -> Box<dyn Read> {
+                    let length = file.metadata().map_or(0, |found| found.len());
+                    bar.set_length(bar.length().unwrap_or(0) + length);
+                    Box::new(bar.wrap_read(file))
+                };
+                let cache = Cache::silent(None);
+                caption_stream::read_files(path, format, field, &cache, open, take)?;
+            }
+        }
         // Fails if the receiver is gone.
         let _ = blocks.send(block);
         Ok(())
@@ -171,13 +177,16 @@ impl Input {
 struct Out(Option<(PathBuf, AtomicFile)>);
 
 impl Out {
-    fn open(args: &Negatives) -> Result<Self> {
-        let Some(path) = &args.out else {
+    fn open(out: Option<&Path>, input: &Input) -> Result<Self> {
+        let Some(out) = out else {
             return Ok(Self(None));
         };
-        let inputs: Vec<&Path> = args.input.iter().map(PathBuf::as_path).collect();
-        tensors::refuse_same(path, &inputs)?;
-        Ok(Self(Some((path.clone(), AtomicFile::create(path)?))))
+        let inputs = match &input.path {
+            Some(path) => caption_stream::inputs(path, input.format)?,
+            None => Vec::new(),
+        };
+        refuse_inputs(out, &inputs.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+        Ok(Self(Some((out.to_owned(), AtomicFile::create(out)?))))
     }
 
     /// Writes whole lines.

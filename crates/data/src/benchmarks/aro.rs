@@ -14,7 +14,7 @@ use clove::preprocess::CropBox;
 use clove_negatives::{Generator, Kind, Request, Style};
 use serde_json::{Value, json};
 
-use super::{Benchmark, Place};
+use super::{Benchmark, Place, some};
 use crate::DataError;
 use crate::json::{self, Row};
 use crate::sets::ImageTextSet;
@@ -139,7 +139,8 @@ pub fn orders_of(
         places.insert(name, Place::At(image.clone()));
     }
     if trials.is_empty() {
-        return Err(DataError::format("", "no caption has its words in another order"));
+        let place = set.samples.first().map_or("", |sample| sample.place.as_str());
+        return Err(DataError::format(place, "no caption has its words in another order"));
     }
     let mut notes = vec![format!("orders drawn with seed {seed}")];
     if without > 0 {
@@ -176,10 +177,10 @@ pub fn options(sets: &[TrialSet]) -> Value {
 /// is the caption. The orders are random; the file keeps those that were drawn once.
 ///
 /// # Errors
-/// Errors name the file, the row and the field.
+/// Errors name the file, the row and the field; [`DataError::Format`] where it has no rows.
 pub fn order(path: &Path) -> Result<Benchmark, DataError> {
     let (mut trials, mut equal, mut most) = (Vec::new(), 0_usize, 1);
-    for row in json::rows(path)? {
+    for row in some(path, json::rows(path)?)? {
         let options = row.strings(OPTIONS)?;
         let [caption, others @ ..] = &options[..] else {
             return Err(row.wrong(OPTIONS, "must be a list of at least two"));

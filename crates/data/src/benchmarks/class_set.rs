@@ -1,57 +1,73 @@
-//! Photos with their classes, for zero-shot classification: folders named after classes, on disk or in a tar file, as in ImageNet; tar
-//! files with the number of an image's class in a `.cls` beside it, as in LAION-AI/CLIP_benchmark; and CIFAR's binary files.
+//! Photos with their classes, for zero-shot classification: folders named after classes, on disk or in tar files, as in ImageNet;
+//! shards with the number of an image's class in a `.cls` beside it, as LAION-AI/CLIP_benchmark has them; and CIFAR's binary files.
 //!
 //! Called by `clove eval` and by the validation of `clove train`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{self, Read as _};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::fetch::Cache;
-use crate::photos::EXTENSIONS;
-use crate::sets::{ImagePlace, not_blank};
+use crate::fetch::{Cache, Local};
+use crate::photos::{BelowFile, EXTENSIONS, files_below};
+use crate::sets::files::{files, kind_of_folder};
+use crate::sets::shards::members::{self, Damage, Member, parts};
+use crate::sets::shards::{ENDS, missing_end};
+use crate::sets::{ImagePlace, Options, Purpose, not_blank};
 use crate::text::reason;
 use crate::{DataError, photos, text};
 
 /// Photos with their classes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClassSet {
     /// Names of the classes for prompts, in the order of the folders' names or of the numbers in the files.
     pub classes: Vec<String>,
+    /// Templates of prompts beside the shards, if any.
+    pub templates: Option<Vec<String>>,
     /// The photos, each with the index of its class.
     pub photos: Vec<(ImagePlace, usize)>,
     /// Skipped photos, each with the reason.
     pub skipped: Vec<(String, String)>,
+    /// What was chosen without being asked for: one line each.
+    pub notes: Vec<String>,
 }
 
 impl ClassSet {
-    /// The photos at `path`: a folder, a tar file (a gzip or zstd file is unpacked into `cache` first), or a folder or file of CIFAR's
-    /// binary version (`test.bin` with `fine_label_names.txt`, `test_batch.bin` with `batches.meta.txt`).
+    /// The photos at `path`: a folder of them, shards (one, several by braces and stars, or a folder; packed ones are unpacked into
+    /// `cache` first), or a folder or file of CIFAR's binary version (`test.bin` with `fine_label_names.txt`, `test_batch.bin` with
+    /// `batches.meta.txt`).
     ///
-    /// A photo's class is its folder. `names` are the classes' names in the order of the folders, as for ImageNet. Without them a class
-    /// has the name of its folder, with spaces for underscores. `.cls` files, which hold numbers, need names; CIFAR has its own.
+    /// A photo's class is its folder. `names` are the classes' names in the order of the folders, as for ImageNet. Without them a
+    /// class has the name of its folder, with spaces for underscores. `.cls` files, which hold numbers, need names: given, or in
+    /// `classnames.txt` beside the shards or their folder. Of shards with splits those of `test` are read. CIFAR has its own names.
     ///
     /// # Errors
-    /// [`DataError::Io`] for a file that can't be read; [`DataError::Format`] if the numbers of names and classes differ, if one class is
-    /// in two folders (training and test photos?), for a number beyond the names, a CIFAR file of another length, and no photo.
+    /// [`DataError::Io`] for a file that can't be read; [`DataError::Format`] if the numbers of names and classes differ, if one
+    /// class is in two folders (training and test photos?), for a CIFAR file of another length, a damaged shard, and no photo.
     pub fn open(
         path: &Path,
         names: Option<&[String]>,
         cache: &Cache<'_>,
     ) -> Result<Self, DataError> {
+        let has_shards = kind_of_folder(path).is_some_and(|end| ENDS.contains(&end));
         let set = if let Some(cifar) = Cifar::at(path) {
             cifar.read(names)?
-        } else if path.is_dir() {
-            of_folders(path, files(path)?, names)?
+        } else if path.is_dir() && !has_shards {
+            let (found, skipped) = in_folder(path)?;
+            of_folders(path, found, skipped, names)?
         } else {
-            of_tar(path, names, cache)?
+            of_shards(path, names, cache)?
         };
         if set.photos.is_empty() {
+            let skipped = set.skipped.first().map(|(place, why)| {
+                format!("; skipped: {}, the first {place}: {why}", set.skipped.len())
+            });
             let problem = format!(
-                "no photo ({}) in a folder named after its class, and none with a .cls beside it",
-                EXTENSIONS.join(", ")
+                "no photo ({}) in a folder named after its class, and none with a .cls beside it{}",
+                EXTENSIONS.join(", "),
+                skipped.unwrap_or_default()
             );
             return Err(DataError::format(path, problem));
         }
@@ -61,36 +77,42 @@ impl ClassSet {
 
 /// A photo's folders and name, and where it is.
 type Found = (String, ImagePlace);
+/// Skipped photos, each with the reason.
+type Skipped = Vec<(String, String)>;
 
 /// The photos under a folder, by their paths in it.
-fn files(root: &Path) -> Result<Vec<Found>, DataError> {
-    let mut found = Vec::new();
-    let mut folders = vec![(root.to_owned(), String::new())];
-    while let Some((folder, name)) = folders.pop() {
-        let wrong = |source| DataError::io(&folder, source);
-        for entry in fs::read_dir(&folder).map_err(wrong)? {
-            let entry = entry.map_err(wrong)?;
-            let path = entry.path();
-            let inner = format!("{name}{}", entry.file_name().to_string_lossy());
-            // Links to folders aren't followed, since they may lead back up.
-            if entry.file_type().map_err(wrong)?.is_dir() {
-                folders.push((path, inner + "/"));
-            } else if photos::is_photo(&path) {
-                found.push((inner, path.into()));
-            }
+fn in_folder(root: &Path) -> Result<(Vec<Found>, Skipped), DataError> {
+    let (mut found, mut skipped) = (Vec::new(), Vec::new());
+    for BelowFile { path, name, problem } in files_below(root)? {
+        match is_photo(&path, &name, problem) {
+            Ok(true) => found.push((name, path.into())),
+            Ok(false) => {}
+            Err(why) => skipped.push((path.display().to_string(), why)),
         }
     }
-    found.sort_by(|one, other| one.0.cmp(&other.0));
-    Ok(found)
+    Ok((found, skipped))
+}
+
+/// Whether a file is a photo, or why it isn't read though its name says so; `name` is its path in the set.
+fn is_photo(path: &Path, name: &str, problem: Option<String>) -> Result<bool, String> {
+    let is_photo = photos::is_photo(path);
+    let why = if photos::is_hidden(name) {
+        is_photo.then(photos::hidden)
+    } else if is_photo {
+        problem
+    } else {
+        photos::unread(path)
+    };
+    why.map_or(Ok(is_photo), Err)
 }
 
 /// Photos with the classes of their folders.
 fn of_folders(
     path: &Path,
     found: Vec<Found>,
+    mut skipped: Skipped,
     names: Option<&[String]>,
 ) -> Result<ClassSet, DataError> {
-    let mut skipped = Vec::new();
     // By the folder's name; the whole path shows whether there are two.
     let mut folders: BTreeMap<String, (String, Vec<ImagePlace>)> = BTreeMap::new();
     for (name, place) in found {
@@ -125,64 +147,134 @@ fn of_folders(
     let photos = folders.into_values().enumerate();
     let photos =
         photos.flat_map(|(class, (_, places))| places.into_iter().map(move |place| (place, class)));
-    Ok(ClassSet { classes, photos: photos.collect(), skipped })
+    Ok(ClassSet { classes, photos: photos.collect(), skipped, ..ClassSet::default() })
 }
 
-/// The photos of a tar file, by their folders or by the `.cls` beside them.
-fn of_tar(path: &Path, names: Option<&[String]>, cache: &Cache<'_>) -> Result<ClassSet, DataError> {
-    let file_name = path.to_string_lossy();
-    let local = Arc::new(cache.one(&file_name)?);
-    let wrong = |source| DataError::io(path, source);
-    let mut archive = tar::Archive::new(File::open(&local.path).map_err(wrong)?);
-    let mut found = Vec::new();
-    let mut numbers = HashMap::new();
-    for entry in archive.entries_with_seek().map_err(wrong)? {
-        let damaged = |error: std::io::Error| {
-            let error = local.damage.clone().unwrap_or_else(|| text::tar_error(&error));
-            DataError::format(path, format!("not a tar file, or damaged: {error}"))
-        };
-        let mut entry = entry.map_err(damaged)?;
-        if !entry.header().entry_type().is_file() {
-            continue;
-        }
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let name = name.trim_start_matches("./").to_owned();
-        if photos::is_photo(Path::new(&name)) {
-            let (offset, size) = (entry.raw_file_position(), entry.size());
-            let (shard, name) = (Arc::clone(&local), name);
-            found.push((name.clone(), ImagePlace::Member { shard, name, offset, size }));
-        } else if let Some(key) = name.strip_suffix(".cls") {
-            let mut number = String::new();
-            let read = entry.by_ref().take(32).read_to_string(&mut number);
-            read.map_err(damaged)?;
-            numbers.insert(key.to_owned(), number.trim().to_owned());
-        }
+/// The photos of shards, by their folders or by the `.cls` beside them.
+fn of_shards(
+    path: &Path,
+    names: Option<&[String]>,
+    cache: &Cache<'_>,
+) -> Result<ClassSet, DataError> {
+    let options = Options { purpose: Purpose::Evaluation, ..Options::default() };
+    let chosen = files(&path.to_string_lossy(), &ENDS, &options)?;
+    let mut shards = Shards::default();
+    for shard in cache.local(&chosen.names)? {
+        shards.read(&Arc::new(shard))?;
     }
-    if numbers.is_empty() {
+    let Shards { mut found, have_numbers, mut skipped } = shards;
+    let notes: Vec<String> = chosen.note.into_iter().collect();
+    if !have_numbers {
         found.sort_by(|one, other| one.0.cmp(&other.0));
-        return of_folders(path, found, names);
+        let found = found.into_iter().map(|(name, place, _)| (name, place)).collect();
+        return Ok(ClassSet { notes, ..of_folders(path, found, skipped, names)? });
     }
-    let Some(names) = names else {
-        let problem = "its photos have their classes' numbers beside them (.cls); give the classes' names too";
-        return Err(DataError::format(path, problem));
+    let beside = |name| beside(path, &chosen.names, name);
+    let classes = match names {
+        Some(names) => names.to_vec(),
+        None => beside("classnames.txt")?.ok_or_else(|| {
+            let problem = "its photos have their classes' numbers beside them (.cls); give the classes' names too, or put them into \
+                           classnames.txt beside the shards";
+            DataError::format(path, problem)
+        })?,
     };
-    let (mut photos, mut skipped) = (Vec::new(), Vec::new());
-    for (name, place) in found {
-        let key = name.rsplit_once('.').map_or(&*name, |(key, _)| key);
-        let why = match numbers.get(key).map(|number| (number, number.parse::<usize>())) {
-            Some((_, Ok(class))) if class < names.len() => {
+    let mut photos = Vec::new();
+    for (_, place, number) in found {
+        let why = match number.as_deref().map(|number| (number, number.parse::<usize>())) {
+            Some((_, Ok(class))) if class < classes.len() => {
                 photos.push((place, class));
                 continue;
             }
             Some((number, _)) => {
-                let detail = format!("{number:?} is no number below {}", names.len());
+                let detail = format!("{number:?} is no number below {}", classes.len());
                 reason("no such class", detail)
             }
             None => reason("without a class", "there is no .cls beside it"),
         };
         skipped.push((place.to_string(), why));
     }
-    Ok(ClassSet { classes: names.to_vec(), photos, skipped })
+    let templates = beside("zeroshot_classification_templates.txt")?;
+    Ok(ClassSet { classes, templates, photos, skipped, notes })
+}
+
+/// The lines of a file of this name in the set's folder, in the shards' or in the one above it, where `CLIP_benchmark` puts it.
+fn beside(path: &Path, shards: &[String], name: &str) -> Result<Option<Vec<String>>, DataError> {
+    let shard = shards.first().and_then(|shard| fs::canonicalize(shard).ok());
+    let above = shard.iter().flat_map(|shard| shard.ancestors().skip(1).take(2));
+    let mut files = std::iter::once(path).chain(above).map(|folder| folder.join(name));
+    files.find(|file| file.is_file()).map(|file| lines(&file)).transpose()
+}
+
+/// What shards hold.
+#[derive(Default)]
+struct Shards {
+    /// Photos, each with the number of its class, if it has one.
+    found: Vec<(String, ImagePlace, Option<String>)>,
+    have_numbers: bool,
+    skipped: Skipped,
+}
+
+impl Shards {
+    fn read(&mut self, shard: &Arc<Local>) -> Result<(), DataError> {
+        let wrong = |source| DataError::io(&shard.path, source);
+        let file = File::open(&shard.path).map_err(wrong)?;
+        let length = file.metadata().map_err(wrong)?.len();
+        let mut archive = tar::Archive::new(file);
+        let entries = archive.entries_with_seek().map_err(wrong)?;
+        let place = |name: &str| format!("{}: {name:?}", shard.name);
+        let (mut photos, mut numbers) = (Vec::new(), HashMap::new());
+        let read = members::each(entries, |found| {
+            let Member { name, offset, size, bytes } = match found {
+                Ok(member) => member,
+                Err((name, why)) => {
+                    if photos::is_photo(Path::new(&name)) {
+                        self.skipped.push((place(&name), why));
+                    }
+                    return Ok(ControlFlow::Continue(()));
+                }
+            };
+            let name = name.trim_start_matches("./").to_owned();
+            match is_photo(Path::new(&name), &name, None) {
+                Err(why) => self.skipped.push((place(&name), why)),
+                Ok(true) if offset.saturating_add(size) > length => {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                Ok(true) => {
+                    let (shard, member) = (Arc::clone(shard), name.clone());
+                    photos.push((name, ImagePlace::Member { shard, name: member, offset, size }));
+                }
+                Ok(false) => {
+                    if let Some((_, stem, end)) = parts(&name)
+                        && end == "cls"
+                    {
+                        let mut number = Vec::new();
+                        bytes.take(32).read_to_end(&mut number)?;
+                        let number = String::from_utf8_lossy(&number).trim().to_owned();
+                        numbers.insert(stem.to_owned(), number);
+                    }
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        });
+        if let Err(Damage { error, .. }) = read {
+            let error = shard.damage.clone().unwrap_or_else(|| text::tar_error(&error));
+            let problem = format!("not a tar file, or damaged: {error}");
+            return Err(DataError::format(&shard.name, problem));
+        }
+        if let Some(why) = missing_end(shard)? {
+            let why = reason("damaged shard", format_args!("{why}; a part may be missing"));
+            self.skipped.push((format!("{}: the end", shard.name), why));
+        }
+        self.have_numbers |= !numbers.is_empty();
+        // The number of the photo's own name, or of webdataset's key, which ends at the first dot.
+        self.found.extend(photos.into_iter().map(|(name, place)| {
+            let number =
+                parts(&name).and_then(|(key, stem, _)| numbers.get(stem).or(numbers.get(key)));
+            let number = number.cloned();
+            (name, place, number)
+        }));
+        Ok(())
+    }
 }
 
 /// A file of CIFAR's binary version.
@@ -237,7 +329,7 @@ impl Cifar {
             let place = ImagePlace::Cifar { file: Arc::clone(&file), offset: offset + self.labels };
             photos.push((place, class));
         }
-        Ok(ClassSet { classes, photos, skipped: Vec::new() })
+        Ok(ClassSet { classes, photos, ..ClassSet::default() })
     }
 }
 
@@ -255,120 +347,4 @@ pub fn lines(path: &Path) -> Result<Vec<String>, DataError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{self, Dir, fails};
-
-    fn open(path: &Path, names: &[&str]) -> Result<ClassSet, DataError> {
-        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        let names = (!names.is_empty()).then_some(&names[..]);
-        ClassSet::open(path, names, &Cache::silent(None))
-    }
-
-    fn dir(files: &[&str]) -> Dir {
-        let files: Vec<_> = files.iter().map(|file| (*file, file.as_bytes())).collect();
-        Dir::with(&files)
-    }
-
-    fn tar(members: &[(&str, &str)]) -> (Dir, PathBuf) {
-        let members: Vec<_> =
-            members.iter().map(|(name, content)| (*name, content.as_bytes())).collect();
-        let dir = Dir::with(&[("set.tar", &testing::tar(&members))]);
-        let path = dir.path("set.tar");
-        (dir, path)
-    }
-
-    /// What each photo holds, with its class.
-    fn photos(set: &ClassSet) -> Vec<(String, &str)> {
-        let photos = set.photos.iter();
-        let read = |place: &ImagePlace| String::from_utf8(place.read().unwrap()).unwrap();
-        photos.map(|(place, class)| (read(place), set.classes[*class].as_str())).collect()
-    }
-
-    #[test]
-    fn folders_are_classes_in_the_order_of_their_names() {
-        let folder = dir(&[
-            "test/tree_frog/1.png",
-            "test/ant/2.JPG",
-            "test/ant/1.jpg",
-            "test/ant/notes.md",
-            "stray.png",
-        ]);
-        let set = open(folder.root(), &[]).unwrap();
-        assert_eq!(set.classes, ["ant", "tree frog"]);
-        let expected = [
-            ("test/ant/1.jpg", "ant"),
-            ("test/ant/2.JPG", "ant"),
-            ("test/tree_frog/1.png", "tree frog"),
-        ];
-        assert_eq!(photos(&set), expected.map(|(a, b)| (a.to_owned(), b)));
-        assert!(set.skipped[0].1.starts_with("without a class"));
-        let named = open(folder.root(), &["an ant", "a frog"]).unwrap();
-        assert_eq!(named.classes, ["an ant", "a frog"]);
-        fails(open(folder.root(), &["one"]), &["2 folders of photos and 1 names"]);
-        let twice = dir(&["test/ant/1.png", "train/ant/1.png"]);
-        fails(open(twice.root(), &[]), &["the class \"ant\" is in"]);
-        let none = dir(&["a.png"]);
-        fails(open(none.root(), &[]), &["no photo ("]);
-    }
-
-    #[test]
-    fn a_tar_file_has_folders_or_numbers() {
-        let (_dir, path) = tar(&[("./test/b/1.png", "x"), ("./test/a_c/1.png", "y")]);
-        let set = open(&path, &[]).unwrap();
-        assert_eq!(photos(&set), [("y".to_owned(), "a c"), ("x".to_owned(), "b")]);
-        let (_dir, path) = tar(&[
-            ("0.jpg", "x"),
-            ("0.cls", "1\n"),
-            ("1.cls", "0"),
-            ("1.jpg", "y"),
-            ("2.jpg", "z"),
-            ("3.jpg", "z"),
-            ("3.cls", "2"),
-        ]);
-        let set = open(&path, &["cat", "dog"]).unwrap();
-        assert_eq!(photos(&set), [("x".to_owned(), "dog"), ("y".to_owned(), "cat")]);
-        let kinds: Vec<&str> = set.skipped.iter().map(|(_, why)| why.as_str()).collect();
-        let expected = [
-            "without a class: there is no .cls beside it",
-            "no such class: \"2\" is no number below 2",
-        ];
-        assert_eq!(kinds, expected);
-        fails(open(&path, &[]), &["give the classes' names"]);
-        fs::write(&path, "not a tar file").unwrap();
-        assert!(open(&path, &[]).is_err());
-    }
-
-    #[test]
-    fn cifars_records_are_images_of_their_pixels() {
-        for (file, names, labels) in
-            [("test.bin", "fine_label_names.txt", 2), ("test_batch.bin", "batches.meta.txt", 1)]
-        {
-            let dir = dir(&[]);
-            fs::write(dir.path(names), "apple\nbaby_bird\n\n").unwrap();
-            let mut bytes = Vec::new();
-            for class in [1_u8, 0] {
-                bytes.extend([7, class].iter().skip(2 - labels));
-                bytes.extend((0..3072_u32).map(|at| (at % 251) as u8 ^ class));
-            }
-            fs::write(dir.path(file), &bytes).unwrap();
-            let set = open(dir.root(), &[]).unwrap();
-            assert_eq!(set.classes, ["apple", "baby bird"]);
-            let classes: Vec<usize> = set.photos.iter().map(|(_, class)| *class).collect();
-            assert_eq!(classes, [1, 0]);
-            let image = set.photos[1].0.read().unwrap();
-            let limits = clove::preprocess::DecodeLimits::default();
-            let image = clove::preprocess::decode(&image, &limits).unwrap();
-            assert_eq!((image.width(), image.height()), (32, 32));
-            for (x, y, pixel) in image.enumerate_pixels() {
-                let of = |plane: u32| ((plane * 1024 + y * 32 + x) % 251) as u8;
-                assert_eq!(pixel.0, [of(0), of(1), of(2)]);
-            }
-            fs::write(dir.path(file), &bytes[1..]).unwrap();
-            assert!(open(dir.root(), &[]).is_err());
-            bytes[labels - 1] = 9;
-            fs::write(dir.path(file), &bytes).unwrap();
-            fails(open(&dir.path(file), &[]), &["record 0: class 9 of 2"]);
-        }
-    }
-}
+mod tests;

@@ -7,15 +7,15 @@ use std::path::Path;
 
 use clove::evaluate::Trial;
 
-use super::{Benchmark, metric, photos};
+use super::{Benchmark, metric, photos, some};
 use crate::{DataError, json};
 
 /// Reads the file: a list of `[photo, caption, photo, caption]`. Photos are links; the last part of a link is the file name.
 ///
 /// # Errors
-/// [`DataError::Format`] for another file, with the line and column.
+/// [`DataError::Format`] for another file, with the line and column, and for one without rows.
 pub fn read(path: &Path) -> Result<Benchmark, DataError> {
-    let rows: Vec<[String; 4]> = json::read(path)?;
+    let rows: Vec<[String; 4]> = some(path, json::read(path)?)?;
     let name = |link: &str| link.rsplit('/').next().unwrap_or(link).to_owned();
     let trials = rows.into_iter().enumerate().map(|(number, row)| {
         let [first, caption, second, other] = row;

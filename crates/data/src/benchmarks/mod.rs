@@ -57,6 +57,11 @@ fn metric(name: &str, comparisons: &[Comparison]) -> Metric {
     Metric { name: name.to_owned(), comparisons: comparisons.to_vec() }
 }
 
+/// Refuses a file without rows, over which no figure could be.
+fn some<T>(path: &Path, rows: Vec<T>) -> Result<Vec<T>, DataError> {
+    if rows.is_empty() { Err(DataError::format(path, "it has no rows")) } else { Ok(rows) }
+}
+
 /// Refuses an id that an earlier row has.
 fn unique(path: &Path, trials: &[Trial]) -> Result<(), DataError> {
     let mut seen = HashSet::new();
@@ -83,4 +88,38 @@ fn files<'a>(
     }
     let missing: Vec<_> = missing.iter().map(|(name, _)| format!("{name}.json")).collect();
     Err(DataError::format(dir, format!("it lacks {}; {source_of_files}", missing.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetch::Cache;
+    use crate::testing::{Dir, fails};
+
+    #[test]
+    fn a_file_without_rows_is_refused_by_every_reader() {
+        const NONE: &[&str] = &["it has no rows"];
+        let header = "sentence,pos_image_id,neg_image_id,subj_neg,verb_neg,obj_neg\n";
+        let own = "[[sets]]\nname = \"x\"\npath = \"none.jsonl\"\n";
+        let mut files = vec![
+            ("list.json".to_owned(), "[]"),
+            ("none.jsonl".to_owned(), "\n"),
+            ("svo.csv".to_owned(), header),
+            ("own.toml".to_owned(), own),
+        ];
+        files.extend(sugar_crepe::SUBSETS.map(|name| (format!("one/{name}.json"), "{}")));
+        files.extend(sugar_crepe_pp::SUBSETS.map(|name| (format!("two/{name}.json"), "[]")));
+        let files: Vec<(&str, &[u8])> =
+            files.iter().map(|(name, text)| (name.as_str(), text.as_bytes())).collect();
+        let dir = Dir::with(&files);
+        fails(sugar_crepe::read(&dir.path("one")), NONE);
+        fails(sugar_crepe_pp::read(&dir.path("two")), NONE);
+        fails(cola::read(&dir.path("list.json")), NONE);
+        fails(aro::order(&dir.path("list.json")), NONE);
+        fails(aro::relations(&dir.path("list.json")), &["none of its 0 rows is counted"]);
+        fails(aro::attributes(&dir.path("list.json")), &["none of its 0 rows is counted"]);
+        fails(winoground::read(&dir.path("none.jsonl")), NONE);
+        fails(svo_probes::read(&dir.path("svo.csv")), NONE);
+        fails(own::read(&dir.path("own.toml"), &Cache::silent(None)), &["none.jsonl"]);
+    }
 }

@@ -68,6 +68,7 @@ pub fn read(path: &Path, cache: &Cache<'_>) -> Result<Benchmark, DataError> {
         if without > 0 {
             benchmark.notes.push(format!("{}: {without} rows have no negative", set.name));
         }
+        benchmark.notes.extend(found.notes);
         if let Some((place, why)) = found.skipped.first() {
             let (name, skipped) = (&set.name, found.skipped.len());
             let note = format!("{name}: {skipped} rows can't be read, the first {place}: {why}");

@@ -7,7 +7,7 @@ use std::path::Path;
 use clove::evaluate::{Pair, Subset};
 use serde_json::Value;
 
-use super::files;
+use super::{files, some};
 use crate::DataError;
 use crate::json::{self, Row, UniqueMap};
 
@@ -30,7 +30,7 @@ pub fn read(dir: &Path) -> Result<Vec<Subset>, DataError> {
 /// Reads one file in SugarCrepe's format as the subset `name`.
 ///
 /// # Errors
-/// Those of [`read`] for one file.
+/// Those of [`read`] for one file, and [`DataError::Format`] if it has no rows.
 pub fn read_subset(name: &str, path: &Path) -> Result<Subset, DataError> {
     let entries: UniqueMap<UniqueMap<Value>> = json::read(path)?;
     let rows = entries.0.into_iter().map(|(name, fields)| {
@@ -47,7 +47,7 @@ pub fn read_subset(name: &str, path: &Path) -> Result<Subset, DataError> {
             Err(_) => Err(DataError::row(path, pair.id, "the key must be a row number")),
         }
     });
-    let mut rows = rows.collect::<Result<Vec<_>, DataError>>()?;
+    let mut rows = some(path, rows.collect::<Result<Vec<_>, DataError>>()?)?;
     rows.sort_by_key(|(number, _)| *number);
     // "1" and "01" are two keys and one row number.
     if let Some(twins) = rows.windows(2).find(|twins| twins[0].0 == twins[1].0) {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use clove::evaluate::{Comparison, Similarity, Trial, TrialSet};
 
-use super::{Benchmark, files, metric, photos, unique};
+use super::{Benchmark, files, metric, photos, some, unique};
 use crate::{DataError, json};
 
 /// The subsets, each in a file `NAME.json`.
@@ -20,7 +20,7 @@ const SOURCE: &str =
 /// Reads the five files of `dir`: each a list of objects with `id`, `filename`, `caption`, `caption2` and `negative_caption`.
 ///
 /// # Errors
-/// [`DataError::Format`] for files that `dir` lacks; errors in a file name it, the row and the field.
+/// [`DataError::Format`] for files that `dir` lacks; errors in a file name it, the row and the field; a file has rows.
 pub fn read(dir: &Path) -> Result<Benchmark, DataError> {
     let sets = files(dir, &SUBSETS, SOURCE)?;
     let sets = sets.iter().map(|(name, path)| read_set(name, path)).collect::<Result<_, _>>()?;
@@ -36,7 +36,7 @@ fn read_set(name: &str, path: &Path) -> Result<TrialSet, DataError> {
             texts: texts.into_iter().collect::<Result<_, _>>()?,
         })
     });
-    let trials = trials.collect::<Result<Vec<_>, DataError>>()?;
+    let trials = some(path, trials.collect::<Result<Vec<_>, DataError>>()?)?;
     unique(path, &trials)?;
     let texts =
         |text| Comparison { over: Similarity::Texts(0, 1), under: Similarity::Texts(text, 2) };

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use clove::evaluate::{Trial, TrialSet};
 
-use super::{Benchmark, metric, photos};
+use super::{Benchmark, metric, photos, some};
 use crate::DataError;
 
 /// Columns that are read.
@@ -21,7 +21,7 @@ const COLUMNS: [&str; 6] =
 /// Reads the file. A photo's name is its id, with any extension.
 ///
 /// # Errors
-/// [`DataError::Format`] for a damaged file, a missing column, and a row of no kind.
+/// [`DataError::Format`] for a damaged file, a missing column, a row of no kind, and no rows.
 pub fn read(path: &Path) -> Result<Benchmark, DataError> {
     let wrong = |error: csv::Error| DataError::parse(path, error);
     let mut reader = csv::Reader::from_path(path).map_err(wrong)?;
@@ -53,5 +53,6 @@ pub fn read(path: &Path) -> Result<Benchmark, DataError> {
         metrics: vec![metric("", &[photos((0, 0), (1, 0))])],
         trials,
     };
-    Ok(Benchmark { sets: kinds.into_iter().map(set).collect(), ..Benchmark::default() })
+    let sets = some(path, kinds.into_iter().map(set).collect())?;
+    Ok(Benchmark { sets, ..Benchmark::default() })
 }

@@ -7,13 +7,13 @@ use std::path::Path;
 
 use clove::evaluate::Trial;
 
-use super::{Benchmark, metric, photos, unique};
+use super::{Benchmark, metric, photos, some, unique};
 use crate::{DataError, json};
 
 /// Reads the file: a JSON object a line, with `id`, `image_0`, `image_1`, `caption_0` and `caption_1`.
 ///
 /// # Errors
-/// Errors name the file, the line and the field.
+/// Errors name the file, the line and the field; [`DataError::Format`] where it has no rows.
 pub fn read(path: &Path) -> Result<Benchmark, DataError> {
     let trials = json::lines(path)?.into_iter().map(|row| {
         Ok(Trial {
@@ -22,7 +22,7 @@ pub fn read(path: &Path) -> Result<Benchmark, DataError> {
             texts: vec![row.string("caption_0")?, row.string("caption_1")?],
         })
     });
-    let trials = trials.collect::<Result<Vec<_>, DataError>>()?;
+    let trials = some(path, trials.collect::<Result<Vec<_>, DataError>>()?)?;
     unique(path, &trials)?;
     let text = [photos((0, 0), (0, 1)), photos((1, 1), (1, 0))];
     let image = [photos((0, 0), (1, 0)), photos((1, 1), (0, 1))];

@@ -1,19 +1,25 @@
-//! A stream of captions from an input of any length: lines of text, tables, JSON lines, shards of a web dataset.
+//! A stream of captions from inputs of any length: lines of text, tables, JSON lines, shards of a web dataset, Parquet files.
+//! Documents and folders are read whole.
 //!
-//! Called by `clove negatives`. Memory use doesn't depend on the input. Rows that can't be used are returned with the reason.
+//! Called by `clove negatives`. Memory use doesn't depend on a stream's length. Rows that can't be used are returned with the reason.
+//! The captions are those that [`ImageTextSet`] reads for training; images needn't be there.
 
 mod shard;
-pub(crate) mod table;
 
-use std::io::{BufRead, BufReader, Read};
+use std::fs::File;
+use std::io::{BufRead, Read};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clove_negatives::LONGEST_CAPTION;
-use serde_json::Value;
 
 use crate::DataError;
-use crate::json;
+use crate::fetch::{Cache, is_remote};
+use crate::photos::files_below;
+use crate::sets::fields::Fields;
+use crate::sets::files::{files, kind_of_folder};
+use crate::sets::rows::Table;
+use crate::sets::{ImageTextSet, Options, parquet};
 use crate::text::{self, reason};
 
 /// Bytes of a row of a structured format. A longer row is skipped.
@@ -23,44 +29,71 @@ const KEPT: usize = LONGEST_CAPTION + 8;
 /// Most captions of one image. Each is compared with all the others, which for a million would never end.
 const MOST_CAPTIONS: usize = 1_000;
 
+/// Negatives are made of all splits.
+const ALL: &str = "all";
+
 /// The format of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// A caption a line; a blank line counts as one.
     Text,
-    /// A comma-separated table with a header; blank lines are ignored.
-    Csv,
-    /// A tab-separated table with a header.
-    Tsv,
+    /// A table with a header, as [`ImageTextSet::table`] reads it; blank lines are ignored.
+    Table,
     /// A JSON object a line; blank lines are ignored.
     JsonLines,
-    /// A tar file with a `.json` file for each image.
+    /// Tar files with a `.json` or `.txt` for each image.
     Webdataset,
+    /// Parquet files.
+    Parquet,
+    /// A document of COCO or Karpathy, or a list of objects.
+    Coco,
+    /// A folder of images with their texts.
+    Folder,
 }
 
 impl Format {
-    /// The format of a file by its extension: `.txt`, `.csv`, `.tsv`, `.jsonl` or `.tar`.
+    /// The format of a file or folder, or of those that a pattern names, by the end of the name; a `.txt` with columns of images and
+    /// captions is a table.
     pub fn of(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-        Some(match &*extension {
-            "txt" => Self::Text,
-            "csv" => Self::Csv,
-            "tsv" => Self::Tsv,
-            "jsonl" => Self::JsonLines,
-            "tar" => Self::Webdataset,
+        let name = kind_of_folder(path).map_or_else(|| path.to_string_lossy(), Into::into);
+        let name = name.to_ascii_lowercase();
+        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        Some(match name.rsplit_once('.').map(|(_, end)| end) {
+            Some("txt") if is_table(path) => Self::Table,
+            Some("txt") => Self::Text,
+            Some("csv" | "tsv") => Self::Table,
+            Some("jsonl" | "ndjson") => Self::JsonLines,
+            Some("tar" | "tgz") => Self::Webdataset,
+            Some("zst") if name.ends_with(".tar.zst") => Self::Webdataset,
+            Some("parquet") => Self::Parquet,
+            Some("json") => Self::Coco,
+            _ if path.is_dir() => Self::Folder,
             _ => return None,
         })
     }
 
-    /// Columns or fields that hold captions, in order of preference.
-    fn fields(self) -> &'static [&'static str] {
+    /// Whether its rows come from a stream of bytes.
+    pub fn is_stream(self) -> bool {
+        matches!(self, Self::Text | Self::Table | Self::JsonLines | Self::Webdataset)
+    }
+
+    /// Ends of the names of its files in a folder.
+    fn ends(self) -> &'static [&'static str] {
         match self {
-            Self::Text => &[],
-            Self::Csv | Self::Tsv => &["caption", "title"],
-            Self::JsonLines => &["captions", "caption", "text", "title"],
-            Self::Webdataset => &["top_caption", "caption", "captions"],
+            Self::Text => &[".txt"],
+            Self::Table => &[".csv", ".tsv", ".csv.gz", ".tsv.gz"],
+            Self::JsonLines => &[".jsonl", ".ndjson", ".jsonl.gz"],
+            Self::Webdataset => &crate::sets::shards::ENDS,
+            Self::Parquet => &parquet::ENDS,
+            Self::Coco | Self::Folder => &[],
         }
     }
+}
+
+/// Whether a file is a table of images and captions, such as Flickr8k's captions.txt.
+fn is_table(path: &Path) -> bool {
+    let table = text::open(path).map(|input| Table::open(input, path, true, &Options::default()));
+    matches!(table, Ok(Ok(Some(_))))
 }
 
 /// A row of the input.
@@ -86,11 +119,33 @@ pub struct Unreadable {
 impl Row {
     /// The row at `place` with its captions, or with the reason why it can't be used.
     fn new(captions: Result<Vec<String>, String>, place: impl FnOnce() -> String) -> Self {
+        let captions = captions.and_then(|captions| match captions.len() {
+            ..=MOST_CAPTIONS => Ok(captions.iter().map(|caption| kept(caption)).collect()),
+            many => {
+                let detail = format_args!("{many} of one image, of {MOST_CAPTIONS} at most");
+                Err(reason("too many captions", detail))
+            }
+        });
         match captions {
             Ok(captions) => Self::Captions(captions),
             Err(reason) => {
                 Self::Unreadable(Unreadable { place: place(), reason, shown: Some(String::new()) })
             }
+        }
+    }
+
+    /// What isn't a row and can't be read.
+    fn left_out(place: String, reason: String) -> Self {
+        Self::Unreadable(Unreadable { place, reason, shown: None })
+    }
+
+    /// The row with the name of its file in its place.
+    fn within(self, file: &str) -> Self {
+        match self {
+            Self::Unreadable(row) => {
+                Self::Unreadable(Unreadable { place: format!("{file}: {}", row.place), ..row })
+            }
+            row @ Self::Captions(_) => row,
         }
     }
 }
@@ -100,11 +155,84 @@ pub fn shown(caption: &str) -> &str {
     &caption[..caption.floor_char_boundary(LONGEST_CAPTION)]
 }
 
-/// Reads the rows of `input`, gives each to `take`, and stops where `take` does. `field` is the column or field of the captions, where
-/// it isn't one of the usual ones; `name` stands for the input in errors.
+/// Reads the rows of the files that `path` names, by braces, stars or their folder, and gives each to `take` until it stops. `field`
+/// is the field of the captions, where it isn't one of the usual ones. `open` gets each file that is read as a stream.
 ///
 /// # Errors
-/// [`DataError::Io`] if the input can't be read, and [`DataError::Format`] if a table lacks the column, or a shard has no `.json`.
+/// Those of [`read`] and of [`ImageTextSet`]'s readers.
+pub fn read_files(
+    path: &Path,
+    format: Format,
+    field: Option<&str>,
+    cache: &Cache<'_>,
+    open: &dyn Fn(File) -> Box<dyn Read>,
+    take: &mut dyn FnMut(Row) -> ControlFlow<()>,
+) -> Result<(), DataError> {
+    let captions: Vec<String> = field.map(str::to_owned).into_iter().collect();
+    let splits = [ALL.to_owned()];
+    let options =
+        Options { captions: &captions, splits: &splits, captions_only: true, ..Options::default() };
+    if let Format::Coco | Format::Folder = format {
+        let set = match format {
+            Format::Coco => ImageTextSet::coco(path, &options)?,
+            _ => ImageTextSet::folder(path, &options)?,
+        };
+        let rows =
+            set.samples.into_iter().map(|sample| Row::new(Ok(sample.captions), || sample.place));
+        let skipped = set.skipped.into_iter();
+        let skipped = skipped.map(|(place, reason)| Row::left_out(place, reason));
+        let _ = rows.chain(skipped).try_for_each(take);
+        return Ok(());
+    }
+    let names = files(&path.to_string_lossy(), format.ends(), &options)?.names;
+    let mut is_over = false;
+    for name in &names {
+        let mut take = |row: Row| {
+            let row = if names.len() > 1 { row.within(name) } else { row };
+            let next = take(row);
+            is_over = next.is_break();
+            next
+        };
+        if format == Format::Parquet {
+            let local = cache.one(name)?;
+            parquet::captions(&local, &options, &mut |row, captions| {
+                take(Row::new(captions, || format!("row {row}")))
+            })?;
+        } else {
+            // gzip is unpacked while it's read.
+            let needs_copy = is_remote(name) || name.to_lowercase().ends_with(".zst");
+            let copy = needs_copy.then(|| cache.one(name)).transpose()?;
+            let file = copy.as_ref().map_or(Path::new(name), |copy| &copy.path);
+            let input = File::open(file).map_err(|source| DataError::io(file, source))?;
+            read_by(open(input), Path::new(name), format, &options, &mut take)?;
+        }
+        if is_over {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The files that [`read_files`] reads.
+///
+/// # Errors
+/// [`DataError::Io`] for a folder that can't be listed; [`DataError::Format`] for an invalid pattern, and one that names no file.
+pub fn inputs(path: &Path, format: Format) -> Result<Vec<PathBuf>, DataError> {
+    if format == Format::Folder {
+        return Ok(files_below(path)?.into_iter().map(|file| file.path).collect());
+    }
+    let splits = [ALL.to_owned()];
+    let options = Options { splits: &splits, ..Options::default() };
+    let names = files(&path.to_string_lossy(), format.ends(), &options)?.names;
+    Ok(names.into_iter().map(PathBuf::from).collect())
+}
+
+/// Reads the rows of `input`, gives each to `take`, and stops where `take` does. `field` is the column or field of the captions, where
+/// it isn't one of the usual ones; `name` stands for the input in errors. An input may be packed with gzip, or a text in UTF-16.
+///
+/// # Errors
+/// [`DataError::Io`] if the input can't be read, and [`DataError::Format`] if a table lacks the column, a shard has no texts, and for
+/// a format that isn't a stream.
 pub fn read(
     input: impl Read,
     name: &Path,
@@ -112,22 +240,60 @@ pub fn read(
     field: Option<&str>,
     take: &mut dyn FnMut(Row) -> ControlFlow<()>,
 ) -> Result<(), DataError> {
-    let given = field.map(|field| [field]);
-    let fields = given.as_ref().map_or(format.fields(), |given| &given[..]);
-    let mut input = BufReader::with_capacity(1 << 16, input);
+    let captions: Vec<String> = field.map(str::to_owned).into_iter().collect();
+    let options = Options { captions: &captions, captions_only: true, ..Options::default() };
+    read_by(input, name, format, &options, take)
+}
+
+fn read_by(
+    input: impl Read,
+    name: &Path,
+    format: Format,
+    options: &Options<'_>,
+    take: &mut dyn FnMut(Row) -> ControlFlow<()>,
+) -> Result<(), DataError> {
+    let mut input = text::plain(input).map_err(|source| DataError::io(name, source))?;
     match format {
         Format::Text => {
             let row = |line: &[u8], is_cut, number| Some(text_row(line, is_cut, number));
             read_lines(&mut input, name, KEPT, row, take)
         }
         Format::JsonLines => {
-            let row = |line: &[u8], is_cut, number| json_row(line, is_cut, number, fields);
+            let row = |line: &[u8], is_cut, number| json_row(line, is_cut, number, options);
             read_lines(&mut input, name, LONGEST_ROW, row, take)
         }
-        Format::Csv => table::read(&mut input, name, b',', fields, take),
-        Format::Tsv => table::read(&mut input, name, b'\t', fields, take),
-        Format::Webdataset => shard::read(&mut input, name, fields, take),
+        Format::Table => read_table(input, name, options, take),
+        Format::Webdataset => shard::read(input, name, options, take),
+        Format::Parquet | Format::Coco | Format::Folder => {
+            Err(DataError::format(name, "this format is read from files alone"))
+        }
     }
+}
+
+fn read_table(
+    input: impl BufRead,
+    name: &Path,
+    options: &Options<'_>,
+    take: &mut dyn FnMut(Row) -> ControlFlow<()>,
+) -> Result<(), DataError> {
+    let Some(mut table) = Table::open(input, name, false, options)? else {
+        return Ok(());
+    };
+    while table.advance()? {
+        let captions = table.check().and_then(|()| table.captions(options));
+        let captions = captions.map(|captions| captions.texts);
+        let mut row = Row::new(captions, || format!("line {}", table.line));
+        if let Row::Unreadable(row) = &mut row
+            && table.check().is_ok()
+            && let Some(column) = table.columns.captions.first()
+        {
+            row.shown = Some(lossy(table.field(*column)));
+        }
+        if take(row).is_break() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Makes a row of each line, cut at `most` bytes. `row` gets the line, whether it was cut, and its number.
@@ -180,178 +346,19 @@ fn kept(caption: &str) -> String {
     caption[..caption.floor_char_boundary(KEPT)].to_owned()
 }
 
-fn json_row(line: &[u8], is_cut: bool, number: u64, fields: &[&str]) -> Option<Row> {
+fn json_row(line: &[u8], is_cut: bool, number: u64, options: &Options<'_>) -> Option<Row> {
     if line.trim_ascii().is_empty() {
         return None;
     }
     let captions = if is_cut {
-        Err(too_long("write one JSON object a line, without a list around them"))
+        let detail = format_args!("more than {LONGEST_ROW} bytes; write one JSON object a line");
+        Err(reason("too long", detail))
     } else {
-        captions(line, fields)
+        let captions = Fields::parse(line).and_then(|fields| fields.captions(options));
+        captions.map(|captions| captions.texts)
     };
     Some(Row::new(captions, || format!("line {number}")))
 }
 
-fn too_long(remedy: &str) -> String {
-    reason("too long", format_args!("more than {LONGEST_ROW} bytes; {remedy}"))
-}
-
-/// The captions in a JSON object: the first of `fields` that it has is a string or a list of strings.
-fn captions(object: &[u8], fields: &[&str]) -> Result<Vec<String>, String> {
-    let object = json::object(object)?;
-    let without = |detail: String| Err(reason("without a caption", detail));
-    let found = fields.iter().find_map(|key| Some((*key, object.not_null(key)?)));
-    let Some((key, value)) = found else {
-        return without(format!("it has no {}", fields.join(", ")));
-    };
-    let wrong = |value| json::wrong_type(key, "a string or a list of strings", value);
-    match value {
-        Value::String(caption) => Ok(vec![kept(caption)]),
-        Value::Array(list) if list.is_empty() => without(format!("{key} is an empty list")),
-        Value::Array(list) if list.len() > MOST_CAPTIONS => Err(reason(
-            "too many captions",
-            format_args!("{} of one image, of {MOST_CAPTIONS} at most", list.len()),
-        )),
-        Value::Array(list) => {
-            let captions = list.iter().map(|item| match item {
-                Value::String(caption) => Ok(kept(caption)),
-                other => Err(format!("{} in it", wrong(other))),
-            });
-            captions.collect()
-        }
-        other => Err(wrong(other)),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The rows of an input, as the text of an error if there's one.
-    pub(super) fn rows(
-        input: &[u8],
-        format: Format,
-        field: Option<&str>,
-    ) -> Result<Vec<Row>, String> {
-        let mut rows = Vec::new();
-        read(input, Path::new("input"), format, field, &mut |row| {
-            rows.push(row);
-            ControlFlow::Continue(())
-        })
-        .map_err(|error| error.to_string())?;
-        Ok(rows)
-    }
-
-    /// Rows in short: captions, or the place and the reason of what can't be read.
-    pub(super) fn short(rows: &[Row]) -> Vec<String> {
-        rows.iter()
-            .map(|row| match row {
-                Row::Captions(captions) => captions.join("|"),
-                Row::Unreadable(row) => format!("! {}: {}", row.place, row.reason),
-            })
-            .collect()
-    }
-
-    #[test]
-    fn every_line_of_a_text_is_a_caption() {
-        let input = b"\xef\xbb\xbfa cat\r\n\n \t\nsnow \xff\xfe\n\xf0\x9f\x90\x95\n\0\x1b[31m";
-        let found = rows(input, Format::Text, None).unwrap();
-        assert_eq!(
-            short(&found),
-            [
-                "a cat",
-                "",
-                " \t",
-                "! line 4: not UTF-8: at byte 6 of the caption; save the file as UTF-8",
-                "🐕",
-                "\0\u{1b}[31m",
-            ]
-        );
-        let Row::Unreadable(bad) = &found[3] else {
-            panic!("{found:?}");
-        };
-        assert_eq!(bad.shown.as_deref(), Some("snow \u{fffd}\u{fffd}"));
-        assert!(rows(b"", Format::Text, None).unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_caption_that_is_too_long_stays_so_when_it_is_cut() {
-        for letter in ["a", "é", "🐕"] {
-            let line = letter.repeat(1 << 20) + "\nshort\n";
-            let found = rows(line.as_bytes(), Format::Text, None).unwrap();
-            let [Row::Captions(long), Row::Captions(next)] = &found[..] else {
-                panic!("{letter}: {} rows", found.len());
-            };
-            assert!((LONGEST_CAPTION + 1..=KEPT).contains(&long[0].len()));
-            assert!((LONGEST_CAPTION - 3..=LONGEST_CAPTION).contains(&shown(&long[0]).len()));
-            assert_eq!(next, &["short"]);
-            let whole = letter.repeat(LONGEST_CAPTION / letter.len());
-            let found = rows(whole.as_bytes(), Format::Text, None).unwrap();
-            assert_eq!(found, [Row::Captions(vec![whole.clone()])]);
-            assert_eq!(shown(&whole), whole);
-        }
-    }
-
-    #[test]
-    fn json_lines_give_the_first_field_that_they_have() {
-        let input = br#"{"caption": "a cat", "x": [1, {}]}
-
-{"caption": null, "text": "a dog"}
-{"captions": ["one", "", "two"], "caption": "three"}
-{"caption": ["four", "five"]}
-{"caption": 5}
-{"captions": ["six", 7]}
-{"captions": []}
-{"title": "eight", "title": "nine"}
-["ten"]
-{"caption": "eleven"
-"#;
-        let told = short(&rows(input, Format::JsonLines, None).unwrap());
-        assert_eq!(told[..4], ["a cat", "a dog", "one||two", "four|five"]);
-        let bad = [
-            "! line 6: wrong type: caption must be a string or a list of strings, not a number",
-            "! line 7: wrong type: captions must be a string or a list of strings, not a number in it",
-            "! line 8: without a caption: captions is an empty list",
-            "! line 9: not a plain JSON object: key \"title\" occurs twice",
-            "! line 10: not a plain JSON object: ",
-            "! line 11: not JSON: ",
-        ];
-        assert_eq!(told.len(), 4 + bad.len());
-        for (found, expected) in told[4..].iter().zip(bad) {
-            assert!(found.starts_with(expected), "{found}");
-        }
-        let named =
-            rows(b"{\"alt\": \"a\"}\n{\"caption\": \"b\"}\n", Format::JsonLines, Some("alt"));
-        assert_eq!(short(&named.unwrap()), ["a", "! line 2: without a caption: it has no alt"]);
-    }
-
-    #[test]
-    fn rows_without_end_are_passed_over() {
-        let mut long = b"{\"caption\": \"".to_vec();
-        long.resize(LONGEST_ROW + 100, b'a');
-        long.extend(b"\"}\n{\"caption\": \"b\"}");
-        let told = short(&rows(&long, Format::JsonLines, None).unwrap());
-        assert!(told[0].starts_with("! line 1: too long: more than 16777216 bytes"), "{told:?}");
-        assert_eq!(told[1..], ["b"]);
-        let many = format!("{{\"captions\": [{}\"\"]}}", "\"\",".repeat(MOST_CAPTIONS));
-        let told = short(&rows(many.as_bytes(), Format::JsonLines, None).unwrap());
-        assert!(told[0].starts_with("! line 1: too many captions: 1001"));
-    }
-
-    #[test]
-    fn reading_stops_where_the_taker_does() {
-        for (format, input) in [
-            (Format::Text, "a\nb\nc\n"),
-            (Format::Csv, "caption\na\nb\nc\n"),
-            (Format::JsonLines, "{}\n{}\n{}\n"),
-        ] {
-            let mut seen = 0;
-            read(input.as_bytes(), Path::new("x"), format, None, &mut |_| {
-                seen += 1;
-                if seen == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })
-            .unwrap();
-            assert_eq!(seen, 2, "{format:?}");
-        }
-    }
-}
+mod tests;

@@ -1,78 +1,67 @@
 //! Shards of web datasets: tar files in which the files of one image stand together, `000.jpg` beside `000.json`.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::{LONGEST_ROW, Row, Unreadable, captions, too_long};
+use super::Row;
 use crate::DataError;
+use crate::sets::Options;
+use crate::sets::shards::members::{self, Damage};
+use crate::sets::shards::{Group, take_texts};
 use crate::text::{self, reason};
 
+/// Gives a row for each image with a text, in the order of the shard.
 pub(super) fn read(
-    input: &mut impl Read,
+    input: impl Read,
     name: &Path,
-    fields: &[&str],
+    options: &Options<'_>,
     take: &mut dyn FnMut(Row) -> ControlFlow<()>,
 ) -> Result<(), DataError> {
     let mut archive = tar::Archive::new(input);
     let entries = archive.entries().map_err(|source| DataError::io(name, source))?;
-    let (mut rows, mut others) = (0_u64, 0_u64);
-    // The current member; none before the first valid header.
-    let mut member = None;
-    for entry in entries {
-        let read = entry.and_then(|mut entry| {
-            let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let extension = Path::new(&path).extension();
-            let is_row = entry.header().entry_type().is_file()
-                && extension.is_some_and(|extension| extension == "json");
-            // Escaped: a name out of a file may hold what a terminal would obey.
-            member = Some(format!("{path:?}"));
-            is_row.then(|| read_member(&mut entry)).transpose()
-        });
-        match read {
-            Ok(Some(bytes)) => {
+    let (mut rows, mut others, mut next) = (0_u64, 0_u64, ControlFlow::Continue(()));
+    let mut give = |group: Group| -> ControlFlow<()> {
+        for group in group.samples().into_iter().flat_map(Group::rows) {
+            if group.has_texts() {
                 rows += 1;
-                let captions = if bytes.len() > LONGEST_ROW {
-                    Err(too_long("a member has one object"))
-                } else {
-                    captions(&bytes, fields)
-                };
-                if take(Row::new(captions, || member.clone().unwrap_or_default())).is_break() {
-                    return Ok(());
-                }
-            }
-            Ok(None) => others += 1,
-            // Without its lengths the members that follow can't be found.
-            Err(error) => {
-                let (kind, place) = match &member {
-                    Some(member) => ("damaged", format!("in or after {member}")),
-                    None => ("no tar file", "the beginning".to_owned()),
-                };
-                let error = text::tar_error(&error);
-                let reason = reason(kind, format_args!("{error}; the rest is skipped"));
-                let _ = take(Row::Unreadable(Unreadable { place, reason, shown: None }));
-                return Ok(());
+                // Escaped: a name out of a file may hold what a terminal would obey.
+                take(Row::new(group.all_captions(options), || format!("{:?}", group.key)))?;
             }
         }
+        ControlFlow::Continue(())
+    };
+    let mut group = Group::default();
+    let read = members::each(entries, |found| {
+        others += 1;
+        if let Ok((key, part)) = take_texts(found)?
+            && let Some(before) = group.add(key, part)
+        {
+            next = give(before);
+        }
+        Ok(next)
+    });
+    if next.is_break() || give(group).is_break() {
+        return Ok(());
+    }
+    // Without its lengths the members that follow can't be found.
+    if let Err(Damage { after, error }) = read {
+        let (kind, place) = match after {
+            Some(member) => ("damaged", format!("in or after {member:?}")),
+            None => ("no tar file", "the beginning".to_owned()),
+        };
+        let error = text::tar_error(&error);
+        let reason = reason(kind, format_args!("{error}; the rest is skipped"));
+        let _ = take(Row::left_out(place, reason));
+        return Ok(());
     }
     if rows == 0 && others > 0 {
         let problem = format!(
-            "none of its {others} members is a .json file; a web dataset has one for each image"
+            "none of its {others} members is a .json or .txt file; a web dataset has one for each image"
         );
         return Err(DataError::format(name, problem));
     }
     Ok(())
-}
-
-/// A member's bytes, up to one more than the limit.
-fn read_member(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let size = entry.size().min(LONGEST_ROW as u64 + 1);
-    entry.take(LONGEST_ROW as u64 + 1).read_to_end(&mut bytes)?;
-    if (bytes.len() as u64) < size {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -86,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn every_json_member_is_a_row() {
+    fn every_image_with_texts_is_a_row() {
         let long = format!("{}/3.json", "folder/".repeat(40));
         let shard = tar(&[
             ("0.json", "{\"caption\": \"a\", \"top_caption\": \"b\"}"),
@@ -94,12 +83,16 @@ mod tests {
             ("0.txt", "a"),
             ("1.json", "{\n  \"captions\": [\"c\", \"d\"]\n}\n"),
             ("2.json", "{\n  \"caption\": 1,\n  x\n}\n"),
-            (&long, "{\"caption\": \"e\"}"),
+            (&long, "{\"top_caption\": \"e\"}"),
+            ("4.jpg", "no image"),
+            ("4.txt", "f\ng\n"),
+            ("x.0.json", "{\"caption\": \"h\"}"),
+            ("x.1.json", "{\"caption\": \"i\"}"),
         ]);
         let mut told = short(&rows(&shard, Format::Webdataset, None).unwrap());
         let bad = told.remove(2);
-        assert_eq!(told, ["b", "c|d", "e"]);
-        assert!(bad.starts_with("! \"2.json\": not JSON: ") && bad.contains("line 3"), "{bad}");
+        assert_eq!(told, ["a", "c|d", "e", "f|g", "h", "i"]);
+        assert!(bad.starts_with("! \"2\": not JSON: ") && bad.contains("line 3"), "{bad}");
     }
 
     #[test]

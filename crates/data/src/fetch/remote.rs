@@ -195,6 +195,10 @@ fn in_words(name: &str, error: &object_store::Error) -> String {
         cause = deeper;
     }
     match error {
+        Error::NotFound { .. } if name.contains('*') => {
+            "there is no such file on the server, whose files aren't listed; name several by braces ({000..099}), not by stars"
+                .to_owned()
+        }
         Error::NotFound { .. } => "there is no such file on the server".to_owned(),
         _ if name.starts_with("s3://") => format!(
             "{cause}; set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT, or AWS_SKIP_SIGNATURE=true for a \

@@ -6,31 +6,80 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use super::json_lines::file_at;
-use super::names::Captions;
-use super::{ImageTextSet, images_dir, not_blank, reason};
+use super::fields::{Captions, image_at};
+use super::files::by_rows;
+use super::json_lines::list;
+use super::splits::Rows;
+use super::{ImageTextSet, Options, not_blank, reason};
 use crate::{DataError, json};
 
 /// Either format. Other fields may be of any type.
 #[derive(Deserialize)]
 pub(crate) struct Document {
-    pub(crate) images: Vec<Image>,
+    pub(crate) images: Vec<Record<Image>>,
     /// COCO's captions; Karpathy's stand with their images.
-    pub(crate) annotations: Option<Vec<Annotation>>,
+    pub(crate) annotations: Option<Vec<Record<Annotation>>>,
+}
+
+/// A record of a list. An odd one sinks only itself.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Record<T> {
+    Good(T),
+    Odd(Value),
+}
+
+impl<T: DeserializeOwned> Record<T> {
+    /// The record, or the reason for skipping it.
+    pub(crate) fn read(self) -> Result<T, String> {
+        match self {
+            Self::Good(record) => Ok(record),
+            Self::Odd(value) => {
+                serde_json::from_value(value).map_err(|error| reason("not a record of COCO", error))
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]
 pub(crate) struct Image {
-    pub(crate) id: Option<i64>,
+    pub(crate) id: Option<Id>,
     #[serde(alias = "filename")]
     pub(crate) file_name: String,
     /// Karpathy's: the folder of the file.
-    #[serde(default)]
-    filepath: String,
+    filepath: Option<String>,
     split: Option<String>,
-    #[serde(default)]
-    sentences: Vec<Sentence>,
+    sentences: Option<Vec<Record<Sentence>>>,
+}
+
+/// A number, also as a string.
+#[derive(Debug, Deserialize, PartialEq, Eq, Hash)]
+#[serde(from = "Number")]
+pub(crate) struct Id(String);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Number(i64),
+    Text(String),
+}
+
+impl From<Number> for Id {
+    fn from(number: Number) -> Self {
+        match number {
+            Number::Number(number) => Self(number.to_string()),
+            Number::Text(text) => Self(text.trim().to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for Id {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(formatter)
+    }
 }
 
 #[derive(Deserialize)]
@@ -40,120 +89,122 @@ struct Sentence {
 
 #[derive(Deserialize)]
 pub(crate) struct Annotation {
-    pub(crate) image_id: i64,
+    pub(crate) image_id: Id,
     /// Other annotations than captions have none.
     pub(crate) caption: Option<String>,
 }
 
 impl ImageTextSet {
-    /// The images of a JSON file in COCO's format (`captions_train2017.json`) or Karpathy's (`dataset_coco.json`), in its order.
+    /// The images of JSON files in COCO's format (`captions_train2017.json`) or Karpathy's (`dataset_coco.json`), in their order.
     ///
-    /// Images' file names are relative to `images_dir` or else to the file's folder; a Karpathy image may be in its folder `filepath` or
-    /// directly there. `splits` selects images by their `split`; empty selects all. Images without captions or files are skipped.
+    /// `path` is a file, or several by braces and stars. Images' file names are relative to `options.images` or else to the file's
+    /// folder; a Karpathy image may be in its folder `filepath` or directly there. Images are of the splits that `options` asks for: to
+    /// train, Karpathy's `train` and `restval`. Images without captions or files are skipped, and so is a record of another form. A file
+    /// that is a list, such as BLIP's, is read as [`Self::json_lines`] does.
     ///
     /// # Errors
-    /// [`DataError::Io`] for a missing file or `images_dir`; [`DataError::Format`] for another document, an unknown split, and no image.
-    pub fn coco(
-        file: &Path,
-        images_dir: Option<&Path>,
-        splits: &[String],
-    ) -> Result<Self, DataError> {
-        let images_dir = self::images_dir(file, images_dir)?;
-        let Document { images, annotations } = json::read(file)?;
-        let images =
-            of_splits(images, splits).map_err(|problem| DataError::format(file, problem))?;
-        let mut set = Self::default();
-        let captions = match annotations {
-            Some(annotations) => by_image(file, &images, annotations, &mut set),
-            None => images
-                .iter()
-                .map(|image| not_blank(image.sentences.iter().map(|sentence| &*sentence.raw)))
-                .collect(),
-        };
-        for (number, (image, captions)) in images.into_iter().zip(captions).enumerate() {
-            // Escaped: a name out of a file may hold what a terminal would obey.
-            let place = format!("{} image {number} ({:?})", file.display(), image.file_name);
-            let found = if captions.is_empty() {
-                Err(reason("without a caption", "nothing describes it"))
+    /// [`DataError::Io`] for a missing file or folder of images; [`DataError::Format`] for another document, an unknown split, and no image.
+    pub fn coco(path: &Path, options: &Options<'_>) -> Result<Self, DataError> {
+        let problem = "no usable image; images should be files in the folder of images";
+        by_rows(path, &[], options, problem, |file, images_dir, rows| {
+            if json::is_list(file)? {
+                return list(file, images_dir, options, rows);
+            }
+            let Document { images, annotations } = json::read(file)?;
+            let images: Vec<_> = images.into_iter().map(Record::read).collect();
+            let spoken =
+                |image: &Result<Image, String>| image.as_ref().map_or(Vec::new(), Image::spoken);
+            let mut captions: Vec<Vec<String>> = if let Some(annotations) = annotations {
+                by_image(file, &images, annotations, rows)
             } else {
-                let found = find(images_dir, &image);
-                found.map(|file| (file.into(), Captions::usual(captions), Vec::new()))
+                images.iter().map(spoken).collect()
             };
-            set.push(place, found);
-        }
-        set.unless_empty(file, || {
-            format!("no usable image; images should be files under {}", images_dir.display())
+            for (number, image) in images.into_iter().enumerate() {
+                let place = format!("{} image {number}", file.display());
+                let image = match image {
+                    Ok(image) => image,
+                    Err(why) => {
+                        rows.skip(place, why);
+                        continue;
+                    }
+                };
+                // Escaped: a name out of a file may hold what a terminal would obey.
+                let place = format!("{place} ({:?})", image.file_name);
+                let captions = std::mem::take(&mut captions[number]);
+                let found = if captions.is_empty() {
+                    Err(reason("without a caption", "nothing describes it"))
+                } else if options.captions_only {
+                    Ok(images_dir.join(&image.file_name))
+                } else {
+                    find(images_dir, &image)
+                };
+                let found = found.map(|file| (file.into(), Captions::usual(captions), Vec::new()));
+                rows.push(place, image.split.as_deref(), found);
+            }
+            Ok(())
         })
     }
 }
 
-/// The images of the given splits; all, where none are given.
-fn of_splits(images: Vec<Image>, splits: &[String]) -> Result<Vec<Image>, String> {
-    if splits.is_empty() {
-        return Ok(images);
+impl Image {
+    /// The captions of a Karpathy image.
+    pub(crate) fn spoken(&self) -> Vec<String> {
+        let sentences = self.sentences.iter().flatten();
+        not_blank(sentences.filter_map(|sentence| match sentence {
+            Record::Good(sentence) => Some(sentence.raw.as_str()),
+            Record::Odd(_) => None,
+        }))
     }
-    let mut counts: Vec<(String, usize)> = Vec::new();
-    for split in images.iter().filter_map(|image| image.split.as_ref()) {
-        match counts.iter_mut().find(|(name, _)| name == split) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((split.clone(), 1)),
-        }
-    }
-    let is_there = |split: &&String| counts.iter().any(|(name, _)| name == *split);
-    if let Some(missing) = splits.iter().find(|split| !is_there(split)) {
-        let there = counts.iter().map(|(name, count)| format!("{name:?} ({count})"));
-        let there = match &there.collect::<Vec<_>>()[..] {
-            [] => "its images have no split".to_owned(),
-            there => format!("there are {}", there.join(", ")),
-        };
-        return Err(format!("no image is of the split {missing:?}; {there}"));
-    }
-    let is_wanted =
-        |image: &Image| image.split.as_ref().is_some_and(|split| splits.contains(split));
-    Ok(images.into_iter().filter(is_wanted).collect())
 }
 
 /// Each image's captions. Annotations of other images are skipped.
 fn by_image(
     file: &Path,
-    images: &[Image],
-    annotations: Vec<Annotation>,
-    set: &mut ImageTextSet,
+    images: &[Result<Image, String>],
+    annotations: Vec<Record<Annotation>>,
+    rows: &mut Rows,
 ) -> Vec<Vec<String>> {
     let mut places = HashMap::with_capacity(images.len());
     for (at, image) in images.iter().enumerate() {
-        if let Some(id) = image.id {
+        if let Ok(Image { id: Some(id), .. }) = image {
             // Of two images with one id the first has the captions, and the second is skipped.
             places.entry(id).or_insert(at);
         }
     }
     let mut captions = vec![Vec::new(); images.len()];
     for (number, annotation) in annotations.into_iter().enumerate() {
-        let texts = not_blank(annotation.caption.as_deref());
-        let why = match places.get(&annotation.image_id) {
-            Some(_) if texts.is_empty() => reason("without a caption", "it is missing or blank"),
-            Some(at) => {
-                captions[*at].extend(texts);
-                continue;
-            }
-            None => {
-                let detail = format!("no image has the id {}", annotation.image_id);
-                reason("caption without an image", detail)
+        let why = match annotation.read() {
+            Err(why) => why,
+            Ok(Annotation { image_id, caption }) => {
+                let texts = not_blank(caption.as_deref());
+                match places.get(&image_id) {
+                    Some(_) if texts.is_empty() => {
+                        reason("without a caption", "it is missing or blank")
+                    }
+                    Some(at) => {
+                        captions[*at].extend(texts);
+                        continue;
+                    }
+                    None => {
+                        let detail = format!("no image has the id {image_id}");
+                        reason("caption without an image", detail)
+                    }
+                }
             }
         };
-        set.skipped.push((format!("{} annotation {number}", file.display()), why));
+        rows.skip(format!("{} annotation {number}", file.display()), why);
     }
     captions
 }
 
 /// The image's file, in its folder below `images_dir` or directly there.
 fn find(images_dir: &Path, image: &Image) -> Result<PathBuf, String> {
-    let right_there = images_dir.join(&image.file_name);
-    if image.filepath.is_empty() {
-        return file_at(&right_there);
+    let right_there = || image_at(images_dir, &image.file_name);
+    match image.filepath.as_deref() {
+        None | Some("") => right_there(),
+        Some(folder) => image_at(&images_dir.join(folder), &image.file_name)
+            .or_else(|why| right_there().map_err(|_| why)),
     }
-    let path = images_dir.join(&image.filepath).join(&image.file_name);
-    file_at(&path).or_else(|why| file_at(&right_there).map_err(|_| why))
 }
 
 #[cfg(test)]
@@ -165,8 +216,9 @@ mod tests {
     fn read_text(document: &str, splits: &[&str]) -> Result<ImageTextSet, DataError> {
         let files = [("images/a.jpg", &b""[..]), ("images/val/b.jpg", b"")];
         let dir = Dir::with(&[&files[..], &[("captions.json", document.as_bytes())]].concat());
-        let file = dir.path("captions.json");
-        ImageTextSet::coco(&file, Some(&dir.path("images")), &strings(splits))
+        let (images, splits) = (dir.path("images"), strings(splits));
+        let options = Options { images: Some(&images), splits: &splits, ..Options::default() };
+        ImageTextSet::coco(&dir.path("captions.json"), &options)
     }
 
     #[test]
@@ -209,10 +261,37 @@ mod tests {
         let both = read_text(KARPATHY, &["restval", "train"]).unwrap();
         assert_eq!(captions(&both), ["one|two", "three"]);
         assert!(both.samples[1].image.to_string().ends_with("images/val/b.jpg"));
+        // What training reads where nothing is asked for.
+        let usual = read_text(KARPATHY, &[]).unwrap();
+        assert_eq!(captions(&usual), captions(&both));
+        assert_eq!(usual.of_other_splits, 1);
+        assert!(usual.notes[0].contains("not of \"test\" (1)"), "{:?}", usual.notes);
         // All of them, and a file that lies right in the folder of images.
-        let all = read_text(KARPATHY, &[]).unwrap();
+        let all = read_text(KARPATHY, &["all"]).unwrap();
         assert_eq!(captions(&all), ["one|two", "three", "four"]);
         assert_eq!(all.samples[2].image, all.samples[0].image);
+    }
+
+    #[test]
+    fn an_odd_record_sinks_itself_and_ids_may_be_strings() {
+        let document = r#"{"images": [
+            {"id": "000", "file_name": "a.jpg"}, {"id": 8}, 9, {"id": 7, "file_name": "val/b.jpg", "height": NaN}
+        ], "annotations": [
+            {"image_id": "000", "caption": "one"}, {"image_id": "7", "caption": "two"}, {"caption": "lost"},
+            {"image_id": 7, "caption": ["x"]}, {"image_id": 7, "caption": "three"}
+        ]}"#;
+        let set = read_text(document, &[]).unwrap();
+        assert_eq!(captions(&set), ["one", "two|three"]);
+        let places: Vec<&str> =
+            set.skipped.iter().map(|(place, _)| place.split_once(".json ").unwrap().1).collect();
+        assert_eq!(places, ["annotation 2", "annotation 3", "image 1", "image 2"]);
+        let why = &set.skipped[2].1;
+        assert!(why.starts_with("not a record of COCO: missing field `file_name`"), "{why}");
+        let sentences = r#"{"images": [{"filename": "a.jpg", "split": "train", "sentences":
+            [{"raw": null}, {"raw": "one"}, "two", {"tokens": []}]}]}"#;
+        assert_eq!(captions(&read_text(sentences, &[]).unwrap()), ["one"]);
+        let blip = r#"[{"image": "a.jpg", "caption": "one", "image_id": "coco_1"}]"#;
+        assert_eq!(captions(&read_text(blip, &[]).unwrap()), ["one"]);
     }
 
     #[test]
@@ -220,7 +299,7 @@ mod tests {
         let error = |document, splits| read_text(document, splits).unwrap_err().to_string();
         let split = error(KARPATHY, &["train", "val"]);
         assert!(
-            split.contains("\"val\"; there are \"train\" (1), \"restval\" (1), \"test\" (1)"),
+            split.contains("\"val\"; there are \"restval\" (1), \"test\" (1), \"train\" (1)"),
             "{split}"
         );
         let coco = r#"{"images": [{"id": 1, "file_name": "x.jpg"}], "annotations": []}"#;
@@ -229,7 +308,8 @@ mod tests {
         assert!(error("{}", &[]).contains("captions.json: missing field `images`"));
         assert!(error("[", &[]).contains("captions.json"));
         assert!(error(r#"{"images": []}"#, &[]).contains("no usable image"));
-        let nowhere = ImageTextSet::coco(Path::new("x.json"), Some(Path::new("nowhere")), &[]);
+        let options = Options { images: Some(Path::new("nowhere")), ..Options::default() };
+        let nowhere = ImageTextSet::coco(Path::new("x.json"), &options);
         assert!(nowhere.unwrap_err().to_string().starts_with("nowhere"));
     }
 }

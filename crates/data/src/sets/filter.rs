@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{ImagePlace, ImageTextSet, Sample, caption_key, count, reason, thousands};
+use super::{ImagePlace, ImageTextSet, caption_key, count, reason, thousands};
 
 /// Conditions on a sample; one that is `None` doesn't apply.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -209,18 +209,7 @@ impl ImageTextSet {
             })
             .collect();
         let keys = self.readable(keys?, filtered);
-        let mut kept: Vec<Sample> = Vec::with_capacity(self.samples.len());
-        let mut known: HashMap<[u8; 32], usize> = HashMap::new();
-        for (sample, key) in std::mem::take(&mut self.samples).into_iter().zip(keys) {
-            let first = *known.entry(key).or_insert(kept.len());
-            if let Some(earlier) = kept.get_mut(first) {
-                filtered.joined += 1;
-                join(earlier, sample);
-            } else {
-                kept.push(sample);
-            }
-        }
-        self.samples = kept;
+        filtered.joined += self.merge(keys);
         Some(())
     }
 
@@ -274,31 +263,12 @@ fn size(place: &ImagePlace) -> Result<(u32, u32), Box<dyn std::error::Error>> {
     Ok((u32::try_from(size.width)?, u32::try_from(size.height)?))
 }
 
-/// Adds a sample's texts to those of another with the same image.
-fn join(first: &mut Sample, other: Sample) {
-    // Another set's fields are others: its captions count as the first's first.
-    let mut fields = other.fields.into_iter().filter(|_| other.part == first.part);
-    for caption in other.captions {
-        let field = fields.next().unwrap_or(0);
-        if !first.captions.contains(&caption) {
-            first.captions.push(caption);
-            if !first.fields.is_empty() {
-                first.fields.push(field);
-            }
-        }
-    }
-    for negative in other.negatives {
-        if !first.negatives.contains(&negative) {
-            first.negatives.push(negative);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use super::super::Sample;
     use super::*;
     use crate::testing::{captions, fields, strings};
 

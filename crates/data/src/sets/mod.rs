@@ -5,25 +5,31 @@
 
 mod braces;
 pub(crate) mod coco;
+pub(crate) mod fields;
+pub(crate) mod files;
 mod filter;
 mod folder;
 mod json_lines;
 mod key;
-mod names;
-mod parquet;
+mod options;
+pub(crate) mod parquet;
 mod place;
-mod shards;
+pub(crate) mod rows;
+mod same;
+pub(crate) mod shards;
+mod splits;
 mod table;
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::path::Path;
 
+use self::fields::Captions;
 pub use self::filter::{Duplicates, Filter, Filtered};
 pub use self::key::caption_key;
-use self::names::Captions;
+pub use self::options::{Options, Purpose};
 pub use self::parquet::ImageColumn;
 pub use self::place::ImagePlace;
+pub use self::same::overlap;
 use crate::DataError;
 use crate::fetch::Cache;
 use crate::text::reason;
@@ -64,8 +70,13 @@ impl Sample {
 pub struct ImageTextSet {
     /// The samples, in the same order at every reading.
     pub samples: Vec<Sample>,
-    /// Places of skipped samples, each with the reason: a kind, by which [`summary`](Self::summary) counts, a colon and details.
+    /// Places of skipped samples, all of them, each with the reason: a kind, by which [`summary`](Self::summary) counts, a colon and
+    /// details. A row of several images has an entry for each that can't be used.
     pub skipped: Vec<(String, String)>,
+    /// What was chosen without being asked for: one line each.
+    pub notes: Vec<String>,
+    /// Rows of other splits than those that are read. They are neither samples nor skipped.
+    pub of_other_splits: usize,
 }
 
 impl ImageTextSet {
@@ -74,32 +85,46 @@ impl ImageTextSet {
         let samples = other.samples.into_iter();
         self.samples.extend(samples.map(|sample| Sample { part, ..sample }));
         self.skipped.extend(other.skipped);
+        self.notes.extend(other.notes);
+        self.of_other_splits += other.of_other_splits;
     }
 
-    /// The samples of a file or folder, by its name: `.jsonl`, `.csv`, `.tsv`, `.parquet`, `.json`, `.tar`, or a folder of images.
+    /// The samples of a set for evaluation: [`Self::open`] with the images' folder.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`].
+    pub fn of_file(
+        path: &Path,
+        images: Option<&Path>,
+        cache: &Cache<'_>,
+    ) -> Result<Self, DataError> {
+        let purpose = Purpose::Evaluation;
+        Self::open(path, &Options { images, purpose, ..Options::default() }, cache)
+    }
+
+    /// The samples of files or of a folder, by their names: `.jsonl`, `.csv`, `.tsv`, `.txt` (a table), `.parquet`, `.json`, `.tar`, packed
+    /// ones (`.gz`, `.zst`), or a folder of these or of images.
     ///
     /// # Errors
     /// Those of the reader, and [`DataError::Format`] for another name.
-    pub fn of_file(
-        path: &Path,
-        images_dir: Option<&Path>,
-        cache: &Cache<'_>,
-    ) -> Result<Self, DataError> {
-        let name = path.to_string_lossy().to_ascii_lowercase();
-        let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    pub fn open(path: &Path, options: &Options<'_>, cache: &Cache<'_>) -> Result<Self, DataError> {
         let pattern = path.to_string_lossy();
+        let of_folder = files::kind_of_folder(path);
+        let name = of_folder.unwrap_or(&pattern).to_ascii_lowercase();
+        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
         if ends(&[".jsonl", ".ndjson"]) {
-            Self::json_lines(path, images_dir, &[])
-        } else if ends(&[".csv", ".tsv"]) {
-            Self::table(path, images_dir, &[])
+            Self::json_lines(path, options)
+        } else if ends(&[".csv", ".tsv", ".txt"]) {
+            Self::table(path, options)
         } else if ends(&[".parquet"]) {
-            Self::parquet(&pattern, images_dir, &[], cache)
+            Self::parquet(&pattern, options, cache)
         } else if ends(&[".json"]) {
-            Self::coco(path, images_dir, &[])
-        } else if ends(&[".tar", ".tar.gz", ".tgz", ".tar.zst"]) {
-            Self::shards(&pattern, &[], cache)
+            Self::coco(path, options)
+        } else if ends(&[".tar", ".tgz", ".tar.zst"]) {
+            Self::shards(&pattern, options, cache)
         } else if path.is_dir() {
-            Self::folder(path)
+            Self::folder(path, options)
         } else {
             Err(DataError::format(
                 path,
@@ -212,15 +237,6 @@ impl ImageTextSet {
 /// A sample's image, captions and negatives, or the reason for skipping it.
 type Found = Result<(ImagePlace, Captions, Vec<String>), String>;
 
-/// The folder that images' paths are relative to: the given one, which must exist, or else the file's.
-fn images_dir<'a>(file: &'a Path, given: Option<&'a Path>) -> Result<&'a Path, DataError> {
-    match given {
-        // Otherwise every sample would be skipped, and the message would name the first images only.
-        Some(dir) => fs::read_dir(dir).map(|_| dir).map_err(|source| DataError::io(dir, source)),
-        None => Ok(file.parent().unwrap_or(Path::new(""))),
-    }
-}
-
 /// The texts that aren't blank, without white space at their ends.
 pub(crate) fn not_blank<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     texts.into_iter().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect()
@@ -261,10 +277,8 @@ mod tests {
 
     #[test]
     fn a_digest_tells_sets_apart() {
-        let of = |samples: Vec<Sample>| {
-            let skipped = Vec::new();
-            ImageTextSet { samples, skipped }.digest()
-        };
+        let of =
+            |samples: Vec<Sample>| ImageTextSet { samples, ..ImageTextSet::default() }.digest();
         let (a, b) = (sample("a.jpg", 1, 1), sample("b.jpg", 1, 1));
         let digest = of(vec![a.clone(), b.clone()]);
         assert_eq!(digest, of(vec![a.clone(), b.clone()]));
@@ -292,7 +306,8 @@ mod tests {
                 "1 image in 2 samples with 3 captions, 3 negatives",
             ),
         ] {
-            assert_eq!(ImageTextSet { samples, skipped: Vec::new() }.summary(), summary);
+            let set = ImageTextSet { samples, ..ImageTextSet::default() };
+            assert_eq!(set.summary(), summary);
         }
     }
 
@@ -307,6 +322,7 @@ mod tests {
                 skip("d.jpg", "without a text: d.txt"),
                 skip("e.jpg", "without a text: e.txt"),
             ],
+            ..ImageTextSet::default()
         };
         assert_eq!(
             set.summary(),

@@ -93,6 +93,29 @@ impl ImagePlace {
         }
     }
 
+    /// The image's name and size, for a digest of a set that may be in another folder by then. The size of a file that isn't there is 0.
+    pub fn stamp(&self) -> Vec<u8> {
+        let name =
+            |path: &str| path.rsplit(['/', '\\']).next().unwrap_or_default().as_bytes().to_vec();
+        let (file, within, size) = match self {
+            Self::File(path) => {
+                let size = fs::metadata(path).map_or(0, |metadata| metadata.len());
+                (name(&path.to_string_lossy()), Vec::new(), size)
+            }
+            Self::Member { shard, name: member, size, .. } => {
+                (name(&shard.name), member.as_bytes().to_vec(), *size)
+            }
+            Self::Row { column, row } => {
+                let (file, size) = column.identity();
+                (name(file), row.to_le_bytes().to_vec(), size)
+            }
+            Self::Cifar { file, offset } => {
+                (name(&file.to_string_lossy()), offset.to_le_bytes().to_vec(), Self::CIFAR_BYTES)
+            }
+        };
+        [&file[..], &[0], &within, &[0], &size.to_le_bytes()].concat()
+    }
+
     /// Bytes that no other image has, for a set's digest.
     pub(super) fn identity(&self) -> Vec<u8> {
         match self {

@@ -5,10 +5,11 @@ mod images;
 mod page;
 mod spread;
 
-use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clove::tokenizer::Tokenizer;
+use clove::weights::write_file;
 use clove_data::sets::{Filtered, ImageTextSet};
 use clove_negatives::{Request, Style};
 use clove_report::Card;
@@ -55,11 +56,17 @@ struct Report {
     set: String,
     samples: usize,
     captions_per_sample: Spread,
+    /// Negatives of the set that differ from their sample's captions.
     negatives: usize,
+    /// Those that equal one: no caption is trained against itself.
+    negatives_like_captions: usize,
     filtered: Option<Filtered>,
+    /// Number of skipped samples by kind of reason.
     skipped: Vec<(String, usize)>,
-    /// The first skipped samples with full reasons.
-    skipped_first: Vec<(String, String)>,
+    /// Every skipped sample with its full reason.
+    skipped_samples: Vec<(String, String)>,
+    /// Rows of splits that are not read.
+    of_other_splits: usize,
     captions: Captions,
     images: Images,
     /// Yield of generated negatives by style.
@@ -69,6 +76,9 @@ struct Report {
 }
 
 fn inspect(args: &Inspect) -> Result<()> {
+    let inputs = [&args.config, &args.path, &args.images, &args.model];
+    let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
+    output::check(&[&args.out], &inputs)?;
     let interrupt = Interrupt::listen()?;
     let task = open(args, &interrupt)?;
     let count = task.set.samples.len();
@@ -79,7 +89,7 @@ fn inspect(args: &Inspect) -> Result<()> {
     let report = look(&task, &opened, &shown, &progress, &interrupt);
     progress.finish();
     let report = report?;
-    fs::write(&args.out, page::page(&report)).with_context(|| args.out.display().to_string())?;
+    write_file(&args.out, page::page(&report))?;
     if args.json {
         output::print_json(&report)?;
     } else {
@@ -208,15 +218,22 @@ fn look(
     let cards = cards
         .map(|((&place, picture), made)| page::card(&set.samples[opened[place]], picture, made));
     let skipped = set.skipped_by_kind();
+    let negatives: usize = set.samples.iter().map(|sample| sample.negatives.len()).sum();
+    let alike = set.samples.iter().map(|sample| {
+        sample.negatives.iter().filter(|negative| sample.captions.contains(negative)).count()
+    });
+    let alike: usize = alike.sum();
     let per_sample = set.samples.iter().map(|sample| sample.captions.len() as u32);
     Ok(Report {
         set: task.name.clone(),
         samples: set.samples.len(),
         captions_per_sample: Spread::of(per_sample.collect()),
-        negatives: set.samples.iter().map(|s| s.negatives.len()).sum(),
+        negatives: negatives - alike,
+        negatives_like_captions: alike,
         filtered: task.filtered,
         skipped: skipped.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect(),
-        skipped_first: set.skipped.iter().take(QUOTED).cloned().collect(),
+        skipped_samples: set.skipped.clone(),
+        of_other_splits: set.of_other_splits,
         captions,
         images,
         made_negatives,
@@ -229,7 +246,7 @@ fn text(report: &Report) -> String {
     for (kind, count) in &report.skipped {
         lines.push(format!("  skipped: {} {kind}", HumanCount(*count as u64)));
     }
-    for (place, reason) in report.skipped_first.iter().take(3) {
+    for (place, reason) in report.skipped_samples.iter().take(3) {
         lines.push(format!("    {place}: {reason}"));
     }
     let head = |name: &str| [&[name.to_owned()], &Spread::COLUMNS.map(str::to_owned)[..]].concat();
@@ -281,8 +298,12 @@ fn summary(report: &Report) -> String {
         Some(filtered) => format!("; filtered out: {}", filtered.summary()),
         None => String::new(),
     };
+    let others = match report.of_other_splits {
+        0 => String::new(),
+        rows => format!("; {} of other splits", counted(rows, "row")),
+    };
     format!(
-        "{} with {} and {}; {} skipped{filtered}",
+        "{} with {} and {}; {} skipped{others}{filtered}",
         counted(report.samples, "sample"),
         counted(report.captions.count, "caption"),
         counted(report.negatives, "negative"),
@@ -298,7 +319,7 @@ fn remarks(report: &Report) -> Vec<String> {
     };
     let scripts: Vec<String> =
         captions.scripts.iter().map(|(name, count)| format!("{name} {}", share(*count))).collect();
-    vec![
+    let mut remarks = vec![
         format!(
             "{} are longer than the context of {} tokens and are truncated",
             share(captions.cut),
@@ -306,7 +327,13 @@ fn remarks(report: &Report) -> Vec<String> {
         ),
         format!("{} repeat an earlier one", share(captions.repeated)),
         format!("{} are ASCII; by script: {}", share(captions.ascii), scripts.join(", ")),
-    ]
+    ];
+    if report.negatives_like_captions > 0 {
+        let alike = counted(report.negatives_like_captions as u64, "negative");
+        remarks
+            .push(format!("{alike} equal to a caption of their image, which training leaves out"));
+    }
+    remarks
 }
 
 #[cfg(test)]

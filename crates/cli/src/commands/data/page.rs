@@ -7,7 +7,7 @@ use clove_report::{Card, CardText};
 
 use super::images::Thumbnail;
 use super::spread::Spread;
-use super::{Report, remarks, summary};
+use super::{QUOTED, Report, remarks, summary};
 use crate::output;
 
 /// Maximum number of captions, and of negatives, on a card.
@@ -15,7 +15,7 @@ const TEXTS: usize = 6;
 
 pub fn page(report: &Report) -> String {
     let (captions, images) = (&report.captions, &report.images);
-    let first_skipped = report.skipped_first.iter();
+    let first_skipped = report.skipped_samples.iter().take(QUOTED);
     clove_report::data::page(&Inspection {
         set: report.set.clone(),
         summary: summary(report),

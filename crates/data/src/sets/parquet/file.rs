@@ -1,6 +1,6 @@
 //! A Parquet file's schema and columns.
 //!
-//! Source: apache/parquet-format: README.md, LogicalTypes.md (lists).
+//! Source: apache/parquet-format: README.md, LogicalTypes.md (lists, maps).
 
 use std::fs::File;
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
@@ -27,14 +27,31 @@ pub(super) struct Leaf {
     pub(super) is_bytes: bool,
     /// Bytes marked as text.
     pub(super) is_text: bool,
+    /// Keys of a map, such as languages of captions.
+    is_map_key: bool,
     pub(super) max_definition: u32,
     pub(super) max_repetition: u32,
 }
 
+/// Names of the text in a list of structures, as for JSON's objects.
+const TEXTS: [&str; 3] = ["text", "raw", "caption"];
+
 impl Leaf {
+    /// Whether a row has a text here or a list of texts: a list's, a map's, or those of a list of structures.
     pub(super) fn holds_texts(&self) -> bool {
-        let is_list = self.max_repetition == 1 && self.path.len() <= 3;
-        self.is_bytes && (self.path.len() == 1 || is_list)
+        let is_text = |at: usize| TEXTS.contains(&self.path[at].as_str());
+        let is_list = match self.path.len() {
+            1..=3 => true,
+            4 => is_text(1) || is_text(3),
+            _ => false,
+        };
+        let is_list = is_list && self.max_repetition == 1 && !self.is_map_key;
+        self.is_bytes && (self.is_scalar() || is_list)
+    }
+
+    /// Whether it's a column by itself.
+    pub(super) fn is_scalar(&self) -> bool {
+        self.path.len() == 1 && self.max_repetition == 0
     }
 }
 
@@ -97,6 +114,17 @@ impl Table {
         Chunk::find(&mut self.file, self.bytes, meta, leaf)
     }
 
+    /// The groups that have rows. In one without rows the places of its columns mean nothing.
+    pub(super) fn filled_groups(&self) -> Result<Vec<usize>, String> {
+        let mut filled = Vec::new();
+        for group in 0..self.groups.len() {
+            if self.rows(group)? > 0 {
+                filled.push(group);
+            }
+        }
+        Ok(filled)
+    }
+
     pub(super) fn rows(&self, group: usize) -> Result<usize, String> {
         let rows = usize::try_from(self.groups[group].num_rows);
         rows.map_err(|_| "its footer is damaged: a negative number of rows".to_owned())
@@ -143,19 +171,34 @@ impl Table {
     }
 }
 
+/// An open group of the tree of columns.
+struct Open<'a> {
+    children: i32,
+    /// Children that haven't come yet.
+    left: i32,
+    definition: u32,
+    repetition: u32,
+    name: Option<&'a str>,
+    is_map: bool,
+}
+
 /// The columns with values, from the flattened tree of all columns.
 fn leaves(schema: &[SchemaElement]) -> Option<Vec<Leaf>> {
     let mut leaves = Vec::new();
     let mut elements = schema.iter();
-    let root = elements.next()?;
-    // For each open group the number of missing children, the levels, and the name.
-    let mut open = vec![(root.num_children?, 0_u32, 0_u32, None::<&str>)];
+    let children = elements.next()?.num_children?;
+    let root =
+        Open { children, left: children, definition: 0, repetition: 0, name: None, is_map: false };
+    let mut open = vec![root];
     for element in elements {
-        while open.last().is_some_and(|(left, ..)| *left <= 0) {
+        while open.last().is_some_and(|group| group.left <= 0) {
             open.pop();
         }
-        let (left, mut definition, mut repetition, _) = open.last().copied()?;
-        open.last_mut()?.0 = left - 1;
+        let is_in_map = open.iter().rev().nth(1).is_some_and(|group| group.is_map);
+        let group = open.last_mut()?;
+        let is_first = group.left == group.children;
+        group.left -= 1;
+        let (mut definition, mut repetition) = (group.definition, group.repetition);
         match element.repetition_type {
             Some(FieldRepetitionType::OPTIONAL) => definition += 1,
             Some(FieldRepetitionType::REPEATED) => {
@@ -168,11 +211,17 @@ fn leaves(schema: &[SchemaElement]) -> Option<Vec<Leaf>> {
             if open.len() > DEEPEST {
                 return None;
             }
-            open.push((children, definition, repetition, Some(&element.name)));
+            let is_map = matches!(element.logical_type, Some(LogicalType::MAP(_)))
+                || matches!(
+                    element.converted_type,
+                    Some(ConvertedType::MAP | ConvertedType::MAP_KEY_VALUE)
+                );
+            let (name, left) = (Some(&*element.name), children);
+            open.push(Open { children, left, definition, repetition, name, is_map });
             continue;
         }
         let mut path: Vec<String> =
-            open.iter().filter_map(|(.., name)| name.map(str::to_owned)).collect();
+            open.iter().filter_map(|group| group.name.map(str::to_owned)).collect();
         path.push(element.name.clone());
         let is_text = matches!(element.logical_type, Some(LogicalType::STRING(_)))
             || element.converted_type == Some(ConvertedType::UTF8);
@@ -181,6 +230,8 @@ fn leaves(schema: &[SchemaElement]) -> Option<Vec<Leaf>> {
             number: leaves.len(),
             is_bytes: element.type_ == Some(Type::BYTE_ARRAY),
             is_text,
+            // The first of the pairs in a map, whatever its name (LogicalTypes.md, "Maps").
+            is_map_key: is_in_map && is_first,
             max_definition: definition,
             max_repetition: repetition,
         });

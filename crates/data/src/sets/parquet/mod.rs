@@ -7,20 +7,21 @@ mod file;
 mod images;
 mod pages;
 
-use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 pub use self::images::ImageColumn;
 
 use self::file::{Leaf, Table};
-use super::braces::expand;
-use super::json_lines::file_at;
-use super::names::{
-    BYTES_KEYS, CAPTION_KEYS, CAPTION_LIST, Captions, IMAGE_KEYS, NEGATIVE_KEY, NEGATIVE_LIST,
+use super::fields::{
+    BYTES_KEYS, CAPTION_KEYS, Captions, NEGATIVE_KEYS, SPLIT_KEY, find, given, image_at,
+    image_keys, texts_in,
 };
+use super::files::files;
 use super::place::ImagePlace;
-use super::{Found, ImageTextSet, images_dir, not_blank, reason};
+use super::splits::Rows;
+use super::{Found, ImageTextSet, Options, not_blank, reason};
 use crate::DataError;
 use crate::fetch::{Cache, Local};
 use crate::text::utf8;
@@ -28,16 +29,22 @@ use crate::text::utf8;
 /// Most columns in a message.
 const LISTED: usize = 24;
 
+/// Ends of the names of files.
+pub(crate) const ENDS: [&str; 1] = [".parquet"];
+
 impl ImageTextSet {
     /// The rows of Parquet files, in their order, as Hugging Face's image-text sets have them.
     ///
-    /// `pattern` names one file, several by braces (`train-{00000..00041}-of-00042.parquet`), or a folder, whose files ending in
-    /// `.parquet` are read in the order of their names. An image's bytes are in a binary column `image`, `img`, `jpg`, `jpeg`, `png`,
-    /// `webp`, `picture` or `image_bytes`, or in `bytes` within it, as `datasets` writes them; the first of these counts. Without
-    /// bytes the image is a file; its path is in `path` within that column or in a text column named as in [`Self::json_lines`],
-    /// relative to `images_dir` or else to the file's folder. Captions and negatives are texts or lists of texts, in columns named as in
-    /// [`Self::json_lines`]. Rows count from 0; one without an image or a caption, and one that isn't UTF-8, is skipped. `fields`
-    /// replaces the columns of captions. Pages may be compressed with snappy, gzip or zstd. Remote files are copied to `cache` first.
+    /// `pattern` names one file, several by braces (`train-{00000..00041}-of-00042.parquet`) or stars (`train-*.parquet`), or a
+    /// folder, whose files ending in `.parquet` are read in the order of their names, or else those below it (`data/`). Of files or
+    /// rows with splits those of `options` are read.
+    ///
+    /// An image's bytes are in a binary column `image`, `img`, `jpg`, `jpeg`, `png`, `webp`, `picture` or `image_bytes`, or in
+    /// `bytes` within it, as `datasets` writes them; the first of these counts. Without bytes the image is a file; its path is in
+    /// `path` within that column or in a text column named as in [`Self::json_lines`]. Captions and negatives are texts, lists of
+    /// texts or of structures with a text, or the values of a map, in columns named as in [`Self::json_lines`]; a text within a
+    /// structure is `caption.en`. Rows count from 0; one without an image or a caption, and one that isn't UTF-8, is skipped. Pages
+    /// may be compressed with snappy, gzip or zstd. Remote files are copied to `cache` first.
     ///
     /// Images stay in the file. Reading one means reading and decompressing its page with all images in it, which is the cost of each
     /// image in a random order. The pages read last stay in memory: about 512 MiB for all sets together, counted as twice the
@@ -45,65 +52,83 @@ impl ImageTextSet {
     ///
     /// # Errors
     /// [`DataError::Io`] for a file or folder that can't be read; [`DataError::Format`] for a damaged file, missing columns, another
-    /// compression, an invalid pattern, and if no row can be used; for remote files as [`Self::shards`].
+    /// compression, an invalid pattern, an unknown split, and if no row can be used; for remote files as [`Self::shards`].
     pub fn parquet(
         pattern: &str,
-        images_dir: Option<&Path>,
-        fields: &[String],
+        options: &Options<'_>,
         cache: &Cache<'_>,
     ) -> Result<Self, DataError> {
-        let mut set = Self::default();
-        if let Some(dir) = images_dir {
-            self::images_dir(dir, images_dir)?;
-        }
-        for file in cache.local(&files(pattern)?)? {
-            let images_dir = self::images_dir(Path::new(&file.name), images_dir)?;
-            read_file(&file, images_dir, fields, &mut set)
+        // A given folder must be there before files are copied.
+        options.images_dir(Path::new(pattern))?;
+        let files = files(pattern, &ENDS, options)?;
+        let (mut rows, mut have_splits) = (Rows::default(), !files.have_splits);
+        for file in cache.local(&files.names)? {
+            let images_dir = options.images_dir(Path::new(&file.name))?;
+            have_splits |= read_file(&file, images_dir, options, &mut rows)
                 .map_err(|problem| DataError::format(&file.name, problem))?;
         }
+        // Splits that are asked for by the names of files needn't be those of rows.
+        let splits = if have_splits { options.splits } else { &[] };
+        let mut set = rows.finish(Path::new(pattern), &Options { splits, ..*options })?;
+        set.notes.extend(files.note);
         set.unless_empty(pattern, || "no usable row".to_owned())
     }
 }
 
-/// The files that a pattern names, or those of a folder.
-fn files(pattern: &str) -> Result<Vec<String>, DataError> {
-    let dir = Path::new(pattern);
-    if !dir.is_dir() {
-        return expand(pattern).map_err(|problem| DataError::format(dir, problem));
-    }
-    let wrong = |source| DataError::io(dir, source);
-    let mut files = Vec::new();
-    for entry in fs::read_dir(dir).map_err(wrong)? {
-        let path = entry.map_err(wrong)?.path();
-        if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("parquet")) {
-            files.push(path.to_string_lossy().into_owned());
-        }
-    }
-    if files.is_empty() {
-        return Err(DataError::format(dir, "no file in it ends in .parquet"));
-    }
-    files.sort_unstable();
-    Ok(files)
-}
-
+/// Adds a file's rows and returns whether they have splits.
 fn read_file(
     file: &Local,
     images_dir: &Path,
-    fields: &[String],
-    set: &mut ImageTextSet,
-) -> Result<(), String> {
+    options: &Options<'_>,
+    rows: &mut Rows,
+) -> Result<bool, String> {
     let mut table = Table::open(&file.path)?;
-    let columns = Columns::of(&table.leaves, fields)?;
+    let groups = table.filled_groups()?;
+    // A file without rows needn't have the columns: their types aren't known.
+    if groups.is_empty() {
+        return Ok(false);
+    }
+    let columns = Columns::of(&table.leaves, true, options)?;
     let mut column = ImageColumn::new(file, table.bytes);
-    let mut rows = Vec::new();
-    for group in 0..table.groups.len() {
-        let first = rows.len() as u64;
-        rows.extend(columns.group(&mut table, group, first, &mut column)?);
+    let mut found = Vec::new();
+    for group in groups {
+        let first = found.len() as u64;
+        found.extend(columns.group(&mut table, group, first, &mut column)?);
     }
     let column = Arc::new(column);
-    for (number, row) in (0..).zip(rows) {
+    for (number, row) in (0..).zip(found) {
         let place = format!("{} row {number}", file.name);
-        set.push(place, row.sample(&column, number, images_dir, fields));
+        let split = row.split.as_ref().map(|split| String::from_utf8_lossy(split).into_owned());
+        rows.push(place, split.as_deref(), row.sample(&column, number, images_dir, options));
+    }
+    Ok(columns.split.is_some())
+}
+
+/// Gives the captions of each row of a file to `take`, with its number, until it stops; images aren't looked at.
+pub(crate) fn captions(
+    file: &Local,
+    options: &Options<'_>,
+    take: &mut dyn FnMut(usize, Result<Vec<String>, String>) -> ControlFlow<()>,
+) -> Result<(), DataError> {
+    let wrong = |problem| DataError::format(&file.name, problem);
+    let mut table = Table::open(&file.path).map_err(wrong)?;
+    let groups = table.filled_groups().map_err(wrong)?;
+    if groups.is_empty() {
+        return Ok(());
+    }
+    let columns = Columns::of(&table.leaves, false, options).map_err(wrong)?;
+    let columns =
+        Columns { bytes: None, path: None, negatives: Vec::new(), split: None, ..columns };
+    let mut images = ImageColumn::new(file, table.bytes);
+    let mut number = 0;
+    for group in groups {
+        for row in columns.group(&mut table, group, 0, &mut images).map_err(wrong)? {
+            let captions = row.captions(options).map(|captions| captions.texts);
+            if take(number, captions).is_break() {
+                return Ok(());
+            }
+            number += 1;
+        }
     }
     Ok(())
 }
@@ -116,30 +141,47 @@ struct Columns {
     path: Option<Leaf>,
     captions: Vec<Leaf>,
     negatives: Vec<Leaf>,
+    split: Option<Leaf>,
 }
 
 impl Columns {
-    fn of(leaves: &[Leaf], fields: &[String]) -> Result<Self, String> {
-        let text = |key: &&str| {
-            let mut leaves = leaves.iter();
-            leaves.find(|leaf| leaf.path[0] == **key && leaf.holds_texts()).cloned()
+    fn of(leaves: &[Leaf], needs_image: bool, options: &Options<'_>) -> Result<Self, String> {
+        // The column named `key` among those that `is_it` holds for.
+        let named = |key: &str, is_it: &dyn Fn(&Leaf) -> bool| {
+            let those: Vec<&Leaf> = leaves.iter().filter(|leaf| is_it(leaf)).collect();
+            let place = find(&[key], those.iter().map(|leaf| leaf.path[0].as_str()))?;
+            those.get(place).map(|leaf| (*leaf).clone())
         };
-        let single = |path: &[&str], is_it: fn(&Leaf) -> bool| {
-            let is_single = |leaf: &&Leaf| leaf.path == path && leaf.is_bytes && is_it(leaf);
-            leaves.iter().find(is_single).filter(|leaf| leaf.max_repetition == 0)
+        let text = |key: &str| {
+            named(key, &Leaf::holds_texts).or_else(|| {
+                let is_within = |leaf: &&Leaf| leaf.is_bytes && leaf.path.join(".") == key;
+                leaves.iter().find(is_within).cloned()
+            })
         };
-        let bytes = BYTES_KEYS.iter().find_map(|key| {
-            let within = single(&[*key, "bytes"], |_| true);
-            within.or_else(|| single(&[*key], |leaf| !leaf.is_text))
+        let within = |key: &str, name: &str| {
+            let is_it = |leaf: &Leaf| {
+                leaf.is_bytes
+                    && leaf.max_repetition == 0
+                    && leaf.path.len() == 2
+                    && leaf.path[1] == name
+            };
+            named(key, &is_it)
+        };
+        let given_image = options.image.as_slice();
+        let bytes_keys = if given_image.is_empty() { &BYTES_KEYS[..] } else { given_image };
+        let bytes = bytes_keys.iter().find_map(|key| {
+            let is_binary = |leaf: &Leaf| leaf.is_scalar() && leaf.is_bytes && !leaf.is_text;
+            within(key, "bytes").or_else(|| named(key, &is_binary))
         });
-        let path = match bytes {
+        let path_keys = image_keys(options);
+        let path = match &bytes {
             // What `datasets` writes beside the bytes.
-            Some(bytes) if bytes.path.len() == 2 => single(&[&bytes.path[0], "path"], |_| true),
+            Some(bytes) if bytes.path.len() == 2 => within(&bytes.path[0], "path"),
             Some(_) => None,
-            None => IMAGE_KEYS.iter().find_map(|key| single(&[*key], |leaf| leaf.is_text)),
+            None => path_keys
+                .iter()
+                .find_map(|key| named(key, &|leaf| leaf.is_scalar() && leaf.is_text)),
         };
-        let usual = [CAPTION_LIST].into_iter().chain(CAPTION_KEYS);
-        let usual: Vec<Leaf> = usual.filter_map(|key| text(&key)).collect();
         let missing = |what: String| {
             let mut names: Vec<&str> = leaves.iter().map(|leaf| leaf.path[0].as_str()).collect();
             names.dedup();
@@ -147,30 +189,42 @@ impl Columns {
             names.truncate(LISTED);
             format!("it has no column of {what}; its columns are {names:?}{more}")
         };
-        if bytes.is_none() && path.is_none() {
-            return Err(missing(format!(
+        if needs_image && bytes.is_none() && path.is_none() {
+            let address = named("url", &|_| true);
+            let address = address.map(|_| "; download the images of its addresses first");
+            let problem = missing(format!(
                 "images: their bytes, alone or with a path beside them, under {}, or their paths under {}",
-                BYTES_KEYS.join(", "),
-                IMAGE_KEYS.join(", ")
-            )));
+                bytes_keys.join(", "),
+                path_keys.join(", ")
+            ));
+            return Err(problem + address.unwrap_or_default());
         }
-        let lacks =
-            |names: &str| missing(format!("captions: texts or lists of texts under {names}"));
-        let captions = if fields.is_empty() {
-            usual
-        } else {
-            let field = |field: &String| text(&field.as_str()).ok_or_else(|| lacks(field));
-            fields.iter().map(field).collect::<Result<_, _>>()?
-        };
-        if captions.is_empty() {
-            let names = format!("{CAPTION_LIST}, {}", CAPTION_KEYS.join(", "));
-            return Err(lacks(&names));
+        let keys = given(options.captions, &CAPTION_KEYS);
+        let captions: Vec<Leaf> = keys.iter().filter_map(|key| text(key)).collect();
+        if captions.is_empty() || captions.len() < options.captions.len() {
+            let lacking = keys.iter().find(|key| text(key).is_none());
+            let lacking = lacking.filter(|_| !options.captions.is_empty());
+            let names = lacking.map_or_else(|| keys.join(", "), |key| (*key).to_owned());
+            let problem = missing(format!("captions: texts or lists of texts under {names}"));
+            // A structure of texts, for example by language.
+            let is_there = |leaf: &Leaf| leaf.is_bytes && leaf.path.len() > 1;
+            let structure = keys.iter().find_map(|key| named(key, &is_there));
+            let structure = structure.map(|leaf| {
+                format!(
+                    "; the texts in its column {:?} are named like {:?}",
+                    leaf.path[0],
+                    leaf.path.join(".")
+                )
+            });
+            return Err(problem + &structure.unwrap_or_default());
         }
+        let negatives = given(options.negatives, &NEGATIVE_KEYS);
         Ok(Self {
-            bytes: bytes.cloned(),
-            path: path.cloned(),
+            bytes,
+            path,
             captions,
-            negatives: [NEGATIVE_LIST, NEGATIVE_KEY].iter().filter_map(text).collect(),
+            negatives: negatives.iter().filter_map(|key| text(key)).collect(),
+            split: named(SPLIT_KEY, &|leaf| leaf.is_scalar() && leaf.is_text),
         })
     }
 
@@ -182,39 +236,66 @@ impl Columns {
         first: u64,
         images: &mut ImageColumn,
     ) -> Result<Vec<Row>, String> {
-        let count = table.rows(group)?;
-        let mut has_bytes = vec![false; count];
+        // Each column's values are as many as the footer says; an absurd number there is found before memory is taken for it.
+        let mut texts = |leaf: &Leaf| -> Result<Vec<Cell>, String> {
+            let texts = table.texts(group, leaf)?.into_iter();
+            Ok(texts.map(|texts| Cell { texts, is_list: !leaf.is_scalar() }).collect())
+        };
+        let mut rows: Vec<Row> = Vec::new();
+        for leaf in &self.captions {
+            let cells = texts(leaf)?;
+            rows.resize_with(cells.len(), Row::default);
+            rows.iter_mut().zip(cells).for_each(|(row, cell)| row.captions.push(cell));
+        }
+        for leaf in &self.negatives {
+            rows.iter_mut().zip(texts(leaf)?).for_each(|(row, cell)| row.negatives.push(cell));
+        }
+        if let Some(leaf) = &self.split {
+            rows.iter_mut().zip(texts(leaf)?).for_each(|(row, cell)| row.split = cell.first());
+        }
         if let Some(leaf) = &self.bytes {
             let chunk = table.chunk(group, leaf)?;
-            has_bytes = if table.has_no_null(group, leaf) {
+            let has_bytes = if table.has_no_null(group, leaf) {
                 vec![true; chunk.pages.iter().map(|page| page.entries).sum()]
             } else {
                 chunk.not_null(&mut table.file)?
             };
-            if has_bytes.len() != count {
+            if has_bytes.len() != rows.len() {
                 return Err("its column of images isn't as long as the others".to_owned());
             }
             images.add(first, chunk, leaf.max_definition);
+            rows.iter_mut().zip(has_bytes).for_each(|(row, has_bytes)| row.has_bytes = has_bytes);
         }
-        let mut rows: Vec<Row> =
-            has_bytes.into_iter().map(|has_bytes| Row { has_bytes, ..Row::default() }).collect();
         let is_needed = rows.iter().any(|row| !row.has_bytes);
         if let Some(leaf) = self.path.as_ref().filter(|_| is_needed) {
             for (row, path) in rows.iter_mut().zip(table.texts(group, leaf)?) {
                 row.path = path.into_iter().next();
             }
         }
-        for leaf in &self.captions {
-            for (row, texts) in rows.iter_mut().zip(table.texts(group, leaf)?) {
-                row.captions.push(texts);
-            }
-        }
-        for leaf in &self.negatives {
-            for (row, texts) in rows.iter_mut().zip(table.texts(group, leaf)?) {
-                row.negatives.extend(texts);
-            }
-        }
         Ok(rows)
+    }
+}
+
+/// The texts of a row in a column.
+struct Cell {
+    texts: Vec<Vec<u8>>,
+    is_list: bool,
+}
+
+impl Cell {
+    /// Its texts. A text that isn't one of a list may be a list itself, as JSON and Python write it.
+    fn texts(&self) -> Result<Vec<String>, String> {
+        let texts = self.texts.iter().map(|bytes| utf8(bytes));
+        let texts = texts.collect::<Result<Vec<&str>, String>>()?;
+        Ok(if self.is_list {
+            not_blank(texts)
+        } else {
+            texts.into_iter().flat_map(texts_in).collect()
+        })
+    }
+
+    fn first(self) -> Option<Vec<u8>> {
+        self.texts.into_iter().next()
     }
 }
 
@@ -223,36 +304,36 @@ impl Columns {
 struct Row {
     has_bytes: bool,
     path: Option<Vec<u8>>,
+    split: Option<Vec<u8>>,
     /// Of each column.
-    captions: Vec<Vec<Vec<u8>>>,
-    negatives: Vec<Vec<u8>>,
+    captions: Vec<Cell>,
+    negatives: Vec<Cell>,
 }
 
 impl Row {
+    fn captions(&self, options: &Options<'_>) -> Result<Captions, String> {
+        let mut columns = self.captions.iter().map(Cell::texts);
+        if !options.captions.is_empty() {
+            return Captions::of(options.captions, |_| columns.next().unwrap_or(Ok(Vec::new())));
+        }
+        // The first column with a text counts.
+        for texts in columns {
+            let texts = texts?;
+            if !texts.is_empty() {
+                return Ok(Captions::usual(texts));
+            }
+        }
+        Err(reason("without a caption", "it is null or blank"))
+    }
+
     fn sample(
         self,
         column: &Arc<ImageColumn>,
         row: u64,
         images_dir: &Path,
-        fields: &[String],
+        options: &Options<'_>,
     ) -> Found {
-        let captions = if fields.is_empty() {
-            // The first column with a text counts.
-            let mut captions = Vec::new();
-            for column in self.captions {
-                captions = texts(&column)?;
-                if !captions.is_empty() {
-                    break;
-                }
-            }
-            if captions.is_empty() {
-                return Err(reason("without a caption", "it is null or blank"));
-            }
-            Captions::usual(captions)
-        } else {
-            let mut columns = self.captions.iter();
-            Captions::of(fields, |_| columns.next().map_or(Ok(Vec::new()), |column| texts(column)))?
-        };
+        let captions = self.captions(options)?;
         let image = if self.has_bytes {
             ImagePlace::Row { column: Arc::clone(column), row }
         } else {
@@ -261,14 +342,12 @@ impl Row {
             if path.trim().is_empty() {
                 return Err(reason("without an image", "it is null or blank"));
             }
-            file_at(&images_dir.join(path))?.into()
+            image_at(images_dir, path)?.into()
         };
-        Ok((image, captions, texts(&self.negatives)?))
+        let negatives = self.negatives.iter().map(Cell::texts);
+        let negatives = negatives.collect::<Result<Vec<_>, String>>()?;
+        Ok((image, captions, negatives.concat()))
     }
-}
-
-fn texts(bytes: &[Vec<u8>]) -> Result<Vec<String>, String> {
-    bytes.iter().map(|bytes| utf8(bytes)).collect::<Result<Vec<_>, _>>().map(not_blank)
 }
 
 #[cfg(test)]

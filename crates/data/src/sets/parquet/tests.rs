@@ -1,5 +1,5 @@
 use std::collections::HashSet;
-
+use std::fs;
 use std::path::PathBuf;
 
 use super::*;
@@ -14,7 +14,8 @@ fn read_golden(name: &str, images: Option<&Path>) -> Result<ImageTextSet, DataEr
 }
 
 fn open(path: &Path, images: Option<&Path>) -> Result<ImageTextSet, DataError> {
-    ImageTextSet::parquet(&path.to_string_lossy(), images, &[], &Cache::silent(None))
+    let options = Options { images, ..Options::default() };
+    ImageTextSet::parquet(&path.to_string_lossy(), &options, &Cache::silent(None))
 }
 
 /// A folder with the one image that the goldens have by its path.
@@ -78,7 +79,9 @@ fn captions_stand_in_the_columns_that_are_asked_for() {
     let read = |fields: [&str; 2]| {
         let path = golden().join("snappy.parquet");
         let cache = Cache::silent(None);
-        ImageTextSet::parquet(&path.to_string_lossy(), Some(dir.root()), &strings(&fields), &cache)
+        let fields = strings(&fields);
+        let options = Options { images: Some(dir.root()), captions: &fields, ..Options::default() };
+        ImageTextSet::parquet(&path.to_string_lossy(), &options, &cache)
     };
     let set = read(["negatives", "caption"]).unwrap();
     let row = |number: usize| {
@@ -109,6 +112,92 @@ fn a_folder_or_braces_name_several_files() {
     assert!(of_folder.samples[0].place.contains("a.PARQUET row 1"));
     assert_eq!(open(&dir.path("{a.PARQUET,b.parquet}"), None).unwrap(), of_folder);
     fails(open(Dir::with(&[]).root(), None), &["ends in .parquet"]);
+}
+
+/// The captions that pyarrow's `to_pydict` gives for these files.
+#[test]
+fn captions_are_the_values_of_maps_and_the_texts_of_structures() {
+    let set = read_golden("maps", None).unwrap();
+    assert_eq!(captions(&set), ["a cat|eine Katze"]);
+    assert_eq!(kinds(&set), ["without a caption"; 2]);
+    let set = read_golden("structures", None).unwrap();
+    assert_eq!(captions(&set), ["1 raw 0", "2 raw 0|2 raw 1"]);
+    let of = |field: &str| {
+        let fields = strings(&[field]);
+        let options = Options { captions: &fields, ..Options::default() };
+        let path = golden().join("structures.parquet");
+        ImageTextSet::parquet(&path.to_string_lossy(), &options, &Cache::silent(None))
+    };
+    assert_eq!(captions(&of("caption.de").unwrap()), ["0 Katzen", "1 Katzen", "2 Katzen"]);
+    fails(
+        of("caption"),
+        &["under caption; ", "its column \"caption\" are named like \"caption.en\""],
+    );
+}
+
+/// pixparse's sets are web datasets that were converted to Parquet: `jpg` and `txt`.
+#[test]
+fn rows_of_the_split_are_read_and_columns_are_named_in_any_case() {
+    let read = |splits: &[&str]| {
+        let splits = strings(splits);
+        let options = Options { splits: &splits, ..Options::default() };
+        let path = golden().join("members.parquet");
+        ImageTextSet::parquet(&path.to_string_lossy(), &options, &Cache::silent(None)).unwrap()
+    };
+    let set = read(&[]);
+    assert_eq!((captions(&set), set.of_other_splits), (strings(&["of train"]), 2));
+    assert!(set.notes[0].contains("not of \"test\" (1), \"val\" (1)"), "{:?}", set.notes);
+    assert_eq!(captions(&read(&["validation"])), ["of val|too"]);
+    assert_eq!(captions(&read(&["all"])), ["of train", "of val|too", "of test"]);
+    let dir = images();
+    fails(read_golden("links", Some(dir.root())), &["download the images of its addresses first"]);
+}
+
+#[test]
+fn what_has_no_rows_is_no_damage() {
+    let set = read_golden("empty-group", None).unwrap();
+    assert_eq!(captions(&set), ["0", "1", "2"]);
+    assert_eq!(set.samples[2].image.read().unwrap(), b"pixels of 2 ");
+    fails(read_golden("empty", None), &["no usable row"]);
+    let [empty, full] = ["empty", "lists"]
+        .map(|name| fs::read(golden().join(name).with_extension("parquet")).unwrap());
+    let dir = Dir::with(&[("0.parquet", &empty), ("1.parquet", &full)]);
+    assert_eq!(open(dir.root(), None).unwrap().samples.len(), 2);
+}
+
+/// As `datasets` names the files of a repository (src/datasets/data_files.py).
+#[test]
+fn of_a_repository_the_files_for_training_are_read() {
+    let lists = fs::read(golden().join("lists.parquet")).unwrap();
+    let names = ["train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001"];
+    let files = names.map(|name| format!("data/{name}.parquet"));
+    let files: Vec<(&str, &[u8])> = files.iter().map(|name| (&**name, &*lists)).collect();
+    let dir = Dir::with(&[&files[..], &[("README.md", b"")]].concat());
+    for (pattern, files, is_noted) in
+        [("", 2, true), ("data", 2, true), ("data/*", 2, true), ("data/test-*", 1, false)]
+    {
+        let set = open(&dir.path(pattern), None).unwrap();
+        assert_eq!((set.samples.len(), set.notes.is_empty()), (2 * files, !is_noted), "{pattern}");
+        assert_eq!(set.samples[0].place.contains("test-"), !is_noted, "{pattern}");
+    }
+}
+
+/// Every row of a file is a sample, skipped, or of another split.
+#[test]
+fn every_row_is_counted() {
+    let dir = images();
+    for (name, rows) in [
+        ("snappy", 60),
+        ("lists", 3),
+        ("paths", 3),
+        ("maps", 3),
+        ("members", 3),
+        ("empty-group", 3),
+    ] {
+        let set = read_golden(name, Some(dir.root())).unwrap();
+        let found = set.samples.len() + set.skipped.len() + set.of_other_splits;
+        assert_eq!(found, rows, "{name}");
+    }
 }
 
 #[test]
