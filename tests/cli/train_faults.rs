@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use clove_tests::tar;
+use serde_json::{Value, json};
 
 use super::train::{BLANK, Job, SCENES, folder, pictures};
 use super::{Place, assert_contains, fail, path};
@@ -48,6 +49,8 @@ fn what_is_wrong_with_a_configuration_is_named() {
     for (settings, part) in [
         (&["train.batch=many"][..], "--set train.batch: invalid type: string \"many\""),
         (&["train.batsh=4"], "--set train.batsh: unknown key; the nearest is train.batch"),
+        (&["train=5"], "--set train: is a table; set one of its keys: train.batch, "),
+        (&["out=\"\""], "--set out: must name a folder"),
         (&["lora.rank=0"], "lora.rank: must be from 1 to 1024"),
         (&["lora.alpha=2"], "needs lora.rank"),
         (&["lora.rank=4", "lora.towers=[]"], "lora.towers: must name"),
@@ -58,14 +61,20 @@ fn what_is_wrong_with_a_configuration_is_named() {
     ] {
         let settings: Vec<&str> = settings.iter().flat_map(|&set| ["--set", set]).collect();
         assert_contains(&job.fail(&settings), &[part]);
+        assert_contains(&job.fail(&[&settings[..], &["--dry-run"]].concat()), &[part]);
     }
     assert_contains(&job.fail(&["--resume"]), &["holds no run to resume"]);
     assert!(!job.out.exists());
+    assert_contains(&job.fail(&["--resume", "--dry-run"]), &["holds no run to resume"]);
     job.train(&[]);
-    assert_contains(&job.fail(&[]), &["already holds a run", "--resume"]);
-    let error = job.fail(&["--resume", "--set", "optimizer.learning_rate=0.5"]);
-    let lines = ["run.toml: ", "`[optimizer] learning_rate = 0.5`"];
-    assert_contains(&error, &lines);
+    // A dry run refuses what the run does.
+    for more in [&[][..], &["--dry-run"]] {
+        assert_contains(&job.fail(more), &["already holds a run", "--resume"]);
+        let changed = ["--resume", "--set", "optimizer.learning_rate=0.5"];
+        let error = job.fail(&[&changed[..], more].concat());
+        let start = "run.toml: a resumed run keeps its configuration: optimizer.learning_rate: ";
+        assert_contains(&error, &[start, " in the run, 0.5 now; undo the change"]);
+    }
     job.check(2);
     assert_contains(&fail(&["train", "no-such.toml", "--device", "cpu"]), &["no-such.toml"]);
 }
@@ -78,7 +87,12 @@ fn another_set_on_resume_is_refused() {
     let job = Job::new(&place, "run", &body);
     job.train(&[]);
     fs::write(dir.join("00.txt"), "another caption\n").unwrap();
-    assert_contains(&job.fail(&["--resume"]), &["[data] digest = "]);
+    let error = job.fail(&["--resume"]);
+    let start = "what the run reads has changed since it began: the training samples of ";
+    assert_contains(&error, &[start, "(data.path: other texts, names or sizes of photos"]);
+    fs::remove_file(dir.join("00.txt")).unwrap();
+    let error = job.fail(&["--resume"]);
+    assert_contains(&error, &["(data.path: 6 samples before, 5 samples now)"]);
 }
 
 #[test]
@@ -87,18 +101,16 @@ fn a_broken_image_is_counted_and_named_and_many_end_the_run() {
     let dir = pictures(&place, 20, 1);
     let body = |dir: &Path| format!("{BLANK}{}[train]\nsteps = 10\nbatch = 8\n", folder(dir));
     let job = Job::new(&place, "one", &body(&dir));
-    assert_contains(&job.train(&[]), &["19.png: not an image", "4 samples couldn't be read"]);
+    assert_contains(&job.train(&[]), &["19.png: not an image", "1 sample couldn't be read"]);
+    // It's met in each of the four epochs, and counts once.
     let skipped = job.lines("skipped.jsonl");
-    assert_eq!(skipped.len(), 4);
-    for (epoch, line) in (0..).zip(&skipped) {
-        assert!(line["image"].as_str().unwrap().ends_with("19.png"));
-        assert!(line["reason"].as_str().unwrap().contains("not an image"));
-        let position = line["position"].as_u64().unwrap();
-        assert_eq!(position / 20, epoch, "once an epoch");
-    }
+    assert_eq!(skipped.len(), 1);
+    assert!(skipped[0]["image"].as_str().unwrap().ends_with("19.png"));
+    assert!(skipped[0]["reason"].as_str().unwrap().contains("not an image"));
+    assert!(skipped[0]["position"].as_u64().unwrap() < 20);
     let state = job.state(10);
     assert_eq!(state["samples"], 84);
-    assert_eq!(state["skipped"], 4);
+    assert_eq!(state["skipped"], 1);
     job.check(10);
 
     let place = Place::new();
@@ -106,8 +118,61 @@ fn a_broken_image_is_counted_and_named_and_many_end_the_run() {
     let job = Job::new(&place, "many", &body(&dir));
     let (_, end) = job.end_badly(&[]);
     assert!(end.contains("more than a share of 0.1") && end.contains(".png"), "{end}");
-    assert!(job.lines("skipped.jsonl").len() >= 20);
+    assert_eq!(job.lines("skipped.jsonl").len(), 10);
     assert!(!job.out.join("model").exists());
+    // Without tolerance the first one ends the run.
+    let job = Job::new(&place, "strict", &body(&dir));
+    let (_, end) = job.end_badly(&["--set", "data.unreadable=0"]);
+    assert!(end.contains("more than a share of 0 (data.unreadable)"), "{end}");
+
+    // With any share tolerated, a set without a readable image ends the run all the same.
+    let place = Place::new();
+    let dir = pictures(&place, 20, 20);
+    let job = Job::new(&place, "none", &body(&dir));
+    let (_, end) = job.end_badly(&["--set", "data.unreadable=1"]);
+    assert!(end.contains("none of the 20 samples that were tried can be read"), "{end}");
+}
+
+/// One rule for every kind of set: more than half of the images missing is likely another folder.
+#[test]
+fn images_that_are_mostly_missing_end_the_run_before_it_begins() {
+    let place = Place::new();
+    let dir = pictures(&place, 4, 0);
+    let name = |number: usize| format!("{number:02}.png");
+    let rows = (0..10).map(|number| format!("{},a red square {number}\n", name(number)));
+    place.file("set.csv", format!("image,caption\n{}", rows.collect::<String>()).as_bytes());
+    place.json_lines(
+        "set.jsonl",
+        (0..10)
+            .map(|number| json!({"image": name(number), "caption": format!("a square {number}")})),
+    );
+    let images = (0..10).map(|number| json!({"id": number, "file_name": name(number)}));
+    let captions =
+        (0..10).map(|number| json!({"image_id": number, "id": number, "caption": "a dog"}));
+    let coco =
+        json!({"images": images.collect::<Vec<_>>(), "annotations": captions.collect::<Vec<_>>()});
+    place.file("set.json", coco.to_string().as_bytes());
+    for (kind, file) in [("table", "set.csv"), ("json-lines", "set.jsonl"), ("coco", "set.json")] {
+        let data = format!(
+            "[data]\nkind = {kind:?}\npath = {:?}\nimages = {dir:?}\n",
+            path(&place.out(file))
+        );
+        let job = Job::new(&place, kind, &format!("{BLANK}{data}[train]\nsteps = 1\nbatch = 2\n"));
+        let error = job.fail(&[]);
+        assert_contains(
+            &error,
+            &["6 of 10 samples have no image that can be read", "04.png", "data.images"],
+        );
+        assert!(!job.out.exists());
+        job.train(&["--set", "data.unreadable=0.6"]);
+        // What was skipped while the set was read is listed, too.
+        let skipped = job.lines("skipped.jsonl");
+        assert_eq!(skipped.len(), 6, "{kind}");
+        for line in skipped {
+            assert!(line["reason"].as_str().unwrap().starts_with("image not found: "), "{line}");
+            assert_eq!((&line["step"], &line["position"]), (&json!(0), &Value::Null));
+        }
+    }
 }
 
 /// 1, 5 or 20 % of the photos are broken, and one of ten shards is cut: training uses all others, and the counts are exact.
@@ -150,14 +215,17 @@ fn a_set_with_many_faults_is_counted_exactly() {
         let left = SHARDS * EACH - EACH / 2;
         assert_contains(&log, &[&format!("{left} images with {left} captions"), "1 damaged shard"]);
         let skipped = job.lines("skipped.jsonl");
-        let of_first_epoch =
-            skipped.iter().filter(|line| line["position"].as_u64().unwrap() < left as u64).count();
-        assert_eq!(of_first_epoch, broken, "{share} in a hundred");
+        let (met, read): (Vec<_>, Vec<_>) =
+            skipped.iter().partition(|line| line["position"].is_u64());
+        // The cut shard is listed, too.
+        assert!(read.iter().any(|line| line["reason"].as_str().unwrap().starts_with("damaged")));
+        assert_eq!(met.len(), broken, "{share} in a hundred");
+        assert!(met.iter().all(|line| line["position"].as_u64().unwrap() < left as u64));
         let state = job.state(steps);
-        assert_eq!(state["skipped"], skipped.len());
+        assert_eq!(state["skipped"], broken);
         let tried = state["samples"].as_u64().unwrap() as usize;
-        assert_eq!(tried - skipped.len(), steps * 8, "every batch is full");
-        assert!(log.contains(&format!("{} samples couldn't be read", skipped.len())), "{log}");
+        assert!(tried >= steps * 8 + broken, "every batch is full");
+        assert!(log.contains(&format!("{broken} sample")), "{log}");
         job.check(steps);
     }
 }
@@ -211,6 +279,19 @@ fn a_batch_that_spoils_the_weights_is_passed_over() {
     let job = Job::new(&place, "never", &body);
     let (_, end) = job.end_badly(&["--inject-fault", "nan@18", "--set", "train.recoveries=0"]);
     assert!(end.starts_with("clove: step 4: training diverged"), "{end}");
+}
+
+#[test]
+fn a_panic_of_the_program_is_an_error_with_its_text_and_no_lost_device() {
+    let place = Place::new();
+    let tail = "[train]\nsteps = 4\nbatch = 4\ncheckpoint_every = 1\n";
+    let job = Job::new(&place, "run", &format!("{BLANK}{SCENES}{tail}"));
+    let (log, end) = job.end_badly(&["--inject-fault", "panic@2"]);
+    let start = "clove: the program failed in step 3 (a panic that a test injected, ";
+    assert!(end.starts_with(start), "{log}");
+    assert!(!log.contains("restarting"), "{log}");
+    job.train(&["--resume"]);
+    job.check(4);
 }
 
 #[test]

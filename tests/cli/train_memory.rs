@@ -5,7 +5,7 @@ use std::fs;
 use clove_tests::{floats, json};
 
 use super::train::{BLANK, Job, SCENES, pretrained, succeed_scoring};
-use super::{Place, assert_contains, succeed, text};
+use super::{Place, assert_contains, path, succeed, text};
 
 const TUNED: &str = "[model]\ninit = \"scenes\"\n";
 
@@ -58,7 +58,9 @@ fn a_batch_is_divided_as_the_memory_demands_and_stays_so() {
     job.train(&["--set", "train.memory=8", "--resume"]);
     assert!(whole == job.weights());
 
-    let told = plan(&["--set", "train.memory=0.001"]);
+    // The folder takes no other run.
+    let other = format!("out={}", path(&place.out("other")));
+    let told = plan(&["--set", "train.memory=0.001", "--set", &other]);
     assert_contains(
         &told,
         &[

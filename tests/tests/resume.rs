@@ -2,7 +2,7 @@
 
 use clove::loss::Loss;
 use clove::model::Parameters as _;
-use clove::train::{Locked, StateError, TrainConfig, Trainer};
+use clove::train::{Locked, LossScale, StateError, TrainConfig, Trainer, TrainerState};
 use clove::weights::{Snapshot, parameters};
 use clove_lab::{Plan, Recipe, Scenes, Texts, Tuning};
 use clove_scenes::Style;
@@ -45,6 +45,18 @@ fn a_run_that_went_through_a_checkpoint_is_bit_identical() {
     let mut second = Tuning::resume(read, PLAN, &device).unwrap();
     assert_eq!(train(&mut second, 3), losses[3..]);
     assert_eq!(wait(whole.state()), wait(second.state()));
+}
+
+#[test]
+fn a_loss_scale_of_any_size_survives_a_checkpoint() {
+    let mut tuning = Tuning::new(&blank(), PLAN, &cpu()).unwrap();
+    train(&mut tuning, 1);
+    let state = wait(tuning.state());
+    for factor in [65_536.0, 1.0, 0.125] {
+        let loss_scale = Some(LossScale { factor, steps: 7 });
+        // Reading compares.
+        through_checkpoint(&TrainerState { loss_scale, ..state.clone() }, 1, 4);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::path::PathBuf;
 
+use clove::device::ReadBackError;
 use clove::evaluate::EvaluateError;
 use clove::score::ScoreError;
 use clove::weights::WeightsError;
@@ -26,6 +27,15 @@ pub enum Error {
     /// A listener asked to stop. A checkpoint of this step was saved in the run's folder, so the run can be resumed.
     #[error("stopped after step {step} of {steps}; the run is saved in {}", out.display())]
     Stopped { step: usize, steps: usize, out: PathBuf },
+    /// A listener asked to stop before there was anything to save.
+    #[error("stopped")]
+    Asked,
+    /// The program failed, with this panic. The run can be resumed from its last checkpoint.
+    #[error(
+        "the program failed in step {step} ({why}); this is an error of the program, please report it; the run resumes from its last \
+         checkpoint"
+    )]
+    Panicked { step: usize, why: String },
     /// The device failed, with this error. The run can be resumed from its last checkpoint in a new process.
     #[error("the device failed in step {step} ({why})")]
     DeviceLost { step: usize, why: String },
@@ -58,15 +68,31 @@ pub enum Error {
     Toml(#[from] toml::ser::Error),
 }
 
+impl From<ReadBackError> for Error {
+    fn from(error: ReadBackError) -> Self {
+        Self::Score(error.into())
+    }
+}
+
 impl Error {
     /// Whether the device failed.
     pub(crate) fn is_of_device(&self) -> bool {
+        let failed = |error: &ScoreError| matches!(error, ScoreError::Device(_));
         match self {
             Self::At { source, .. } => match source.downcast_ref::<Self>() {
                 Some(source) => source.is_of_device(),
-                None => source.is::<ScoreError>(),
+                None => source.downcast_ref::<ScoreError>().is_some_and(failed),
             },
-            Self::Score(_) => true,
+            Self::Score(error) => failed(error),
+            _ => false,
+        }
+    }
+
+    /// Whether a listener asked to stop.
+    pub(crate) fn is_asked(&self) -> bool {
+        match self {
+            Self::Asked => true,
+            Self::At { source, .. } => source.downcast_ref::<Self>().is_some_and(Self::is_asked),
             _ => false,
         }
     }

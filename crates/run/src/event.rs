@@ -6,6 +6,7 @@ use std::time::Duration;
 use clove::train::StepReport;
 
 use crate::config::Config;
+use crate::error::{Error, Result};
 use crate::session::Skipped;
 use crate::validation::Line;
 
@@ -37,10 +38,11 @@ pub enum Event<'a> {
     Began { config: &'a Config, step: usize, epoch: u64 },
     /// A training step.
     Step(Step),
-    /// An unreadable sample, the first of the run or not, was replaced by another. `list` is skipped.jsonl.
+    /// An unreadable sample, the first of the run or not, was replaced by another; each is told once. `list` is skipped.jsonl.
     Skipped { sample: &'a Skipped, is_first: bool, list: &'a Path },
-    /// A validation on held-out pairs. If it is the best so far, the model is written to `best/`.
-    Validated { line: &'a Line, is_best: bool },
+    /// A validation on held-out pairs. If it is the best so far, the model is written to `best/`. It isn't compared with the ones before
+    /// it where these scored other photos.
+    Validated { line: &'a Line, is_best: bool, is_compared: bool },
     /// A checkpoint was saved after this number of steps.
     Saved { step: usize },
     /// A step diverged. Training returns to the checkpoint of step `to`, or to the beginning, and skips the batch. It is recovery
@@ -78,6 +80,8 @@ pub struct Finished {
     pub step: usize,
     /// Whether it ended early because validation didn't improve.
     pub is_exhausted: bool,
+    /// Directory of the best model on held-out pairs; `None` if no validation was better than the initial model's.
+    pub best: Option<PathBuf>,
     /// Pairs trained on by this process.
     pub pairs: usize,
     /// Training time of this process.
@@ -88,12 +92,25 @@ pub struct Finished {
     pub idle: Duration,
     /// Captions without a negative in this process.
     pub without_negatives: usize,
-    /// Unreadable samples of the whole run.
+    /// Distinct unreadable samples of the whole run.
     pub skipped: u64,
+    /// Pairs of an image and a text that the loss left out in this process, because a batch had the image or the text more than once.
+    pub masked: usize,
 }
 
 /// Reports progress. Returns the listener's answer.
 pub(crate) fn working(listener: &mut Listener<'_>, what: &str, done: usize, of: usize) -> Control {
     let (done, of) = (done as u64, of as u64);
     listener(&Event::Working { what, done, of })
+}
+
+/// Reports progress.
+///
+/// # Errors
+/// [`Error::Asked`] if the listener asks to stop.
+pub(crate) fn ask(listener: &mut Listener<'_>, what: &str, done: usize, of: usize) -> Result<()> {
+    match working(listener, what, done, of) {
+        Control::Stop => Err(Error::Asked),
+        Control::Continue | Control::Finish => Ok(()),
+    }
 }

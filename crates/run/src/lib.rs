@@ -1,11 +1,13 @@
 #![doc = include_str!("../TRAINING.md")]
 
 mod captions;
+mod chance;
 pub mod config;
 mod copies;
 mod error;
 pub mod evaluation;
 mod event;
+mod inputs;
 pub mod lab;
 mod loader;
 mod lost;
@@ -15,13 +17,17 @@ pub mod negatives;
 mod parallel;
 mod patching;
 pub mod photos;
+mod places;
+mod plan;
 mod precision;
+mod resume;
 mod run;
 mod samples;
 pub mod session;
 mod sitting;
 mod source;
 mod start;
+mod unreadable;
 mod validation;
 pub mod words;
 

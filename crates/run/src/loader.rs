@@ -1,9 +1,10 @@
 //! Loads batches ahead of the trainer: on a thread of its own, with images on all cores.
 
 use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,51 +13,62 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Context as _, Error, Result};
+use crate::lost::panic_text;
 use crate::samples::Samples;
 use crate::session::Skipped;
+use crate::unreadable::Tally;
 
 /// Maximum number of finished batches in the queue.
 pub const STOCK: usize = 2;
 
-/// Number of broken samples that is tolerated at any share.
-const BORNE: u64 = 20;
+/// Time after which a waiting trainer asks whether to stop.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 pub struct Loaded {
     pub batch: Batch,
     /// The position after the last sample.
     pub position: u64,
-    /// Samples skipped since training began.
+    /// Distinct unreadable samples since training began.
     pub broken: u64,
+    /// Those that were found for the first time.
     pub skipped: Vec<Skipped>,
-    /// Largest tolerated share of unreadable samples.
-    bearable: f64,
-}
-
-impl Loaded {
-    /// Whether too many samples are unreadable. The batch is then incomplete and the last.
-    pub fn is_hopeless(&self) -> bool {
-        self.broken >= BORNE && self.broken as f64 > self.bearable * self.position as f64
-    }
+    /// Why training can't go on. The batch is then incomplete and the last.
+    pub verdict: Option<String>,
 }
 
 #[derive(Debug)]
 pub struct Loader {
-    batches: Receiver<Loaded>,
+    /// Batches, or the panic of the thread.
+    batches: Receiver<Result<Loaded, String>>,
     waited: Duration,
+    shared: Arc<Shared>,
+}
+
+/// What the thread and the trainer share.
+#[derive(Debug, Default)]
+struct Shared {
     /// Nanoseconds that the thread has waited for the trainer.
-    idle: Arc<AtomicU64>,
+    idle: AtomicU64,
+    /// Samples of the batch that is being loaded.
+    found: AtomicU64,
+    /// Whether the trainer is gone.
+    is_over: AtomicBool,
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.shared.is_over.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Loader {
-    /// Starts loading `count` batches of `size` samples from `position` on. `broken` samples were skipped before; up to the share
-    /// `bearable` is tolerated.
+    /// Starts loading `count` batches of `size` samples from `position` on. `tally` has the samples tried before.
     pub fn start(
         samples: Arc<Samples>,
         size: usize,
         position: u64,
-        broken: u64,
-        bearable: f64,
+        tally: Tally,
         count: usize,
     ) -> Result<Self> {
         // A separate pool: on the pool of the CPU back end, a step would wait for photos.
@@ -66,35 +78,39 @@ impl Loader {
             .build()
             .context("can't start threads")?;
         let (sender, batches) = sync_channel(STOCK);
-        let idle = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&idle);
+        let shared = Arc::<Shared>::default();
+        let mut work =
+            Work { samples, pool, size, position, tally, last: None, shared: Arc::clone(&shared) };
         thread::Builder::new()
             .name("load".to_owned())
             .spawn(move || {
-                let mut place = (position, broken);
-                for _ in 0..count {
-                    let loaded = load(&samples, &pool, size, bearable, place);
-                    place = (loaded.position, loaded.broken);
-                    let is_last = loaded.is_hopeless();
-                    let began = Instant::now();
-                    let sent = sender.send(loaded);
-                    let waited = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                    counted.fetch_add(waited, Ordering::Relaxed);
+                let result = catch_unwind(AssertUnwindSafe(|| work.send(count, &sender)));
+                if let Err(panic) = result {
+                    let why = panic_text(&*panic).unwrap_or("no reason given").to_owned();
                     // The receiver is gone if training stopped early.
-                    if sent.is_err() || is_last {
-                        return;
-                    }
+                    let _ = sender.send(Err(why));
                 }
             })
             .context("can't start a thread")?;
-        Ok(Self { batches, waited: Duration::ZERO, idle })
+        Ok(Self { batches, waited: Duration::ZERO, shared })
     }
 
-    pub fn next(&mut self) -> Result<Loaded> {
+    /// The next batch; `None` if it isn't ready after a short time.
+    pub fn next(&mut self) -> Result<Option<Loaded>> {
         let began = Instant::now();
-        let loaded = self.batches.recv();
+        let loaded = self.batches.recv_timeout(PATIENCE);
         self.waited += began.elapsed();
-        loaded.map_err(|_| Error::Wrong("the image loading thread failed".to_owned()))
+        let failed = |why: &str| Error::Wrong(format!("loading images failed: {why}"));
+        match loaded {
+            Ok(loaded) => loaded.map(Some).map_err(|why| failed(&why)),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(failed("the thread has ended")),
+        }
+    }
+
+    /// Samples of the batch that is being loaded.
+    pub fn found(&self) -> usize {
+        self.shared.found.load(Ordering::Relaxed) as usize
     }
 
     /// Time that the trainer has waited for batches.
@@ -104,51 +120,89 @@ impl Loader {
 
     /// Time that loading has waited for the trainer.
     pub fn idle(&self) -> Duration {
-        Duration::from_nanos(self.idle.load(Ordering::Relaxed))
+        Duration::from_nanos(self.shared.idle.load(Ordering::Relaxed))
     }
 }
 
-/// Loads a batch. Samples at the next positions replace unreadable ones, so the batch depends only on its first position.
-fn load(
-    samples: &Samples,
-    pool: &ThreadPool,
+/// The work of the thread.
+struct Work {
+    samples: Arc<Samples>,
+    pool: ThreadPool,
     size: usize,
-    bearable: f64,
-    (position, broken): (u64, u64),
-) -> Loaded {
-    let mut loaded = Loaded {
-        batch: Batch {
-            pixels: Vec::new().into(),
-            texts: Vec::with_capacity(size),
-            negatives: Vec::with_capacity(size),
-        },
-        position,
-        broken,
-        skipped: Vec::new(),
-        bearable,
-    };
-    let mut pictures = Vec::with_capacity(size);
-    while loaded.batch.texts.len() < size && !loaded.is_hopeless() {
-        let missing = (size - loaded.batch.texts.len()) as u64;
-        let first = loaded.position;
-        let found: Vec<_> = pool.install(|| {
-            (first..first + missing).into_par_iter().map(|position| samples.at(position)).collect()
-        });
-        loaded.position += missing;
-        for sample in found {
-            match sample {
-                Ok(example) => {
-                    pictures.push(example.picture);
-                    loaded.batch.texts.push(example.text);
-                    loaded.batch.negatives.push(example.negatives);
-                }
-                Err(broken) => {
-                    loaded.broken += 1;
-                    loaded.skipped.push(broken);
-                }
+    position: u64,
+    tally: Tally,
+    /// The reason of the last unreadable sample.
+    last: Option<String>,
+    shared: Arc<Shared>,
+}
+
+impl Work {
+    fn send(&mut self, count: usize, sender: &SyncSender<Result<Loaded, String>>) {
+        for _ in 0..count {
+            let loaded = self.load();
+            if self.shared.is_over.load(Ordering::Relaxed) {
+                return;
+            }
+            let is_last = loaded.verdict.is_some();
+            let began = Instant::now();
+            let sent = sender.send(Ok(loaded));
+            let waited = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.shared.idle.fetch_add(waited, Ordering::Relaxed);
+            if sent.is_err() || is_last {
+                return;
             }
         }
     }
-    loaded.batch.pixels = samples.pixels(pictures);
-    loaded
+
+    /// Loads a batch. Samples at the next positions replace unreadable ones, so the batch depends only on its first position. It's
+    /// incomplete if the trainer is gone.
+    fn load(&mut self) -> Loaded {
+        let size = self.size;
+        let mut batch = Batch {
+            texts: Vec::with_capacity(size),
+            negatives: Vec::with_capacity(size),
+            images: Vec::with_capacity(size),
+            ..Batch::default()
+        };
+        let mut pictures = Vec::with_capacity(size);
+        let (mut skipped, mut verdict) = (Vec::new(), None);
+        while batch.texts.len() < size
+            && verdict.is_none()
+            && !self.shared.is_over.load(Ordering::Relaxed)
+        {
+            self.shared.found.store(batch.texts.len() as u64, Ordering::Relaxed);
+            let missing = (size - batch.texts.len()) as u64;
+            let positions = self.position..self.position + missing;
+            let samples = &self.samples;
+            let found: Vec<_> = self.pool.install(|| {
+                positions.clone().into_par_iter().map(|position| samples.at(position)).collect()
+            });
+            self.position += missing;
+            for (position, sample) in positions.zip(found) {
+                let index = samples.index_at(position);
+                match sample {
+                    Ok(example) => {
+                        if let Some(index) = index {
+                            self.tally.add(index);
+                        }
+                        pictures.push(example.picture);
+                        batch.texts.push(example.text);
+                        batch.negatives.push(example.negatives);
+                        batch.images.push(example.image);
+                    }
+                    Err(broken) => {
+                        self.last = Some(broken.reason.clone());
+                        if index.is_some_and(|index| self.tally.add_broken(index)) {
+                            skipped.push(broken);
+                        }
+                    }
+                }
+            }
+            verdict = self.tally.verdict();
+        }
+        let last = self.last.iter().map(|last| format!("; the last: {last}"));
+        let verdict = verdict.map(|verdict| verdict + &last.collect::<String>());
+        batch.pixels = self.samples.pixels(pictures);
+        Loaded { batch, position: self.position, broken: self.tally.broken(), skipped, verdict }
+    }
 }

@@ -6,10 +6,8 @@ use clove::device::OpenDevice;
 use clove::model::TextBatch;
 use clove::train::Estimate;
 use rayon::prelude::*;
-use serde::Deserialize;
 
-use crate::config::{Config, Precision};
-use crate::error::{Context as _, Result};
+use crate::config::Config;
 use crate::loader;
 use crate::samples::Samples;
 use crate::start::Parts;
@@ -131,30 +129,4 @@ fn lengths(batch: usize, parts: &Parts, samples: &Samples) -> Vec<Vec<usize>> {
                 .collect()
         })
         .collect()
-}
-
-/// Restores `train.micro_batch` and `train.precision` from run.toml if the configuration leaves them to the program.
-pub fn chosen_before(config: &mut Config) -> Result<()> {
-    #[derive(Deserialize)]
-    struct Run {
-        train: Train,
-    }
-    #[derive(Deserialize)]
-    struct Train {
-        micro_batch: usize,
-        precision: Precision,
-    }
-    let path = config.out.join("run.toml");
-    // Opening the run's folder reports the error.
-    let Ok(text) = fs::read_to_string(&path) else {
-        return Ok(());
-    };
-    let run: Run = toml::from_str(&text).with_context(|| path.display().to_string())?;
-    if config.train.micro_batch == 0 {
-        config.train.micro_batch = run.train.micro_batch;
-    }
-    if config.train.precision == Precision::Auto {
-        config.train.precision = run.train.precision;
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use clove::weights::{Directory, Layout, ModelSource, SingleFile};
+use clove::weights::{Directory, ModelSource, SingleFile};
 
 use crate::error::{Result, bail};
 
@@ -23,12 +23,11 @@ pub fn open_model(dir: &Path) -> Result<ModelSource> {
 
 /// A note if a model directory lacks its preprocessing configuration, so that the default applies.
 pub fn lacks_preprocessing(source: &ModelSource) -> Option<String> {
-    let file = "preprocessor_config.json";
-    let names = source.files().names();
-    let lacks = source.layout() == Layout::HuggingFace && !names.iter().any(|name| name == file);
+    // A file that can't be read is an error of whoever needs it.
+    let lacks = source.has_preprocess().is_ok_and(|has| !has);
     lacks.then(|| {
         format!(
-            "{} has no {file}; using CLIP's preprocessing to {} pixels",
+            "{} has no preprocessor_config.json; using CLIP's preprocessing to {} pixels",
             source.place(),
             source.config().image.image_size
         )

@@ -81,7 +81,8 @@ fn batch(config: &Config, parts: &Parts, samples: &Samples) -> Batch {
         })
         .unzip();
     let side = parts.config.image.image_size;
-    Batch { pixels: vec![0.5; texts.len() * 3 * side * side].into(), texts, negatives }
+    let pixels = vec![0.5; texts.len() * 3 * side * side].into();
+    Batch { pixels, texts, negatives, ..Batch::default() }
 }
 
 /// Time of a step; `None` if its loss isn't finite.

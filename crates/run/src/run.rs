@@ -1,27 +1,29 @@
 //! A run, from its configuration to the patched model.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clove::device::OpenDevice;
 use clove::preprocess::{CropBox, RgbImage};
 use clove::weights::{self, Snapshot};
 use clove_data::run::{RunFolder, write_model_dir};
+use clove_data::sets::ImageTextSet;
 
-use crate::config::{Config, Precision};
+use crate::config::{Config, Inputs, Precision};
 use crate::error::{Context as _, Error, Result, bail};
 use crate::event::{Event, Finished, Listener};
-use crate::lost::{self, Fault};
+use crate::lost::{self, Failure, Fault};
 use crate::model::lacks_preprocessing;
 use crate::negatives::Yield;
+use crate::resume::{self, Recorded};
 use crate::samples::{Samples, Words};
 use crate::sitting::{Outcome, Sitting};
 use crate::source::Source;
 use crate::start::Parts;
 use crate::validation::Validation;
 use crate::words::count;
-use crate::{memory, patching, precision};
+use crate::{inputs, memory, patching, places, plan, precision};
 
 /// How a run begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,10 @@ pub struct Run {
     samples: Arc<Samples>,
     validation: Option<Validation>,
     plan: Vec<String>,
+    /// Digests that the configuration gives: the training set's, and others.
+    given: (Option<String>, Option<Inputs>),
+    /// The run.toml of the run that is resumed.
+    recorded: Option<String>,
 }
 
 impl Run {
@@ -49,17 +55,25 @@ impl Run {
     /// If the model, the data or the held-out pairs can't be opened or don't fit the configuration.
     pub fn open(mut config: Config, listener: &mut Listener<'_>) -> Result<Self> {
         let parts = Parts::open(&config.model, config.seed)?;
+        config.keep_splits_of_run();
         let source = Source::open(&config.data, listener)?;
-        config.resolve(source.len(), source.digest())?;
+        config.resolve(source.len())?;
         let validation = match &config.validation {
             Some(settings) => Some(Validation::open(settings, &config, &parts, listener)?),
             None => None,
         };
-        let mut plan = plan(&config, &parts, &source);
-        let summary = validation.as_ref().map(Validation::summary);
-        plan.extend(summary.map(|summary| format!("validation: {summary}")));
+        let mut plan = plan::of(&config, &parts, &source);
         let samples = Samples::new(source, &config, &parts)?;
-        Ok(Self { config, parts, samples: Arc::new(samples), validation, plan })
+        let set = samples.set();
+        if let Some(validation) = &validation {
+            plan.extend(plan::of_validation(validation, set));
+        }
+        let found = Inputs::of(&parts, set, validation.as_ref(), listener)?;
+        let given = (config.data.digest.take(), config.inputs.take());
+        config.data.digest = set.map(inputs::of_set);
+        config.inputs = Some(found).filter(|found| *found != Inputs::default());
+        let samples = Arc::new(samples);
+        Ok(Self { config, parts, samples, validation, plan, given, recorded: None })
     }
 
     /// The resolved configuration.
@@ -77,10 +91,12 @@ impl Run {
         self.samples.estimate()
     }
 
-    /// Resolves the keys that depend on the device. Returns the plan of the run in lines. `timed` allows timing of precisions.
+    /// Resolves the keys that depend on the device and, where it is resumed, on the run in its folder. Returns the plan of the run in
+    /// lines. `timed` allows timing of precisions.
     ///
     /// # Errors
-    /// If the device doesn't support the configuration.
+    /// If the device doesn't support the configuration, the folder can't have the run, or the run in it can't be resumed with the
+    /// configuration.
     pub fn prepare(
         &mut self,
         device: &OpenDevice,
@@ -88,13 +104,13 @@ impl Run {
         timed: bool,
         listener: &mut Listener<'_>,
     ) -> Result<Vec<String>> {
-        let Self { config, parts, samples, .. } = self;
-        check(config, parts, device)?;
+        check(&self.config, &self.parts, device)?;
         let mut lines = self.plan.clone();
-        if begin == Begin::Resume {
-            // Keep the choices that the run began with.
-            memory::chosen_before(config)?;
+        match begin {
+            Begin::New => self.begin_anew()?,
+            Begin::Resume => lines.extend(self.take_up()?),
         }
+        let Self { config, parts, samples, .. } = self;
         if config.train.precision == Precision::Auto {
             lines.push(if timed {
                 let (precision, why) = precision::choose(config, parts, samples, device, listener)?;
@@ -117,11 +133,59 @@ impl Run {
         Ok(lines)
     }
 
+    /// Checks the folder and the inputs of a new run.
+    fn begin_anew(&self) -> Result<()> {
+        let Self { config, samples, given: (digest, inputs), .. } = self;
+        places::check_new(config)?;
+        let now = config.inputs.clone().unwrap_or_default();
+        let before = inputs.clone().unwrap_or_default();
+        let mut changes = now.changes(&before, config);
+        // Earlier versions had another digest.
+        let is_old = || samples.set().map(ImageTextSet::digest) == *digest;
+        if digest.is_some() && config.data.digest != *digest && !is_old() {
+            changes.push(now.change_of_set(&before, config));
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        bail!(
+            "the configuration gives digests (data.digest, inputs), and these inputs have others: {}; remove the digests to use them",
+            changes.join("; ")
+        )
+    }
+
+    /// Compares the configuration with the run in the folder and takes over what that has chosen. Returns what changed, in lines.
+    fn take_up(&mut self) -> Result<Vec<String>> {
+        let Self { config, parts, samples, .. } = self;
+        let recorded = Recorded::read(&config.out)?;
+        places::check_resumed(config)?;
+        recorded.adopt(config);
+        let checkpoint = recorded.checkpoint(&config.out)?;
+        let step = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.step);
+        let mut lines = recorded.compare(config, step, samples)?;
+        if let Some(checkpoint) = &checkpoint
+            && let Some((preprocess, line)) = resume::preprocess(checkpoint, parts)?
+        {
+            parts.preprocess = preprocess.clone();
+            if let Some(read) = &mut config.inputs {
+                read.preprocessing = Some(inputs::of_preprocess(&preprocess));
+            }
+            // The loader of an earlier training may still end.
+            let samples = Arc::get_mut(samples);
+            let samples = samples.context("training has just ended; open the run again")?;
+            samples.set_preprocess(preprocess);
+            lines.push(line);
+        }
+        self.recorded = Some(recorded.text);
+        Ok(lines)
+    }
+
     /// Trains, writes the model, and patches it if training began with a pretrained one. Tests inject a `fault`.
     ///
     /// # Errors
     /// If the folder holds another run or none to resume, too many samples are unreadable, training diverges, a listener asks to
-    /// stop ([`Error::Stopped`]), or the device is lost ([`Error::DeviceLost`]). The checkpoints stay complete in every case.
+    /// stop ([`Error::Stopped`]), the device is lost ([`Error::DeviceLost`]), or the program fails ([`Error::Panicked`]). The
+    /// checkpoints stay complete in every case.
     pub fn train(
         &mut self,
         device: &OpenDevice,
@@ -130,18 +194,21 @@ impl Run {
         listener: &mut Listener<'_>,
     ) -> Result<Finished> {
         let lines = self.prepare(device, begin, true, listener)?;
+        let resolved = self.config.absolute().to_toml()?;
+        let folder = match &self.recorded {
+            Some(recorded) => RunFolder::resume_as(&self.config.out, recorded, &resolved)?,
+            None => RunFolder::create(&self.config.out, &resolved)?,
+        };
         let Self { config, parts, samples, validation, .. } = self;
         let (config, parts) = (&*config, &*parts);
-        let resolved = config.to_toml()?;
-        let folder = match begin {
-            Begin::Resume => RunFolder::resume(&config.out, &resolved)?,
-            Begin::New => RunFolder::create(&config.out, &resolved)?,
-        };
+        for name in places::MODELS {
+            // Of a process that was killed.
+            clear(&partial(config, name))?;
+        }
         let remark = parts.directory().and_then(lacks_preprocessing);
         for line in lines.into_iter().chain(remark) {
             listener(&Event::Note(line));
         }
-        let has_fault = fault.is_some();
         let mut stand = (folder, None);
         loop {
             let mut sitting = Sitting::begin(
@@ -153,14 +220,13 @@ impl Run {
                 listener,
             )?;
             listener(&Event::Began { config, step: sitting.trainer.steps(), epoch: samples.len() });
-            let is_guarded = device.is_gpu || has_fault;
-            let outcome = match lost::guard(is_guarded, || sitting.train(listener)) {
+            let outcome = match lost::guard(device.is_gpu, || sitting.train(listener)) {
                 Ok(outcome) => outcome?,
-                Err(why) => {
+                Err(failure) => {
                     let step = sitting.trainer.steps();
                     // Unlock the folder for the next process. Don't touch the device again.
                     sitting.let_go();
-                    return Err(Error::DeviceLost { step, why });
+                    return Err(failed(step, failure));
                 }
             };
             match outcome {
@@ -171,15 +237,27 @@ impl Run {
                     drop(sitting);
                     listener(&Event::Finished(finished.clone()));
                     let held_out = validation.as_ref();
-                    patching::patch(
-                        (config, parts),
-                        &model,
-                        finished.step,
-                        held_out,
-                        &device.device,
-                        listener,
-                    )?;
-                    return Ok(finished);
+                    let patched = lost::guard(device.is_gpu, || {
+                        patching::patch(
+                            (config, parts),
+                            &model,
+                            finished.step,
+                            held_out,
+                            &device.device,
+                            listener,
+                        )
+                    });
+                    return match patched {
+                        Ok(Ok(())) => Ok(finished),
+                        // The trained model is written, and a resumed run goes on here.
+                        Ok(Err(error)) if error.is_asked() => Err(Error::Stopped {
+                            step: finished.step,
+                            steps: config.train.steps,
+                            out: config.out.clone(),
+                        }),
+                        Ok(Err(error)) => Err(error),
+                        Err(failure) => Err(failed(finished.step, failure)),
+                    };
                 }
                 Outcome::StepBack(past) => {
                     // Unlocks the folder.
@@ -188,6 +266,13 @@ impl Run {
                 }
             }
         }
+    }
+}
+
+fn failed(step: usize, failure: Failure) -> Error {
+    match failure {
+        Failure::Device(why) => Error::DeviceLost { step, why },
+        Failure::Panic(why) => Error::Panicked { step, why },
     }
 }
 
@@ -213,26 +298,6 @@ fn crops_on(device: &OpenDevice, parts: &Parts) -> bool {
     device.is_gpu && cropped.is_some()
 }
 
-/// The plan of a run, in lines.
-fn plan(config: &Config, parts: &Parts, source: &Source) -> Vec<String> {
-    let (steps, batch) = (config.train.steps, config.train.batch);
-    let epochs = (steps * batch) as f64 / source.len() as f64;
-    let mut lines = vec![format!("model: {}", parts.summary(&config.train_config()))];
-    lines.extend(source.summary());
-    lines.push(format!(
-        "steps: {} of {} pairs each, {epochs:.2} epochs",
-        count(steps as u64),
-        count(batch as u64)
-    ));
-    if batch as u64 > source.len() {
-        lines.push(format!(
-            "warning: train.batch: a batch of {batch} repeats some of the {} samples, which count as wrong for each other",
-            source.len()
-        ));
-    }
-    lines
-}
-
 /// Writes a model directory into the run's folder. A kill never leaves an incomplete one.
 pub fn write_model(
     config: &Config,
@@ -241,14 +306,26 @@ pub fn write_model(
     name: &str,
 ) -> Result<PathBuf> {
     let dir = config.out.join(name);
-    let partial = config.out.join(format!(".{name}.partial"));
-    let remove = |dir: &PathBuf| match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    };
-    remove(&partial).with_context(|| partial.display())?;
+    places::check_model(&dir)?;
+    let partial = partial(config, name);
+    clear(&partial)?;
     let precision = weights::Precision::F32;
     write_model_dir(&partial, model, &parts.companions(), precision)?;
-    remove(&dir).and_then(|()| fs::rename(&partial, &dir)).with_context(|| dir.display())?;
+    clear(&dir)?;
+    fs::rename(&partial, &dir).with_context(|| dir.display())?;
     Ok(dir)
+}
+
+/// The folder of a model that is being written.
+fn partial(config: &Config, name: &str) -> PathBuf {
+    config.out.join(format!(".{name}.partial"))
+}
+
+fn clear(dir: &Path) -> Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| dir.display())
+        }
+        _ => Ok(()),
+    }
 }

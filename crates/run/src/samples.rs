@@ -7,7 +7,7 @@ use std::path::Path;
 use clove::preprocess::{Preprocess, RandomResizedCrop, crop_resize};
 use clove::tokenizer::{Encoding, Tokenizer};
 use clove::train::{Crop, Picture, Pixels};
-use clove_data::sets::{ImageTextSet, Sample};
+use clove_data::sets::{ImageTextSet, Options, Purpose, Sample};
 use clove_lab::{self as lab, Scenes, Texts};
 use clove_negatives::{Generator, Made, Request};
 use clove_scenes::Random;
@@ -16,14 +16,16 @@ use rayon::prelude::*;
 use crate::config::{Captions, Config, Kind, SetSettings, Style, TextKind};
 use crate::copies::copying;
 use crate::error::{Context as _, Result, bail, one_line};
-use crate::event::Listener;
+use crate::event::{Event, Listener};
 use crate::negatives::{self, Yield};
 use crate::photos;
 use crate::session::Skipped;
 use crate::source::{Draws, Pool, Source};
 use crate::start::Parts;
+use crate::unreadable::Tally;
 
-/// Lists the samples of a set. Packed and remote files are copied to `cache`.
+/// Lists the samples of a set. Packed and remote files are copied to `cache`. Where the settings name no splits, held-out ones aren't
+/// read, which the listener hears.
 ///
 /// # Errors
 /// If the set can't be read.
@@ -32,23 +34,53 @@ pub fn open_set(
     cache: Option<&Path>,
     listener: &mut Listener<'_>,
 ) -> Result<ImageTextSet> {
-    let SetSettings { kind, path, splits, .. } = settings;
-    let images = settings.images.as_deref();
+    open_for(Purpose::Training, settings, cache, listener)
+}
+
+/// Lists the samples of a set for validation. Where the settings name no splits, held-out ones are read.
+pub(crate) fn open_held_out(
+    settings: &SetSettings,
+    cache: Option<&Path>,
+    listener: &mut Listener<'_>,
+) -> Result<ImageTextSet> {
+    open_for(Purpose::Validation, settings, cache, listener)
+}
+
+fn open_for(
+    purpose: Purpose,
+    settings: &SetSettings,
+    cache: Option<&Path>,
+    listener: &mut Listener<'_>,
+) -> Result<ImageTextSet> {
+    let SetSettings { kind, path, .. } = settings;
     let fields = settings.captions.as_ref();
-    let fields = fields.map_or(&[][..], |captions| &captions.fields);
+    let columns = settings.columns.as_ref();
+    let options = &Options {
+        images: settings.images.as_deref(),
+        captions: fields.map_or(&[][..], |captions| &captions.fields),
+        image: columns.and_then(|columns| columns.image.as_deref()),
+        negatives: columns.map_or(&[][..], |columns| &columns.negatives),
+        splits: &settings.splits,
+        purpose,
+        ..Options::default()
+    };
     let pattern = path.to_string_lossy();
-    copying(cache, listener, |cache| {
+    let set = copying(cache, listener, |cache| {
         Ok(match kind {
             Kind::Scenes => bail!("scenes have no path"),
             Kind::Mixture => bail!("a mixture consists of sets and has no path"),
-            Kind::Folder => ImageTextSet::folder(path)?,
-            Kind::Table => ImageTextSet::table(path, images, fields)?,
-            Kind::Webdataset => ImageTextSet::shards(&pattern, fields, cache)?,
-            Kind::Coco => ImageTextSet::coco(path, images, splits)?,
-            Kind::Parquet => ImageTextSet::parquet(&pattern, images, fields, cache)?,
-            Kind::JsonLines => ImageTextSet::json_lines(path, images, fields)?,
+            Kind::Folder => ImageTextSet::folder(path, options)?,
+            Kind::Table => ImageTextSet::table(path, options)?,
+            Kind::Webdataset => ImageTextSet::shards(&pattern, options, cache)?,
+            Kind::Coco => ImageTextSet::coco(path, options)?,
+            Kind::Parquet => ImageTextSet::parquet(&pattern, options, cache)?,
+            Kind::JsonLines => ImageTextSet::json_lines(path, options)?,
         })
-    })
+    })?;
+    for note in &set.notes {
+        listener(&Event::Note(note.clone()));
+    }
+    Ok(set)
 }
 
 #[derive(Debug)]
@@ -80,6 +112,8 @@ enum Negatives {
 #[derive(Debug)]
 pub struct Example {
     pub picture: Picture,
+    /// The hash of the photo, or the number of the scene: the same image has the same one, whatever its crop.
+    pub image: u64,
     pub text: Encoding,
     pub negatives: Vec<Encoding>,
 }
@@ -139,21 +173,20 @@ impl Samples {
 
     /// The sample at a position. The caller sets the step of an unreadable one.
     pub fn at(&self, position: u64) -> Result<Example, Skipped> {
-        let (picture, words) = match &self.source {
+        let (picture, image, words) = match &self.source {
             Source::Scenes { scenes, repeat } => {
-                let (words, picture) = self.scene(*scenes, *repeat, position);
-                (Picture::Ready(lab::pixels(picture, &self.preprocess)), words)
+                let (number, words, picture) = self.scene(*scenes, *repeat, position);
+                (Picture::Ready(lab::pixels(picture, &self.preprocess)), number, words)
             }
             Source::Pool(pool) => {
                 let (epoch, index) = self.draws.at(position);
                 let sample = &pool.set.samples[index as usize];
-                let picture = self.photo(sample, epoch, index).map_err(|error| Skipped {
-                    step: 0,
-                    position,
-                    image: sample.image.to_string(),
-                    reason: one_line(&error),
+                let photo = self.photo(sample, epoch, index);
+                let (picture, image) = photo.map_err(|error| Skipped {
+                    position: Some(position),
+                    ..Skipped::new(&sample.image.to_string(), &one_line(&error))
                 })?;
-                (picture, self.choose(pool, epoch, index).1)
+                (picture, image, self.choose(pool, epoch, index).1)
             }
         };
         let text = self.tokenizer.encode(&words.caption);
@@ -161,12 +194,51 @@ impl Samples {
         // A change beyond the context or between unknown words leaves the token ids of the caption. As a negative they would push the
         // image away from its own caption.
         negatives.retain(|negative| negative.ids != text.ids);
-        Ok(Example { picture, text, negatives })
+        Ok(Example { picture, image, text, negatives })
+    }
+
+    /// The index of the sample at a position; `None` for scenes, which can always be read.
+    pub fn index_at(&self, position: u64) -> Option<u64> {
+        match &self.source {
+            Source::Scenes { .. } => None,
+            Source::Pool(_) => Some(self.draws.at(position).1),
+        }
+    }
+
+    /// What was tried before a position. The share `bearable` of the samples may be unreadable; those at `broken` were.
+    pub fn tally(&self, position: u64, broken: &[u64], bearable: f64) -> Tally {
+        let len = self.set().map_or(0, |set| set.samples.len() as u64);
+        let mut tally = Tally::new(len, bearable);
+        if matches!(self.draws, Draws::Even(_)) && position >= len {
+            // Every epoch has every sample.
+            tally.add_all();
+        } else {
+            for index in (0..position).filter_map(|at| self.index_at(at)) {
+                tally.add(index);
+            }
+        }
+        for index in broken.iter().filter_map(|at| self.index_at(*at)) {
+            tally.add_broken(index);
+        }
+        tally
+    }
+
+    /// The training set, if it's on disk.
+    pub fn set(&self) -> Option<&ImageTextSet> {
+        match &self.source {
+            Source::Scenes { .. } => None,
+            Source::Pool(pool) => Some(&pool.set),
+        }
+    }
+
+    /// Replaces the preprocessing of the images.
+    pub fn set_preprocess(&mut self, preprocess: Preprocess) {
+        self.preprocess = preprocess;
     }
 
     pub fn words_at(&self, position: u64) -> Words {
         match &self.source {
-            Source::Scenes { scenes, repeat } => self.scene(*scenes, *repeat, position).0,
+            Source::Scenes { scenes, repeat } => self.scene(*scenes, *repeat, position).1,
             Source::Pool(pool) => {
                 let (epoch, index) = self.draws.at(position);
                 self.choose(pool, epoch, index).1
@@ -185,7 +257,13 @@ impl Samples {
         }
     }
 
-    fn scene(&self, scenes: u64, repeat: bool, position: u64) -> (Words, clove_scenes::Picture) {
+    /// The number of the scene at a position, its texts and its picture.
+    fn scene(
+        &self,
+        scenes: u64,
+        repeat: bool,
+        position: u64,
+    ) -> (u64, Words, clove_scenes::Picture) {
         let number = Scenes::Epochs { scenes, repeat }.at(self.seed, position);
         let sample = self.texts.sample(self.seed, number, self.preprocess.size());
         let words = Words {
@@ -193,7 +271,7 @@ impl Samples {
             caption: sample.text,
             negatives: sample.negatives,
         };
-        (words, sample.picture)
+        (number, words, sample.picture)
     }
 
     fn random(&self, epoch: u64, index: u64, purpose: u64) -> Random {
@@ -207,7 +285,7 @@ impl Samples {
         let caption = &sample.captions[place];
         let negatives = match &self.negatives {
             Negatives::None => Vec::new(),
-            Negatives::File => self.brought(sample, caption, epoch, index),
+            Negatives::File => self.brought(sample, epoch, index),
             Negatives::Made(generator, style) => {
                 let made = self.make(generator, *style, sample, place, epoch, index);
                 made.negatives.into_iter().map(|negative| negative.text).collect()
@@ -224,12 +302,12 @@ impl Samples {
         captions.unwrap_or(&Captions::default()).choose(sample, &mut random)
     }
 
-    fn brought(&self, sample: &Sample, caption: &str, epoch: u64, index: u64) -> Vec<String> {
+    fn brought(&self, sample: &Sample, epoch: u64, index: u64) -> Vec<String> {
         let mut negatives: Vec<&String> = sample
             .negatives
             .iter()
             // Some sets list one caption of an image as a negative of another.
-            .filter(|negative| *negative != caption)
+            .filter(|negative| !sample.captions.contains(negative))
             .collect();
         self.random(epoch, index, purpose::NEGATIVES).shuffle(&mut negatives);
         negatives.truncate(self.per_caption);
@@ -288,19 +366,19 @@ impl Samples {
         pixels.collect::<Vec<_>>().concat().into()
     }
 
-    /// A randomly cropped photo: its normalised pixels, or a crop for the device.
-    fn photo(&self, sample: &Sample, epoch: u64, index: u64) -> Result<Picture> {
-        let image = photos::read_at(&sample.image)?;
+    /// A randomly cropped photo, as normalised pixels or as a crop for the device, and the hash of the photo.
+    fn photo(&self, sample: &Sample, epoch: u64, index: u64) -> Result<(Picture, u64)> {
+        let (image, hash) = photos::read_at(&sample.image)?;
         let mut random = self.random(epoch, index, purpose::CROP);
         let crop = self.crop.sample(image.width(), image.height(), &mut || random.uniform().into());
         let pixels = u64::from(image.width()) * u64::from(image.height());
         if self.on_device && pixels <= LARGEST_ON_DEVICE {
             let crop = Crop::new(image, crop).with_context(|| sample.image.to_string())?;
-            return Ok(Picture::Crop(crop));
+            return Ok((Picture::Crop(crop), hash));
         }
         let cropped = crop_resize(&image, crop, self.preprocess.size())
             .with_context(|| sample.image.to_string())?;
-        Ok(Picture::Ready(self.preprocess.normalise(&cropped)))
+        Ok((Picture::Ready(self.preprocess.normalise(&cropped)), hash))
     }
 
     /// The number of texts that the context truncates, and the number of texts. Of scenes only the first are counted.

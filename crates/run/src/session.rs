@@ -7,7 +7,8 @@ use clove::train::{StepReport, TrainerState};
 use clove_data::run::{
     Companions, EventFile, Metrics, Position, RunFolder, read_state, write_state,
 };
-use serde::Serialize;
+use clove_data::sets::ImageTextSet;
+use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Listener};
 use crate::{Result, validation};
@@ -39,17 +40,40 @@ struct Line {
     data_wait: Option<f64>,
 }
 
-/// A line of skipped.jsonl: an unreadable sample.
+/// A line of skipped.jsonl: a sample that can't be used.
 #[derive(Debug, Serialize)]
 pub struct Skipped {
-    /// The step.
+    /// The step; 0 for what was skipped while the set was read.
     pub step: usize,
-    /// Position in the order of training.
-    pub position: u64,
-    /// The image.
+    /// Position in the order of training; `None` for what was skipped while the set was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<u64>,
+    /// The set; `None` for the training set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set: Option<&'static str>,
+    /// The image, or the place in the set.
     pub image: String,
     /// The reason.
     pub reason: String,
+}
+
+impl Skipped {
+    /// A sample of the training set, skipped while the set was read.
+    pub(crate) fn new(place: &str, reason: &str) -> Self {
+        Self {
+            step: 0,
+            position: None,
+            set: None,
+            image: place.to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+/// The position in a line of skipped.jsonl.
+#[derive(Deserialize)]
+struct Place {
+    position: Option<u64>,
 }
 
 /// Opens the folder of the run with this configuration, or creates it.
@@ -76,11 +100,13 @@ impl Session {
         listener: &mut Listener<'_>,
     ) -> Result<(Self, Option<(TrainerState, Position)>)> {
         let latest = folder.latest_checkpoint()?;
-        for (path, reason) in &latest.damaged {
-            listener(&Event::Note(format!(
-                "warning: {}: {reason}; resuming from the checkpoint before it",
-                path.display()
-            )));
+        let then = match latest.checkpoint {
+            Some(_) => "resuming from the one before it",
+            None => "beginning anew",
+        };
+        for (_, damage) in &latest.damaged {
+            let note = format!("warning: {damage}; the checkpoint is damaged; {then}");
+            listener(&Event::Note(note));
         }
         let found = latest.checkpoint.as_ref().map(read_state).transpose()?;
         let step = found.as_ref().map_or(0, |(state, _)| state.step);
@@ -117,6 +143,27 @@ impl Session {
             Event::Validated { line, .. } => self.validated(line),
             _ => Ok(()),
         }
+    }
+
+    /// Lists what was skipped while a set was read.
+    ///
+    /// # Errors
+    /// If the file can't be written.
+    pub fn list(&mut self, read: &ImageTextSet, set: Option<&'static str>) -> Result<()> {
+        for (place, reason) in &read.skipped {
+            let line = Skipped { set, ..Skipped::new(place, reason) };
+            append(&mut self.skipped, &self.folder.skipped_path(), 0, &line)?;
+        }
+        Ok(())
+    }
+
+    /// Positions of the unreadable samples so far, in the order of training.
+    ///
+    /// # Errors
+    /// If the list can't be read.
+    pub fn unreadable(&self) -> Result<Vec<u64>> {
+        let lines: Vec<Place> = validation::read_lines(&self.folder.skipped_path())?;
+        Ok(lines.into_iter().filter_map(|line| line.position).collect())
     }
 
     /// Records a step. `data_wait` is the time in seconds that it waited for its batch.

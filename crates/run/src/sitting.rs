@@ -9,16 +9,17 @@ use clove::device::Device;
 use clove::train::{StepReport, Trainer};
 use clove_data::run::{Position, RunFolder};
 
+use crate::chance::Chance;
 use crate::config::Config;
 use crate::error::{Context as _, Error, Result, bail};
-use crate::event::{Control, Event, Finished, Listener, Step};
+use crate::event::{Control, Event, Finished, Listener, Step, ask};
 use crate::loader::{Loaded, Loader};
 use crate::lost::Fault;
 use crate::run::write_model;
 use crate::samples::Samples;
 use crate::session::Session;
 use crate::start::Parts;
-use crate::validation::Validation;
+use crate::validation::{Standing, Validation};
 
 #[derive(Debug)]
 pub enum Outcome {
@@ -45,6 +46,8 @@ pub struct Sitting<'a> {
     pairs: usize,
     began: Instant,
     without: usize,
+    masked: usize,
+    chance: Chance,
 }
 
 impl<'a> Sitting<'a> {
@@ -71,6 +74,14 @@ impl<'a> Sitting<'a> {
             let trainer = Trainer::new(parts.load(device)?, shape, settings, device);
             (trainer, start, None)
         };
+        if trainer.steps() == 0 {
+            if let Some(set) = samples.set() {
+                session.list(set, None)?;
+            }
+            if let Some(validation) = validation {
+                session.list(validation.set(), Some("validation"))?;
+            }
+        }
         if let Some(past) = past {
             position.samples = past;
             position.recoveries += 1;
@@ -78,12 +89,12 @@ impl<'a> Sitting<'a> {
             session.save(&pollster::block_on(trainer.state())?, &position)?;
             saved = Some(trainer.steps());
         }
+        let bearable = config.data.bearable();
         let loader = Loader::start(
             Arc::clone(samples),
             config.train.batch,
             position.samples,
-            position.skipped,
-            config.data.unreadable.unwrap_or_default(),
+            samples.tally(position.samples, &session.unreadable()?, bearable),
             config.train.steps.saturating_sub(trainer.steps()),
         )?;
         if let Some(validation) = validation {
@@ -105,16 +116,25 @@ impl<'a> Sitting<'a> {
             pairs: 0,
             began: Instant::now(),
             without: 0,
+            masked: 0,
+            chance: Chance::new(config),
         })
     }
 
     /// Trains until the end or until a listener asks to stop.
     pub fn train(&mut self, listener: &mut Listener<'_>) -> Result<Outcome> {
+        match self.take_steps(listener) {
+            Err(error) if error.is_asked() => Err(self.stop(listener)?),
+            other => other,
+        }
+    }
+
+    fn take_steps(&mut self, listener: &mut Listener<'_>) -> Result<Outcome> {
         let steps = self.config.train.steps;
         self.validate(listener)?;
         while self.trainer.steps() < steps && !self.is_over() {
             let began = Instant::now();
-            let mut loaded = self.loader.next()?;
+            let mut loaded = self.next_batch(listener)?;
             let waited = began.elapsed().as_secs_f64();
             self.skip(&mut loaded, listener)?;
             let mut report = pollster::block_on(self.trainer.step(&loaded.batch))
@@ -132,8 +152,12 @@ impl<'a> Sitting<'a> {
             self.position.skipped = loaded.broken;
             let pairs = loaded.batch.texts.len();
             self.pairs += pairs;
+            self.masked += report.masked;
             let negatives = loaded.batch.negatives.iter();
             self.without += negatives.filter(|negatives| negatives.is_empty()).count();
+            if let Some(warning) = self.chance.hear(&report, &loaded.batch) {
+                listener(&Event::Note(warning));
+            }
             let gone = self.began.elapsed().as_secs_f64();
             let step = Event::Step(Step {
                 report,
@@ -144,24 +168,40 @@ impl<'a> Sitting<'a> {
             });
             let control = self.tell(&step, listener)?;
             let done = self.trainer.steps();
-            let stop = control == Control::Stop && done < steps;
             self.is_last |= control == Control::Finish;
             let every = self.config.train.checkpoint_every;
-            let is_due = stop || self.is_last || done == steps || done.is_multiple_of(every);
+            let is_due = self.is_last || done == steps || done.is_multiple_of(every);
             if is_due && !self.save(listener)? {
                 return self.step_back(report, loaded.position, listener);
             }
-            if !stop {
-                self.validate(listener)?;
+            if control == Control::Stop && done < steps {
+                return Err(Error::Asked);
             }
+            self.validate(listener)?;
             if self.is_over() && self.saved != Some(done) && !self.save(listener)? {
                 return self.step_back(report, loaded.position, listener);
             }
-            if stop {
-                return Err(Error::Stopped { step: done, steps, out: self.config.out.clone() });
-            }
         }
         Ok(Outcome::Finished)
+    }
+
+    /// The next batch. While it's awaited, the listener can ask to stop.
+    fn next_batch(&mut self, listener: &mut Listener<'_>) -> Result<Loaded> {
+        loop {
+            if let Some(loaded) = self.loader.next()? {
+                return Ok(loaded);
+            }
+            ask(listener, "loading samples", self.loader.found(), self.config.train.batch)?;
+        }
+    }
+
+    /// Saves what was reached, for a listener that asked to stop. Returns the error that says so.
+    fn stop(&mut self, listener: &mut Listener<'_>) -> Result<Error> {
+        let (step, steps) = (self.trainer.steps(), self.config.train.steps);
+        // Before the first step there's nothing to save, and weights that aren't finite aren't saved.
+        let is_saved = step == 0 || self.saved == Some(step) || self.save(listener)?;
+        let step = if is_saved { step } else { self.saved.unwrap_or(0) };
+        Ok(Error::Stopped { step, steps, out: self.config.out.clone() })
     }
 
     /// Records an event in the run's folder and passes it to the listener.
@@ -180,9 +220,13 @@ impl<'a> Sitting<'a> {
         }
         let clip = self.trainer.model();
         let line = validation.run(clip, step, self.parts, self.device, listener)?;
-        let is_best = validation.add(&line);
-        let line = &line;
-        self.tell(&Event::Validated { line, is_best }, listener)?;
+        if let Some(problem) = line.nothing().filter(|_| !validation.has_scored()) {
+            bail!("{problem}");
+        }
+        let standing = validation.add(&line);
+        let (is_best, is_compared) =
+            (standing == Standing::Best, standing != Standing::NotCompared);
+        self.tell(&Event::Validated { line: &line, is_best, is_compared }, listener)?;
         if is_best && step > 0 {
             let model = pollster::block_on(self.trainer.state())?.model;
             write_model(self.config, self.parts, &model, "best")?;
@@ -201,38 +245,36 @@ impl<'a> Sitting<'a> {
 
     /// Summary of the finished run with the model in `dir`.
     pub fn finished(&self, dir: &Path) -> Finished {
+        let best = self.validation.as_ref().and_then(Validation::best_step);
+        // The initial model, which can be the best, isn't written.
+        let best = best.filter(|step| *step > 0).map(|_| self.config.out.join("best"));
         Finished {
             dir: dir.to_owned(),
             step: self.trainer.steps(),
             is_exhausted: self.is_exhausted(),
+            best: best.filter(|dir| dir.exists()),
             pairs: self.pairs,
             took: self.began.elapsed(),
             waited: self.loader.waited(),
             idle: self.loader.idle(),
             without_negatives: self.without,
             skipped: self.position.skipped,
+            masked: self.masked,
         }
     }
 
-    /// Records unreadable samples. Fails if there are too many.
+    /// Records samples that are found to be unreadable. Fails if there are too many.
     fn skip(&mut self, loaded: &mut Loaded, listener: &mut Listener<'_>) -> Result<()> {
         let list = &self.config.out.join("skipped.jsonl");
-        let mut is_first = self.position.skipped == 0 && !loaded.is_hopeless();
+        let mut is_first = self.position.skipped == 0 && loaded.verdict.is_none();
         for sample in &mut loaded.skipped {
             sample.step = self.trainer.steps();
             self.tell(&Event::Skipped { sample, is_first, list }, listener)?;
             is_first = false;
         }
-        match loaded.skipped.last() {
-            Some(last) if loaded.is_hopeless() => bail!(
-                "{} of {} samples can't be read, more than a share of {} (data.unreadable); see {}; the last: {}",
-                loaded.broken,
-                loaded.position,
-                self.config.data.unreadable.unwrap_or_default(),
-                list.display(),
-                last.reason
-            ),
-            _ => Ok(()),
+        match &loaded.verdict {
+            Some(verdict) => bail!("{verdict}; see {}", list.display()),
+            None => Ok(()),
         }
     }
 

@@ -9,6 +9,7 @@ use crate::config::{Data, Kind, SetSettings};
 use crate::error::{Context as _, Result, bail};
 use crate::event::{Control, Listener, working};
 use crate::samples::open_set;
+use crate::unreadable::check_missing;
 use crate::words::count;
 
 /// The training data.
@@ -52,6 +53,9 @@ impl Pool {
         let mut set = ImageTextSet::default();
         for (number, settings) in (0..).zip(&settings) {
             let found = open_set(settings, data.cache.as_deref(), listener);
+            let found = found.and_then(|found| {
+                check_missing(&found, data.bearable(), "data.images").map(|()| found)
+            });
             let found = if data.kind == Kind::Mixture {
                 found.with_context(|| format!("data.sets[{number}]"))
             } else {
@@ -159,14 +163,6 @@ impl Source {
         match self {
             Self::Scenes { scenes, .. } => Ok(Draws::Even(Order::new(seed, *scenes))),
             Self::Pool(pool) => pool.draws(seed),
-        }
-    }
-
-    /// [`ImageTextSet::digest`] of the set.
-    pub(crate) fn digest(&self) -> Option<String> {
-        match self {
-            Self::Scenes { .. } => None,
-            Self::Pool(pool) => Some(pool.set.digest()),
         }
     }
 

@@ -1,12 +1,11 @@
 //! The initial model of a run: a model directory, a scene model or random weights.
 
 use std::fs;
-use std::io::Read as _;
 use std::path::Path;
 
 use clove::device::Device;
 use clove::model::{Clip, ClipConfig};
-use clove::preprocess::Preprocess;
+use clove::preprocess::{CenterCrop, Preprocess};
 use clove::tokenizer::Tokenizer;
 use clove::train::TrainConfig;
 use clove::weights::{ModelSource, Snapshot, parameters};
@@ -67,8 +66,9 @@ impl Parts {
                 return Ok(Self {
                     config: source.config().clone(),
                     tokenizer: source.tokenizer()?,
-                    preprocess: source.preprocess()?,
-                    tokenizer_json: tokenizer_json(&source)?,
+                    // The run's models are in Hugging Face's layout, whose library crops so.
+                    preprocess: source.preprocess()?.with_center_crop(CenterCrop::HuggingFace),
+                    tokenizer_json: source.tokenizer_json()?,
                     what: dir.display().to_string(),
                     weights: Weights::Files(source),
                 });
@@ -168,6 +168,11 @@ impl Parts {
         }
     }
 
+    /// The tokenizer.json; `None` for CLIP's vocabulary.
+    pub(crate) fn tokenizer_json(&self) -> Option<&str> {
+        self.tokenizer_json.as_deref()
+    }
+
     /// The model directory, if the run starts from one.
     pub(crate) fn directory(&self) -> Option<&ModelSource> {
         match &self.weights {
@@ -175,15 +180,4 @@ impl Parts {
             Weights::Pretrained | Weights::Random(_) => None,
         }
     }
-}
-
-fn tokenizer_json(source: &ModelSource) -> Result<Option<String>> {
-    const NAME: &str = "tokenizer.json";
-    let failed = || source.files().describe(NAME);
-    let Some(mut file) = source.files().open(NAME).with_context(failed)? else {
-        return Ok(None);
-    };
-    let mut text = String::new();
-    file.read_to_string(&mut text).with_context(failed)?;
-    Ok(Some(text))
 }

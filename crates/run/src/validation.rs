@@ -1,25 +1,29 @@
 //! Validation on held-out pairs during training: retrieval, hard negatives and zero-shot classification.
 
-use std::fs;
+mod line;
+
 use std::path::Path;
 
 use clove::device::Device;
-use clove::evaluate::{Recall, retrieval};
+use clove::evaluate::retrieval;
 use clove::model::Clip;
 use clove::score::Scorer;
 use clove_data::sets::ImageTextSet;
 use rayon::prelude::*;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+pub(crate) use self::line::of_twenty;
+pub use self::line::{Line, read_lines};
 use crate::config::{self, Config};
 use crate::copies::copying;
 use crate::error::{Context as _, Result};
-use crate::evaluation::{Classes, EmbeddedSet, Embedder, Store};
+use crate::evaluation::{Classes, EmbeddedPhotos, EmbeddedSet, Embedder, Store};
 use crate::event::Listener;
+use crate::inputs::Digest;
 use crate::samples::{self, Samples};
 use crate::source::{Pool, Source};
 use crate::start::Parts;
+use crate::unreadable::check_missing;
 use crate::words::counted;
 
 #[derive(Debug)]
@@ -28,108 +32,24 @@ pub struct Validation {
     /// For each sample the index of one of its captions and that caption's hard negatives, if the run has any.
     hard: Vec<(usize, Vec<String>)>,
     classes: Option<Classes>,
+    /// Rows merged into others with the same photo.
+    merged: usize,
     every: usize,
     patience: Option<usize>,
-    /// The best score so far.
-    best: Option<f64>,
-    /// Number of validations since the best.
+    /// The best so far.
+    best: Option<Line>,
+    /// Number of validations over the same photos since the best.
     since: usize,
 }
 
-/// A line of validation.jsonl.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Line {
-    /// Training steps before this validation.
-    pub step: usize,
-    /// Photos ranked.
-    pub images: usize,
-    /// Captions ranked.
-    pub captions: usize,
-    /// Unreadable photos of the set.
-    pub unreadable: usize,
-    /// Rank of a photo's captions among all captions.
-    pub image_to_text: Recall,
-    /// Rank of a caption's photo among all photos.
-    pub text_to_image: Recall,
-    /// Pairs of a caption and one of its hard negatives.
-    #[serde(default)]
-    pub pairs: usize,
-    /// Share of the pairs in which the caption is closer to the photo.
-    pub pair_accuracy: Option<f64>,
-    /// Photos classified zero-shot.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub classified: Option<usize>,
-    /// Share classified correctly.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub zero_shot: Option<f64>,
-}
-
-impl Line {
-    /// Each figure with its TensorBoard tag.
-    pub fn scalars(&self) -> Vec<(String, f32)> {
-        let (to_text, to_image) = (&self.image_to_text, &self.text_to_image);
-        let figures = [
-            ("image_to_text_r1", to_text.at_1),
-            ("image_to_text_r5", to_text.at_5),
-            ("image_to_text_r10", to_text.at_10),
-            ("text_to_image_r1", to_image.at_1),
-            ("text_to_image_r5", to_image.at_5),
-            ("text_to_image_r10", to_image.at_10),
-            ("pair_accuracy", self.pair_accuracy),
-            ("zero_shot", self.zero_shot),
-        ];
-        let figures = figures.into_iter();
-        figures
-            .filter_map(|(tag, value)| Some((format!("validation/{tag}"), value? as f32)))
-            .collect()
-    }
-
-    /// The score that selects the best model, from 0 to 1: the mean of R@1 over both directions, of the accuracy on hard negatives
-    /// and of zero-shot accuracy, as far as they are measured. An alpha chosen by it keeps composition and earlier knowledge.
-    pub fn worth(&self) -> f64 {
-        let [to_text, to_image] =
-            [&self.image_to_text, &self.text_to_image].map(|recall| recall.at_1.unwrap_or(0.0));
-        let retrieval = (to_text + to_image) / 2.0;
-        let parts = [Some(retrieval), self.pair_accuracy, self.zero_shot];
-        let parts: Vec<f64> = parts.into_iter().flatten().collect();
-        parts.iter().sum::<f64>() / parts.len() as f64
-    }
-
-    /// One line of text.
-    pub fn summary(&self) -> String {
-        let percent = |share: Option<f64>| {
-            share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}", 100.0 * share))
-        };
-        let recall =
-            |recall: &Recall| [recall.at_1, recall.at_5, recall.at_10].map(percent).join(" / ");
-        let pairs = self.pair_accuracy.map(|share| {
-            format!("; {} % correct on {} hard negatives", percent(Some(share)), self.pairs)
-        });
-        let classes = self.classified.map(|photos| {
-            format!("; {} % of {photos} photos classified correctly", percent(self.zero_shot))
-        });
-        format!(
-            "R@1 / 5 / 10 in % among {} photos: image to text {}, text to image {}{}{}",
-            self.images,
-            recall(&self.image_to_text),
-            recall(&self.text_to_image),
-            pairs.unwrap_or_default(),
-            classes.unwrap_or_default()
-        )
-    }
-}
-
-/// Reads a file of JSON lines. A missing file has no lines.
-///
-/// # Errors
-/// If the file can't be read or a line can't be parsed.
-pub fn read_lines<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>> {
-    let place = || file.display().to_string();
-    let text = match fs::read_to_string(file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.with_context(place)?,
-    };
-    text.lines().map(|line| serde_json::from_str(line).with_context(place)).collect()
+/// How a validation compares with the ones before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It's the best so far.
+    Best,
+    NotBest,
+    /// It's over other photos.
+    NotCompared,
 }
 
 impl Validation {
@@ -142,7 +62,11 @@ impl Validation {
     ) -> Result<Self> {
         let cache = config.data.cache.as_deref();
         let from = settings.set();
-        let mut set = samples::open_set(&from, cache, listener).context("validation.path")?;
+        let mut set = samples::open_held_out(&from, cache, listener).context("validation.path")?;
+        check_missing(&set, config.data.bearable(), "validation.images")
+            .context("validation.path")?;
+        // In a table with a row for each caption, a photo's other captions would count as wrong.
+        let merged = set.merge_same_images();
         set.samples.truncate(settings.most);
         let source = Source::Pool(Pool::of(set.clone(), from));
         let samples = Samples::new(source, config, parts)?;
@@ -163,6 +87,7 @@ impl Validation {
             set,
             hard,
             classes,
+            merged,
             every: settings.every,
             patience: settings.patience,
             best: None,
@@ -181,13 +106,44 @@ impl Validation {
         Ok(())
     }
 
-    /// Records a validation. Returns whether it is the best so far.
-    pub fn add(&mut self, line: &Line) -> bool {
-        let worth = line.worth();
-        let is_best = self.best.is_none_or(|best| worth > best);
-        (self.best, self.since) =
-            if is_best { (Some(worth), 0) } else { (self.best, self.since + 1) };
-        is_best
+    /// Records a validation, and compares it with those before it over the same photos. One over more photos begins anew.
+    pub fn add(&mut self, line: &Line) -> Standing {
+        let is_same = self.best.as_ref().is_some_and(|best| best.is_over_same(line));
+        let is_better = match &self.best {
+            Some(best) if is_same => line.worth() > best.worth(),
+            // An earlier version counted other rows.
+            Some(best) => line.scored() > best.scored() || best.rows.is_none(),
+            None => true,
+        };
+        if line.nothing().is_none() && is_better {
+            (self.best, self.since) = (Some(line.clone()), 0);
+            return Standing::Best;
+        }
+        if !is_same {
+            return Standing::NotCompared;
+        }
+        self.since += 1;
+        Standing::NotBest
+    }
+
+    /// Whether there was a validation with photos.
+    pub fn has_scored(&self) -> bool {
+        self.best.is_some()
+    }
+
+    /// The step of the best validation so far.
+    pub fn best_step(&self) -> Option<usize> {
+        self.best.as_ref().map(|best| best.step)
+    }
+
+    /// The held-out samples.
+    pub fn set(&self) -> &ImageTextSet {
+        &self.set
+    }
+
+    /// The photos to classify, if any.
+    pub fn classes(&self) -> Option<&Classes> {
+        self.classes.as_ref()
     }
 
     /// Whether there were `validation.patience` validations in a row without a better one.
@@ -197,7 +153,11 @@ impl Validation {
 
     /// One line of text.
     pub fn summary(&self) -> String {
-        let pairs = self.set.summary();
+        let mut pairs = self.set.summary();
+        if self.merged > 0 {
+            let merged = counted(self.merged as u64, "row");
+            pairs = format!("{pairs}; {merged} merged into others with the same photo");
+        }
         match &self.classes {
             None => pairs,
             Some(classes) => {
@@ -250,10 +210,21 @@ impl Validation {
             photos.rows.dot(row, &texts, caption) > photos.rows.dot(row, &wrong, negative)
         };
         let right = against.into_iter().enumerate().filter(is_told).count();
-        let classified = match &self.classes {
-            Some(classes) => Some(classes.embed(embedder)?.report()?),
-            None => None,
-        };
+        let (mut classified, mut zero_shot) = (None, None);
+        if let Some(classes) = &self.classes {
+            let found = classes.embed(embedder)?;
+            if !found.labels.is_empty() {
+                zero_shot = found.report()?.top1;
+            }
+            classified = Some(found.photos);
+        }
+        let of_classes = classified.as_ref();
+        let all = [Some(&photos), of_classes];
+        let mut unreadable = all.iter().flatten().flat_map(|photos| &photos.unreadable);
+        let why = unreadable.next().map(|(name, why)| {
+            // Errors of files name them.
+            if why.contains(name.as_str()) { why.clone() } else { format!("{name}: {why}") }
+        });
         Ok(Line {
             step,
             images: photos.rows.len(),
@@ -263,8 +234,85 @@ impl Validation {
             text_to_image: report.text_to_image,
             pairs: negatives.len(),
             pair_accuracy: (!negatives.is_empty()).then(|| right as f64 / negatives.len() as f64),
-            classified: classified.as_ref().map(|report| report.rows),
-            zero_shot: classified.and_then(|report| report.top1),
+            classified: of_classes.map(|photos| photos.places.len()),
+            unclassified: of_classes.map(|photos| photos.unreadable.len()),
+            zero_shot,
+            rows: Some(digest(&all)),
+            why,
         })
+    }
+}
+
+/// A hash of the places of the photos that were scored.
+fn digest(all: &[Option<&EmbeddedPhotos>]) -> String {
+    let mut digest = Digest::default();
+    for photos in all.iter().flatten() {
+        let places = photos.places.iter();
+        digest.add(&places.flat_map(|place| (*place as u64).to_le_bytes()).collect::<Vec<u8>>());
+    }
+    let mut digest = digest.finish();
+    digest.truncate(16);
+    digest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_twenty as line;
+    use super::*;
+
+    fn validation(patience: usize) -> Validation {
+        Validation {
+            set: ImageTextSet::default(),
+            hard: Vec::new(),
+            classes: None,
+            merged: 0,
+            every: 1,
+            patience: Some(patience),
+            best: None,
+            since: 0,
+        }
+    }
+
+    #[test]
+    fn only_validations_over_the_same_photos_compete() {
+        let mut validation = validation(2);
+        let all = |step, worth| line(step, 20, worth, Some("all"));
+        for (line, standing, step) in [
+            (all(0, 0.2), Standing::Best, 0),
+            (all(1, 0.3), Standing::Best, 1),
+            // One photo alone is always found.
+            (line(2, 1, 1.0, Some("one")), Standing::NotCompared, 1),
+            // As many others.
+            (line(3, 20, 0.9, Some("others")), Standing::NotCompared, 1),
+            (line(4, 0, 0.0, Some("none")), Standing::NotCompared, 1),
+            (all(5, 0.3), Standing::NotBest, 1),
+            (all(6, 0.4), Standing::Best, 6),
+            (all(7, 0.1), Standing::NotBest, 6),
+        ] {
+            assert_eq!(validation.add(&line), standing, "{line:?}");
+            assert_eq!(validation.best_step(), Some(step));
+            assert!(!validation.is_exhausted());
+        }
+        assert_eq!(validation.add(&all(8, 0.4)), Standing::NotBest);
+        assert!(validation.is_exhausted());
+    }
+
+    #[test]
+    fn one_over_more_photos_begins_anew() {
+        let mut validation = validation(9);
+        assert_eq!(validation.add(&line(0, 0, 0.0, Some("none"))), Standing::NotCompared);
+        assert!(!validation.has_scored());
+        assert_eq!(validation.add(&line(1, 1, 1.0, Some("one"))), Standing::Best);
+        assert_eq!(validation.add(&line(2, 20, 0.3, Some("all"))), Standing::Best);
+        assert_eq!(validation.add(&line(3, 1, 1.0, Some("one"))), Standing::NotCompared);
+    }
+
+    #[test]
+    fn lines_of_earlier_versions_are_compared_by_their_numbers() {
+        let mut validation = validation(9);
+        assert_eq!(validation.add(&line(0, 20, 0.3, None)), Standing::Best);
+        assert_eq!(validation.add(&line(1, 20, 0.2, Some("all"))), Standing::NotBest);
+        // That version counted a photo once for each of its rows.
+        assert_eq!(validation.add(&line(2, 10, 0.2, Some("merged"))), Standing::Best);
     }
 }

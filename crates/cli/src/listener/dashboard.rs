@@ -273,6 +273,8 @@ mod tests {
                     grad_norm: 1.5,
                     logit_scale: 4.605_170_2,
                     learning_rate: 1e-6,
+                    wrong: 56,
+                    masked: 0,
                 },
                 step_pairs_per_second: 12.0,
                 pairs_per_second: 12.34,

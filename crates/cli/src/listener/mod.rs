@@ -3,7 +3,7 @@
 mod dashboard;
 
 use clove_run::config::Style;
-use clove_run::words::count;
+use clove_run::words::{count, counted};
 use clove_run::{Config, Control, Event, Finished, Step};
 
 use self::dashboard::{Dashboard, Now};
@@ -51,9 +51,15 @@ impl Listener {
                     training.show(step);
                 }
             }
-            Event::Validated { line, is_best } => {
-                let best = if *is_best { "; best so far" } else { "" };
-                self.note(&format!("step {}: {}{best}", line.step, line.summary()));
+            Event::Validated { line, is_best, is_compared } => {
+                let remark = match (is_best, is_compared) {
+                    (true, _) => "; best so far",
+                    (false, true) => "",
+                    (false, false) => {
+                        "; not compared with earlier ones, which are over other photos"
+                    }
+                };
+                self.note(&format!("step {}: {}{remark}", line.step, line.summary()));
                 let training = self.training.as_mut();
                 if let Some(board) = training.and_then(|training| training.dashboard.as_mut()) {
                     board.validated(line.step, line.worth());
@@ -129,10 +135,13 @@ impl Listener {
             run.idle.as_secs_f64()
         ));
         if run.is_exhausted && run.step < config.train.steps {
+            let best = match &run.best {
+                Some(best) => format!("{} has the best model", best.display()),
+                None => "no model was better than the initial one".to_owned(),
+            };
             output::note(&format!(
-                "ended early, of {} steps: validation stopped improving; {} has the best model",
+                "ended early, of {} steps: validation stopped improving; {best}",
                 count(config.train.steps as u64),
-                config.out.join("best").display()
             ));
         }
         if run.without_negatives > 0 && config.negatives.style != Style::None {
@@ -142,10 +151,16 @@ impl Listener {
                 count(run.pairs as u64)
             ));
         }
+        if run.masked > 0 {
+            output::note(&format!(
+                "{} left out of the loss: a batch had the photo or the text more than once",
+                counted(run.masked as u64, "pair")
+            ));
+        }
         if run.skipped > 0 {
             output::note(&format!(
-                "{} samples couldn't be read; see {}",
-                count(run.skipped),
+                "{} couldn't be read; see {}",
+                counted(run.skipped, "sample"),
                 config.out.join("skipped.jsonl").display()
             ));
         }

@@ -2,7 +2,7 @@
 //!
 //! Names that begin with a dot are no checkpoints: `.step-N.PID.partial` is being written, `.step-N.replaced` replaced, `.deleted` deleted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs::{self, File};
 use std::io;
@@ -30,7 +30,7 @@ pub struct Checkpoint {
 pub struct Latest {
     /// `None` where no checkpoint is intact.
     pub checkpoint: Option<Checkpoint>,
-    /// The folders of newer, damaged ones, each with the damage; the newest first.
+    /// The folders of newer, damaged ones, each with the file at fault and the damage; the newest first.
     pub damaged: Vec<(PathBuf, String)>,
 }
 
@@ -61,6 +61,11 @@ impl Checkpoint {
     /// # Errors
     /// [`RunError::Damaged`] with the file and the damage; [`RunError::Io`] when a file can't be read.
     pub fn open(dir: &Path) -> Result<Self, RunError> {
+        Self::check(dir, true)
+    }
+
+    /// [`Self::open`], or without `hashes` the same for the lengths alone.
+    fn check(dir: &Path, hashes: bool) -> Result<Self, RunError> {
         let path = dir.join(MANIFEST);
         let bytes = read_or_damaged(&path, || fs::read(&path))?;
         let manifest: Manifest = serde_json::from_slice(&bytes)
@@ -70,7 +75,8 @@ impl Checkpoint {
             return Err(damaged(&path, "changed after it was written"));
         }
         let absolute = std::path::absolute(dir).map_err(failed(dir))?;
-        if absolute.file_name() != Some(folder_name(manifest.step).as_ref()) {
+        let found = absolute.file_name().unwrap_or_default().to_string_lossy();
+        if name_of_replaced(&found).unwrap_or(&found) != folder_name(manifest.step) {
             let (step, name) = (manifest.step, folder_name(manifest.step));
             return Err(damaged(
                 &path,
@@ -85,11 +91,15 @@ impl Checkpoint {
                 return Err(damaged(&path, format!("lists {name:?}, which is outside the folder")));
             }
             let file = dir.join(name);
-            let found = read_or_damaged(&file, || Entry::of(File::open(&file)?))?;
-            if found.bytes != entry.bytes {
-                let reason = format!("has {} bytes, {} were written", found.bytes, entry.bytes);
+            let bytes = read_or_damaged(&file, || length(&File::open(&file)?))?;
+            if bytes != entry.bytes {
+                let reason = format!("has {bytes} bytes, {} were written", entry.bytes);
                 return Err(damaged(&file, reason));
             }
+            if !hashes {
+                continue;
+            }
+            let found = read_or_damaged(&file, || Entry::of(File::open(&file)?))?;
             if found.blake3 != entry.blake3 {
                 let (found, written) = (found.blake3, &entry.blake3);
                 let reason = format!("its bytes changed (BLAKE3 {found}, in {MANIFEST} {written})");
@@ -102,13 +112,17 @@ impl Checkpoint {
 
 impl Entry {
     pub(crate) fn of(file: File) -> io::Result<Self> {
-        if !file.metadata()?.is_file() {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
+        length(&file)?;
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(file)?;
         Ok(Self { bytes: hasher.count(), blake3: hasher.finalize().to_hex().to_string() })
     }
+}
+
+/// The length of a file, which must be one.
+fn length(file: &File) -> io::Result<u64> {
+    let metadata = file.metadata()?;
+    if metadata.is_file() { Ok(metadata.len()) } else { Err(io::ErrorKind::IsADirectory.into()) }
 }
 
 pub(super) fn damaged(path: &Path, reason: impl Into<String>) -> RunError {
@@ -126,6 +140,11 @@ fn read_or_damaged<T>(path: &Path, read: impl FnOnce() -> io::Result<T>) -> Resu
 
 fn folder_name(step: usize) -> String {
     format!("step-{step}")
+}
+
+/// The name of the checkpoint that a process was replacing.
+fn name_of_replaced(name: &str) -> Option<&str> {
+    name.strip_prefix('.')?.strip_suffix(".replaced").filter(|rest| rest.starts_with("step-"))
 }
 
 /// The step of a folder with exactly the name of a checkpoint.
@@ -147,17 +166,34 @@ pub(super) fn latest(root: &Path) -> Result<Latest, RunError> {
         let dir = root.join(folder_name(step));
         match Checkpoint::open(&dir) {
             Ok(checkpoint) => return Ok(Latest { checkpoint: Some(checkpoint), damaged }),
-            Err(error @ RunError::Damaged { .. }) => damaged.push((dir, error.to_string())),
+            Err(RunError::Damaged { path, reason }) => {
+                damaged.push((dir, format!("{}: {reason}", path.display())));
+            }
             Err(error) => return Err(error),
         }
     }
     Ok(Latest { checkpoint: None, damaged })
 }
 
+/// [`latest`] before [`recover`], which puts a checkpoint back whose replacement was killed.
+pub(super) fn look(root: &Path) -> Result<Latest, RunError> {
+    let found = latest(root)?;
+    if found.checkpoint.is_none() {
+        for name in names(root)?.iter().filter(|name| name_of_replaced(name).is_some()) {
+            if let Ok(checkpoint) = Checkpoint::open(&root.join(name)) {
+                return Ok(Latest { checkpoint: Some(checkpoint), ..Latest::default() });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// `whole` has the steps of the checkpoints whose hashes this process has compared or written.
 pub(super) fn save<E: Into<Box<dyn Error + Send + Sync>>>(
     root: &Path,
     step: usize,
     keep: usize,
+    whole: &mut BTreeSet<usize>,
     write: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<Checkpoint, RunError> {
     let partial = root.join(files::partial_name(&folder_name(step)));
@@ -168,7 +204,8 @@ pub(super) fn save<E: Into<Box<dyn Error + Send + Sync>>>(
         let _ = files::remove(&partial);
     }
     let checkpoint = saved?;
-    prune(root, step, keep)?;
+    whole.insert(step);
+    prune(root, step, keep, whole)?;
     Ok(checkpoint)
 }
 
@@ -259,13 +296,31 @@ fn discard(root: &Path, path: &Path) -> Result<(), RunError> {
     files::remove(&deleted)
 }
 
-/// Keeps the checkpoint of `step`, which was just saved, and those before it, `keep` in all.
+/// Keeps the checkpoint of `step`, which was just saved, and the whole ones before it, `keep` in all. Damaged ones don't count.
 ///
 /// Later ones stay: a resumed run went back because they're damaged, and replaces them when it gets there.
-fn prune(root: &Path, step: usize, keep: usize) -> Result<(), RunError> {
-    let before = steps(root)?.into_iter().filter(|found| *found < step);
-    for old in before.skip(keep.saturating_sub(1)) {
-        discard(root, &root.join(folder_name(old)))?;
+fn prune(
+    root: &Path,
+    step: usize,
+    keep: usize,
+    whole: &mut BTreeSet<usize>,
+) -> Result<(), RunError> {
+    let mut kept = 1;
+    for old in steps(root)?.into_iter().filter(|found| *found < step) {
+        let dir = root.join(folder_name(old));
+        if kept >= keep {
+            discard(root, &dir)?;
+            continue;
+        }
+        // Comparing all hashes at each save would take longer than the save.
+        match Checkpoint::check(&dir, !whole.contains(&old)) {
+            Ok(_) => {
+                whole.insert(old);
+                kept += 1;
+            }
+            Err(RunError::Damaged { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }
@@ -274,12 +329,10 @@ fn prune(root: &Path, step: usize, keep: usize) -> Result<(), RunError> {
 pub(super) fn recover(root: &Path) -> Result<(), RunError> {
     for name in names(root)? {
         let path = root.join(&name);
-        let Some(rest) = name.strip_prefix('.').filter(|rest| rest.starts_with("step-")) else {
-            continue;
-        };
-        if rest.ends_with(".partial") || rest.ends_with(".deleted") {
+        if name.starts_with(".step-") && (name.ends_with(".partial") || name.ends_with(".deleted"))
+        {
             files::remove(&path)?;
-        } else if let Some(target) = rest.strip_suffix(".replaced") {
+        } else if let Some(target) = name_of_replaced(&name) {
             let target = root.join(target);
             match Checkpoint::open(&target) {
                 Ok(_) => discard(root, &path)?,

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! run.toml                    the resolved configuration
-//! run.lock                    locked while a process works on the run
+//! run.lock                    locked while a process works on the run; the step of the last checkpoint
 //! metrics.jsonl               Metrics
-//! skipped.jsonl               Metrics: unreadable samples, if any
+//! skipped.jsonl               Metrics: samples that can't be used, if any
 //! events.out.tfevents.*       EventFile
 //! checkpoints/step-N/         the caller's files, and manifest.json: {"step", "files": {name: {"bytes", "blake3"}}}
 //! ```
@@ -19,10 +19,12 @@ mod metrics;
 mod state;
 mod tensorboard;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
 use std::fs::{self, File, TryLockError};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 pub use checkpoint::{Checkpoint, Latest};
 pub(crate) use checkpoint::{Entry, MANIFEST};
@@ -43,7 +45,9 @@ pub struct RunFolder {
     path: PathBuf,
     config_hash: String,
     /// The system unlocks it when the process ends, however it ends.
-    _lock: File,
+    lock: File,
+    /// Steps of the checkpoints whose hashes this process has compared or written.
+    whole: Mutex<BTreeSet<usize>>,
 }
 
 impl RunFolder {
@@ -56,6 +60,16 @@ impl RunFolder {
     pub fn create(dir: &Path, resolved_config_toml: &str) -> Result<Self, RunError> {
         files::make_folder(dir)?;
         let lock = lock(dir)?;
+        Self::vacant(dir)?;
+        files::write_atomically(&dir.join(CONFIG), resolved_config_toml.as_bytes())?;
+        Self::open(dir, resolved_config_toml, lock)
+    }
+
+    /// Refuses a folder that holds a run.
+    ///
+    /// # Errors
+    /// When it does.
+    pub fn vacant(dir: &Path) -> Result<(), RunError> {
         // The last two without the first are a run that lost its configuration, not a place for another.
         for found in [CONFIG, METRICS, CHECKPOINTS] {
             if fs::symlink_metadata(dir.join(found)).is_ok() {
@@ -65,8 +79,34 @@ impl RunFolder {
                 return Err(RunError::refused(dir, problem));
             }
         }
-        files::write_atomically(&dir.join(CONFIG), resolved_config_toml.as_bytes())?;
-        Self::open(dir, resolved_config_toml, lock)
+        Ok(())
+    }
+
+    /// The `run.toml` of a run.
+    ///
+    /// # Errors
+    /// When `dir` holds no run, or the file can't be read.
+    pub fn recorded(dir: &Path) -> Result<String, RunError> {
+        let path = dir.join(CONFIG);
+        if !path.is_file() {
+            let problem = "holds no run to resume (no run.toml); omit --resume to start a run, or correct the folder";
+            return Err(RunError::refused(dir, problem));
+        }
+        fs::read_to_string(&path).map_err(files::failed(&path))
+    }
+
+    /// The newest intact checkpoint of the run in `dir`, and the newer damaged ones. Changes nothing, not even under another process.
+    ///
+    /// # Errors
+    /// When a file exists and can't be read.
+    pub fn look(dir: &Path) -> Result<Latest, RunError> {
+        let checkpoints = dir.join(CHECKPOINTS);
+        if checkpoints.is_dir() { checkpoint::look(&checkpoints) } else { Ok(Latest::default()) }
+    }
+
+    /// The step of the last checkpoint that the run in `dir` has saved, whether it's still there or not. Earlier versions don't say.
+    pub fn last_saved(dir: &Path) -> Option<usize> {
+        fs::read_to_string(dir.join(LOCK)).ok()?.trim().parse().ok()
     }
 
     /// Opens the folder of a run that was started with this configuration, and removes the leftovers of a killed process.
@@ -74,19 +114,36 @@ impl RunFolder {
     /// # Errors
     /// When `dir` holds no run, is locked, or has another configuration (the error lists the lines), or a file can't be read or written.
     pub fn resume(dir: &Path, resolved_config_toml: &str) -> Result<Self, RunError> {
-        let path = dir.join(CONFIG);
-        if !path.is_file() {
-            let problem = "holds no run to resume (no run.toml); omit --resume to start a run, or correct the folder";
-            return Err(RunError::refused(dir, problem));
-        }
+        let recorded = Self::recorded(dir)?;
         let lock = lock(dir)?;
-        let recorded = fs::read_to_string(&path).map_err(files::failed(&path))?;
         if recorded != resolved_config_toml {
             return Err(RunError::OtherConfiguration {
-                path,
+                path: dir.join(CONFIG),
                 recorded: lines_missing_from(resolved_config_toml, &recorded),
                 given: lines_missing_from(&recorded, resolved_config_toml),
             });
+        }
+        Self::open(dir, resolved_config_toml, lock)
+    }
+
+    /// [`Self::resume`] with another configuration than the `recorded` one, which it replaces. The caller has compared both.
+    ///
+    /// # Errors
+    /// When `run.toml` isn't `recorded`, or as in [`Self::resume`].
+    pub fn resume_as(
+        dir: &Path,
+        recorded: &str,
+        resolved_config_toml: &str,
+    ) -> Result<Self, RunError> {
+        Self::recorded(dir)?;
+        let lock = lock(dir)?;
+        let path = dir.join(CONFIG);
+        if Self::recorded(dir)? != recorded {
+            let problem = "another process changed it just now; run the command again";
+            return Err(RunError::refused(&path, problem));
+        }
+        if recorded != resolved_config_toml {
+            files::write_atomically(&path, resolved_config_toml.as_bytes())?;
         }
         Self::open(dir, resolved_config_toml, lock)
     }
@@ -96,7 +153,8 @@ impl RunFolder {
         files::make_folder(&checkpoints)?;
         remove_partial_files(dir)?;
         checkpoint::recover(&checkpoints)?;
-        Ok(Self { path: dir.to_owned(), config_hash: hash(config.as_bytes()), _lock: lock })
+        let config_hash = hash(config.as_bytes());
+        Ok(Self { path: dir.to_owned(), config_hash, lock, whole: Mutex::default() })
     }
 
     /// The folder.
@@ -114,15 +172,15 @@ impl RunFolder {
         self.path.join(METRICS)
     }
 
-    /// The list of unreadable samples.
+    /// The list of samples that can't be used.
     pub fn skipped_path(&self) -> PathBuf {
         self.path.join(SKIPPED)
     }
 
     /// Saves a checkpoint of `step` steps: `write` puts its files and folders into an empty folder.
     ///
-    /// On return the checkpoint is on the disk under its name, and the last `keep - 1` of earlier steps are left (0 counts as 1). One of
-    /// the same step is replaced. A kill before that leaves the checkpoints as they were.
+    /// On return the checkpoint is on the disk under its name, and the last `keep - 1` whole ones of earlier steps are left (0 counts as
+    /// 1). One of the same step is replaced. A kill before that leaves the checkpoints as they were.
     ///
     /// # Errors
     /// When `write` fails or breaks a rule (no file, a link, a file `manifest.json`), or the system refuses; the checkpoints of other
@@ -133,7 +191,18 @@ impl RunFolder {
         keep: usize,
         write: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<Checkpoint, RunError> {
-        checkpoint::save(&self.path.join(CHECKPOINTS), step, keep, write)
+        let mut whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
+        let saved = checkpoint::save(&self.path.join(CHECKPOINTS), step, keep, &mut whole, write)?;
+        self.note_saved(step).map_err(files::failed(&self.path.join(LOCK)))?;
+        Ok(saved)
+    }
+
+    fn note_saved(&self, step: usize) -> io::Result<()> {
+        let text = format!("{step}\n");
+        let mut lock = &self.lock;
+        lock.seek(SeekFrom::Start(0))?;
+        lock.write_all(text.as_bytes())?;
+        lock.set_len(text.len() as u64)
     }
 
     /// The newest intact checkpoint, and the newer damaged ones.
@@ -141,7 +210,10 @@ impl RunFolder {
     /// # Errors
     /// When a file exists and can't be read, which is no reason to go back to an older checkpoint.
     pub fn latest_checkpoint(&self) -> Result<Latest, RunError> {
-        checkpoint::latest(&self.path.join(CHECKPOINTS))
+        let latest = checkpoint::latest(&self.path.join(CHECKPOINTS))?;
+        let mut whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
+        whole.extend(latest.checkpoint.as_ref().map(|checkpoint| checkpoint.step));
+        Ok(latest)
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
 use clove::preprocess::Preprocess;
-use clove::train::{Compute, LossScale, TrainerState};
+use clove::train::{LossScale, TrainerState};
 use clove::weights::{
     Directory, Dtype, ModelSource, NamedReader, Precision, Snapshot, TensorFiles, TensorWriter,
     WeightsError, decode_f32,
@@ -49,7 +49,7 @@ pub struct Position {
     pub step: usize,
     /// The position in the order of training: samples seen, unreadable ones included.
     pub samples: u64,
-    /// Unreadable samples, which were skipped.
+    /// Distinct unreadable samples, which were skipped.
     pub skipped: u64,
     /// Number of times the run went back because a step diverged.
     #[serde(default)]
@@ -108,26 +108,28 @@ pub fn write_state(
 }
 
 fn write_optimizer(path: &Path, state: &TrainerState) -> io::Result<()> {
-    let mut entries = Vec::new();
-    let kinds = [(MOMENTS, &state.moments), (FACTORS, &state.factors)];
-    for (prefixes, pairs) in kinds {
+    // A step count is exact in f32: it's far below 2^24.
+    let loss_scale = state.loss_scale.map(|LossScale { factor, steps }| [factor, steps as f32]);
+    // The header and the data are written from one list, so that no tensor is only in one of them.
+    let mut tensors: Vec<(String, &[f32])> = Vec::new();
+    for (prefixes, pairs) in [(MOMENTS, &state.moments), (FACTORS, &state.factors)] {
         for (name, pair) in pairs {
             for (prefix, values) in prefixes.iter().zip(pair) {
-                entries.push((format!("{prefix}{name}"), Dtype::F32, vec![values.len()]));
+                tensors.push((format!("{prefix}{name}"), values));
             }
         }
     }
-    let LossScale { factor, steps } = state.loss_scale;
-    // A step count is exact in f32: it's far below 2^24.
-    let loss_scale = (factor != 1.0).then(|| vec![factor, steps as f32]);
-    if loss_scale.is_some() {
-        entries.push((LOSS_SCALE.to_owned(), Dtype::F32, vec![2]));
+    if let Some(values) = &loss_scale {
+        tensors.push((LOSS_SCALE.to_owned(), values));
     }
+    let entries: Vec<_> = tensors
+        .iter()
+        .map(|(name, values)| (name.clone(), Dtype::F32, vec![values.len()]))
+        .collect();
     let metadata = HashMap::from([("step".to_owned(), state.step.to_string())]);
     let file = BufWriter::new(File::create(path)?);
     let mut writer = TensorWriter::new(file, &entries, Some(metadata))?;
-    let pairs = kinds.iter().flat_map(|(_, pairs)| pairs.values().flatten());
-    for values in pairs.chain(&loss_scale) {
+    for (_, values) in tensors {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         writer.write(&bytes)?;
     }
@@ -156,7 +158,9 @@ pub fn read_state(checkpoint: &Checkpoint) -> Result<(TrainerState, Position), R
 }
 
 /// Moments, low-rank factors, and the factor on the loss.
-fn read_optimizer(path: &Path) -> Result<([Pairs; 2], LossScale), Box<dyn std::error::Error>> {
+fn read_optimizer(
+    path: &Path,
+) -> Result<([Pairs; 2], Option<LossScale>), Box<dyn std::error::Error>> {
     let file: NamedReader = (path.display().to_string(), Box::new(File::open(path)?));
     let mut tensors = TensorFiles::open(vec![file])?;
     let names: Vec<String> = tensors.names().map(str::to_owned).collect();
@@ -172,14 +176,14 @@ fn read_optimizer(path: &Path) -> Result<([Pairs; 2], LossScale), Box<dyn std::e
         Ok::<_, Box<dyn std::error::Error>>(values)
     };
     let mut found = [Pairs::new(), Pairs::new()];
-    let mut loss_scale = LossScale::new(Compute::F32);
+    let mut loss_scale = None;
     for name in names {
         let values = read(&name)?;
         if name == LOSS_SCALE {
             let [factor, steps] = values[..] else {
                 return Err(format!("the tensor `{name}` doesn't have two numbers").into());
             };
-            loss_scale = LossScale { factor, steps: steps as u32 };
+            loss_scale = Some(LossScale { factor, steps: steps as u32 });
             continue;
         }
         let place = [MOMENTS, FACTORS].iter().enumerate().find_map(|(kind, prefixes)| {

@@ -27,10 +27,13 @@ impl EventFile {
     /// When the folder can't be read, or the file can't be created or written.
     pub fn create(dir: &Path, wall_time: f64, step: usize) -> Result<Self, RunError> {
         let mut seconds = wall_time as u64;
+        let mut is_first = true;
         for name in files::names(dir)? {
-            let found = name
-                .strip_prefix(PREFIX)
-                .and_then(|rest| rest.split('.').next()?.parse::<u64>().ok());
+            let Some(rest) = name.strip_prefix(PREFIX) else {
+                continue;
+            };
+            is_first = false;
+            let found = rest.split('.').next().and_then(|digits| digits.parse::<u64>().ok());
             // A clock may be set back, and a run can be resumed within a second.
             seconds = seconds.max(found.map_or(0, |found| found.saturating_add(1)));
         }
@@ -40,7 +43,8 @@ impl EventFile {
         let mut version = event(wall_time, None);
         bytes_field(3, FILE_VERSION, &mut version);
         file.append(&version)?;
-        if step > 0 {
+        // A run that begins again at step 0 hides all steps of the older files.
+        if step > 0 || !is_first {
             // session_log { status: START }
             let mut start = event(wall_time, Some(step));
             bytes_field(7, &[1 << 3, 1], &mut start);
@@ -186,6 +190,20 @@ mod tests {
         let file = EventFile::create(folder.path(), 1_700_000_000.5, 0).unwrap();
         // 12 bytes before the event, 24 of it, 4 after it.
         assert_eq!(fs::read(file.path()).unwrap().len(), 40);
+    }
+
+    /// TensorBoard drops what it read of this step and later ones at a START event (tensorflow/tensorboard:
+    /// tensorboard/backend/event_processing/event_accumulator.py, `_CheckForRestartAndMaybePurge`).
+    #[test]
+    fn a_run_that_begins_anew_hides_all_steps_of_the_older_files() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(EventFile::create(folder.path(), 1_700_000_000.5, 0).unwrap());
+        let file = EventFile::create(folder.path(), 1_700_000_001.5, 0).unwrap();
+        let bytes = fs::read(file.path()).unwrap();
+        let mut start = event(1_700_000_001.5, Some(0));
+        start.extend([7 << 3 | LENGTH, 2, 1 << 3, 1]);
+        let second = &bytes[40..];
+        assert_eq!(second[12..second.len() - 4], start);
     }
 
     #[test]

@@ -39,6 +39,36 @@ fn a_run_is_created_saved_and_resumed() {
 }
 
 #[test]
+fn the_last_checkpoint_saved_is_known_when_it_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::create(folder.path(), CONFIG_TEXT).unwrap();
+    assert_eq!(RunFolder::last_saved(folder.path()), None);
+    for step in [100, 7] {
+        save_state(&run, step, 1);
+        assert_eq!(RunFolder::last_saved(folder.path()), Some(step));
+    }
+    drop(run);
+    fs::remove_dir_all(folder.path().join("checkpoints")).unwrap();
+    assert!(RunFolder::look(folder.path()).unwrap().checkpoint.is_none());
+    // The lock of the next process changes nothing.
+    drop(RunFolder::resume(folder.path(), CONFIG_TEXT).unwrap());
+    assert_eq!(RunFolder::last_saved(folder.path()), Some(7));
+}
+
+#[test]
+fn a_compared_configuration_replaces_the_recorded_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = CONFIG_TEXT.replace("steps = 10", "steps = 20");
+    fails(RunFolder::resume_as(folder.path(), CONFIG_TEXT, &other), &["holds no run to resume"]);
+    drop(RunFolder::create(folder.path(), CONFIG_TEXT).unwrap());
+    let run = RunFolder::resume_as(folder.path(), CONFIG_TEXT, &other).unwrap();
+    assert_eq!(RunFolder::recorded(folder.path()).unwrap(), other);
+    assert_eq!(run.config_hash(), hash(other.as_bytes()));
+    drop(run);
+    fails(RunFolder::resume_as(folder.path(), CONFIG_TEXT, &other), &["changed it just now"]);
+}
+
+#[test]
 fn a_folder_with_a_run_in_it_takes_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();

@@ -44,16 +44,28 @@ pub(super) fn foreign(kind: Kind, name: &str) -> Option<&'static str> {
         "images" if !has_images => {
             Some("only for the kinds \"json-lines\", \"table\", \"parquet\" and \"coco\"")
         }
-        "splits" if kind != Kind::Coco => Some("only for the kind \"coco\""),
-        "captions.fields" | "captions.weights" if matches!(kind, Kind::Folder | Kind::Coco) => {
+        "columns.image" if !has_images || kind == Kind::Coco => {
+            Some("only for the kinds \"json-lines\", \"table\" and \"parquet\"")
+        }
+        "captions.fields" | "captions.weights" | "columns.negatives"
+            if matches!(kind, Kind::Folder | Kind::Coco) =>
+        {
             Some("only for the kinds \"json-lines\", \"table\", \"webdataset\" and \"parquet\"")
         }
         _ => None,
     }
 }
 
-const OF_A_SET: [&str; 6] =
-    ["path", "images", "splits", "captions.fields", "captions.weights", "captions.choice"];
+const OF_A_SET: [&str; 8] = [
+    "path",
+    "images",
+    "splits",
+    "captions.fields",
+    "captions.weights",
+    "captions.choice",
+    "columns.image",
+    "columns.negatives",
+];
 
 const OF_SCENES: [&str; 3] = ["scenes", "repeat", "texts"];
 
@@ -139,7 +151,7 @@ fn check_set(document: &Document, place: &str, set: &Value) -> Result<()> {
 fn path_missing(kind: Kind) -> String {
     let what = match kind {
         Kind::JsonLines => "a file with one JSON object per line",
-        Kind::Table => "a .csv or .tsv file with a header",
+        Kind::Table => "a .csv or .tsv file with a header, or several: captions-*.csv",
         Kind::Parquet => {
             "a .parquet file, a folder of files, or several by braces: train-{000..099}.parquet"
         }
@@ -185,6 +197,7 @@ pub(super) fn values(config: &Config, document: &Document) -> Result<()> {
     let validation = config.validation.as_ref();
     let is_unlocked = |tower| !train.locked.contains(tower);
     rules! { document;
+        "out": !config.out.as_os_str().is_empty(), "must name a folder";
         "model.context": config.model.context.is_none_or(|tokens| tokens >= 2),
             "must be at least 2, for start and end of text";
         "data.scenes": data.scenes.is_none_or(|scenes| scenes >= 1), AT_LEAST_ONE;
@@ -262,7 +275,7 @@ fn held_out(validation: Option<&Validation>, document: &Document) -> Result<()> 
     if matches!(validation.kind, Kind::Scenes | Kind::Mixture) {
         return Err(document.wrong("validation.kind", format!("must be {ON_DISK}")));
     }
-    for name in ["images", "splits", "captions.fields"] {
+    for name in ["images", "captions.fields", "columns.image", "columns.negatives"] {
         if let Some(reason) = foreign(validation.kind, name) {
             document.refuse(&format!("validation.{name}"), reason)?;
         }

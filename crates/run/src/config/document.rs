@@ -135,6 +135,9 @@ impl Document {
             if known.contains(&general) {
                 continue;
             }
+            if let Some(keys) = keys_of(&general, known) {
+                return Err(self.wrong(&key, format!("is a table; set one of its keys: {keys}")));
+            }
             let is_near = |other: &&String| place.is_empty() != other.starts_with("data.sets.");
             let nearest = nearest(&general, known.iter().filter(is_near));
             let nearest = nearest.replacen("data.sets.", &place, usize::from(!place.is_empty()));
@@ -170,6 +173,14 @@ pub(super) fn leaves(prefix: &str, table: &Table, into: &mut Vec<String>) {
             _ => into.push(key),
         }
     }
+}
+
+/// The keys of a table.
+fn keys_of(table: &str, known: &BTreeSet<String>) -> Option<String> {
+    let start = format!("{table}.");
+    let keys: Vec<&str> =
+        known.iter().filter(|key| key.starts_with(&start)).map(String::as_str).collect();
+    (!keys.is_empty()).then(|| keys.join(", "))
 }
 
 /// The known key nearest to another.

@@ -137,7 +137,7 @@ pub fn example(kind: &str) -> Result<String> {
     }
     if let Some(sets) = set.find("[[data.sets]]") {
         text.push_str(
-            "\n# The sets, with the keys kind, path, images, splits, weight and captions.\n",
+            "\n# The sets, with the keys kind, path, images, splits, weight, captions and columns.\n",
         );
         text.push_str(&set[sets..]);
     }
@@ -155,7 +155,10 @@ fn title(table: &str) -> String {
 
 /// Whether the keys of a table are explained elsewhere, as data.captions.
 fn is_repeated(table: &str) -> bool {
-    matches!(table, "data.sets.captions" | "validation.captions")
+    matches!(
+        table,
+        "data.sets.captions" | "data.sets.columns" | "validation.captions" | "validation.columns"
+    )
 }
 
 pub(super) fn is_table(name: &str) -> bool {
@@ -177,6 +180,7 @@ fn look_up(table: &Table, name: &str) -> Option<Value> {
 fn with_optional_tables(config: &Config) -> Result<Table> {
     let mut config = config.clone();
     config.data.captions.get_or_insert_default();
+    config.data.columns.get_or_insert_default();
     config.lora.get_or_insert_default();
     config.validation.get_or_insert_default();
     Ok(Table::try_from(config)?)

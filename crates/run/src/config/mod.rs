@@ -4,17 +4,19 @@
 mod check;
 mod choices;
 mod document;
+mod earlier;
 mod example;
 mod keys;
+mod paths;
 mod read;
+mod settings;
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
 
-use clove::loss::{Loss, OwnNegatives};
-use clove::preprocess::RandomResizedCrop;
-use clove::train::{AdamWConfig, Compute, Locked, Lora, Schedule, TrainConfig};
+use clove::loss::OwnNegatives;
+use clove::train::TrainConfig;
 use clove_data::sets::Filter;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +24,7 @@ pub use self::choices::{Choice, Crops, Kind, LossKind, Precision, Style, TextKin
 pub use self::document::Setting;
 pub use self::example::{example, explain};
 use self::keys::{Key, tables};
-use crate::Result;
+pub(crate) use self::paths::PATHS;
 
 tables! {
     /// A configuration.
@@ -51,6 +53,8 @@ tables! {
         lora: Option<LoraSettings> = None;
         /// Validation on held-out pairs: at the start, every `every` steps and at the end.
         validation: Option<Validation> = None;
+        /// What the run reads. run.toml has these keys, so that a resumed run notices other inputs. If given, others are refused.
+        inputs: Option<Inputs> = None;
     }
 
     /// The initial model: `init` or `shape`.
@@ -73,11 +77,12 @@ tables! {
         /// json-lines: a file with one JSON object per line: {"image": "a.jpg", "caption": "...", "negatives": ["..."]}.
         /// table: a .csv or .tsv file with a header. webdataset: tar files, optionally compressed (.tar.gz, .tar.zst), local or in
         /// s3://bucket/, gs://bucket/ or https://host/. parquet: a file or a folder of files. coco: COCO's or Karpathy's JSON.
-        /// Braces name several files: {00000..00099} or {train,extra}.
+        /// Braces and stars name several files: {00000..00099}, {train,extra}, train-*.csv. A path that exists stands for itself.
         path: Option<PathBuf> = None => "\"photos\"";
         /// Folder that image paths are relative to. Default: the folder of the file that names them.
         images: Option<PathBuf> = None => "\"photos\"";
-        /// Splits of a Karpathy file to use. Default: all.
+        /// Splits to use, by the names of files and folders (train-00000-of-00004.parquet, test/), by a column or field "split", or by
+        /// Karpathy's "split"; "all" for all. Default: all but validation and test.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         splits: Vec<String> = Vec::new() => "[\"train\", \"restval\"]";
         /// Folder for copies of compressed and remote files. Copies are kept; interrupted downloads resume. Default: shards in
@@ -103,13 +108,17 @@ tables! {
         // A property of the machine, not of the run.
         #[serde(skip_serializing)]
         crops: Option<Crops> = None => "\"cpu\"";
-        /// Largest tolerated share of unreadable images; beyond it, the run stops. Unreadable images are skipped and listed in
-        /// skipped.jsonl. Default: 0.1.
+        /// Largest tolerated share of samples with an unreadable image; beyond it, the run stops. Such samples are skipped and listed in
+        /// skipped.jsonl; each counts once. With 0, the first one stops the run. More than half of the images missing stops it at the
+        /// start, unless this share is larger. Default: 0.1.
         unreadable: Option<f64> = None => "0.1";
-        /// BLAKE3 of the set, as shown by --dry-run and run.toml. If given, another set is refused.
+        /// BLAKE3 of the set, as shown by --dry-run and run.toml: the texts, and the images' names and sizes. If given, another set is
+        /// refused.
         digest: Option<String> = None => "\"0123...\"";
         /// The source and choice of captions.
         captions: Option<Captions> = None;
+        /// Columns of tables and fields of JSON objects. data.captions.fields names those of captions.
+        columns: Option<Columns> = None;
         /// Filters of samples. --dry-run counts filtered samples by reason. Default: none.
         filter: Option<Filter> = None;
         /// The sets of a mixture.
@@ -131,6 +140,15 @@ tables! {
         choice: Choice = Choice::Random;
     }
 
+    /// Columns of tables and fields of JSON objects.
+    Columns {
+        /// Column or field of the image's path. Default: image, file_name, filename, filepath, path or the like.
+        image: Option<String> = None => "\"img_path\"";
+        /// Columns or fields of hard negatives; a sample has those of all of them. Default: negatives, negative, neg_caption or the like.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        negatives: Vec<String> = Vec::new() => "[\"foil\"]";
+    }
+
     /// A set on disk.
     SetSettings {
         /// Like data.kind, except "scenes" and "mixture".
@@ -147,6 +165,8 @@ tables! {
         weight: Option<f64> = None;
         /// Like data.captions.
         captions: Option<Captions> = None;
+        /// Like data.columns.
+        columns: Option<Columns> = None;
     }
 
     /// Hard negatives.
@@ -251,10 +271,10 @@ tables! {
         path: PathBuf = PathBuf::new() => "\"held-out\"";
         /// Like data.images.
         images: Option<PathBuf> = None => "\"photos\"";
-        /// Like data.splits.
+        /// Like data.splits. Default: validation, or else test.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         splits: Vec<String> = Vec::new() => "[\"val\"]";
-        /// Photos by class, for zero-shot classification: a folder or tar file with a folder per class, a tar file with a .cls file
+        /// Photos by class, for zero-shot classification: a folder or tar file with a folder per class, shards with a .cls file
         /// per image, or CIFAR's binary files. Fine-tuning on captions costs recognition; patching restores it.
         classes: Option<PathBuf> = None => "\"imagenette2/val\"";
         /// Text file with class names, one per line in the order of the folders. Default: the names of the folders.
@@ -269,6 +289,28 @@ tables! {
         patience: Option<usize> = None => "5";
         /// The source of the held-out captions. Default: as in the training data, if it has the same kind.
         captions: Option<Captions> = None;
+        /// Like data.columns. Default: as in the training data, if it has the same kind.
+        columns: Option<Columns> = None;
+    }
+
+    /// What a run reads besides the training set (data.digest).
+    Inputs {
+        /// BLAKE3 of the initial model's weights.
+        weights: Option<String> = None;
+        /// BLAKE3 of its tokenizer.
+        tokenizer: Option<String> = None;
+        /// BLAKE3 of its preprocessing.
+        preprocessing: Option<String> = None;
+        /// Number of training samples.
+        samples: Option<u64> = None;
+        /// Number of held-out photos.
+        held_out: Option<u64> = None;
+        /// BLAKE3 of the held-out captions and of the photos' names and sizes.
+        held_out_digest: Option<String> = None;
+        /// BLAKE3 of the bytes of the held-out photos.
+        held_out_photos: Option<String> = None;
+        /// BLAKE3 of the photos to classify, their classes and the prompts.
+        classes: Option<String> = None;
     }
 }
 
@@ -299,14 +341,16 @@ const fn key(name: &'static str, about: &'static [&'static str], sample: &'stati
 }
 
 /// All tables with their keys, in file order.
-const TABLES: [(&str, &[Key]); 14] = [
+const TABLES: [(&str, &[Key]); 18] = [
     ("", Config::KEYS),
     ("model", Model::KEYS),
     ("data", Data::KEYS),
     ("data.captions", Captions::KEYS),
+    ("data.columns", Columns::KEYS),
     ("data.filter", FILTER),
     ("data.sets", SetSettings::KEYS),
     ("data.sets.captions", Captions::KEYS),
+    ("data.sets.columns", Columns::KEYS),
     ("negatives", Negatives::KEYS),
     ("loss", LossSettings::KEYS),
     ("optimizer", Optimizer::KEYS),
@@ -315,6 +359,8 @@ const TABLES: [(&str, &[Key]); 14] = [
     ("validation", Validation::KEYS),
     // Held-out captions only have fields.
     ("validation.captions", Captions::KEYS.split_at(1).0),
+    ("validation.columns", Columns::KEYS),
+    ("inputs", Inputs::KEYS),
 ];
 
 /// CLoVe's settings, the basis of the defaults.
@@ -331,6 +377,7 @@ impl Validation {
             images: self.images.clone(),
             splits: self.splits.clone(),
             captions: self.captions.clone(),
+            columns: self.columns.clone(),
             ..SetSettings::default()
         }
     }
@@ -372,77 +419,9 @@ impl Data {
                 images: self.images.clone(),
                 splits: self.splits.clone(),
                 captions: self.captions.clone(),
+                columns: self.columns.clone(),
                 ..SetSettings::default()
             }],
-        }
-    }
-}
-
-impl Config {
-    /// The text of run.toml: every key with its value.
-    ///
-    /// # Errors
-    /// If a path isn't UTF-8.
-    pub fn to_toml(&self) -> Result<String> {
-        Ok(toml::to_string(self)?)
-    }
-
-    /// The trainer's settings.
-    pub fn train_config(&self) -> TrainConfig {
-        let rates = &self.optimizer;
-        let usual = TrainConfig::new(self.train.steps);
-        TrainConfig {
-            schedule: Schedule {
-                peak: rates.learning_rate,
-                warmup: rates.warmup.unwrap_or(usual.schedule.warmup),
-                steps: self.train.steps,
-            },
-            optimizer: AdamWConfig {
-                beta_1: rates.beta_1,
-                beta_2: rates.beta_2,
-                epsilon: rates.epsilon,
-                weight_decay: rates.weight_decay,
-            },
-            clip_norm: rates.clip_norm.is_finite().then_some(rates.clip_norm),
-            loss: match self.loss.kind {
-                LossKind::Clip => Loss::Clip,
-                LossKind::Clove => Loss::Clove,
-                LossKind::Fsc => Loss::Fsc(OwnNegatives {
-                    weight: self.loss.weight,
-                    gamma: self.loss.gamma,
-                    smoothing: self.loss.smoothing,
-                }),
-            },
-            fused_loss: self.loss.fused,
-            micro_batch: self.train.micro_batch,
-            checkpointing: self.train.checkpointing,
-            compute: match self.train.precision {
-                Precision::F32 | Precision::Auto => Compute::F32,
-                Precision::F16 => Compute::F16,
-                Precision::Bf16 => Compute::Bf16,
-            },
-            lora: self.lora.as_ref().map(|lora| Lora {
-                rank: lora.rank,
-                alpha: lora.alpha,
-                image: lora.towers.contains(&Tower::Image),
-                text: lora.towers.contains(&Tower::Text),
-                seed: self.seed,
-            }),
-            locked: Locked {
-                image: self.train.locked.contains(&Tower::Image),
-                text: self.train.locked.contains(&Tower::Text),
-            },
-            image_rate: rates.image_rate,
-            ..usual
-        }
-    }
-
-    /// How images of a set are cropped.
-    pub fn crop(&self) -> RandomResizedCrop {
-        let usual = RandomResizedCrop::default();
-        RandomResizedCrop {
-            scale: self.data.crop_scale.map_or(usual.scale, Into::into),
-            ratio: self.data.crop_ratio.map_or(usual.ratio, Into::into),
         }
     }
 }

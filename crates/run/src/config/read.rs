@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clove::train::TrainConfig;
-use clove_data::sets::Filter;
+use clove_data::run::RunFolder;
 use clove_lab::Recipe;
 use toml::{Table, Value};
 
@@ -12,10 +12,13 @@ use super::check;
 use super::document::{Document, Setting};
 use super::example::{dotted, is_table};
 use super::{
-    Captions, Config, Crops, Data, Kind, Model, Negatives, Optimizer, SetSettings, Start, Style,
-    TABLES, TextKind, Training,
+    Captions, Config, Data, Kind, Model, Negatives, Optimizer, SetSettings, Start, Style, TABLES,
+    TextKind, Training,
 };
 use crate::error::{Result, bail};
+
+/// The resolved configuration in a run's folder.
+const RUN: &str = "run.toml";
 
 /// Maximum number of steps, against typing errors.
 pub(super) const MOST_STEPS: usize = 1_000_000_000;
@@ -27,6 +30,42 @@ impl Config {
     /// If it can't be read or is invalid. Names the file and the key, and the nearest key to an unknown one.
     pub fn read(path: &Path, settings: &[Setting]) -> Result<Self> {
         Self::of(Document::read(path, settings)?)
+    }
+
+    /// [`Self::read`] for a run that is resumed. The run.toml of a run doesn't name its folder, which it's in.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_to_resume(path: &Path, settings: &[Setting]) -> Result<Self> {
+        let document = Document::read(path, settings)?;
+        let has_out = document.get("out").is_some();
+        let mut config = Self::of(document)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let is_of_run = path.ends_with(RUN) && folder.join("checkpoints").is_dir();
+        if is_of_run && !has_out {
+            config.out = Path::new(".").join(folder);
+        }
+        Ok(config)
+    }
+
+    /// Reads the run.toml of the run in a folder, which is `out` unless a setting is.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and if there is no run.
+    pub fn of_run(run: &Path, settings: &[Setting]) -> Result<Self> {
+        let text = RunFolder::recorded(run)?;
+        let file = run.join(RUN).display().to_string();
+        let document = Document::parse(file, &text, settings)?;
+        let is_set = document.is_set("out");
+        if document.get("out").is_some() && !is_set {
+            let problem = "a run's run.toml has no such key: this is a configuration; resume it with `clove train CONFIG.toml --resume`";
+            return Err(document.wrong("out", problem));
+        }
+        let mut config = Self::of(document)?;
+        if !is_set {
+            run.clone_into(&mut config.out);
+        }
+        Ok(config)
     }
 
     /// Parses a configuration. Errors call it `name`.
@@ -84,7 +123,7 @@ impl Config {
             texts: is_scenes.then_some(texts),
             crop_scale: (!is_scenes).then_some(crop.scale.into()),
             crop_ratio: (!is_scenes).then_some(crop.ratio.into()),
-            unreadable: (!is_scenes).then_some(0.1),
+            unreadable: (!is_scenes).then_some(Data::BEARABLE),
             ..Data::default()
         };
         let negatives = Negatives {
@@ -111,14 +150,13 @@ impl Config {
 
     /// Fills in values that follow from others.
     fn complete(&mut self, document: &Document) {
-        let said = |captions: &mut Option<Captions>| {
-            captions.take_if(|captions| *captions == Captions::default());
-        };
-        said(&mut self.data.captions);
+        unless_usual(&mut self.data.captions);
+        unless_usual(&mut self.data.columns);
         for set in &mut self.data.sets {
-            said(&mut set.captions);
+            unless_usual(&mut set.captions);
+            unless_usual(&mut set.columns);
         }
-        self.data.filter.take_if(|filter| *filter == Filter::default());
+        unless_usual(&mut self.data.filter);
         if self.train.steps == 0 && document.get("train.steps").is_none() {
             self.train.epochs.get_or_insert(1.0);
         }
@@ -133,6 +171,10 @@ impl Config {
         }
         // Held-out captions of the same kind default to the fields of the training data.
         let is_alike = validation.kind == self.data.kind;
+        if validation.columns.is_none() && is_alike {
+            validation.columns.clone_from(&self.data.columns);
+        }
+        unless_usual(&mut validation.columns);
         let alike = self.data.captions.as_ref().filter(|_| is_alike);
         let fields = validation.captions.take().or_else(|| alike.cloned());
         let fields = fields.map_or_else(Vec::new, |captions| captions.fields);
@@ -140,11 +182,11 @@ impl Config {
             (!fields.is_empty()).then(|| Captions { fields, ..Captions::default() });
     }
 
-    /// Fills in values that depend on the data, from its number of samples and its digest.
+    /// Fills in values that depend on the number of samples.
     ///
     /// # Errors
-    /// If there are too many steps, or the digest differs from the configuration's.
-    pub fn resolve(&mut self, samples: u64, digest: Option<String>) -> Result<()> {
+    /// If there are too many steps.
+    pub fn resolve(&mut self, samples: u64) -> Result<()> {
         if let Some(epochs) = self.train.epochs.take() {
             let steps = (epochs * samples as f64 / self.train.batch as f64).ceil();
             if steps > MOST_STEPS as f64 {
@@ -156,18 +198,13 @@ impl Config {
         }
         let usual = TrainConfig::new(self.train.steps).schedule.warmup;
         self.optimizer.warmup.get_or_insert(usual);
-        match (&self.data.digest, &digest) {
-            (Some(wanted), Some(found)) if wanted != found => {
-                bail!("data.digest: the set has changed: its digest is {found}, not {wanted}")
-            }
-            _ => self.data.digest = digest,
-        }
         Ok(())
     }
+}
 
-    pub(crate) fn crops_on_device(&self) -> bool {
-        self.data.crops == Some(Crops::Gpu)
-    }
+/// Removes a table that has the defaults alone.
+fn unless_usual<T: Default + PartialEq>(table: &mut Option<T>) {
+    table.take_if(|table| *table == T::default());
 }
 
 /// All keys, dotted.

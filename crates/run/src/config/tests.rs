@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::document::leaves;
+use super::document::{Document, leaves};
 use super::example::EXAMPLES;
 use super::read::known;
 use super::*;
@@ -14,7 +14,7 @@ fn recipes() -> PathBuf {
 
 fn resolved(text: &str) -> Config {
     let mut config = Config::from_toml("x.toml", text).unwrap();
-    config.resolve(100, None).unwrap();
+    config.resolve(100).unwrap();
     config
 }
 
@@ -46,12 +46,14 @@ crop_ratio = [0.0, 0.0]
 unreadable = 0.0
 digest = "a"
 captions = { fields = ["a"], weights = [1.0], choice = "first" }
+columns = { image = "a", negatives = ["a"] }
 filter = { min_words = 1, max_words = 1, min_side = 1, max_aspect = 1.0, duplicates = "keep" }
 [[data.sets]]
 images = "a"
 splits = ["a"]
 weight = 1.0
 captions = { fields = ["a"], weights = [1.0], choice = "first" }
+columns = { image = "a", negatives = ["a"] }
 [validation]
 images = "a"
 splits = ["a"]
@@ -60,6 +62,16 @@ class_names = "a"
 templates = "a"
 patience = 1
 captions = { fields = ["a"], weights = [1.0], choice = "first" }
+columns = { image = "a", negatives = ["a"] }
+[inputs]
+weights = "a"
+tokenizer = "a"
+preprocessing = "a"
+samples = 1
+held_out = 1
+held_out_digest = "a"
+held_out_photos = "a"
+classes = "a"
 "#;
 
 #[test]
@@ -84,8 +96,14 @@ fn the_keys_that_are_explained_are_those_of_the_tree() {
 fn every_key_can_be_explained_and_a_table_with_all_of_its_keys() {
     let all = explain(None).unwrap();
     for key in known() {
-        // Captions are explained once, as data.captions.
-        if !key.starts_with("data.sets.captions") && !key.starts_with("validation.captions") {
+        // Captions and columns are explained once, as data.captions and data.columns.
+        let repeated = [
+            "data.sets.captions",
+            "data.sets.columns",
+            "validation.captions",
+            "validation.columns",
+        ];
+        if !repeated.iter().any(|table| key.starts_with(table)) {
             assert!(all.contains(&key), "{key}");
             assert!(explain(Some(&key)).unwrap().starts_with(&key));
         }
@@ -169,6 +187,23 @@ fn a_misspelt_key_is_told_the_nearest() {
     }
 }
 
+#[test]
+fn a_value_for_a_table_is_told_the_tables_keys() {
+    let text = "[model]\nshape = \"scenes\"\n[data]\nkind = \"scenes\"\n";
+    for (setting, keys) in [
+        ("train=5", "train.batch, train.checkpoint_every, "),
+        ("model=clip", "model.context, model.init, model.shape"),
+        ("data.filter=3", "data.filter.duplicates, "),
+    ] {
+        let settings: [Setting; 1] = [setting.parse().unwrap()];
+        let document = Document::parse("x.toml".to_owned(), text, &settings).unwrap();
+        let error = document.check_names(&known()).unwrap_err().to_string();
+        let key = setting.split_once('=').unwrap().0;
+        let start = format!("--set {key}: is a table; set one of its keys: {keys}");
+        assert!(error.starts_with(&start), "{error}");
+    }
+}
+
 /// The error of a configuration with this body.
 fn refused(body: &str) -> String {
     let text = format!("[model]\nshape = \"scenes\"\n{body}");
@@ -224,7 +259,7 @@ fn epochs_become_steps_and_the_last_batch_runs_on() {
             "[model]\nshape = \"scenes\"\n[data]\nkind = \"scenes\"\n[train]\nepochs = {epochs}\nbatch = 32\n"
         );
         let mut config = Config::from_toml("x.toml", &text).unwrap();
-        config.resolve(samples, None).unwrap();
+        config.resolve(samples).unwrap();
         assert_eq!(config.train.steps, steps);
     }
 }

@@ -197,7 +197,7 @@ fn train_and_measure(work: &Work<'_, '_>, seeds: &[u64], from_scratch: bool) -> 
         let blank = tune::blank(PRETRAINING_SEED, &work.device.device)?;
         let model = tune::run(work, &pretraining, &blank, None)?.model;
         // Through f16, like the built-in model, so that both start from the same numbers.
-        lab::read_model(&lab::write_model(&model).context("the pretrained weights")?)?
+        lab::read_model(&lab::write_model(&model).context("the pretrained model")?)?
     } else {
         lab::pretrained()?
     };
@@ -351,7 +351,7 @@ fn save_models(
     }
     // The two built-in files.
     let shipped = work.out.join("models").join("shipped");
-    let weights = lab::write_model(pretrained).context("the pretrained weights")?;
+    let weights = lab::write_model(pretrained).context("the pretrained model")?;
     let deltas = lab::write_deltas(pretrained, clove)?;
     for (name, bytes) in [("pretrained.safetensors", weights), ("clove.deltas", deltas)] {
         write_file(&shipped.join(name), bytes)?;

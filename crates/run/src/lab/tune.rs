@@ -8,9 +8,7 @@ use clove::device::Device;
 use clove::score::ScoreError;
 use clove::weights::{Precision, Snapshot, write_file};
 use clove_data::run::Position;
-use clove_lab::{
-    self as lab, Curve, LabError, Plan, Recipe, SceneSuite, Scenes, Texts, Tuning, Variant,
-};
+use clove_lab::{self as lab, Curve, Plan, Recipe, SceneSuite, Scenes, Texts, Tuning, Variant};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -94,7 +92,7 @@ impl Job {
 }
 
 pub fn blank(seed: u64, device: &Device) -> Result<Snapshot> {
-    let config = lab::config(&lab::tokenizer().map_err(LabError::from)?);
+    let config = lab::config(&lab::tokenizer().context("the scene models")?);
     let clip = config.init(seed, device);
     Ok(pollster::block_on(Snapshot::of(&clip, &config)).map_err(ScoreError::from)?)
 }
@@ -166,8 +164,8 @@ pub fn run(
 fn config(job: &Job, start: &Snapshot) -> Result<String> {
     // The loss is always CLoVe's in the lab.
     let Recipe { steps, batch, learning_rate, warmup, negatives, image_rate, loss: _ } = job.recipe;
-    let weights =
-        start.write_hugging_face(Vec::new(), Precision::F32).context("the initial weights")?;
+    let weights = start.write_hugging_face(Vec::new(), Precision::F32);
+    let weights = weights.with_context(|| format!("the initial weights of {}", job.name))?;
     Ok(toml::to_string(&Config {
         model: job.name,
         seed: job.seed,

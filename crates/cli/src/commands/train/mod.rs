@@ -4,12 +4,15 @@ mod restart;
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
+use clap::CommandFactory as _;
+use clap::error::ErrorKind;
 use clove::device::DeviceChoice;
+use clove::weights::Layout;
 use clove_run::config::{Start, example, explain};
 use clove_run::{Begin, Config, Error, Run};
 
-use crate::args::Train;
+use crate::args::{Args, Train};
 use crate::interrupt::Interrupt;
 use crate::listener::Listener;
 use crate::{model, output};
@@ -23,12 +26,10 @@ pub fn run(args: &Train, device: DeviceChoice) -> Result<()> {
     if let Some(key) = &args.explain {
         return output::print(&explain(Some(key.as_str()).filter(|key| !key.is_empty()))?);
     }
-    // clap requires it without the others.
-    let file = args.config.as_deref().context("CONFIG.toml is missing")?;
     let mut listener = Listener::stopped_by(&Interrupt::listen()?).plain(args.plain);
-    let config = Config::read(file, &args.settings)?;
+    let begin = if args.resume.is_some() { Begin::Resume } else { Begin::New };
+    let config = configuration(args)?;
     let mut run = Run::open(config, &mut |event| listener.hear(event))?;
-    let begin = if args.resume { Begin::Resume } else { Begin::New };
     if args.dry_run {
         return dry_run(&mut run, device, begin, &mut listener);
     }
@@ -44,13 +45,41 @@ pub fn run(args: &Train, device: DeviceChoice) -> Result<()> {
             Ok(())
         }
         Err(stopped @ Error::Stopped { .. }) => {
-            bail!("{stopped}; add --resume to resume it")
+            let out = output::word(&run.config().out);
+            bail!("{stopped}; to resume it: clove train --resume {out}")
         }
         Err(lost @ Error::DeviceLost { .. }) => {
             restart::restart(&lost, run.config().train.recoveries)
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The configuration of a file, or of the run that is resumed.
+fn configuration(args: &Train) -> Result<Config> {
+    let settings = &args.settings;
+    let config = match (args.config.as_deref(), &args.resume) {
+        (Some(file), None) => Config::read(file, settings),
+        (Some(file), Some(None)) => Config::read_to_resume(file, settings),
+        (Some(file), Some(Some(run))) => {
+            let problem =
+                format!("give {} or --resume {}, not both", file.display(), run.display());
+            refuse(ErrorKind::ArgumentConflict, &problem)
+        }
+        // `clove train --resume CONFIG.toml`
+        (None, Some(Some(file))) if file.is_file() => Config::read_to_resume(file, settings),
+        (None, Some(Some(run))) => Config::of_run(run, settings),
+        (None, _) => {
+            let problem = "--resume needs the folder of a run, or CONFIG.toml";
+            refuse(ErrorKind::MissingRequiredArgument, problem)
+        }
+    };
+    Ok(config?)
+}
+
+/// Ends the program as arguments do that don't parse.
+fn refuse(kind: ErrorKind, problem: &str) -> ! {
+    Args::command().error(kind, problem).exit()
 }
 
 fn dry_run(
@@ -62,14 +91,9 @@ fn dry_run(
     let device = clove::device::open(device)?;
     let plan = run.prepare(&device, begin, false, &mut |event| listener.hear(event))?;
     let config = run.config();
-    let remark = if config.out.join("run.toml").exists() {
-        ", holds a run, which only --resume continues"
-    } else {
-        ""
-    };
     let mut lines = vec![
         config.to_toml()?,
-        format!("out: {}{remark}", config.out.display()),
+        format!("out: {}", config.out.display()),
         format!("device: {}", device.description),
     ];
     lines.extend(plan);
@@ -88,28 +112,45 @@ fn dry_run(
     output::print(&lines.join("\n"))
 }
 
+/// What to do with the model.
 fn next(config: &Config) -> String {
     let dir = config.out.join("model");
     let pretrained = match config.model.start() {
         Start::Blank => {
-            return format!("next: clove eval --model {} --suite scenes", dir.display());
+            return format!("next: clove eval --model {} --suite scenes", output::word(&dir));
         }
         Start::Described(_) => None,
         Start::Directory(init) => Some(init),
-        // Written by `clove lab`.
+        // Written by `clove lab`, if it was run here.
         Start::Pretrained => Some(Path::new("clove-lab/models/pretrained")),
     };
-    let scored = if pretrained.is_some() { config.out.join("patched") } else { dir.clone() };
-    let again = pretrained.map(|pretrained| {
-        format!(
-            "; to try another alpha: clove patch --pretrained {} --finetuned {} --alpha 0.8 --out patched",
-            pretrained.display(),
-            dir.display()
-        )
-    });
+    let patched = config.out.join("patched");
+    let scored = if patched.exists() { &patched } else { &dir };
+    let again = pretrained.filter(|pretrained| pretrained.exists());
+    let again = again.map(|pretrained| again_with(pretrained, &dir, &config.out));
     format!(
         "next: clove score --model {} --image photo.jpg --caption \"a dog\" --caption \"a cat\"{}",
-        scored.display(),
+        output::word(scored),
         again.unwrap_or_default()
+    )
+}
+
+/// The command that patches with another alpha. Both models must be in one layout, and a run's is Hugging Face's.
+fn again_with(pretrained: &Path, finetuned: &Path, out: &Path) -> String {
+    let converted = out.join("pretrained");
+    let is_open_clip =
+        model::open(pretrained).is_ok_and(|source| source.layout() == Layout::OpenClip);
+    let (convert, pretrained) = if is_open_clip {
+        let (from, to) = (output::word(pretrained), output::word(&converted));
+        let convert = format!("clove convert --model {from} --to hugging-face --out {to} && ");
+        (convert, converted.as_path())
+    } else {
+        (String::new(), pretrained)
+    };
+    format!(
+        "; to try another alpha: {convert}clove patch --pretrained {} --finetuned {} --alpha 0.8 --out {}",
+        output::word(pretrained),
+        output::word(finetuned),
+        output::word(&out.join("patched-0.8"))
     )
 }

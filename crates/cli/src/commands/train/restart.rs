@@ -30,7 +30,8 @@ pub fn restart(lost: &Error, most: usize) -> Result<()> {
     ));
     let mut again = Command::new(env::current_exe().context("can't find this program")?);
     let arguments: Vec<_> = env::args_os().skip(1).collect();
-    let resumes = arguments.iter().any(|argument| argument == "--resume");
+    let is_resume = |text: &str| text == "--resume" || text.starts_with("--resume=");
+    let resumes = arguments.iter().any(|argument| argument.to_str().is_some_and(is_resume));
     again
         .args(arguments)
         .args((!resumes).then_some("--resume"))

@@ -15,7 +15,7 @@ fn write_files(dir: &Path, step: usize, version: u8) -> io::Result<()> {
 }
 
 fn save_version(root: &Path, step: usize, keep: usize, version: u8) -> Checkpoint {
-    save(root, step, keep, |dir| write_files(dir, step, version)).unwrap()
+    save(root, step, keep, &mut BTreeSet::new(), |dir| write_files(dir, step, version)).unwrap()
 }
 
 /// A folder with the checkpoint of step 12.
@@ -219,6 +219,27 @@ fn a_damaged_later_checkpoint_costs_no_whole_one() {
 }
 
 #[test]
+fn a_damaged_checkpoint_takes_no_whole_ones_place() {
+    let root = tempfile::tempdir().unwrap();
+    for step in [2, 4] {
+        save_version(root.path(), step, 9, 0);
+    }
+    let state = root.path().join("step-4/state.json");
+    // Changed bytes of the same length are found by the first save of a process.
+    fs::write(&state, "{\"step\":9}").unwrap();
+    save_version(root.path(), 6, 2, 0);
+    assert_eq!(sorted(root.path()), ["step-2", "step-4", "step-6"]);
+    // A file that is cut is found by each.
+    let mut whole = BTreeSet::from([2, 4, 6]);
+    fs::write(root.path().join("step-6/state.json"), "").unwrap();
+    save(root.path(), 8, 2, &mut whole, |dir| write_files(dir, 8, 0)).unwrap();
+    assert_eq!(sorted(root.path()), ["step-4", "step-6", "step-8"]);
+    // With as many whole ones as are kept, damaged ones that are older go.
+    save_version(root.path(), 10, 2, 0);
+    assert_eq!(sorted(root.path()), ["step-10", "step-8"]);
+}
+
+#[test]
 fn a_checkpoint_of_the_same_step_is_replaced() {
     let root = tempfile::tempdir().unwrap();
     save_version(root.path(), 5, 2, 1);
@@ -239,7 +260,7 @@ fn a_failed_save_leaves_what_was_there() {
         assert_eq!(newest(root.path()), Some(5));
     };
     for step in [5, 6] {
-        let failed = save(root.path(), step, 1, |dir| {
+        let failed = save(root.path(), step, 1, &mut BTreeSet::new(), |dir| {
             fs::write(dir.join("model.safetensors"), "half")?;
             Err(io::Error::from(io::ErrorKind::StorageFull))
         });
@@ -248,7 +269,8 @@ fn a_failed_save_leaves_what_was_there() {
         before(error, &format!("step {step} was not saved"));
 
         let fails = |write: &dyn Fn(&Path) -> io::Result<()>, message: &str| {
-            before(save(root.path(), step, 1, write).unwrap_err(), message);
+            let saved = save(root.path(), step, 1, &mut BTreeSet::new(), write);
+            before(saved.unwrap_err(), message);
         };
         fails(&|_| Ok(()), "no file was written");
         fails(&|dir| fs::write(dir.join(MANIFEST), "{}"), "manifest.json: this name is reserved");
@@ -293,6 +315,9 @@ fn a_replacement_killed_at_any_point_leaves_one_whole_checkpoint() {
                 }
             }
         }
+        // Looking finds it before anything is put back.
+        let seen = look(root.path()).unwrap().checkpoint.unwrap();
+        assert_eq!((seen.step, version(&seen)), (5, expected), "point {point}");
         recover(root.path()).unwrap();
         assert_eq!(sorted(root.path()), ["step-5"], "point {point}");
         let found = latest(root.path()).unwrap().checkpoint.unwrap();
