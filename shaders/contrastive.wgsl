@@ -13,6 +13,8 @@
 //                                      exponentials relative to it
 // columns     [2, row blocks, images]  written: the same for each text and block of 32 images
 // right       [images]                 written: the logit of each image with its own text
+// mask        [1 + images * words]     words, then a row of that many for each image. Bit c % 32 of word c / 32 leaves candidate c
+//                                      out for the image, and the image for that text; never an image's own text
 // info        [3]                      images, candidates, width
 //
 // A workgroup of 16 x 16 threads computes 32 x 32 logits, 2 x 2 a thread, from 32 numbers of each row at a time; x counts blocks of
@@ -27,7 +29,8 @@ const NONE = -3.0e38;
 @group(0) @binding(3) var<storage, read_write> rows: array<f32>;
 @group(0) @binding(4) var<storage, read_write> columns: array<f32>;
 @group(0) @binding(5) var<storage, read_write> right: array<f32>;
-@group(0) @binding(6) var<storage, read_write> info: array<u32>;
+@group(0) @binding(6) var<storage, read_write> mask: array<u32>;
+@group(0) @binding(7) var<storage, read_write> info: array<u32>;
 
 var<workgroup> left: array<f32, 1024>;
 var<workgroup> other: array<f32, 1024>;
@@ -35,6 +38,14 @@ var<workgroup> other: array<f32, 1024>;
 var<workgroup> logits: array<f32, 1056>;
 // Makes the sizes uniform by WGSL's rules, as barriers in loops require.
 var<workgroup> sizes: vec3<u32>;
+
+fn is_left_out(image: u32, candidate: u32) -> bool {
+    let words = mask[0];
+    if words == 0u {
+        return false;
+    }
+    return ((mask[1u + image * words + candidate / 32u] >> (candidate % 32u)) & 1u) == 1u;
+}
 
 @compute @workgroup_size(16, 16)
 fn main(
@@ -89,11 +100,16 @@ fn main(
         let image = first_image + row;
         let candidate = first_candidate + column;
         let logit = scale[0] * sums[at];
-        let is_there = image < count && candidate < all;
-        logits[row * 33u + column] = select(NONE, logit, is_there);
-        if is_there && image == candidate {
-            right[image] = logit;
+        var counted = NONE;
+        if image < count && candidate < all {
+            if !is_left_out(image, candidate) {
+                counted = logit;
+            }
+            if image == candidate {
+                right[image] = logit;
+            }
         }
+        logits[row * 33u + column] = counted;
     }
     workgroupBarrier();
 

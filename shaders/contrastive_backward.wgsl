@@ -2,7 +2,7 @@
 // recomputed, 32 x 32 at a time; they and their gradients stay in the workgroup.
 //
 // With p the images' softmax over all candidates and q the texts' over all images, the gradient by a logit is
-//   grad * (p[i][j] + q[i][j] - 2 [i = j])   for the texts j,   grad * p[i][j]   for the negatives j,
+//   grad * (p[i][j] + q[i][j] - 2 [i = j])   for the texts j,   grad * p[i][j]   for the negatives j,   0   if left out,
 // where grad is that of the sum of both directions' losses over all rows. Reference: burn's autodiff of
 // clove::loss::contrastive.
 //
@@ -13,6 +13,7 @@
 //                          same for each text
 // grad    [1]
 // by      [own, width]     written
+// mask                     as in contrastive.wgsl
 // info    [4]              images, candidates, width, 0 for the images' gradient and 1 for the candidates'
 //
 // A workgroup of 16 x 16 threads computes 32 rows and 256 columns of the gradient, 2 x 16 numbers a thread; x counts blocks of
@@ -26,7 +27,8 @@ const BLOCK = 32u;
 @group(0) @binding(3) var<storage, read_write> sums: array<f32>;
 @group(0) @binding(4) var<storage, read_write> grad: array<f32>;
 @group(0) @binding(5) var<storage, read_write> by: array<f32>;
-@group(0) @binding(6) var<storage, read_write> info: array<u32>;
+@group(0) @binding(6) var<storage, read_write> mask: array<u32>;
+@group(0) @binding(7) var<storage, read_write> info: array<u32>;
 
 // Padded by a column, so that threads along a column use different banks.
 var<workgroup> left: array<f32, 1056>;
@@ -35,9 +37,17 @@ var<workgroup> slopes: array<f32, 1056>;
 // As in the forward pass.
 var<workgroup> sizes: vec4<u32>;
 
+fn is_left_out(image: u32, candidate: u32) -> bool {
+    let words = mask[0];
+    if words == 0u {
+        return false;
+    }
+    return ((mask[1u + image * words + candidate / 32u] >> (candidate % 32u)) & 1u) == 1u;
+}
+
 // The gradient by the logit of an image and a candidate, divided by grad; 0 outside the matrix.
 fn slope(image: u32, candidate: u32, logit: f32, count: u32, all: u32) -> f32 {
-    if image >= count || candidate >= all {
+    if image >= count || candidate >= all || is_left_out(image, candidate) {
         return 0.0;
     }
     var slope = exp(logit - sums[image] - sums[count + image]);

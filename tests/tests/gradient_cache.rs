@@ -26,19 +26,23 @@ fn model() -> ClipConfig {
     ClipConfig::from_open_clip(MODEL).unwrap()
 }
 
-/// Pairs of noise; captions have no, one or several negatives of mixed length.
+/// Pairs of noise; captions have no, one or several negatives of mixed length. Some images, captions and negatives are the same.
 fn batch(with_negatives: bool) -> Batch {
     let mut random = Random::new(&[1]);
     let pixels: Vec<f32> = (0..PAIRS * 3 * 32 * 32).map(|_| random.between(-2.0, 2.0)).collect();
     let mut text = || noise(&mut random, 1, 12, 90);
-    let texts = (0..PAIRS).map(|_| text()).collect();
-    let negatives = (0..PAIRS)
+    let mut texts: Vec<_> = (0..PAIRS).map(|_| text()).collect();
+    texts[21] = texts[4].clone();
+    let mut negatives: Vec<Vec<_>> = (0..PAIRS)
         .map(|pair| (0..[1, 0, 3, 0, 0, 1][pair % 6]).map(|_| text()).collect())
         .collect();
+    negatives[2][1] = texts[30].clone();
     Batch {
         pixels: pixels.into(),
         texts,
         negatives: if with_negatives { negatives } else { Vec::new() },
+        // Of two crops each.
+        images: (0..PAIRS as u64).map(|pair| pair % 16).collect(),
     }
 }
 
@@ -75,6 +79,9 @@ fn the_gradients_of_a_batch_in_parts_are_the_whole_batchs() {
                 continue;
             }
             let whole = gradients(config(1, false), &batch, &device);
+            let different = Batch { images: Vec::new(), ..batch.clone() };
+            let different = gradients(config(1, false), &different, &device);
+            assert!(relative(&flat(&different.1), &flat(&whole.1)) > 100.0 * RELATIVE);
             let divisions: &[usize] = if name == "cpu" { &[2, 7, 32] } else { &[7] };
             for &parts in divisions {
                 let what = format!("{name}, {loss:?}, {with_negatives}, in {parts}");

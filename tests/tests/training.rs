@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use burn::tensor::{Tensor, TensorData};
-use clove::loss::contrastive;
+use clove::loss::{Mask, contrastive};
 use clove::model::TextBatch;
 use clove::preprocess::{CropBox, RgbImage, crop_resize};
 use clove::tokenizer::Encoding;
@@ -38,6 +38,7 @@ fn recorded(folder: &Path) -> Recorded {
         pixels: pixels.into(),
         texts: encode("captions", 6),
         negatives: encode("negative_captions", 6).into_iter().map(|text| vec![text]).collect(),
+        ..Batch::default()
     };
     Recorded { captions: encode("captions", 8), expected, batch }
 }
@@ -180,6 +181,7 @@ fn texts_of_mixed_length_give_the_loss_of_one_batch() {
         pixels: pixels.clone().into(),
         texts: encodings[..4].to_vec(),
         negatives: vec![vec![encodings[5].clone()], vec![], vec![encodings[4].clone()], vec![]],
+        ..Batch::default()
     };
     let trainer = Trainer::new(clip.clone(), config.clone(), TrainConfig::new(1), &device);
     let (found, _) = gradients(&trainer, &batch);
@@ -192,6 +194,7 @@ fn texts_of_mixed_length_give_the_loss_of_one_batch() {
         images,
         embedded.clone().narrow(0, 0, 4),
         Some(embedded.narrow(0, 4, 2)),
+        &Mask::default(),
         clip.logit_scale.val(),
     );
     let whole = read(whole)[0];
@@ -223,7 +226,7 @@ fn photos_that_the_device_crops_teach_what_their_pixels_do() {
     let batch = |pixels: Pixels| Batch {
         pixels,
         texts: tokenizer.encode_batch(&texts),
-        negatives: Vec::new(),
+        ..Batch::default()
     };
     let crops = batch(Pixels::Pictures(pictures.collect(), preprocess.clone()));
     let ready = batch((0..5).flat_map(on_host).collect::<Vec<f32>>().into());

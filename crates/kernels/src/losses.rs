@@ -33,15 +33,18 @@ pub struct Gradients {
 /// InfoNCE with hard negatives by contrastive.wgsl and contrastive_backward.wgsl, `[1]`. `None` where they can't run.
 ///
 /// `images` is `[images, width]`; `candidates` is `[images + any number, width]`, their texts before the negatives; rows have length one.
+/// `mask` has a row of words for each image, or nothing: bit `c % 32` of word `c / 32` leaves candidate `c` out for the image, and the
+/// image for that text. It never leaves an image's own text out.
 ///
 /// # Panics
-/// If there are fewer candidates than images, or rows have different widths.
+/// If there are fewer candidates than images, rows have different widths, or the mask has too few words.
 pub fn contrastive(
     images: Tensor<2>,
     candidates: Tensor<2>,
     logit_scale: Tensor<1>,
+    mask: &[u32],
 ) -> Option<Tensor<1>> {
-    Inputs::new(images, candidates, logit_scale).contrastive()
+    Inputs::new(images, candidates, logit_scale).contrastive(mask)
 }
 
 /// [`contrastive`] with its gradients, for tensors without autodiff.
@@ -52,8 +55,9 @@ pub fn contrastive_gradients(
     images: Tensor<2>,
     candidates: Tensor<2>,
     logit_scale: Tensor<1>,
+    mask: &[u32],
 ) -> Option<Gradients> {
-    Inputs::new(images, candidates, logit_scale).contrastive_gradients()
+    Inputs::new(images, candidates, logit_scale).contrastive_gradients(mask)
 }
 
 /// FSC's loss by own_negatives.wgsl and own_negatives_backward.wgsl, `[1]`. `None` where they can't run, and without negatives.
@@ -109,11 +113,11 @@ impl Inputs {
         None
     }
 
-    fn contrastive(self) -> Option<Tensor<1>> {
+    fn contrastive(self, _mask: &[u32]) -> Option<Tensor<1>> {
         self.nowhere()
     }
 
-    fn contrastive_gradients(self) -> Option<Gradients> {
+    fn contrastive_gradients(self, _mask: &[u32]) -> Option<Gradients> {
         self.nowhere()
     }
 
@@ -132,7 +136,7 @@ mod on_device {
     use burn::backend::{Dispatch, DispatchTensor};
     use burn::tensor::DType;
 
-    use super::{Focus, Gradients, Inputs, MOST_OWN, OwnerLists, Tensor};
+    use super::{Focus, Gradients, Inputs, Int, MOST_OWN, OwnerLists, Tensor, words_like};
     use crate::ops::{By, InfoNce, Kernels as _, own_negatives_backward};
     use crate::shader::MOST_WORKGROUPS;
 
@@ -159,15 +163,28 @@ mod on_device {
             })
         }
 
-        pub fn contrastive(self) -> Option<Tensor<1>> {
-            let [images, candidates, scale] = self.dispatched()?;
-            Some(Tensor::from_dispatch(Dispatch::clove_contrastive(images, candidates, scale)))
+        /// The mask of contrastive.wgsl.
+        fn mask(&self, mask: &[u32]) -> Tensor<1, Int> {
+            let ([count, _], [all, _]) = (self.images.dims(), self.candidates.dims());
+            let row = mask.len() / count.max(1);
+            assert!(mask.is_empty() || row >= all.div_ceil(32), "a bit for each candidate");
+            let bits = mask.iter().map(|word| word.cast_signed());
+            words_like(&self.images, std::iter::once(row as i32).chain(bits).collect())
         }
 
-        pub fn contrastive_gradients(self) -> Option<Gradients> {
+        pub fn contrastive(self, mask: &[u32]) -> Option<Tensor<1>> {
+            let mask = self.mask(mask).into_dispatch();
+            let [images, candidates, scale] = self.dispatched()?;
+            let loss = Dispatch::clove_contrastive(images, candidates, scale, mask);
+            Some(Tensor::from_dispatch(loss))
+        }
+
+        pub fn contrastive_gradients(self, mask: &[u32]) -> Option<Gradients> {
+            let mask = self.mask(mask).into_dispatch();
             let one = self.logit_scale.ones_like().into_dispatch();
             let [images, candidates, scale] = self.dispatched()?;
-            let forward = InfoNce::<Dispatch>::forward(images.clone(), candidates.clone(), scale);
+            let forward =
+                InfoNce::<Dispatch>::forward(images.clone(), candidates.clone(), scale, mask);
             let loss = forward.loss.clone();
             let by = forward.backward(&images, &candidates, one, [true; 3]);
             Some(gradients(loss, by))
@@ -185,7 +202,7 @@ mod on_device {
             let lists = self.lists(owners)?;
             let (captions, like) = (lists.captions, self.images.clone());
             let [images, candidates, scale] = self.dispatched()?;
-            let lists = lists.tensor(&like).into_dispatch();
+            let lists = words_like(&like, lists.words).into_dispatch();
             Some(Tensor::from_dispatch(Dispatch::clove_own_negatives(
                 images, candidates, scale, lists, captions, focus,
             )))
@@ -196,7 +213,7 @@ mod on_device {
             let (captions, like) = (lists.captions, self.images.clone());
             let one = self.logit_scale.ones_like().into_dispatch();
             let [images, candidates, logit_scale] = self.dispatched()?;
-            let lists = lists.tensor(&like).into_dispatch();
+            let lists = words_like(&like, lists.words).into_dispatch();
             let loss = Dispatch::clove_own_negatives(
                 images.clone(),
                 candidates.clone(),
@@ -253,11 +270,13 @@ impl OwnerLists {
             most: lists.iter().map(Vec::len).max().unwrap_or(0),
         }
     }
+}
 
-    fn tensor(self, like: &Tensor<2>) -> Tensor<1, Int> {
-        let count = self.words.len();
-        Tensor::from_data(TensorData::new(self.words, [count]), &like.device())
-    }
+/// Words on the device of a tensor.
+#[cfg(feature = "gpu")]
+fn words_like(like: &Tensor<2>, words: Vec<i32>) -> Tensor<1, Int> {
+    let count = words.len();
+    Tensor::from_data(TensorData::new(words, [count]), &like.device())
 }
 
 #[cfg(all(test, feature = "gpu"))]

@@ -99,13 +99,13 @@ impl Texts {
         preprocess: &Preprocess,
     ) -> Batch {
         let mut rows = Vec::new();
-        let mut batch =
-            Batch { pixels: Vec::new().into(), texts: Vec::new(), negatives: Vec::new() };
+        let mut batch = Batch::default();
         for index in numbers {
             let sample = self.sample(seed, index, preprocess.size());
             rows.extend(pixels(sample.picture, preprocess));
             batch.texts.push(tokenizer.encode(&sample.text));
             batch.negatives.push(tokenizer.encode_batch(&sample.negatives));
+            batch.images.push(index);
         }
         batch.pixels = rows.into();
         batch

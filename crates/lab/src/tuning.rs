@@ -9,7 +9,7 @@ use clove::device::Device;
 use clove::preprocess::Preprocess;
 use clove::score::ScoreError;
 use clove::tokenizer::Tokenizer;
-use clove::train::{Compute, LossScale, StepReport, Trainer, TrainerState};
+use clove::train::{StepReport, Trainer, TrainerState};
 use clove::weights::Snapshot;
 
 /// A scene model in training. Each step's batch depends on the seed and the step only.
@@ -32,7 +32,7 @@ impl Tuning {
             model: model.clone(),
             moments: BTreeMap::new(),
             factors: BTreeMap::new(),
-            loss_scale: LossScale::new(Compute::F32),
+            loss_scale: None,
         };
         Self::resume(state, plan, device)
     }

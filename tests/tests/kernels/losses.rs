@@ -1,19 +1,21 @@
 //! Guards the kernels of the losses: values and gradients are as exact as those of the composed operations.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use clove::loss::{self, OwnNegatives, fused};
+use clove::loss::{self, Mask, OwnNegatives, fused};
 use clove_random::Random;
 use clove_tests::{devices, read, thorough};
 
 use super::{gpus, uniform, vector};
 
 /// A batch for the losses.
+#[derive(Clone)]
 pub struct Losses {
-    pairs: usize,
+    pub pairs: usize,
     pub width: usize,
     pub images: Vec<f32>,
     pub texts: Vec<f32>,
     pub negatives: Vec<f32>,
+    pub mask: Mask,
     pub logit_scale: f32,
 }
 
@@ -45,6 +47,7 @@ impl Losses {
             images: rows(pairs),
             texts: rows(pairs),
             negatives: rows(negatives),
+            mask: Mask::new(pairs, pairs + negatives),
             logit_scale: scale.ln(),
         }
     }
@@ -70,9 +73,9 @@ impl Losses {
     ) -> Tensor<1> {
         let negatives = (!self.negatives.is_empty()).then_some(negatives);
         if fused {
-            fused::contrastive(images, texts, negatives, scale)
+            fused::contrastive(images, texts, negatives, &self.mask, scale)
         } else {
-            loss::contrastive(images, texts, negatives, scale)
+            loss::contrastive(images, texts, negatives, &self.mask, scale)
         }
     }
 
@@ -81,7 +84,7 @@ impl Losses {
         self.differentiate(device, |tensors, scale| Some(self.of(tensors, scale, fused))).unwrap()
     }
 
-    fn differentiate(
+    pub fn differentiate(
         &self,
         device: &Device,
         loss: impl FnOnce([Tensor<2>; 3], Tensor<1>) -> Option<Tensor<1>>,
@@ -149,13 +152,16 @@ impl Losses {
     pub fn exact_own(&self, owners: &[usize], settings: OwnNegatives) -> Computed<f64> {
         let wide = Wide::new(self);
         let mut slopes = wide.no_slopes();
-        let with: Vec<usize> = (0..self.pairs).filter(|image| owners.contains(image)).collect();
+        let own = |image: usize| -> Vec<usize> {
+            let all = (0..owners.len()).filter(|negative| owners[*negative] == image);
+            let all = all.map(|negative| self.pairs + negative);
+            all.filter(|candidate| !self.mask.leaves_out(image, *candidate)).collect()
+        };
+        let with: Vec<usize> = (0..self.pairs).filter(|&image| !own(image).is_empty()).collect();
         let gamma = settings.gamma;
         let mut loss = 0.0;
         for &image in &with {
-            let mut own = vec![image];
-            let negatives = owners.iter().enumerate().filter(|(_, owner)| **owner == image);
-            own.extend(negatives.map(|(negative, _)| self.pairs + negative));
+            let own = [vec![image], own(image)].concat();
             let logits: Vec<f64> = own.iter().map(|at| wide.logits[image][*at]).collect();
             let (log_sum, p) = softmax(&logits);
             let even = settings.smoothing / own.len() as f64;
@@ -180,7 +186,8 @@ impl Losses {
     }
 }
 
-/// A batch in f64: images, and as candidates the texts and then the negatives, with the logits of all pairs of them.
+/// A batch in f64: images, and as candidates the texts and then the negatives, with the logits of all pairs of them: minus infinity
+/// for those that are left out.
 struct Wide {
     scale: f64,
     images: Vec<Vec<f64>>,
@@ -197,10 +204,12 @@ impl Wide {
         let scale = f64::from(batch.logit_scale).exp();
         let images = rows(&batch.images);
         let candidates = [rows(&batch.texts), rows(&batch.negatives)].concat();
-        let logits = images
-            .iter()
-            .map(|image| candidates.iter().map(|text| scale * dot(image, text)).collect())
-            .collect();
+        let logit = |image: usize, text: usize| {
+            let is_out = batch.mask.leaves_out(image, text);
+            if is_out { f64::NEG_INFINITY } else { scale * dot(&images[image], &candidates[text]) }
+        };
+        let row = |image: usize| (0..candidates.len()).map(|text| logit(image, text)).collect();
+        let logits = (0..images.len()).map(row).collect();
         Self { scale, images, candidates, logits }
     }
 
@@ -296,7 +305,10 @@ fn the_references_gradients_are_the_slopes_of_its_losses() {
         batch.exact_own(&owners(count), OwnNegatives::default())
     };
     for loss in [&contrastive as &dyn Fn(&Losses) -> Computed<f64>, &own] {
-        let batch = Losses::new(7, 9, 24, 10.0, 0);
+        let mut batch = Losses::new(7, 9, 24, 10.0, 0);
+        for (image, candidate) in [(0, 3), (3, 0), (4, 9), (4, 12), (6, 15)] {
+            batch.mask.leave_out(image, candidate);
+        }
         let mut random = Random::new(&[5]);
         let by = [&batch.images, &batch.texts, &batch.negatives];
         let directions = by.map(|values| uniform(&mut random, values.len()));
@@ -310,6 +322,7 @@ fn the_references_gradients_are_the_slopes_of_its_losses() {
                 images: along(&batch.images, &directions[0], step),
                 texts: along(&batch.texts, &directions[1], step),
                 negatives: along(&batch.negatives, &directions[2], step),
+                mask: batch.mask.clone(),
                 logit_scale: batch.logit_scale + step * 0.5,
             };
             loss(&moved).loss

@@ -158,10 +158,12 @@ fn without_fusion_and_without_gradients_the_results_are_the_same() {
         };
         let candidates = [batch.texts.as_slice(), &batch.negatives].concat();
         let scale = CubeBackend::float_from_data(TensorData::from([batch.logit_scale]), cube);
+        let nothing = CubeBackend::int_from_data(TensorData::from([0_i32]), cube);
         let direct = CubeBackend::clove_contrastive(
             tensor(&batch.images, 37),
             tensor(&candidates, 58),
             scale,
+            nothing,
         );
         let direct = read_cube(direct)[0];
         // Fused operations may add up in another order.

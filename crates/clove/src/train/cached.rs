@@ -14,7 +14,7 @@ use burn::tensor::{Device, FloatDType, Gradients, Tensor};
 
 use super::texts::Pass;
 use super::{Batch, Compute, Locked as Towers, NamedGradients, Trainer, texts};
-use crate::loss::{Embedded, Loss};
+use crate::loss::{Embedded, Loss, Mask};
 use crate::model::Clip;
 
 /// The embeddings of images, texts and negatives, rows of length one; `None` for those that weren't embedded.
@@ -41,31 +41,34 @@ impl Trainer {
     }
 
     /// The loss of a batch, `[1]`, and every gradient by name; without autodiff.
-    pub(super) fn differentiate(&self, batch: &Batch) -> (Tensor<1>, NamedGradients) {
+    pub(super) fn differentiate(&self, batch: &Batch, mask: &Mask) -> (Tensor<1>, NamedGradients) {
         let pairs = batch.texts.len();
         let clip = self.config.compute.copy(&self.clip);
         if self.config.micro_batch < pairs || self.config.checkpointing {
-            return self.differentiate_in_parts(&clip, batch);
+            return self.differentiate_in_parts(&clip, batch, mask);
         }
         let learning = self.embed(&clip, batch, 0..pairs, self.learning());
         // Locked towers need no graph.
         let locked = self.embed(&clip.valid(), batch, 0..pairs, self.config.locked);
         let locked = locked.map(|embedded| embedded.map(Tensor::from_inner));
-        let loss = self.loss(or(learning, locked), batch);
+        let loss = self.loss(or(learning, locked), batch, mask);
         let gradients = self.collect(&clip, self.scaled(loss.clone()).backward());
         (loss.inner(), gradients)
     }
 
     /// The loss times the factor of half precision.
     fn scaled(&self, loss: Tensor<1>) -> Tensor<1> {
-        if self.loss_scale.factor == 1.0 { loss } else { loss * self.loss_scale.factor }
+        match self.loss_scale {
+            Some(scale) => loss * scale.factor,
+            None => loss,
+        }
     }
 
     /// The gradients of a backward pass, by name.
     pub(super) fn collect(&self, clip: &Clip, gradients: Gradients) -> NamedGradients {
         let mut gradients = NamedGradients::collect(clip, &self.model, gradients);
         if self.config.compute != Compute::F32 {
-            let factor = self.loss_scale.factor.recip();
+            let factor = self.loss_scale.map_or(1.0, |scale| scale.factor.recip());
             for (_, gradient) in &mut gradients.0 {
                 *gradient = gradient.clone().cast(FloatDType::F32) * factor;
             }
@@ -76,7 +79,12 @@ impl Trainer {
         gradients
     }
 
-    fn differentiate_in_parts(&self, clip: &Clip, batch: &Batch) -> (Tensor<1>, NamedGradients) {
+    fn differentiate_in_parts(
+        &self,
+        clip: &Clip,
+        batch: &Batch,
+        mask: &Mask,
+    ) -> (Tensor<1>, NamedGradients) {
         let pairs = batch.texts.len();
         let size = self.config.micro_batch.max(1);
         let parts: Vec<Range<usize>> =
@@ -101,7 +109,7 @@ impl Trainer {
             .collect();
         drop(embedded);
 
-        let loss = self.loss(leaves.clone(), batch);
+        let loss = self.loss(leaves.clone(), batch, mask);
         let gradients = self.scaled(loss.clone()).backward();
         let by = leaves.map(|leaf| leaf?.grad(&gradients));
         // So far the scale is the only parameter with a gradient.
@@ -176,18 +184,12 @@ impl Trainer {
         }
     }
 
-    fn loss(&self, part: Part, batch: &Batch) -> Tensor<1> {
-        let owners: Vec<usize> = match self.config.loss {
-            Loss::Clip => Vec::new(),
-            Loss::Clove | Loss::Fsc(_) => {
-                let lists = batch.negatives.iter().enumerate();
-                lists.flat_map(|(owner, negatives)| negatives.iter().map(move |_| owner)).collect()
-            }
-        };
+    fn loss(&self, part: Part, batch: &Batch, mask: &Mask) -> Tensor<1> {
+        let owners: Vec<usize> = batch.wrong(self.config.loss).map(|(owner, _)| owner).collect();
         let both = "both towers have embedded the batch";
         let [images, texts, negatives] = part;
         let (images, texts) = (images.expect(both), texts.expect(both));
-        let embedded = Embedded { images, texts, negatives, owners: &owners };
+        let embedded = Embedded { images, texts, negatives, owners: &owners, mask };
         let scale = self.clip.logit_scale.val();
         self.config.loss.of(embedded, scale, self.config.fused_loss)
     }

@@ -234,10 +234,10 @@ impl Pass<'_> {
             Activation::Gelu => 2 * mlp_width,
             Activation::QuickGelu => 4 * mlp_width,
         };
-        // Layer norms stay in 32 bits.
-        let norms = 2 * width;
-        let others = 8 * width + perceptron + 3 * heads * self.tokens;
-        self.all_tokens * (FULL * norms + self.bytes * others)
+        // Layer norms and softmaxes stay in 32 bits.
+        let (norms, scores) = (2 * width, heads * self.tokens);
+        let others = 8 * width + perceptron + scores;
+        self.all_tokens * (FULL * (norms + 2 * scores) + self.bytes * others)
     }
 
     /// What autodiff keeps of the layers before the blocks.
@@ -263,7 +263,7 @@ impl Pass<'_> {
 
     fn largest(&self) -> usize {
         let hidden = self.all_tokens * self.tower.mlp_width.max(3 * self.tower.width);
-        let attention = self.all_tokens * self.tower.heads * self.tokens;
-        self.bytes * hidden.max(attention).max(self.pixels)
+        let scores = FULL * self.all_tokens * self.tower.heads * self.tokens;
+        scores.max(self.bytes * hidden.max(self.pixels))
     }
 }

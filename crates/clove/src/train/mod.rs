@@ -3,6 +3,7 @@
 //! [`Trainer::step`] takes a [`Batch`] and returns a [`StepReport`]. The trainer uses no files and no clock.
 
 mod adamw;
+mod batch;
 mod cached;
 mod checkpointed;
 mod compute;
@@ -18,6 +19,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor};
 
 pub use adamw::AdamWConfig;
+pub use batch::Batch;
 pub use compute::{Compute, LossScale};
 pub use lora::Lora;
 pub use memory::Estimate;
@@ -33,7 +35,6 @@ use crate::device::read_back;
 use crate::loss::Loss;
 use crate::model::{Clip, ClipConfig};
 use crate::score::ScoreError;
-use crate::tokenizer::Encoding;
 use crate::weights::parameters;
 
 /// The settings of training. The defaults are open_clip's and CLoVe's (Netflix/clove: scripts/example_multi_gpu.sh).
@@ -116,18 +117,7 @@ impl TrainConfig {
     }
 }
 
-/// The data of one step.
-#[derive(Debug, Clone)]
-pub struct Batch {
-    /// The images.
-    pub pixels: Pixels,
-    /// A caption for each image.
-    pub texts: Vec<Encoding>,
-    /// The hard negatives of each caption; empty if no caption has any.
-    pub negatives: Vec<Vec<Encoding>>,
-}
-
-/// The result of one step.
+/// The result of one step. If the loss or the length of the gradients isn't finite, the weights aren't either: training has diverged.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepReport {
     /// Counted from 0.
@@ -140,6 +130,10 @@ pub struct StepReport {
     pub logit_scale: f32,
     /// The learning rate of the step.
     pub learning_rate: f64,
+    /// Pairs of an image and a text that the loss counted as wrong. Without any, as in a batch of 1, it's 0 whatever the model.
+    pub wrong: usize,
+    /// Pairs of an image and another one's text that the loss left out, because the batch has the image or the text more than once.
+    pub masked: usize,
 }
 
 /// A model in training.
@@ -150,7 +144,7 @@ pub struct Trainer {
     config: TrainConfig,
     optimizer: AdamW,
     adapters: Option<Adapters>,
-    loss_scale: LossScale,
+    loss_scale: Option<LossScale>,
     step: usize,
     device: Device,
 }
@@ -190,30 +184,34 @@ impl Trainer {
     /// # Errors
     /// When the device fails.
     pub async fn gradients(&self, batch: &Batch) -> Result<(f32, NamedGradients), ScoreError> {
-        let (loss, gradients) = self.differentiate(batch);
+        let (loss, gradients) = self.differentiate(batch, &batch.mask(self.config.loss));
         Ok((read_back(loss).await?[0], gradients))
     }
 
     /// Takes one step.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the device fails, or the factor on similarities that the model came with isn't finite.
     pub async fn step(&mut self, batch: &Batch) -> Result<StepReport, ScoreError> {
         let learning_rate = self.config.schedule.at(self.step);
         let logit_scale = self.clip.logit_scale.val().inner();
+        let mask = batch.mask(self.config.loss);
         let (loss, mut gradients, norm) = loop {
-            let (loss, mut gradients) = self.differentiate(batch);
+            let (loss, mut gradients) = self.differentiate(batch, &mask);
             gradients.0.retain(|(name, _)| !self.config.locked.holds(name));
             let norm = gradients.norm(&self.device);
-            // Reading back waits for the device, so only a factor above 1 is checked.
-            if self.loss_scale.factor <= 1.0
-                || read_back(norm.clone()).await?[0].is_finite()
-                || !self.loss_scale.shrink()
-            {
+            // Reading back waits for the device, so only f16 does.
+            let Some(scale) = &mut self.loss_scale else { break (loss, gradients, norm) };
+            let found = read_back(Tensor::cat(vec![loss.clone(), norm.clone()], 0)).await?;
+            let (has_loss, has_gradients) = (found[0].is_finite(), found[1].is_finite());
+            if has_gradients {
+                scale.grow();
+            }
+            // The loss is computed without the factor: no other one makes it finite.
+            if has_gradients || !has_loss || !scale.shrink() {
                 break (loss, gradients, norm);
             }
         };
-        self.loss_scale.grow(self.config.compute);
         if let Some(largest) = self.config.clip_norm {
             gradients.shorten(&norm, largest);
         }
@@ -230,12 +228,18 @@ impl Trainer {
         self.clamp_logit_scale();
         // A single read-back for the whole report: each waits for the device.
         let values = read_back(Tensor::cat(vec![loss, norm, logit_scale], 0)).await?;
+        // Only of a model that training begins with: each step clamps it.
+        if values[2].is_finite() && !values[2].exp().is_finite() {
+            return Err(ScoreError::LogitScale(values[2]));
+        }
         let report = StepReport {
             step: self.step,
             loss: values[0],
             grad_norm: values[1],
             logit_scale: values[2],
             learning_rate,
+            wrong: batch.wrong_pairs(self.config.loss, &mask),
+            masked: mask.count(),
         };
         self.step += 1;
         Ok(report)

@@ -54,6 +54,13 @@ impl Crop {
     }
 }
 
+impl Default for Pixels {
+    /// No images.
+    fn default() -> Self {
+        Self::Ready(Vec::new())
+    }
+}
+
 impl From<Vec<f32>> for Pixels {
     fn from(values: Vec<f32>) -> Self {
         Self::Ready(values)

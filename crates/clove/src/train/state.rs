@@ -8,9 +8,9 @@ use thiserror::Error;
 
 use super::{AdamW, Adapters, LossScale, TrainConfig, Trainer};
 use crate::device::read_back;
-use crate::model::ClipConfig;
+use crate::model::{ClipConfig, Parameters};
 use crate::score::ScoreError;
-use crate::weights::{Snapshot, parameters};
+use crate::weights::{Snapshot, WeightsError, parameters};
 
 /// Everything that the next step depends on, in host memory.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,8 +23,8 @@ pub struct TrainerState {
     pub moments: BTreeMap<String, [Vec<f32>; 2]>,
     /// Low-rank factors, `[rank, in]` and `[out, rank]`, flattened, by their matrix's name; empty without [`super::Lora`].
     pub factors: BTreeMap<String, [Vec<f32>; 2]>,
-    /// The factor on the loss.
-    pub loss_scale: LossScale,
+    /// The factor on the loss, in f16.
+    pub loss_scale: Option<LossScale>,
 }
 
 /// Why a run can't be resumed.
@@ -35,7 +35,51 @@ pub enum StateError {
     Moments(Vec<String>),
     /// The model's parameters don't fit.
     #[error(transparent)]
-    Model(#[from] crate::weights::WeightsError),
+    Model(#[from] WeightsError),
+    /// A number from which no training recovers, and its tensor.
+    #[error("{0}; use an earlier checkpoint or another model")]
+    NotFinite(String),
+}
+
+/// A model's parameters, if they're finite.
+struct Finite(Snapshot);
+
+impl Parameters for Finite {
+    type Error = StateError;
+
+    fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, StateError> {
+        let values = self.0.values(name, shape)?;
+        check(|| name.to_owned(), &values)?;
+        if name == "logit_scale"
+            && let Some(value) = values.iter().find(|value| !value.exp().is_finite())
+        {
+            return Err(StateError::NotFinite(format!(
+                "{name} is {value}, and e to that power isn't a finite scale (files store the logarithm: ln(100) = 4.6)"
+            )));
+        }
+        Ok(values)
+    }
+}
+
+/// Refuses values that aren't finite.
+fn check(name: impl FnOnce() -> String, values: &[f32]) -> Result<(), StateError> {
+    match values.iter().find(|value| !value.is_finite()) {
+        Some(value) => Err(StateError::NotFinite(format!("{} has the value {value}", name()))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses pairs of values that aren't finite; `labels` precede their names.
+fn check_pairs(
+    labels: [&str; 2],
+    pairs: &BTreeMap<String, [Vec<f32>; 2]>,
+) -> Result<(), StateError> {
+    for (name, pair) in pairs {
+        for (label, values) in labels.iter().zip(pair) {
+            check(|| format!("{label}{name}"), values)?;
+        }
+    }
+    Ok(())
 }
 
 impl Trainer {
@@ -64,14 +108,14 @@ impl Trainer {
     /// Resumes from a state, which must have every moment of every trained parameter, and nothing else.
     ///
     /// # Errors
-    /// When the state doesn't fit the model and the configuration.
+    /// When the state doesn't fit the model and the configuration, or isn't finite.
     pub fn resume(
         state: TrainerState,
         model: ClipConfig,
         config: TrainConfig,
         device: &Device,
     ) -> Result<Self, StateError> {
-        let TrainerState { step, model: mut snapshot, moments, factors, loss_scale } = state;
+        let TrainerState { step, model: snapshot, moments, factors, loss_scale } = state;
         // Before the first step there are no moments.
         let learning = if step > 0 { config.learning(&model) } else { Vec::new() };
         let wanted = learning.into_iter().map(|(name, elements)| (name, [elements; 2])).collect();
@@ -89,12 +133,17 @@ impl Trainer {
         if !wrong.is_empty() {
             return Err(StateError::Moments(wrong));
         }
+        check_pairs(["the mean gradient of ", "the mean squared gradient of "], &moments)?;
+        check_pairs(["the factor lora_down of ", "the factor lora_up of "], &factors)?;
+        if let Some(LossScale { factor, .. }) = loss_scale.filter(|scale| !scale.is_valid()) {
+            return Err(StateError::NotFinite(format!("the loss scale is {factor}")));
+        }
         let put = |values: Vec<f32>| {
             let count = values.len();
             Tensor::from_data(TensorData::new(values, [count]), device)
         };
         let restored = moments.into_iter().map(|(name, pair)| (name, pair.map(put)));
-        let clip = model.build(&mut snapshot, device)?;
+        let clip = model.build(&mut Finite(snapshot), device)?;
         let adapters = config.lora.map(|lora| {
             if is_new {
                 Adapters::new(lora, &model, device)
@@ -109,10 +158,8 @@ impl Trainer {
             model,
             optimizer: AdamW::restore(config.optimizer, steps, restored),
             adapters,
-            loss_scale: match step {
-                0 => LossScale::new(config.compute),
-                _ => loss_scale,
-            },
+            // A run that was in another precision begins with the usual factor.
+            loss_scale: LossScale::new(config.compute).map(|new| loss_scale.unwrap_or(new)),
             config,
             step,
             device: device.clone().autodiff(),

@@ -28,8 +28,8 @@ fn register<B: Backend>(grads: &mut Gradients, nodes: [Option<NodeId>; 3], by: B
 struct Contrastive;
 
 impl<B: Kernels> Backward<B, 3> for Contrastive {
-    /// Scale and sums.
-    type State = Kept<B, (FloatTensor<B>, FloatTensor<B>)>;
+    /// The forward pass.
+    type State = Kept<B, InfoNce<B>>;
 
     fn backward(
         self,
@@ -37,10 +37,9 @@ impl<B: Kernels> Backward<B, 3> for Contrastive {
         grads: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let (images, candidates, (scale, sums)) = ops.state;
+        let (images, candidates, forward) = ops.state;
         let grad = grads.consume::<B>(&ops.node);
         let nodes = ops.parents.map(|parent| parent.map(|node| node.id));
-        let forward = InfoNce::<B> { loss: grad.clone(), scale, sums };
         let wanted = nodes.map(|node| node.is_some());
         register::<B>(grads, nodes, forward.backward(&images, &candidates, grad, wanted));
     }
@@ -105,9 +104,10 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         images: FloatTensor<Self>,
         candidates: FloatTensor<Self>,
         scale: FloatTensor<Self>,
+        mask: IntTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let [images, candidates, scale] = [images, candidates, scale].map(Self::inner);
-        let (rows, columns, right) = B::clove_contrastive_forward(images, candidates, scale);
+        let (rows, columns, right) = B::clove_contrastive_forward(images, candidates, scale, mask);
         let of = Self::from_inner;
         (of(rows), of(columns), of(right))
     }
@@ -118,12 +118,14 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         scale: FloatTensor<Self>,
         sums: FloatTensor<Self>,
         grad: FloatTensor<Self>,
+        mask: IntTensor<Self>,
         by_images: bool,
     ) -> FloatTensor<Self> {
         let [images, candidates, scale, sums, grad] =
             [images, candidates, scale, sums, grad].map(Self::inner);
-        let by = B::clove_contrastive_backward(images, candidates, scale, sums, grad, by_images);
-        Self::from_inner(by)
+        Self::from_inner(B::clove_contrastive_backward(
+            images, candidates, scale, sums, grad, mask, by_images,
+        ))
     }
 
     fn clove_own_negatives_forward(
@@ -155,15 +157,15 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         images: FloatTensor<Self>,
         candidates: FloatTensor<Self>,
         logit_scale: FloatTensor<Self>,
+        mask: IntTensor<Self>,
     ) -> FloatTensor<Self> {
         let nodes = [images.node(), candidates.node(), logit_scale.node()];
         let (images, candidates) = (images.into_primitive(), candidates.into_primitive());
-        let InfoNce { loss, scale, sums } =
-            InfoNce::<B>::forward(images.clone(), candidates.clone(), logit_scale.into_primitive());
+        let logit_scale = logit_scale.into_primitive();
+        let forward = InfoNce::<B>::forward(images.clone(), candidates.clone(), logit_scale, mask);
+        let loss = forward.loss.clone();
         match Contrastive.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => {
-                prepared.finish((images, candidates, (scale, sums)), loss)
-            }
+            OpsKind::Tracked(prepared) => prepared.finish((images, candidates, forward), loss),
             OpsKind::UnTracked(prepared) => prepared.finish(loss),
         }
     }

@@ -69,8 +69,10 @@ impl Kernels for CubeBackend {
         images: FloatTensor<Self>,
         candidates: FloatTensor<Self>,
         scale: FloatTensor<Self>,
+        mask: IntTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let (images, candidates) = (into_contiguous(images), into_contiguous(candidates));
+        let mask = into_contiguous(mask);
         let ([count, width], all) = (images.shape().dims(), candidates.shape()[0]);
         let shapes = forward_shapes(&images.shape(), &candidates.shape());
         let [rows, columns, right] = shapes.map(|shape| empty(&images, shape, DType::F32));
@@ -78,7 +80,7 @@ impl Kernels for CubeBackend {
         launch(
             Shader::Contrastive,
             workgroups,
-            &[&images, &candidates, &scale, &rows, &columns, &right],
+            &[&images, &candidates, &scale, &rows, &columns, &right, &mask],
             &[count as u32, all as u32, width as u32],
         );
         (rows, columns, right)
@@ -90,10 +92,11 @@ impl Kernels for CubeBackend {
         scale: FloatTensor<Self>,
         sums: FloatTensor<Self>,
         grad: FloatTensor<Self>,
+        mask: IntTensor<Self>,
         by_images: bool,
     ) -> FloatTensor<Self> {
         let (images, candidates) = (into_contiguous(images), into_contiguous(candidates));
-        let sums = into_contiguous(sums);
+        let (sums, mask) = (into_contiguous(sums), into_contiguous(mask));
         let ([count, width], all) = (images.shape().dims(), candidates.shape()[0]);
         let (own, others, rows) =
             if by_images { (&images, &candidates, count) } else { (&candidates, &images, all) };
@@ -102,7 +105,7 @@ impl Kernels for CubeBackend {
         launch(
             Shader::ContrastiveBackward,
             [rows as u32, columns as u32, 1],
-            &[own, others, &scale, &sums, &grad, &result],
+            &[own, others, &scale, &sums, &grad, &result, &mask],
             &[count as u32, all as u32, width as u32, u32::from(!by_images)],
         );
         result

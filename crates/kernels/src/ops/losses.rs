@@ -7,6 +7,7 @@ use burn::tensor::{Shape, Slice};
 use super::{Focus, Kernels};
 
 /// InfoNCE from the results of its kernel.
+#[derive(Debug, Clone)]
 pub struct InfoNce<B: Backend> {
     /// `[1]`
     pub loss: FloatTensor<B>,
@@ -14,6 +15,8 @@ pub struct InfoNce<B: Backend> {
     pub scale: FloatTensor<B>,
     /// `[4, images]`; see contrastive_backward.wgsl.
     pub sums: FloatTensor<B>,
+    /// See contrastive.wgsl.
+    pub mask: IntTensor<B>,
 }
 
 impl<B: Kernels> InfoNce<B> {
@@ -21,11 +24,12 @@ impl<B: Kernels> InfoNce<B> {
         images: FloatTensor<B>,
         candidates: FloatTensor<B>,
         logit_scale: FloatTensor<B>,
+        mask: IntTensor<B>,
     ) -> Self {
         let count = images.shape()[0];
         let scale = B::float_exp(logit_scale);
         let (rows, columns, right) =
-            B::clove_contrastive_forward(images, candidates, scale.clone());
+            B::clove_contrastive_forward(images, candidates, scale.clone(), mask.clone());
         let right = B::float_reshape(right, Shape::new([1, count]));
         let (of_rows, row_losses) = Self::direction(&rows, right.clone(), 1);
         let (of_columns, column_losses) = Self::direction(&columns, right, 0);
@@ -35,6 +39,7 @@ impl<B: Kernels> InfoNce<B> {
             loss: B::float_mul_scalar(B::float_sum(losses), (0.5 / count as f32).into()),
             scale,
             sums: B::float_cat(vec![of_rows, of_columns], 0),
+            mask,
         }
     }
 
@@ -95,6 +100,7 @@ impl<B: Kernels> InfoNce<B> {
                 self.scale.clone(),
                 self.sums.clone(),
                 grad.clone(),
+                self.mask.clone(),
                 by_images,
             )
         };

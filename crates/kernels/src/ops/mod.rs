@@ -52,7 +52,7 @@ pub trait Kernels: Backend {
     ) -> FloatTensor<Self>;
 
     /// contrastive.wgsl: rows, columns and right logits.
-    #[fusion(meta = |images, candidates, _scale| {
+    #[fusion(meta = |images, candidates, _scale, _mask| {
         let [rows, columns, right] = forward_shapes(&images.shape, &candidates.shape);
         let of = |shape| TensorSpec::new(shape, images.dtype);
         (of(rows), of(columns), of(right))
@@ -61,10 +61,11 @@ pub trait Kernels: Backend {
         images: FloatTensor<Self>,
         candidates: FloatTensor<Self>,
         scale: FloatTensor<Self>,
+        mask: IntTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
     /// contrastive_backward.wgsl.
-    #[fusion(meta = |images, candidates, _scale, _sums, _grad, by_images| {
+    #[fusion(meta = |images, candidates, _scale, _sums, _grad, _mask, by_images| {
         if *by_images { images.clone() } else { candidates.clone() }
     })]
     fn clove_contrastive_backward(
@@ -73,6 +74,7 @@ pub trait Kernels: Backend {
         scale: FloatTensor<Self>,
         sums: FloatTensor<Self>,
         grad: FloatTensor<Self>,
+        mask: IntTensor<Self>,
         by_images: bool,
     ) -> FloatTensor<Self>;
 
@@ -107,8 +109,9 @@ pub trait Kernels: Backend {
         images: FloatTensor<Self>,
         candidates: FloatTensor<Self>,
         logit_scale: FloatTensor<Self>,
+        mask: IntTensor<Self>,
     ) -> FloatTensor<Self> {
-        InfoNce::<Self>::forward(images, candidates, logit_scale).loss
+        InfoNce::<Self>::forward(images, candidates, logit_scale, mask).loss
     }
 
     /// The mean loss, `[1]`, of the `captions` images that have negatives, with the gradients of [`Self::clove_contrastive`].

@@ -10,12 +10,18 @@
 //! without a negative don't shift the labels. Source: Castro et al., arXiv 2402.15021, section 3.2; Netflix/clove:
 //! src/open_clip/loss.py:62-139.
 //!
+//! A [`Mask`] leaves texts out that are true of an image besides its own caption: their logits are minus infinity in both directions.
+//!
 //! FSC (Oh et al., arXiv 2410.05210; ytaek-oh/fsc-clip: src/training/losses/loss.py:77-105) is InfoNCE without negatives plus
 //! [`own_negatives`], in which an image chooses between its caption and that caption's own negatives.
+
+mod mask;
 
 use std::collections::BTreeMap;
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
+
+pub use mask::Mask;
 
 /// The loss of training.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,6 +62,8 @@ pub struct Embedded<'a> {
     pub negatives: Option<Tensor<2>>,
     /// The image of each negative's caption.
     pub owners: &'a [usize],
+    /// The candidates that are left out.
+    pub mask: &'a Mask,
 }
 
 impl Loss {
@@ -64,21 +72,24 @@ impl Loss {
     /// # Panics
     /// If there isn't one text for each image and one owner for each negative.
     pub fn of(self, batch: Embedded<'_>, logit_scale: Tensor<1>, fused: bool) -> Tensor<1> {
-        let Embedded { images, texts, negatives, owners } = batch;
+        let Embedded { images, texts, negatives, owners, mask } = batch;
         let contrastive = if fused { fused::contrastive } else { contrastive };
         let own_negatives = if fused { fused::own_negatives } else { own_negatives };
         match (self, negatives) {
             (Self::Fsc(settings), Some(negatives)) => {
                 let scale = logit_scale.clone();
-                let own = own_negatives(&images, &texts, negatives, owners, scale, settings);
-                let loss = contrastive(images, texts, None, logit_scale);
+                let own = mask.without(negatives, owners, texts.dims()[0]);
+                let own = own.and_then(|(negatives, owners)| {
+                    own_negatives(&images, &texts, negatives, &owners, scale, settings)
+                });
+                let loss = contrastive(images, texts, None, mask, logit_scale);
                 match own {
                     Some(own) => loss + own * settings.weight,
                     None => loss,
                 }
             }
-            (Self::Clip, _) => contrastive(images, texts, None, logit_scale),
-            (_, negatives) => contrastive(images, texts, negatives, logit_scale),
+            (Self::Clip, _) => contrastive(images, texts, None, mask, logit_scale),
+            (_, negatives) => contrastive(images, texts, negatives, mask, logit_scale),
         }
     }
 }
@@ -86,6 +97,7 @@ impl Loss {
 /// The loss of one batch, `[1]`. Without `negatives` it's CLIP's loss.
 ///
 /// `images` and `texts` are `[batch, embed]`, `negatives` `[any number, embed]`, all rows of length one; `logit_scale` is `[1]`.
+/// `mask` is of the texts and then the negatives.
 ///
 /// # Panics
 /// If there isn't one text for each image.
@@ -93,6 +105,7 @@ pub fn contrastive(
     images: Tensor<2>,
     texts: Tensor<2>,
     negatives: Option<Tensor<2>>,
+    mask: &Mask,
     logit_scale: Tensor<1>,
 ) -> Tensor<1> {
     let [batch, _] = images.dims();
@@ -101,11 +114,14 @@ pub fn contrastive(
     // Both directions use the same product: texts by images is the transpose.
     let right = (images.clone() * texts.clone()).sum_dim(1) * scale.clone();
     let logits = images.clone().matmul(texts.transpose()) * scale.clone();
+    let logits = mask.apply(logits, 0..batch);
     let to_images = log_sum_exp(logits.clone().transpose());
     let wide = match negatives {
         None => logits,
         Some(negatives) => {
-            Tensor::cat(vec![logits, images.matmul(negatives.transpose()) * scale], 1)
+            let columns = batch..batch + negatives.dims()[0];
+            let others = images.matmul(negatives.transpose()) * scale;
+            Tensor::cat(vec![logits, mask.apply(others, columns)], 1)
         }
     };
     let losses = log_sum_exp(wide) + to_images - right * 2.0;
@@ -161,7 +177,7 @@ pub fn own_negatives(
 pub mod fused {
     use clove_kernels::Focus;
 
-    use super::{OwnNegatives, Tensor};
+    use super::{Mask, OwnNegatives, Tensor};
 
     /// [`super::contrastive`], without its logits in memory.
     ///
@@ -171,6 +187,7 @@ pub mod fused {
         images: Tensor<2>,
         texts: Tensor<2>,
         negatives: Option<Tensor<2>>,
+        mask: &Mask,
         logit_scale: Tensor<1>,
     ) -> Tensor<1> {
         assert_eq!(images.dims(), texts.dims(), "one text for each image");
@@ -180,11 +197,12 @@ pub mod fused {
                 Some(negatives) => Tensor::cat(vec![texts.clone(), negatives.clone()], 0),
             };
             let (images, scale) = (images.clone(), logit_scale.clone());
-            if let Some(loss) = clove_kernels::contrastive(images, candidates, scale) {
+            let loss = clove_kernels::contrastive(images, candidates, scale, mask.bits());
+            if let Some(loss) = loss {
                 return loss;
             }
         }
-        super::contrastive(images, texts, negatives, logit_scale)
+        super::contrastive(images, texts, negatives, mask, logit_scale)
     }
 
     /// [`super::own_negatives`], without gathering rows.
@@ -214,6 +232,10 @@ pub mod fused {
     }
 }
 
+/// The logit of a candidate that isn't there: low enough for an exponential of 0, and finite, so that its product with a label of 0
+/// is 0.
+const ABSENT: f32 = -1e9;
+
 /// The negatives in rows, one for each caption with negatives.
 #[derive(Default)]
 struct OwnTable {
@@ -231,8 +253,6 @@ struct OwnTable {
 
 impl OwnTable {
     fn new(owners: &[usize], smoothing: f64) -> Option<Self> {
-        /// Low enough for an exponential of 0, and finite, so that its product with a label of 0 is 0.
-        const ABSENT: f32 = -1e9;
         let mut of = BTreeMap::<usize, Vec<usize>>::new();
         for (negative, owner) in owners.iter().enumerate() {
             of.entry(*owner).or_default().push(negative);
