@@ -12,7 +12,7 @@ use std::process::Command;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use clove::device::{self, DeviceChoice};
-use clove::loss::{Embedded, Loss, OwnNegatives};
+use clove::loss::{Embedded, Loss, Mask, OwnNegatives};
 use clove::model::normalise_rows;
 use clove::patch::Difference;
 use clove::preprocess::{Preprocess, RgbImage};
@@ -131,6 +131,7 @@ impl Bench {
                 texts: texts.clone(),
                 negatives: Some(wrong.clone()),
                 owners: &owners,
+                mask: &Mask::default(),
             };
             let value = loss.of(embedded, scale.clone(), fused);
             let gradients = value.backward();

@@ -11,6 +11,7 @@ use std::fs;
 use clove::device::{self, DeviceChoice};
 use clove::patch::patch_to;
 use clove::score::Scorer;
+use clove::weights::OutputDir;
 use clove_tests::timing::{alternate, from_root, median, options, ratio, time};
 use clove_tests::{model, wait, weights_file};
 
@@ -53,7 +54,9 @@ fn main() {
             },
             || {
                 let _ = fs::remove_dir_all(&patched);
-                patch_to(&source, &tuned, 0.6, &patched, &mut |_, _| ()).unwrap();
+                let out = OutputDir::claim(&patched, false, &[]).unwrap();
+                patch_to(&source, &tuned, 0.6, &out, &mut |_, _| ()).unwrap();
+                out.commit().unwrap();
             },
         );
         println!("copy {copy:.2?}, patch {patch:.2?}, {:.2} times", ratio(patch, copy));

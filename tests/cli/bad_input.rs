@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use clove_tests::{golden, png_header};
+use clove_tests::{copy_folder, golden, png_header};
 use serde_json::Value;
 
 use super::{
@@ -112,6 +112,70 @@ fn no_output_replaces_what_is_read() {
     refuse("patch --pretrained _ --finetuned _ --alpha 0.5 --out _", &[model, &place.model, model]);
     assert_eq!(fs::read(&texts).unwrap(), b"a caption\n");
     assert!(fs::read(&inside).unwrap() == weights);
+}
+
+#[test]
+fn no_report_replaces_what_an_evaluation_reads() {
+    let place = Place::new();
+    let bench = place.out("bench");
+    copy_folder(&golden("evaluate"), &bench);
+    let file = |name: &str| path(&bench.join(name)).to_owned();
+    let model = place.out("model");
+    copy_folder(&golden("tiny-clip/hf"), &model);
+    let captions = place.file("captions.txt", b"a caption\n");
+    let linked = place.out("linked.json");
+    fs::hard_link(bench.join("cola.json"), &linked).unwrap();
+    let (linked, model, images) = (path(&linked), path(&model), file("images"));
+    let classes = place.file("classes.txt", b"a\nb\nc\nd\n");
+    let weights = format!("{model}/model.safetensors");
+    let refused = |suite: &str, data: &str, outputs: &[&str]| {
+        let eval = "eval --model _ --suite _ --data _ --images _ --captions _ --class-names _ --templates _";
+        let templates = file("templates.txt");
+        let values = [model, suite, data, &images, &captions, &classes, &templates];
+        let read = || -> Vec<Option<Vec<u8>>> {
+            outputs.iter().skip(1).step_by(2).map(|out| fs::read(out).ok()).collect()
+        };
+        let before = read();
+        let error = fail(&[&line(eval, &values)[..], outputs].concat());
+        assert!(before == read(), "{outputs:?}");
+        error
+    };
+    for option in ["--out", "--rows", "--html"] {
+        for out in [file("cola.json").as_str(), linked, &captions, &classes, &weights] {
+            let error = refused("cola", &file("cola.json"), &[option, out]);
+            assert!(
+                error.contains("is an input") || error.contains("belongs to the model"),
+                "{error}"
+            );
+        }
+    }
+    // In a folder, what the suite reads from it.
+    for (suite, data, read) in [
+        ("sugar-crepe", "sugar-crepe", "sugar-crepe/add_att.json"),
+        ("sugar-crepe-pp", "sugar-crepe-pp", "sugar-crepe-pp/swap_obj.json"),
+        ("cola", "cola.json", "images/000000000003.png"),
+        ("zero-shot", "classes", "classes/bar/000000000000.png"),
+    ] {
+        let error = refused(suite, &file(data), &["--out", &file(read)]);
+        assert_contains(&error, &[read, "is an input"]);
+    }
+    // Two outputs of one name, in any spelling.
+    let (one, other) = (file("same.txt"), format!("{}/images/../same.txt", path(&bench)));
+    let error = refused("cola", &file("cola.json"), &["--rows", &one, "--html", &other]);
+    assert_contains(&error, &["same.txt", "two outputs"]);
+    // A report beside the data, written again, is no input.
+    let out = path(&bench.join("images/report.json")).to_owned();
+    for _ in 0..2 {
+        run(
+            "eval --model _ --suite cola --data _ --images _ --out _ --device cpu",
+            &[model, &file("cola.json"), &images, &out],
+        );
+    }
+    // A lab doesn't write into models that it hasn't made.
+    let mine = place.out("mine");
+    fs::create_dir_all(mine.join("models")).unwrap();
+    let error = refuse("lab --out _", &[path(&mine)]);
+    assert_contains(&error, &["mine", "models", "choose another folder"]);
 }
 
 #[cfg(unix)]

@@ -1,6 +1,7 @@
 //! Guards evaluations of several models and suites, and of embeddings that aren't finite.
 
 use std::fs;
+use std::path::Path;
 
 use clove_tests::{copy_folder, golden, json};
 use serde_json::{Value, json};
@@ -63,24 +64,65 @@ fn an_alpha_is_chosen_on_one_suite_and_measured_on_another() {
     }
 }
 
-#[test]
-fn an_embedding_that_is_no_number_is_named_and_not_scored() {
-    let place = Place::new();
-    let dir = place.out("spoilt");
-    copy_folder(&golden("tiny-clip/hf"), &dir);
+/// A copy of a model with other values, f16 or f32 as they are there, at the beginning of a tensor.
+fn spoilt(place: &Place, name: &str, from: &Path, tensor: &str, values: &[u8]) -> String {
+    let dir = place.out(name);
+    copy_folder(from, &dir);
     let weights = dir.join("model.safetensors");
     let mut bytes = fs::read(&weights).unwrap();
     let whole = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    let tensor = whole.tensor("visual_projection.weight").unwrap();
-    let at = tensor.data().as_ptr() as usize - bytes.as_ptr() as usize;
-    // Not a number, in f16.
-    bytes[at..at + 2].copy_from_slice(&0x7e00_u16.to_le_bytes());
-    fs::write(&weights, bytes).unwrap();
+    let found = whole.tensor(tensor).unwrap();
+    let at = found.data().as_ptr() as usize - bytes.as_ptr() as usize;
+    bytes[at..at + values.len()].copy_from_slice(values);
+    fs::write(weights, bytes).unwrap();
+    path(&dir).to_owned()
+}
+
+#[test]
+fn what_is_not_finite_is_named_and_not_scored() {
+    let place = Place::new();
+    let tiny = golden("tiny-clip/hf");
+    let whole = place.out("f32");
+    run("convert --model _ --to hugging-face --dtype f32 --out _", &[path(&tiny), path(&whole)]);
     let (data, images) = (file("cola.json"), file("images"));
-    let eval = "eval --model _ --device cpu --suite cola --data _ --images _ --no-cache";
-    let output = clove(&line(eval, &[path(&dir), &data, &images]));
-    assert_contains(&failed(&output), &["000000000000.png", "isn't finite"]);
-    assert!(output.stdout.is_empty());
+    let (texts, out) = (place.file("texts.txt", b"a cat\n"), place.out("features.safetensors"));
+    // In f16 NaN and infinity; a scale instead of its logarithm, and one that's far too large.
+    for (number, (from, tensor, values, parts)) in [
+        (&tiny, "visual_projection.weight", &0x7e00_u16.to_le_bytes()[..], ["NaN", "finite"]),
+        (&tiny, "text_projection.weight", &0x7c00_u16.to_le_bytes(), ["inf", "finite"]),
+        (&whole, "logit_scale", &100_f32.to_le_bytes(), ["100", "ln(100) = 4.6"]),
+        (&whole, "logit_scale", &1000_f32.to_le_bytes(), ["1000", "ln(100) = 4.6"]),
+        (&whole, "logit_scale", &f32::NAN.to_le_bytes(), ["NaN", "finite"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let model = spoilt(&place, &format!("spoilt-{number}"), from, tensor, values);
+        for args in [
+            line("score --model _ --image _ --caption x", &[&model, &place.picture]),
+            line("score --model _ --image _ --caption x --json", &[&model, &place.picture]),
+            line("embed --model _ --texts _ --out _", &[&model, &texts, path(&out)]),
+            line("eval --model _ --suite cola --data _ --images _", &[&model, &data, &images]),
+        ] {
+            let output = clove(&[&args[..], &["--device", "cpu"]].concat());
+            let error = failed(&output);
+            assert_contains(&error, &[tensor, parts[0], parts[1], &format!("spoilt-{number}")]);
+            assert!(output.stdout.is_empty() && !out.exists(), "{args:?}");
+        }
+    }
+    // Finite weights whose products aren't: the photo or the text is named.
+    let large = f32::MAX.to_le_bytes().repeat(16);
+    for (tensor, embeds, parts) in [
+        ("visual_projection.weight", "--images", ["square-circle.png", "isn't finite"]),
+        ("text_projection.weight", "--texts", ["embedding row 0", "isn't finite"]),
+    ] {
+        let model = spoilt(&place, &format!("large-{tensor}"), &whole, tensor, &large);
+        let input = if embeds == "--images" { &place.picture } else { &texts };
+        let embed = "embed --model _ --out _ --device cpu _ _";
+        let output = clove(&line(embed, &[&model, path(&out), embeds, input]));
+        assert_contains(&failed(&output), &parts);
+        assert!(!out.exists());
+    }
 }
 
 #[test]

@@ -6,16 +6,23 @@ mod bad_input;
 mod completions;
 mod data;
 mod eval;
+mod eval_rows;
 mod eval_several;
+mod limits;
 mod made_negatives;
+mod model_forms;
+mod model_outputs;
 mod negatives;
 mod old_run;
+mod precisions;
 mod remote;
+mod repeats;
 #[path = "../../crates/run/examples/folder.rs"]
 #[expect(dead_code, reason = "the test calls what its main calls")]
 mod run_folder;
 mod scenes;
 mod server;
+mod shards;
 mod single_file;
 mod train;
 mod train_data;
@@ -23,7 +30,9 @@ mod train_devices;
 mod train_embedded;
 mod train_faults;
 mod train_memory;
+mod train_resume;
 mod train_stops;
+mod train_validation;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,8 +50,8 @@ fn program(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_clove"));
     command
         .args(args)
-        // Without this variable Mesa's drivers complain on stderr.
-        .env("XDG_RUNTIME_DIR", std::env::temp_dir())
+        // Absent in cron and in Docker.
+        .env_remove("XDG_RUNTIME_DIR")
         .env("CLOVE_CACHE", std::env::temp_dir().join("clove-tests"));
     command
 }

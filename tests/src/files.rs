@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clove::weights::{
+    Layout, ModelSource, OutputDir, Precision, Snapshot, WeightsError, write_model,
+};
 use clove_data::run::Companions;
 use clove_lab::{preprocess, tokenizer_json};
 use safetensors::SafeTensors;
@@ -15,6 +18,17 @@ pub fn floats(file: &Path, tensor: &str) -> (Vec<f32>, Vec<usize>) {
     let view = tensors.tensor(tensor).expect("a tensor of this name");
     assert_eq!(view.dtype(), safetensors::Dtype::F32);
     (bytemuck::pod_collect_to_vec(view.data()), view.shape().to_vec())
+}
+
+/// Replaces an element of a tensor of f32 in a safetensors file.
+pub fn set(file: &Path, tensor: &str, element: usize, value: f32) {
+    let mut bytes = fs::read(file).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let view = tensors.tensor(tensor).unwrap();
+    assert_eq!(view.dtype(), safetensors::Dtype::F32);
+    let start = view.data().as_ptr() as usize - bytes.as_ptr() as usize + 4 * element;
+    bytes[start..start + 4].copy_from_slice(&value.to_le_bytes());
+    fs::write(file, bytes).unwrap();
 }
 
 /// A JSON file.
@@ -46,6 +60,33 @@ pub fn held(file: &Path, found: impl FnOnce() -> String) -> String {
 pub fn weights_file(dir: &Path) -> PathBuf {
     let single = dir.join("model.safetensors");
     if single.exists() { single } else { dir.join("open_clip_model.safetensors") }
+}
+
+/// Writes a model in a layout and a precision to a folder, in place of the model there.
+///
+/// # Errors
+/// When the model can't be read or written.
+pub fn convert(
+    source: &ModelSource,
+    layout: Layout,
+    precision: Precision,
+    dir: &Path,
+) -> Result<(), WeightsError> {
+    let out = OutputDir::claim(dir, true, &[])?;
+    write_model(source, layout, precision, &out)?;
+    out.commit()
+}
+
+/// Cuts the context of a Hugging Face model of f32, as Netflix/clove does before training (src/training/utils.py:91-97).
+pub fn cut_context(dir: &Path, context: usize) {
+    let source = super::model(dir);
+    let mut weights = source.weights().unwrap();
+    let snapshot = Snapshot::from_parameters(source.config(), &mut weights).unwrap();
+    let snapshot = snapshot.with_context(context);
+    let file = snapshot.write_hugging_face(Vec::new(), Precision::F32).unwrap();
+    let [(config, text), _] = snapshot.hugging_face_configs(&source.preprocess().unwrap());
+    fs::write(weights_file(dir), file).unwrap();
+    fs::write(dir.join(config), text).unwrap();
 }
 
 /// Copies a folder and everything below it.

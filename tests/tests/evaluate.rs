@@ -305,6 +305,11 @@ fn zero_shot_accuracy_by_hand() {
 fn templates_are_filled() {
     let filled = prompts(&["cat", "dog"], &["a {c}.", "{c}, {c}"]).unwrap();
     assert_eq!(filled, ["a cat.", "cat, cat", "a dog.", "dog, dog"]);
+    // Python's mark, as in transformers (src/transformers/pipelines/zero_shot_image_classification.py: "This is a photo of {}.").
+    let filled = prompts(&["cat", "{c}"], &["This is a photo of {}.", "{c} or {}"]).unwrap();
+    let expected =
+        ["This is a photo of cat.", "cat or cat", "This is a photo of {c}.", "{c} or {c}"];
+    assert_eq!(filled, expected);
     let error = fill_template("a photo", "cat").unwrap_err();
     assert!(error.to_string().contains("\"a photo\""), "{error}");
     assert!(prompts(&["cat"], &[] as &[&str]).is_err());

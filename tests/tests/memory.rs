@@ -44,6 +44,7 @@ fn batch(pairs: usize, size: usize) -> Batch {
         texts: (0..pairs).map(|_| text()).collect(),
         negatives: (0..pairs).map(|_| vec![text(), text()]).collect(),
         pixels: vec![0.5; pairs * 3 * size * size].into(),
+        ..Batch::default()
     }
 }
 

@@ -4,6 +4,7 @@ mod data;
 mod eval;
 mod patch;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -26,6 +27,31 @@ const LONG_VERSION: &str = concat!(
     ")\nback ends: wgpu (Vulkan, Metal, Direct3D 12), flex (CPU)"
 );
 
+/// The given words, with `--caption` before each of its texts, and `=` before one that begins with a hyphen, such as `-5 degrees`, which
+/// would be taken for an option.
+pub fn given(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    const CAPTION: &str = "--caption";
+    let (mut all, mut is_caption) = (Vec::new(), false);
+    for word in words {
+        let text = word.to_string_lossy();
+        let is_long = text.starts_with("--") && !text.contains(char::is_whitespace);
+        if is_long || ["-h", "-V"].contains(&&*text) {
+            is_caption = text == CAPTION;
+            all.extend((!is_caption).then_some(word));
+        } else if !is_caption {
+            all.push(word);
+        } else if text.starts_with('-') {
+            let mut joined = OsString::from(CAPTION);
+            joined.push("=");
+            joined.push(word);
+            all.push(joined);
+        } else {
+            all.extend([OsString::from(CAPTION), word]);
+        }
+    }
+    all
+}
+
 /// Fine-tune CLIP with hard negatives on any GPU; patch, score and evaluate models
 #[derive(Debug, Parser)]
 #[command(
@@ -33,9 +59,9 @@ const LONG_VERSION: &str = concat!(
     version,
     long_version = LONG_VERSION,
     arg_required_else_help = true,
-    after_help = "A model DIR is a Hugging Face CLIPModel directory (config.json, model.safetensors) or an open_clip one \
-                  (open_clip_config.json, open_clip_model.safetensors).\n\
-                  Exit codes: 0 success, 1 error in a file or on the device, 2 invalid arguments.\n\n\
+    after_help = "A model DIR is a Hugging Face CLIPModel directory (config.json, model.safetensors), an open_clip one \
+                  (open_clip_config.json, open_clip_model.safetensors), or a model in a single file.\n\
+                  Exit codes: 0 success, 1 error in a file or on the device, 2 invalid arguments, 130 interrupted.\n\n\
                   Examples:\n  clove lab\n  clove train --example folder > train.toml\n  clove help train"
 )]
 pub struct Args {
@@ -100,13 +126,15 @@ pub struct Lab {
 #[derive(Debug, ArgsDerive)]
 #[command(
     after_help = "Writes to the folder `out` of the configuration: run.toml (the resolved configuration), metrics.jsonl, TensorBoard \
-                  events, checkpoints and finally model/, which every other command accepts. Ctrl-C saves and stops; --resume resumes.\n\n\
+                  events, checkpoints and finally model/, which every other command accepts. Ctrl-C saves and stops; --resume resumes. A \
+                  resumed run can be extended (train.steps, train.epochs).\n\n\
                   Examples:\n  clove train --example folder > train.toml\n  clove train --explain optimizer\n  clove train train.toml --dry-run\n  clove train train.toml --set optimizer.learning_rate=1e-5 --set out=runs/low\n  \
-                  clove train train.toml --resume"
+                  clove train train.toml --resume\n  clove train --resume runs/low --set train.epochs=4"
 )]
+#[expect(clippy::option_option, reason = "clap's form of an option with an optional value")]
 pub struct Train {
     /// Training configuration
-    #[arg(value_name = "CONFIG.toml", required_unless_present_any = ["example", "explain"])]
+    #[arg(value_name = "CONFIG.toml", required_unless_present_any = ["example", "explain", "resume"])]
     pub config: Option<PathBuf>,
     /// Print an annotated configuration: scenes, folder, json-lines, table, parquet, webdataset, coco, mixture or
     /// from-scratch
@@ -118,9 +146,9 @@ pub struct Train {
     /// Override a key of the configuration, such as optimizer.learning_rate=1e-5; repeatable
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub settings: Vec<Setting>,
-    /// Resume the run in `out` from its last complete checkpoint
-    #[arg(long)]
-    pub resume: bool,
+    /// Resume a run from its last complete checkpoint: the run in the folder RUN, or else the one in `out` of CONFIG.toml
+    #[arg(long, value_name = "RUN")]
+    pub resume: Option<Option<PathBuf>>,
     /// Print the plan and exit
     #[arg(long)]
     pub dry_run: bool,
@@ -175,12 +203,15 @@ pub struct Embed {
     /// Photos, one row each
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub images: Vec<PathBuf>,
-    /// UTF-8 file, one text per line; a blank line is an empty text
+    /// UTF-8 file, one text per line, or - for standard input; a blank line is an empty text
     #[arg(long, value_name = "FILE")]
     pub texts: Option<PathBuf>,
     /// Output safetensors file
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// Leave out photos that can't be read; for --out F.safetensors, F.images.json lists the photos of the rows
+    #[arg(long, requires = "images")]
+    pub skip_unreadable: bool,
 }
 
 #[derive(Debug, ArgsDerive)]
@@ -192,7 +223,7 @@ pub struct Tokenize {
     /// Model directory
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
-    /// UTF-8 file, one text per line; a blank line is an empty text
+    /// UTF-8 file, one text per line, or - for standard input; a blank line is an empty text
     #[arg(long, value_name = "FILE")]
     pub texts: PathBuf,
     /// Output safetensors file with tensor input_ids [m, context]; prints the tokens if omitted
@@ -205,7 +236,7 @@ pub struct Tokenize {
 
 #[derive(Debug, ArgsDerive)]
 #[command(
-    after_help = "Reads no weights: size, crop, mean and std come from preprocessor_config.json or open_clip's preprocess_cfg.\n\n\
+    after_help = "Reads no weights: size, crop, mean and std come from processor_config.json, preprocessor_config.json or open_clip's preprocess_cfg.\n\n\
                   Example:\n  clove preprocess --model clip-vit-base-patch32 --images *.jpg --out pixels.safetensors"
 )]
 pub struct Preprocess {
@@ -218,6 +249,9 @@ pub struct Preprocess {
     /// Output safetensors file with tensor pixel_values [n, 3, size, size]
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// Leave out photos that can't be read; for --out F.safetensors, F.images.json lists the photos of the rows
+    #[arg(long)]
+    pub skip_unreadable: bool,
 }
 
 #[derive(Debug, ArgsDerive)]
@@ -227,9 +261,9 @@ pub struct Preprocess {
                   Writes one line per caption, in order. The list of negatives is empty for a blank line, an unreadable row, a caption \
                   longer than 16,384 bytes (truncated in the output) and a caption that gives none. Prints a summary of captions \
                   without negatives, by reason, on stderr.\n\n\
-                  text: one caption per line. csv, tsv: column caption or title. json-lines: field captions, caption, text or title.\n\
-                  webdataset: tar file; field top_caption, caption or captions of each .json file in it. A field holds one caption or a \
-                  list. The captions of a list describe one image and never become negatives of each other.\n\n\
+                  text: one caption per line. The other formats are those of training (`clove train --example`), and captions stand in the \
+                  same columns and fields; images needn't be there. Braces, stars and folders name several files. The captions of one \
+                  image never become negatives of each other.\n\n\
                   Examples:\n  clove negatives --input captions.txt --out negatives.jsonl\n  \
                   clove negatives --style mixed --per-caption 4 --input captions.csv --field alt_text > negatives.jsonl\n  \
                   echo \"a black dog and a white cat\" | clove negatives --style swap --seed 7\n  \
@@ -248,10 +282,10 @@ pub struct Negatives {
     /// Epoch: training uses other negatives in each
     #[arg(long, value_name = "E", default_value_t = 0)]
     pub epoch: u64,
-    /// Input file; standard input if omitted or -
+    /// Input file, folder or pattern such as train-*.parquet; standard input if omitted or -
     #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
-    /// Input format; auto uses the extension (.txt, .csv, .tsv, .jsonl, .tar) and reads standard input as text
+    /// Input format; auto uses the extension (.txt, .csv, .tsv, .jsonl, .json, .tar, .parquet) and reads standard input as text
     #[arg(
         long,
         value_parser = one_of(&CAPTION_FORMATS, |format| format.0, |_| String::new()),
@@ -283,18 +317,23 @@ fn styles() -> impl TypedValueParser<Value = Style> {
 /// The format of captions by name; `None` for the format of the extension.
 type CaptionFormat = (&'static str, Option<Format>);
 
-const CAPTION_FORMATS: [CaptionFormat; 6] = [
+const CAPTION_FORMATS: [CaptionFormat; 10] = [
     ("auto", None),
     ("text", Some(Format::Text)),
-    ("csv", Some(Format::Csv)),
-    ("tsv", Some(Format::Tsv)),
+    ("table", Some(Format::Table)),
+    ("csv", Some(Format::Table)),
+    ("tsv", Some(Format::Table)),
     ("json-lines", Some(Format::JsonLines)),
     ("webdataset", Some(Format::Webdataset)),
+    ("parquet", Some(Format::Parquet)),
+    ("coco", Some(Format::Coco)),
+    ("folder", Some(Format::Folder)),
 ];
 
 #[derive(Debug, ArgsDerive)]
 #[command(
-    after_help = "Without --dtype, values keep their type and bits; web defaults to f16.\n\n\
+    after_help = "Without --dtype, values keep their type and bits; web defaults to f16. Photos are cropped as the layout's own \
+                  library crops them; the two can differ by a pixel.\n\n\
                   Examples:\n  clove convert --model clip-vit-base-patch32 --to open-clip --out converted\n  \
                   clove convert --model clip-vit-base-patch32 --to web --out site/clip-vit-base-patch32"
 )]
@@ -308,9 +347,12 @@ pub struct Convert {
     /// Output element type
     #[arg(long, value_enum)]
     pub dtype: Option<Dtype>,
-    /// Output directory
+    /// Output directory, new or empty
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Replace the model in the output directory
+    #[arg(long)]
+    pub force: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -397,4 +439,32 @@ fn one_of<T: Copy + Send + Sync + 'static>(
 /// Parses a number from 1 to `most`.
 fn up_to(most: usize) -> impl TypedValueParser<Value = usize> {
     clap::value_parser!(u64).range(1..=most as u64).map(|number| number as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caption_may_begin_with_a_hyphen_and_an_option_after_it_stays_one() {
+        let joined = |words: &[&str]| -> Vec<String> {
+            let words = given(words.iter().map(OsString::from));
+            words.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+        };
+        for text in ["-5 degrees", "-5", "- a list", "-minus", "--- three hyphens"] {
+            assert_eq!(
+                joined(&["score", "--caption", text, "a cat", text, "--json"]),
+                [
+                    "score",
+                    &format!("--caption={text}"),
+                    "--caption",
+                    "a cat",
+                    &format!("--caption={text}"),
+                    "--json",
+                ]
+            );
+        }
+        let other = ["patch", "--alpha", "-5 degrees", "-h", "--out", "x"];
+        assert_eq!(joined(&other), other);
+    }
 }

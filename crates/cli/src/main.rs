@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod interrupt;
+mod limits;
 mod listener;
 mod model;
 mod output;
@@ -10,6 +11,7 @@ mod progress;
 mod tensors;
 mod thumbnail;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -17,8 +19,12 @@ use clap::Parser as _;
 use args::{Args, Command};
 
 fn main() -> ExitCode {
+    keep_drivers_quiet();
+    if let Err(error) = limits::heed() {
+        output::error(&error);
+    }
     // Exits with 2 on invalid arguments, and with 0 on --help and --version.
-    let Args { command, device } = Args::parse();
+    let Args { command, device } = Args::parse_from(args::given(std::env::args_os()));
     let result = match command {
         Command::Lab(args) => commands::lab::run(&args, device),
         Command::Train(args) => commands::train::run(&args, device),
@@ -40,7 +46,23 @@ fn main() -> ExitCode {
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(&error);
-            ExitCode::FAILURE
+            if interrupt::was_asked() {
+                ExitCode::from(interrupt::INTERRUPTED)
+            } else {
+                ExitCode::FAILURE
+            }
         }
+    }
+}
+
+/// Names a folder for `XDG_RUNTIME_DIR` where none is named, as in cron and Docker. Mesa's layer that selects a device asks the display
+/// server, whose library complains on stderr otherwise.
+#[expect(unsafe_code, reason = "no other thread runs yet that could read the environment")]
+fn keep_drivers_quiet() {
+    const VARIABLE: &str = "XDG_RUNTIME_DIR";
+    let is_named = std::env::var_os(VARIABLE).is_some_and(|dir| Path::new(&dir).is_absolute());
+    if !is_named {
+        // No display server is found there either.
+        unsafe { std::env::set_var(VARIABLE, "/nonexistent") };
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clove::device::{self, DeviceChoice, OpenDevice};
-use clove::score::Scorer;
+use clove::score::{ScoreError, Scorer};
 use clove::weights::ModelSource;
 use clove_run::lacks_preprocessing;
 pub use clove_run::open_model as open;
@@ -20,7 +20,12 @@ pub fn open_device(choice: DeviceChoice) -> Result<OpenDevice> {
 pub fn load(dir: &Path, choice: DeviceChoice) -> Result<Scorer> {
     let source = open(dir)?;
     let device = open_device(choice)?;
-    let scorer = pollster::block_on(Scorer::load(&source, &device.device))?;
+    let scorer = pollster::block_on(Scorer::load(&source, &device.device));
+    let scorer = scorer.map_err(|error| match error {
+        // Errors of files name them.
+        ScoreError::LogitScale(_) => Error::from(error).context(source.place()),
+        _ => error.into(),
+    })?;
     note_defaults(&source);
     Ok(scorer)
 }

@@ -28,15 +28,20 @@
 //! Patch a fine-tuned model halfway back to the pretrained one:
 //!
 //! ```no_run
+//! use std::path::Path;
+//!
 //! use clove::patch::patch_to;
-//! use clove::weights::{Directory, ModelSource};
+//! use clove::weights::{Directory, ModelSource, OutputDir};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let open = |dir: &str| ModelSource::open(Box::new(Directory(dir.into())));
-//! let (pretrained, finetuned) = (open("clip-vit-base-patch32")?, open("runs/mine/model")?);
-//! patch_to(&pretrained, &finetuned, 0.5, "patched".as_ref(), &mut |done, total| {
+//! let inputs = ["clip-vit-base-patch32", "runs/mine/model"].map(Path::new);
+//! let [pretrained, finetuned] =
+//!     inputs.map(|dir| ModelSource::open(Box::new(Directory(dir.to_owned()))));
+//! let out = OutputDir::claim(Path::new("patched"), false, &inputs)?;
+//! patch_to(&pretrained?, &finetuned?, 0.5, &out, &mut |done, total| {
 //!     println!("{done} of {total} bytes");
 //! })?;
+//! out.commit()?;
 //! # Ok(())
 //! # }
 //! ```

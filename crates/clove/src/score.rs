@@ -28,6 +28,11 @@ pub enum ScoreError {
     /// The model's embeddings aren't finite.
     #[error("the model's embeddings are wrong: {0}")]
     Embeddings(#[from] EvaluateError),
+    /// The scale of similarities isn't finite.
+    #[error(
+        "tensor `logit_scale` is {0}, and e to that power isn't a finite scale; files store the logarithm: ln(100) = 4.6"
+    )]
+    LogitScale(f32),
     /// The device failed.
     #[error(transparent)]
     Device(#[from] ReadBackError),
@@ -57,7 +62,7 @@ impl Scorer {
     /// Loads a model with its tokenizer and its preprocessing.
     ///
     /// # Errors
-    /// When a file of the model can't be used.
+    /// When a file of the model can't be used, or a weight isn't finite.
     pub async fn load(source: &ModelSource, device: &Device) -> Result<Self, ScoreError> {
         Self::build(source, &mut source.weights()?, device).await
     }
@@ -65,7 +70,7 @@ impl Scorer {
     /// Builds a model from `parameters`, such as patched ones, with the tokenizer and the preprocessing of `source`.
     ///
     /// # Errors
-    /// When a file of the model can't be used, or the parameters can't be read.
+    /// When a file of the model can't be used, or the parameters can't be read or aren't finite.
     pub async fn build<P: Parameters<Error = WeightsError>>(
         source: &ModelSource,
         parameters: &mut P,
@@ -81,7 +86,7 @@ impl Scorer {
     /// A scorer of the parts of one model.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the device fails, or the logit scale isn't finite.
     pub async fn new(
         clip: Clip,
         config: ClipConfig,
@@ -89,15 +94,8 @@ impl Scorer {
         preprocess: Preprocess,
         device: &Device,
     ) -> Result<Self, ScoreError> {
-        let logit_scale = read_back(clip.logit_scale.val()).await?;
-        Ok(Self {
-            clip,
-            config,
-            tokenizer,
-            preprocess,
-            device: device.clone(),
-            logit_scale: logit_scale[0],
-        })
+        let logit_scale = logit_scale(&clip).await?;
+        Ok(Self { clip, config, tokenizer, preprocess, device: device.clone(), logit_scale })
     }
 
     /// The two towers.
@@ -108,10 +106,9 @@ impl Scorer {
     /// Replaces the weights by others of the same shape.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the device fails, or the logit scale isn't finite.
     pub async fn set_clip(&mut self, clip: Clip) -> Result<(), ScoreError> {
-        let logit_scale = read_back(clip.logit_scale.val()).await?;
-        self.logit_scale = logit_scale[0];
+        self.logit_scale = logit_scale(&clip).await?;
         self.clip = clip;
         Ok(())
     }
@@ -185,7 +182,8 @@ impl Scorer {
             let encodings: Vec<Encoding> =
                 batch.iter().map(|&text| encodings[text].clone()).collect();
             let texts = TextBatch::new(&encodings, &self.config.text, &self.device);
-            let embedded = self.embeddings(self.clip.embed_texts(texts)).await?;
+            let embedded = self.embeddings(self.clip.embed_texts(texts)).await;
+            let embedded = embedded.map_err(|error| error.of_rows(batch))?;
             for (row, &text) in batch.iter().enumerate() {
                 rows[text * width..(text + 1) * width].copy_from_slice(embedded.row(row));
             }
@@ -211,6 +209,29 @@ impl Scorer {
         let values = read_back(rows).await?;
         Ok(Embeddings::from_rows(self.config.embed_dim, values)?)
     }
+}
+
+impl ScoreError {
+    /// The error of a batch, with the rows that its rows have outside.
+    fn of_rows(mut self, rows: &[usize]) -> Self {
+        if let Self::Embeddings(
+            EvaluateError::NotFinite { row, .. } | EvaluateError::ZeroRow { row },
+        ) = &mut self
+            && let Some(outside) = rows.get(*row)
+        {
+            *row = *outside;
+        }
+        self
+    }
+}
+
+/// The natural logarithm of a model's scale.
+async fn logit_scale(clip: &Clip) -> Result<f32, ScoreError> {
+    let values = read_back(clip.logit_scale.val()).await?;
+    let value = values[0];
+    // An infinite scale times a difference of zero is no number.
+    let is_finite = value.is_finite() && value.exp().is_finite();
+    is_finite.then_some(value).ok_or(ScoreError::LogitScale(value))
 }
 
 /// Softmax of similarities times a model's scale, whose natural logarithm is `logit_scale`.

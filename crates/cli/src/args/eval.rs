@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args as ArgsDerive;
 use clap::builder::TypedValueParser;
-use clove_run::evaluation::Suite;
+use clove_run::evaluation::{SameImage, Suite};
 
 use super::one_of;
 
@@ -38,8 +38,16 @@ pub struct Eval {
     /// Class names for zero-shot: a text file, one per line, or CLIP_benchmark's en_classnames.json#DATASET
     #[arg(long, value_name = "FILE")]
     pub class_names: Option<PathBuf>,
-    /// Prompts for zero-shot, {c} is the class: a text file, one per line, or CLIP_benchmark's
-    /// en_zeroshot_classification_templates.json#DATASET; default "a photo of a {c}."
+    /// Rows of retrieval with the same image are one: by path or by bytes
+    #[arg(
+        long,
+        value_name = "BY",
+        value_parser = one_of(SameImage::ALL, SameImage::name, |by| by.about().to_owned()),
+        default_value = "path"
+    )]
+    pub same_image: SameImage,
+    /// Prompts for zero-shot, {} or {c} is the class: a text file, one per line, or CLIP_benchmark's
+    /// en_zeroshot_classification_templates.json#DATASET; default "a photo of a {}."
     #[arg(long, value_name = "FILE")]
     pub templates: Option<PathBuf>,
     /// Seed of the word orders

@@ -1,6 +1,6 @@
 //! `clove lab`: the full pipeline on synthetic scenes. `clove_run::lab` does the work; this prints the report.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clove::device::DeviceChoice;
 use clove::weights::write_file;
 use clove_lab::{Figure, Report};
@@ -12,7 +12,17 @@ use crate::interrupt::Interrupt;
 use crate::listener::Listener;
 use crate::{model, output};
 
+/// What a lab writes to its folder, besides run.toml, which marks the folder as its own.
+const WRITTEN: [&str; 5] = ["models", "runs", "report.json", "report.html", "alpha-curve.svg"];
+
 pub fn run(args: &args::Lab, device: DeviceChoice) -> Result<()> {
+    let is_there = |name: &str| args.out.join(name).symlink_metadata().is_ok();
+    if !is_there("run.toml")
+        && let Some(found) = WRITTEN.into_iter().find(|name| is_there(name))
+    {
+        let out = args.out.display();
+        bail!("{out}: has {found}, which no lab wrote; choose another folder with --out");
+    }
     let mut listener = Listener::stopped_by(&Interrupt::listen()?);
     let lab = Lab::open(&args.out, args.seeds, args.from_scratch)?;
     if lab.is_resumed() {

@@ -4,31 +4,35 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clove_run::photos;
+use clove_run::words::counted;
 
 use crate::args::Preprocess;
-use crate::tensors::{Data, Tensor};
+use crate::tensors::{Data, Photos, Tensor};
 use crate::{model, output, tensors};
 
 pub fn run(args: &Preprocess) -> Result<()> {
-    let inputs: Vec<&Path> = args.images.iter().map(PathBuf::as_path).collect();
-    tensors::refuse_input(&args.out, &args.model, &inputs)?;
+    let mut inputs: Vec<&Path> = args.images.iter().map(PathBuf::as_path).collect();
+    inputs.push(&args.model);
+    tensors::check(&args.out, args.skip_unreadable, &inputs)?;
     let source = model::open(&args.model)?;
     let preprocess = source.preprocess()?;
     model::note_defaults(&source);
-    let pixels = photos::batch(&args.images, &preprocess)?;
+    let pixels = photos::batch(&args.images, &preprocess, args.skip_unreadable)?;
     let size = preprocess.size() as usize;
+    let listed = args.skip_unreadable.then(|| Photos::of(&args.images, &pixels));
     tensors::write(
         &args.out,
         &[Tensor {
             name: "pixel_values",
-            shape: vec![args.images.len(), 3, size, size],
-            data: Data::F32(&pixels),
+            shape: vec![pixels.places.len(), 3, size, size],
+            data: Data::F32(&pixels.values),
         }],
+        listed.as_ref(),
     )?;
     output::note(&format!(
-        "{}: {} images of {size} x {size}",
+        "{}: {} of {size} x {size}",
         args.out.display(),
-        args.images.len()
+        counted(pixels.places.len() as u64, "image")
     ));
     Ok(())
 }

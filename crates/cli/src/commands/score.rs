@@ -6,6 +6,7 @@ use clove::score::{Scorer, Scores};
 use clove_negatives::{Made, Negative, Request, WhyNone};
 use clove_run::photos;
 use clove_run::words::counted;
+use console::{Alignment, measure_text_width, truncate_str};
 use serde_json::{Value, json};
 
 use crate::args::Score;
@@ -193,9 +194,9 @@ impl Scored {
                 remarks.push(change(negative));
             }
         }
-        let width = remarks.iter().map(|remark| remark.chars().count()).max().unwrap_or(0);
+        let width = remarks.iter().map(|remark| measure_text_width(remark)).max().unwrap_or(0);
         for (row, remark) in rows.iter_mut().zip(remarks).skip(1) {
-            row.push(format!("{remark:<width$}"));
+            row.push(output::padded(&remark, width, Alignment::Left));
         }
         output::table(&rows)
     }
@@ -239,9 +240,5 @@ fn one_line(text: &str, width: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     // Neutralize escape sequences.
     let line = line.replace(char::is_control, "\u{fffd}");
-    if line.chars().count() <= width {
-        line
-    } else {
-        format!("{}…", line.chars().take(width - 1).collect::<String>())
-    }
+    truncate_str(&line, width, "…").into_owned()
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use clove_data::captions;
+use clove_run::words::counted;
 use serde_json::json;
 
 use crate::args::Tokenize;
@@ -10,7 +11,7 @@ use crate::{model, output, tensors};
 
 pub fn run(args: &Tokenize) -> Result<()> {
     if let Some(out) = &args.out {
-        tensors::refuse_input(out, &args.model, &[&args.texts])?;
+        output::check(&[out], &[&args.model, &args.texts])?;
     }
     let texts = captions::read_lines(&args.texts)?;
     let source = model::open(&args.model)?;
@@ -19,8 +20,8 @@ pub fn run(args: &Tokenize) -> Result<()> {
     let cut = encodings.iter().filter(|e| e.is_truncated()).count();
     if cut > 0 {
         output::note(&format!(
-            "{cut} of {} texts are longer than the context of {} tokens and are truncated",
-            texts.len(),
+            "{cut} of {} truncated: longer than the context of {} tokens",
+            counted(texts.len() as u64, "text"),
             tokenizer.context_length()
         ));
     }
@@ -38,8 +39,9 @@ pub fn run(args: &Tokenize) -> Result<()> {
                 shape: vec![texts.len(), tokenizer.context_length()],
                 data: Data::I32(&ids),
             }],
+            None,
         )?;
-        output::note(&format!("{}: {} texts", out.display(), texts.len()));
+        output::note(&format!("{}: {}", out.display(), counted(texts.len() as u64, "text")));
         if !args.json {
             return Ok(());
         }

@@ -85,7 +85,7 @@ fn tensors(pairs: &Pairs, device: &Device) -> (Tensor<2>, Tensor<2>, Tensor<1>) 
 pub async fn contrastive(device: &Device) -> Result<Option<Sample>, ScoreError> {
     let pairs = pairs();
     let (images, candidates, scale) = tensors(&pairs, device);
-    let gradients = clove_kernels::contrastive_gradients(images, candidates, scale);
+    let gradients = clove_kernels::contrastive_gradients(images, candidates, scale, &[]);
     sample(gradients, &pairs.contrastive()).await
 }
 

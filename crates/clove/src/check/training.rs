@@ -86,5 +86,6 @@ fn batch(config: &ClipConfig) -> Batch {
     };
     let texts = (0..PAIRS).map(|pair| text(3 + pair)).collect();
     let negatives = (0..PAIRS).map(|pair| vec![text(3 + pair)]).collect();
-    Batch { pixels: numbers.uniform(PAIRS * 3 * size * size, 2.0).into(), texts, negatives }
+    let pixels = numbers.uniform(PAIRS * 3 * size * size, 2.0).into();
+    Batch { pixels, texts, negatives, ..Batch::default() }
 }

@@ -102,7 +102,7 @@ pub enum EvaluateError {
     #[error("row {1} of {0}: the text {2:?} has no embedding; embed all `distinct_texts`")]
     TextNotEncoded(String, String, String),
     /// A prompt template without a place for the class name.
-    #[error("template {0:?} has no place for the class name; mark it with {{c}}")]
+    #[error("template {0:?} has no place for the class name; mark it with {{}} or {{c}}")]
     Template(String),
     /// A class whose prompts cancel out, so their mean has no direction.
     #[error("the prompt embeddings of class {class} have a mean of zero length")]

@@ -47,7 +47,7 @@ pub struct Report {
     /// Classification of photo and text as matching or not, if it's the suite's own protocol.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matching: Option<MatchReport>,
-    /// Distinct photos that were missing.
+    /// Distinct photos that were missing; without the unreadable ones where those are listed apart.
     pub missing_image_count: usize,
     /// The first [`MAX_LISTED_IMAGES`] of them.
     pub missing_images: Vec<String>,

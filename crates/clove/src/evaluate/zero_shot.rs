@@ -12,15 +12,21 @@ use super::{Embeddings, EvaluateError};
 /// The k of top-k accuracy, besides top-1.
 const TOP_K: usize = 5;
 
-/// `template` with the class name in place of every `{c}`.
+/// Marks of the class name in a template: Python's, as in transformers (src/transformers/pipelines/zero_shot_image_classification.py)
+/// and in lists of OpenAI's templates, and that of LAION-AI/CLIP_benchmark.
+const MARKS: [&str; 2] = ["{}", "{c}"];
+
+/// `template` with the class name in place of every `{}` and every `{c}`.
 ///
 /// # Errors
-/// [`EvaluateError::Template`] if it holds no `{c}`: all classes would get the same prompt.
+/// [`EvaluateError::Template`] if it holds neither: all classes would get the same prompt.
 pub fn fill_template(template: &str, class: &str) -> Result<String, EvaluateError> {
-    if !template.contains("{c}") {
+    if !MARKS.iter().any(|mark| template.contains(mark)) {
         return Err(EvaluateError::Template(template.to_owned()));
     }
-    Ok(template.replace("{c}", class))
+    // In pieces, because a class may have a mark in its name.
+    let pieces = template.split(MARKS[0]).map(|piece| piece.replace(MARKS[1], class));
+    Ok(pieces.collect::<Vec<_>>().join(class))
 }
 
 /// All prompts, `[classes, templates]` in row-major order, for [`class_embeddings`].

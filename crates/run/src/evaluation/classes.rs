@@ -13,12 +13,12 @@ use super::store::{EmbeddedPhotos, Embedder, Photo};
 use crate::error::{Context as _, Result};
 use crate::words::counted;
 
-const TEMPLATE: &str = "a photo of a {c}.";
+const TEMPLATE: &str = "a photo of a {}.";
 
 #[derive(Debug)]
 pub struct Classes {
     pub set: ClassSet,
-    /// Prompt templates with `{c}` for the class.
+    /// Prompt templates with `{}` or `{c}` for the class.
     pub templates: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ impl Classified {
 
 impl Classes {
     /// Opens photos, class names and templates. The latter two are text files, one per line, or `FILE.json#DATASET` of
-    /// `CLIP_benchmark`; `place` prefixes their errors.
+    /// `CLIP_benchmark`; shards may have both beside them. `place` prefixes their errors.
     pub fn open(
         path: &Path,
         names: Option<&Path>,
@@ -48,12 +48,18 @@ impl Classes {
         let names = names.map(texts).transpose();
         let names = names.with_context(|| format!("{place}class_names"))?;
         let of_templates = || format!("{place}templates");
-        let templates = templates.map_or_else(|| Ok(vec![TEMPLATE.to_owned()]), texts);
-        let templates = templates.with_context(of_templates)?;
-        for template in &templates {
-            fill_template(template, "").with_context(of_templates)?;
-        }
-        let set = ClassSet::open(path, names.as_deref(), cache)?;
+        let check = |templates: &[String]| -> Result<()> {
+            for template in templates {
+                fill_template(template, "").with_context(of_templates)?;
+            }
+            Ok(())
+        };
+        let given = templates.map(texts).transpose().with_context(of_templates)?;
+        check(given.as_deref().unwrap_or_default())?;
+        let mut set = ClassSet::open(path, names.as_deref(), cache)?;
+        let templates = given.or(set.templates.take());
+        let templates = templates.unwrap_or_else(|| vec![TEMPLATE.to_owned()]);
+        check(&templates)?;
         Ok(Self { set, templates })
     }
 
@@ -78,13 +84,27 @@ impl Classes {
     /// `5 photos of 2 classes`
     pub fn summary(&self) -> String {
         let photos = counted(self.set.photos.len() as u64, "photo");
-        format!("{photos} of {} classes", self.set.classes.len())
+        let classes = self.set.classes.len();
+        format!("{photos} of {classes} class{}", if classes == 1 { "" } else { "es" })
+    }
+
+    /// The photos, in their order.
+    pub fn photos(&self) -> Vec<Photo> {
+        self.set.photos.iter().map(|(place, _)| place.into()).collect()
     }
 
     pub fn embed(&self, embedder: &mut Embedder<'_>) -> Result<Classified> {
+        let photos = embedder.photos(&self.photos())?;
+        self.embed_with(photos, embedder)
+    }
+
+    /// [`Self::embed`] with photos that are embedded already.
+    pub fn embed_with(
+        &self,
+        photos: EmbeddedPhotos,
+        embedder: &mut Embedder<'_>,
+    ) -> Result<Classified> {
         let set = &self.set;
-        let photos: Vec<Photo> = set.photos.iter().map(|(place, _)| place.into()).collect();
-        let photos = embedder.photos(&photos)?;
         let prompts = embedder.texts(&prompts(&set.classes, &self.templates)?)?;
         let places = photos.places.iter();
         Ok(Classified {

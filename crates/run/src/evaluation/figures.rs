@@ -1,7 +1,7 @@
 //! Results of an evaluation.
 
 use clove::evaluate::{
-    Rank, Report, RetrievalReport, RowsBySubset, ZeroShotReport, share_interval,
+    Rank, Report, RetrievalReport, RowsBySubset, SubsetReport, ZeroShotReport, share_interval,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -27,6 +27,25 @@ impl Outcome {
     pub(super) fn of(figures: Figures) -> Self {
         Self { figures, rows: Vec::new(), lines: Vec::new(), unreadable: Vec::new() }
     }
+
+    /// A photo that only one of two outcomes of a benchmark has, so that their figures can't be compared.
+    pub fn differs_by<'a>(&'a self, other: &'a Self) -> Option<&'a str> {
+        let is_of = |outcome: &Self, name: &str| outcome.unreadable.iter().any(|of| of.0 == name);
+        let both = [(self, other), (other, self)];
+        both.into_iter().find_map(|(one, other)| {
+            let mut names = one.unreadable.iter().map(|(name, _)| name.as_str());
+            names.find(|name| !is_of(other, name))
+        })
+    }
+}
+
+/// The number of rows, which are photos in retrieval and zero-shot classification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Rows scored.
+    pub rows: usize,
+    /// Rows without a photo.
+    pub missing: usize,
 }
 
 /// The figures of a suite.
@@ -41,6 +60,8 @@ pub enum Figures {
         suite: &'static str,
         images: usize,
         captions: usize,
+        /// Unreadable photos.
+        missing: usize,
         #[serde(flatten)]
         report: RetrievalReport,
         /// Recall of a guess at 1, 5 and 10.
@@ -52,6 +73,8 @@ pub enum Figures {
     ZeroShot {
         suite: &'static str,
         templates: usize,
+        /// Unreadable photos.
+        missing: usize,
         chance: f64,
         /// 95 % bootstrap interval of top-1.
         interval: Option<[f64; 2]>,
@@ -80,6 +103,27 @@ impl Figures {
                 Some((one? + other?) / 2.0)
             }
             Self::ZeroShot { report, .. } => report.top1,
+        }
+    }
+
+    /// The rows that were scored, and those that weren't.
+    pub fn counts(&self) -> Counts {
+        match self {
+            Self::Trials(report) => {
+                // Each further metric has the same rows.
+                let first = report.subsets.first().map(|subset| &subset.metric);
+                let subsets = report.subsets.iter().filter(|s| Some(&s.metric) == first);
+                let of =
+                    |subset: &SubsetReport| Counts { rows: subset.rows, missing: subset.missing };
+                subsets.map(of).fold(Counts { rows: 0, missing: 0 }, |sum, of| Counts {
+                    rows: sum.rows + of.rows,
+                    missing: sum.missing + of.missing,
+                })
+            }
+            Self::Retrieval { images, missing, .. } => Counts { rows: *images, missing: *missing },
+            Self::ZeroShot { report, missing, .. } => {
+                Counts { rows: report.rows, missing: *missing }
+            }
         }
     }
 

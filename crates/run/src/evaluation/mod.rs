@@ -2,35 +2,33 @@
 
 mod classes;
 mod figures;
+mod same;
+mod scoring;
 mod store;
 mod suite;
 
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use clove::evaluate::{
-    Comparison, Embeddings, PairEmbeddings, Rank, Similarity, TrainingCaption, Trial, TrialSet,
-    add_intervals, evaluate_trials, judge, photos_of, ranks, row_index, share_interval, texts_of,
-};
-use clove::score::Scorer;
+use clove::evaluate::{Comparison, Similarity, TrainingCaption, TrialSet, photos_of};
 use clove_data::Photos;
 use clove_data::benchmarks::{
     Benchmark, Place, aro, cola, own, sugar_crepe, sugar_crepe_pp, svo_probes, winoground,
 };
 use clove_data::fetch::Cache;
-use clove_data::sets::{ImagePlace, ImageTextSet};
+use clove_data::sets::{ImagePlace, ImageTextSet, Options, Purpose};
 use clove_lab::{SceneSuite, Sizes};
 use clove_scenes::Split;
-use serde_json::json;
 
 pub(crate) use self::classes::Classes;
-use self::classes::Classified;
-pub use self::figures::{BothWays, Figures, Outcome};
-use self::figures::{chance, recall_intervals};
-pub(crate) use self::store::{EmbeddedPhotos, Embedder};
+pub use self::figures::{BothWays, Counts, Figures, Outcome};
+pub use self::same::SameImage;
+pub(crate) use self::scoring::EmbeddedSet;
+pub(crate) use self::store::{EmbeddedPhotos, Embedder, of_row};
 pub use self::store::{Photo, Store};
 pub use self::suite::Suite;
 use crate::error::{Context as _, Result, bail};
-use crate::event::{Listener, working};
 use crate::negatives;
 
 /// Extensions tried for photos that a benchmark names without one.
@@ -51,6 +49,8 @@ pub struct Files<'a> {
     pub templates: Option<&'a Path>,
     /// Seed of word orders.
     pub seed: u64,
+    /// Which rows of retrieval have the same image.
+    pub same_image: SameImage,
 }
 
 /// An open benchmark.
@@ -58,6 +58,8 @@ pub struct Files<'a> {
 pub struct Bench {
     tests: Tests,
     suite: Suite,
+    /// The files of `--data`.
+    files: Vec<PathBuf>,
     /// Training captions of the blind n-gram model. Scenes have their own.
     pub captions: Option<Vec<TrainingCaption>>,
     /// Remarks on excluded rows and files.
@@ -67,7 +69,12 @@ pub struct Bench {
 #[derive(Debug)]
 enum Tests {
     Scenes(SceneSuite),
-    Trials { sets: Vec<TrialSet>, photos: Vec<Photo> },
+    Trials {
+        sets: Vec<TrialSet>,
+        photos: Vec<Photo>,
+        /// File names of photos that aren't in the folder.
+        absent: Vec<String>,
+    },
     Retrieval(ImageTextSet),
     ZeroShot(Classes),
 }
@@ -91,7 +98,7 @@ impl Example<'_> {
 }
 
 impl Bench {
-    /// Opens a suite. `split` applies to scenes; other suites are test sets.
+    /// Opens a suite. `split` applies to scenes and, where the files name none, to captions; other suites are test sets.
     ///
     /// # Errors
     /// If a file is missing or can't be read.
@@ -102,9 +109,9 @@ impl Bench {
         };
         let cache = Cache::silent(None);
         let trials = |benchmark: Benchmark| -> Result<(Tests, Vec<String>)> {
-            let photos = present(&benchmark, files.images, name)?;
+            let (photos, absent) = present(&benchmark, files.images, name)?;
             let sets = benchmark.sets;
-            Ok((Tests::Trials { sets, photos }, benchmark.notes))
+            Ok((Tests::Trials { sets, photos, absent }, benchmark.notes))
         };
         let (tests, notes) = match suite {
             Suite::Scenes => {
@@ -126,7 +133,7 @@ impl Bench {
             Suite::VgAttribution => trials(aro::attributes(data()?)?)?,
             Suite::Order if aro::has_options(data()?) => trials(aro::order(data()?)?)?,
             Suite::Order => {
-                let set = captions(data()?, &files, &cache)?;
+                let set = captions(data()?, &files, split, &cache)?;
                 let generator = negatives::generator()?;
                 trials(aro::orders_of(&set, &generator, files.seed)?)?
             }
@@ -135,18 +142,52 @@ impl Bench {
             Suite::Winoground => trials(winoground::read(data()?)?)?,
             Suite::Own => trials(own::read(data()?, &cache)?)?,
             Suite::Retrieval => {
-                let set = captions(data()?, &files, &cache)?;
-                let notes = vec![set.summary()];
+                let mut set = captions(data()?, &files, split, &cache)?;
+                let joined = files.same_image.join(&mut set);
+                let splits = set.notes.clone();
+                let notes = std::iter::once(set.summary()).chain(splits).chain(joined).collect();
                 (Tests::Retrieval(set), notes)
             }
             Suite::ZeroShot => {
                 let (names, templates) = (files.class_names, files.templates);
                 let classes = Classes::open(data()?, names, templates, "", &cache)?;
-                let notes = std::iter::once(classes.summary()).chain(classes.skipped()).collect();
+                let notes = std::iter::once(classes.summary()).chain(classes.skipped());
+                let notes = notes.chain(classes.set.notes.iter().cloned()).collect();
                 (Tests::ZeroShot(classes), notes)
             }
         };
-        Ok(Self { tests, suite, captions: None, notes })
+        let files = files.data.map_or_else(Vec::new, |data| files_of(suite, data));
+        Ok(Self { tests, suite, files, captions: None, notes })
+    }
+
+    /// The files that it reads: those of `--data`, and each photo.
+    pub fn inputs(&self) -> Vec<PathBuf> {
+        let mut places: Vec<&ImagePlace> = Vec::new();
+        let mut inputs: BTreeSet<PathBuf> = self.files.iter().cloned().collect();
+        match &self.tests {
+            Tests::Scenes(_) => {}
+            Tests::Trials { photos, .. } => places.extend(photos.iter().map(|photo| &photo.place)),
+            Tests::Retrieval(set) => {
+                places.extend(set.samples.iter().map(|sample| &sample.image));
+                // In a folder of images the place of a caption is its file; elsewhere there is no such file.
+                inputs.extend(set.samples.iter().map(|sample| PathBuf::from(&sample.place)));
+            }
+            Tests::ZeroShot(classes) => {
+                places.extend(classes.set.photos.iter().map(|(place, _)| place));
+            }
+        }
+        for place in places {
+            match place {
+                ImagePlace::File(path) => inputs.insert(path.clone()),
+                ImagePlace::Member { shard, .. } => inputs.insert(PathBuf::from(&shard.name)),
+                ImagePlace::Cifar { file, .. } => inputs.insert(file.to_path_buf()),
+                ImagePlace::Row { .. } => {
+                    let named = place.to_string();
+                    inputs.insert(named.rsplit_once(" row ").map_or("", |(file, _)| file).into())
+                }
+            };
+        }
+        inputs.into_iter().filter(|path| path.is_file()).collect()
     }
 
     /// Sets of trials.
@@ -164,7 +205,7 @@ impl Bench {
 
     /// A row of trials, by the name of its set and metric and its id.
     pub fn example(&self, set: &str, id: &str) -> Option<Example<'_>> {
-        let Tests::Trials { sets, photos } = &self.tests else {
+        let Tests::Trials { sets, photos, .. } = &self.tests else {
             return None;
         };
         let is_it = |found: &&TrialSet| {
@@ -183,182 +224,51 @@ impl Bench {
             right: found.metrics.first().map_or(&[], |metric| &metric.comparisons),
         })
     }
-
-    /// Evaluates a model. Reuses stored embeddings.
-    ///
-    /// # Errors
-    /// If the device fails or the embeddings aren't finite.
-    pub fn score(
-        &self,
-        scorer: &Scorer,
-        store: &mut Store,
-        listener: &mut Listener<'_>,
-    ) -> Result<Outcome> {
-        let embedder = &mut Embedder { scorer, store, listener };
-        match &self.tests {
-            Tests::Scenes(suite) => {
-                let (mut done, all) = (0, suite.pictures());
-                let report = pollster::block_on(suite.evaluate(scorer, &mut |pictures| {
-                    done += pictures;
-                    working(embedder.listener, "scenes", done, all);
-                }))?;
-                Ok(Outcome::of(Figures::Trials(Box::new(report))))
-            }
-            Tests::Trials { sets, photos } => self.trials(sets, photos, embedder),
-            Tests::Retrieval(set) => self.retrieval(set, embedder),
-            Tests::ZeroShot(classes) => self.zero_shot(classes, embedder),
-        }
-    }
-
-    fn trials(
-        &self,
-        sets: &[TrialSet],
-        photos: &[Photo],
-        embedder: &mut Embedder<'_>,
-    ) -> Result<Outcome> {
-        let embedded = embedder.photos(photos)?;
-        let places = embedded.places.iter();
-        let names: Vec<&str> = places.map(|place| photos[*place].name.as_str()).collect();
-        let image_rows = row_index(&names);
-        // Rows without a photo aren't scored, so their texts aren't embedded.
-        let texts = texts_of(sets, |image| image_rows.contains_key(image));
-        let embedded_texts = embedder.texts(&texts)?;
-        let text_rows = row_index(&texts);
-        let (mut report, rows) = evaluate_trials(
-            self.suite(),
-            sets,
-            PairEmbeddings {
-                images: &embedded.rows,
-                texts: &embedded_texts,
-                image_rows: &image_rows,
-                text_rows: &text_rows,
-            },
-            self.captions.as_deref(),
-        )?;
-        add_intervals(&mut report, &rows);
-        // SVO-Probes also has its own protocol.
-        if self.suite == Suite::SvoProbes {
-            let similar = |trial: &Trial, photo: usize| {
-                let photo = *image_rows.get(trial.images.get(photo)?)?;
-                let text = *text_rows.get(trial.texts.first()?)?;
-                Some(embedded.rows.dot(photo, &embedded_texts, text))
-            };
-            let trials = sets.iter().flat_map(|set| &set.trials);
-            let pairs = trials.filter_map(|trial| Some((similar(trial, 0)?, similar(trial, 1)?)));
-            report.matching = judge(&pairs.collect::<Vec<_>>());
-        }
-        let figures = Figures::Trials(Box::new(report));
-        Ok(Outcome { rows, unreadable: embedded.unreadable, ..Outcome::of(figures) })
-    }
-
-    fn retrieval(&self, set: &ImageTextSet, embedder: &mut Embedder<'_>) -> Result<Outcome> {
-        let EmbeddedSet { photos: embedded, captions, image_of, texts } =
-            EmbeddedSet::of(set, embedder)?;
-        let samples = &set.samples;
-        let ranks = ranks(&embedded.rows, &texts, &image_of)?;
-        let line = |set: &str, id: &str, rank: &Rank| json!({"set": set, "id": id, "above": rank.greater, "ties": rank.ties});
-        let mut lines = Vec::with_capacity(ranks.image_to_text.len() + ranks.text_to_image.len());
-        for (place, rank) in embedded.places.iter().zip(&ranks.image_to_text) {
-            lines.extend(
-                rank.iter()
-                    .map(|rank| line("image to text", &samples[*place].image.to_string(), rank)),
-            );
-        }
-        let texts = captions.iter().zip(&ranks.text_to_image);
-        lines.extend(texts.map(|(text, rank)| line("text to image", text, rank)));
-        let report = ranks.report();
-        // Intervals resample photos with all their captions.
-        let mut of_photo: Vec<Vec<Rank>> = vec![Vec::new(); samples.len()];
-        for (rank, image) in ranks.text_to_image.iter().zip(&image_of) {
-            of_photo[*image].push(*rank);
-        }
-        let of_image: Vec<Vec<Rank>> =
-            ranks.image_to_text.iter().map(|rank| rank.iter().copied().collect()).collect();
-        let intervals = Box::new(BothWays {
-            image_to_text: recall_intervals(&of_image),
-            text_to_image: recall_intervals(&of_photo),
-        });
-        let figures = Figures::Retrieval {
-            suite: self.suite(),
-            images: embedded.rows.len(),
-            captions: captions.len(),
-            report,
-            chance: chance(embedded.rows.len(), &image_of),
-            intervals,
-        };
-        Ok(Outcome { lines, unreadable: embedded.unreadable, ..Outcome::of(figures) })
-    }
-
-    fn zero_shot(&self, classes: &Classes, embedder: &mut Embedder<'_>) -> Result<Outcome> {
-        let (set, templates) = (&classes.set, &classes.templates);
-        let classified = classes.embed(embedder)?;
-        let report = classified.report()?;
-        let Classified { photos: EmbeddedPhotos { rows, places, unreadable }, classes, labels } =
-            classified;
-        let mut right = Vec::with_capacity(places.len());
-        let lines = places.iter().enumerate().map(|(row, place)| {
-            let similar = |class: &usize| rows.dot(row, &classes, *class);
-            let own = similar(&labels[row]);
-            let mut others = (0..set.classes.len()).filter(|class| *class != labels[row]);
-            right.push(vec![others.all(|class| similar(&class) < own)]);
-            let said =
-                (0..set.classes.len()).max_by(|one, other| similar(one).total_cmp(&similar(other)));
-            json!({
-                "set": "zero-shot",
-                "id": set.photos[*place].0.to_string(),
-                "class": set.classes[labels[row]],
-                "said": said.map(|said| &set.classes[said]),
-            })
-        });
-        let lines = lines.collect();
-        let figures = Figures::ZeroShot {
-            interval: share_interval(&right),
-            suite: self.suite(),
-            templates: templates.len(),
-            chance: 1.0 / set.classes.len() as f64,
-            report,
-            names: set.classes.clone(),
-        };
-        Ok(Outcome { lines, unreadable, ..Outcome::of(figures) })
-    }
 }
 
-fn captions(path: &Path, files: &Files<'_>, cache: &Cache<'_>) -> Result<ImageTextSet> {
-    Ok(if files.splits.is_empty() {
-        ImageTextSet::of_file(path, files.images, cache)?
-    } else {
-        ImageTextSet::coco(path, files.images, files.splits)?
-    })
+fn captions(
+    path: &Path,
+    files: &Files<'_>,
+    split: Split,
+    cache: &Cache<'_>,
+) -> Result<ImageTextSet> {
+    // Where none is named, a choice is made by the validation split, and the result is measured on the test split.
+    let purpose = if split == Split::Test { Purpose::Evaluation } else { Purpose::Validation };
+    let options =
+        Options { images: files.images, splits: files.splits, purpose, ..Options::default() };
+    Ok(ImageTextSet::open(path, &options, cache)?)
 }
 
-pub(crate) struct EmbeddedSet {
-    pub photos: EmbeddedPhotos,
-    /// Captions of the readable photos.
-    pub captions: Vec<String>,
-    /// Row of each caption's photo.
-    pub image_of: Vec<usize>,
-    pub texts: Embeddings,
-}
-
-impl EmbeddedSet {
-    pub fn of(set: &ImageTextSet, embedder: &mut Embedder<'_>) -> Result<Self> {
-        let photos: Vec<Photo> = set.samples.iter().map(|s| (&s.image).into()).collect();
-        let photos = embedder.photos(&photos)?;
-        let (mut captions, mut image_of) = (Vec::new(), Vec::new());
-        for (row, place) in photos.places.iter().enumerate() {
-            let texts = &set.samples[*place].captions;
-            image_of.extend(texts.iter().map(|_| row));
-            captions.extend(texts.iter().cloned());
-        }
-        let texts = embedder.texts(&captions)?;
-        Ok(Self { photos, captions, image_of, texts })
+/// The files of `--data`, where it's a folder or names others.
+fn files_of(suite: Suite, data: &Path) -> Vec<PathBuf> {
+    let subsets: &[&str] = match suite {
+        Suite::SugarCrepe => &sugar_crepe::SUBSETS,
+        Suite::SugarCrepePp => &sugar_crepe_pp::SUBSETS,
+        _ => &[],
+    };
+    let mut files = vec![data.to_owned()];
+    files.extend(subsets.iter().map(|name| data.join(format!("{name}.json"))));
+    if suite == Suite::Own
+        && let Ok(text) = fs::read_to_string(data)
+    {
+        // The reader has checked it.
+        let table: toml::Table = toml::from_str(&text).unwrap_or_default();
+        let sets = table.get("sets").and_then(toml::Value::as_array).into_iter().flatten();
+        let paths = sets.filter_map(|set| set.get("path")?.as_str());
+        files.extend(paths.map(|path| data.with_file_name("").join(path)));
     }
+    files
 }
 
-/// The photos of a benchmark found in the folder.
-fn present(benchmark: &Benchmark, folder: Option<&Path>, suite: &str) -> Result<Vec<Photo>> {
+/// The photos of a benchmark found in the folder, and the file names of the others, each once.
+fn present(
+    benchmark: &Benchmark,
+    folder: Option<&Path>,
+    suite: &str,
+) -> Result<(Vec<Photo>, Vec<String>)> {
     let folder = folder.map(Photos::open).transpose()?;
-    let mut found = Vec::new();
+    let (mut found, mut absent) = (Vec::new(), Vec::new());
+    let mut seen = HashSet::new();
     for name in photos_of(&benchmark.sets) {
         let (file, part) = match benchmark.places.get(&name) {
             Some(Place::At(place)) => {
@@ -374,9 +284,11 @@ fn present(benchmark: &Benchmark, folder: Option<&Path>, suite: &str) -> Result<
         };
         if let Some(path) = find(folder, file)? {
             found.push(Photo { place: ImagePlace::File(path), name, part });
+        } else if seen.insert(file.to_owned()) {
+            absent.push(file.to_owned());
         }
     }
-    Ok(found)
+    Ok((found, absent))
 }
 
 /// Finds a photo by its file name, with or without extension.

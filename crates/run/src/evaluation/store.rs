@@ -1,6 +1,6 @@
 //! Embeds photos and texts, each distinct one once, and caches embeddings on disk by content and model.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,16 +14,22 @@ use clove_data::sets::ImagePlace;
 use rayon::prelude::*;
 
 use crate::error::{Context as _, Error, Result, bail, one_line};
-use crate::event::{Listener, working};
+use crate::event::{Event, Listener, ask, working};
 
 /// Bytes of a record's key and checksum.
 const KEY: usize = 32;
 const CHECK: usize = 8;
 
+/// Raised when the same files give other embeddings.
+const REVISION: u32 = 2;
+
 const TEXTS: usize = 1_024;
 
 /// The key of a photo, and its pixels unless its embedding is known.
 type Keyed = ([u8; KEY], Option<Vec<f32>>);
+
+/// The name of an unreadable photo, and the reason.
+type Unreadable = (String, String);
 
 /// A photo, or a part of one.
 #[derive(Debug, Clone)]
@@ -65,6 +71,8 @@ pub struct Store {
     known: HashMap<[u8; KEY], Vec<f32>>,
     /// The file on disk; `None` for a cache in memory.
     file: Option<(PathBuf, File)>,
+    /// Why there is no file, until it's told.
+    trouble: Option<String>,
     dim: usize,
     /// Number of new embeddings.
     pub made: usize,
@@ -75,19 +83,27 @@ pub struct Store {
 impl Store {
     /// A cache in memory.
     pub fn forgetful(dim: usize) -> Self {
-        Self { known: HashMap::new(), file: None, dim, made: 0, found: 0 }
+        Self { known: HashMap::new(), file: None, trouble: None, dim, made: 0, found: 0 }
     }
 
-    /// Opens the cache of a model on a device. Drops the damaged end of a file.
+    /// Opens the cache of a model on a device. Drops the damaged end of a file. A cache that can't be opened is one in memory; the
+    /// listener of the evaluation hears why.
     ///
     /// # Errors
-    /// If the model's files or the cache folder can't be read.
+    /// If the model's files can't be read.
     pub fn open(source: &ModelSource, device: &str) -> Result<Self> {
-        let dim = source.config().embed_dim;
-        let mut store = Self::forgetful(dim);
+        let key = model_key(source, device)?;
+        let mut store = Self::forgetful(source.config().embed_dim);
+        if let Err(error) = store.open_file(&key) {
+            store.go_on_without(&error);
+        }
+        Ok(store)
+    }
+
+    fn open_file(&mut self, key: &str) -> Result<()> {
         let folder = cache_dir("embeddings")?;
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-        let path = folder.join(model_key(source, device)?);
+        let path = folder.join(key);
         let place = || path.display().to_string();
         let file = OpenOptions::new().create(true).append(true).open(&path).with_context(place)?;
         // If another process has the lock, only read.
@@ -95,9 +111,9 @@ impl Store {
         let mut whole = 0;
         let stored = File::open(&path).with_context(place)?;
         let mut reader = BufReader::with_capacity(1 << 18, stored);
-        let mut record = vec![0; KEY + 4 * dim + CHECK];
+        let mut record = vec![0; KEY + 4 * self.dim + CHECK];
         while reader.read_exact(&mut record).is_ok() {
-            let (content, check) = record.split_at(KEY + 4 * dim);
+            let (content, check) = record.split_at(KEY + 4 * self.dim);
             if blake3::hash(content).as_bytes()[..CHECK] != *check {
                 break;
             }
@@ -106,18 +122,25 @@ impl Store {
             let row = row.copied().map(f32::from_le_bytes);
             let mut bytes = [0; KEY];
             bytes.copy_from_slice(key);
-            store.known.insert(bytes, row.collect());
+            self.known.insert(bytes, row.collect());
             whole += record.len() as u64;
         }
         if is_ours {
             // Records after damage would be misaligned.
             file.set_len(whole).with_context(place)?;
-            store.file = Some((path, file));
+            self.file = Some((path, file));
         }
-        Ok(store)
+        Ok(())
     }
 
-    fn add(&mut self, keys: &[[u8; KEY]], rows: &Embeddings) -> Result<()> {
+    /// Keeps embeddings in memory only: a cache is no reason to end an evaluation.
+    fn go_on_without(&mut self, error: &Error) {
+        self.file = None;
+        let why = one_line(error);
+        self.trouble = Some(format!("warning: no embeddings are cached: {why}"));
+    }
+
+    fn add(&mut self, keys: &[[u8; KEY]], rows: &Embeddings) {
         let mut bytes = Vec::with_capacity(keys.len() * (KEY + 4 * self.dim + CHECK));
         for (place, key) in keys.iter().enumerate() {
             let row = rows.row(place);
@@ -129,30 +152,25 @@ impl Store {
             self.known.insert(*key, row.to_vec());
         }
         self.made += keys.len();
-        if let Some((path, file)) = &mut self.file {
-            file.write_all(&bytes).with_context(|| {
-                format!("{}: use --no-cache to disable the cache", path.display())
-            })?;
+        if let Some((path, file)) = &mut self.file
+            && let Err(error) = file.write_all(&bytes).with_context(|| path.display())
+        {
+            self.go_on_without(&error);
         }
-        Ok(())
     }
 }
 
 impl Embedder<'_> {
+    /// Embeds photos, one row for each that can be read.
     pub fn photos(&mut self, photos: &[Photo]) -> Result<EmbeddedPhotos> {
         let (mut values, mut places, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+        let mut named = HashSet::new();
         for (number, chunk) in photos.chunks(IMAGES_PER_BATCH).enumerate() {
             let done = number * IMAGES_PER_BATCH;
-            working(self.listener, "photos", done, photos.len());
+            ask(self.listener, "photos", done, photos.len())?;
             let (store, preprocess) = (&*self.store, self.scorer.preprocess());
-            let read = |photo: &Photo| -> Result<Keyed> {
-                let bytes = photo.place.read()?;
-                let key = photo.key(&bytes);
-                let is_new = !store.known.contains_key(&key);
-                let pixels = is_new.then(|| photo.pixels(&bytes, preprocess)).transpose()?;
-                Ok((key, pixels))
-            };
-            let found: Vec<Result<Keyed>> = chunk.par_iter().map(read).collect();
+            let read = |photo: &Photo| photo.keyed(store, preprocess);
+            let found: Vec<Result<Keyed, Unreadable>> = chunk.par_iter().map(read).collect();
             let (mut keys, mut fresh, mut batch) = (Vec::new(), Vec::new(), Vec::new());
             for (place, found) in (done..).zip(found) {
                 match found {
@@ -162,14 +180,19 @@ impl Embedder<'_> {
                         fresh.extend(pixels.is_some().then_some((place, key)));
                         batch.extend(pixels.unwrap_or_default());
                     }
-                    Err(error) => unreadable.push((photos[place].name.clone(), one_line(&error))),
+                    // Several parts of a photo, or several rows, are one unreadable photo.
+                    Err((name, why)) => {
+                        if named.insert(name.clone()) {
+                            unreadable.push((name, why));
+                        }
+                    }
                 }
             }
             if !fresh.is_empty() {
                 let rows = pollster::block_on(self.scorer.embed_pixels(batch));
-                let rows = rows.map_err(|error| named(error, |row| &photos[fresh[row].0].name))?;
+                let rows = rows.map_err(|error| of_row(error, |row| &photos[fresh[row].0].name))?;
                 let keys: Vec<_> = fresh.iter().map(|(_, key)| *key).collect();
-                self.store.add(&keys, &rows)?;
+                self.keep(&keys, &rows);
             }
             for (place, key) in keys {
                 values.extend_from_slice(&self.store.known[&key]);
@@ -184,11 +207,19 @@ impl Embedder<'_> {
         })
     }
 
+    /// Adds embeddings to the cache, and tells its trouble.
+    fn keep(&mut self, keys: &[[u8; KEY]], rows: &Embeddings) {
+        self.store.add(keys, rows);
+        if let Some(trouble) = self.store.trouble.take() {
+            (self.listener)(&Event::Note(trouble));
+        }
+    }
+
     /// Embeds texts, one row each.
     pub fn texts(&mut self, texts: &[String]) -> Result<Embeddings> {
         let mut values = Vec::with_capacity(texts.len() * self.store.dim);
         for (number, chunk) in texts.chunks(TEXTS).enumerate() {
-            working(self.listener, "texts", number * TEXTS, texts.len());
+            ask(self.listener, "texts", number * TEXTS, texts.len())?;
             let key = |text: &String| *blake3::hash(text.as_bytes()).as_bytes();
             let keys: Vec<[u8; KEY]> = chunk.iter().map(key).collect();
             let mut fresh: Vec<([u8; KEY], &str)> = Vec::new();
@@ -202,8 +233,8 @@ impl Embedder<'_> {
             if !fresh.is_empty() {
                 let (keys, texts): (Vec<_>, Vec<_>) = fresh.into_iter().unzip();
                 let rows = pollster::block_on(self.scorer.embed_texts(&texts, &mut |_| ()));
-                let rows = rows.map_err(|error| named(error, |row| texts[row]))?;
-                self.store.add(&keys, &rows)?;
+                let rows = rows.map_err(|error| of_row(error, |row| texts[row]))?;
+                self.keep(&keys, &rows);
             }
             for key in &keys {
                 values.extend(self.store.known.get(key).into_iter().flatten());
@@ -215,7 +246,7 @@ impl Embedder<'_> {
 }
 
 /// Adds the name of the row that an error refers to.
-fn named<'a>(error: ScoreError, name: impl Fn(usize) -> &'a str) -> Error {
+pub(crate) fn of_row<'a>(error: ScoreError, name: impl Fn(usize) -> &'a str) -> Error {
     let place = match &error {
         ScoreError::Embeddings(
             EvaluateError::NotFinite { row, .. } | EvaluateError::ZeroRow { row },
@@ -242,26 +273,38 @@ impl Photo {
     /// # Errors
     /// If it can't be read.
     pub fn image(&self) -> Result<RgbImage> {
-        self.decode(&self.place.read()?)
+        self.cut(decode(&self.place.read()?, &DecodeLimits::default())?)
     }
 
-    fn pixels(&self, bytes: &[u8], preprocess: &Preprocess) -> Result<Vec<f32>> {
-        let image = self.decode(bytes)?;
-        Ok(preprocess.normalise(&preprocess.pixels(&image)?))
-    }
-
-    fn decode(&self, bytes: &[u8]) -> Result<RgbImage> {
-        let mut image = decode(bytes, &DecodeLimits::default())?;
-        if let Some(part) = self.part {
-            let (width, height) = (image.width(), image.height());
-            if !part.fits(width, height) {
-                bail!("the part {part:?} exceeds its {width} x {height} pixels");
-            }
-            image = RgbImage::from_fn(part.width, part.height, |x, y| {
-                *image.get_pixel(part.x + x, part.y + y)
-            });
+    fn keyed(&self, store: &Store, preprocess: &Preprocess) -> Result<Keyed, Unreadable> {
+        // A file that can't be read has no part, so it's named itself.
+        let of_file = |error: &Error| {
+            let name = self.part.map_or_else(|| self.name.clone(), |_| self.place.to_string());
+            (name, one_line(error))
+        };
+        let bytes = self.place.read().map_err(|error| of_file(&error.into()))?;
+        let key = self.key(&bytes);
+        if store.known.contains_key(&key) {
+            return Ok((key, None));
         }
-        Ok(image)
+        let image = decode(&bytes, &DecodeLimits::default());
+        let image = image.map_err(|error| of_file(&error.into()))?;
+        let pixels = self.cut(image).and_then(|image| Ok(preprocess.pixels(&image)?));
+        let pixels = pixels.map_err(|error| (self.name.clone(), one_line(&error)))?;
+        Ok((key, Some(preprocess.normalise(&pixels))))
+    }
+
+    fn cut(&self, image: RgbImage) -> Result<RgbImage> {
+        let Some(part) = self.part else {
+            return Ok(image);
+        };
+        let (width, height) = (image.width(), image.height());
+        if !part.fits(width, height) {
+            bail!("the part {part:?} exceeds its {width} x {height} pixels");
+        }
+        Ok(RgbImage::from_fn(part.width, part.height, |x, y| {
+            *image.get_pixel(part.x + x, part.y + y)
+        }))
     }
 }
 
@@ -269,6 +312,7 @@ impl Photo {
 fn model_key(source: &ModelSource, device: &str) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(concat!("clove ", env!("CARGO_PKG_VERSION")).as_bytes());
+    hasher.update(&REVISION.to_le_bytes());
     hasher.update(device.as_bytes());
     let mut names = source.files().names();
     names.sort();
@@ -277,10 +321,12 @@ fn model_key(source: &ModelSource, device: &str) -> Result<String> {
         end.is_some_and(|end| end == "json" || end == "safetensors" || end == "txt")
     };
     for name in names.iter().filter(is_part) {
-        let place = source.files().describe(name);
-        hasher.update(name.as_bytes());
-        let mut file = File::open(&place).with_context(|| place.clone())?;
-        std::io::copy(&mut file, &mut hasher).with_context(|| place.clone())?;
+        let place = || source.files().describe(name);
+        // A model in one file has several names.
+        if let Some(mut file) = source.files().open(name).with_context(place)? {
+            hasher.update(name.as_bytes());
+            std::io::copy(&mut file, &mut hasher).with_context(place)?;
+        }
     }
     Ok(hasher.finalize().to_hex()[..KEY].to_owned())
 }

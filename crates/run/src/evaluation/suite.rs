@@ -65,6 +65,6 @@ suites! {
         "Retrieval in both directions: Karpathy's or COCO's JSON, JSON lines, a table, shards or a folder",
         "photos with captions";
     ZeroShot = "zero-shot",
-        "Zero-shot classification by class names: a folder or tar of folders, or CIFAR's binary files",
+        "Zero-shot classification by class names: a folder or tar of folders, shards with .cls files, or CIFAR's binary files",
         "photos in folders named after their classes";
 }

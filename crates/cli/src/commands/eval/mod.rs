@@ -4,13 +4,14 @@ mod page;
 mod published;
 mod words;
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use clove::device::{DeviceChoice, OpenDevice};
 use clove::evaluate::{Difference, ScoredRow, difference};
 use clove::score::Scorer;
-use clove::weights::{ModelSource, write_file};
+use clove::weights::{ModelSource, refuse_inputs, write_file};
 use clove_data::benchmarks::aro;
 use clove_data::captions;
 use clove_run::evaluation::{Bench, Figures, Files, Outcome, Store, Suite};
@@ -60,6 +61,12 @@ struct Comparison<'a> {
 }
 
 pub fn run(args: &Eval, device: DeviceChoice) -> Result<()> {
+    let outputs = [&args.orders, &args.rows, &args.html, &args.out];
+    let outputs: Vec<&Path> = outputs.into_iter().flatten().map(PathBuf::as_path).collect();
+    let mut inputs: Vec<&Path> = args.model.iter().map(PathBuf::as_path).collect();
+    let lists = [&args.data, &args.images, &args.captions, &args.class_names, &args.templates];
+    inputs.extend(lists.into_iter().flatten().map(|list| of_list(list)));
+    output::check(&outputs, &inputs)?;
     let files = Files {
         data: args.data.as_deref(),
         images: args.images.as_deref(),
@@ -67,8 +74,15 @@ pub fn run(args: &Eval, device: DeviceChoice) -> Result<()> {
         class_names: args.class_names.as_deref(),
         templates: args.templates.as_deref(),
         seed: args.seed,
+        same_image: args.same_image,
     };
     let mut bench = Bench::open(args.suite, files, Split::Test)?;
+    // The files in a folder that it reads. What doesn't exist yet is none of them.
+    if outputs.iter().any(|output| output.exists()) {
+        let read = bench.inputs();
+        let read: Vec<&Path> = read.iter().map(PathBuf::as_path).collect();
+        outputs.iter().try_for_each(|output| refuse_inputs(output, &read))?;
+    }
     bench.captions = args.captions.as_deref().map(captions::read_training_captions).transpose()?;
     let sources = args.model.iter().map(|dir| model::open(dir));
     let sources = sources.collect::<Result<Vec<ModelSource>, _>>()?;
@@ -114,6 +128,12 @@ pub fn run(args: &Eval, device: DeviceChoice) -> Result<()> {
         output::note(&format!("{}: report", out.display()));
     }
     if args.json { output::print_json(&json) } else { output::print(&text.join("\n\n")) }
+}
+
+/// The file of a list such as `FILE.json#DATASET`.
+fn of_list(list: &Path) -> &Path {
+    let end = list.to_str().and_then(|list| Some(list.rfind(".json#")? + ".json".len()));
+    end.and_then(|end| list.to_str()?.get(..end)).map_or(list, Path::new)
 }
 
 fn try_model<'a>(

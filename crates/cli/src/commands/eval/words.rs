@@ -3,7 +3,7 @@
 use clove::evaluate::{BlindFigures, Difference, Recall, Report, SubsetReport};
 use clove_report::eval::{percent, short, spread};
 use clove_run::evaluation::{Figures, Outcome};
-use indicatif::HumanCount;
+use clove_run::words::counted;
 
 use super::Tried;
 use crate::output;
@@ -14,7 +14,7 @@ pub fn words(outcome: &Outcome, notes: &[String]) -> String {
     let figures = figures(&outcome.figures);
     let mut lines = vec![match &outcome.figures {
         Figures::Trials(report) => table(report),
-        Figures::Retrieval { images, captions, report, chance, intervals, .. } => {
+        Figures::Retrieval { images, captions, missing, report, chance, intervals, .. } => {
             let mut rows =
                 vec![["retrieval", "%", "95 %", "chance", "ties"].map(str::to_owned).to_vec()];
             let chances = [chance.image_to_text, chance.text_to_image].concat();
@@ -30,13 +30,13 @@ pub fn words(outcome: &Outcome, notes: &[String]) -> String {
                 ]);
             }
             format!(
-                "{} photos, {} captions\n{}",
-                HumanCount(*images as u64),
-                HumanCount(*captions as u64),
+                "{}, {}, {missing} missing\n{}",
+                counted(*images as u64, "photo"),
+                counted(*captions as u64, "caption"),
                 output::table(&rows)
             )
         }
-        Figures::ZeroShot { report, names, templates, chance, interval, .. } => {
+        Figures::ZeroShot { report, names, templates, missing, chance, interval, .. } => {
             let mut rows = vec![["zero-shot", "%", "95 %"].map(str::to_owned).to_vec()];
             let chance = ("chance".to_owned(), Some(*chance));
             // Only top-1, the first, has an interval.
@@ -58,9 +58,10 @@ pub fn words(outcome: &Outcome, notes: &[String]) -> String {
             let best = list(&classes);
             classes.reverse();
             format!(
-                "{} photos, {templates} prompts per class, {} ties\n{}\nbest: {best}\nworst: {}",
-                HumanCount(report.rows as u64),
-                report.ties,
+                "{}, {missing} missing, {} per class, {}\n{}\nbest: {best}\nworst: {}",
+                counted(report.rows as u64, "photo"),
+                counted(*templates as u64, "prompt"),
+                counted(report.ties as u64, "tie"),
                 output::table(&rows),
                 list(&classes)
             )
@@ -69,8 +70,8 @@ pub fn words(outcome: &Outcome, notes: &[String]) -> String {
     lines.extend(notes.iter().cloned());
     if !outcome.unreadable.is_empty() {
         lines.push(format!(
-            "{} photos can't be read; their rows count as missing:",
-            outcome.unreadable.len()
+            "{} unreadable, whose rows count as missing:",
+            counted(outcome.unreadable.len() as u64, "photo")
         ));
         let named = outcome.unreadable.iter().take(NAMED);
         lines.extend(named.map(|(name, why)| format!("  {name}: {why}")));
@@ -140,24 +141,24 @@ fn table(report: &Report) -> String {
     }
     if let Some(recognition) = &report.recognition {
         lines.push(format!(
-            "recognition: {} % of {} pictures, among {} classes absent from fine-tuning on scenes",
+            "recognition: {} % of {}, among {} classes absent from fine-tuning on scenes",
             percent(recognition.top1),
-            recognition.rows,
+            counted(recognition.rows as u64, "picture"),
             recognition.classes.len()
         ));
     }
     if report.missing_image_count > 0 {
         lines.push(format!(
-            "{} photos of the benchmark aren't in the folder, {}{}; their rows count as missing",
-            report.missing_image_count,
+            "{} missing from the folder, whose rows count as missing: {}{}",
+            counted(report.missing_image_count as u64, "photo"),
             report.missing_images.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", "),
             if report.missing_image_count > NAMED { " and others" } else { "" }
         ));
     }
     if !report.skipped_rows.is_empty() {
         lines.push(format!(
-            "{} rows aren't scored because two of their texts are equal: {}",
-            report.skipped_rows.len(),
+            "{} not scored, because two texts are equal: {}",
+            counted(report.skipped_rows.len() as u64, "row"),
             report.skipped_rows.join(", ")
         ));
     }
@@ -166,6 +167,13 @@ fn table(report: &Report) -> String {
 
 /// Figures of several models in columns, and differences from the first.
 pub fn side_by_side(models: &[Tried<'_>], differences: &[Option<Difference>]) -> String {
+    for (number, tried) in (1..).zip(models).skip(1) {
+        if let Some(photo) = tried.outcome.differs_by(&models[0].outcome) {
+            return format!(
+                "not compared: models 1 and {number} were scored on different photos; only one could read {photo}"
+            );
+        }
+    }
     let mut header = vec!["side by side".to_owned()];
     header.extend((1..=models.len()).map(|number| format!("model {number}")));
     let mut rows = vec![header];
