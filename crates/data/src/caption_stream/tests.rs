@@ -117,7 +117,7 @@ fn a_table_gives_its_captions_and_names_the_lines_of_bad_rows() {
             "a cat",
             "a \"big\";\ndog",
             "! line 6: wrong number of columns: 2 where the header has 3",
-            "! line 7: without a caption: it is blank",
+            "! line 7: without a caption: it is null or blank",
             "! line 8: not UTF-8: invalid utf-8 sequence of 1 bytes from index 4",
             "last",
         ]

@@ -75,6 +75,23 @@ impl Captions {
         Self { texts, fields: Vec::new() }
     }
 
+    /// Texts of a row's columns of captions: of all that are asked for, or of the first usual one that has a text.
+    pub(super) fn of_columns(
+        asked: &[String],
+        mut columns: impl Iterator<Item = Result<Vec<String>, String>>,
+    ) -> Result<Self, String> {
+        if !asked.is_empty() {
+            return Self::of(asked, |_| columns.next().unwrap_or(Ok(Vec::new())));
+        }
+        for texts in columns {
+            let texts = texts?;
+            if !texts.is_empty() {
+                return Ok(Self::usual(texts));
+            }
+        }
+        Err(reason("without a caption", "it is null or blank"))
+    }
+
     /// Texts of `fields`, as returned by `read` for each.
     pub(super) fn of<'a>(
         fields: &'a [String],

@@ -336,20 +336,10 @@ impl<R: BufRead> Table<R> {
         self.problem.clone().map_or(Ok(()), Err)
     }
 
-    /// The texts of the captions' columns: of all that are asked for, or of the first usual one that has a text.
     pub(crate) fn captions(&self, options: &Options<'_>) -> Result<Captions, String> {
-        let mut columns =
-            self.columns.captions.iter().map(|column| self.text(*column).map(texts_in));
-        if !options.captions.is_empty() {
-            return Captions::of(options.captions, |_| columns.next().unwrap_or(Ok(Vec::new())));
-        }
-        for texts in columns {
-            let texts = texts?;
-            if !texts.is_empty() {
-                return Ok(Captions::usual(texts));
-            }
-        }
-        Err(reason("without a caption", "it is blank"))
+        let columns = self.columns.captions.iter();
+        let columns = columns.map(|column| self.text(*column).map(texts_in));
+        Captions::of_columns(options.captions, columns)
     }
 }
 

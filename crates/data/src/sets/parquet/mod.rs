@@ -312,18 +312,7 @@ struct Row {
 
 impl Row {
     fn captions(&self, options: &Options<'_>) -> Result<Captions, String> {
-        let mut columns = self.captions.iter().map(Cell::texts);
-        if !options.captions.is_empty() {
-            return Captions::of(options.captions, |_| columns.next().unwrap_or(Ok(Vec::new())));
-        }
-        // The first column with a text counts.
-        for texts in columns {
-            let texts = texts?;
-            if !texts.is_empty() {
-                return Ok(Captions::usual(texts));
-            }
-        }
-        Err(reason("without a caption", "it is null or blank"))
+        Captions::of_columns(options.captions, self.captions.iter().map(Cell::texts))
     }
 
     fn sample(
