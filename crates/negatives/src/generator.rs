@@ -2,6 +2,7 @@
 
 use clove_random::Random;
 
+use crate::english::is_english;
 use crate::lexicon::Lexicon;
 use crate::phrases::Analysis;
 use crate::splice::key;
@@ -64,6 +65,9 @@ impl Generator {
         }
         if request.count == 0 {
             return Made { negatives: Vec::new(), why_none: None };
+        }
+        if !is_english(&self.lexicon, &tokens) {
+            return none(WhyNone::NotEnglish);
         }
         let analysis = Analysis::new(&self.lexicon, caption, tokens);
         let mut random =

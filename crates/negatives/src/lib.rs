@@ -24,14 +24,16 @@
 //!
 //! In reading order: [`words`] splits a caption into tokens, `tagger` gives each its part of speech, [`phrases`] finds noun chunks and
 //! the relations between them; `lexicon` holds WordNet, the inflections and the counts, `inflect` puts a lemma into a form, `fluency`
-//! gives the cost of a text as a caption. The styles `replace`, `negclip`, `swap` and `shuffle` and the [`Generator`] use these.
+//! gives the cost of a text as a caption; `exchange` says which parts can change places. The styles `replace`, `negclip`, `swap` and `shuffle` and the [`Generator`] use these.
 //!
-//! Negatives are a function of (text, style, count, seed, epoch, index), without files, clock and floating point.
+//! Negatives are a function of (text, style, count, seed, epoch, index) and of [`RULES`], without files, clock and floating point.
 //!
 //! Sources: Castro et al. 2024 (CLoVe, arXiv 2402.15021), Hsieh et al. 2023 (REPLACE and SugarCrepe, arXiv 2306.14610),
 //! Yuksekgonul et al. 2023 (NegCLIP and ARO, arXiv 2210.01936), Oh et al. 2024 (FSC-CLIP, arXiv 2410.05210).
 
 mod article;
+mod english;
+mod exchange;
 mod fluency;
 mod generator;
 pub mod inflect;
@@ -54,6 +56,9 @@ use serde::{Serialize, Serializer};
 
 /// The lexicon of English, for [`Generator::new`] in native programs; web pages download it. See LEXICON.md for its sources.
 pub const ENGLISH: &[u8] = include_bytes!("../english.lexicon");
+
+/// The version of the rules and the lexicon. Another one gives other negatives from the same caption, style and seed.
+pub const RULES: u32 = 2;
 
 /// Most bytes of a caption with negatives. A dense caption has a few thousand.
 pub const LONGEST_CAPTION: usize = 16_384;
@@ -191,12 +196,14 @@ pub enum WhyNone {
     NothingToChange,
     /// Every candidate is a caption of the same image.
     OnlyTrueOnes,
+    /// The caption is in another language.
+    NotEnglish,
 }
 
 impl WhyNone {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::Blank, Self::TooLong, Self::NothingToChange, Self::OnlyTrueOnes];
+    pub const ALL: [Self; 5] =
+        [Self::Blank, Self::TooLong, Self::NothingToChange, Self::OnlyTrueOnes, Self::NotEnglish];
 
     /// In words, for reports.
     pub fn words(self) -> &'static str {
@@ -205,6 +212,7 @@ impl WhyNone {
             Self::TooLong => "longer than 16,384 bytes",
             Self::NothingToChange => "no word that the style can change",
             Self::OnlyTrueOnes => "every candidate is true of the image",
+            Self::NotEnglish => "not English",
         }
     }
 }

@@ -7,9 +7,10 @@ use std::ops::Range;
 
 use crate::fluency::{BOUNDARY, Place};
 use crate::inflect::slot;
-use crate::lexicon::{Lexicon, Pos, Slot, WordId};
+use crate::lexicon::{Lexicon, Pos, Slot, Trait, WordId};
 use crate::morphology;
 use crate::prepositions;
+use crate::splice::moved;
 use crate::tagger::Tag;
 use crate::words::Token;
 
@@ -67,7 +68,8 @@ pub struct Analysis<'a> {
 impl<'a> Analysis<'a> {
     /// Analyses a caption of at least one token.
     pub fn new(lexicon: &'a Lexicon, caption: &'a str, tokens: Vec<Token>) -> Self {
-        let tags = lexicon.tag(&tokens);
+        let mut tags = lexicon.tag(&tokens);
+        gerunds(lexicon, &tokens, &mut tags);
         let places = tokens.iter().map(|token| lexicon.place(&token.lower)).collect();
         let mut analysis = Self {
             caption,
@@ -107,7 +109,7 @@ impl<'a> Analysis<'a> {
             if let Some(lemma) = self.lemma(at, Pos::Verb, slot(tag)) {
                 self.relations.push(Relation { tokens: at..at + 1, what: Link::Verb(lemma) });
             }
-        } else if tag.is_adjective() {
+        } else if self.is_attribute(at) {
             self.predicates.push(at);
         }
         at + 1
@@ -185,8 +187,7 @@ impl<'a> Analysis<'a> {
             .map_or(tokens.start, |at| at + 1);
         let modifiers = (from..head.start)
             .filter(|&at| {
-                let tag = self.tags[at];
-                tag.is_adjective() || matches!(tag, Tag::CD | Tag::VBN | Tag::VBG)
+                self.is_attribute(at) || matches!(self.tags[at], Tag::CD | Tag::VBN | Tag::VBG)
             })
             .collect();
         Chunk { tokens, head, lemma, modifiers }
@@ -200,11 +201,11 @@ impl<'a> Analysis<'a> {
         let first = tokens.start.max(tokens.end.saturating_sub(LONGEST));
         let mut compound = String::new();
         for from in first..last {
-            // Determiners aren't parts of words, and numbers count things.
+            // Determiners aren't parts of words, and numbers count things. A white horse is a horse, though WordNet knows a wave of that name.
             let joins = (from..last).all(|at| {
                 self.tags[at].is_noun()
-                    || self.tags[at].is_adjective()
                     || matches!(self.tags[at], Tag::VBG | Tag::VBN)
+                    || (self.tags[at].is_adjective() && !self.is_plain(at))
             });
             if !joins {
                 continue;
@@ -221,6 +222,106 @@ impl<'a> Analysis<'a> {
             }
         }
         (last..tokens.end, self.lemma(last, Pos::Noun, slot))
+    }
+
+    /// Whether a token is an adjective that describes: quantifiers don't.
+    pub(crate) fn is_attribute(&self, at: usize) -> bool {
+        self.tags[at].is_adjective() && !is_quantifier(&self.tokens[at].lower)
+    }
+
+    /// Whether an adjective is a colour, or has an opposite: such ones are parts of no compound.
+    fn is_plain(&self, at: usize) -> bool {
+        self.tokens[at].lower != "hot"
+            && self.lexicon.find(&self.tokens[at].lower).is_some_and(|word| {
+                [Trait::Colour, Trait::Gradable]
+                    .into_iter()
+                    .any(|wanted| self.lexicon.classes.has(Pos::Adjective, word, wanted))
+            })
+    }
+
+    /// Whether a chunk's head is of a kind; false where the lexicon lacks it.
+    pub(crate) fn is(&self, chunk: &Chunk, wanted: Trait) -> bool {
+        chunk.lemma.is_some_and(|lemma| self.lexicon.classes.has(Pos::Noun, lemma, wanted))
+    }
+
+    /// The text of a token in lower case; empty beyond the caption.
+    pub(crate) fn word(&self, at: usize) -> &str {
+        self.tokens.get(at).map_or("", |token| &token.lower)
+    }
+
+    /// The text of the token before another in lower case.
+    pub(crate) fn word_before(&self, at: usize) -> &str {
+        at.checked_sub(1).map_or("", |at| self.word(at))
+    }
+
+    pub(crate) fn is_plural(&self, chunk: &Chunk) -> bool {
+        matches!(self.tags[chunk.head.end - 1], Tag::NNS | Tag::NNPS)
+    }
+
+    /// The head with all nouns before it: `parking spot`, `pie pans`.
+    pub(crate) fn noun(&self, chunk: &Chunk) -> Range<usize> {
+        let from = (chunk.tokens.start..chunk.head.start)
+            .rev()
+            .take_while(|&at| {
+                // A shirt playing: the verb belongs to the noun before it.
+                self.tags[at].is_noun()
+                    || (self.tags[at] == Tag::VBG
+                        && at > chunk.tokens.start
+                        && !self.tags[at - 1].is_noun())
+            })
+            .last();
+        from.unwrap_or(chunk.head.start)..chunk.head.end
+    }
+
+    /// Whether a chunk names a thing by words that can stand elsewhere: no name, no part of a possessive, a measure (a group of) or a
+    /// set phrase (side by side, a close up), and no rest of a number (more than ten people).
+    pub(crate) fn is_thing(&self, chunk: &Chunk) -> bool {
+        let (start, end) = (chunk.tokens.start, chunk.tokens.end);
+        let next_is_possessive = self.tags.get(end) == Some(&Tag::POS)
+            || (self.tokens.get(end).is_some_and(|next| next.start == self.tokens[end - 1].end)
+                && matches!(self.word(end), "'" | "\u{2019}"));
+        let names =
+            self.tags[start..end].iter().any(|tag| matches!(tag, Tag::NNP | Tag::NNPS | Tag::SYM));
+        let twin = |other: &Chunk, between: &Range<usize>| {
+            between.len() == 1
+                && self.tags[between.start] == Tag::IN
+                && self.slice(&other.tokens) == self.slice(&chunk.tokens)
+        };
+        let doubled = self.chunks.iter().any(|other| {
+            twin(other, &(other.tokens.end..start.max(other.tokens.end)))
+                || twin(other, &(end..other.tokens.start.max(end)))
+        });
+        // A guys: the caption's own error, or a wrong tag.
+        let is_odd =
+            self.is_plural(chunk) && matches!(self.word(start), "a" | "an") && end - start == 2;
+        // A snowy hill whose adjective was no adjective to the tagger.
+        let is_rest = start.checked_sub(1).is_some_and(|before| {
+            matches!(self.tags[before], Tag::DT | Tag::PRPS | Tag::POS | Tag::JJ)
+                && !is_quantifier(&self.tokens[before].lower)
+        });
+        !next_is_possessive
+            && !names
+            && !is_odd
+            && !is_rest
+            && !matches!(self.word(start), "least" | "most" | "more" | "up")
+            && !doubled
+            && !self.is_quantified(start)
+            && self.word(end) != "up"
+            && !self.is(chunk, Trait::Never)
+    }
+
+    /// Whether words before a token bound or blur what follows: more than, at least, up to, about.
+    pub(crate) fn is_quantified(&self, at: usize) -> bool {
+        match self.word_before(at) {
+            "than" | "least" | "most" | "about" | "almost" | "nearly" | "approximately"
+            | "roughly" | "maximum" | "minimum" => true,
+            "to" => at > 1 && (self.word(at - 2) == "up" || self.tags[at - 2] == Tag::CD),
+            "over" | "under" | "around" => self.tags[at] == Tag::CD,
+            "or" | "and" | "-" | "\u{2013}" | "/" => {
+                at > 1 && self.tags[at] == Tag::CD && self.tags[at - 2] == Tag::CD
+            }
+            _ => false,
+        }
     }
 
     pub(crate) fn lemma(&self, at: usize, pos: Pos, slot: Option<Slot>) -> Option<WordId> {
@@ -260,6 +361,20 @@ impl<'a> Analysis<'a> {
         tokens.clone().filter(|&at| self.tokens[at].word).map(|at| self.places[at])
     }
 
+    /// The text of some tokens for another place: the capital of the caption's beginning goes, a name's stays.
+    pub(crate) fn moved(&self, tokens: &Range<usize>) -> String {
+        /// The least weight of a word that captions use.
+        const USUAL: u64 = 200;
+        let (tag, word) = (self.tags[tokens.start], &self.tokens[tokens.start].lower);
+        let mut weight = 0;
+        morphology::readings(self.lexicon, word, |reading| {
+            weight = weight.max(self.lexicon.weight(reading.lemma, reading.pos));
+        });
+        let is_name = weight < USUAL
+            && (matches!(tag, Tag::NNP | Tag::NNPS) || self.lexicon.find(word).is_none());
+        moved(self.caption, &self.tokens, tokens, is_name)
+    }
+
     /// The text of some tokens.
     pub fn slice(&self, tokens: &Range<usize>) -> &'a str {
         &self.caption[self.tokens[tokens.start].start..self.tokens[tokens.end - 1].end]
@@ -273,6 +388,75 @@ fn may_relate(tag: Tag, word: &str) -> bool {
         "leaning", "along", "together", "across", "outside", "inside", "facing",
     ];
     matches!(tag, Tag::IN | Tag::TO | Tag::RP) || word == "surrounded" || WORDS.contains(&word)
+}
+
+/// Participles after a noun that the tagger took for nouns: a man surfing, a woman on the pavement looking.
+fn gerunds(lexicon: &Lexicon, tokens: &[Token], tags: &mut [Tag]) {
+    for at in 1..tokens.len() {
+        let word = tokens[at].lower.as_str();
+        if tags[at] != Tag::NN || !word.ends_with("ing") || !tags[at - 1].is_noun() {
+            continue;
+        }
+        let weight = |pos, slot| {
+            morphology::lemma(lexicon, word, pos, slot)
+                .map_or(0, |lemma| lexicon.weight(lemma, pos))
+        };
+        // A girl brushing teeth, but not: a boy's parking lot.
+        let is_last = tags.get(at + 1).is_none_or(|next| !next.is_noun() || *next == Tag::NNS);
+        if is_last && weight(Pos::Verb, Some(Slot::Gerund)) > 2 * weight(Pos::Noun, None) {
+            tags[at] = Tag::VBG;
+        }
+    }
+}
+
+/// Adjectives that count or compare instead of describing.
+fn is_quantifier(word: &str) -> bool {
+    const WORDS: [&str; 43] = [
+        "many",
+        "several",
+        "few",
+        "fewer",
+        "fewest",
+        "more",
+        "most",
+        "much",
+        "less",
+        "least",
+        "some",
+        "any",
+        "all",
+        "both",
+        "each",
+        "every",
+        "various",
+        "numerous",
+        "multiple",
+        "other",
+        "another",
+        "same",
+        "such",
+        "own",
+        "different",
+        "similar",
+        "certain",
+        "single",
+        "double",
+        "only",
+        "first",
+        "second",
+        "third",
+        "next",
+        "last",
+        "half",
+        "whole",
+        "entire",
+        "countless",
+        "assorted",
+        "additional",
+        "extra",
+        "main",
+    ];
+    WORDS.contains(&word)
 }
 
 /// Verbs with little meaning: forms of be, have, do and get, and auxiliaries.

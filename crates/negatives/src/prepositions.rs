@@ -1,69 +1,92 @@
 //! Prepositions of one to four words, in groups of about the same meaning.
 //!
-//! A replaced preposition must make the caption false: a group names those that can be true of the same picture (at, near).
+//! Few prepositions exclude one another: what is on a table can be next to a cup, in a kitchen and near a window. So a preposition is
+//! replaced by its opposite only.
 
+use crate::lexicon::Trait;
 use crate::words::Token;
 
 /// A group of prepositions of about the same meaning.
 #[derive(Debug)]
 pub struct Group {
-    /// The most common first, separated by `|`.
+    /// Separated by `|`.
     words: &'static str,
-    /// Groups that can be true at the same time, by their index in [`GROUPS`].
-    near: &'static [usize],
+    /// What makes the caption false instead, and what the object must be for that.
+    pub opposites: &'static [(&'static str, Object)],
     /// Whether exchanging the two sides keeps the meaning: a man beside a dog, a dog beside a man.
     pub symmetric: bool,
-    /// Whether it expresses a direction rather than a place.
-    path: bool,
 }
 
-const fn group(words: &'static str, near: &'static [usize], symmetric: bool) -> Group {
-    Group { words, near, symmetric, path: false }
+/// What the object of a preposition must be for its opposite to be possible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Object {
+    /// Any thing.
+    Thing,
+    /// Something of this kind.
+    With(Trait),
+    /// Any thing, and the preposition must follow a noun: a man with a hat, but not: covered with snow.
+    Owned,
 }
 
-const fn path(words: &'static str, near: &'static [usize]) -> Group {
-    Group { words, near, symmetric: false, path: true }
+use Object::{Owned, Thing, With};
+
+const UNDER: Object = With(Trait::Under);
+const INSIDE: Object = With(Trait::Inside);
+const SLOPE: Object = With(Trait::Slope);
+
+const fn group(words: &'static str, opposites: &'static [(&'static str, Object)]) -> Group {
+    Group { words, opposites, symmetric: false }
+}
+
+const fn symmetric(words: &'static str, opposites: &'static [(&'static str, Object)]) -> Group {
+    Group { words, opposites, symmetric: true }
 }
 
 /// All groups.
-pub const GROUPS: [Group; 25] = [
-    group("on|on top of|upon|atop|onto|on the top of", &[1, 2, 4, 5, 15, 16], false), // 0
-    group("in|inside|inside of|into|within|in the middle of", &[0, 2, 5, 10, 12, 14, 15], false), // 1
-    group("at", &[0, 1, 3, 4, 5, 6, 15], false), // 2
-    group(
-        "near|close to|by|around",
-        &[0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 24],
-        true,
-    ), // 3
-    group(
+pub const GROUPS: [Group; 33] = [
+    group("on|on top of|upon|atop|onto|on the top of", &[("under", UNDER), ("underneath", UNDER)]),
+    group("in|inside|inside of|within|in the middle of", &[("outside", INSIDE)]),
+    group("into", &[("out of", INSIDE)]),
+    group("out of", &[("into", INSIDE)]),
+    group("outside|outside of", &[("inside", INSIDE)]),
+    group("at", &[]),
+    symmetric("near|close to", &[("far from", Thing)]),
+    symmetric("by|around", &[]),
+    symmetric(
         "next to|beside|alongside|at the side of|to the side of",
-        &[0, 2, 3, 5, 10, 16, 17, 18, 24],
-        true,
-    ), // 4
-    group("with|along with|together with", &[0, 1, 2, 3, 4, 10, 16], true), // 5
-    group("in front of|before|ahead of", &[2, 3, 9], false), // 6
-    group("behind|in back of|at the back of", &[2, 3], false), // 7
-    group("under|underneath|beneath|below", &[3], false), // 8
-    group("facing|across from|opposite", &[3, 6], true), // 9
-    group("among|amongst|amid|between|in between|surrounded by", &[1, 3, 4, 5], false), // 10
-    group("over|above", &[3, 12, 14], false),    // 11
-    path("across", &[14]),                       // 12
-    path("along", &[14, 19, 20]),                // 13
-    path("through|throughout", &[12, 13]),       // 14
-    group("against", &[0, 2, 3, 4, 16], false),  // 15
-    group("attached to|leaning on", &[0, 3, 4, 5, 15], false), // 16
-    group("to the left of|on the left side of|left of", &[3, 4], false), // 17
-    group("to the right of|on the right side of|right of", &[3, 4], false), // 18
-    path("down", &[13]),                         // 19
-    path("up", &[13]),                           // 20
-    path("toward|towards", &[]),                 // 21
-    group("away from|far from|out of|off|off of|outside|outside of", &[], false), // 22
-    group("without", &[], false),                // 23
-    group("beyond|past", &[3, 7], false),        // 24
+        &[("far from", Thing), ("under", UNDER), ("on top of", UNDER), ("inside", INSIDE)],
+    ),
+    symmetric("with", &[("without", Owned)]),
+    symmetric("along with|together with", &[]),
+    group("without", &[("with", Owned)]),
+    group("in front of|ahead of", &[("behind", Thing)]),
+    group("before", &[]),
+    group("behind|in back of|at the back of", &[("in front of", Thing)]),
+    group("under|underneath|beneath|below", &[("on top of", Thing)]),
+    group("over|above", &[("under", Thing), ("below", Thing)]),
+    symmetric("facing", &[("facing away from", Thing)]),
+    symmetric("across from|opposite", &[]),
+    group("among|amongst|amid|between|in between|surrounded by", &[]),
+    group("across", &[]),
+    group("along", &[]),
+    group("through|throughout", &[]),
+    symmetric("against", &[]),
+    group("attached to|leaning on", &[]),
+    group(
+        "to the left of|on the left side of|on the left of|left of",
+        &[("to the right of", Thing)],
+    ),
+    group(
+        "to the right of|on the right side of|on the right of|right of",
+        &[("to the left of", Thing)],
+    ),
+    group("down", &[("up", SLOPE)]),
+    group("up", &[("down", SLOPE)]),
+    group("toward|towards", &[("away from", Thing)]),
+    group("away from|far from", &[("toward", Thing), ("close to", Thing)]),
+    group("off|off of", &[("onto", UNDER)]),
+    group("beyond|past", &[]),
 ];
-
-/// The group that expresses both a place and a direction.
-const AWAY: usize = 22;
 
 /// A preposition of a caption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,40 +119,34 @@ pub fn find(tokens: &[Token], at: usize) -> Option<Found> {
     best
 }
 
-/// Replacements for a preposition of a group that make the caption false.
-pub fn others(group: usize) -> impl Iterator<Item = &'static str> {
-    GROUPS
-        .iter()
-        .enumerate()
-        .filter(move |(place, other)| {
-            *place != group
-                && (other.path == GROUPS[group].path || *place == AWAY)
-                && !GROUPS[group].near.contains(place)
-                && !other.near.contains(&group)
-        })
-        // The rare ones of a group are recognised only.
-        .flat_map(|(_, other)| other.words.split('|').take(2))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{GROUPS, find, others};
+    use super::{GROUPS, find};
     use crate::words::tokens;
+
+    fn group(words: &str) -> usize {
+        let all = tokens(words);
+        let found = find(&all, 0).unwrap();
+        assert_eq!(found.len, all.len(), "{words}");
+        found.group
+    }
 
     #[test]
     fn the_longest_one_is_found() {
         let tokens = tokens("a cat on top of a box in front of me");
-        assert_eq!(find(&tokens, 2).map(|found| (found.len, found.group)), Some((3, 0)));
-        assert_eq!(find(&tokens, 7).map(|found| (found.len, found.group)), Some((3, 6)));
+        assert_eq!(find(&tokens, 2).map(|found| found.len), Some(3));
+        assert_eq!(find(&tokens, 7).map(|found| found.len), Some(3));
         assert_eq!(find(&tokens, 0), None);
+        assert_eq!(group("on"), group("on top of"));
+        assert_ne!(group("to the left of"), group("to the right of"));
     }
 
     #[test]
-    fn every_group_has_something_else_to_be_replaced_by() {
-        for (place, group) in GROUPS.iter().enumerate() {
-            let others: Vec<_> = others(place).collect();
-            assert!(others.len() >= 3, "{:?}: {others:?}", group.words);
-            assert!(group.words.split('|').all(|word| !others.contains(&word)));
+    fn opposites_are_of_other_groups() {
+        for group in &GROUPS {
+            for (word, _) in group.opposites {
+                assert!(!group.words.split('|').any(|own| own == *word), "{word}");
+            }
         }
     }
 }

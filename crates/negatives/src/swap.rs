@@ -1,19 +1,17 @@
 //! The style `swap`: objects, or their attributes, are exchanged between two noun chunks.
 //!
 //! SugarCrepe's swap_obj and swap_att (Hsieh et al. 2023), made by rules. An exchange that keeps the meaning is left out: a dog
-//! beside a cat is a cat beside a dog. The exchange of two parts of a caption is shared with `negclip`.
+//! beside a cat is a cat beside a dog. `exchange` decides that; the exchange of two parts of a caption is shared with `negclip`.
 
 use std::ops::Range;
 
 use clove_random::Random;
 
 use crate::fluency::{BIT, Place, willingness};
-use crate::phrases::{Analysis, Chunk, Link};
-use crate::prepositions::GROUPS;
+use crate::phrases::{Analysis, Chunk};
 use crate::replace::draw;
-use crate::splice::{Edit, moved, splice};
-use crate::tagger::Tag;
-use crate::{Kind, Negative};
+use crate::splice::{Edit, splice};
+use crate::{Kind, Negative, exchange};
 
 /// The extra cost that halves an exchange's weight.
 const PATIENCE: i32 = BIT;
@@ -72,10 +70,13 @@ impl Change {
     /// The changed caption; `None` if it would be ungrammatical.
     fn make(&self, analysis: &Analysis<'_>) -> Option<Negative> {
         let edit = |(tokens, parts): &(Range<usize>, Vec<Range<usize>>)| {
-            let words = parts.iter().map(|part| moved(analysis.caption, &analysis.tokens, part));
+            let words = parts.iter().map(|part| analysis.moved(part));
             Edit { tokens: tokens.clone(), text: words.collect::<Vec<_>>().join(" ") }
         };
-        let edits = [edit(&self.first), edit(&self.second)];
+        let mut edits = vec![edit(&self.first), edit(&self.second)];
+        if let Some((at, text)) = exchange::verb(analysis, &self.first.0, &self.second.0) {
+            edits.insert(1, Edit { tokens: at..at + 1, text });
+        }
         let text = splice(analysis.caption, &analysis.tokens, &edits)?;
         Some(Negative {
             text,
@@ -92,45 +93,36 @@ pub fn offers(analysis: &Analysis<'_>, random: &mut Random, count: usize) -> Vec
     let chunks = &analysis.chunks[..analysis.chunks.len().min(MOST_PARTS)];
     for (at, one) in chunks.iter().enumerate() {
         for other in &chunks[at + 1..] {
-            if heads_differ(analysis, one, other) {
-                objects(analysis, one, other, &mut changes);
-                attributes(analysis, one, other, &mut changes);
-            }
+            let objects =
+                [exchange::heads(analysis, one, other), exchange::phrases(analysis, one, other)];
+            changes.extend(
+                objects
+                    .into_iter()
+                    .flatten()
+                    .map(|[first, second]| Change::exchange(first, second, Kind::SwapObject, 1)),
+            );
+            attributes(analysis, one, other, &mut changes);
         }
     }
     changed(analysis, changes, random, count)
 }
 
-fn objects(analysis: &Analysis<'_>, one: &Chunk, other: &Chunk, into: &mut Vec<Change>) {
-    let symmetric = is_symmetric(analysis, one, other);
-    let mut add = |first: &Range<usize>, second: &Range<usize>| {
-        into.push(Change::exchange(first.clone(), second.clone(), Kind::SwapObject, 1));
-    };
-    if same_number(analysis, one, other) && !(symmetric && bare(one) && bare(other)) {
-        add(&one.head, &other.head);
-    }
-    if !symmetric && !agreement_breaks(analysis, one, other) {
-        add(&one.tokens, &other.tokens);
-    }
-}
-
 fn attributes(analysis: &Analysis<'_>, one: &Chunk, other: &Chunk, into: &mut Vec<Change>) {
     for &first in &one.modifiers {
         for &second in &other.modifiers {
-            if numbers_alike(analysis, first, second) {
+            if exchange::attributes(analysis, first, second) {
                 let (first, second) = (first..first + 1, second..second + 1);
                 into.push(Change::exchange(first, second, Kind::SwapAttribute, 1));
             }
         }
     }
-    // An adjective right before its head can move to a head without one.
+    // An adjective right before its noun can move to a noun without one.
     for (giver, taker) in [(one, other), (other, one)] {
         if let [modifier] = giver.modifiers[..]
-            && taker.modifiers.is_empty()
-            && analysis.tags[modifier] != Tag::CD
-            && modifier + 1 == giver.head.start
+            && exchange::moves(analysis, modifier, giver, taker)
         {
-            into.push(Change::hand_over(modifier, &giver.head, &taker.head));
+            let (giver, taker) = (analysis.noun(giver), analysis.noun(taker));
+            into.push(Change::hand_over(modifier, &giver, &taker));
         }
     }
 }
@@ -163,72 +155,4 @@ pub fn changed(
         offers.extend(change.make(analysis));
     }
     offers
-}
-
-fn heads_differ(analysis: &Analysis<'_>, one: &Chunk, other: &Chunk) -> bool {
-    match (one.lemma, other.lemma) {
-        (Some(one), Some(other)) => one != other,
-        _ => !analysis.slice(&one.head).eq_ignore_ascii_case(analysis.slice(&other.head)),
-    }
-}
-
-fn same_number(analysis: &Analysis<'_>, one: &Chunk, other: &Chunk) -> bool {
-    let plural = |chunk: &Chunk| matches!(analysis.tags[chunk.head.end - 1], Tag::NNS | Tag::NNPS);
-    plural(one) == plural(other)
-}
-
-/// Numbers are exchanged with numbers, adjectives with adjectives.
-fn numbers_alike(analysis: &Analysis<'_>, one: usize, other: usize) -> bool {
-    (analysis.tags[one] == Tag::CD) == (analysis.tags[other] == Tag::CD)
-}
-
-fn bare(chunk: &Chunk) -> bool {
-    chunk.modifiers.is_empty() && chunk.head.start <= chunk.tokens.start + 1
-}
-
-/// Whether an exchange breaks the agreement of a verb in number.
-fn agreement_breaks(analysis: &Analysis<'_>, one: &Chunk, other: &Chunk) -> bool {
-    !same_number(analysis, one, other)
-        && (one.tokens.end..analysis.tokens.len())
-            .any(|at| matches!(analysis.tags[at], Tag::VBZ | Tag::VBP))
-}
-
-/// Whether the words between two chunks mean the same in both directions: and, beside, standing or sitting together.
-pub fn is_symmetric(analysis: &Analysis<'_>, one: &Chunk, other: &Chunk) -> bool {
-    let mut at = one.tokens.end;
-    while at < other.tokens.start {
-        if let Some(relation) = analysis.relations.iter().find(|r| r.tokens.start == at) {
-            let neutral = match relation.what {
-                Link::Preposition(group) => GROUPS[group].symmetric,
-                Link::Verb(_) => is_posture(&analysis.tokens[at].lower),
-            };
-            if !neutral {
-                return false;
-            }
-            at = relation.tokens.end;
-            continue;
-        }
-        // Of three in a row, another chunk is between them.
-        if let Some(chunk) = analysis.chunk_at(at) {
-            at = chunk.tokens.end;
-            continue;
-        }
-        let token = &analysis.tokens[at];
-        let neutral = matches!(analysis.tags[at], Tag::CC)
-            || matches!(token.lower.as_str(), "," | "&" | "is" | "are" | "was" | "were" | "-")
-            || is_posture(&token.lower);
-        if !neutral {
-            return false;
-        }
-        at += 1;
-    }
-    true
-}
-
-fn is_posture(word: &str) -> bool {
-    const STEMS: [&str; 12] = [
-        "stand", "sit", "sat", "lying", "laying", "lies", "lays", "pos", "park", "stood", "plac",
-        "seat",
-    ];
-    STEMS.iter().any(|stem| word.starts_with(stem))
 }

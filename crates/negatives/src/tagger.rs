@@ -188,7 +188,9 @@ pub fn features(clues: &[Clues], at: usize, before: [u8; 2]) -> [u32; FEATURES] 
 
 /// The tag of a token that needs no model.
 pub fn plain(token: &Token) -> Option<Tag> {
-    if token.word {
+    if token.opaque {
+        Some(Tag::SYM)
+    } else if token.word {
         // The model distinguishes possessives from a contracted "is".
         let digits = token.lower.bytes().all(|byte| byte.is_ascii_digit());
         digits.then_some(Tag::CD)

@@ -1,7 +1,10 @@
 //! A caption's tokens.
 //!
 //! Words are split as in the Penn Treebank where it matters here: the possessive and the negation are tokens of their own (`man 's`,
-//! `is n't`), and so is punctuation. A word with hyphens is one token, since WordNet has many of them.
+//! `is n't`), and so is punctuation. A word with hyphens is one token, since WordNet has many of them. What isn't language stays whole, in
+//! [`opaque`](Token::opaque) tokens: web and e-mail addresses, names of files, handles, tags, times and ratios, markup.
+
+mod whole;
 
 /// A token of a caption.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub struct Token {
     pub capital: bool,
     /// Whether it has a letter or a digit.
     pub word: bool,
+    /// Whether it is no word of a language: an address, a file, a time, markup.
+    pub opaque: bool,
 }
 
 impl Token {
@@ -32,6 +37,7 @@ impl Token {
             lower: if slice.is_ascii() { slice.to_ascii_lowercase() } else { slice.to_lowercase() },
             capital: slice.chars().next().is_some_and(char::is_uppercase),
             word: slice.chars().any(char::is_alphanumeric),
+            opaque: false,
         }
     }
 
@@ -50,10 +56,14 @@ pub fn tokens(text: &str) -> Vec<Token> {
             continue;
         }
         let mut end = start + first.len_utf8();
-        if is_inner(first) {
+        if let Some(token) = whole::whole(text, start) {
+            while chars.next_if(|(at, _)| *at < token.end).is_some() {}
+            tokens.push(token);
+        } else if is_inner(first) {
             while let Some(&(at, next)) = chars.peek() {
                 let joins = is_inner(next)
                     || (is_joint(next)
+                        && whole::entity(&text[at..]).is_none()
                         && text[at + next.len_utf8()..].chars().next().is_some_and(is_inner));
                 if !joins {
                     break;
@@ -140,5 +150,28 @@ mod tests {
         ] {
             assert_eq!(cut(text), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_is_no_language_stays_whole() {
+        for (text, expected) in [
+            ("5 people at 7:30.", &["5", "people", "at", "7:30", "."][..]),
+            ("a 16:9 photo", &["a", "16:9", "photo"]),
+            (
+                "see https://a.example/red-car.html, now",
+                &["see", "https://a.example/red-car.html", ",", "now"],
+            ),
+            ("(www.example.com)", &["(", "www.example.com", ")"]),
+            ("mail info@example.com!", &["mail", "info@example.com", "!"]),
+            ("IMG_2041.JPG red-car.jpg", &["IMG_2041.JPG", "red-car.jpg"]),
+            ("@user #dog", &["@user", "#dog"]),
+            ("a dog &amp; a cat&amp;co", &["a", "dog", "&amp;", "a", "cat", "&amp;", "co"]),
+            ("<b>red</b> car", &["<b>", "red", "</b>", "car"]),
+            ("a dog.A cat a<b", &["a", "dog", ".", "A", "cat", "a", "<", "b"]),
+        ] {
+            assert_eq!(cut(text), expected, "{text:?}");
+        }
+        let found = tokens("a dog &amp; 7:30");
+        assert!(found[2].lower == "&" && !found[2].word && found[3].opaque);
     }
 }

@@ -1,16 +1,20 @@
 //! WordNet's words and senses, irregular forms and word frequencies, in one compact file built by `cargo xtask lexicon`.
 //!
-//! A [`Lexicon`] is that file, indexed. A sense has antonyms and, in pools, cousins: the members of the synsets two levels below a
-//! synset two levels above (`hyponyms(hyponyms(hypernyms(hypernyms(s))))` in Netflix/clove:src/training/text_negatives_data.py).
+//! A [`Lexicon`] is that file, indexed, with the lists of words that exclude one another. An adjective's sense has antonyms, and a noun's
+//! has cousins, in pools: the members of the synsets two levels below a synset two levels above
+//! (`hyponyms(hyponyms(hypernyms(hypernyms(s))))` in Netflix/clove:src/training/text_negatives_data.py).
 
+mod classes;
 mod data;
 mod file;
 mod lists;
 mod pools;
 
+pub(crate) use classes::Trait;
 pub use data::{Data, FluencyData, Form, Irregular, PosData, Related, Slot, TaggerData};
 pub use file::{LexiconError, from_bytes, to_bytes};
 
+use classes::Classes;
 use lists::Lists;
 use pools::Pools;
 
@@ -73,6 +77,7 @@ pub struct Lexicon {
     by_lemma: Vec<Irregular>,
     pub(crate) tagger: Tagger,
     pub(crate) fluency: Fluency,
+    pub(crate) classes: Classes,
 }
 
 impl Lexicon {
@@ -100,17 +105,15 @@ impl Lexicon {
             table[at] = word as u32 + 1;
         }
         let [noun, verb, adjective, adverb] = data.pos;
-        let related = data.related;
-        let noun = Senses::new(noun, count, Pools::same);
-        let verb = Senses::new(verb, count, Pools::same);
-        let adjective =
-            Senses::new(adjective, count, |_, _| Pools::adjectives(&noun.pools, &related));
-        let adverb = Senses::new(adverb, count, |_, _| Pools::default());
+        // Only nouns are replaced by cousins.
+        let noun = Senses::new(noun, count, Pools::new);
+        let [verb, adjective, adverb] =
+            [verb, adjective, adverb].map(|data| Senses::new(data, count, |_, _| Pools::default()));
         let mut forms = data.irregular;
         let mut by_lemma = forms.clone();
         forms.sort_unstable_by_key(|entry| entry.form);
         by_lemma.sort_unstable_by_key(|entry| (entry.lemma, entry.slot));
-        Ok(Self {
+        let mut lexicon = Self {
             words: data.words,
             words_at,
             table,
@@ -119,7 +122,10 @@ impl Lexicon {
             by_lemma,
             tagger: Tagger::new(data.tagger)?,
             fluency: Fluency::new(data.fluency, count)?,
-        })
+            classes: Classes::default(),
+        };
+        lexicon.classes = Classes::new(&lexicon);
+        Ok(lexicon)
     }
 
     /// The index of a word in lower case.
@@ -152,6 +158,11 @@ impl Lexicon {
     /// Tags of a caption's tokens.
     pub fn tag(&self, tokens: &[Token]) -> Vec<Tag> {
         self.tagger.tag(self, tokens)
+    }
+
+    /// Whether captions have every word of a lemma.
+    pub(crate) fn in_captions(&self, lemma: &str) -> bool {
+        lemma.split([' ', '-']).all(|word| self.fluency.knows(self.place(word)))
     }
 
     /// The frequency of a lemma in a part of speech.
@@ -210,9 +221,18 @@ impl Senses {
         self.antonyms.get(synset as usize)
     }
 
-    /// Whether one synset is a hypernym of the other, within four levels.
-    pub(crate) fn in_line(&self, one: u32, other: u32) -> bool {
-        self.above(one, other, 4) || self.above(other, one, 4)
+    /// Whether one photo can bear both words: they share a synset, one's is a hypernym of the other's within four levels, or both have
+    /// the same hypernym. WordNet's sisters are near-synonyms as often as they exclude one another: plate and dish, herd and flock.
+    pub(crate) fn close(&self, one: WordId, other: WordId) -> bool {
+        self.of(one).iter().any(|one| {
+            self.of(other).iter().any(|other| {
+                let (one, other) = (one.synset, other.synset);
+                let above = self.hypernyms.get(other as usize);
+                self.above(one, other, 4)
+                    || self.above(other, one, 4)
+                    || self.hypernyms.get(one as usize).iter().any(|parent| above.contains(parent))
+            })
+        })
     }
 
     fn above(&self, high: u32, low: u32, levels: usize) -> bool {
