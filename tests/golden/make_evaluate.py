@@ -199,7 +199,8 @@ for number in range(27):
 write("visual_genome_relation.json", relations)
 write("visual_genome_attribution.json", attributes)
 
-# Word order: the caption and four others, of which those that equal it aren't compared (Netflix/clove, zero_shot.py).
+# Word order: the caption and four others. By CLoVe's code those that equal it can't be chosen (Netflix/clove, zero_shot.py); by ARO's the
+# first of equals is, which is the caption (mertyg/vision-language-models-are-bows, dataset_zoo/aro_datasets.py).
 rows = []
 for number, (name, _) in enumerate(pictures):
     caption = captions(number)[0]
@@ -213,6 +214,9 @@ for number, (name, _) in enumerate(pictures):
     rows.append({"image": name, "caption_options": [caption, *options]})
     wrong = max(sim(name, text) for text in options if text != caption)
     note("order", "order", number, sim(name, caption) - wrong)
+    scores = [sim(name, text) for text in [caption, *options]]
+    assert (scores.index(max(scores)) == 0) == (sim(name, caption) > wrong)
+    note("order", "order ARO", number, sim(name, caption) - wrong)
 write("order.json", rows)
 
 # SVO-Probes: a table (deepmind/svo_probes); by CLoVe's rule.

@@ -273,24 +273,27 @@ fn class_embedding_is_the_normalised_mean_of_normalised_prompts() {
 
 #[test]
 fn zero_shot_accuracy_by_hand() {
-    // Class 5 repeats class 0; class 4 has no photo.
+    // Class 5 repeats class 0, and the first of equals is taken; class 4 has no photo.
     let classes: Vec<Vec<f32>> = [0, 1, 2, 3, 4, 0]
         .map(|axis| (0..5).map(|i| f32::from(u8::from(i == axis))).collect())
         .to_vec();
     let classes = embeddings(&classes.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let photos = embeddings(&[
-        &[1.0, 0.0, 0.0, 0.0, 0.0], // class 0: ties with class 5
+        &[1.0, 0.0, 0.0, 0.0, 0.0], // class 0: ties with class 5, right
         &[0.0, 1.0, 0.0, 0.0, 0.0], // class 1: right
         &[0.0, 1.0, 0.5, 0.0, 0.0], // class 2: second
         &[5.0, 4.0, 3.0, 1.0, 2.0], // class 3: last of six
         &[0.0, 0.5, 1.0, 0.0, 0.0], // class 2: right
+        &[1.0, 0.0, 0.0, 0.0, 0.0], // class 5: ties with class 0, second
     ]);
-    let report = classify(&photos, &classes, &[0, 1, 2, 3, 2]).unwrap();
-    assert_eq!(report.top1, Some(0.4));
-    assert_eq!(report.top5, Some(0.8));
-    assert_eq!(report.ties, 1);
-    assert_eq!(report.mean_per_class, Some((0.0 + 1.0 + 0.5 + 0.0) / 4.0));
+    let report = classify(&photos, &classes, &[0, 1, 2, 3, 2, 5]).unwrap();
+    assert_eq!(report.top1, Some(0.5));
+    assert_eq!(report.top5, Some(5.0 / 6.0));
+    assert_eq!(report.ties, 2);
+    assert_eq!(report.mean_per_class, Some((1.0 + 1.0 + 0.5 + 0.0 + 0.0) / 5.0));
     assert_eq!(report.classes[4].accuracy, None);
+    let said = (0..photos.len()).map(|photo| most_similar(&photos, photo, &classes));
+    assert_eq!(said.collect::<Vec<_>>(), [0, 1, 1, 0, 2, 0]);
 
     let two = embeddings(&[&[1.0, 0.0], &[0.0, 1.0]]);
     let small = classify(&two, &two, &[0, 0]).unwrap();

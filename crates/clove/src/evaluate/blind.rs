@@ -129,7 +129,7 @@ pub struct BlindReport {
     /// Over the scored rows, to compare with the model.
     #[serde(flatten)]
     pub scored_rows: BlindFigures,
-    /// Over every row whose negative differs from its caption, even without a photo.
+    /// Over every row that a model can get right, even without a photo.
     pub all_rows: BlindFigures,
 }
 
@@ -141,7 +141,7 @@ impl BlindFigures {
     }
 
     /// The figures of a baseline with `credit` for each of the `wanted` trials of `sets`. Metrics without photos have chance as their
-    /// only baseline. [Empty questions](TrialSet::is_empty_question) are left out, as for a model.
+    /// only baseline. Rows that [no model can get right](Metric::is_unanswerable) are left out, as for a model.
     pub(super) fn over(
         sets: &[TrialSet],
         wanted: impl Fn(&Trial) -> bool,
@@ -151,9 +151,9 @@ impl BlindFigures {
         let (mut total, mut rows) = (0.0, 0);
         let (mut figures, mut means) = (Vec::with_capacity(sets.len()), Vec::new());
         for set in sets {
-            let asked = |trial: &&Trial| wanted(trial) && !set.is_empty_question(trial);
             for (number, metric) in set.metrics.iter().enumerate() {
                 let counts = is_chance || metric.sees_photos();
+                let asked = |trial: &&Trial| wanted(trial) && !metric.is_unanswerable(trial);
                 let (mut sum, mut count) = (0.0, 0_usize);
                 for trial in set.trials.iter().filter(|_| counts).filter(asked) {
                     sum += credit(metric, trial);

@@ -1,14 +1,19 @@
 //! Bootstrap intervals, resampled by photo.
 //!
-//! Photos are drawn with replacement, each with all of its rows, because rows of one photo aren't independent. Efron and Tibshirani,
-//! An Introduction to the Bootstrap, 1993, chapters 8 and 13 (percentile interval).
+//! Photos are drawn with replacement, each with all of its rows, because rows of one photo aren't independent. Photos of one row are
+//! drawn together, and so are all that rows connect. Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8 and 13
+//! (percentile interval).
+//!
+//! Where rows connect the photos of most rows, as in SVO-Probes, there are too few such groups. Then each photo is drawn by itself, and
+//! a row counts as often as the product of its photos' draws, which errs towards wide intervals (Owen 2007, The pigeonhole bootstrap,
+//! arXiv 0708.1042).
 
 use std::collections::HashMap;
 
 use clove_random::Random;
 use serde::{Deserialize, Serialize};
 
-use super::{MeanIntervals, Report, RowsBySubset};
+use super::{MeanIntervals, Report, RowsBySubset, ScoredRow};
 
 /// Draws.
 const DRAWS: usize = 1_000;
@@ -23,43 +28,113 @@ pub struct Difference {
     pub interval: [f64; 2],
 }
 
-/// The population: photos with their rows, each given by its subset and whether it's right.
-struct Photos {
-    rows: Vec<Vec<(usize, bool)>>,
+/// What is drawn, and the rows that come with it.
+struct Population {
+    /// Number of things that are drawn: photos, or groups of them.
+    units: usize,
+    cells: Vec<Cell>,
     subsets: usize,
 }
 
-impl Photos {
+/// The rows of a subset that the same things bring.
+struct Cell {
+    subset: usize,
+    units: Vec<usize>,
+    right: u32,
+    all: u32,
+}
+
+impl Population {
     fn of(rows: &RowsBySubset) -> Self {
-        let mut places: HashMap<&str, usize> = HashMap::new();
-        let mut found: Vec<Vec<(usize, bool)>> = Vec::new();
-        for (subset, (_, rows)) in rows.iter().enumerate() {
-            for row in rows {
-                let place = *places.entry(&row.image).or_insert(found.len());
-                if place == found.len() {
-                    found.push(Vec::new());
-                }
-                found[place].push((subset, row.margin > 0.0));
+        let mut numbers: HashMap<&str, usize> = HashMap::new();
+        let mut photos_of = Vec::new();
+        for row in rows.iter().flat_map(|(_, rows)| rows) {
+            let mut photos: Vec<usize> = Vec::with_capacity(row.photos.len());
+            for photo in &row.photos {
+                let next = numbers.len();
+                photos.push(*numbers.entry(photo).or_insert(next));
             }
+            photos.sort_unstable();
+            photos.dedup();
+            photos_of.push(photos);
         }
-        Self { rows: found, subsets: rows.len() }
+        let groups = groups(&photos_of, numbers.len());
+        let mut rows_of = vec![0_usize; numbers.len()];
+        for group in photos_of.iter().filter_map(|photos| photos.first()) {
+            rows_of[groups[*group]] += 1;
+        }
+        let largest = rows_of.iter().max().copied().unwrap_or_default();
+        let units = groups.iter().max().map_or(0, |last| last + 1);
+        let are_groups = units > 1 && 2 * largest <= photos_of.len();
+        let mut found = Self {
+            units: if are_groups { units } else { numbers.len() },
+            cells: Vec::new(),
+            subsets: rows.len(),
+        };
+        let mut places = HashMap::new();
+        let subsets = rows.iter().enumerate();
+        let outcomes =
+            subsets.flat_map(|(subset, (_, rows))| rows.iter().map(move |row| (subset, row)));
+        for ((subset, row), photos) in outcomes.zip(&photos_of) {
+            let units = match photos.first() {
+                Some(first) if are_groups => vec![groups[*first]],
+                _ => photos.clone(),
+            };
+            let next = found.cells.len();
+            let place = *places.entry((subset, units.clone())).or_insert(next);
+            if place == next {
+                found.cells.push(Cell { subset, units, right: 0, all: 0 });
+            }
+            found.cells[place].right += u32::from(row.right);
+            found.cells[place].all += 1;
+        }
+        found
     }
 
-    /// Right rows and all rows of the drawn photos, by subset.
-    fn count(&self, drawn: &[usize]) -> Vec<(u32, u32)> {
+    /// Right rows and all rows by subset, where each unit was drawn so many times.
+    fn count(&self, drawn: &[u32]) -> Vec<(u32, u32)> {
         let mut counts = vec![(0, 0); self.subsets];
-        for (subset, is_right) in drawn.iter().flat_map(|photo| &self.rows[*photo]) {
-            let (right, all) = &mut counts[*subset];
-            *right += u32::from(*is_right);
-            *all += 1;
+        for cell in &self.cells {
+            let times: u32 = cell.units.iter().map(|unit| drawn[*unit]).product();
+            let (right, all) = &mut counts[cell.subset];
+            *right += times * cell.right;
+            *all += times * cell.all;
         }
         counts
     }
 
-    fn draw(&self, random: &mut Random) -> Vec<usize> {
-        let count = self.rows.len();
-        (0..count).map(|_| random.below(count)).collect()
+    fn draw(&self, random: &mut Random) -> Vec<u32> {
+        let mut drawn = vec![0; self.units];
+        for _ in 0..self.units {
+            drawn[random.below(self.units)] += 1;
+        }
+        drawn
     }
+}
+
+/// The group of each photo, by number, in the order of their first rows: photos of one row are in one group.
+fn groups(photos_of: &[Vec<usize>], photos: usize) -> Vec<usize> {
+    let mut above: Vec<usize> = (0..photos).collect();
+    let root = |above: &mut Vec<usize>, mut photo: usize| {
+        while above[photo] != photo {
+            above[photo] = above[above[photo]];
+            photo = above[photo];
+        }
+        photo
+    };
+    for photos in photos_of {
+        for pair in photos.windows(2) {
+            let (one, other) = (root(&mut above, pair[0]), root(&mut above, pair[1]));
+            above[one.max(other)] = one.min(other);
+        }
+    }
+    let mut numbers = HashMap::new();
+    (0..photos)
+        .map(|photo| {
+            let next = numbers.len();
+            *numbers.entry(root(&mut above, photo)).or_insert(next)
+        })
+        .collect()
 }
 
 fn share((right, all): (u32, u32)) -> Option<f64> {
@@ -95,18 +170,18 @@ fn interval(mut values: Vec<f64>) -> Option<[f64; 2]> {
     Some([*at(0.025)?, *at(0.975)?])
 }
 
-/// Adds intervals to a report, from the outcomes of its rows. The result is deterministic.
+/// Adds intervals to a report, from the outcomes of its rows. The result is deterministic. A single photo has no interval.
 pub fn add_intervals(report: &mut Report, rows: &RowsBySubset) {
-    let photos = Photos::of(rows);
-    if photos.rows.is_empty() {
+    let population = Population::of(rows);
+    if population.units < 2 {
         return;
     }
     let primary = primary(report);
     let mut random = Random::new(&[SEED]);
-    let mut by_subset = vec![Vec::with_capacity(DRAWS); photos.subsets];
+    let mut by_subset = vec![Vec::with_capacity(DRAWS); population.subsets];
     let (mut of_subsets, mut of_rows) = (Vec::new(), Vec::new());
     for _ in 0..DRAWS {
-        let counts = photos.count(&photos.draw(&mut random));
+        let counts = population.count(&population.draw(&mut random));
         for (values, count) in by_subset.iter_mut().zip(&counts) {
             values.extend(share(*count));
         }
@@ -123,24 +198,26 @@ pub fn add_intervals(report: &mut Report, rows: &RowsBySubset) {
         means.map(|(macro_mean, weighted_mean)| MeanIntervals { macro_mean, weighted_mean });
 }
 
-/// 95 % interval of the share of right outcomes, given by photo.
+/// 95 % interval of the share of right outcomes, given by photo; `None` with fewer than two photos.
 pub fn share_interval(photos: &[Vec<bool>]) -> Option<[f64; 2]> {
-    let photos = Photos {
-        rows: photos
-            .iter()
-            .map(|rows| rows.iter().map(|is_right| (0, *is_right)).collect())
-            .collect(),
-        subsets: 1,
-    };
-    if photos.rows.is_empty() {
+    let cells = photos.iter().enumerate().map(|(photo, rows)| Cell {
+        subset: 0,
+        units: vec![photo],
+        right: rows.iter().filter(|is_right| **is_right).count() as u32,
+        all: rows.len() as u32,
+    });
+    let population = Population { units: photos.len(), cells: cells.collect(), subsets: 1 };
+    if population.units < 2 {
         return None;
     }
     let mut random = Random::new(&[SEED]);
-    let draws = (0..DRAWS).filter_map(|_| share(photos.count(&photos.draw(&mut random))[0]));
+    let draws =
+        (0..DRAWS).filter_map(|_| share(population.count(&population.draw(&mut random))[0]));
     interval(draws.collect())
 }
 
-/// The difference of another model's mean of subsets; `None` if its rows differ. The same photos are drawn for both.
+/// The difference of another model's mean of subsets; `None` if its rows or their photos differ, or there is one photo. The same
+/// photos are drawn for both.
 pub fn difference(
     report: &Report,
     rows: &RowsBySubset,
@@ -148,37 +225,56 @@ pub fn difference(
 ) -> Option<Difference> {
     let alike = rows.len() == other.len()
         && rows.iter().zip(other).all(|((_, one), (_, other))| {
-            one.iter().map(|row| &row.id).eq(other.iter().map(|row| &row.id))
+            let key = |row: &ScoredRow| (row.id.clone(), row.photos.clone());
+            one.iter().map(key).eq(other.iter().map(key))
         });
     if !alike {
         return None;
     }
-    let (first, second) = (Photos::of(rows), Photos::of(other));
+    let (first, second) = (Population::of(rows), Population::of(other));
+    if first.units < 2 {
+        return None;
+    }
     let primary = primary(report);
-    let all: Vec<usize> = (0..first.rows.len()).collect();
-    let less = |drawn: &[usize]| {
+    let less = |drawn: &[u32]| {
         let (one, _) = means(&first.count(drawn), &primary)?;
         let (other, _) = means(&second.count(drawn), &primary)?;
         Some(other - one)
     };
+    let macro_mean = less(&vec![1; first.units])?;
     let mut random = Random::new(&[SEED]);
     let values = (0..DRAWS).filter_map(|_| less(&first.draw(&mut random)));
-    Some(Difference { macro_mean: less(&all)?, interval: interval(values.collect())? })
+    Some(Difference { macro_mean, interval: interval(values.collect())? })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ScoredRow, SubsetReport};
+    use super::super::SubsetReport;
     use super::*;
+
+    fn row(id: usize, photos: &[usize], right: bool) -> ScoredRow {
+        let photos: Vec<String> = photos.iter().map(ToString::to_string).collect();
+        let (id, image) = (id.to_string(), photos[0].clone());
+        ScoredRow { id, image, margin: if right { 1.0 } else { -1.0 }, right, photos }
+    }
 
     /// Rows of as many photos, of which so many are right.
     fn rows(photos: usize, each: usize, right: usize) -> RowsBySubset {
-        let row = |number: usize| ScoredRow {
-            id: number.to_string(),
-            image: (number / each).to_string(),
-            margin: if number / each < right { 1.0 } else { -1.0 },
-        };
+        let row = |number: usize| row(number, &[number / each], number / each < right);
         vec![("a".to_owned(), (0..photos * each).map(row).collect())]
+    }
+
+    fn report(rows: &RowsBySubset) -> Report {
+        let subset = SubsetReport { name: "a".to_owned(), ..SubsetReport::default() };
+        let mut report = Report { subsets: vec![subset], ..Report::default() };
+        add_intervals(&mut report, rows);
+        report
+    }
+
+    /// The interval of the mean of all rows.
+    fn width(rows: Vec<ScoredRow>) -> f64 {
+        let [low, high] = report(&vec![("a".to_owned(), rows)]).intervals.unwrap().weighted_mean;
+        high - low
     }
 
     #[test]
@@ -197,6 +293,37 @@ mod tests {
         }
         assert_eq!(share_interval(&vec![vec![true]; 9]), Some([1.0, 1.0]));
         assert_eq!(share_interval(&[]), None);
+        assert_eq!(share_interval(&[vec![true, false]]), None);
+    }
+
+    #[test]
+    fn photos_that_rows_connect_are_drawn_together() {
+        assert_eq!(groups(&[vec![0, 1], vec![2], vec![3, 4], vec![1, 4]], 5), [0, 0, 1, 0, 0]);
+        // Two rows share a photo, and are right or wrong together: as many independent outcomes as pairs of rows.
+        let pairs = 100;
+        let rows = (0..2 * pairs).map(|at| {
+            let first = at / 2 * 3 + at % 2;
+            row(at, &[first, first + 1], at / 2 % 2 == 0)
+        });
+        let expected = 2.0 * 1.96 / (2.0 * (pairs as f64).sqrt());
+        let found = width(rows.collect());
+        assert!((found - expected).abs() < 0.03, "{found} {expected}");
+        // The same photo twice is one photo.
+        let alone = (0..2 * pairs).map(|at| row(at, &[at, at], at % 2 == 0));
+        let expected = 2.0 * 1.96 / (2.0 * (2.0 * pairs as f64).sqrt());
+        let found = width(alone.collect());
+        assert!((found - expected).abs() < 0.03, "{found} {expected}");
+    }
+
+    #[test]
+    fn photos_that_rows_connect_to_a_whole_are_drawn_alone() {
+        let count = 200;
+        let rows = (0..count).map(|at| row(at, &[at, (at + 1) % count], at % 2 == 0));
+        // Not narrower than that of independent rows, and no wider than the threefold variance of products of two draws.
+        let least = 2.0 * 1.96 / (2.0 * (count as f64).sqrt());
+        let found = width(rows.collect());
+        assert!(found > 0.8 * least && found < 2.0 * least, "{found} {least}");
+        assert!(report(&vec![("a".to_owned(), vec![row(0, &[1], true)])]).intervals.is_none());
     }
 
     #[test]
@@ -205,16 +332,8 @@ mod tests {
         // The same rows, but for one photo: whatever is drawn, the difference is small.
         let mut other = one.clone();
         for row in other[0].1.iter_mut().filter(|row| row.image == "30") {
-            row.margin = 1.0;
+            row.right = true;
         }
-        let photos = (Photos::of(&one), Photos::of(&other));
-        assert_eq!(photos.0.rows.len(), photos.1.rows.len());
-        let report = |rows: &RowsBySubset| -> Report {
-            let subset = SubsetReport { name: "a".to_owned(), ..SubsetReport::default() };
-            let mut report = Report { subsets: vec![subset], ..Report::default() };
-            add_intervals(&mut report, rows);
-            report
-        };
         let found = difference(&report(&one), &one, &other).unwrap();
         assert!((found.macro_mean - 0.02).abs() < 1e-12);
         assert!(found.interval[0] >= 0.0 && found.interval[1] <= 0.08, "{found:?}");

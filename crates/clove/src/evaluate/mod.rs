@@ -3,8 +3,9 @@
 //! This module has the row types of the benchmarks ([`Pair`], [`Trial`]) and computes reports from [`Embeddings`]. It runs no model and
 //! opens no file: `clove-data` reads the benchmark files, and the callers embed photos and texts.
 //!
-//! Ties count as wrong for a model, because equal similarities don't distinguish candidates; every report counts them. Blind
-//! baselines often tie (two captions of equal length), so they get the expected score of a guess.
+//! Ties count as wrong for a model, because equal similarities don't distinguish candidates, except where a benchmark's code takes the
+//! first of equals ([`Metric::ties_win`], [`classify`]); every report counts them. Blind baselines often tie (two captions of equal
+//! length), so they get the expected score of a guess.
 
 mod blind;
 mod bootstrap;
@@ -36,7 +37,7 @@ pub use trials::{
     Comparison, Metric, Similarity, Trial, TrialSet, photos_of, score_trials, texts_of,
 };
 pub use zero_shot::{
-    ClassReport, ZeroShotReport, class_embeddings, classify, fill_template, prompts,
+    ClassReport, ZeroShotReport, class_embeddings, classify, fill_template, most_similar, prompts,
 };
 
 /// Why inputs can't be evaluated.

@@ -72,7 +72,7 @@ pub struct SubsetReport {
     /// The metric, if the benchmark has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<String>,
-    /// Share of the scored rows that are right, 0 to 1. Ties are wrong. `None` if no row was scored.
+    /// Share of the scored rows that are right, 0 to 1. `None` if no row was scored.
     pub accuracy: Option<f64>,
     /// 95 % bootstrap interval of the accuracy, if it was computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,7 +85,7 @@ pub struct SubsetReport {
     pub ties: usize,
     /// Rows without an embedding of their photo, which aren't scored.
     pub missing: usize,
-    /// Rows whose negative equals their caption, which aren't scored.
+    /// Rows that no model can get right, such as those whose negative is their caption, which aren't scored.
     pub skipped: usize,
 }
 
@@ -106,8 +106,13 @@ pub struct ScoredRow {
     pub id: String,
     /// File name of the first photo.
     pub image: String,
-    /// sim(photo, caption) - sim(photo, negative), the smallest of several comparisons: right if above 0, a tie at 0.
+    /// sim(photo, caption) - sim(photo, negative), the smallest of several comparisons; a tie at 0.
     pub margin: f32,
+    /// Whether the row is right. Ties are wrong, unless the metric takes the first of equals.
+    pub right: bool,
+    /// Its photos' files; intervals draw rows of one photo together.
+    #[serde(skip)]
+    pub photos: Vec<String>,
 }
 
 /// A subset's report with its rows.
@@ -117,7 +122,7 @@ pub struct SubsetScore {
     pub report: SubsetReport,
     /// Scored rows, in the subset's order.
     pub rows: Vec<ScoredRow>,
-    /// Ids of rows whose negative equals their caption.
+    /// Ids of rows that no model can get right.
     pub skipped: Vec<String>,
     /// Photos without an embedding, each once, in order of appearance.
     pub missing_images: Vec<String>,

@@ -2,15 +2,15 @@
 //!
 //! The program writes it as JSON, so the field names are part of its interface.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::blind::macro_mean;
 use super::{
     Baseline, BigramModel, BlindFigures, BlindReport, EvaluateError, MatchReport, PairEmbeddings,
-    RowsBySubset, Subset, SubsetReport, TrainingCaption, TrainingSummary, Trial, TrialSet,
-    ZeroShotReport, score_trials, tower,
+    RowsBySubset, Subset, SubsetReport, SubsetScore, TrainingCaption, TrainingSummary, Trial,
+    TrialSet, ZeroShotReport, score_trials, tower,
 };
 
 /// Maximum number of missing photos that a report names.
@@ -51,7 +51,8 @@ pub struct Report {
     pub missing_image_count: usize,
     /// The first [`MAX_LISTED_IMAGES`] of them.
     pub missing_images: Vec<String>,
-    /// Rows that weren't scored because their negative equals their caption, as `subset/id`.
+    /// Rows that no model can get right, such as those whose negative is their caption, which aren't scored: as `subset/id`, or as
+    /// `subset metric/id` where another metric scores them.
     pub skipped_rows: Vec<String>,
 }
 
@@ -132,16 +133,14 @@ fn evaluate(
     let mut missing_images = Vec::new();
     let mut listed = HashSet::new();
     for set in sets {
-        for (number, score) in score_trials(set, embeddings)?.into_iter().enumerate() {
-            if number == 0 {
-                let name = &set.name;
-                skipped_rows.extend(score.skipped.iter().map(|id| format!("{name}/{id}")));
-                for image in score.missing_images {
-                    if listed.insert(image.clone()) && missing_images.len() < MAX_LISTED_IMAGES {
-                        missing_images.push(image);
-                    }
+        let scores = score_trials(set, embeddings)?;
+        skipped_rows.extend(unscored(&set.name, &scores));
+        primary.extend(scores.first().map(|score| score.report.clone()));
+        for score in scores {
+            for image in score.missing_images {
+                if listed.insert(image.clone()) && missing_images.len() < MAX_LISTED_IMAGES {
+                    missing_images.push(image);
                 }
-                primary.push(score.report.clone());
             }
             rows.push((score.report.title(), score.rows));
             reports.push(score.report);
@@ -176,6 +175,25 @@ fn evaluate(
         ..Report::default()
     };
     Ok((report, rows))
+}
+
+/// The rows of a set that aren't scored: by the set's name where no metric scores them, else by the metric's title.
+fn unscored(set: &str, scores: &[SubsetScore]) -> Vec<String> {
+    let mut times: HashMap<&str, usize> = HashMap::new();
+    for id in scores.iter().flat_map(|score| &score.skipped) {
+        *times.entry(id).or_default() += 1;
+    }
+    let mut found = Vec::new();
+    for (number, score) in scores.iter().enumerate() {
+        let title = score.report.title();
+        for id in &score.skipped {
+            let by_all = times.get(id.as_str()) == Some(&scores.len());
+            if number == 0 || !by_all {
+                found.push(format!("{}/{id}", if by_all { set } else { title.as_str() }));
+            }
+        }
+    }
+    found
 }
 
 fn weighted_mean<'a>(subsets: impl Iterator<Item = &'a SubsetReport>) -> Option<f64> {

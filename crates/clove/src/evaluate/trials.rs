@@ -29,6 +29,8 @@ pub struct Metric {
     pub name: String,
     /// The comparisons. Those with a text that a trial lacks don't apply to it.
     pub comparisons: Vec<Comparison>,
+    /// Whether a tie is right, as where a benchmark's code takes the first of equals, which is the caption.
+    pub ties_win: bool,
 }
 
 /// A row of a benchmark.
@@ -58,7 +60,35 @@ impl Metric {
     pub fn first_of(name: &str, others: usize) -> Self {
         let other =
             |text| Comparison { over: Similarity::Photo(0, 0), under: Similarity::Photo(0, text) };
-        Self { name: name.to_owned(), comparisons: (1..=others).map(other).collect() }
+        Self {
+            name: name.to_owned(),
+            comparisons: (1..=others).map(other).collect(),
+            ties_win: false,
+        }
+    }
+
+    /// Whether a row of this margin is right.
+    fn is_right(&self, margin: f32) -> bool {
+        margin > 0.0 || (self.ties_win && margin == 0.0)
+    }
+
+    /// Whether no model can get a trial right: a similarity must be greater than itself, or than a text's similarity to itself.
+    pub fn is_unanswerable(&self, trial: &Trial) -> bool {
+        // By content, not by place; the two texts of a similarity have no order.
+        let key = |similarity: Similarity| match similarity {
+            Similarity::Photo(photo, text) => (trial.images.get(photo), trial.texts.get(text)),
+            Similarity::Texts(one, other) => {
+                let (one, other) = (trial.texts.get(one), trial.texts.get(other));
+                (one.min(other), one.max(other))
+            }
+        };
+        let is_itself = |similarity: Similarity| match similarity {
+            Similarity::Photo(..) => false,
+            Similarity::Texts(one, other) => trial.texts.get(one) == trial.texts.get(other),
+        };
+        let fails =
+            |found: Comparison| key(found.over) == key(found.under) || is_itself(found.under);
+        !self.ties_win && self.of(trial).any(fails)
     }
 
     /// The comparisons that apply to a trial.
@@ -94,30 +124,6 @@ impl From<&Subset> for TrialSet {
     }
 }
 
-impl TrialSet {
-    /// Whether a trial has no answer, because it compares a similarity with itself or a text with itself.
-    pub fn is_empty_question(&self, trial: &Trial) -> bool {
-        // By content, not by place.
-        let key = |similarity: Similarity| match similarity {
-            Similarity::Photo(photo, text) => (trial.images.get(photo), trial.texts.get(text)),
-            Similarity::Texts(one, other) => (trial.texts.get(one), trial.texts.get(other)),
-        };
-        let is_itself = |similarity: Similarity| match similarity {
-            Similarity::Photo(..) => false,
-            Similarity::Texts(one, other) => trial.texts.get(one) == trial.texts.get(other),
-        };
-        self.metrics.iter().any(|metric| {
-            let comparisons: Vec<Comparison> = metric.of(trial).collect();
-            let is_empty = |found: &Comparison| {
-                key(found.over) == key(found.under)
-                    || is_itself(found.over)
-                    || is_itself(found.under)
-            };
-            comparisons.is_empty() || comparisons.iter().any(is_empty)
-        })
-    }
-}
-
 /// File names of all photos of `sets`, each once, in order of appearance.
 pub fn photos_of(sets: &[TrialSet]) -> Vec<String> {
     distinct(trials_of(sets).flat_map(|trial| &trial.images))
@@ -133,9 +139,12 @@ fn trials_of(sets: &[TrialSet]) -> impl Iterator<Item = &Trial> {
     sets.iter().flat_map(|set| &set.trials)
 }
 
+/// The greatest difference of two cosines: the margin of a row that compares nothing, which holds.
+const GREATEST_MARGIN: f32 = 2.0;
+
 /// Scores the trials whose photos all have an embedding, for each metric of the set.
 ///
-/// [Empty questions](TrialSet::is_empty_question) are listed and not scored.
+/// Rows that [no model can get right](Metric::is_unanswerable) by a metric are listed and not scored by it.
 ///
 /// # Errors
 /// Different widths, an index past the embeddings, or a text of a trial with photos that has no embedding.
@@ -144,56 +153,55 @@ pub fn score_trials(
     embeddings: PairEmbeddings<'_>,
 ) -> Result<Vec<SubsetScore>, EvaluateError> {
     embeddings.images.check_width(embeddings.texts)?;
-    let mut rows: Vec<Vec<ScoredRow>> = vec![Vec::new(); set.metrics.len()];
-    let (mut skipped, mut without_photo, mut missing) = (Vec::new(), Vec::new(), 0);
+    set.metrics.iter().map(|metric| score_metric(set, metric, embeddings)).collect()
+}
+
+fn score_metric(
+    set: &TrialSet,
+    metric: &Metric,
+    embeddings: PairEmbeddings<'_>,
+) -> Result<SubsetScore, EvaluateError> {
+    let (mut rows, mut skipped, mut without_photo) = (Vec::new(), Vec::new(), Vec::new());
+    let mut missing = 0;
     for trial in &set.trials {
-        if set.is_empty_question(trial) {
+        if metric.is_unanswerable(trial) {
             skipped.push(trial.id.clone());
             continue;
         }
         let is_missing = |image: &&String| !embeddings.image_rows.contains_key(*image);
-        let lacks: Vec<&String> = trial.images.iter().filter(is_missing).collect();
-        if !lacks.is_empty() {
+        let before = without_photo.len();
+        without_photo.extend(trial.images.iter().filter(is_missing));
+        if without_photo.len() > before {
             missing += 1;
-            without_photo.extend(lacks);
             continue;
         }
         let similar = |similarity| similarity_of(set, trial, similarity, embeddings);
-        for (rows, metric) in rows.iter_mut().zip(&set.metrics) {
-            let mut margin = f32::INFINITY;
-            for comparison in metric.of(trial) {
-                // With subnormals the difference of two f32 is zero only if they are equal, so its sign is exact.
-                let difference = similar(comparison.over)? - similar(comparison.under)?;
-                margin = margin.min(difference);
-            }
-            rows.push(ScoredRow {
-                id: trial.id.clone(),
-                image: trial.images.first().cloned().unwrap_or_default(),
-                margin,
-            });
+        let mut margin = GREATEST_MARGIN;
+        for comparison in metric.of(trial) {
+            // With subnormals the difference of two f32 is zero only if they are equal, so its sign is exact.
+            margin = margin.min(similar(comparison.over)? - similar(comparison.under)?);
         }
+        rows.push(ScoredRow {
+            id: trial.id.clone(),
+            image: trial.images.first().cloned().unwrap_or_default(),
+            margin,
+            right: metric.is_right(margin),
+            photos: trial.images.clone(),
+        });
     }
-    let missing_images = distinct(without_photo.into_iter());
-    let scores = rows.into_iter().zip(&set.metrics).map(|(rows, metric)| {
-        let correct = rows.iter().filter(|row| row.margin > 0.0).count();
-        SubsetScore {
-            report: SubsetReport {
-                name: set.name.clone(),
-                metric: (!metric.name.is_empty()).then(|| metric.name.clone()),
-                accuracy: (!rows.is_empty()).then(|| correct as f64 / rows.len() as f64),
-                interval: None,
-                rows: rows.len(),
-                correct,
-                ties: rows.iter().filter(|row| row.margin == 0.0).count(),
-                missing,
-                skipped: skipped.len(),
-            },
-            rows,
-            skipped: skipped.clone(),
-            missing_images: missing_images.clone(),
-        }
-    });
-    Ok(scores.collect())
+    let correct = rows.iter().filter(|row| row.right).count();
+    let report = SubsetReport {
+        name: set.name.clone(),
+        metric: (!metric.name.is_empty()).then(|| metric.name.clone()),
+        accuracy: (!rows.is_empty()).then(|| correct as f64 / rows.len() as f64),
+        interval: None,
+        rows: rows.len(),
+        correct,
+        ties: rows.iter().filter(|row| row.margin == 0.0).count(),
+        missing,
+        skipped: skipped.len(),
+    };
+    Ok(SubsetScore { report, rows, skipped, missing_images: distinct(without_photo.into_iter()) })
 }
 
 fn similarity_of(
@@ -339,27 +347,43 @@ mod tests {
         assert!((of([2.0, 2.0, 2.0, 1.0]) - 1.0 / 3.0).abs() < 1e-12);
     }
 
-    #[test]
-    fn questions_without_an_answer_are_found() {
-        let pair = &Metric::first_of("", 1).comparisons[..];
-        let texts =
-            &[Comparison { over: Similarity::Texts(0, 1), under: Similarity::Texts(0, 2) }][..];
-        for (comparisons, texts, is_empty) in [
-            (pair, &["a", "a"][..], true),
-            (pair, &["a"], true),
-            (pair, &["a", "b"], false),
-            (texts, &["a", "a", "b"], true),
-            (texts, &["a", "b", "b"], true),
-            (texts, &["a", "b", "c"], false),
-        ] {
-            let metric = Metric { name: String::new(), comparisons: comparisons.to_vec() };
-            let trial = Trial {
-                id: "1".to_owned(),
-                images: vec!["a.jpg".to_owned()],
-                texts: texts.iter().map(ToString::to_string).collect(),
-            };
-            let set = TrialSet { name: String::new(), metrics: vec![metric], trials: Vec::new() };
-            assert_eq!(set.is_empty_question(&trial), is_empty, "{texts:?}");
+    /// A row of texts and a photo.
+    fn trial(texts: &[&str]) -> Trial {
+        Trial {
+            id: "1".to_owned(),
+            images: vec!["a.jpg".to_owned()],
+            texts: texts.iter().map(ToString::to_string).collect(),
         }
+    }
+
+    fn metric(comparisons: &[Comparison]) -> Metric {
+        Metric { name: String::new(), comparisons: comparisons.to_vec(), ties_win: false }
+    }
+
+    #[test]
+    fn rows_that_no_model_can_get_right_are_found() {
+        let pair = Metric::first_of("", 1);
+        let texts =
+            |text| Comparison { over: Similarity::Texts(0, 1), under: Similarity::Texts(text, 2) };
+        let tot = metric(&[texts(0), texts(1)]);
+        let itt = metric(&[photo((0, 0), (0, 2)), photo((0, 1), (0, 2))]);
+        for (metric, texts, expected) in [
+            (&pair, &["a", "a"][..], true),
+            (&pair, &["a", "b"], false),
+            // Nothing is compared.
+            (&pair, &["a"], false),
+            // Two captions that are equal are closer to one another than to any other text, and both have a similarity to the photo.
+            (&tot, &["a", "a", "b"], false),
+            (&itt, &["a", "a", "b"], false),
+            (&tot, &["a", "b", "a"], true),
+            (&itt, &["a", "b", "a"], true),
+            (&tot, &["a", "b", "b"], true),
+            (&tot, &["a", "b", "c"], false),
+        ] {
+            assert_eq!(metric.is_unanswerable(&trial(texts)), expected, "{texts:?}");
+        }
+        let first = Metric { ties_win: true, ..pair };
+        assert!(!first.is_unanswerable(&trial(&["a", "a"])));
+        assert!(first.is_right(0.0) && !first.is_right(-f32::MIN_POSITIVE));
     }
 }

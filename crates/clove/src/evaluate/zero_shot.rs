@@ -90,15 +90,15 @@ pub fn class_embeddings(prompts: &Embeddings, classes: usize) -> Result<Embeddin
 /// Zero-shot accuracies, 0 to 1, or null where nothing was scored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ZeroShotReport {
-    /// Share of photos whose own class is strictly the most similar.
+    /// Share of photos whose own class is the most similar, the first of equals.
     pub top1: Option<f64>,
-    /// Share of photos whose own class is among the five most similar, with ties as wrong; `None` with fewer than five classes.
+    /// Share of photos whose own class is among the five most similar, equals in their order; `None` with fewer than five classes.
     pub top5: Option<f64>,
     /// Mean of the classes' top-1 accuracies, over the classes that have photos.
     pub mean_per_class: Option<f64>,
     /// Photos.
     pub rows: usize,
-    /// Photos whose own class ties with another for the highest similarity, which counts as wrong.
+    /// Photos whose own class ties with another for the highest similarity; the first of the two is taken.
     pub ties: usize,
     /// By class, in order.
     pub classes: Vec<ClassReport>,
@@ -117,6 +117,9 @@ pub struct ClassReport {
 
 /// Classifies photos `[photos, dim]` by `classes` `[classes, dim]`; `labels[photo]` is the photo's own class.
 ///
+/// Of equally similar classes the first is taken, as PyTorch's `argmax` does in `CLIP_benchmark`: two classes of one name, such as
+/// ImageNet's two missiles, have the same embedding, and the photos of both go to the first.
+///
 /// # Errors
 /// Different widths, not one label per photo, or a label past the classes.
 pub fn classify(
@@ -133,16 +136,17 @@ pub fn classify(
         let label = labels[photo];
         let own = similarities[label];
         let above = similarities.iter().filter(|other| **other > own).count();
-        // The class itself is one of the equals.
-        let equal = similarities.iter().filter(|other| **other == own).count() - 1;
+        let equals = |others: &[f32]| others.iter().filter(|other| **other == own).count();
+        let first = equals(&similarities[..label]);
         let class = &mut by_class[label];
         class.rows += 1;
-        if above + equal == 0 {
+        if above + first == 0 {
             class.correct += 1;
             correct += 1;
         }
-        ties += usize::from(above == 0 && equal > 0);
-        in_top_k += usize::from(above + equal < TOP_K);
+        // The class itself is one of the equals.
+        ties += usize::from(above == 0 && equals(similarities) > 1);
+        in_top_k += usize::from(above + first < TOP_K);
     });
     for class in &mut by_class {
         class.accuracy = share(class.correct, class.rows);
@@ -155,6 +159,19 @@ pub fn classify(
         ties,
         classes: by_class,
     })
+}
+
+/// The class of a photo: the most similar one, the first of equals.
+///
+/// # Panics
+/// If the photo doesn't exist or the widths differ.
+pub fn most_similar(images: &Embeddings, photo: usize, classes: &Embeddings) -> usize {
+    let similar = |class: usize| images.dot(photo, classes, class);
+    let (class, _) = (0..classes.len()).fold((0, f32::NEG_INFINITY), |best, class| {
+        let similarity = similar(class);
+        if similarity > best.1 { (class, similarity) } else { best }
+    });
+    class
 }
 
 /// Checks that there are `count` labels, which errors call by these names, all below `rows`.

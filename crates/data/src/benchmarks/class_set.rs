@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::fetch::{Cache, Local};
 use crate::photos::{BelowFile, EXTENSIONS, files_below};
 use crate::sets::files::{files, kind_of_folder};
-use crate::sets::shards::members::{self, Damage, Member, parts};
+use crate::sets::shards::members::{Damage, Member, Tar, parts};
 use crate::sets::shards::{ENDS, missing_end};
 use crate::sets::{ImagePlace, Options, Purpose, not_blank};
 use crate::text::reason;
@@ -52,7 +52,7 @@ impl ClassSet {
         cache: &Cache<'_>,
     ) -> Result<Self, DataError> {
         let has_shards = kind_of_folder(path).is_some_and(|end| ENDS.contains(&end));
-        let set = if let Some(cifar) = Cifar::at(path) {
+        let mut set = if let Some(cifar) = Cifar::at(path) {
             cifar.read(names)?
         } else if path.is_dir() && !has_shards {
             let (found, skipped) = in_folder(path)?;
@@ -71,8 +71,28 @@ impl ClassSet {
             );
             return Err(DataError::format(path, problem));
         }
+        set.notes.extend(repeated(&set.classes));
         Ok(set)
     }
+}
+
+/// A note on names that several classes have.
+fn repeated(classes: &[String]) -> Option<String> {
+    const NAMED: usize = 5;
+    let mut numbers: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (number, name) in classes.iter().enumerate() {
+        numbers.entry(name).or_default().push(number.to_string());
+    }
+    numbers.retain(|_, numbers| numbers.len() > 1);
+    let named = numbers.iter().take(NAMED);
+    let named = named.map(|(name, numbers)| format!("{name:?} ({})", numbers.join(", ")));
+    let named = named.collect::<Vec<_>>().join(", ");
+    let rest = if numbers.len() > NAMED { " and others" } else { "" };
+    (!numbers.is_empty()).then(|| {
+        format!(
+            "several classes have the same name, so that the first gets the photos of all, as in CLIP_benchmark: {named}{rest}"
+        )
+    })
 }
 
 /// A photo's folders and name, and where it is.
@@ -219,11 +239,10 @@ impl Shards {
         let wrong = |source| DataError::io(&shard.path, source);
         let file = File::open(&shard.path).map_err(wrong)?;
         let length = file.metadata().map_err(wrong)?.len();
-        let mut archive = tar::Archive::new(file);
-        let entries = archive.entries_with_seek().map_err(wrong)?;
+        let mut tar = Tar::new(file);
         let place = |name: &str| format!("{}: {name:?}", shard.name);
         let (mut photos, mut numbers) = (Vec::new(), HashMap::new());
-        let read = members::each(entries, |found| {
+        let read = tar.each_by_seeking(|found| {
             let Member { name, offset, size, bytes } = match found {
                 Ok(member) => member,
                 Err((name, why)) => {
@@ -310,8 +329,7 @@ impl Cifar {
             Some(names) => names.to_vec(),
             None => lines(&self.names)?.iter().map(|name| name.replace('_', " ")).collect(),
         };
-        let wrong = |source| DataError::io(&self.file, source);
-        let bytes = fs::read(&self.file).map_err(wrong)?;
+        let bytes = text::read_bytes(&self.file, text::BUDGET)?;
         let record = self.labels + ImagePlace::CIFAR_BYTES;
         if bytes.is_empty() || !(bytes.len() as u64).is_multiple_of(record) {
             let problem = format!("it has {} bytes; a record has {record}", bytes.len());

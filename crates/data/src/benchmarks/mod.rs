@@ -4,6 +4,7 @@ pub mod aro;
 pub mod class_set;
 pub mod cola;
 pub mod own;
+mod part;
 pub mod sugar_crepe;
 pub mod sugar_crepe_pp;
 pub mod svo_probes;
@@ -14,8 +15,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use clove::evaluate::{Comparison, Metric, Similarity, Trial, TrialSet};
-use clove::preprocess::CropBox;
 
+pub use self::part::{Part, PartError};
 use crate::DataError;
 use crate::sets::ImagePlace;
 
@@ -34,7 +35,7 @@ pub struct Benchmark {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// A part of the photo of that file name; the rest isn't seen.
-    Part(String, CropBox),
+    Part(String, Part),
     /// There.
     At(ImagePlace),
 }
@@ -54,7 +55,7 @@ fn photos(over: (usize, usize), under: (usize, usize)) -> Comparison {
 }
 
 fn metric(name: &str, comparisons: &[Comparison]) -> Metric {
-    Metric { name: name.to_owned(), comparisons: comparisons.to_vec() }
+    Metric { name: name.to_owned(), comparisons: comparisons.to_vec(), ties_win: false }
 }
 
 /// Refuses a file without rows, over which no figure could be.

@@ -2,6 +2,7 @@
 
 mod classes;
 mod figures;
+mod keys;
 mod same;
 mod scoring;
 mod store;
@@ -10,13 +11,14 @@ mod suite;
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use clove::evaluate::{Comparison, Similarity, TrainingCaption, TrialSet, photos_of};
 use clove_data::Photos;
 use clove_data::benchmarks::{
     Benchmark, Place, aro, cola, own, sugar_crepe, sugar_crepe_pp, svo_probes, winoground,
 };
-use clove_data::fetch::Cache;
+use clove_data::fetch::{Cache, Copies, Progress};
 use clove_data::sets::{ImagePlace, ImageTextSet, Options, Purpose};
 use clove_lab::{SceneSuite, Sizes};
 use clove_scenes::Split;
@@ -107,7 +109,14 @@ impl Bench {
         let data = || {
             files.data.with_context(|| format!("the suite {name} needs --data: {}", suite.data()))
         };
-        let cache = Cache::silent(None);
+        let told = Mutex::new(Vec::new());
+        let hear = |progress: Progress<'_>| {
+            if let Progress::Note(text) = progress {
+                told.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
+            }
+            true
+        };
+        let cache = Cache::new(Copies::default(), &hear);
         let trials = |benchmark: Benchmark| -> Result<(Tests, Vec<String>)> {
             let (photos, absent) = present(&benchmark, files.images, name)?;
             let sets = benchmark.sets;
@@ -143,7 +152,7 @@ impl Bench {
             Suite::Own => trials(own::read(data()?, &cache)?)?,
             Suite::Retrieval => {
                 let mut set = captions(data()?, &files, split, &cache)?;
-                let joined = files.same_image.join(&mut set);
+                let joined = files.same_image.join(&mut set)?;
                 let splits = set.notes.clone();
                 let notes = std::iter::once(set.summary()).chain(splits).chain(joined).collect();
                 (Tests::Retrieval(set), notes)
@@ -157,6 +166,8 @@ impl Bench {
             }
         };
         let files = files.data.map_or_else(Vec::new, |data| files_of(suite, data));
+        let mut notes = notes;
+        notes.append(&mut told.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(Self { tests, suite, files, captions: None, notes })
     }
 

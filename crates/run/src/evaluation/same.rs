@@ -3,6 +3,7 @@
 
 use clove_data::sets::{Duplicates, Filter, ImageTextSet};
 
+use crate::Result;
 use crate::words::counted;
 
 /// Which rows of retrieval have the same image.
@@ -36,20 +37,20 @@ impl SameImage {
     }
 
     /// Joins rows with the same image. Returns a remark if there are any.
-    pub(super) fn join(self, set: &mut ImageTextSet) -> Option<String> {
+    pub(super) fn join(self, set: &mut ImageTextSet) -> Result<Option<String>> {
         let mut joined = set.merge_same_images();
         if self == Self::Bytes {
             let filter = Filter { duplicates: Some(Duplicates::Images), ..Filter::default() };
-            joined += set.filter(&filter, &|| true).map_or(0, |filtered| filtered.joined);
+            joined += set.filter(&filter, &|| true)?.map_or(0, |filtered| filtered.joined);
         }
         let images = set.samples.len();
-        (joined > 0).then(|| {
+        Ok((joined > 0).then(|| {
             let rows = counted((images + joined) as u64, "row");
             let images = counted(images as u64, "image");
             format!(
                 "rows with the same image are one sample (by {}): {rows}, {images}",
                 self.name()
             )
-        })
+        }))
     }
 }

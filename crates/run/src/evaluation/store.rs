@@ -3,30 +3,28 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufReader, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clove::evaluate::{Embeddings, EvaluateError};
-use clove::preprocess::{CropBox, DecodeLimits, Preprocess, RgbImage, decode};
+use clove::preprocess::{DecodeLimits, Preprocess, RgbImage, decode};
 use clove::score::{IMAGES_PER_BATCH, ScoreError, Scorer};
 use clove::weights::ModelSource;
+use clove_data::benchmarks::Part;
 use clove_data::fetch::cache_dir;
 use clove_data::sets::ImagePlace;
 use rayon::prelude::*;
 
-use crate::error::{Context as _, Error, Result, bail, one_line};
+use super::keys::{self, KEY, Key};
+use crate::error::{Context as _, Error, Result, one_line};
 use crate::event::{Event, Listener, ask, working};
 
-/// Bytes of a record's key and checksum.
-const KEY: usize = 32;
+/// Bytes of a record's checksum, which stands behind its key and its embedding.
 const CHECK: usize = 8;
-
-/// Raised when the same files give other embeddings.
-const REVISION: u32 = 2;
 
 const TEXTS: usize = 1_024;
 
 /// The key of a photo, and its pixels unless its embedding is known.
-type Keyed = ([u8; KEY], Option<Vec<f32>>);
+type Keyed = (Key, Option<Vec<f32>>);
 
 /// The name of an unreadable photo, and the reason.
 type Unreadable = (String, String);
@@ -39,7 +37,7 @@ pub struct Photo {
     /// Location of the file.
     pub place: ImagePlace,
     /// The part; `None` for the whole photo.
-    pub part: Option<CropBox>,
+    pub part: Option<Part>,
 }
 
 impl From<&ImagePlace> for Photo {
@@ -68,7 +66,9 @@ pub(crate) struct Embedder<'a> {
 /// A cache of embeddings.
 #[derive(Debug)]
 pub struct Store {
-    known: HashMap<[u8; KEY], Vec<f32>>,
+    /// The key of what computes the embeddings.
+    model: Key,
+    known: HashMap<Key, Vec<f32>>,
     /// The file on disk; `None` for a cache in memory.
     file: Option<(PathBuf, File)>,
     /// Why there is no file, until it's told.
@@ -83,7 +83,8 @@ pub struct Store {
 impl Store {
     /// A cache in memory.
     pub fn forgetful(dim: usize) -> Self {
-        Self { known: HashMap::new(), file: None, trouble: None, dim, made: 0, found: 0 }
+        let (model, known) = ([0; KEY], HashMap::new());
+        Self { model, known, file: None, trouble: None, dim, made: 0, found: 0 }
     }
 
     /// Opens the cache of a model on a device. Drops the damaged end of a file. A cache that can't be opened is one in memory; the
@@ -92,18 +93,19 @@ impl Store {
     /// # Errors
     /// If the model's files can't be read.
     pub fn open(source: &ModelSource, device: &str) -> Result<Self> {
-        let key = model_key(source, device)?;
         let mut store = Self::forgetful(source.config().embed_dim);
-        if let Err(error) = store.open_file(&key) {
+        store.model = keys::of_model(source, device)?;
+        let name = blake3::Hash::from_bytes(store.model).to_hex();
+        if let Err(error) = store.open_file(&name) {
             store.go_on_without(&error);
         }
         Ok(store)
     }
 
-    fn open_file(&mut self, key: &str) -> Result<()> {
+    fn open_file(&mut self, name: &str) -> Result<()> {
         let folder = cache_dir("embeddings")?;
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-        let path = folder.join(key);
+        let path = folder.join(name);
         let place = || path.display().to_string();
         let file = OpenOptions::new().create(true).append(true).open(&path).with_context(place)?;
         // If another process has the lock, only read.
@@ -140,7 +142,7 @@ impl Store {
         self.trouble = Some(format!("warning: no embeddings are cached: {why}"));
     }
 
-    fn add(&mut self, keys: &[[u8; KEY]], rows: &Embeddings) {
+    fn add(&mut self, keys: &[Key], rows: &Embeddings) {
         let mut bytes = Vec::with_capacity(keys.len() * (KEY + 4 * self.dim + CHECK));
         for (place, key) in keys.iter().enumerate() {
             let row = rows.row(place);
@@ -208,7 +210,7 @@ impl Embedder<'_> {
     }
 
     /// Adds embeddings to the cache, and tells its trouble.
-    fn keep(&mut self, keys: &[[u8; KEY]], rows: &Embeddings) {
+    fn keep(&mut self, keys: &[Key], rows: &Embeddings) {
         self.store.add(keys, rows);
         if let Some(trouble) = self.store.trouble.take() {
             (self.listener)(&Event::Note(trouble));
@@ -220,9 +222,9 @@ impl Embedder<'_> {
         let mut values = Vec::with_capacity(texts.len() * self.store.dim);
         for (number, chunk) in texts.chunks(TEXTS).enumerate() {
             ask(self.listener, "texts", number * TEXTS, texts.len())?;
-            let key = |text: &String| *blake3::hash(text.as_bytes()).as_bytes();
-            let keys: Vec<[u8; KEY]> = chunk.iter().map(key).collect();
-            let mut fresh: Vec<([u8; KEY], &str)> = Vec::new();
+            let model = self.store.model;
+            let keys: Vec<Key> = chunk.iter().map(|text| keys::of_text(&model, text)).collect();
+            let mut fresh: Vec<(Key, &str)> = Vec::new();
             for (key, text) in keys.iter().zip(chunk) {
                 let is_known = self.store.known.contains_key(key);
                 self.store.found += usize::from(is_known);
@@ -257,17 +259,6 @@ pub(crate) fn of_row<'a>(error: ScoreError, name: impl Fn(usize) -> &'a str) -> 
 }
 
 impl Photo {
-    fn key(&self, bytes: &[u8]) -> [u8; KEY] {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(bytes);
-        if let Some(part) = self.part {
-            for number in [part.x, part.y, part.width, part.height] {
-                hasher.update(&number.to_le_bytes());
-            }
-        }
-        *hasher.finalize().as_bytes()
-    }
-
     /// Reads the photo, or its part.
     ///
     /// # Errors
@@ -283,7 +274,7 @@ impl Photo {
             (name, one_line(error))
         };
         let bytes = self.place.read().map_err(|error| of_file(&error.into()))?;
-        let key = self.key(&bytes);
+        let key = keys::of_photo(&store.model, &bytes, self.part);
         if store.known.contains_key(&key) {
             return Ok((key, None));
         }
@@ -295,38 +286,9 @@ impl Photo {
     }
 
     fn cut(&self, image: RgbImage) -> Result<RgbImage> {
-        let Some(part) = self.part else {
-            return Ok(image);
-        };
-        let (width, height) = (image.width(), image.height());
-        if !part.fits(width, height) {
-            bail!("the part {part:?} exceeds its {width} x {height} pixels");
-        }
-        Ok(RgbImage::from_fn(part.width, part.height, |x, y| {
-            *image.get_pixel(part.x + x, part.y + y)
-        }))
-    }
-}
-
-/// File name of a cache: a hash of the program's version, the device and the model's files.
-fn model_key(source: &ModelSource, device: &str) -> Result<String> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(concat!("clove ", env!("CARGO_PKG_VERSION")).as_bytes());
-    hasher.update(&REVISION.to_le_bytes());
-    hasher.update(device.as_bytes());
-    let mut names = source.files().names();
-    names.sort();
-    let is_part = |name: &&String| {
-        let end = Path::new(name).extension();
-        end.is_some_and(|end| end == "json" || end == "safetensors" || end == "txt")
-    };
-    for name in names.iter().filter(is_part) {
-        let place = || source.files().describe(name);
-        // A model in one file has several names.
-        if let Some(mut file) = source.files().open(name).with_context(place)? {
-            hasher.update(name.as_bytes());
-            std::io::copy(&mut file, &mut hasher).with_context(place)?;
+        match self.part {
+            Some(part) => part.cut(&image).with_context(|| self.place.to_string()),
+            None => Ok(image),
         }
     }
-    Ok(hasher.finalize().to_hex()[..KEY].to_owned())
 }
