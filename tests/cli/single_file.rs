@@ -1,17 +1,19 @@
 //! Guards models in one file, and the runs of the lab's page without a browser.
 
 use std::fs;
+use std::path::Path;
 
+use clove::model::ClipConfig;
 use clove::weights::{Precision, Snapshot};
 use clove_data::run::{Companions, write_model_dir};
 use clove_lab as lab;
-use clove_tests::companions;
+use clove_tests::{assert_contains, companions, floats, random_open_clip};
 use clove_web::lab::settings::{Loss, Negatives, Settings, Texts, limits};
 
-use super::{answer, fail, line, path, run, succeed};
+use super::{Place, answer, clove, fail, line, path, refuse, run, succeed, succeeded};
 
 /// A scene model as one file and as a directory.
-fn written(dir: &std::path::Path, name: &str, model: &Snapshot) -> [String; 2] {
+fn written(dir: &Path, name: &str, model: &Snapshot) -> [String; 2] {
     let file = dir.join(format!("{name}.safetensors"));
     let Companions { preprocess, tokenizer } = companions();
     let bytes = model
@@ -68,6 +70,41 @@ fn a_model_in_one_file_is_taken_for_its_directory() {
     fs::write(&texts, "a red circle\n").unwrap();
     let alone = fail(&["tokenize", "--model", path(&weights), "--texts", path(&texts)]);
     assert!(alone.contains("weights alone"), "{alone}");
+}
+
+#[test]
+fn open_clips_weights_alone_are_a_model_and_what_was_assumed_is_said() {
+    let place = Place::new();
+    let config = r#"{"embed_dim": 8, "quick_gelu": true,
+        "vision_cfg": {"image_size": 16, "patch_size": 8, "width": 64, "layers": 1},
+        "text_cfg": {"context_length": 8, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 1}}"#;
+    let dir = place.out("model");
+    let weights = random_open_clip(&dir, &ClipConfig::from_open_clip(config).unwrap());
+    let [named, unnamed] = ["mine-quickgelu.safetensors", "mine.safetensors"].map(|n| place.out(n));
+    for file in [&named, &unnamed] {
+        fs::copy(&weights, file).unwrap();
+    }
+    let features = |model: &Path| {
+        let out = place.out("features.safetensors");
+        let words = "embed --model _ --out _ --device cpu --images _";
+        let args = line(words, &[path(model), path(&out), &place.picture]);
+        let (_, stderr) = succeeded(&clove(&args));
+        (floats(&out, "image_features"), stderr)
+    };
+    let (alone, said) = features(&named);
+    let (whole, silent) = features(&dir);
+    assert!(alone == whole);
+    let assumed = said.lines().filter(|line| line.contains("mine-quickgelu.safetensors has no"));
+    let assumed: Vec<&str> = assumed.collect();
+    assert_eq!(assumed.len(), 1, "{said}");
+    assert_contains(assumed[0], &["16 pixels", "1 and 1 heads", "quick_gelu"]);
+    assert!(!silent.contains("assumed"), "{silent}");
+    let words = "preprocess --model _ --out _ --images _";
+    let error = refuse(words, &[path(&unnamed), path(&place.out("pixels")), &place.picture]);
+    assert_contains(
+        &error,
+        &["mine.safetensors: ", "add -gelu or -quickgelu", "open_clip_config.json"],
+    );
 }
 
 #[test]

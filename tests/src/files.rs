@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clove::model::{ClipConfig, RandomInit};
+use clove::preprocess::Preprocess;
 use clove::weights::{
-    Layout, ModelSource, OutputDir, Precision, Snapshot, WeightsError, write_model,
+    InMemory, Layout, ModelSource, OutputDir, Precision, Snapshot, WeightsError, write_model,
 };
 use clove_data::run::Companions;
 use clove_lab::{preprocess, tokenizer_json};
@@ -75,6 +77,20 @@ pub fn convert(
     let out = OutputDir::claim(dir, true, &[])?;
     write_model(source, layout, precision, &out)?;
     out.commit()
+}
+
+/// Writes a model with random weights to a new directory in open_clip's layout; returns the file of its weights.
+pub fn random_open_clip(dir: &Path, config: &ClipConfig) -> PathBuf {
+    let Ok(snapshot) = Snapshot::from_parameters(config, &mut RandomInit::new(config, 0));
+    let weights = snapshot.write_hugging_face(Vec::new(), Precision::F32).unwrap();
+    let preprocess = Preprocess::clip(config.image.image_size as u32).unwrap();
+    let texts = snapshot.hugging_face_configs(&preprocess);
+    let texts = texts.map(|(name, text)| (name, text.into_bytes()));
+    let files = texts.into_iter().chain([("model.safetensors", weights)]);
+    let files = files.map(|(name, bytes)| (name.to_owned(), bytes.into())).collect();
+    let source = ModelSource::open(Box::new(InMemory { name: "made".to_owned(), files })).unwrap();
+    convert(&source, Layout::OpenClip, Precision::Unchanged, dir).unwrap();
+    weights_file(dir)
 }
 
 /// Cuts the context of a Hugging Face model of f32, as Netflix/clove does before training (src/training/utils.py:91-97).

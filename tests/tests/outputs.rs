@@ -122,8 +122,10 @@ fn a_file_that_is_an_input_or_belongs_to_a_model_is_refused() {
     let texts = dir.path().join("texts.txt");
     fs::write(&texts, "a caption").unwrap();
     let inputs = [model.as_path(), &texts];
-    refused(refuse_inputs(&texts, &inputs), &["texts.txt is an input"]);
-    refused(refuse_inputs(&dir.path().join("model/../texts.txt"), &inputs), &["is an input"]);
+    let error = refuse_inputs(&texts, &inputs).unwrap_err().to_string();
+    assert_eq!(error, format!("{}: this is an input; choose another output", texts.display()));
+    let spelled = dir.path().join("model/../texts.txt");
+    refused(refuse_inputs(&spelled, &inputs), &["model/../texts.txt: ", "/texts.txt is an input"]);
     refused(refuse_inputs(&model.join("features.safetensors"), &inputs), &["belongs to the model"]);
     refuse_inputs(&dir.path().join("features.safetensors"), &inputs).unwrap();
     // What isn't there yet can't be an input; the command reports it.

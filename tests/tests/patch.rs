@@ -90,7 +90,7 @@ fn a_model_and_a_packed_difference_make_every_model_between() {
         let pretrained = model(&left).load(&device).unwrap();
         let snapshot = |clip: &Clip| wait(Snapshot::of(clip, &config));
         let read = |dir: &Path| model(dir).weights().unwrap();
-        let delta = Delta::between(&config, read(&left), read(&right), &device).unwrap();
+        let delta = Delta::between([&config; 2], read(&left), read(&right), &device).unwrap();
         let sizes =
             parameters(&config).into_iter().map(|(_, shape)| shape.iter().product::<usize>());
         let words: usize = sizes.map(|size| size.div_ceil(2)).sum();
@@ -133,7 +133,8 @@ fn models_that_are_too_far_apart_for_f16_are_refused_by_tensor() {
         }
     }
     let source = model(&golden("tiny-clip/hf"));
-    let error = Delta::between(source.config(), Constant(0.0), Constant(1e5), &cpu()).unwrap_err();
+    let error = Delta::between([source.config(); 2], Constant(0.0), Constant(1e5), &cpu());
+    let error = error.unwrap_err();
     assert_contains(&error.to_string(), &["100000", "`image."]);
 }
 
@@ -145,7 +146,7 @@ fn what_does_not_fit_is_refused() {
         assert!(matches!(patch(&left, &right, alpha, &out), Err(PatchError::Alpha(_))));
     }
     let error = patch(&left, &right, 0.5, &right).unwrap_err().to_string();
-    assert_contains(&error, &["finetuned is an input", "choose another"]);
+    assert_contains(&error, &["finetuned: this is an input", "choose another"]);
     let open_clip = dir.path().join("open_clip");
     convert(&model(&right), Layout::OpenClip, Precision::Unchanged, &open_clip).unwrap();
     assert!(matches!(patch(&left, &open_clip, 0.5, &out), Err(PatchError::Layouts { .. })));
@@ -193,6 +194,23 @@ fn of_different_contexts_the_common_positions_are_interpolated() {
             let written =
                 Snapshot::from_parameters(source.config(), &mut source.weights().unwrap());
             assert!(swept == written.unwrap());
+        }
+        // The page's slider over alpha.
+        let (pretrained, finetuned, cpu) = (model(&left), model(&right), cpu());
+        let configs = [pretrained.config(), finetuned.config()];
+        let weights = [&pretrained, &finetuned].map(|source| source.weights().unwrap());
+        let [before, after] = weights;
+        let delta = Delta::between(configs, before, after, &cpu).unwrap();
+        let clip = delta.apply(&pretrained.load(&cpu).unwrap(), 1.0);
+        let mut slid = wait(Snapshot::of(&clip, configs[0]));
+        let (base, shape) = floats(&weights_file(&left), TENSOR);
+        let (tuned, _) = floats(&weights_file(&right), TENSOR);
+        let slid = slid.values("text.position_embedding", &shape).unwrap();
+        for (at, value) in slid.iter().enumerate() {
+            let expected = if at < 24 * shape[1] { tuned[at] } else { base[at] };
+            // Rounding of a difference in f16; none of the others.
+            let allowed = (expected - base[at]).abs() / 2048.0;
+            assert!((value - expected).abs() <= allowed + 1e-6 * expected.abs(), "{at}: {value}");
         }
     }
 }

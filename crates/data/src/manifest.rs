@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
-use clove::weights::AtomicFile;
+use clove::weights::write_file;
 
 use crate::DataError;
 use crate::run::{Entry, MANIFEST};
@@ -32,10 +32,5 @@ pub fn write_manifest(folder: &Path) -> Result<(), DataError> {
     let path = folder.join(MANIFEST);
     let text = serde_json::to_string_pretty(&BTreeMap::from([("files", files)]))
         .map_err(|error| DataError::parse(&path, error))?;
-    let write = || {
-        let mut file = AtomicFile::create(&path).map_err(io::Error::other)?;
-        writeln!(file, "{text}")?;
-        file.commit().map_err(io::Error::other)
-    };
-    write().map_err(failed(&path))
+    write_file(&path, text + "\n").map_err(|error| failed(&path)(io::Error::other(error.problem)))
 }

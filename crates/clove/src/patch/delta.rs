@@ -9,6 +9,7 @@ pub use clove_kernels::Packing;
 use half::f16;
 use thiserror::Error;
 
+use super::with_context;
 use crate::model::{Clip, ClipConfig, Parameters};
 use crate::weights::parameters;
 
@@ -103,12 +104,15 @@ enum Kept {
 }
 
 impl Delta {
-    /// The difference of `finetuned` from `pretrained`, models of one shape, in f16. Reads one tensor of each at a time.
+    /// The difference of `finetuned` from `pretrained` in f16. Reads one tensor of each at a time.
+    ///
+    /// The models' configurations, `config` and `tuned`, may differ in the context length: positions that the fine-tuned model lacks are
+    /// the pretrained model's at every alpha.
     ///
     /// # Errors
     /// When a model can't be read, or the difference isn't finite in f16.
     pub fn between<P: Parameters>(
-        config: &ClipConfig,
+        [config, tuned]: [&ClipConfig; 2],
         mut pretrained: P,
         mut finetuned: impl Parameters<Error = P::Error>,
         device: &Device,
@@ -117,10 +121,13 @@ impl Delta {
         P::Error: Debug + Display,
     {
         Self::read(config, device, |name, shape| {
+            let tuned_shape = with_context(name, shape, tuned.text.context_length);
             let base = pretrained.values(name, shape).map_err(DeltaError::Read)?;
-            let mut differences = finetuned.values(name, shape).map_err(DeltaError::Read)?;
-            for (tuned, base) in differences.iter_mut().zip(base) {
-                *tuned -= base;
+            let values = finetuned.values(name, &tuned_shape).map_err(DeltaError::Read)?;
+            let mut differences = vec![0.0; base.len()];
+            for (difference, (value, base)) in differences.iter_mut().zip(values.iter().zip(&base))
+            {
+                *difference = value - base;
             }
             Difference::f16(&differences).ok_or_else(|| {
                 let values = differences.iter().map(|value| value.abs());

@@ -114,9 +114,7 @@ impl Pair {
     /// When a model can't be read, or they differ in layout or in more of the configuration than the context length.
     pub fn open(pretrained: &ModelSource, finetuned: &ModelSource) -> Result<Self, PatchError> {
         let context = finetuned.config().text.context_length;
-        let mut same_context = pretrained.config().clone();
-        same_context.text.context_length = context;
-        let differences = differences(&same_context, finetuned.config());
+        let differences = obstacles(pretrained.config(), finetuned.config());
         let layouts = [pretrained.layout(), finetuned.layout()];
         let places = [pretrained.place(), finetuned.place()];
         if !differences.is_empty() {
@@ -152,11 +150,7 @@ impl Parameters for Patched<'_> {
         let Pair { pretrained, finetuned, context } = &mut *self.pair;
         let mut values = pretrained.values(name, shape)?;
         if self.alpha != 0.0 {
-            let mut shape = shape.to_vec();
-            if name == TEXT_POSITIONS {
-                shape[0] = *context;
-            }
-            let tuned = finetuned.values(name, &shape)?;
+            let tuned = finetuned.values(name, &with_context(name, shape, *context))?;
             let common = values.len().min(tuned.len());
             if self.alpha == 1.0 {
                 values[..common].copy_from_slice(&tuned[..common]);
@@ -168,8 +162,24 @@ impl Parameters for Patched<'_> {
     }
 }
 
+/// The shape of a parameter in a model that differs in its context length alone.
+fn with_context(name: &str, shape: &[usize], context: usize) -> Vec<usize> {
+    let mut shape = shape.to_vec();
+    if name == TEXT_POSITIONS {
+        shape[0] = context;
+    }
+    shape
+}
+
 fn check(alpha: f64) -> Result<(), PatchError> {
     if (0.0..=1.0).contains(&alpha) { Ok(()) } else { Err(PatchError::Alpha(alpha)) }
+}
+
+/// The differences of two models' configurations that prevent patching: all but the context length.
+pub fn obstacles(pretrained: &ClipConfig, finetuned: &ClipConfig) -> Vec<String> {
+    let mut same_context = pretrained.clone();
+    same_context.text.context_length = finetuned.text.context_length;
+    differences(&same_context, finetuned)
 }
 
 /// The differences of two configurations that matter to the computation.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
@@ -30,8 +31,20 @@ pub fn patch_to(
     out: &OutputDir,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), PatchError> {
+    write(pretrained, finetuned, alpha, out.path(), progress).map_err(|error| match error {
+        PatchError::Weights(error) => out.naming(error).into(),
+        other => other,
+    })
+}
+
+fn write(
+    pretrained: &ModelSource,
+    finetuned: &ModelSource,
+    alpha: f64,
+    out: &Path,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), PatchError> {
     check(alpha)?;
-    let out = out.path();
     let pair = Pair::open(pretrained, finetuned)?;
     let is_buffer = |name: &str| pair.pretrained.is_buffer(name);
     let (left, right) = (pair.pretrained.tensors(), pair.finetuned.tensors());

@@ -46,7 +46,10 @@ pub(super) fn lfs_pointer() -> Problem {
 }
 
 /// A file's bytes; `None` if it doesn't exist.
-fn read_whole(files: &dyn ModelFiles, name: &str) -> Result<Option<Vec<u8>>, WeightsError> {
+pub(super) fn read_whole(
+    files: &dyn ModelFiles,
+    name: &str,
+) -> Result<Option<Vec<u8>>, WeightsError> {
     let failed = |error| Problem::Read(error).of(files.describe(name));
     let Some(reader) = files.open(name).map_err(failed)? else {
         return Ok(None);

@@ -6,13 +6,13 @@ use std::io::{self, BufReader, Cursor};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::companions::{SMALL_FILES, has_config};
+use super::companions::{
+    ADDED, MERGES, SMALL_FILES, TOKENIZER, VOCABULARY, has_config, read_whole,
+};
+use super::inferred::infer;
 use super::names::Layout;
 use super::tensors::{ReadSeek, read_header};
 use super::{Problem, WeightsError};
-
-/// The name of the weights in a [`SingleFile`].
-const WEIGHTS: &str = "model.safetensors";
 
 fn in_memory(bytes: &Arc<[u8]>) -> Box<dyn ReadSeek> {
     Box::new(Cursor::new(Arc::clone(bytes)))
@@ -34,6 +34,11 @@ pub trait ModelFiles: std::fmt::Debug {
 
     /// The names of the files in the place, sorted; empty if the place can't be listed.
     fn names(&self) -> Vec<String>;
+
+    /// What the place's configuration assumes without the file saying so, for a note.
+    fn assumed(&self) -> Option<&str> {
+        None
+    }
 
     /// The folders below the place that have a model, sorted, for messages; empty if the place can't be searched.
     fn models_below(&self) -> Vec<String> {
@@ -143,13 +148,16 @@ impl ModelFiles for InMemory {
     }
 }
 
-/// A model in Hugging Face's layout as one safetensors file: the weights, with `config.json` and optionally
-/// `preprocessor_config.json`, `tokenizer.json` or what stands for them in the metadata. Any safetensors reader can read its weights.
+/// A model as one safetensors file. In Hugging Face's layout it has `config.json` and optionally `preprocessor_config.json`,
+/// `tokenizer.json` or what stands for them in its metadata; any safetensors reader can read its weights. In open_clip's layout the
+/// configuration is the `open_clip_config.json` beside the file, or follows from the shapes of its tensors and from its name.
 #[derive(Debug)]
 pub struct SingleFile<S> {
     place: String,
     source: S,
-    texts: BTreeMap<String, Arc<[u8]>>,
+    layout: Layout,
+    texts: Texts,
+    assumed: Option<String>,
 }
 
 /// The source of a [`SingleFile`], which is opened several times.
@@ -159,11 +167,20 @@ pub trait Reopen: std::fmt::Debug {
     /// # Errors
     /// When it can't be opened.
     fn reopen(&self) -> io::Result<Box<dyn ReadSeek>>;
+
+    /// The folder that it lies in.
+    fn folder(&self) -> Option<Directory> {
+        None
+    }
 }
 
 impl Reopen for PathBuf {
     fn reopen(&self) -> io::Result<Box<dyn ReadSeek>> {
         Ok(Box::new(BufReader::new(File::open(self)?)))
+    }
+
+    fn folder(&self) -> Option<Directory> {
+        self.parent().map(|folder| Directory(folder.to_owned()))
     }
 }
 
@@ -177,25 +194,55 @@ impl<S: Reopen> SingleFile<S> {
     /// Reads the header of the file, which messages call `place`.
     ///
     /// # Errors
-    /// When it can't be read, isn't safetensors, or has no configuration in its metadata.
+    /// When it can't be read, isn't safetensors, or has no configuration, and none can be inferred.
     pub fn open(place: &str, source: S) -> Result<Self, WeightsError> {
         let mut reader = source.reopen().map_err(|error| Problem::Read(error).of(place))?;
         let (_, header) = read_header(place, reader.as_mut())?;
-        let config = Layout::HuggingFace.config_file();
-        let texts: BTreeMap<String, Arc<[u8]>> = header
+        let mut texts: Texts = header
             .metadata()
             .iter()
             .flatten()
             .filter(|(name, _)| SMALL_FILES.contains(&name.as_str()))
             .map(|(name, text)| (name.clone(), Arc::from(text.as_bytes())))
             .collect();
-        if !texts.contains_key(config) {
-            let reason = "these are weights alone, without config.json in the metadata; \
-                          use the model's directory";
-            return Err(Problem::NotAModel(reason.to_owned()).of(place));
-        }
-        Ok(Self { place: place.to_owned(), source, texts })
+        let mut assumed = None;
+        let layout = if texts.contains_key(Layout::HuggingFace.config_file()) {
+            Layout::HuggingFace
+        } else {
+            let not_a_model = |reason: String| Problem::NotAModel(reason).of(place);
+            let name = Path::new(place).file_name().unwrap_or_default().to_string_lossy();
+            let inferred = infer(&name, &header).ok_or_else(|| {
+                let reason = "these are weights alone, without config.json in the metadata; \
+                              use the model's directory";
+                not_a_model(reason.to_owned())
+            })?;
+            let config = Layout::OpenClip.config_file();
+            let beside = source.folder().map(|folder| texts_of(&folder)).transpose()?;
+            // Without the configuration, other files in the folder may be another model's.
+            texts.extend(beside.into_iter().filter(|texts| texts.contains_key(config)).flatten());
+            if !texts.contains_key(config) {
+                let inferred = inferred.map_err(not_a_model)?;
+                texts.insert(config.to_owned(), inferred.config.into_bytes().into());
+                assumed = Some(inferred.assumed);
+            }
+            Layout::OpenClip
+        };
+        Ok(Self { place: place.to_owned(), source, layout, texts, assumed })
     }
+}
+
+/// Small files by name.
+type Texts = BTreeMap<String, Arc<[u8]>>;
+
+/// The configuration and the tokenizer of an open_clip model in a folder.
+fn texts_of(folder: &Directory) -> Result<Texts, WeightsError> {
+    let mut texts = Texts::new();
+    for name in [Layout::OpenClip.config_file(), TOKENIZER, VOCABULARY, MERGES, ADDED] {
+        if let Some(bytes) = read_whole(folder, name)? {
+            texts.insert(name.to_owned(), bytes.into());
+        }
+    }
+    Ok(texts)
 }
 
 impl<S: Reopen> ModelFiles for SingleFile<S> {
@@ -204,11 +251,15 @@ impl<S: Reopen> ModelFiles for SingleFile<S> {
     }
 
     fn describe(&self, name: &str) -> String {
-        if name == WEIGHTS { self.place.clone() } else { format!("{}: {name}", self.place) }
+        if name == self.layout.weights_file() {
+            self.place.clone()
+        } else {
+            format!("{}: {name}", self.place)
+        }
     }
 
     fn open(&self, name: &str) -> io::Result<Option<Box<dyn ReadSeek>>> {
-        if name == WEIGHTS {
+        if name == self.layout.weights_file() {
             return self.source.reopen().map(Some);
         }
         Ok(self.texts.get(name).map(in_memory))
@@ -216,8 +267,12 @@ impl<S: Reopen> ModelFiles for SingleFile<S> {
 
     fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.texts.keys().cloned().collect();
-        names.push(WEIGHTS.to_owned());
+        names.push(self.layout.weights_file().to_owned());
         names.sort();
         names
+    }
+
+    fn assumed(&self) -> Option<&str> {
+        self.assumed.as_deref()
     }
 }

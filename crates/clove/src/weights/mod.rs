@@ -6,7 +6,9 @@
 mod checked;
 mod companions;
 mod dtype;
+pub mod durable;
 mod files;
+mod inferred;
 mod names;
 mod output;
 mod snapshot;
@@ -23,6 +25,7 @@ pub use companions::SMALL_FILES;
 pub(crate) use companions::copy_unchanged;
 pub use dtype::decode_f32;
 pub(crate) use dtype::encode_finite;
+pub use durable::{AtomicFile, write_file};
 pub use files::{Directory, InMemory, ModelFiles, Reopen, SingleFile};
 pub(crate) use names::TEXT_POSITIONS;
 pub use names::{Layout, parameters};
@@ -30,7 +33,7 @@ pub use output::{OutputDir, refuse_inputs};
 pub use snapshot::Snapshot;
 pub use source::ModelSource;
 pub use tensors::{Dtype, NamedReader, ReadSeek, TensorFiles, TensorWriter};
-pub use write::{AtomicFile, Precision, write_file, write_model};
+pub use write::{Precision, write_model};
 
 use crate::model::ConfigError;
 use crate::tokenizer::TokenizerError;

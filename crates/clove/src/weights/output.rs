@@ -1,11 +1,12 @@
 //! Where results are written: never onto what is read, and a whole model or none.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::companions::{has_config, is_of_a_model};
-use super::{AtomicFile, Problem, WeightsError};
+use super::durable;
+use super::names::Layout;
+use super::{Problem, WeightsError};
 
 /// A folder for a model that is being written.
 ///
@@ -42,6 +43,7 @@ impl OutputDir {
         let refuse =
             |reason: &str| Err(Problem::Output(reason.to_owned()).of(path.display().to_string()));
         let target = resolve(path);
+        durable::restore(&target)?;
         if target.exists() && !target.is_dir() {
             return refuse("this is a file; choose another folder");
         }
@@ -67,9 +69,10 @@ impl OutputDir {
                 );
             }
         }
-        let temporary = beside(&target, "partial", is_inside);
-        let failed = |error| AtomicFile::failed(path, error);
-        remove(&temporary).and_then(|()| fs::create_dir_all(&temporary)).map_err(failed)?;
+        let temporary = temporary_name(&target, is_inside);
+        durable::remove(&temporary)
+            .and_then(|()| durable::create_folder(&temporary))
+            .map_err(durable::naming(path))?;
         Ok(Self { target, temporary: Temporary(temporary), is_inside })
     }
 
@@ -78,29 +81,27 @@ impl OutputDir {
         &self.temporary.0
     }
 
-    /// Makes the temporary folder the output.
+    /// An error of a file in the temporary folder, under the name that the file would get.
+    pub(crate) fn naming(&self, error: WeightsError) -> WeightsError {
+        match Path::new(&error.file).strip_prefix(self.path()) {
+            Ok(file) => durable::naming(&self.target.join(file))(error),
+            Err(_) => error,
+        }
+    }
+
+    /// Makes the temporary folder the output. On return it's on the disk.
     ///
     /// # Errors
-    /// When the folder that is there can't be replaced.
+    /// When a file can't be synced, or the folder that is there can't be replaced.
     pub fn commit(self) -> Result<(), WeightsError> {
         let Self { target, temporary, is_inside } = self;
-        let failed = |error| AtomicFile::failed(&target, error);
         if is_inside {
-            return move_up(&temporary.0, &target).map_err(failed);
+            // Without its configuration a folder has no model.
+            let configs = [Layout::HuggingFace, Layout::OpenClip].map(Layout::config_file);
+            durable::move_up(&temporary.0, |name| configs.contains(&name))
+        } else {
+            durable::publish(&temporary.0, &target)
         }
-        let replaced = beside(&target, "replaced", false);
-        let is_replaced = target.exists();
-        if is_replaced {
-            remove(&replaced).and_then(|()| fs::rename(&target, &replaced)).map_err(failed)?;
-        }
-        if let Err(error) = fs::rename(&temporary.0, &target) {
-            if is_replaced {
-                // The first error is the one to report.
-                let _ = fs::rename(&replaced, &target);
-            }
-            return Err(failed(error));
-        }
-        remove(&replaced).map_err(|error| AtomicFile::failed(&replaced, error))
     }
 }
 
@@ -113,30 +114,13 @@ fn is_model_file(path: &Path) -> bool {
 }
 
 /// A name that no other process uses, inside `target` or beside it.
-fn beside(target: &Path, kind: &str, is_inside: bool) -> PathBuf {
+fn temporary_name(target: &Path, is_inside: bool) -> PathBuf {
     let process = std::process::id();
-    let name = name_of(target);
     if is_inside {
-        target.join(format!(".{process}.{kind}"))
+        target.join(format!(".{process}.partial"))
     } else {
-        target.with_file_name(format!(".{name}.{process}.{kind}"))
+        target.with_file_name(format!(".{}.{process}.partial", name_of(target)))
     }
-}
-
-/// Removes a folder that may not exist.
-fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Moves the files of a folder to its parent, the configuration last: without it there is no model.
-fn move_up(from: &Path, to: &Path) -> io::Result<()> {
-    let entries = fs::read_dir(from)?.collect::<io::Result<Vec<_>>>()?;
-    let mut names: Vec<_> = entries.into_iter().map(|entry| entry.file_name()).collect();
-    names.sort_by_key(|name| name.to_string_lossy().ends_with("config.json"));
-    names.iter().try_for_each(|name| fs::rename(from.join(name), to.join(name)))
 }
 
 /// Refuses an output that is one of `inputs`, has one in it, or lies in the folder of a model among them. Links are followed, and hard
@@ -153,10 +137,11 @@ pub fn refuse_inputs(out: &Path, inputs: &[&Path]) -> Result<(), WeightsError> {
             continue;
         };
         let refuse = |reason: String| Err(Problem::Output(reason).of(out.display().to_string()));
-        let input = input.display();
         if is_replaced(&place) {
+            let input = if out == *input { "this".into() } else { input.to_string_lossy() };
             return refuse(format!("{input} is an input; choose another output"));
         }
+        let input = input.display();
         if !has_config(&place) {
             continue;
         }

@@ -59,6 +59,11 @@ impl ModelSource {
         self.files.place()
     }
 
+    /// What the configuration assumes without the model's files saying so, for a note.
+    pub fn assumed(&self) -> Option<String> {
+        Some(format!("{} {}", self.place(), self.files.assumed()?))
+    }
+
     /// The files themselves.
     pub fn files(&self) -> &dyn ModelFiles {
         self.files.as_ref()

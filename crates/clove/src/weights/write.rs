@@ -1,14 +1,13 @@
 //! Writes a model directory in either layout.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::checked::transpose;
 use super::companions::{PREPROCESS, copy_for_other_layout, copy_unchanged};
 use super::dtype::{decode_f32, encode_finite};
+use super::durable::{AtomicFile, write_file};
 use super::names::{Layout, Stored, parameters};
 use super::output::OutputDir;
 use super::source::ModelSource;
@@ -38,99 +37,6 @@ impl Precision {
     }
 }
 
-/// A file that gets its name only when it's complete: written to a temporary file beside it, then renamed.
-///
-/// Links are followed. Devices and pipes are written to directly, because renaming would replace them.
-#[derive(Debug)]
-pub struct AtomicFile {
-    path: PathBuf,
-    temporary: Option<Temporary>,
-    file: BufWriter<File>,
-}
-
-/// A file that is removed unless it's renamed.
-#[derive(Debug)]
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // A failure can't be reported here. After the rename there is nothing to remove.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-impl AtomicFile {
-    /// Starts the file `path`, and creates its directory.
-    ///
-    /// # Errors
-    /// When the directory or the file can't be created.
-    pub fn create(path: &Path) -> Result<Self, WeightsError> {
-        let failed = |source| Self::failed(path, source);
-        let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let (temporary, file) = match fs::metadata(path) {
-            Ok(found) if found.is_dir() => {
-                return Err(failed(io::ErrorKind::IsADirectory.into()));
-            }
-            Ok(found) if !found.is_file() => {
-                let file = File::options().write(true).open(path).map_err(failed)?;
-                (None, file)
-            }
-            _ => {
-                if let Some(parent) = path.parent() {
-                    fs::create_dir_all(parent).map_err(failed)?;
-                }
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                let temporary =
-                    path.with_file_name(format!(".{name}.{}.partial", std::process::id()));
-                let file = File::create(&temporary).map_err(failed)?;
-                (Some(Temporary(temporary)), file)
-            }
-        };
-        let file = BufWriter::with_capacity(1 << 18, file);
-        Ok(Self { path: path.clone(), temporary, file })
-    }
-
-    /// The error of a failed write to `path`.
-    pub fn failed(path: &Path, source: io::Error) -> WeightsError {
-        Problem::Write(source).of(path.display().to_string())
-    }
-
-    /// Gives the file its name. As in `cp`, the system decides when the bytes reach the disk.
-    ///
-    /// # Errors
-    /// When the last bytes can't be written, or the file can't be renamed.
-    pub fn commit(self) -> Result<(), WeightsError> {
-        let Self { path, temporary, file } = self;
-        file.into_inner()
-            .map_err(io::IntoInnerError::into_error)
-            .and_then(|_| match &temporary {
-                Some(Temporary(written)) => fs::rename(written, &path),
-                None => Ok(()),
-            })
-            .map_err(|source| Self::failed(&path, source))
-    }
-}
-
-impl Write for AtomicFile {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.file.write(buffer)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-/// Writes a file as an [`AtomicFile`].
-///
-/// # Errors
-/// When it can't be written.
-pub fn write_file(path: &Path, content: impl AsRef<[u8]>) -> Result<(), WeightsError> {
-    let mut file = AtomicFile::create(path)?;
-    file.write_all(content.as_ref()).map_err(|source| AtomicFile::failed(path, source))?;
-    file.commit()
-}
-
 /// Writes `source` in another layout (or the same one) and precision.
 ///
 /// Memory holds one parameter at a time. With [`Precision::Unchanged`] every number keeps its bits.
@@ -144,7 +50,15 @@ pub fn write_model(
     precision: Precision,
     out: &OutputDir,
 ) -> Result<(), WeightsError> {
-    let out = out.path();
+    write_files(source, layout, precision, out.path()).map_err(|error| out.naming(error))
+}
+
+fn write_files(
+    source: &ModelSource,
+    layout: Layout,
+    precision: Precision,
+    out: &Path,
+) -> Result<(), WeightsError> {
     let mut weights = source.weights()?;
     // All checks come before the first byte is written.
     let configs =

@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use clove::weights::durable;
 use serde::{Deserialize, Serialize};
 
 use super::RunError;
@@ -197,19 +198,21 @@ pub(super) fn save<E: Into<Box<dyn Error + Send + Sync>>>(
     write: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<Checkpoint, RunError> {
     let partial = root.join(files::partial_name(&folder_name(step)));
-    files::remove(&partial)?;
-    let saved = fill(&partial, step, write).and_then(|()| publish(root, &partial, step));
+    let dir = root.join(folder_name(step));
+    durable::remove(&partial)?;
+    let saved = fill(&partial, step, write)
+        .and_then(|()| durable::publish(&partial, &dir).map_err(RunError::from));
     if saved.is_err() {
         // The first error is the one to report.
-        let _ = files::remove(&partial);
+        let _ = durable::remove(&partial);
     }
-    let checkpoint = saved?;
+    saved?;
     whole.insert(step);
     prune(root, step, keep, whole)?;
-    Ok(checkpoint)
+    Ok(Checkpoint { step, dir })
 }
 
-/// Lets the caller write its files, lists them, and syncs everything to the disk.
+/// Lets the caller write its files, and lists them.
 fn fill<E: Into<Box<dyn Error + Send + Sync>>>(
     partial: &Path,
     step: usize,
@@ -218,21 +221,17 @@ fn fill<E: Into<Box<dyn Error + Send + Sync>>>(
     fs::create_dir(partial).map_err(failed(partial))?;
     write(partial).map_err(|source| RunError::NotSaved { step, source: source.into() })?;
     let mut manifest = Manifest { step, files: BTreeMap::new() };
-    sync_all(partial, "", &mut manifest.files)?;
+    list(partial, "", &mut manifest.files)?;
     if manifest.files.is_empty() {
         let problem = "no file was written; a checkpoint holds at least one";
         return Err(RunError::refused(partial, problem));
     }
-    files::write_synced(&partial.join(MANIFEST), manifest.to_text().as_bytes())?;
-    files::sync_folder(partial)
+    let path = partial.join(MANIFEST);
+    fs::write(&path, manifest.to_text()).map_err(failed(&path))
 }
 
-/// Syncs and lists the files of a folder and its subfolders.
-fn sync_all(
-    folder: &Path,
-    prefix: &str,
-    listed: &mut BTreeMap<String, Entry>,
-) -> Result<(), RunError> {
+/// Lists the files of a folder and its subfolders.
+fn list(folder: &Path, prefix: &str, listed: &mut BTreeMap<String, Entry>) -> Result<(), RunError> {
     for entry in fs::read_dir(folder).map_err(failed(folder))? {
         let entry = entry.map_err(failed(folder))?;
         let path = entry.path();
@@ -243,44 +242,18 @@ fn sync_all(
         let name = format!("{prefix}{name}");
         let kind = entry.file_type().map_err(failed(&path))?;
         if kind.is_dir() {
-            sync_all(&path, &format!("{name}/"), listed)?;
-            files::sync_folder(&path)?;
+            list(&path, &format!("{name}/"), listed)?;
         } else if !kind.is_file() {
             // The target of a link can change after it was listed.
             return refused("a checkpoint holds files and folders only, no links");
         } else if name == MANIFEST {
             return refused("this name is reserved for the list of files");
         } else {
-            // Windows syncs files that are open for writing only.
-            let file = File::options().read(true).write(cfg!(windows)).open(&path);
-            let entry = file.and_then(|file| file.sync_all().and_then(|()| Entry::of(file)));
-            listed.insert(name, entry.map_err(failed(&path))?);
+            let entry = File::open(&path).and_then(Entry::of).map_err(failed(&path))?;
+            listed.insert(name, entry);
         }
     }
     Ok(())
-}
-
-/// Gives a filled folder its name. At any instant an intact checkpoint of the step is there, or an older one.
-fn publish(root: &Path, partial: &Path, step: usize) -> Result<Checkpoint, RunError> {
-    let target = root.join(folder_name(step));
-    if fs::symlink_metadata(&target).is_ok() {
-        // A kill between the two renames leaves the old one as `replaced`, and `recover` puts it back.
-        let replaced = root.join(format!(".{}.replaced", folder_name(step)));
-        discard(root, &replaced)?;
-        files::rename(&target, &replaced)?;
-        if let Err(error) = files::sync_folder(root).and_then(|()| files::rename(partial, &target))
-        {
-            // Where this fails too, `recover` does it.
-            let _ = fs::rename(&replaced, &target);
-            return Err(error);
-        }
-        files::sync_folder(root)?;
-        discard(root, &replaced)?;
-    } else {
-        files::rename(partial, &target)?;
-        files::sync_folder(root)?;
-    }
-    Ok(Checkpoint { step, dir: target })
 }
 
 /// Removes a folder so that a kill halfway leaves nothing that looks like a checkpoint.
@@ -290,10 +263,10 @@ fn discard(root: &Path, path: &Path) -> Result<(), RunError> {
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let deleted = root.join(format!(".{}.deleted", name.trim_start_matches('.')));
-    files::remove(&deleted)?;
+    durable::remove(&deleted)?;
     files::rename(path, &deleted)?;
-    files::sync_folder(root)?;
-    files::remove(&deleted)
+    durable::sync_folder(root)?;
+    Ok(durable::remove(&deleted)?)
 }
 
 /// Keeps the checkpoint of `step`, which was just saved, and the whole ones before it, `keep` in all. Damaged ones don't count.
@@ -331,7 +304,7 @@ pub(super) fn recover(root: &Path) -> Result<(), RunError> {
         let path = root.join(&name);
         if name.starts_with(".step-") && (name.ends_with(".partial") || name.ends_with(".deleted"))
         {
-            files::remove(&path)?;
+            durable::remove(&path)?;
         } else if let Some(target) = name_of_replaced(&name) {
             let target = root.join(target);
             match Checkpoint::open(&target) {
@@ -339,7 +312,7 @@ pub(super) fn recover(root: &Path) -> Result<(), RunError> {
                 Err(RunError::Damaged { .. }) => {
                     discard(root, &target)?;
                     files::rename(&path, &target)?;
-                    files::sync_folder(root)?;
+                    durable::sync_folder(root)?;
                 }
                 Err(error) => return Err(error),
             }

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use clove::weights::{Problem, WeightsError};
+
 /// Most lines of each configuration in an error message; [`RunError::OtherConfiguration`] holds all of them.
 const LINES_SHOWN: usize = 12;
 
@@ -52,6 +54,16 @@ pub enum RunError {
         /// The problem, and the fix.
         problem: String,
     },
+}
+
+impl From<WeightsError> for RunError {
+    fn from(error: WeightsError) -> Self {
+        let path = PathBuf::from(error.file);
+        match error.problem {
+            Problem::Write(source) => Self::Io { path, source },
+            other => Self::Refused { path, problem: other.to_string() },
+        }
+    }
 }
 
 impl RunError {

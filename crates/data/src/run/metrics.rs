@@ -1,9 +1,10 @@
 //! `metrics.jsonl`: one JSON object a line, in the order of the steps. Called by the training loop.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader};
 use std::path::Path;
 
+use clove::weights::write_file;
 use serde::{Deserialize, Serialize};
 
 use super::RunError;
@@ -28,6 +29,10 @@ impl Metrics {
     /// # Errors
     /// When the file can't be read or written, or a damaged line precedes lines that are kept.
     pub fn open_at(path: &Path, step: usize) -> Result<Self, RunError> {
+        // What was skipped of a large set may be larger than memory.
+        if are_all_before(path, step) {
+            return Ok(Self { file: Appender::open(path)? });
+        }
         let bytes = match fs::read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             other => other.map_err(files::failed(path))?,
@@ -37,7 +42,7 @@ impl Metrics {
             RunError::refused(path, format!("line {line} {wrong}"))
         })?;
         if kept.len() < bytes.len() {
-            files::write_atomically(path, &kept)?;
+            write_file(path, &kept)?;
         }
         Ok(Self { file: Appender::open(path)? })
     }
@@ -73,9 +78,7 @@ fn lines_before(bytes: &[u8], step: usize) -> Result<Vec<u8>, usize> {
     let mut kept = Vec::with_capacity(bytes.len());
     let mut damaged = None;
     for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        let found =
-            line.strip_suffix(b"\n").and_then(|line| serde_json::from_slice::<Step>(line).ok());
-        match (found, damaged) {
+        match (step_of(line), damaged) {
             (None, _) => damaged = damaged.or(Some(index + 1)),
             (Some(found), None) if found.step < step => kept.extend_from_slice(line),
             (Some(found), Some(damaged)) if found.step < step => return Err(damaged),
@@ -83,6 +86,25 @@ fn lines_before(bytes: &[u8], step: usize) -> Result<Vec<u8>, usize> {
         }
     }
     Ok(kept)
+}
+
+/// The step of an intact line.
+fn step_of(line: &[u8]) -> Option<Step> {
+    line.strip_suffix(b"\n").and_then(|line| serde_json::from_slice(line).ok())
+}
+
+/// Whether a file has intact lines of steps before `step` alone.
+fn are_all_before(path: &Path, step: usize) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    let (mut lines, mut line) = (BufReader::new(file), Vec::new());
+    loop {
+        line.clear();
+        match lines.read_until(b'\n', &mut line) {
+            Ok(0) => return true,
+            Ok(_) if step_of(&line).is_some_and(|found| found.step < step) => {}
+            _ => return false,
+        }
+    }
 }
 
 #[cfg(test)]

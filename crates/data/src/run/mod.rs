@@ -26,6 +26,8 @@ use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use clove::weights::{durable, write_file};
+
 pub use checkpoint::{Checkpoint, Latest};
 pub(crate) use checkpoint::{Entry, MANIFEST};
 pub use error::RunError;
@@ -58,10 +60,10 @@ impl RunFolder {
     /// # Errors
     /// When `dir` holds a run or is locked, or something can't be written.
     pub fn create(dir: &Path, resolved_config_toml: &str) -> Result<Self, RunError> {
-        files::make_folder(dir)?;
+        durable::create_folder(dir)?;
         let lock = lock(dir)?;
         Self::vacant(dir)?;
-        files::write_atomically(&dir.join(CONFIG), resolved_config_toml.as_bytes())?;
+        write_file(&dir.join(CONFIG), resolved_config_toml)?;
         Self::open(dir, resolved_config_toml, lock)
     }
 
@@ -143,14 +145,14 @@ impl RunFolder {
             return Err(RunError::refused(&path, problem));
         }
         if recorded != resolved_config_toml {
-            files::write_atomically(&path, resolved_config_toml.as_bytes())?;
+            write_file(&path, resolved_config_toml)?;
         }
         Self::open(dir, resolved_config_toml, lock)
     }
 
     fn open(dir: &Path, config: &str, lock: File) -> Result<Self, RunError> {
         let checkpoints = dir.join(CHECKPOINTS);
-        files::make_folder(&checkpoints)?;
+        durable::create_folder(&checkpoints)?;
         remove_partial_files(dir)?;
         checkpoint::recover(&checkpoints)?;
         let config_hash = hash(config.as_bytes());
@@ -244,7 +246,7 @@ fn remove_partial_files(dir: &Path) -> Result<(), RunError> {
     for name in files::names(dir)? {
         let is_of = |file: &&str| name.starts_with(&format!(".{file}."));
         if name.ends_with(".partial") && [CONFIG, METRICS, SKIPPED].iter().any(is_of) {
-            files::remove(&dir.join(name))?;
+            durable::remove(&dir.join(name))?;
         }
     }
     Ok(())

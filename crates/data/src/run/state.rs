@@ -9,7 +9,7 @@ use clove::preprocess::Preprocess;
 use clove::train::{LossScale, TrainerState};
 use clove::weights::{
     Directory, Dtype, ModelSource, NamedReader, Precision, Snapshot, TensorFiles, TensorWriter,
-    WeightsError, decode_f32,
+    WeightsError, decode_f32, durable,
 };
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +60,8 @@ pub struct Position {
     pub config_hash: String,
 }
 
-/// Writes a model's directory in Hugging Face's layout.
+/// Writes a model's directory in Hugging Face's layout, in place of what is there. A kill leaves the old directory or the new one, and
+/// perhaps `.NAME.partial` beside it, which the next call replaces.
 ///
 /// # Errors
 /// When a file can't be written; the error names it.
@@ -70,7 +71,26 @@ pub fn write_model_dir(
     companions: &Companions,
     precision: Precision,
 ) -> Result<(), RunError> {
-    fs::create_dir_all(dir).map_err(failed(dir))?;
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let partial = dir.with_file_name(format!(".{name}.partial"));
+    durable::remove(&partial)?;
+    durable::create_folder(&partial)?;
+    let written = write_model(&partial, model, companions, precision)
+        .and_then(|()| Ok(durable::publish(&partial, dir)?));
+    if written.is_err() {
+        // The first error is the one to report.
+        let _ = durable::remove(&partial);
+    }
+    written
+}
+
+/// Writes a model's files into a folder that isn't in use yet.
+fn write_model(
+    dir: &Path,
+    model: &Snapshot,
+    companions: &Companions,
+    precision: Precision,
+) -> Result<(), RunError> {
     for (name, text) in model.hugging_face_configs(&companions.preprocess) {
         let path = dir.join(name);
         fs::write(&path, text).map_err(failed(&path))?;
@@ -86,7 +106,7 @@ pub fn write_model_dir(
         .map_err(failed(&path))
 }
 
-/// Writes a checkpoint's files into `dir`.
+/// Writes a checkpoint's files into `dir`, as [`super::RunFolder::save_checkpoint`] calls it.
 ///
 /// # Errors
 /// When a file can't be written; the error names it.
@@ -99,7 +119,7 @@ pub fn write_state(
     position: &Position,
     companions: &Companions,
 ) -> Result<(), RunError> {
-    write_model_dir(dir, &state.model, companions, Precision::F32)?;
+    write_model(dir, &state.model, companions, Precision::F32)?;
     let path = dir.join(OPTIMIZER);
     write_optimizer(&path, state).map_err(failed(&path))?;
     let path = dir.join(STATE);

@@ -239,7 +239,7 @@ impl ClipConfig {
         }
         for (section, tower) in [("vision_cfg", image), ("text_cfg", text)] {
             if tower.mlp_width != 4 * tower.width {
-                model[section]["mlp_ratio"] = json!(tower.mlp_width as f64 / tower.width as f64);
+                model[section]["mlp_ratio"] = json!(mlp_ratio(tower));
             }
         }
         Ok(model)
@@ -315,4 +315,31 @@ fn mlp_width(section: &Section, width: usize) -> Result<usize, ConfigError> {
     }
     // open_clip truncates: int(width * mlp_ratio).
     Ok((width as f64 * ratio) as usize)
+}
+
+/// The ratio that [`mlp_width`] reads back.
+fn mlp_ratio(tower: &Transformer) -> f64 {
+    let (width, wanted) = (tower.width as f64, tower.mlp_width as f64);
+    let ratio = wanted / width;
+    // Rounding down by the last bit would lose one.
+    if width * ratio < wanted { ratio.next_up() } else { ratio }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_perceptrons_width_survives_open_clips_ratio() {
+        // As quotients they are a little too small.
+        for (width, mlp_width) in [(47, 48), (39, 124), (46, 185), (768, 3072), (1408, 6144)] {
+            let (layers, heads, activation) = (1, 1, Activation::Gelu);
+            let layer_norm_epsilon = 1e-5;
+            let tower =
+                Transformer { width, layers, heads, mlp_width, activation, layer_norm_epsilon };
+            let keys = json!({ "mlp_ratio": mlp_ratio(&tower) });
+            let keys = keys.as_object().unwrap();
+            assert_eq!(super::mlp_width(&Section::new(keys), width).unwrap(), mlp_width);
+        }
+    }
 }
