@@ -34,7 +34,7 @@ fn an_evaluation_goes_on_without_a_cache() {
 
 /// Runs the program under a limit of bash's `ulimit`.
 #[cfg(unix)]
-fn limited(limit: &str, args: &[&str], cache: &str) -> Output {
+pub(super) fn limited(limit: &str, args: &[&str], cache: &str) -> Output {
     let command = format!("ulimit {limit}; exec \"$0\" \"$@\"");
     let mut bash = Command::new("bash");
     bash.args(["-c", &command, env!("CARGO_BIN_EXE_clove")]).args(args).env("CLOVE_CACHE", cache);

@@ -8,6 +8,7 @@
     reason = "in a test a panic is how failure is reported"
 )]
 
+pub mod bombs;
 mod files;
 pub mod timing;
 pub mod training;

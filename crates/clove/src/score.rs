@@ -33,6 +33,9 @@ pub enum ScoreError {
         "tensor `logit_scale` is {0}, and e to that power isn't a finite scale; files store the logarithm: ln(100) = 4.6"
     )]
     LogitScale(f32),
+    /// The loss of a batch is too large for the device.
+    #[error(transparent)]
+    Loss(#[from] crate::loss::TooLarge),
     /// The device failed.
     #[error(transparent)]
     Device(#[from] ReadBackError),

@@ -20,6 +20,17 @@ pub fn compiler(device: &Device) -> Option<&'static str> {
     }
 }
 
+/// The largest buffer that a kernel can bind, in bytes; `None` on the CPU.
+// Source: cubecl-wgpu-0.11.3 src/runtime.rs: the lesser of wgpu's limits of a buffer and of a binding.
+pub fn largest_buffer(device: &Device) -> Option<u64> {
+    let device = device.clone().without_autodiff();
+    match device.as_dispatch() {
+        DispatchDevice::Cube(device) => Some(device.client().properties().memory.max_page_size),
+        #[allow(unreachable_patterns, reason = "burn's features decide which other variants exist")]
+        _ => None,
+    }
+}
+
 impl KernelSource for Shader {
     fn source(&self) -> SourceTemplate {
         SourceTemplate::new(self.text())

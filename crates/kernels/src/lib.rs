@@ -52,3 +52,15 @@ pub fn run_on(device: &Device) -> bool {
         false
     }
 }
+
+/// The largest tensor that kernels can compute with on a device, in bytes; without a limit on the CPU.
+pub fn largest_buffer(device: &Device) -> u64 {
+    #[cfg(feature = "gpu")]
+    let largest = launch::largest_buffer(device);
+    #[cfg(not(feature = "gpu"))]
+    let largest = {
+        let _ = device;
+        None
+    };
+    largest.unwrap_or(u64::MAX)
+}

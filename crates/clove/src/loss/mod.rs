@@ -16,12 +16,14 @@
 //! [`own_negatives`], in which an image chooses between its caption and that caption's own negatives.
 
 mod mask;
+mod size;
 
 use std::collections::BTreeMap;
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
 pub use mask::Mask;
+pub use size::TooLarge;
 
 /// The loss of training.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -175,9 +177,15 @@ pub fn own_negatives(
 
 /// The same losses by the project's own kernels; by tensor operations where they don't run or can't hold a batch.
 pub mod fused {
+    use burn::tensor::Device;
     use clove_kernels::Focus;
 
     use super::{Mask, OwnNegatives, Tensor};
+
+    /// Whether the kernels run on a device.
+    pub fn run_on(device: &Device) -> bool {
+        clove_kernels::run_on(device)
+    }
 
     /// [`super::contrastive`], without its logits in memory.
     ///

@@ -1,28 +1,31 @@
 //! From the bytes of a file to RGB, converting other pixel layouts like Pillow's `convert("RGB")`.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
-use image::error::{DecodingError, ImageError, ImageFormatHint};
-use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
-use jpeg_decoder::PixelFormat;
+use image::error::ImageError;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader, Limits, RgbImage};
+
+use super::budget::Budget;
+use super::{jpeg, png};
 
 /// Bytes of an unknown file in its error.
 const SHOWN: usize = 16;
 
-/// The limits of decoding, checked with the file's header before pixels are allocated.
+/// The limits of reading an image file, checked with its header before memory is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeLimits {
     /// Largest width or height, in pixels.
     pub max_side: u32,
     /// Largest number of pixels.
     pub max_pixels: u64,
-    /// Largest decoded image in the file's own layout, in bytes; also the limit of a decoder's memory, if the decoder has one. The
-    /// conversion to RGB and the rotation need a temporary copy besides.
+    /// Most memory for one file, in bytes: the file, what its decoder holds, the image, its conversion to RGB and its rotation.
     pub max_bytes: u64,
 }
 
 impl Default for DecodeLimits {
-    /// Sides of 65,535, JPEG's maximum; 2^27 = 134 million pixels, above common cameras; the 512 MiB of `image`'s default.
+    /// Sides of 65,535, JPEG's maximum; 2^27 = 134 million pixels, above common cameras; 512 MiB.
     fn default() -> Self {
         Self { max_side: 65_535, max_pixels: 1 << 27, max_bytes: 512 << 20 }
     }
@@ -54,6 +57,9 @@ pub enum DecodeError {
     /// The image's width or height is 0.
     #[error("the {0:?} image has no pixels ({1} x {2})")]
     NoPixels(ImageFormat, u32, u32),
+    /// The decoder asks for more memory than this many bytes.
+    #[error("reading the {0:?} image takes more than {1} bytes of memory")]
+    Memory(ImageFormat, u64),
     /// The data ends before the image does, after this many bytes.
     #[error("the {0:?} image is truncated: its data ends too early, after {1} bytes")]
     Truncated(ImageFormat, usize),
@@ -77,42 +83,96 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, DecodeErr
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
-    let format = format_of(bytes)?;
-    let explain = |error| explain(error, format, bytes.len());
-
-    // A PNG's decoder reads up to the first data before it returns the size; the header is enough to check it.
-    if format == ImageFormat::Png
-        && let Some((width, height)) = png_size(bytes)
-    {
-        check_size(width, height, 0, format, limits)?;
+    let budget = Budget::new(format_of(bytes)?, bytes, limits);
+    let (decoded, orientation) = match budget.format {
+        ImageFormat::Jpeg => jpeg::decode(bytes, &budget)?,
+        _ => by_image(bytes, &budget)?,
+    };
+    let size = (decoded.width(), decoded.height());
+    let rgb = 3 * u64::from(size.0) * u64::from(size.1);
+    if !matches!(decoded, DynamicImage::ImageRgb8(_)) {
+        budget.check(size, decoded.as_bytes().len() as u64 + rgb)?;
     }
-    // No limits here: `check_size` below names the sizes in its error.
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    // The decoder turns a 16-bit grey PNG with a transparent colour into grey and alpha; Pillow reads it as grey.
+    let is_grey_png = budget.format == ImageFormat::Png && bytes.get(png::COLOR_TYPE) == Some(&0);
+    let mut upright = DynamicImage::ImageRgb8(to_rgb(decoded, is_grey_png));
+    if orientation != Orientation::NoTransforms {
+        budget.check(size, 2 * rgb)?;
+        upright.apply_orientation(orientation);
+    }
+    Ok(upright.into_rgb8())
+}
+
+/// Decodes by the `image` crate, with the orientation to apply.
+pub(super) fn by_image(
+    bytes: &[u8],
+    budget: &Budget<'_>,
+) -> Result<(DynamicImage, Orientation), DecodeError> {
+    let explain = |error| explain(error, budget);
+    let file = match budget.format {
+        ImageFormat::Png => {
+            // Its decoder reads up to the first data before it returns the size; the header is enough to check it.
+            if let Some((width, height)) = png::size(bytes) {
+                budget.size(width, height)?;
+            }
+            png::needed(bytes)
+        }
+        _ => Cow::Borrowed(bytes),
+    };
+    // `Budget` names sizes in its errors; here they bound what is taken before the size is known.
     let mut allowed = Limits::no_limits();
-    allowed.max_alloc = Some(limits.max_bytes);
-    reader.limits(allowed);
+    allowed.max_alloc = Some(budget.left());
+    let mut reader = ImageReader::with_format(Cursor::new(&*file), budget.format);
+    reader.limits(allowed.clone());
     let mut decoder = reader.into_decoder().map_err(explain)?;
     let (width, height) = decoder.dimensions();
-    check_size(width, height, decoder.total_bytes(), format, limits)?;
-    // `image` decodes a truncated JPEG with grey pixels; Pillow refuses it.
-    if format == ImageFormat::Jpeg && !jpeg_has_end(bytes) {
-        return Err(DecodeError::Truncated(format, bytes.len()));
-    }
+    budget.size(width, height)?;
+    let memory = decoder.total_bytes().saturating_add(match &file {
+        Cow::Owned(copy) => copy.len() as u64,
+        Cow::Borrowed(_) => 0,
+    });
+    let memory = memory.saturating_add(working(budget, bytes, (width, height), memory));
+    budget.check((width, height), memory)?;
+    // A frame of a GIF may be larger than the image, as a strip of a TIFF may. Of a frame, indices are held beside its colours.
+    let left = budget.left() - memory;
+    allowed.max_alloc = match budget.format {
+        ImageFormat::Gif => Some(left / 5 * 4),
+        ImageFormat::Tiff => Some(budget.left() - decoder.total_bytes()),
+        _ => Some(left),
+    };
+    decoder.set_limits(allowed).map_err(explain)?;
     let orientation = decoder.orientation().map_err(explain)?;
-    let decoded = match format {
-        ImageFormat::Jpeg => decode_jpeg(bytes, limits).map_err(explain)?,
-        _ => None,
-    };
-    let decoded = match decoded {
-        Some(decoded) => decoded,
-        None => DynamicImage::from_decoder(decoder).map_err(explain)?,
-    };
+    let decoded = DynamicImage::from_decoder(decoder).map_err(explain)?;
+    Ok((decoded, orientation))
+}
 
-    // The decoder turns a 16-bit grey PNG with a transparent colour into grey and alpha; Pillow reads it as grey.
-    let is_grey_png = format == ImageFormat::Png && bytes.get(PNG_COLOR_TYPE) == Some(&0);
-    let mut upright = DynamicImage::ImageRgb8(to_rgb(decoded, is_grey_png));
-    upright.apply_orientation(orientation);
-    Ok(upright.into_rgb8())
+/// What a decoder of the `image` crate holds beside the image of `image` bytes, and beside a JPEG, for which the markers say it.
+// Sources: image-webp: src/decoder.rs, src/extended.rs, src/lossless.rs, src/vp8.rs; gif: src/reader/converter.rs; tiff:
+// src/decoder/mod.rs; png: src/decoder/unfiltering_buffer.rs.
+fn working(budget: &Budget<'_>, bytes: &[u8], (width, height): (u32, u32), image: u64) -> u64 {
+    let (width, height) = (u64::from(width), u64::from(height));
+    match budget.format {
+        ImageFormat::WebP => {
+            let animation = bytes.get(20).is_some_and(|flags| flags & 2 != 0);
+            let per_pixel = match bytes.get(12..16) {
+                // Luma and chroma.
+                Some(b"VP8 ") => 2,
+                // A copy with alpha, and four transforms of blocks.
+                Some(b"VP8L") => 5,
+                // A frame and the canvas besides, with alpha.
+                _ if animation => 15,
+                _ => 7,
+            };
+            // Macroblocks of 16 pixels; the partitions of the data are copied.
+            per_pixel * (width + 16) * (height + 16) + 3 * budget.file
+        }
+        ImageFormat::Gif => width * height,
+        // Another buffer of the whole, of four channels where the image has three.
+        ImageFormat::Tiff => image / 3 * 4,
+        // Rows.
+        ImageFormat::Png | ImageFormat::Bmp => 64 * width,
+        _ => 0,
+    }
 }
 
 /// The format of a file, which must be one of those that are supported.
@@ -170,73 +230,14 @@ fn foreign_format(bytes: &[u8]) -> Option<&'static str> {
     (head.starts_with("<svg") || (is_xml && head.contains("<svg"))).then_some("SVG")
 }
 
-/// Decodes a grey or colour JPEG; `None` for the rarer kinds, which `image` decodes.
-///
-/// Published features come from libjpeg-turbo. On ten photos `image` differs from it by 0.10 to 0.27, this by 0.06 to 0.11.
-fn decode_jpeg(bytes: &[u8], limits: &DecodeLimits) -> Result<Option<DynamicImage>, ImageError> {
-    let mut decoder = jpeg_decoder::Decoder::new(bytes);
-    decoder.set_max_decoding_buffer_size(usize::try_from(limits.max_bytes).unwrap_or(usize::MAX));
-    let pixels = match decoder.decode() {
-        Ok(pixels) => pixels,
-        Err(jpeg_decoder::Error::Unsupported(_)) => return Ok(None),
-        Err(jpeg_decoder::Error::Io(error)) => return Err(ImageError::IoError(error)),
-        Err(error) => {
-            let hint = ImageFormatHint::Exact(ImageFormat::Jpeg);
-            return Err(ImageError::Decoding(DecodingError::new(hint, error)));
-        }
-    };
-    let Some(info) = decoder.info() else {
-        return Ok(None);
-    };
-    let (width, height) = (u32::from(info.width), u32::from(info.height));
-    Ok(match info.pixel_format {
-        PixelFormat::L8 => GrayImage::from_raw(width, height, pixels).map(DynamicImage::ImageLuma8),
-        PixelFormat::RGB24 => {
-            RgbImage::from_raw(width, height, pixels).map(DynamicImage::ImageRgb8)
-        }
-        PixelFormat::L16 | PixelFormat::CMYK32 => None,
-    })
-}
-
-/// The offset of a PNG's colour type, after signature 8, chunk length and name 8, width and height 8, bit depth 1.
-const PNG_COLOR_TYPE: usize = 25;
-
-/// Width and height in a PNG's first chunk.
-fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
-    let (width, rest) = bytes.get(16..24)?.split_first_chunk::<4>()?;
-    let height = rest.first_chunk::<4>()?;
-    Some((u32::from_be_bytes(*width), u32::from_be_bytes(*height)))
-}
-
-fn check_size(
-    width: u32,
-    height: u32,
-    decoded_bytes: u64,
-    format: ImageFormat,
-    limits: &DecodeLimits,
-) -> Result<(), DecodeError> {
-    if width == 0 || height == 0 {
-        return Err(DecodeError::NoPixels(format, width, height));
-    }
-    let pixels = u64::from(width) * u64::from(height);
-    let limit = if width.max(height) > limits.max_side {
-        format!("{} pixels a side", limits.max_side)
-    } else if pixels > limits.max_pixels {
-        format!("{} pixels", limits.max_pixels)
-    } else if decoded_bytes > limits.max_bytes {
-        format!("{} bytes", limits.max_bytes)
-    } else {
-        return Ok(());
-    };
-    Err(DecodeError::TooLarge(format, width, height, limit))
-}
-
-fn explain(error: ImageError, format: ImageFormat, bytes: usize) -> DecodeError {
+pub(super) fn explain(error: ImageError, budget: &Budget<'_>) -> DecodeError {
+    let format = budget.format;
     if is_early_end(&error) {
-        return DecodeError::Truncated(format, bytes);
+        return DecodeError::Truncated(format, budget.file as usize);
     }
     match error {
         ImageError::Unsupported(_) => DecodeError::Unsupported(format, error),
+        ImageError::Limits(_) => DecodeError::Memory(format, budget.limit()),
         _ => DecodeError::Corrupt(format, error),
     }
 }
@@ -261,39 +262,6 @@ fn is_early_end(error: &ImageError) -> bool {
 fn beginning(bytes: &[u8]) -> String {
     let shown = &bytes[..bytes.len().min(SHOWN)];
     format!("\"{}\"", shown.escape_ascii())
-}
-
-/// Whether a JPEG has its end-of-image marker. Skips segments by their lengths, and entropy-coded data by its stuffing.
-// Source: ITU-T T.81, annex B.1.1.
-fn jpeg_has_end(bytes: &[u8]) -> bool {
-    const END_OF_IMAGE: u8 = 0xD9;
-    let mut rest = bytes;
-    loop {
-        let Some(prefix) = rest.iter().position(|&byte| byte == 0xFF) else {
-            return false;
-        };
-        rest = &rest[prefix..];
-        let Some(code) = rest.iter().position(|&byte| byte != 0xFF) else {
-            return false;
-        };
-        let marker = rest[code];
-        rest = &rest[code + 1..];
-        match marker {
-            END_OF_IMAGE => return true,
-            // A stuffed 0xFF of the data, and the markers without a segment: TEM, restarts, start of image.
-            0x00 | 0x01 | 0xD0..=0xD8 => {}
-            _ => {
-                let Some(&[high, low]) = rest.first_chunk::<2>() else {
-                    return false;
-                };
-                let length = usize::from(u16::from_be_bytes([high, low]));
-                let Some(after) = rest.get(length..) else {
-                    return false;
-                };
-                rest = after;
-            }
-        }
-    }
 }
 
 /// Pillow's `convert("RGB")`.

@@ -3,9 +3,12 @@
 //! [`decode()`] turns a file's bytes into RGB; [`Preprocess`] is a model's evaluation preprocessing, read from its configuration files;
 //! [`RandomResizedCrop`] and [`crop_resize`] are for training. Functions are stateless, for use by threads.
 
+mod budget;
 mod config;
 mod decode;
+mod jpeg;
 mod on_device;
+mod png;
 mod random_crop;
 mod resize;
 

@@ -62,15 +62,17 @@ impl Estimate {
         let working = (backward + loss + copy).max(LOGITS * logits).max(update) + embeddings;
 
         let (all, moments) = (FULL * weights.all, 2 * learning);
-        let largest =
-            passes.iter().map(Pass::largest).chain([FULL * weights.largest, logits]).max();
+        let largest = passes.iter().map(Pass::largest).chain([FULL * weights.largest]).max();
+        let negatives: Vec<usize> =
+            lengths.iter().map(|texts| texts.len().saturating_sub(1)).collect();
+        let of_loss = config.loss.largest_tensor(&negatives, model.embed_dim, config.fused_loss);
         Self {
             parameters: (all + copy) as u64,
             moments: moments as u64,
             gradients: gradients as u64,
             activations: (kept + loss) as u64,
             total: (all + moments + working) as u64,
-            largest: largest.unwrap_or(0) as u64,
+            largest: (largest.unwrap_or(0) as u64).max(of_loss),
         }
     }
 }

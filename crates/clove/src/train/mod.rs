@@ -182,8 +182,9 @@ impl Trainer {
     /// The loss of a batch and its gradients by parameter (a factor's: the matrix with `.lora_down` or `.lora_up`), without a step.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the device fails, or can't bind the loss's tensors.
     pub async fn gradients(&self, batch: &Batch) -> Result<(f32, NamedGradients), ScoreError> {
+        self.check_loss(batch)?;
         let (loss, gradients) = self.differentiate(batch, &batch.mask(self.config.loss));
         Ok((read_back(loss).await?[0], gradients))
     }
@@ -191,8 +192,9 @@ impl Trainer {
     /// Takes one step.
     ///
     /// # Errors
-    /// When the device fails, or the factor on similarities that the model came with isn't finite.
+    /// When the device fails, or can't bind the loss's tensors, or the factor on similarities that the model came with isn't finite.
     pub async fn step(&mut self, batch: &Batch) -> Result<StepReport, ScoreError> {
+        self.check_loss(batch)?;
         let learning_rate = self.config.schedule.at(self.step);
         let logit_scale = self.clip.logit_scale.val().inner();
         let mask = batch.mask(self.config.loss);
@@ -243,6 +245,14 @@ impl Trainer {
         };
         self.step += 1;
         Ok(report)
+    }
+
+    /// Kernels would compute with a part of a tensor that they can't bind, and say nothing.
+    fn check_loss(&self, batch: &Batch) -> Result<(), ScoreError> {
+        let of = |row: usize| batch.negatives.get(row).map_or(0, Vec::len);
+        let negatives: Vec<usize> = (0..batch.texts.len()).map(of).collect();
+        let TrainConfig { loss, fused_loss, .. } = self.config;
+        Ok(loss.fits_on(&negatives, self.model.embed_dim, fused_loss, &self.device)?)
     }
 
     fn clamp_logit_scale(&mut self) {
