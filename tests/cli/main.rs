@@ -3,11 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests panic")]
 
 mod bad_input;
+mod bombs;
 mod completions;
 mod data;
+mod data_splits;
 mod eval;
 mod eval_rows;
+mod eval_rules;
 mod eval_several;
+#[cfg(unix)]
+mod full_disk;
 mod limits;
 mod made_negatives;
 mod model_forms;
@@ -21,6 +26,7 @@ mod repeats;
 #[expect(dead_code, reason = "the test calls what its main calls")]
 mod run_folder;
 mod scenes;
+mod secrets;
 mod server;
 mod shards;
 mod single_file;
@@ -141,6 +147,12 @@ fn no_partial_file(dir: &Path) {
 
 fn path(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+/// The files in a folder and in those below.
+fn walk(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }
 
 struct Place {

@@ -26,8 +26,11 @@ fn a_photo_in_several_rows_is_no_negative_of_itself_and_the_run_says_how_many() 
         path(&dir)
     );
     // Every batch has all rows: five of one photo, 5 x 4 pairs, and two of one caption.
-    let log = Job::new(&place, "run", &body).train(&[]);
-    assert_contains(&log, &["44 pairs left out of the loss"]);
+    let job = Job::new(&place, "run", &body);
+    assert_contains(&job.train(&[]), &["44 pairs left out of the loss"]);
+    let masked: Vec<_> =
+        job.lines("metrics.jsonl").iter().map(|line| line["masked"].as_u64()).collect();
+    assert_eq!(masked, [Some(22), Some(22)]);
 
     let rows = ["00.png,a cat\n", "01.png,a dog\n", "02.png,rain\n", "03.png,a boat\n"];
     fs::write(&table, "image,caption\n".to_owned() + &rows.concat()).unwrap();

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// How a server deviates from an ordinary one.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ways {
     /// Breaks off after a number of bytes, in a number of answers.
@@ -14,9 +15,21 @@ pub struct Ways {
     pub get_only: bool,
     /// Sends only whole files.
     pub no_parts: bool,
-    /// Answers unsigned requests with 403.
+    /// Answers requests without a header of authorization with 403.
     pub signed: bool,
+    /// Answers requests without these words in the address with 403.
+    pub asks: Option<&'static str>,
+    /// Sends no ETag.
+    pub no_tag: bool,
+    /// Sends no date.
+    pub no_date: bool,
+    /// Sends this date instead of the usual one.
+    pub date: Option<&'static str>,
+    /// Hangs up without an answer.
+    pub down: bool,
 }
+
+const DATE: &str = "Wed, 25 Nov 2026 10:00:00 GMT";
 
 /// A request as the server saw it.
 #[derive(Debug, Clone)]
@@ -94,6 +107,7 @@ fn serve(mut stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         headers.push(format!("{}: {}", name.to_lowercase(), value.trim()));
     }
     let header = |name: &str| headers.iter().find_map(|header| header.strip_prefix(name));
+    let if_range = header("if-range: ").map(str::to_owned);
     let mut state = state.lock().unwrap();
     let is_signed = header("authorization: ").is_some();
     let range = header("range: bytes=").map(str::to_owned);
@@ -101,14 +115,26 @@ fn serve(mut stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     // Google's names have no folders; slashes are escaped.
     let path = path.replace("%2F", "/").replace("%2E", ".");
     let ways = state.ways;
+    // As S3 repeats what it was sent.
+    let echo = format!("<Code>SignatureDoesNotMatch</Code><Message>{target} {headers:?}</Message>");
+    let is_right = ways.asks.is_none_or(|words| target.contains(words));
     state.seen.push(Seen { method: method.clone(), target, headers: headers.clone() });
+    if ways.down {
+        return Ok(());
+    }
     let file = state.files.iter().find(|(name, _)| *name == path);
-    let refused = (ways.signed && !is_signed) || (ways.get_only && method != "GET");
+    let refused = (ways.signed && !is_signed) || (ways.get_only && method != "GET") || !is_right;
+    let hash = |(_, bytes): &(String, Vec<u8>)| format!("\"{}\"", blake3::hash(bytes).to_hex());
+    let tag = file.map_or_else(String::new, hash);
+    let date = ways.date.unwrap_or(DATE);
+    let is_other = if_range.is_some_and(|version| version != tag && version != date);
+    let parts = !ways.no_parts && !is_other;
     let (status, range, bytes) = match file {
-        _ if refused => ("403 Forbidden", None, Vec::new()),
+        _ if refused => ("403 Forbidden", None, echo.into_bytes()),
         None => ("404 Not Found", None, Vec::new()),
-        Some((_, bytes)) => match range.filter(|_| !ways.no_parts) {
+        Some((_, bytes)) => match range.filter(|_| parts) {
             None => ("200 OK", None, bytes.clone()),
+            Some(_) if bytes.is_empty() => ("416 Range Not Satisfiable", None, Vec::new()),
             Some(range) => {
                 let (from, to) = range.split_once('-').unwrap();
                 let from: usize = from.parse().unwrap();
@@ -118,9 +144,9 @@ fn serve(mut stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             }
         },
     };
-    let tag = file.map_or_else(String::new, |(_, bytes)| {
-        format!("etag: \"{}\"\r\n", blake3::hash(bytes).to_hex())
-    });
+    let has_tag = file.is_some() && !ways.no_tag;
+    let tag = if has_tag { format!("etag: {tag}\r\n") } else { String::new() };
+    let date = if ways.no_date { String::new() } else { format!("last-modified: {date}\r\n") };
     let mut sends = if method == "HEAD" { 0 } else { bytes.len() };
     if let Some((most, left)) = &mut state.ways.breaks
         && *left > 0
@@ -128,11 +154,13 @@ fn serve(mut stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     {
         (sends, *left) = (*most, *left - 1);
     }
-    state.sent += sends;
+    if status.starts_with('2') {
+        state.sent += sends;
+    }
     drop(state);
     write!(
         stream,
-        "HTTP/1.1 {status}\r\ncontent-length: {}\r\nlast-modified: Wed, 25 Nov 2026 10:00:00 GMT\r\n{tag}{}connection: close\r\n\r\n",
+        "HTTP/1.1 {status}\r\ncontent-length: {}\r\n{tag}{date}{}connection: close\r\n\r\n",
         bytes.len(),
         range.unwrap_or_default()
     )?;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests panic")]
 
+mod aro_orders;
 mod check;
 mod data_files;
 mod evaluate;
@@ -12,8 +13,11 @@ mod kernels;
 mod lab;
 mod lora;
 mod loss;
+mod loss_buffers;
 mod model_files;
 mod negatives;
+mod negatives_truth;
+mod open_clip_alone;
 mod outputs;
 mod parity;
 mod patch;

@@ -60,7 +60,8 @@ pub fn given(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
     long_version = LONG_VERSION,
     arg_required_else_help = true,
     after_help = "A model DIR is a Hugging Face CLIPModel directory (config.json, model.safetensors), an open_clip one \
-                  (open_clip_config.json, open_clip_model.safetensors), or a model in a single file.\n\
+                  (open_clip_config.json, open_clip_model.safetensors), or a model in a single file. open_clip's weights alone need \
+                  -gelu or -quickgelu in their name.\n\
                   Exit codes: 0 success, 1 error in a file or on the device, 2 invalid arguments, 130 interrupted.\n\n\
                   Examples:\n  clove lab\n  clove train --example folder > train.toml\n  clove help train"
 )]

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clove_data::fetch::Shown;
 
 use args::{Args, Command};
 
@@ -23,8 +24,8 @@ fn main() -> ExitCode {
     if let Err(error) = limits::heed() {
         output::error(&error);
     }
-    // Exits with 2 on invalid arguments, and with 0 on --help and --version.
-    let Args { command, device } = Args::parse_from(args::given(std::env::args_os()));
+    let Args { command, device } =
+        Args::try_parse_from(args::given(std::env::args_os())).unwrap_or_else(|error| exit(&error));
     let result = match command {
         Command::Lab(args) => commands::lab::run(&args, device),
         Command::Train(args) => commands::train::run(&args, device),
@@ -53,6 +54,17 @@ fn main() -> ExitCode {
             }
         }
     }
+}
+
+/// Exits with 2 on invalid arguments, and with 0 on --help and --version.
+fn exit(error: &clap::Error) -> ! {
+    let plain = error.to_string();
+    if Shown(&plain).to_string() == plain {
+        error.exit();
+    }
+    // An address among the arguments has a secret.
+    output::note(plain.trim_end());
+    std::process::exit(error.exit_code())
 }
 
 /// Names a folder for `XDG_RUNTIME_DIR` where none is named, as in cron and Docker. Mesa's layer that selects a device asks the display

@@ -7,9 +7,17 @@ use clove::device::{self, DeviceChoice, OpenDevice};
 use clove::score::{ScoreError, Scorer};
 use clove::weights::ModelSource;
 use clove_run::lacks_preprocessing;
-pub use clove_run::open_model as open;
 
 use crate::output;
+
+/// Opens a model, and says what its files leave open.
+pub fn open(dir: &Path) -> Result<ModelSource> {
+    let source = clove_run::open_model(dir)?;
+    if let Some(assumed) = source.assumed() {
+        output::note(&assumed);
+    }
+    Ok(source)
+}
 
 pub fn open_device(choice: DeviceChoice) -> Result<OpenDevice> {
     let device = device::open(choice)?;

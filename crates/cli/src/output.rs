@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Error, Result, ensure};
 use clove::weights::{AtomicFile, refuse_inputs};
+use clove_data::fetch::Shown;
 use console::{Alignment, measure_text_width, pad_str};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -20,9 +21,9 @@ pub fn print_json(value: &impl Serialize) -> Result<()> {
     print(&serde_json::to_string_pretty(value)?)
 }
 
-/// Writes a line to stderr. Ignores errors.
+/// Writes a line to stderr, without the secrets of addresses. Ignores errors.
 pub fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", Shown(text));
 }
 
 pub fn error(error: &Error) {

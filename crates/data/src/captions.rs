@@ -3,7 +3,7 @@
 //! Called by `clove embed --texts`, `clove tokenize` and `clove eval --captions`.
 
 use std::collections::HashMap;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
 use clove::evaluate::TrainingCaption;
@@ -23,10 +23,7 @@ use crate::{DataError, text};
 /// [`DataError::Io`], and [`DataError::Utf8`] with the line number.
 pub fn read_lines(path: &Path) -> Result<Vec<String>, DataError> {
     let text = if path == Path::new("-") {
-        let (name, mut bytes) = (Path::new("standard input"), Vec::new());
-        let read = io::stdin().lock().read_to_end(&mut bytes);
-        read.map_err(|source| DataError::io(name, source))?;
-        text::decode(bytes, name)?
+        text::read_from(io::stdin().lock(), Path::new("standard input"))?
     } else {
         text::read(path)?
     };

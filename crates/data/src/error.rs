@@ -4,7 +4,9 @@ use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a file or folder can't be used.
+use crate::fetch::Shown;
+
+/// Why a file or folder can't be used. Addresses are as they may be shown ([`Shown`]).
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// The operating system refused.
@@ -34,13 +36,13 @@ pub enum DataError {
         problem: String,
     },
     /// A [`Listener`](crate::fetch::Listener) stopped the download or the unpacking of a file. A download resumes later.
-    #[error("{0}: stopped before it was fetched and unpacked")]
+    #[error("{0}: stopped before it was fetched, unpacked and read")]
     Stopped(String),
 }
 
 impl DataError {
     pub(crate) fn io(path: impl AsRef<Path>, source: io::Error) -> Self {
-        Self::Io { path: path.as_ref().to_owned(), source }
+        Self::Io { path: shown(path), source }
     }
 
     /// A file that its parser refuses; the parser's error has the line or record.
@@ -49,7 +51,7 @@ impl DataError {
     }
 
     pub(crate) fn format(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
-        Self::Format { path: path.as_ref().to_owned(), problem: problem.into() }
+        Self::Format { path: shown(path), problem: Shown(&problem.into()).to_string() }
     }
 
     pub(crate) fn row(path: &Path, row: impl Display, problem: impl Display) -> Self {
@@ -59,4 +61,10 @@ impl DataError {
     pub(crate) fn field(path: &Path, row: impl Display, field: &str, problem: &str) -> Self {
         Self::row(path, row, format!("field {field:?} {problem}"))
     }
+}
+
+/// The path; of an address what may be shown.
+fn shown(path: impl AsRef<Path>) -> PathBuf {
+    let path = path.as_ref();
+    path.to_str().map_or_else(|| path.to_owned(), |text| Shown(text).to_string().into())
 }

@@ -6,7 +6,7 @@ use std::io::BufRead as _;
 use std::marker::PhantomData;
 use std::path::Path;
 
-use serde::de::{DeserializeOwned, Error, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -85,11 +85,9 @@ impl Row<'_> {
         texts.collect::<Option<_>>().ok_or_else(wrong)
     }
 
-    /// A number that isn't negative and has no fraction.
-    pub(crate) fn count(&self, field: &str) -> Result<u32, DataError> {
-        let found = self.get(field)?.as_u64();
-        let found = found.and_then(|number| u32::try_from(number).ok());
-        found.ok_or_else(|| self.wrong(field, "must be a whole number from 0"))
+    pub(crate) fn number(&self, field: &str) -> Result<f64, DataError> {
+        let found = self.get(field)?.as_f64().filter(|number| number.is_finite());
+        found.ok_or_else(|| self.wrong(field, "must be a number"))
     }
 
     /// A key that is a string or a number.
@@ -102,8 +100,81 @@ impl Row<'_> {
     }
 }
 
+/// Most memory of the values of a document, which is read whole.
+const LARGEST_DOCUMENT: u64 = 4 * text::BUDGET;
+/// Most memory of the values of an object: as many are read at once as there are cores.
+const LARGEST_OBJECT: u64 = text::BUDGET / 8;
+
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T, DataError> {
-    parse(&text::read(path)?).map_err(|error| DataError::parse(path, error))
+    parse(&document(path)?).map_err(|error| DataError::parse(path, error))
+}
+
+/// Gives each item of a list to `take`, one after the other: memory holds the text and one item.
+pub(crate) fn each_item<T: DeserializeOwned>(
+    path: &Path,
+    take: impl FnMut(T),
+) -> Result<(), DataError> {
+    let mut text = document(path)?;
+    if let Some(plain) = without_nan(&text) {
+        text = plain;
+    }
+    let mut input = serde_json::Deserializer::from_str(&text);
+    let read = input.deserialize_seq(Items { take, item: PhantomData });
+    let read = read.and_then(|()| input.end());
+    read.map_err(|error| DataError::parse(path, error))
+}
+
+struct Items<T, F> {
+    take: F,
+    item: PhantomData<T>,
+}
+
+impl<'de, T: DeserializeOwned, F: FnMut(T)> Visitor<'de> for Items<T, F> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        while let Some(item) = items.next_element()? {
+            (self.take)(item);
+        }
+        Ok(())
+    }
+}
+
+/// The text of a file, unless its values would take too much memory.
+fn document(path: &Path) -> Result<String, DataError> {
+    let text = text::read(path)?;
+    if weighs_more(text.as_bytes(), LARGEST_DOCUMENT) {
+        let problem = format!(
+            "its values take more than {LARGEST_DOCUMENT} bytes of memory; write one JSON object a line, in a .jsonl file"
+        );
+        return Err(DataError::format(path, problem));
+    }
+    Ok(text)
+}
+
+/// Whether the values of a JSON text may take more than `most` bytes of memory: two bytes of an object take hundreds.
+fn weighs_more(text: &[u8], most: u64) -> bool {
+    /// Of serde_json's values: the first node of an object; the first room of a list; a member, which is a value and a name; a quarter of
+    /// the least allocation, for each quote of two texts.
+    const WEIGHTS: [(u8, u64); 4] = [(b'{', 640), (b'[', 128), (b',', 112), (b'"', 16)];
+    if text.len() as u64 * WEIGHTS[0].1 <= most {
+        return false;
+    }
+    let (mut weight, mut in_string, mut is_escaped) = (text.len() as u64, false, false);
+    for byte in text {
+        let is_quote = *byte == b'"' && !is_escaped;
+        is_escaped = in_string && *byte == b'\\' && !is_escaped;
+        in_string ^= is_quote;
+        if !in_string || is_quote {
+            let found = WEIGHTS.iter().find(|(letter, _)| letter == byte);
+            weight += found.map_or(0, |(_, weight)| *weight);
+        }
+    }
+    weight > most
 }
 
 /// Parses JSON. Python's NaN and infinities, which `json.dump` writes, count as null.
@@ -164,7 +235,7 @@ pub(crate) fn rows(path: &Path) -> Result<Vec<Row<'_>>, DataError> {
 
 /// Reads a file with a JSON object on each line; blank lines are ignored.
 pub(crate) fn lines(path: &Path) -> Result<Vec<Row<'_>>, DataError> {
-    let content = text::read(path)?;
+    let content = document(path)?;
     let lines = (1..).zip(content.lines()).filter(|(_, line)| !line.trim().is_empty());
     let row = |(number, line): (usize, &str)| {
         let name = format!("line {number}");
@@ -178,6 +249,10 @@ pub(crate) fn lines(path: &Path) -> Result<Vec<Row<'_>>, DataError> {
 
 /// The object in `bytes`, or the reason for skipping it.
 pub(crate) fn object(bytes: &[u8]) -> Result<UniqueMap<Value>, String> {
+    if weighs_more(bytes, LARGEST_OBJECT) {
+        let why = format_args!("its values take more than {LARGEST_OBJECT} bytes of memory");
+        return Err(reason("too large", why));
+    }
     let line = std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to() + 1;
         reason("not UTF-8", format_args!("at byte {at}; save the file as UTF-8"))
@@ -215,6 +290,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::testing::{Dir, fails};
 
     /// Python's `json.loads` reads these; its NaN is a missing value, as in pandas' `to_json` and `isna`.
     #[test]
@@ -225,5 +301,36 @@ mod tests {
         assert_eq!(parse::<Value>(text).unwrap(), expected);
         assert!(parse::<Value>("{\"a\": NaNs}").is_err());
         assert!(object(b"\xef\xbb\xbf{\"a\": NaN}").unwrap().get("a").unwrap().is_null());
+    }
+
+    #[test]
+    fn the_items_of_a_list_come_one_after_the_other() {
+        let dir = Dir::with(&[
+            ("a.json", b"[1, NaN, \"NaN\"]"),
+            ("b.json", b"[1, 2"),
+            ("c.json", b"{}"),
+            ("d.json", b"[] x"),
+        ]);
+        let read = |name: &str| {
+            let mut found = Vec::new();
+            each_item(&dir.path(name), |item: Value| found.push(item)).map(|()| found)
+        };
+        assert_eq!(read("a.json").unwrap(), [json!(1), json!(null), json!("NaN")]);
+        fails(read("b.json"), &["b.json: EOF while parsing a list"]);
+        fails(read("c.json"), &["c.json: invalid type: map, expected a list"]);
+        fails(read("d.json"), &["d.json: trailing characters"]);
+    }
+
+    /// Of 100,000 objects with a member each serde_json makes 64 MB.
+    #[test]
+    fn a_small_object_of_many_values_is_refused() {
+        let object_of = |inner: &str, count| format!("{{\"a\": [{}0]}}", inner.repeat(count));
+        let why = object(object_of("{\"\":0},", 100_000).as_bytes()).unwrap_err();
+        assert!(why.starts_with("too large: its values take more than 67108864 bytes"), "{why}");
+        // Brackets in a text are a text's, and long texts and lists of numbers aren't large in memory.
+        for inner in ["\"{[{[{[{[{[\\\"{[{[{[{[{[,,,,,,,,,,,,,,,,,,,,,,,,,,\",", "0.123456,"] {
+            let object = object(object_of(inner, 50_000).as_bytes()).unwrap();
+            assert_eq!(object.get("a").unwrap().as_array().unwrap().len(), 50_001);
+        }
     }
 }

@@ -22,9 +22,8 @@ const UNREAD: [&str; 16] = [
 /// # Errors
 /// [`DataError::Io`] for a file that can't be read, or is larger than 512 MiB.
 pub fn read_image(path: &Path) -> Result<Vec<u8>, DataError> {
-    /// More than any photo, and small enough for one in each thread.
-    const LARGEST: u64 = 512 << 20;
-    text::read_bytes(path, LARGEST)
+    // More than any photo: nothing would be left to decode it with.
+    text::read_bytes(path, text::BUDGET)
 }
 
 /// The photos of a folder and its subfolders.

@@ -9,15 +9,25 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 
 use crate::DataError;
+use crate::fetch::Shown;
 
-/// More than any list that is held in memory.
-const LARGEST: u64 = 4 << 30;
+/// Most memory that reading one file takes, in bytes.
+pub(crate) const BUDGET: u64 = 512 << 20;
+/// Bytes of a text that is read whole: more than any list that is held in memory, and half of the budget.
+const LARGEST: u64 = BUDGET / 2;
+/// Bytes of a text in UTF-16, which is held in UTF-8 as well. Such files come from spreadsheets, which have a million rows at most.
+const LARGEST_WIDE: u64 = BUDGET / 4;
 
 pub(crate) fn read(path: &Path) -> Result<String, DataError> {
-    let mut bytes = read_bytes(path, LARGEST)?;
+    read_up_to(path, LARGEST)
+}
+
+/// A file's text, if it has at most `largest` bytes when it's unpacked.
+pub(crate) fn read_up_to(path: &Path, largest: u64) -> Result<String, DataError> {
+    let mut bytes = read_bytes(path, largest)?;
     if bytes.starts_with(&GZIP) {
         let packed = std::mem::take(&mut bytes);
-        let unpacked = up_to(MultiGzDecoder::new(&*packed), LARGEST, &mut bytes);
+        let unpacked = up_to(MultiGzDecoder::new(&*packed), largest, &mut bytes);
         unpacked.map_err(|source| DataError::io(path, source))?;
     }
     decode(bytes, path)
@@ -25,9 +35,21 @@ pub(crate) fn read(path: &Path) -> Result<String, DataError> {
 
 /// The bytes of a file of at most `largest` bytes, so that an endless device is refused before memory runs out.
 pub(crate) fn read_bytes(path: &Path, largest: u64) -> Result<Vec<u8>, DataError> {
+    let read = || {
+        let file = File::open(path)?;
+        // A pipe has no length.
+        let length = file.metadata()?.len().min(largest + 1);
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+        up_to(file, largest, &mut bytes).map(|()| bytes)
+    };
+    read().map_err(|source| DataError::io(path, source))
+}
+
+/// The text of any input, which `name` names in errors.
+pub(crate) fn read_from(input: impl Read, name: &Path) -> Result<String, DataError> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| up_to(file, largest, &mut bytes));
-    read.map(|()| bytes).map_err(|source| DataError::io(path, source))
+    up_to(input, LARGEST, &mut bytes).map_err(|source| DataError::io(name, source))?;
+    decode(bytes, name)
 }
 
 fn up_to(input: impl Read, largest: u64, bytes: &mut Vec<u8>) -> io::Result<()> {
@@ -39,23 +61,35 @@ fn up_to(input: impl Read, largest: u64, bytes: &mut Vec<u8>) -> io::Result<()> 
 }
 
 /// The text of `bytes` without a byte-order mark and with LF as the line end; `path` names it in errors.
-pub(crate) fn decode(bytes: Vec<u8>, path: &Path) -> Result<String, DataError> {
-    let mut text = match utf16(&bytes) {
-        Some(text) => text.map_err(|problem| DataError::format(path, problem))?,
-        None => String::from_utf8(bytes).map_err(|error| {
-            let source = error.utf8_error();
-            let before = &error.as_bytes()[..source.valid_up_to()];
-            let line = before.split(|byte| *byte == b'\n').count();
-            DataError::Utf8 { path: path.to_owned(), line, source }
-        })?,
-    };
-    if text.contains('\r') {
-        text = text.replace("\r\n", "\n").replace('\r', "\n");
+pub(crate) fn decode(mut bytes: Vec<u8>, path: &Path) -> Result<String, DataError> {
+    if let Some(text) = utf16(&bytes) {
+        bytes = text.map_err(|problem| DataError::format(path, problem))?.into_bytes();
     }
-    Ok(match text.strip_prefix('\u{feff}') {
-        Some(rest) => rest.to_owned(),
-        None => text,
+    if bytes.starts_with("\u{feff}".as_bytes()) {
+        bytes.drain(..3);
+    }
+    if bytes.contains(&b'\r') {
+        end_in_lf(&mut bytes);
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let source = error.utf8_error();
+        let before = &error.as_bytes()[..source.valid_up_to()];
+        let line = before.split(|byte| *byte == b'\n').count();
+        DataError::Utf8 { path: path.to_owned(), line, source }
     })
+}
+
+/// Ends lines in LF, in place: the text is held once.
+fn end_in_lf(bytes: &mut Vec<u8>) {
+    let mut after_cr = false;
+    bytes.retain_mut(|byte| {
+        let is_second = after_cr && *byte == b'\n';
+        after_cr = *byte == b'\r';
+        if after_cr {
+            *byte = b'\n';
+        }
+        !is_second
+    });
 }
 
 /// The bytes that a gzip file begins with.
@@ -70,6 +104,10 @@ fn utf16(bytes: &[u8]) -> Option<Result<String, String>> {
     };
     let (pairs, rest) = units.as_chunks::<2>();
     let unit = |pair| if is_big { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) };
+    if units.len() as u64 > LARGEST_WIDE {
+        let most = format!("larger than {LARGEST_WIDE} bytes in UTF-16; save the file as UTF-8");
+        return Some(Err(most));
+    }
     let text = char::decode_utf16(pairs.iter().copied().map(unit));
     let text = text.collect::<Result<String, _>>().ok().filter(|_| rest.is_empty());
     Some(text.ok_or_else(|| "not valid UTF-16; save the file as UTF-8".to_owned()))
@@ -87,9 +125,8 @@ pub(crate) fn plain<'a>(input: impl Read + 'a) -> io::Result<Box<dyn BufRead + '
         (start, input) = begin(Box::new(MultiGzDecoder::new(input)))?;
     }
     if utf16(&start).is_some() {
-        // Such files come from spreadsheets, which have a million rows at most.
         let mut bytes = Vec::new();
-        up_to(input, LARGEST, &mut bytes)?;
+        up_to(input, LARGEST_WIDE, &mut bytes)?;
         let text = utf16(&bytes).unwrap_or_else(|| Ok(String::new()));
         return Ok(Box::new(Cursor::new(text.map_err(io::Error::other)?)));
     }
@@ -207,7 +244,8 @@ pub(crate) fn tar_error(error: &io::Error) -> String {
 /// A reason for skipping something: its kind, a colon and the details, cut because a set may have millions of them.
 pub(crate) fn reason(kind: &str, detail: impl Display) -> String {
     const LONGEST: usize = 240;
-    let mut reason = format!("{kind}: {detail}");
+    // A row's image may be a signed address.
+    let mut reason = Shown(&format!("{kind}: {detail}")).to_string();
     if let Some((end, _)) = reason.char_indices().nth(LONGEST) {
         reason.truncate(end);
         reason.push('…');
@@ -271,6 +309,21 @@ mod tests {
         }
         assert!(plain(&little[..little.len() - 1]).is_err());
         assert_eq!(plain(&b"a"[..]).unwrap().fill_buf().unwrap(), b"a");
+    }
+
+    /// A few bytes that unpack to many, and a device that never ends, are refused at the limit.
+    #[test]
+    fn a_text_is_read_up_to_its_limit_when_it_is_unpacked() {
+        let dir = Dir::with(&[("a.gz", &gzip(&vec![b'a'; 1 << 16])), ("b", &[b'b'; 100])]);
+        let read = |name: &str, most| read_up_to(&dir.path(name), most).map(|text| text.len());
+        assert_eq!(read("a.gz", 1 << 16).unwrap(), 1 << 16);
+        assert_eq!(read("b", 100).unwrap(), 100);
+        for (name, most) in [("a.gz", (1 << 16) - 1), ("b", 99)] {
+            let error = read(name, most).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("{name}: larger than {most} bytes")), "{error}");
+        }
+        #[cfg(unix)]
+        assert!(read_bytes(Path::new("/dev/zero"), 1000).is_err());
     }
 
     #[test]

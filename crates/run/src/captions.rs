@@ -1,6 +1,8 @@
 //! Chooses one of a sample's captions in each epoch.
 
-use clove_data::sets::{ImageTextSet, Sample};
+use std::iter;
+
+use clove_data::sets::{IndexedSet, Sample};
 use clove_scenes::Random;
 
 use crate::config::{Captions, Choice};
@@ -22,16 +24,8 @@ impl Captions {
     }
 
     /// One line of text, with the number of captions in each field of a part of `set`.
-    pub(crate) fn summary(&self, set: &ImageTextSet, part: usize) -> String {
-        let mut counts = vec![0_u64; self.fields.len()];
-        let of = |sample: &&Sample| usize::from(sample.part) == part;
-        for sample in set.samples.iter().filter(of) {
-            for field in &sample.fields {
-                if let Some(count) = counts.get_mut(usize::from(*field)) {
-                    *count += 1;
-                }
-            }
-        }
+    pub(crate) fn summary(&self, set: &IndexedSet, part: u16) -> String {
+        let counts = set.captions_by_field(part).into_iter().chain(iter::repeat(0));
         let mut weights = self.weights.iter();
         let fields = self.fields.iter().zip(counts).map(|(field, number)| {
             let weight = weights.next().map(|weight| format!(" at weight {weight}"));

@@ -8,6 +8,7 @@ use clove::evaluate::EvaluateError;
 use clove::score::ScoreError;
 use clove::weights::WeightsError;
 use clove_data::DataError;
+use clove_data::fetch::Shown;
 use clove_data::run::RunError;
 use clove_lab::LabError;
 
@@ -98,7 +99,7 @@ impl Error {
     }
 }
 
-/// An error and its causes, on one line.
+/// An error and its causes, on one line, without the secrets of addresses.
 pub fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut cause = Some(error);
@@ -110,7 +111,8 @@ pub fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
         }
         cause = error.source();
     }
-    parts.join(": ")
+    // Of an address that an error of the system or of a parser names.
+    Shown(&parts.join(": ")).to_string()
 }
 
 /// Adds the place of an error.

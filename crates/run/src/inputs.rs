@@ -1,10 +1,9 @@
 //! Digests of what a run reads. They stand in run.toml, so that a resumed run notices other inputs.
 
-use std::path::Path;
-
 use clove::preprocess::Preprocess;
 use clove::weights::{ModelSource, parameters};
-use clove_data::sets::{ImagePlace, ImageTextSet};
+use clove_data::fetch::Shown;
+use clove_data::sets::{ImagePlace, ImageTextSet, IndexedSet, Sample};
 use rayon::prelude::*;
 
 use crate::config::{Config, Inputs};
@@ -16,6 +15,8 @@ use crate::words::counted;
 
 /// Samples whose files are looked at together.
 const CHUNK: usize = 1 << 16;
+/// Samples between two reports.
+const TOLD: usize = 1 << 20;
 
 /// BLAKE3 of parts with their lengths: otherwise the boundary between two parts could move.
 #[derive(Default)]
@@ -27,29 +28,47 @@ impl Digest {
         self.0.update(bytes);
     }
 
+    fn add_samples(&mut self, samples: &[Sample]) {
+        // Each takes a call of the system.
+        let stamps: Vec<Vec<u8>> = samples.par_iter().map(|sample| sample.image.stamp()).collect();
+        for (sample, stamp) in samples.iter().zip(&stamps) {
+            self.add(stamp);
+            for texts in [&sample.captions, &sample.negatives] {
+                self.add(&(texts.len() as u64).to_le_bytes());
+                for text in texts {
+                    self.add(text.as_bytes());
+                }
+            }
+            let fields = sample.fields.iter();
+            self.add(&fields.flat_map(|field| field.to_le_bytes()).collect::<Vec<u8>>());
+        }
+    }
+
     pub fn finish(self) -> String {
         self.0.finalize().to_hex().to_string()
     }
 }
 
 /// The samples in their order: texts, and names and sizes of images, wherever these are.
-pub fn of_set(set: &ImageTextSet) -> String {
+pub fn of_set(set: &IndexedSet, listener: &mut Listener<'_>) -> Result<String> {
     let mut digest = Digest::default();
-    for samples in set.samples.chunks(CHUNK) {
-        // Each takes a call of the system.
-        let stamps: Vec<Vec<u8>> = samples.par_iter().map(|sample| sample.image.stamp()).collect();
-        for (sample, stamp) in samples.iter().zip(&stamps) {
-            digest.add(stamp);
-            for texts in [&sample.captions, &sample.negatives] {
-                digest.add(&(texts.len() as u64).to_le_bytes());
-                for text in texts {
-                    digest.add(text.as_bytes());
-                }
-            }
-            let fields = sample.fields.iter();
-            digest.add(&fields.flat_map(|field| field.to_le_bytes()).collect::<Vec<u8>>());
+    let (mut done, mut told) = (0, TOLD);
+    for samples in set.chunks() {
+        let samples = samples?;
+        digest.add_samples(&samples);
+        done += samples.len();
+        if done >= told {
+            told += TOLD;
+            ask(listener, "looking for changes", done, set.len() as usize)?;
         }
     }
+    Ok(digest.finish())
+}
+
+/// The same of a set in memory.
+fn of_held_out(set: &ImageTextSet) -> String {
+    let mut digest = Digest::default();
+    set.samples.chunks(CHUNK).for_each(|samples| digest.add_samples(samples));
     digest.finish()
 }
 
@@ -92,10 +111,11 @@ pub fn of_preprocess(preprocess: &Preprocess) -> String {
 }
 
 impl Inputs {
-    /// What the run reads. `set` is the training set, if it's on disk.
+    /// What the run reads. `set` is the training set, if it's on disk; `makes_negatives` if they come from its captions.
     pub(crate) fn of(
         parts: &Parts,
-        set: Option<&ImageTextSet>,
+        set: Option<&IndexedSet>,
+        makes_negatives: bool,
         validation: Option<&Validation>,
         listener: &mut Listener<'_>,
     ) -> Result<Self> {
@@ -124,11 +144,24 @@ impl Inputs {
             weights: source.map(|source| of_weights(source, listener)).transpose()?,
             tokenizer: source.map(|_| tokenizer),
             preprocessing: source.map(|_| of_preprocess(&parts.preprocess)),
-            samples: set.map(|set| set.samples.len() as u64),
+            samples: set.map(IndexedSet::len),
             held_out: held_out.map(|set| set.samples.len() as u64),
-            held_out_digest: held_out.map(of_set),
+            held_out_digest: held_out.map(of_held_out),
             held_out_photos: held_out.map(photos),
             classes,
+            negatives: makes_negatives.then_some(clove_negatives::RULES),
+        })
+    }
+
+    /// A line if the negatives of a run were made by other rules before.
+    pub(crate) fn other_negatives(&self, before: &Self) -> Option<String> {
+        let now = self.negatives?;
+        // Version 1 wasn't noted.
+        let was = before.negatives.unwrap_or(1);
+        (was != now).then(|| {
+            format!(
+                "note: negatives were made by version {was} of the rules, and are made by version {now} from here on: captions get other ones"
+            )
         })
     }
 
@@ -137,9 +170,9 @@ impl Inputs {
         let differs = |before: Option<&str>, now: Option<&str>| {
             before.is_some() && now.is_some() && before != now
         };
-        let model = config.model.init.as_deref().map_or_else(String::new, shown);
+        let model = config.model.init.as_deref().map_or_else(String::new, Shown::path);
         let held_out = config.validation.as_ref();
-        let held_out = held_out.map_or_else(String::new, |held_out| shown(&held_out.path));
+        let held_out = held_out.map_or_else(String::new, |held_out| Shown::path(&held_out.path));
         let mut changes = Vec::new();
         for (before, now, what) in [
             (&before.weights, &self.weights, "weights"),
@@ -166,14 +199,10 @@ impl Inputs {
     /// How the training set differs from what was read before, in words.
     pub(crate) fn change_of_set(&self, before: &Self, config: &Config) -> String {
         let sets = config.data.sets();
-        let paths: Vec<String> = sets.iter().map(|set| shown(&set.path)).collect();
+        let paths: Vec<String> = sets.iter().map(|set| Shown::path(&set.path)).collect();
         let how = how(before.samples, self.samples);
         format!("the training samples of {} (data.path: {how})", paths.join(", "))
     }
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }
 
 /// How two sets differ, by their numbers of samples.
@@ -190,9 +219,8 @@ fn how(before: Option<u64>, now: Option<u64>) -> String {
 mod tests {
     use std::fs;
 
-    use clove_data::sets::Sample;
-
     use super::*;
+    use crate::event::Control;
 
     fn config() -> Config {
         let text = "[model]\ninit = \"clip\"\n[data]\nkind = \"folder\"\npath = \"photos\"\n[validation]\npath = \"held-out\"\n";
@@ -210,6 +238,7 @@ mod tests {
             held_out_digest: some("h"),
             held_out_photos: some("b"),
             classes: None,
+            negatives: None,
         }
     }
 
@@ -260,7 +289,11 @@ mod tests {
                 place: String::new(),
                 part: 0,
             };
-            of_set(&ImageTextSet { samples: vec![sample], ..ImageTextSet::default() })
+            let set = ImageTextSet { samples: vec![sample], ..ImageTextSet::default() };
+            let digest = of_held_out(&set);
+            let indexed = IndexedSet::of(set).unwrap();
+            assert_eq!(of_set(&indexed, &mut |_| Control::Continue).unwrap(), digest);
+            digest
         };
         let first = of("one", "pixels", "a cat");
         assert_eq!(of("moved", "PIXELS", "a cat"), first);

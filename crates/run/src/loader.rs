@@ -180,11 +180,11 @@ impl Work {
             self.position += missing;
             for (position, sample) in positions.zip(found) {
                 let index = samples.index_at(position);
+                if let Some(index) = index {
+                    self.tally.add(index);
+                }
                 match sample {
                     Ok(example) => {
-                        if let Some(index) = index {
-                            self.tally.add(index);
-                        }
                         pictures.push(example.picture);
                         batch.texts.push(example.text);
                         batch.negatives.push(example.negatives);

@@ -3,11 +3,14 @@
 use std::fs;
 
 use clove::device::OpenDevice;
+use clove::loss::fused;
 use clove::model::TextBatch;
-use clove::train::Estimate;
+use clove::score::ScoreError;
+use clove::train::{Estimate, TrainConfig};
 use rayon::prelude::*;
 
 use crate::config::Config;
+use crate::error::Result;
 use crate::loader;
 use crate::samples::Samples;
 use crate::start::Parts;
@@ -17,6 +20,30 @@ const GIB: f64 = 1_073_741_824.0;
 
 /// Share of the free memory that a step may use. The rest is for other programs and errors of the estimate.
 const SHARE: f64 = 0.85;
+
+/// Checks that the device can bind the largest tensor of the loss of a batch: kernels would compute with a part of it.
+///
+/// # Errors
+/// If it can't, with the remedy.
+pub fn check_loss(
+    config: &Config,
+    parts: &Parts,
+    samples: &Samples,
+    device: &OpenDevice,
+) -> Result<()> {
+    if !device.is_gpu {
+        return Ok(());
+    }
+    let lengths = lengths(config.train.batch, parts, samples);
+    let negatives: Vec<usize> = lengths.iter().map(|texts| texts.len().saturating_sub(1)).collect();
+    let TrainConfig { loss, fused_loss, .. } = config.train_config();
+    let limits = (device.largest_binding, fused::run_on(&device.device));
+    let fits = loss.fits(&negatives, parts.config.embed_dim, fused_loss, limits);
+    Ok(fits.map_err(ScoreError::from)?)
+}
+
+/// A key that can lower the memory of a step, whether it applies, and the change.
+type Way = (&'static str, bool, fn(&mut Config));
 
 /// Chooses `train.micro_batch` if it isn't set. Returns lines that describe the memory of a step.
 pub fn fit(
@@ -30,9 +57,12 @@ pub fn fit(
     let side = parts.config.image.image_size as u64;
     let ahead = (loader::STOCK as u64 + 2) * config.train.batch as u64 * 3 * side * side * 4;
     let ahead = if device.is_gpu { 0 } else { ahead };
+    let can_fuse = fused::run_on(&device.device);
     let estimate = |config: &Config, pairs: usize| {
         let mut settings = config.train_config();
         settings.micro_batch = pairs;
+        // Elsewhere tensor operations compute it.
+        settings.fused_loss &= can_fuse;
         let mut estimate = Estimate::new(&parts.config, &settings, &lengths);
         if !device.is_gpu {
             // Saving a checkpoint copies parameters and moments in the same memory.
@@ -84,19 +114,32 @@ pub fn fit(
         ));
     }
     if !fits(&found) {
-        let (what, limit) = if found.largest > largest {
-            ("largest tensor exceeds the largest binding of the device", largest)
+        let is_unbound = found.largest > largest;
+        let (what, whose, limit) = if is_unbound {
+            ("largest tensor exceeds the largest binding", &*device.description, largest)
         } else {
-            ("step takes more memory than available", room)
+            ("step takes more memory than available", whose, room)
         };
-        let mut less = config.clone();
-        less.train.checkpointing = true;
-        let by_blocks = estimate(&less, pairs).total + ahead;
-        let advice = if config.train.checkpointing {
-            "lower train.micro_batch or use smaller images".to_owned()
-        } else {
-            format!("train.checkpointing = true would take {}", bytes(by_blocks))
-        };
+        // What frees memory leaves the towers' largest tensor as it is.
+        let ways: [Way; 2] = [
+            ("loss.fused", can_fuse, |config| config.loss.fused = true),
+            ("train.checkpointing", !is_unbound, |config| config.train.checkpointing = true),
+        ];
+        let mut advice = Vec::new();
+        for (key, _, change) in ways.into_iter().filter(|(_, can, _)| *can) {
+            let mut changed = config.clone();
+            change(&mut changed);
+            let needed = estimate(&changed, pairs);
+            let is_less = needed.activations < found.activations;
+            if (is_unbound && needed.largest <= largest) || (!is_unbound && is_less) {
+                advice.push(format!("{key} = true would take {}", bytes(needed.total + ahead)));
+            }
+        }
+        if advice.is_empty() {
+            let fewer = if pairs > 1 { "lower train.micro_batch or " } else { "" };
+            advice.push(format!("{fewer}use smaller images"));
+        }
+        let advice = advice.join(", ");
         lines.push(format!("warning: the {what} ({whose}: {}); {advice}", bytes(limit)));
     }
     if room == u64::MAX && is_free {
@@ -122,7 +165,8 @@ fn lengths(batch: usize, parts: &Parts, samples: &Samples) -> Vec<Vec<usize>> {
     (0..batch as u64)
         .into_par_iter()
         .map(|position| {
-            let words = samples.words_at(position);
+            // Training tells what can't be read.
+            let Ok(words) = samples.words_at(position) else { return Vec::new() };
             std::iter::once(&words.caption)
                 .chain(&words.negatives)
                 .map(|text| TextBatch::tokens(&tokenizer.encode(text), config))

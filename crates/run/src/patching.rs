@@ -1,11 +1,9 @@
 //! Patches the model at the end of a run: interpolates between its initial and final weights (Castro et al., arXiv 2402.15021,
 //! section 3.3).
 
-use std::io::Write as _;
-
 use clove::device::Device;
 use clove::patch::{self, Tried};
-use clove::weights::{AtomicFile, Snapshot};
+use clove::weights::{Snapshot, write_file};
 use serde::Serialize;
 
 use crate::config::Config;
@@ -54,9 +52,7 @@ pub fn patch(
             .collect::<serde_json::Result<_>>()
             .context("patching.jsonl")?;
         let path = config.out.join("patching.jsonl");
-        let mut file = AtomicFile::create(&path)?;
-        file.write_all((lines.join("\n") + "\n").as_bytes()).with_context(|| path.display())?;
-        file.commit()?;
+        write_file(&path, lines.join("\n") + "\n")?;
         curve = Some(path);
     }
     let dir = write_model(config, parts, &pretrained.patched(finetuned, alpha), "patched")?;

@@ -30,7 +30,7 @@ pub fn choose(
         let line = "precision: f32; a CPU computes 16-bit numbers as f32 and converts them";
         return Ok((Precision::F32, line.to_owned()));
     }
-    let batch = batch(config, parts, samples);
+    let batch = batch(config, parts, samples)?;
     let candidates = [Precision::F32, Precision::F16, Precision::Bf16];
     let mut found = Vec::new();
     for (number, precision) in candidates.into_iter().enumerate() {
@@ -68,13 +68,15 @@ pub fn choose(
 }
 
 /// The first pairs of the run, with grey images: the content doesn't change the time.
-fn batch(config: &Config, parts: &Parts, samples: &Samples) -> Batch {
+fn batch(config: &Config, parts: &Parts, samples: &Samples) -> Result<Batch> {
     let most = match config.train.micro_batch {
         0 => config.train.batch,
         pairs => pairs,
     };
     let words = (0..most.min(PAIRS) as u64).map(|position| samples.words_at(position));
+    let words = words.collect::<Result<Vec<_>>>()?;
     let (texts, negatives): (Vec<_>, Vec<_>) = words
+        .into_iter()
         .map(|words| {
             let negatives = parts.tokenizer.encode_batch(&words.negatives);
             (parts.tokenizer.encode(&words.caption), negatives)
@@ -82,7 +84,7 @@ fn batch(config: &Config, parts: &Parts, samples: &Samples) -> Batch {
         .unzip();
     let side = parts.config.image.image_size;
     let pixels = vec![0.5; texts.len() * 3 * side * side].into();
-    Batch { pixels, texts, negatives, ..Batch::default() }
+    Ok(Batch { pixels, texts, negatives, ..Batch::default() })
 }
 
 /// Time of a step; `None` if its loss isn't finite.

@@ -9,7 +9,7 @@ use clove::preprocess::Preprocess;
 use clove::train::TrainConfig;
 use clove::weights::{Directory, ModelSource};
 use clove_data::run::{Checkpoint, RunFolder};
-use clove_data::sets::ImageTextSet;
+use clove_data::sets::IndexedSet;
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -113,12 +113,24 @@ impl Recorded {
     pub fn compare(&self, config: &Config, step: usize, samples: &Samples) -> Result<Vec<String>> {
         let (mut notes, mut refused) = (Vec::new(), Vec::new());
         let inputs = self.config.inputs.as_ref();
+        if self.has_secrets() {
+            notes.push(
+                "note: the run is of an earlier version, which kept addresses whole: run.toml is written anew without their secrets; make \
+                 sure that the data are the same"
+                    .to_owned(),
+            );
+        }
         if inputs.is_none() && config.inputs.is_some() {
             notes.push(
                 "note: the run is of an earlier version, which didn't note what it read: make sure that the model and the held-out data \
                  are the same; from now on changes are noticed"
                     .to_owned(),
             );
+        }
+        if step > 0
+            && let Some(now) = &config.inputs
+        {
+            notes.extend(now.other_negatives(inputs.unwrap_or(&Inputs::default())));
         }
         let (old, new) = (flat(&self.config.absolute())?, flat(&config.absolute())?);
         let keys: Vec<&String> =
@@ -174,8 +186,13 @@ impl Recorded {
         let before = self.config.inputs.as_ref().unwrap_or(&none);
         let now = config.inputs.as_ref().unwrap_or(&none);
         // Preprocessing comes from the checkpoint.
-        let mut changes = now.changes(&Inputs { preprocessing: None, ..before.clone() }, config);
-        if self.has_other_set(config, samples) {
+        let mut before = Inputs { preprocessing: None, ..before.clone() };
+        if self.has_secrets() {
+            before.held_out_digest = None;
+        }
+        let before = &before;
+        let mut changes = now.changes(before, config);
+        if self.has_other_set(config, samples)? {
             changes.push(now.change_of_set(before, config));
         }
         if changes.is_empty() {
@@ -188,11 +205,16 @@ impl Recorded {
         )
     }
 
+    /// Whether the run is of an earlier version, whose addresses, and with them the digests of sets, had signatures.
+    fn has_secrets(&self) -> bool {
+        self.config.shown() != self.config
+    }
+
     /// Whether the training set is another one. Versions that didn't note what they read had another digest, of the images' paths.
-    fn has_other_set(&self, config: &Config, samples: &Samples) -> bool {
+    fn has_other_set(&self, config: &Config, samples: &Samples) -> Result<bool> {
         let (before, now) = (&self.config.data.digest, &config.data.digest);
-        let is_old = || samples.set().map(ImageTextSet::digest) == *before;
-        before.is_some() && now.is_some() && before != now && !is_old()
+        let differ = before.is_some() && now.is_some() && before != now && !self.has_secrets();
+        Ok(differ && samples.set().map(IndexedSet::digest).transpose()? != *before)
     }
 }
 
@@ -223,7 +245,7 @@ fn flat(config: &Config) -> Result<BTreeMap<String, Value>> {
         }
     }
     let mut found = BTreeMap::new();
-    add("", Table::try_from(config)?, &mut found);
+    add("", Table::try_from(config.shown())?, &mut found);
     Ok(found)
 }
 

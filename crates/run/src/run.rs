@@ -1,14 +1,13 @@
 //! A run, from its configuration to the patched model.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clove::device::OpenDevice;
 use clove::preprocess::{CropBox, RgbImage};
-use clove::weights::{self, Snapshot};
+use clove::weights::{self, ModelSource, Snapshot, durable};
 use clove_data::run::{RunFolder, write_model_dir};
-use clove_data::sets::ImageTextSet;
+use clove_data::sets::IndexedSet;
 
 use crate::config::{Config, Inputs, Precision};
 use crate::error::{Context as _, Error, Result, bail};
@@ -62,15 +61,16 @@ impl Run {
             Some(settings) => Some(Validation::open(settings, &config, &parts, listener)?),
             None => None,
         };
-        let mut plan = plan::of(&config, &parts, &source);
+        let mut plan = plan::of(&config, &parts, &source)?;
         let samples = Samples::new(source, &config, &parts)?;
         let set = samples.set();
         if let Some(validation) = &validation {
-            plan.extend(plan::of_validation(validation, set));
+            plan.extend(plan::of_validation(validation, set)?);
         }
-        let found = Inputs::of(&parts, set, validation.as_ref(), listener)?;
+        let found =
+            Inputs::of(&parts, set, samples.makes_negatives(), validation.as_ref(), listener)?;
         let given = (config.data.digest.take(), config.inputs.take());
-        config.data.digest = set.map(inputs::of_set);
+        config.data.digest = set.map(|set| inputs::of_set(set, listener)).transpose()?;
         config.inputs = Some(found).filter(|found| *found != Inputs::default());
         let samples = Arc::new(samples);
         Ok(Self { config, parts, samples, validation, plan, given, recorded: None })
@@ -82,7 +82,10 @@ impl Run {
     }
 
     /// The caption and negatives of the sample at a position in the order of training.
-    pub fn words_at(&self, position: u64) -> Words {
+    ///
+    /// # Errors
+    /// If the sample can't be read from the index of the set.
+    pub fn words_at(&self, position: u64) -> Result<Words> {
         self.samples.words_at(position)
     }
 
@@ -111,6 +114,7 @@ impl Run {
             Begin::Resume => lines.extend(self.take_up()?),
         }
         let Self { config, parts, samples, .. } = self;
+        memory::check_loss(config, parts, samples, device)?;
         if config.train.precision == Precision::Auto {
             lines.push(if timed {
                 let (precision, why) = precision::choose(config, parts, samples, device, listener)?;
@@ -121,7 +125,7 @@ impl Run {
             });
         }
         lines.extend(memory::fit(config, parts, samples, device));
-        let (cut, all) = samples.count_cut();
+        let (cut, all) = samples.count_cut()?;
         if cut > 0 {
             lines.push(format!(
                 "warning: {} of {} texts are longer than the context of {} tokens and are truncated",
@@ -141,8 +145,9 @@ impl Run {
         let before = inputs.clone().unwrap_or_default();
         let mut changes = now.changes(&before, config);
         // Earlier versions had another digest.
-        let is_old = || samples.set().map(ImageTextSet::digest) == *digest;
-        if digest.is_some() && config.data.digest != *digest && !is_old() {
+        let is_old =
+            || Ok::<_, Error>(samples.set().map(IndexedSet::digest).transpose()? == *digest);
+        if digest.is_some() && config.data.digest != *digest && !is_old()? {
             changes.push(now.change_of_set(&before, config));
         }
         if changes.is_empty() {
@@ -203,10 +208,11 @@ impl Run {
         let (config, parts) = (&*config, &*parts);
         for name in places::MODELS {
             // Of a process that was killed.
-            clear(&partial(config, name))?;
+            durable::remove(&config.out.join(format!(".{name}.partial")))?;
         }
-        let remark = parts.directory().and_then(lacks_preprocessing);
-        for line in lines.into_iter().chain(remark) {
+        let source = parts.directory();
+        let remarks = [source.and_then(ModelSource::assumed), source.and_then(lacks_preprocessing)];
+        for line in lines.into_iter().chain(remarks.into_iter().flatten()) {
             listener(&Event::Note(line));
         }
         let mut stand = (folder, None);
@@ -307,25 +313,6 @@ pub fn write_model(
 ) -> Result<PathBuf> {
     let dir = config.out.join(name);
     places::check_model(&dir)?;
-    let partial = partial(config, name);
-    clear(&partial)?;
-    let precision = weights::Precision::F32;
-    write_model_dir(&partial, model, &parts.companions(), precision)?;
-    clear(&dir)?;
-    fs::rename(&partial, &dir).with_context(|| dir.display())?;
+    write_model_dir(&dir, model, &parts.companions(), weights::Precision::F32)?;
     Ok(dir)
-}
-
-/// The folder of a model that is being written.
-fn partial(config: &Config, name: &str) -> PathBuf {
-    config.out.join(format!(".{name}.partial"))
-}
-
-fn clear(dir: &Path) -> Result<()> {
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| dir.display())
-        }
-        _ => Ok(()),
-    }
 }

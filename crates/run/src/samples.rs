@@ -2,12 +2,12 @@
 //! the same samples.
 
 use std::iter;
-use std::path::Path;
 
 use clove::preprocess::{Preprocess, RandomResizedCrop, crop_resize};
 use clove::tokenizer::{Encoding, Tokenizer};
 use clove::train::{Crop, Picture, Pixels};
-use clove_data::sets::{ImageTextSet, Options, Purpose, Sample};
+use clove_data::fetch::Copies;
+use clove_data::sets::{ImageTextSet, IndexedSet, Options, Purpose, Sample};
 use clove_lab::{self as lab, Scenes, Texts};
 use clove_negatives::{Generator, Made, Request};
 use clove_scenes::Random;
@@ -24,34 +24,34 @@ use crate::source::{Draws, Pool, Source};
 use crate::start::Parts;
 use crate::unreadable::Tally;
 
-/// Lists the samples of a set. Packed and remote files are copied to `cache`. Where the settings name no splits, held-out ones aren't
-/// read, which the listener hears.
+/// Lists the samples of a set. Packed and remote files are copied where `copies` says. Where the settings name no splits, held-out ones
+/// aren't read, which the listener hears. The index of a large set is kept beside the copies, where the next opening finds it.
 ///
 /// # Errors
 /// If the set can't be read.
 pub fn open_set(
     settings: &SetSettings,
-    cache: Option<&Path>,
+    copies: Copies<'_>,
     listener: &mut Listener<'_>,
-) -> Result<ImageTextSet> {
-    open_for(Purpose::Training, settings, cache, listener)
+) -> Result<IndexedSet> {
+    open_for(Purpose::Training, settings, copies, listener)
 }
 
 /// Lists the samples of a set for validation. Where the settings name no splits, held-out ones are read.
 pub(crate) fn open_held_out(
     settings: &SetSettings,
-    cache: Option<&Path>,
+    copies: Copies<'_>,
     listener: &mut Listener<'_>,
 ) -> Result<ImageTextSet> {
-    open_for(Purpose::Validation, settings, cache, listener)
+    Ok(open_for(Purpose::Validation, settings, copies, listener)?.into_memory()?)
 }
 
 fn open_for(
     purpose: Purpose,
     settings: &SetSettings,
-    cache: Option<&Path>,
+    copies: Copies<'_>,
     listener: &mut Listener<'_>,
-) -> Result<ImageTextSet> {
+) -> Result<IndexedSet> {
     let SetSettings { kind, path, .. } = settings;
     let fields = settings.captions.as_ref();
     let columns = settings.columns.as_ref();
@@ -62,19 +62,20 @@ fn open_for(
         negatives: columns.map_or(&[][..], |columns| &columns.negatives),
         splits: &settings.splits,
         purpose,
+        keep_index: purpose == Purpose::Training,
         ..Options::default()
     };
     let pattern = path.to_string_lossy();
-    let set = copying(cache, listener, |cache| {
+    let set = copying(copies, listener, |cache| {
         Ok(match kind {
             Kind::Scenes => bail!("scenes have no path"),
             Kind::Mixture => bail!("a mixture consists of sets and has no path"),
-            Kind::Folder => ImageTextSet::folder(path, options)?,
-            Kind::Table => ImageTextSet::table(path, options)?,
-            Kind::Webdataset => ImageTextSet::shards(&pattern, options, cache)?,
-            Kind::Coco => ImageTextSet::coco(path, options)?,
-            Kind::Parquet => ImageTextSet::parquet(&pattern, options, cache)?,
-            Kind::JsonLines => ImageTextSet::json_lines(path, options)?,
+            Kind::Folder => IndexedSet::folder(path, options, cache)?,
+            Kind::Table => IndexedSet::table(path, options, cache)?,
+            Kind::Webdataset => IndexedSet::shards(&pattern, options, cache)?,
+            Kind::Coco => IndexedSet::coco(path, options, cache)?,
+            Kind::Parquet => IndexedSet::parquet(&pattern, options, cache)?,
+            Kind::JsonLines => IndexedSet::json_lines(path, options, cache)?,
         })
     })?;
     for note in &set.notes {
@@ -180,13 +181,16 @@ impl Samples {
             }
             Source::Pool(pool) => {
                 let (epoch, index) = self.draws.at(position);
-                let sample = &pool.set.samples[index as usize];
-                let photo = self.photo(sample, epoch, index);
-                let (picture, image) = photo.map_err(|error| Skipped {
+                let skipped = |place: &str, error: &(dyn std::error::Error + 'static)| Skipped {
                     position: Some(position),
-                    ..Skipped::new(&sample.image.to_string(), &one_line(&error))
-                })?;
-                (picture, image, self.choose(pool, epoch, index).1)
+                    ..Skipped::new(place, &one_line(error))
+                };
+                let sample = pool.set.get(index);
+                let sample = sample.map_err(|error| skipped(&format!("sample {index}"), &error))?;
+                let photo = self.photo(&sample, epoch, index);
+                let (picture, image) =
+                    photo.map_err(|error| skipped(&sample.image.to_string(), &error))?;
+                (picture, image, self.choose(pool, &sample, epoch, index).1)
             }
         };
         let text = self.tokenizer.encode(&words.caption);
@@ -207,16 +211,24 @@ impl Samples {
 
     /// What was tried before a position. The share `bearable` of the samples may be unreadable; those at `broken` were.
     pub fn tally(&self, position: u64, broken: &[u64], bearable: f64) -> Tally {
-        let len = self.set().map_or(0, |set| set.samples.len() as u64);
-        let mut tally = Tally::new(len, bearable);
-        if matches!(self.draws, Draws::Even(_)) && position >= len {
-            // Every epoch has every sample.
-            tally.add_all();
+        /// Positions whose samples are found together.
+        const CHUNK: u64 = 1 << 16;
+        let len = self.set().map_or(0, IndexedSet::len);
+        let mut tally = if matches!(self.draws, Draws::Even(_)) {
+            Tally::of_epochs(len, position, bearable)
         } else {
-            for index in (0..position).filter_map(|at| self.index_at(at)) {
-                tally.add(index);
+            let mut tally = Tally::new(len, bearable);
+            let mut next = 0;
+            while next < position && !tally.has_tried_all() {
+                let chunk = next..position.min(next + CHUNK);
+                next = chunk.end;
+                let found: Vec<u64> = chunk.into_par_iter().map(|at| self.draws.at(at).1).collect();
+                for index in found {
+                    tally.add(index);
+                }
             }
-        }
+            tally
+        };
         for index in broken.iter().filter_map(|at| self.index_at(*at)) {
             tally.add_broken(index);
         }
@@ -224,7 +236,7 @@ impl Samples {
     }
 
     /// The training set, if it's on disk.
-    pub fn set(&self) -> Option<&ImageTextSet> {
+    pub fn set(&self) -> Option<&IndexedSet> {
         match &self.source {
             Source::Scenes { .. } => None,
             Source::Pool(pool) => Some(&pool.set),
@@ -236,25 +248,30 @@ impl Samples {
         self.preprocess = preprocess;
     }
 
-    pub fn words_at(&self, position: u64) -> Words {
-        match &self.source {
+    pub fn words_at(&self, position: u64) -> Result<Words> {
+        Ok(match &self.source {
             Source::Scenes { scenes, repeat } => self.scene(*scenes, *repeat, position).1,
             Source::Pool(pool) => {
                 let (epoch, index) = self.draws.at(position);
-                self.choose(pool, epoch, index).1
+                self.choose(pool, &pool.set.get(index)?, epoch, index).1
             }
-        }
+        })
+    }
+
+    /// Whether negatives are generated from captions.
+    pub(crate) fn makes_negatives(&self) -> bool {
+        matches!(self.negatives, Negatives::Made(..))
     }
 
     /// A sample in the first epoch: the index of its caption and the caption's hard negatives.
-    pub fn hard(&self, index: usize) -> (usize, Vec<String>) {
-        match &self.source {
+    pub fn hard(&self, index: u64) -> Result<(usize, Vec<String>)> {
+        Ok(match &self.source {
             Source::Scenes { .. } => (0, Vec::new()),
             Source::Pool(pool) => {
-                let (place, words) = self.choose(pool, 0, index as u64);
+                let (place, words) = self.choose(pool, &pool.set.get(index)?, 0, index);
                 (place, words.negatives)
             }
-        }
+        })
     }
 
     /// The number of the scene at a position, its texts and its picture.
@@ -279,8 +296,7 @@ impl Samples {
     }
 
     /// The caption of an epoch with its negatives, and its index.
-    fn choose(&self, pool: &Pool, epoch: u64, index: u64) -> (usize, Words) {
-        let sample = &pool.set.samples[index as usize];
+    fn choose(&self, pool: &Pool, sample: &Sample, epoch: u64, index: u64) -> (usize, Words) {
         let place = self.caption(pool, sample, epoch, index);
         let caption = &sample.captions[place];
         let negatives = match &self.negatives {
@@ -345,10 +361,12 @@ impl Samples {
         };
         let found = (0..TRIED.min(self.source.len())).into_par_iter().map(|position| {
             let (epoch, index) = self.draws.at(position);
-            let sample = &pool.set.samples[index as usize];
-            let place = self.caption(pool, sample, epoch, index);
             let mut found = Yield::default();
-            found.add(&self.make(generator, *style, sample, place, epoch, index));
+            // Training tells what can't be read.
+            if let Ok(sample) = pool.set.get(index) {
+                let place = self.caption(pool, &sample, epoch, index);
+                found.add(&self.make(generator, *style, &sample, place, epoch, index));
+            }
             found
         });
         Some(found.reduce(Yield::default, Yield::merge))
@@ -381,27 +399,39 @@ impl Samples {
         Ok((Picture::Ready(self.preprocess.normalise(&cropped)), hash))
     }
 
-    /// The number of texts that the context truncates, and the number of texts. Of scenes only the first are counted.
-    pub fn count_cut(&self) -> (usize, usize) {
+    /// The number of texts that the context truncates, and the number of texts that were looked at: those of the first scenes, or of
+    /// samples spread over the set.
+    pub fn count_cut(&self) -> Result<(usize, usize)> {
         const SCENES: u64 = 256;
-        let words: Vec<Words>;
-        let texts: Vec<&String> = match &self.source {
+        const SAMPLES: u64 = 1 << 18;
+        let found: Vec<(usize, usize)> = match &self.source {
             Source::Scenes { scenes, .. } => {
-                let positions = (0..SCENES.min(*scenes)).into_par_iter();
-                words = positions.map(|position| self.words_at(position)).collect();
-                let texts = words.iter();
-                texts.flat_map(|words| iter::once(&words.caption).chain(&words.negatives)).collect()
+                let counts = (0..SCENES.min(*scenes)).into_par_iter().map(|position| {
+                    let words = self.words_at(position)?;
+                    Ok(self.cut(iter::once(&words.caption).chain(&words.negatives)))
+                });
+                counts.collect::<Result<_>>()?
             }
             Source::Pool(pool) => {
-                let is_brought = matches!(self.negatives, Negatives::File);
-                let texts = pool.set.samples.iter().flat_map(|sample| {
-                    let negatives = sample.negatives.iter().filter(move |_| is_brought);
-                    sample.captions.iter().chain(negatives)
+                let len = pool.set.len();
+                let looked = SAMPLES.min(len);
+                let counts = (0..looked).into_par_iter().map(|place| {
+                    let index = u128::from(place) * u128::from(len) / u128::from(looked);
+                    let sample = pool.set.get(index as u64)?;
+                    let is_brought = matches!(self.negatives, Negatives::File);
+                    let negatives = sample.negatives.iter().filter(|_| is_brought);
+                    Ok(self.cut(sample.captions.iter().chain(negatives)))
                 });
-                texts.collect()
+                counts.collect::<Result<_>>()?
             }
         };
-        let is_cut = |text: &&&String| self.tokenizer.encode(text).is_truncated();
-        (texts.par_iter().filter(is_cut).count(), texts.len())
+        Ok(found.into_iter().fold((0, 0), |(cut, all), (more, of)| (cut + more, all + of)))
+    }
+
+    /// The number of texts that the context truncates, and of all.
+    fn cut<'t>(&self, texts: impl Iterator<Item = &'t String>) -> (usize, usize) {
+        texts.fold((0, 0), |(cut, all), text| {
+            (cut + usize::from(self.tokenizer.encode(text).is_truncated()), all + 1)
+        })
     }
 }

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clove::train::{StepReport, TrainerState};
+use clove_data::DataError;
 use clove_data::run::{
     Companions, EventFile, Metrics, Position, RunFolder, read_state, write_state,
 };
-use clove_data::sets::ImageTextSet;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Listener};
@@ -35,6 +35,8 @@ struct Line {
     logit_scale: f32,
     learning_rate: f64,
     pairs_per_second: f64,
+    /// Pairs of an image and a text left out of the loss: the batch had the image or the text more than once.
+    masked: usize,
     /// Seconds that the step waited for its batch.
     #[serde(skip_serializing_if = "Option::is_none")]
     data_wait: Option<f64>,
@@ -148,10 +150,15 @@ impl Session {
     /// Lists what was skipped while a set was read.
     ///
     /// # Errors
-    /// If the file can't be written.
-    pub fn list(&mut self, read: &ImageTextSet, set: Option<&'static str>) -> Result<()> {
-        for (place, reason) in &read.skipped {
-            let line = Skipped { set, ..Skipped::new(place, reason) };
+    /// If the file can't be written, or what was skipped can't be read.
+    pub fn list(
+        &mut self,
+        skipped: impl Iterator<Item = Result<(String, String), DataError>>,
+        set: Option<&'static str>,
+    ) -> Result<()> {
+        for found in skipped {
+            let (place, reason) = found?;
+            let line = Skipped { set, ..Skipped::new(&place, &reason) };
             append(&mut self.skipped, &self.folder.skipped_path(), 0, &line)?;
         }
         Ok(())
@@ -183,6 +190,7 @@ impl Session {
             logit_scale: report.logit_scale,
             learning_rate: report.learning_rate,
             pairs_per_second,
+            masked: report.masked,
             data_wait,
         })?;
         let mut scalars = vec![

@@ -76,10 +76,11 @@ impl<'a> Sitting<'a> {
         };
         if trainer.steps() == 0 {
             if let Some(set) = samples.set() {
-                session.list(set, None)?;
+                session.list(set.skipped(), None)?;
             }
             if let Some(validation) = validation {
-                session.list(validation.set(), Some("validation"))?;
+                let skipped = validation.set().skipped.iter().cloned().map(Ok);
+                session.list(skipped, Some("validation"))?;
             }
         }
         if let Some(past) = past {

@@ -3,7 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use clove::train::{Mixture, Order};
-use clove_data::sets::{Filter, Filtered, ImageTextSet};
+use clove_data::fetch::Shown;
+use clove_data::sets::{Filter, Filtered, ImageTextSet, IndexedSet};
 
 use crate::config::{Data, Kind, SetSettings};
 use crate::error::{Context as _, Result, bail};
@@ -13,6 +14,7 @@ use crate::unreadable::check_missing;
 use crate::words::count;
 
 /// The training data.
+#[expect(clippy::large_enum_variant, reason = "a run has one of it")]
 #[derive(Debug)]
 pub enum Source {
     /// Synthetic scenes: their number in an epoch, and whether every epoch has the same ones.
@@ -26,7 +28,7 @@ pub enum Source {
 #[derive(Debug)]
 pub struct Pool {
     /// The samples that pass the filter.
-    pub set: ImageTextSet,
+    pub set: IndexedSet,
     /// Statistics of the filter, if any.
     pub filtered: Option<Filtered>,
     /// The sets, in the order of their samples; at least one.
@@ -43,18 +45,21 @@ pub struct Part {
 }
 
 impl Pool {
-    pub(crate) fn of(set: ImageTextSet, settings: SetSettings) -> Self {
-        let samples = set.samples.len() as u64;
-        Self { set, filtered: None, parts: vec![Part { settings, samples }] }
+    pub(crate) fn of(set: ImageTextSet, settings: SetSettings) -> Result<Self> {
+        let set = IndexedSet::of(set)?;
+        let samples = set.len();
+        Ok(Self { set, filtered: None, parts: vec![Part { settings, samples }] })
     }
 
     fn open(data: &Data, listener: &mut Listener<'_>) -> Result<Self> {
         let settings = data.sets();
-        let mut set = ImageTextSet::default();
+        let mut set = IndexedSet::default();
         for (number, settings) in (0..).zip(&settings) {
-            let found = open_set(settings, data.cache.as_deref(), listener);
+            let found = open_set(settings, data.copies(), listener);
             let found = found.and_then(|found| {
-                check_missing(&found, data.bearable(), "data.images").map(|()| found)
+                let (kinds, skipped) = (found.skipped_by_kind(), found.skipped());
+                check_missing(found.len(), &kinds, skipped, data.bearable(), "data.images")?;
+                Ok(found)
             });
             let found = if data.kind == Kind::Mixture {
                 found.with_context(|| format!("data.sets[{number}]"))
@@ -68,8 +73,7 @@ impl Pool {
         let filtered = filtered.transpose()?;
         let mut parts = Vec::with_capacity(settings.len());
         for (number, settings) in (0..).zip(settings) {
-            let of = set.samples.iter().filter(|sample| sample.part == number);
-            let samples = of.count() as u64;
+            let samples = set.len_of_part(number);
             if samples == 0 {
                 bail!("data.filter: no sample of data.sets[{number}] passes; remove the set");
             }
@@ -82,7 +86,7 @@ impl Pool {
         let weights: Option<Vec<(u64, f64)>> =
             self.parts.iter().map(|part| Some((part.samples, part.settings.weight?))).collect();
         let Some(weights) = weights else {
-            return Ok(Draws::Even(Order::new(seed, self.set.samples.len() as u64)));
+            return Ok(Draws::Even(Order::new(seed, self.set.len())));
         };
         let mixture = Mixture::new(seed, &weights).with_context(|| {
             let one = Mixture::BLOCK;
@@ -92,15 +96,15 @@ impl Pool {
     }
 
     /// Lines of text, with skipped and filtered samples.
-    fn summary(&self) -> Vec<String> {
-        let mut lines = vec![format!("data: {}", self.set.summary())];
+    fn summary(&self) -> Result<Vec<String>> {
+        let mut lines = vec![format!("data: {}", self.set.summary()?)];
         let filtered = self.filtered.iter();
         lines.extend(filtered.map(|filtered| format!("filtered out: {}", filtered.summary())));
         let shares = match self.draws(0) {
             Ok(Draws::Mixed(mixture)) => mixture.shares().map(Some).collect(),
             _ => vec![None; self.parts.len()],
         };
-        for (number, (part, share)) in self.parts.iter().zip(shares).enumerate() {
+        for (number, (part, share)) in (0..).zip(self.parts.iter().zip(shares)) {
             let settings = &part.settings;
             let captions = settings.captions.as_ref();
             let captions = captions.map(|captions| captions.summary(&self.set, number));
@@ -112,13 +116,13 @@ impl Pool {
             let captions = captions.map(|captions| format!("; captions: {captions}"));
             lines.push(format!(
                 "data.sets[{number}]: {}: {} samples{}{}",
-                settings.path.display(),
+                Shown::path(&settings.path),
                 count(part.samples),
                 share.unwrap_or_default(),
                 captions.unwrap_or_default()
             ));
         }
-        lines
+        Ok(lines)
     }
 }
 
@@ -155,7 +159,7 @@ impl Source {
     pub(crate) fn len(&self) -> u64 {
         match self {
             Self::Scenes { scenes, .. } => *scenes,
-            Self::Pool(pool) => pool.set.samples.len() as u64,
+            Self::Pool(pool) => pool.set.len(),
         }
     }
 
@@ -167,34 +171,34 @@ impl Source {
     }
 
     /// Lines of text, with skipped and filtered samples.
-    pub(crate) fn summary(&self) -> Vec<String> {
+    pub(crate) fn summary(&self) -> Result<Vec<String>> {
         match self {
             Self::Scenes { scenes, repeat } => {
                 let same = if *repeat { ", the same in every epoch" } else { "" };
-                vec![format!("data: {} scenes per epoch{same}", count(*scenes))]
+                Ok(vec![format!("data: {} scenes per epoch{same}", count(*scenes))])
             }
             Self::Pool(pool) => pool.summary(),
         }
     }
 }
 
-fn apply(filter: &Filter, set: &mut ImageTextSet, listener: &mut Listener<'_>) -> Result<Filtered> {
-    let before = set.samples.len();
-    let all = before * filter.passes();
+fn apply(filter: &Filter, set: &mut IndexedSet, listener: &mut Listener<'_>) -> Result<Filtered> {
+    let before = set.len();
+    let all = before as usize * filter.passes();
     let told = Mutex::new((listener, 0));
     let filtered = set.filter(filter, &|| {
         let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
         told.1 += 1;
         let done = told.1;
         working(told.0, "filtering images", done, all) == Control::Continue
-    });
+    })?;
     let Some(filtered) = filtered else {
         bail!("stopped while filtering images; nothing was written");
     };
-    if set.samples.is_empty() {
+    if set.is_empty() {
         bail!(
             "data.filter: none of the {} samples passes; filtered out: {}",
-            count(before as u64),
+            count(before),
             filtered.summary()
         );
     }

@@ -1,6 +1,6 @@
 //! The rule of `data.unreadable`, the same for every kind of set: the share of distinct samples that may be unreadable.
 
-use clove_data::sets::ImageTextSet;
+use clove_data::DataError;
 
 use crate::error::{Result, bail};
 use crate::words::{count, counted};
@@ -20,17 +20,30 @@ const MISSING: [&str; 2] = ["image not found", "unreadable"];
 /// The samples that were tried, and those that couldn't be read.
 #[derive(Debug, Clone)]
 pub struct Tally {
-    tried: Numbers,
+    tried: Tried,
     broken: Numbers,
     len: u64,
     bearable: f64,
 }
 
+/// The samples that were tried.
+#[derive(Debug, Clone)]
+enum Tried {
+    /// The first in an order in which each comes once before any comes again: their number.
+    First(u64),
+    /// Any.
+    Some(Numbers),
+}
+
 impl Tally {
     /// Of `len` samples, of which the share `bearable` may be unreadable.
     pub fn new(len: u64, bearable: f64) -> Self {
-        let none = Numbers { bits: vec![0; len.div_ceil(64) as usize], count: 0 };
-        Self { tried: none.clone(), broken: none, len, bearable }
+        Self { tried: Tried::Some(Numbers::below(len)), ..Self::of_epochs(len, 0, bearable) }
+    }
+
+    /// The same of samples that come in epochs, each of which has every sample once; `drawn` have been tried.
+    pub fn of_epochs(len: u64, drawn: u64, bearable: f64) -> Self {
+        Self { tried: Tried::First(drawn.min(len)), broken: Numbers::below(len), len, bearable }
     }
 
     /// Distinct unreadable samples.
@@ -38,31 +51,40 @@ impl Tally {
         self.broken.count
     }
 
+    /// Distinct samples that were tried.
+    fn tried(&self) -> u64 {
+        match &self.tried {
+            Tried::First(count) => *count,
+            Tried::Some(numbers) => numbers.count,
+        }
+    }
+
+    /// Whether every sample was tried.
+    pub fn has_tried_all(&self) -> bool {
+        self.tried() == self.len
+    }
+
     /// Counts a sample as tried.
     pub fn add(&mut self, sample: u64) {
-        self.tried.add(sample);
+        match &mut self.tried {
+            Tried::First(count) => *count = self.len.min(*count + 1),
+            Tried::Some(numbers) => drop(numbers.add(sample)),
+        }
     }
 
-    /// Counts all samples as tried.
-    pub fn add_all(&mut self) {
-        (0..self.len).for_each(|sample| self.add(sample));
-    }
-
-    /// Counts a sample as tried and unreadable. Returns whether it wasn't yet.
+    /// Counts a sample that was tried as unreadable. Returns whether it wasn't yet.
     pub fn add_broken(&mut self, sample: u64) -> bool {
-        self.tried.add(sample);
         self.broken.add(sample)
     }
 
     /// Why training can't go on.
     pub fn verdict(&self) -> Option<String> {
-        let (tried, broken) = (self.tried.count, self.broken.count);
+        let (tried, broken) = (self.tried(), self.broken.count);
         if broken > 0 && broken == tried && tried >= self.len.min(ENOUGH) {
             let tried = counted(tried, "sample");
             return Some(format!("none of the {tried} that were tried can be read"));
         }
-        let has_tried_all = tried == self.len;
-        let is_judged = self.bearable == 0.0 || broken >= MANY || has_tried_all;
+        let is_judged = self.bearable == 0.0 || broken >= MANY || self.has_tried_all();
         (broken as f64 > self.bearable * tried as f64 && is_judged).then(|| {
             format!(
                 "{} of the {} that were tried can't be read, more than a share of {} (data.unreadable)",
@@ -82,6 +104,11 @@ struct Numbers {
 }
 
 impl Numbers {
+    /// None of the numbers below `len`.
+    fn below(len: u64) -> Self {
+        Self { bits: vec![0; len.div_ceil(64) as usize], count: 0 }
+    }
+
     /// Returns whether it's new.
     fn add(&mut self, number: u64) -> bool {
         let bit = 1 << (number % 64);
@@ -96,24 +123,30 @@ impl Numbers {
 }
 
 /// Refuses a set of which too many images are missing: likely they're in another folder. `key` names the folder's key.
-pub fn check_missing(set: &ImageTextSet, bearable: f64, key: &str) -> Result<()> {
-    let is_missing = |why: &&(String, String)| {
-        let kind = why.1.split(": ").next().unwrap_or_default();
-        MISSING.contains(&kind)
-    };
-    let mut missing = set.skipped.iter().filter(is_missing);
-    let Some((place, why)) = missing.next() else {
-        return Ok(());
-    };
-    let number = 1 + missing.count();
-    let all = number + set.samples.len();
+///
+/// A set has `samples`, and `skipped` ones, which are of the kinds `kinds`.
+pub fn check_missing(
+    samples: u64,
+    kinds: &[(&str, usize)],
+    mut skipped: impl Iterator<Item = Result<(String, String), DataError>>,
+    bearable: f64,
+    key: &str,
+) -> Result<()> {
+    let missing = kinds.iter().filter(|(kind, _)| MISSING.contains(kind));
+    let number: u64 = missing.map(|(_, count)| *count as u64).sum();
+    let all = number + samples;
     let most = if bearable == 0.0 { 0.0 } else { bearable.max(HALF) };
     if number as f64 > most * all as f64 {
+        let is_first = |found: &Result<(String, String), DataError>| {
+            let kind = |why: &str| MISSING.contains(&why.split(": ").next().unwrap_or_default());
+            found.as_ref().map_or(true, |(_, why)| kind(why))
+        };
+        let (place, why) = skipped.find(is_first).transpose()?.unwrap_or_default();
         bail!(
             "{} of {} have no image that can be read; the first: {place}: {why}; correct {key}, or set data.unreadable to a larger share \
              to train on the rest",
-            count(number as u64),
-            counted(all as u64, "sample"),
+            count(number),
+            counted(all, "sample"),
         );
     }
     Ok(())
@@ -121,13 +154,15 @@ pub fn check_missing(set: &ImageTextSet, bearable: f64, key: &str) -> Result<()>
 
 #[cfg(test)]
 mod tests {
+    use clove::train::Order;
+
     use super::*;
 
     /// The verdict after these samples of `len`, the broken ones first.
     fn verdict(len: u64, bearable: f64, broken: u64, tried: u64) -> Option<String> {
         let mut tally = Tally::new(len, bearable);
+        (0..tried).for_each(|sample| tally.add(sample));
         (0..broken).for_each(|sample| assert!(tally.add_broken(sample)));
-        (broken..tried).for_each(|sample| tally.add(sample));
         tally.verdict()
     }
 
@@ -166,36 +201,41 @@ mod tests {
     #[test]
     fn the_same_sample_counts_once() {
         let mut tally = Tally::new(100, 0.5);
-        assert!(tally.add_broken(70));
-        for _ in 0..50 {
-            assert!(!tally.add_broken(70));
+        for time in 0..50 {
+            tally.add(70);
+            assert_eq!(tally.add_broken(70), time == 0);
         }
-        assert_eq!((tally.broken(), tally.verdict()), (1, None));
-        tally.add_all();
-        assert_eq!(tally.tried.count, 100);
+        assert_eq!((tally.tried(), tally.broken(), tally.verdict()), (1, 1, None));
+        (0..100).for_each(|sample| tally.add(sample));
+        assert_eq!(tally.tried(), 100);
+    }
+
+    /// What is counted by numbers of draws is what a mark for each sample counts.
+    #[test]
+    fn epochs_are_counted_without_their_samples() {
+        for (len, resumed) in [(1, 0), (10, 0), (10, 7), (1_000, 999), (1_000, 2_500)] {
+            let order = Order::new(3, len);
+            let mut counted = Tally::of_epochs(len, resumed, 0.5);
+            let mut marked = Tally::new(len, 0.5);
+            (0..resumed).for_each(|position| marked.add(order.at(position).1));
+            for position in resumed..resumed + 2 * len {
+                assert_eq!(counted.tried(), marked.tried());
+                assert_eq!(counted.has_tried_all(), marked.has_tried_all());
+                let (_, sample) = order.at(position);
+                counted.add(sample);
+                marked.add(sample);
+            }
+        }
     }
 
     #[test]
     fn more_than_half_of_the_images_missing_is_refused_unless_it_is_allowed() {
         let skip = |why: &str| ("list line 3".to_owned(), why.to_owned());
-        let set = |missing: usize| ImageTextSet {
-            samples: vec![
-                clove_data::sets::Sample {
-                    image: std::path::PathBuf::from("a.jpg").into(),
-                    captions: vec!["a".to_owned()],
-                    fields: Vec::new(),
-                    negatives: Vec::new(),
-                    place: String::new(),
-                    part: 0,
-                };
-                4
-            ],
-            skipped: [
-                vec![skip("without a text: b.txt"); 9],
-                vec![skip("image not found: x"); missing],
-            ]
-            .concat(),
-            ..ImageTextSet::default()
+        let check = |missing: usize, bearable: f64| {
+            let kinds = [("without a text", 9), ("image not found", missing)];
+            let skipped =
+                [vec![skip("without a text: b.txt"); 9], vec![skip("image not found: x"); missing]];
+            check_missing(4, &kinds, skipped.concat().into_iter().map(Ok), bearable, "data.images")
         };
         for (missing, bearable, is_fine) in [
             (4, 0.1, true),
@@ -205,10 +245,10 @@ mod tests {
             (1, 0.0, false),
             (50, 1.0, true),
         ] {
-            let result = check_missing(&set(missing), bearable, "data.images");
+            let result = check(missing, bearable);
             assert_eq!(result.is_ok(), is_fine, "{missing} {bearable}: {result:?}");
         }
-        let error = check_missing(&set(5), 0.1, "data.images").unwrap_err().to_string();
+        let error = check(5, 0.1).unwrap_err().to_string();
         assert!(error.starts_with("5 of 9 samples have no image"), "{error}");
         assert!(error.contains("list line 3: image not found: x; correct data.images"), "{error}");
     }

@@ -60,23 +60,25 @@ impl Validation {
         parts: &Parts,
         listener: &mut Listener<'_>,
     ) -> Result<Self> {
-        let cache = config.data.cache.as_deref();
+        let copies = config.data.copies();
         let from = settings.set();
-        let mut set = samples::open_held_out(&from, cache, listener).context("validation.path")?;
-        check_missing(&set, config.data.bearable(), "validation.images")
+        let mut set = samples::open_held_out(&from, copies, listener).context("validation.path")?;
+        let (kinds, skipped) = (set.skipped_by_kind(), set.skipped.iter().cloned().map(Ok));
+        let (samples, bearable) = (set.samples.len() as u64, config.data.bearable());
+        check_missing(samples, &kinds, skipped, bearable, "validation.images")
             .context("validation.path")?;
         // In a table with a row for each caption, a photo's other captions would count as wrong.
         let merged = set.merge_same_images();
         set.samples.truncate(settings.most);
-        let source = Source::Pool(Pool::of(set.clone(), from));
+        let source = Source::Pool(Pool::of(set.clone(), from)?);
         let samples = Samples::new(source, config, parts)?;
-        let hard =
-            (0..set.samples.len()).into_par_iter().map(|index| samples.hard(index)).collect();
+        let hard = (0..set.samples.len() as u64).into_par_iter();
+        let hard = hard.map(|index| samples.hard(index)).collect::<Result<_>>()?;
         let mut classes = None;
         if let Some(path) = &settings.classes {
             let [names, templates] =
                 [&settings.class_names, &settings.templates].map(|file| file.as_deref());
-            let found = copying(cache, listener, |cache| {
+            let found = copying(copies, listener, |cache| {
                 Classes::open(path, names, templates, "validation.", cache)
             });
             let mut found = found.context("validation.classes")?;

@@ -1,5 +1,6 @@
 //! `cargo xtask campaign NAME`: tests that take too long for every check. tests/campaigns keeps their last results.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,6 +41,12 @@ const ALL: &[Campaign] = &[
         name: "lab-memory",
         about: "an engine's memory in Chromium over many scores and steps, and every lesson",
         command: || web::script("campaigns/lab-memory.mjs"),
+        names_device: false,
+    },
+    Campaign {
+        name: "large-set",
+        about: "memory and time of opening and resuming a run on 100 million entries; 20 GB of disk",
+        command: large_set,
         names_device: false,
     },
 ];
@@ -94,6 +101,12 @@ fn device_check() -> Result<Command> {
     let mut check = Command::new(web::native_program()?);
     check.args(["devices", "--check", "--device", "gpu"]);
     Ok(check)
+}
+
+fn large_set() -> Result<Command> {
+    let mut measure = Command::new(env::current_exe()?);
+    measure.arg("large-set");
+    Ok(measure)
 }
 
 fn gpu_tests() -> Command {

@@ -1,7 +1,7 @@
 //! `cargo xtask COMMAND`: the project's checks and tools, the same locally and in continuous integration.
 //!
-//! Each command has a file: [`test`], [`cross`], [`web`], [`bench`], [`campaign`], [`fixtures`], [`lexicon`], [`npm`], and
-//! [`archive`] for `dist`. They share [`steps`], which runs and reports named steps, [`shell`] for other programs, [`files`],
+//! Each command has a file: [`test`], [`cross`], [`web`], [`bench`], [`campaign`] with [`large_set`], [`fixtures`], [`lexicon`],
+//! [`npm`], and [`archive`] for `dist`. They share [`steps`], which runs and reports named steps, [`shell`] for other programs, [`files`],
 //! [`toolchain`] for Rust targets and components, [`vulkan`] for a driver, [`debian`] for packages, and [`dist`], which finishes
 //! a build by trunk.
 
@@ -17,6 +17,7 @@ mod files;
 mod fixtures;
 #[cfg(test)]
 mod graph;
+mod large_set;
 mod lexicon;
 mod npm;
 mod shell;
@@ -70,6 +71,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Measure opening and resuming a run on a set of millions of entries; `campaign large-set` keeps the result
+    #[command(hide = true)]
+    LargeSet(large_set::Options),
     /// Pack the program for this machine, with completions, manual page and licences, into archives/ of the target folder
     Dist,
     /// Build the lexicon of hard negatives from its sources; without arguments, print the sources
@@ -112,6 +116,7 @@ fn run(command: Command) -> Result<()> {
         Command::Npm => npm::run(),
         Command::Bench { name, args } => bench::run(&name, &args),
         Command::Campaign { name, args } => campaign::run(name.as_deref(), &args),
+        Command::LargeSet(options) => large_set::run(&options),
         Command::Dist => archive::run(),
         Command::Lexicon { args } => lexicon::run(&args),
         Command::Fixtures { python } => fixtures::run(python.as_deref()),

@@ -52,6 +52,9 @@ pub struct Inspect {
     /// Folder that image paths in a list are relative to
     #[arg(long, value_name = "DIR", requires = "path")]
     pub images: Option<PathBuf>,
+    /// Split to read, or "all"; all but validation and test if omitted; repeatable
+    #[arg(long = "split", value_name = "SPLIT", requires = "path")]
+    pub splits: Vec<String>,
     /// Model whose tokenizer and context length to use; CLIP's if omitted
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     pub model: Option<PathBuf>,

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use clove::weights::{AtomicFile, refuse_inputs};
 use clove_data::DataError;
 use clove_data::caption_stream::{self, Format, Row, shown};
-use clove_data::fetch::Cache;
+use clove_data::fetch::{Cache, Copies, Progress};
 use clove_negatives::{Generator, Negative, Request};
 use indicatif::{HumanCount, ProgressBar};
 use rayon::prelude::*;
@@ -163,7 +163,13 @@ impl Input {
                     bar.set_length(bar.length().unwrap_or(0) + length);
                     Box::new(bar.wrap_read(file))
                 };
-                let cache = Cache::silent(None);
+                let hear = |progress: Progress<'_>| {
+                    if let Progress::Note(text) = progress {
+                        bar.suspend(|| output::note(text));
+                    }
+                    true
+                };
+                let cache = Cache::new(Copies::default(), &hear);
                 caption_stream::read_files(path, format, field, &cache, open, take)?;
             }
         }

@@ -125,15 +125,7 @@ impl Listener {
             return;
         };
         bar.finish();
-        output::note(&format!(
-            "{}: trained for {} steps; {:.1} pairs/s over {:.1} s; training waited {:.1} s for data, data {:.1} s for training",
-            run.dir.display(),
-            count(run.step as u64),
-            run.pairs as f64 / run.took.as_secs_f64(),
-            run.took.as_secs_f64(),
-            run.waited.as_secs_f64(),
-            run.idle.as_secs_f64()
-        ));
+        output::note(&trained(run));
         if run.is_exhausted && run.step < config.train.steps {
             let best = match &run.best {
                 Some(best) => format!("{} has the best model", best.display()),
@@ -165,6 +157,21 @@ impl Listener {
             ));
         }
     }
+}
+
+fn trained(run: &Finished) -> String {
+    let trained =
+        format!("{}: trained for {}", run.dir.display(), counted(run.step as u64, "step"));
+    if run.pairs == 0 {
+        return format!("{trained}, all before this start");
+    }
+    format!(
+        "{trained}; {:.1} pairs/s over {:.1} s; training waited {:.1} s for data, data {:.1} s for training",
+        run.pairs as f64 / run.took.as_secs_f64(),
+        run.took.as_secs_f64(),
+        run.waited.as_secs_f64(),
+        run.idle.as_secs_f64()
+    )
 }
 
 fn words(event: &Event<'_>) -> Option<String> {
@@ -220,5 +227,37 @@ impl Training {
                 progress.advance(1);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_speed_is_told_of_steps_that_were_taken() {
+        let mut run = Finished {
+            dir: "run/model".into(),
+            step: 4,
+            is_exhausted: false,
+            best: None,
+            pairs: 64,
+            took: Duration::from_secs(2),
+            waited: Duration::ZERO,
+            idle: Duration::ZERO,
+            without_negatives: 0,
+            skipped: 0,
+            masked: 0,
+        };
+        let told = trained(&run);
+        assert!(
+            told.starts_with("run/model: trained for 4 steps; 32.0 pairs/s over 2.0 s;"),
+            "{told}"
+        );
+        // The run that is resumed was finished.
+        (run.pairs, run.took) = (0, Duration::ZERO);
+        assert_eq!(trained(&run), "run/model: trained for 4 steps, all before this start");
     }
 }

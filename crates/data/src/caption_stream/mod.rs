@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use clove_negatives::LONGEST_CAPTION;
 
 use crate::DataError;
-use crate::fetch::{Cache, is_remote};
+use crate::fetch::{Cache, Shown, file_name, is_remote};
 use crate::photos::files_below;
 use crate::sets::fields::Fields;
 use crate::sets::files::{files, kind_of_folder};
@@ -56,7 +56,7 @@ impl Format {
     /// captions is a table.
     pub fn of(path: &Path) -> Option<Self> {
         let name = kind_of_folder(path).map_or_else(|| path.to_string_lossy(), Into::into);
-        let name = name.to_ascii_lowercase();
+        let name = file_name(&name).to_ascii_lowercase();
         let name = name.strip_suffix(".gz").unwrap_or(&name);
         Some(match name.rsplit_once('.').map(|(_, end)| end) {
             Some("txt") if is_table(path) => Self::Table,
@@ -188,7 +188,7 @@ pub fn read_files(
     let mut is_over = false;
     for name in &names {
         let mut take = |row: Row| {
-            let row = if names.len() > 1 { row.within(name) } else { row };
+            let row = if names.len() > 1 { row.within(&Shown(name).to_string()) } else { row };
             let next = take(row);
             is_over = next.is_break();
             next

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::Row;
 use crate::DataError;
 use crate::sets::Options;
-use crate::sets::shards::members::{self, Damage};
+use crate::sets::shards::members::{Damage, Tar};
 use crate::sets::shards::{Group, take_texts};
 use crate::text::{self, reason};
 
@@ -18,8 +18,7 @@ pub(super) fn read(
     options: &Options<'_>,
     take: &mut dyn FnMut(Row) -> ControlFlow<()>,
 ) -> Result<(), DataError> {
-    let mut archive = tar::Archive::new(input);
-    let entries = archive.entries().map_err(|source| DataError::io(name, source))?;
+    let mut tar = Tar::new(input);
     let (mut rows, mut others, mut next) = (0_u64, 0_u64, ControlFlow::Continue(()));
     let mut give = |group: Group| -> ControlFlow<()> {
         for group in group.samples().into_iter().flat_map(Group::rows) {
@@ -32,7 +31,7 @@ pub(super) fn read(
         ControlFlow::Continue(())
     };
     let mut group = Group::default();
-    let read = members::each(entries, |found| {
+    let read = tar.each(|found| {
         others += 1;
         if let Ok((key, part)) = take_texts(found)?
             && let Some(before) = group.add(key, part)

@@ -10,8 +10,12 @@ use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 
 /// Bytes between two progress reports.
 const STRIDE: usize = 1 << 20;
-/// Most bytes of a zstd frame's window: the maximum of `zstd --long=31 --ultra`.
-const LARGEST_WINDOW: u64 = 2 << 30;
+/// Most bytes of a zstd frame's window, all of which are in memory: the limit of zstd itself (`ZSTD_WINDOWLOG_LIMIT_DEFAULT`).
+const LARGEST_WINDOW: u64 = 128 << 20;
+/// How many times a file may grow. Shards of photos grow little; gzip makes a file of zeros a thousand times smaller.
+const LARGEST_RATIO: u64 = 100;
+/// Bytes that any file may grow to.
+const SMALL: u64 = 64 << 20;
 
 /// The compression of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,19 +46,30 @@ pub(super) enum Error {
     Write(io::Error),
     /// The compressed file is damaged. The intact beginning was written.
     Damaged(String),
+    /// The file is too large when it's unpacked, or would take too much memory.
+    Refused(String),
     Stopped,
 }
 
-/// Unpacks `from` into `to` and reports the bytes read of `from` to `listener`.
-pub(super) fn unpack(from: &Path, to: &Path, listener: &dyn Fn(u64) -> bool) -> Result<(), Error> {
+/// Unpacks `from` into `to` and reports the bytes read of `from` to `listener`. `room` makes room for a number of bytes.
+pub(super) fn unpack(
+    from: &Path,
+    to: &Path,
+    room: &dyn Fn(u64) -> Result<(), String>,
+    listener: &dyn Fn(u64) -> bool,
+) -> Result<(), Error> {
     let packing = Packing::of(from).map_err(Error::Read)?;
     let file = File::open(from).map_err(Error::Read)?;
+    let packed = file.metadata().map_err(Error::Read)?.len();
     let mut input =
         Counted { file: BufReader::with_capacity(1 << 18, file), read: 0, failed: None };
     let mut output = Output {
         file: BufWriter::new(File::create(to).map_err(Error::Write)?),
         block: vec![0; STRIDE],
+        packed,
+        written: 0,
         told: 0,
+        room,
         listener,
     };
     let ended = match packing {
@@ -101,6 +116,12 @@ fn zstd(input: &mut Counted, output: &mut Output<'_>) -> Result<(), Error> {
                     return Err(Error::Damaged("a frame is incomplete".to_owned()));
                 }
             }
+            Err(FrameDecoderError::WindowSizeTooBig { requested, max }) => {
+                return Err(Error::Refused(format!(
+                    "unpacking it takes {requested} bytes of memory, at most {max} are used; unpack it with `zstd -d --memory={requested}`, \
+                     or pack it without --long"
+                )));
+            }
             Err(error) => return Err(Error::Damaged(error.to_string())),
         }
     }
@@ -110,7 +131,11 @@ fn zstd(input: &mut Counted, output: &mut Output<'_>) -> Result<(), Error> {
 struct Output<'a> {
     file: BufWriter<File>,
     block: Vec<u8>,
+    /// Bytes of the packed file.
+    packed: u64,
+    written: u64,
     told: u64,
+    room: &'a dyn Fn(u64) -> Result<(), String>,
     listener: &'a dyn Fn(u64) -> bool,
 }
 
@@ -124,6 +149,7 @@ impl Output<'_> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Error::Damaged(error.to_string())),
             };
+            self.make_room(bytes as u64)?;
             self.file.write_all(&self.block[..bytes]).map_err(Error::Write)?;
             let read = read(decoder);
             if !(self.listener)(read - self.told) {
@@ -131,6 +157,19 @@ impl Output<'_> {
             }
             self.told = read;
         }
+    }
+
+    /// Checks that this number of bytes more may be written.
+    fn make_room(&mut self, bytes: u64) -> Result<(), Error> {
+        self.written += bytes;
+        if self.written > self.packed.saturating_mul(LARGEST_RATIO).max(SMALL) {
+            return Err(Error::Refused(format!(
+                "its {} bytes unpack to more than {LARGEST_RATIO} times as many, as a decompression bomb does; if they are right, unpack \
+                 the file and name that",
+                self.packed
+            )));
+        }
+        (self.room)(bytes).map_err(Error::Refused)
     }
 }
 

@@ -3,26 +3,24 @@
 /// The names of a pattern, in order. A pattern without braces is a name.
 ///
 /// # Errors
-/// A message for an unclosed brace, an invalid range, and more than a million names.
+/// A message for an unclosed brace, an invalid range, and more than a million names. It quotes nothing: a part of an address can be
+/// secret.
 pub(super) fn expand(pattern: &str) -> Result<Vec<String>, String> {
     const MOST: usize = 1_000_000;
     let Some(open) = pattern.find('{') else {
         return Ok(vec![pattern.to_owned()]);
     };
     let (before, rest) = (&pattern[..open], &pattern[open + 1..]);
-    let close = rest
-        .find('}')
-        .ok_or_else(|| format!("the brace of {:?} isn't closed", &pattern[open..]))?;
+    let close = rest.find('}').ok_or("one of its braces isn't closed")?;
     let (inside, after) = (&rest[..close], &rest[close + 1..]);
     let choices = match inside.split_once("..") {
-        Some((from, to)) => range(from, to).ok_or_else(|| {
-            format!("{{{inside}}} is no range; write {{000..099}}, the smaller number first")
-        })?,
+        Some((from, to)) => range(from, to)
+            .ok_or("one of its braces is no range; write {000..099}, the smaller number first")?,
         None => inside.split(',').map(str::to_owned).collect(),
     };
     let ends = expand(after)?;
     if choices.len().saturating_mul(ends.len()) > MOST {
-        return Err(format!("{pattern:?} names more than {MOST} files"));
+        return Err(format!("it names more than {MOST} files"));
     }
     let names = choices
         .iter()

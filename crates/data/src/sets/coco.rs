@@ -10,10 +10,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::fields::{Captions, image_at};
-use super::files::by_rows;
+use super::files::Reader;
 use super::json_lines::list;
 use super::splits::Rows;
-use super::{ImageTextSet, Options, not_blank, reason};
+use super::{ImageTextSet, IndexedSet, Options, not_blank, reason};
+use crate::fetch::Cache;
 use crate::{DataError, json};
 
 /// Either format. Other fields may be of any type.
@@ -95,18 +96,34 @@ pub(crate) struct Annotation {
 }
 
 impl ImageTextSet {
+    /// [`IndexedSet::coco`] in memory.
+    ///
+    /// # Errors
+    /// Those of [`IndexedSet::coco`].
+    pub fn coco(path: &Path, options: &Options<'_>) -> Result<Self, DataError> {
+        IndexedSet::coco(path, options, &Cache::silent(None))?.into_memory()
+    }
+}
+
+impl IndexedSet {
     /// The images of JSON files in COCO's format (`captions_train2017.json`) or Karpathy's (`dataset_coco.json`), in their order.
     ///
     /// `path` is a file, or several by braces and stars. Images' file names are relative to `options.images` or else to the file's
     /// folder; a Karpathy image may be in its folder `filepath` or directly there. Images are of the splits that `options` asks for: to
     /// train, Karpathy's `train` and `restval`. Images without captions or files are skipped, and so is a record of another form. A file
-    /// that is a list, such as BLIP's, is read as [`Self::json_lines`] does.
+    /// that is a list, such as BLIP's, is read as [`Self::json_lines`] does. A document is read as a whole, at every opening: memory has
+    /// to hold it for as long.
     ///
     /// # Errors
     /// [`DataError::Io`] for a missing file or folder of images; [`DataError::Format`] for another document, an unknown split, and no image.
-    pub fn coco(path: &Path, options: &Options<'_>) -> Result<Self, DataError> {
-        let problem = "no usable image; images should be files in the folder of images";
-        by_rows(path, &[], options, problem, |file, images_dir, rows| {
+    pub fn coco(path: &Path, options: &Options<'_>, cache: &Cache<'_>) -> Result<Self, DataError> {
+        let reader = Reader {
+            kind: "coco",
+            ends: &[],
+            problem: "no usable image; images should be files in the folder of images",
+        };
+        let options = &Options { keep_index: false, ..*options };
+        reader.rows(path, options, cache, |file, images_dir, rows, _| {
             if json::is_list(file)? {
                 return list(file, images_dir, options, rows);
             }
@@ -124,7 +141,7 @@ impl ImageTextSet {
                 let image = match image {
                     Ok(image) => image,
                     Err(why) => {
-                        rows.skip(place, why);
+                        rows.skip(&place, &why);
                         continue;
                     }
                 };
@@ -192,7 +209,7 @@ fn by_image(
                 }
             }
         };
-        rows.skip(format!("{} annotation {number}", file.display()), why);
+        rows.skip(&format!("{} annotation {number}", file.display()), &why);
     }
     captions
 }

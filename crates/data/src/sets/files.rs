@@ -5,9 +5,11 @@ use std::path::{Path, is_separator};
 use glob::{MatchOptions, Pattern, glob_with};
 
 use super::braces::expand;
+use super::index::Opening;
 use super::splits::{Chosen, Rows, split_of};
-use super::{ImageTextSet, Options};
+use super::{IndexedSet, Options};
 use crate::DataError;
+use crate::fetch::{Cache, Local, Watch};
 use crate::photos::{files_below, is_hidden, is_photo};
 
 /// The files of a pattern, in their order.
@@ -97,25 +99,48 @@ pub(crate) fn kind_of_folder(folder: &Path) -> Option<&'static str> {
     ends.into_iter().find(|end| files.clone().any(|file| file.name.to_lowercase().ends_with(end)))
 }
 
-/// Reads the files of a pattern by rows. `read` gets a file and the folder that its images' paths are relative to.
-pub(super) fn by_rows(
-    path: &Path,
-    ends: &[&str],
-    options: &Options<'_>,
-    problem: &str,
-    mut read: impl FnMut(&Path, &Path, &mut Rows) -> Result<(), DataError>,
-) -> Result<ImageTextSet, DataError> {
-    let chosen = files(&path.to_string_lossy(), ends, options)?;
-    let mut rows = Rows::new(options);
-    for name in &chosen.names {
-        let file = Path::new(name);
-        read(file, options.images_dir(file)?, &mut rows)?;
+/// A reader of a set's files by rows.
+pub(super) struct Reader<'a> {
+    /// What it reads, which two readers don't have in common.
+    pub(super) kind: &'a str,
+    /// Ends of the names of files in a folder.
+    pub(super) ends: &'a [&'a str],
+    /// The problem of files of which no row can be used.
+    pub(super) problem: &'a str,
+}
+
+impl Reader<'_> {
+    /// Reads the files of a pattern. `read` gets a file and the folder that its images' paths are relative to.
+    pub(super) fn rows(
+        &self,
+        path: &Path,
+        options: &Options<'_>,
+        cache: &Cache<'_>,
+        mut read: impl FnMut(&Path, &Path, &mut Rows, &mut Watch<'_, '_>) -> Result<(), DataError>,
+    ) -> Result<IndexedSet, DataError> {
+        let pattern = path.to_string_lossy();
+        let chosen = files(&pattern, self.ends, options)?;
+        // A given folder must be there, whatever the index says.
+        options.images_dir(path)?;
+        let local: Vec<Local> = chosen.names.iter().map(|name| Local::of_file(name)).collect();
+        let opening = Opening::of(self.kind, &local, options, cache);
+        let mut set = if let Some(set) = opening.find(|| Ok(Vec::new()))? {
+            set
+        } else {
+            let mut rows = Rows::new(opening.home());
+            let mut watch = cache.watch(&pattern, local.iter().map(Local::size).sum());
+            for name in &chosen.names {
+                let file = Path::new(name);
+                read(file, options.images_dir(file)?, &mut rows, &mut watch)?;
+                rows.check()?;
+            }
+            // Splits that are asked for by the names of files needn't be those of rows.
+            let splits: &[String] = if chosen.have_splits { &[] } else { options.splits };
+            opening.keep(rows.finish(path, &Options { splits, ..*options })?)?
+        };
+        set.notes.extend(chosen.note);
+        set.unless_empty(path, || self.problem.to_owned())
     }
-    // Splits that are asked for by the names of files needn't be those of rows.
-    let splits: &[String] = if chosen.have_splits { &[] } else { options.splits };
-    let mut set = rows.finish(path, &Options { splits, ..*options })?;
-    set.notes.extend(chosen.note);
-    set.unless_empty(path, || problem.to_owned())
 }
 
 #[cfg(test)]

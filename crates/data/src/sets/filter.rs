@@ -1,11 +1,14 @@
 //! The filter of a training set: captions by length, images by size, and duplicates.
 
-use std::collections::{HashMap, HashSet};
+use std::mem;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{ImagePlace, ImageTextSet, caption_key, count, reason, thousands};
+use super::index::{Bits, Builder, Groups};
+use super::same::join;
+use super::{ImagePlace, ImageTextSet, IndexedSet, Sample, caption_key, count, reason, thousands};
+use crate::DataError;
 
 /// Conditions on a sample; one that is `None` doesn't apply.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -49,6 +52,34 @@ impl Filter {
 
     fn looks_at_sizes(&self) -> bool {
         self.min_side.is_some() || self.max_aspect.is_some()
+    }
+
+    fn counts_words(&self) -> bool {
+        self.min_words.is_some() || self.max_words.is_some()
+    }
+
+    /// Whether a caption has enough words and not too many.
+    fn has_right_length(&self, caption: &str, filtered: &mut Filtered) -> bool {
+        if !self.counts_words() {
+            return true;
+        }
+        let words = caption.split_whitespace().count();
+        let is_short = self.min_words.is_some_and(|least| words < least);
+        let is_long = !is_short && self.max_words.is_some_and(|most| words > most);
+        filtered.short_captions += usize::from(is_short);
+        filtered.long_captions += usize::from(is_long);
+        !is_short && !is_long
+    }
+
+    /// Whether an image of this width and height is large enough and not too long.
+    fn has_right_size(&self, (width, height): (u32, u32), filtered: &mut Filtered) -> bool {
+        let (short, long) = (width.min(height), width.max(height));
+        let is_small = self.min_side.is_some_and(|least| short < least);
+        let is_long = |most| f64::from(long) > most * f64::from(short);
+        let is_long = !is_small && self.max_aspect.is_some_and(is_long);
+        filtered.small_images += usize::from(is_small);
+        filtered.long_images += usize::from(is_long);
+        !is_small && !is_long
     }
 }
 
@@ -104,148 +135,256 @@ impl Filtered {
 }
 
 impl ImageTextSet {
+    /// [`IndexedSet::filter`] of these samples.
+    ///
+    /// # Errors
+    /// Those of [`IndexedSet::filter`].
+    pub fn filter(
+        &mut self,
+        filter: &Filter,
+        seen: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Option<Filtered>, DataError> {
+        let mut set = IndexedSet::of(mem::take(self))?;
+        let filtered = set.filter(filter, seen)?;
+        *self = set.into_memory()?;
+        Ok(filtered)
+    }
+}
+
+impl IndexedSet {
     /// Removes the samples that don't pass the filter; the rest keeps its order. Of duplicates the first stays.
     ///
     /// Sizes of images are read from their headers, and bytes are compared where two files have the same length, on all cores. This
     /// happens before training because the number of samples determines the epochs and the order. `seen` is called once per pass
     /// ([`Filter::passes`]) and image; if it returns false, filtering stops and returns `None`.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] if the samples can't be read or written.
     pub fn filter(
         &mut self,
         filter: &Filter,
         seen: &(dyn Fn() -> bool + Sync),
-    ) -> Option<Filtered> {
+    ) -> Result<Option<Filtered>, DataError> {
         let mut filtered = Filtered::default();
-        self.filter_captions(filter, &mut filtered);
-        if filter.looks_at_sizes() {
-            self.filter_sizes(filter, seen, &mut filtered)?;
+        let is_looked_at = filter.counts_words()
+            || filter.looks_at_sizes()
+            || filter.duplicates == Some(Duplicates::Captions);
+        if is_looked_at && !self.pass(filter, seen, &mut filtered)? {
+            return Ok(None);
         }
-        if filter.duplicates == Some(Duplicates::Images) {
-            self.join_images(seen, &mut filtered)?;
+        if filter.duplicates == Some(Duplicates::Images)
+            && !self.join_images(seen, &mut filtered)?
+        {
+            return Ok(None);
         }
-        Some(filtered)
+        Ok(Some(filtered))
     }
 
-    fn filter_captions(&mut self, filter: &Filter, filtered: &mut Filtered) {
-        let mut known = HashSet::new();
-        let (least, most) = (filter.min_words, filter.max_words);
-        let counts_words = least.is_some() || most.is_some();
-        let drops_repeated = filter.duplicates == Some(Duplicates::Captions);
-        let mut passes = |caption: &String| {
-            if counts_words {
-                let words = caption.split_whitespace().count();
-                let is_short = least.is_some_and(|least| words < least);
-                let is_long = !is_short && most.is_some_and(|most| words > most);
-                filtered.short_captions += usize::from(is_short);
-                filtered.long_captions += usize::from(is_long);
-                if is_short || is_long {
-                    return false;
-                }
-            }
-            if drops_repeated && !known.insert(caption_key(caption)) {
-                filtered.repeated_captions += 1;
-                return false;
-            }
-            true
-        };
-        let before = self.samples.len();
-        self.samples.retain_mut(|sample| {
-            sample.retain_captions(&mut passes);
-            !sample.captions.is_empty()
-        });
-        filtered.without_a_caption = before - self.samples.len();
-    }
-
-    fn filter_sizes(
+    /// Removes samples and captions by themselves, and captions that occurred before. Returns whether it wasn't stopped.
+    fn pass(
         &mut self,
         filter: &Filter,
         seen: &(dyn Fn() -> bool + Sync),
         filtered: &mut Filtered,
-    ) -> Option<()> {
-        let sizes = self.of_images(size, seen)?;
-        let mut sizes = self.readable(sizes, filtered).into_iter();
-        self.samples.retain(|_| {
-            let Some((width, height)) = sizes.next() else { return true };
-            let (short, long) = (width.min(height), width.max(height));
-            let is_small = filter.min_side.is_some_and(|least| short < least);
-            let is_long = |most| f64::from(long) > most * f64::from(short);
-            let is_long = !is_small && filter.max_aspect.is_some_and(is_long);
-            filtered.small_images += usize::from(is_small);
-            filtered.long_images += usize::from(is_long);
-            !is_small && !is_long
-        });
-        Some(())
+    ) -> Result<bool, DataError> {
+        let repeated = if filter.duplicates == Some(Duplicates::Captions) {
+            self.repeated_captions(filter)?
+        } else {
+            Bits::default()
+        };
+        // Of the captions that have the right length.
+        let mut number = 0;
+        let passed = self.rewritten(|segment, kept| {
+            for samples in segment.chunks() {
+                let mut samples = samples?;
+                let before = samples.len();
+                samples.retain_mut(|sample| {
+                    sample.retain_captions(|caption| {
+                        let is_right = filter.has_right_length(caption, filtered);
+                        let is_repeated = is_right && repeated.has(number);
+                        number += u64::from(is_right);
+                        filtered.repeated_captions += usize::from(is_repeated);
+                        is_right && !is_repeated
+                    });
+                    !sample.captions.is_empty()
+                });
+                filtered.without_a_caption += before - samples.len();
+                if filter.looks_at_sizes() {
+                    let look = |sample: &Sample| {
+                        let size = size(&sample.image).map_err(|error| error.to_string());
+                        seen().then_some(size)
+                    };
+                    let sizes: Option<Vec<_>> = samples.par_iter().map(look).collect();
+                    let Some(sizes) = sizes else { return Ok(false) };
+                    let mut sizes = sizes.into_iter();
+                    samples.retain(|sample| match sizes.next() {
+                        Some(Err(why)) => {
+                            unreadable(sample, &why, kept, filtered);
+                            false
+                        }
+                        Some(Ok(size)) => filter.has_right_size(size, filtered),
+                        None => true,
+                    });
+                }
+                for sample in &samples {
+                    kept.add(sample, 0);
+                }
+                kept.check()?;
+            }
+            Ok(true)
+        })?;
+        let Some(passed) = passed else { return Ok(false) };
+        self.take_over(passed);
+        Ok(true)
     }
 
+    /// The captions that occurred before, by their numbers among those of the right length.
+    fn repeated_captions(&self, filter: &Filter) -> Result<Bits, DataError> {
+        let mut groups = Groups::new(&self.home());
+        let mut number = 0;
+        for samples in self.chunks() {
+            let samples = samples?;
+            let keys: Vec<[u8; 16]> = samples
+                .par_iter()
+                .flat_map_iter(|sample| {
+                    let captions = sample.captions.iter();
+                    captions
+                        .filter(|caption| {
+                            filter.has_right_length(caption, &mut Filtered::default())
+                        })
+                        .map(|caption| caption_key(caption))
+                })
+                .collect();
+            for key in keys {
+                groups.add(key, number)?;
+                number += 1;
+            }
+        }
+        let mut repeated = Bits::default();
+        groups.each(|_, numbers| numbers[1..].iter().for_each(|number| repeated.add(*number)))?;
+        Ok(repeated)
+    }
+
+    /// Merges samples whose images have the same bytes. Returns whether it wasn't stopped.
     fn join_images(
         &mut self,
         seen: &(dyn Fn() -> bool + Sync),
         filtered: &mut Filtered,
-    ) -> Option<()> {
-        let lengths = self.of_images(|place| Ok(place.byte_len()?), &|| true)?;
-        let mut places: HashMap<u64, (&ImagePlace, bool)> = HashMap::new();
-        for (sample, length) in self.samples.iter().zip(&lengths) {
-            if let Ok(length) = length {
-                let (first, is_shared) = places.entry(*length).or_insert((&sample.image, false));
-                *is_shared |= *first != &sample.image;
+    ) -> Result<bool, DataError> {
+        let alone = self.images_alone()?;
+        let (mut groups, mut broken) = (Groups::new(&self.home()), Bits::default());
+        let (mut number, mut skipped) = (0, Builder::new(&self.home()));
+        for samples in self.chunks() {
+            let samples = samples?;
+            let look = |(at, sample): (usize, &Sample)| {
+                let image = &sample.image;
+                let key = if alone.has(number + at as u64) {
+                    Ok(hash_of(b"place", &image.identity()))
+                } else {
+                    let bytes = image.byte_len().and_then(|_| image.read());
+                    bytes.map(|bytes| hash_of(b"bytes", &bytes)).map_err(|error| error.to_string())
+                };
+                seen().then_some(key)
+            };
+            let keys: Option<Vec<_>> = samples.par_iter().enumerate().map(look).collect();
+            let Some(keys) = keys else { return Ok(false) };
+            for (sample, key) in samples.iter().zip(keys) {
+                match key {
+                    Ok(key) => groups.add(key, number)?,
+                    Err(why) => {
+                        unreadable(sample, &why, &mut skipped, filtered);
+                        broken.add(number);
+                    }
+                }
+                number += 1;
             }
         }
-        let shared: HashSet<u64> = places
-            .into_iter()
-            .filter_map(|(length, (_, is_shared))| is_shared.then_some(length))
-            .collect();
-        let work = self.samples.par_iter().zip(lengths);
-        let keys: Option<Vec<Result<[u8; 32], String>>> = work
-            .map(|(sample, length)| {
-                let key = length.and_then(|length| {
-                    let bytes = if shared.contains(&length) {
-                        sample.image.read().map_err(|error| error.to_string())?
-                    } else {
-                        // No other file is as long.
-                        sample.image.identity()
-                    };
-                    Ok(*blake3::hash(&bytes).as_bytes())
-                });
-                seen().then_some(key)
-            })
-            .collect();
-        let keys = self.readable(keys?, filtered);
-        filtered.joined += self.merge(keys);
-        Some(())
+        // The first sample of an image with each later one.
+        let (mut later, mut pairs) = (Bits::default(), Vec::new());
+        groups.each(|_, numbers| {
+            for other in &numbers[1..] {
+                later.add(*other);
+                pairs.push((numbers[0], *other));
+            }
+        })?;
+        pairs.sort_unstable();
+        filtered.joined += pairs.len();
+        let mut pairs = pairs.into_iter().peekable();
+        let mut number = 0;
+        let joined = self.rewritten(|segment, kept| {
+            for samples in segment.chunks() {
+                for mut sample in samples? {
+                    while let Some((_, other)) = pairs.next_if(|(first, _)| *first == number) {
+                        join(&mut sample, self.get(other)?);
+                    }
+                    if !broken.has(number) && !later.has(number) {
+                        kept.add(&sample, 0);
+                    }
+                    number += 1;
+                }
+                kept.check()?;
+            }
+            Ok(true)
+        })?;
+        self.take_over(joined.unwrap_or_default());
+        self.add(skipped.finish()?, 0);
+        Ok(true)
     }
 
-    /// Looks at every image, on all cores.
-    fn of_images<T: Send>(
-        &self,
-        look: impl Fn(&ImagePlace) -> Result<T, Box<dyn std::error::Error>> + Sync,
-        seen: &(dyn Fn() -> bool + Sync),
-    ) -> Option<Vec<Result<T, String>>> {
-        self.samples
-            .par_iter()
-            .map(|sample| {
-                let found = look(&sample.image).map_err(|error| error.to_string());
-                seen().then_some(found)
-            })
-            .collect()
+    /// The samples whose images are as long as no other image. They needn't be read to be told from others.
+    fn images_alone(&self) -> Result<Bits, DataError> {
+        let mut groups = Groups::new(&self.home());
+        let mut number = 0;
+        for samples in self.chunks() {
+            let look = |sample: &Sample| {
+                let length = sample.image.byte_len().ok()?;
+                let [mut key, place] = [
+                    hash_of(b"length", &length.to_le_bytes()),
+                    hash_of(b"place", &sample.image.identity()),
+                ];
+                key[LENGTH..].copy_from_slice(&place[LENGTH..]);
+                Some(key)
+            };
+            let keys: Vec<Option<[u8; 16]>> = samples?.par_iter().map(look).collect();
+            for key in keys {
+                if let Some(key) = key {
+                    groups.add(key, number)?;
+                }
+                number += 1;
+            }
+        }
+        // Places of one length come one after another.
+        let (mut alone, mut last, mut of_last) = (Bits::default(), [0; 16], Vec::new());
+        groups.each(|key, numbers| {
+            if key[..LENGTH] == last[..LENGTH] {
+                of_last.clear();
+                return;
+            }
+            of_last.drain(..).for_each(|number| alone.add(number));
+            (last, of_last) = (*key, numbers.to_vec());
+        })?;
+        for number in of_last {
+            alone.add(number);
+        }
+        Ok(alone)
     }
+}
 
-    /// What was found of each image that could be read; the other samples are skipped.
-    fn readable<T>(&mut self, found: Vec<Result<T, String>>, filtered: &mut Filtered) -> Vec<T> {
-        let mut readable = Vec::with_capacity(found.len());
-        let mut found = found.into_iter();
-        let skipped = &mut self.skipped;
-        self.samples.retain(|sample| match found.next() {
-            Some(Err(why)) => {
-                filtered.unreadable_images += 1;
-                skipped.push((sample.place.clone(), reason("unreadable image", why)));
-                false
-            }
-            found => {
-                readable.extend(found.and_then(Result::ok));
-                true
-            }
-        });
-        readable
-    }
+/// Bytes of a key that tell lengths apart; the rest tells places apart.
+const LENGTH: usize = 8;
+
+/// Half of BLAKE3's hash: 2^64 tries find no two things with the same.
+fn hash_of(domain: &[u8], bytes: &[u8]) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(domain).update(&[0]).update(bytes);
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    hash
+}
+
+fn unreadable(sample: &Sample, why: &str, skipped: &mut Builder, filtered: &mut Filtered) {
+    filtered.unreadable_images += 1;
+    skipped.skip(&sample.place, &reason("unreadable image", why), 0);
 }
 
 /// Width and height, from an image's header.
@@ -264,133 +403,4 @@ fn size(place: &ImagePlace) -> Result<(u32, u32), Box<dyn std::error::Error>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::super::Sample;
-    use super::*;
-    use crate::testing::{captions, fields, strings};
-
-    /// The beginning of a PNG of this size: what its header tells, and no pixel.
-    fn png(width: u32, height: u32) -> Vec<u8> {
-        let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
-        bytes.extend(width.to_be_bytes());
-        bytes.extend(height.to_be_bytes());
-        bytes.extend(b"\x08\x02\0\0\0");
-        bytes
-    }
-
-    /// A set of files with captions, and its folder.
-    fn set(samples: &[(&str, Vec<u8>, &[&str])]) -> (ImageTextSet, tempfile::TempDir) {
-        let dir = tempfile::tempdir().unwrap();
-        let mut set = ImageTextSet::default();
-        for (name, bytes, captions) in samples {
-            let path = dir.path().join(name);
-            fs::write(&path, bytes).unwrap();
-            set.samples.push(Sample {
-                image: path.into(),
-                captions: strings(captions),
-                fields: (0..).take(captions.len()).collect(),
-                negatives: vec![format!("not {name}")],
-                place: format!("{name}.txt"),
-                part: 0,
-            });
-        }
-        (set, dir)
-    }
-
-    #[test]
-    fn captions_pass_by_their_words_and_once() {
-        let samples: [(&str, Vec<u8>, &[&str]); 4] = [
-            ("a", vec![], &["one", "one two", "one two three four"]),
-            ("b", vec![], &["one"]),
-            ("c", vec![], &["One  two!", "two three"]),
-            ("d", vec![], &["ONE TWO"]),
-        ];
-        let filter = Filter { min_words: Some(2), max_words: Some(3), ..Filter::default() };
-        let (mut found, _dir) = set(&samples);
-        let filtered = found.filter(&filter, &|| false).unwrap();
-        assert_eq!(captions(&found), ["one two", "One  two!|two three", "ONE TWO"]);
-        assert_eq!(fields(&found), [&[1][..], &[0, 1], &[0]]);
-        assert_eq!(
-            filtered.summary(),
-            "1 sample: 1 without a caption left; 3 captions: 2 too short, 1 too long"
-        );
-        let filter = Filter { duplicates: Some(Duplicates::Captions), ..filter };
-        let (mut found, _dir) = set(&samples);
-        let filtered = found.filter(&filter, &|| false).unwrap();
-        assert_eq!(captions(&found), ["one two", "two three"]);
-        assert_eq!((filtered.repeated_captions, filtered.without_a_caption), (2, 2));
-    }
-
-    #[test]
-    fn images_pass_by_their_headers() {
-        let (mut found, _dir) = set(&[
-            ("small", png(63, 200), &["a"]),
-            ("good", png(64, 192), &["b"]),
-            ("long", png(64, 193), &["c"]),
-            ("words", b"no image".to_vec(), &["d"]),
-            ("wide", png(193, 64), &["e"]),
-        ]);
-        let filter = Filter { min_side: Some(64), max_aspect: Some(3.0), ..Filter::default() };
-        let seen = AtomicUsize::new(0);
-        let look = || seen.fetch_add(1, Ordering::Relaxed) < 100;
-        let filtered = found.filter(&filter, &look).unwrap();
-        assert_eq!(captions(&found), ["b"]);
-        assert_eq!(seen.into_inner(), filter.passes() * 5);
-        assert_eq!(
-            filtered.summary(),
-            "4 samples: 1 with a small image, 2 with a long image, 1 whose image can't be opened"
-        );
-        assert!(found.skipped[0].1.starts_with("unreadable image: "));
-        assert_eq!(found.skipped[0].0, "words.txt");
-    }
-
-    #[test]
-    fn a_header_behind_long_notes_is_found() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut jpeg = vec![0xff, 0xd8];
-        for _ in 0..3 {
-            jpeg.extend([0xff, 0xe1, 0xea, 0x60]);
-            jpeg.extend(vec![0; 60_000 - 2]);
-        }
-        jpeg.extend([0xff, 0xc0, 0, 11, 8, 0, 50, 0, 70, 1, 1, 0x11, 0]);
-        let path = dir.path().join("a.jpg");
-        fs::write(&path, jpeg).unwrap();
-        assert_eq!(size(&path.into()).unwrap(), (70, 50));
-    }
-
-    #[test]
-    fn samples_of_the_same_bytes_become_one_with_all_texts() {
-        let (mut found, dir) = set(&[
-            ("a", b"same".to_vec(), &["x", "y"]),
-            ("b", b"else".to_vec(), &["x"]),
-            ("c", b"same".to_vec(), &["y", "z"]),
-            ("d", b"longer".to_vec(), &["v"]),
-        ]);
-        // A place that occurs twice, of a length of its own.
-        found.samples.push(Sample { captions: vec!["w".to_owned()], ..found.samples[3].clone() });
-        let image = dir.path().join("none").into();
-        found.samples.push(Sample { image, ..found.samples[0].clone() });
-        let filter = Filter { duplicates: Some(Duplicates::Images), ..Filter::default() };
-        let digest = found.digest();
-        let filtered = found.filter(&filter, &|| true).unwrap();
-        assert_eq!(captions(&found), ["x|y|z", "x", "v|w"]);
-        assert_eq!(found.samples[0].negatives, ["not a", "not c"]);
-        assert_eq!(found.samples[0].fields, [0, 1, 1]);
-        assert_eq!((filtered.joined, filtered.unreadable_images), (2, 1));
-        assert_ne!(found.digest(), digest);
-        assert_eq!(found.filter(&filter, &|| true), Some(Filtered::default()));
-        assert_eq!(Filtered::default().summary(), "nothing");
-    }
-
-    #[test]
-    fn it_stops_when_it_is_told_to() {
-        for (min_side, duplicates) in [(Some(1), None), (None, Some(Duplicates::Images))] {
-            let (mut found, _dir) = set(&[("a", png(9, 9), &["a"])]);
-            let filter = Filter { min_side, duplicates, ..Filter::default() };
-            assert_eq!(found.filter(&filter, &|| false), None);
-        }
-    }
-}
+mod tests;

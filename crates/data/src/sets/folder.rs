@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::fields::beside;
+use super::index::Opening;
 use super::splits::{Chosen, split_folder};
-use super::{ImageTextSet, Options, count, reason};
+use super::{ImageTextSet, IndexedSet, Options, count, reason};
 use crate::fetch::Cache;
 use crate::photos::{self, BelowFile, EXTENSIONS};
 use crate::{DataError, text};
@@ -15,6 +16,16 @@ const TEXTS: [&str; 3] = ["txt", "caption", "cap"];
 /// Lists of a folder's images. Source: huggingface/datasets:
 /// src/datasets/packaged_modules/folder_based_builder/folder_based_builder.py.
 const LISTS: [&str; 3] = ["metadata.jsonl", "metadata.csv", "metadata.parquet"];
+
+impl IndexedSet {
+    /// [`ImageTextSet::folder`]. The names in a folder are listed at every opening: memory has to hold them and the captions for as long.
+    ///
+    /// # Errors
+    /// Those of [`ImageTextSet::folder`].
+    pub fn folder(dir: &Path, options: &Options<'_>, cache: &Cache<'_>) -> Result<Self, DataError> {
+        Self::of_memory(ImageTextSet::folder(dir, options)?, Opening::scratch(cache).home())
+    }
+}
 
 impl ImageTextSet {
     /// The images under `dir` and its subfolders, each with its captions beside it in a file of the same stem: `.txt`, `.caption` or `.cap`

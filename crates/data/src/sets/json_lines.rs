@@ -1,22 +1,37 @@
 //! Files of JSON objects, one sample each: one a line, or in a list.
 
+use std::mem;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::fields::Fields;
-use super::files::by_rows;
-use super::splits::Rows;
-use super::{ImageTextSet, Options, reason};
+use super::files::Reader;
+use super::splits::{Row, Rows};
+use super::{ImageTextSet, IndexedSet, Options, reason};
+use crate::fetch::{Cache, Watch};
 use crate::json::{self, UniqueMap};
 use crate::{DataError, text};
 
 /// Bytes of a line, far more than a sample has: a file without line ends is refused before memory runs out.
 const LONGEST_LINE: usize = 16 << 20;
+/// Bytes of lines that are looked at together.
+const BATCH: usize = 1 << 18;
 
 impl ImageTextSet {
+    /// [`IndexedSet::json_lines`] in memory.
+    ///
+    /// # Errors
+    /// Those of [`IndexedSet::json_lines`].
+    pub fn json_lines(path: &Path, options: &Options<'_>) -> Result<Self, DataError> {
+        IndexedSet::json_lines(path, options, &Cache::silent(None))?.into_memory()
+    }
+}
+
+impl IndexedSet {
     /// The objects of JSON files in their order: one a line, or those of a list.
     ///
     /// `path` is a file, several by braces and stars, or a folder. The image's path is under `image`, `file_name`, `filename`, `filepath`,
@@ -31,35 +46,69 @@ impl ImageTextSet {
     ///
     /// # Errors
     /// [`DataError::Io`] for a missing file or folder of images; [`DataError::Format`] for a line above 16 MiB, a list that isn't JSON, an
-    /// unknown split, and if no row can be used.
-    pub fn json_lines(path: &Path, options: &Options<'_>) -> Result<Self, DataError> {
-        const ENDS: [&str; 4] = [".jsonl", ".ndjson", ".jsonl.gz", ".json"];
-        let problem = "no usable row; each should be a JSON object with the path of an image file under image or file_name, and a \
-                       caption under caption, captions, text or title";
-        by_rows(path, &ENDS, options, problem, |file, images, rows| {
+    /// unknown split, and if no row can be used; [`DataError::Stopped`] where the cache's listener stops.
+    pub fn json_lines(
+        path: &Path,
+        options: &Options<'_>,
+        cache: &Cache<'_>,
+    ) -> Result<Self, DataError> {
+        let reader = Reader {
+            kind: "json-lines",
+            ends: &[".jsonl", ".ndjson", ".jsonl.gz", ".json"],
+            problem: "no usable row; each should be a JSON object with the path of an image file under image or file_name, and a \
+                      caption under caption, captions, text or title",
+        };
+        reader.rows(path, options, cache, |file, images, rows, watch| {
             if json::is_list(file)? {
                 return list(file, images, options, rows);
             }
             let wrong = |source| DataError::io(file, source);
             let mut input = text::open(file).map_err(wrong)?;
-            let too_long = text::each_line(&mut input, LONGEST_LINE, |line, is_cut, number| {
+            let mut batch = Batch { file, images, options, lines: Vec::new(), bytes: 0 };
+            let ended = text::each_line(&mut input, LONGEST_LINE, |line, is_cut, number| {
                 if is_cut {
-                    return ControlFlow::Break(number);
+                    let problem = format!(
+                        "line {number} is longer than {LONGEST_LINE} bytes; write one JSON object a line"
+                    );
+                    return ControlFlow::Break(DataError::format(file, problem));
                 }
+                batch.bytes += line.len() + 1;
                 if !line.trim_ascii().is_empty() {
-                    let place = format!("{} line {number}", file.display());
-                    add(Fields::parse(line), &place, images, options, rows);
+                    batch.lines.push((number, line.to_vec()));
                 }
-                ControlFlow::Continue(())
+                let added = if batch.bytes < BATCH { Ok(()) } else { batch.add_to(rows, watch) };
+                added.map_or_else(ControlFlow::Break, ControlFlow::Continue)
             });
-            let Some(number) = too_long.map_err(wrong)? else {
-                return Ok(());
-            };
-            let problem = format!(
-                "line {number} is longer than {LONGEST_LINE} bytes; write one JSON object a line"
-            );
-            Err(DataError::format(file, problem))
+            match ended.map_err(wrong)? {
+                Some(error) => Err(error),
+                None => batch.add_to(rows, watch),
+            }
         })
+    }
+}
+
+/// Lines of a file.
+struct Batch<'a> {
+    file: &'a Path,
+    images: &'a Path,
+    options: &'a Options<'a>,
+    /// With their numbers.
+    lines: Vec<(u64, Vec<u8>)>,
+    bytes: usize,
+}
+
+impl Batch<'_> {
+    /// Adds the samples of the lines, which are looked at on all cores.
+    fn add_to(&mut self, rows: &mut Rows, watch: &mut Watch<'_, '_>) -> Result<(), DataError> {
+        let look =
+            |(_, line): &(u64, Vec<u8>)| look(Fields::parse(line), self.images, self.options);
+        let found: Vec<Result<Row, String>> = self.lines.par_iter().map(look).collect();
+        for ((number, _), row) in self.lines.drain(..).zip(found) {
+            let place = format!("{} line {number}", self.file.display());
+            add(row, &place, self.images, rows);
+        }
+        watch.read(mem::take(&mut self.bytes) as u64)?;
+        rows.check()
     }
 }
 
@@ -78,36 +127,38 @@ pub(super) fn list(
     options: &Options<'_>,
     rows: &mut Rows,
 ) -> Result<(), DataError> {
-    let items: Vec<Item> = json::read(file)?;
-    for (number, item) in items.into_iter().enumerate() {
+    let mut number = 0;
+    json::each_item(file, |item: Item| {
         let fields = match item {
             Item::Object(fields) => Ok(Fields(fields)),
             Item::Other(Value::Object(_)) => Err("a key occurs twice"),
             Item::Other(other) => Err(json::kind(&other)),
         };
         let fields = fields.map_err(|why| reason("not a plain JSON object", why));
-        add(fields, &format!("{} item {number}", file.display()), images, options, rows);
-    }
-    Ok(())
+        let row = look(fields, images, options);
+        add(row, &format!("{} item {number}", file.display()), images, rows);
+        number += 1;
+    })
 }
 
-/// Adds an object's samples.
-fn add(
+/// An object's samples, or why there is no object.
+fn look(
     fields: Result<Fields, String>,
-    place: &str,
     images: &Path,
     options: &Options<'_>,
-    rows: &mut Rows,
-) {
-    match fields {
-        Err(why) => rows.skip(place.to_owned(), why),
-        Ok(fields) => {
-            let row = fields.captions(options).and_then(|captions| {
-                let negatives = fields.negatives(options)?;
-                Ok((fields.images(options)?, captions, negatives))
-            });
-            rows.push_row(place, fields.split(), images, row);
-        }
+) -> Result<Row, String> {
+    let fields = fields?;
+    let row = fields.captions(options).and_then(|captions| {
+        let negatives = fields.negatives(options)?;
+        Ok((fields.images(options)?, captions, negatives))
+    });
+    Ok(Row::of(fields.split(), images, row, options))
+}
+
+fn add(row: Result<Row, String>, place: &str, images: &Path, rows: &mut Rows) {
+    match row {
+        Err(why) => rows.skip(place, &why),
+        Ok(row) => rows.push_row(place, images, row),
     }
 }
 

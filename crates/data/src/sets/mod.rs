@@ -9,6 +9,7 @@ pub(crate) mod fields;
 pub(crate) mod files;
 mod filter;
 mod folder;
+mod index;
 mod json_lines;
 mod key;
 mod options;
@@ -19,19 +20,22 @@ mod same;
 pub(crate) mod shards;
 mod splits;
 mod table;
+mod words;
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use self::fields::Captions;
 pub use self::filter::{Duplicates, Filter, Filtered};
+pub use self::index::IndexedSet;
 pub use self::key::caption_key;
 pub use self::options::{Options, Purpose};
 pub use self::parquet::ImageColumn;
 pub use self::place::ImagePlace;
 pub use self::same::overlap;
+use self::words::{count, thousands};
 use crate::DataError;
-use crate::fetch::Cache;
+use crate::fetch::{Cache, file_name};
 use crate::text::reason;
 
 /// Skipped samples that a message quotes.
@@ -110,7 +114,7 @@ impl ImageTextSet {
     pub fn open(path: &Path, options: &Options<'_>, cache: &Cache<'_>) -> Result<Self, DataError> {
         let pattern = path.to_string_lossy();
         let of_folder = files::kind_of_folder(path);
-        let name = of_folder.unwrap_or(&pattern).to_ascii_lowercase();
+        let name = of_folder.unwrap_or(file_name(&pattern)).to_ascii_lowercase();
         let name = name.strip_suffix(".gz").unwrap_or(&name);
         let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
         if ends(&[".jsonl", ".ndjson"]) {
@@ -133,54 +137,20 @@ impl ImageTextSet {
         }
     }
 
-    /// BLAKE3 of the samples in their order, as 64 hexadecimal digits, by which a resumed run recognises its set.
+    /// BLAKE3 of the samples in their order, as 64 hexadecimal digits, by which a run of an earlier version recognises its set.
     pub fn digest(&self) -> String {
-        let mut hasher = blake3::Hasher::new();
-        let mut add = |bytes: &[u8]| {
-            // The length before the bytes: otherwise the boundary between two texts could move.
-            hasher.update(&(bytes.len() as u64).to_le_bytes());
-            hasher.update(bytes);
-        };
-        for sample in &self.samples {
-            add(&sample.image.identity());
-            for texts in [&sample.captions, &sample.negatives] {
-                add(&(texts.len() as u64).to_le_bytes());
-                for text in texts {
-                    add(text.as_bytes());
-                }
-            }
-            let fields = sample.fields.iter();
-            let fields: Vec<u8> = fields.flat_map(|field| field.to_le_bytes()).collect();
-            // Without fields the digest is the one of earlier versions.
-            if !fields.is_empty() {
-                add(&fields);
-            }
-        }
-        hasher.finalize().to_hex().to_string()
+        let mut digest = Digest::default();
+        self.samples.iter().for_each(|sample| digest.add(sample));
+        digest.finish()
     }
 
     /// The counts, as `1,234 images with 2,345 captions, 100 negatives; 12 skipped: 12 empty text`, and the first skipped places.
     pub fn summary(&self) -> String {
         let images: HashSet<&ImagePlace> = self.samples.iter().map(|s| &s.image).collect();
-        let samples = self.samples.len();
-        let samples = if images.len() == samples {
-            String::new()
-        } else {
-            format!(" in {}", count(samples, "sample"))
-        };
-        let captions = self.samples.iter().map(|sample| sample.captions.len());
-        let negatives = self.samples.iter().map(|sample| sample.negatives.len());
-        let used = format!(
-            "{}{samples} with {}, {}",
-            count(images.len(), "image"),
-            count(captions.sum(), "caption"),
-            count(negatives.sum(), "negative")
-        );
-        if self.skipped.is_empty() {
-            return used;
-        }
-        let skipped = thousands(self.skipped.len());
-        format!("{used}; {skipped} skipped: {}", self.why_skipped())
+        let captions: usize = self.samples.iter().map(|sample| sample.captions.len()).sum();
+        let negatives: usize = self.samples.iter().map(|sample| sample.negatives.len()).sum();
+        let counts = [images.len(), self.samples.len(), captions, negatives];
+        words::summary(counts.map(|count| count as u64), &self.skipped_by_kind(), &self.skipped)
     }
 
     /// The number of skipped samples by kind of reason, the most frequent first.
@@ -193,17 +163,6 @@ impl ImageTextSet {
         let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
         counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
         counts
-    }
-
-    /// The reasons for skipping by kind, and the first ones in full.
-    fn why_skipped(&self) -> String {
-        let kinds = self.skipped_by_kind().into_iter();
-        let kinds: Vec<String> =
-            kinds.map(|(kind, count)| format!("{} {kind}", thousands(count))).collect();
-        let quoted = self.skipped.iter().take(QUOTED);
-        let quoted: Vec<String> =
-            quoted.map(|(place, reason)| format!("{place}: {reason}")).collect();
-        format!("{}. The first: {}", kinds.join(", "), quoted.join("; "))
     }
 
     /// Adds what a reader found at a place.
@@ -228,7 +187,8 @@ impl ImageTextSet {
     /// A problem with the reasons for skipping.
     fn unusable(&self, path: impl AsRef<Path>, mut problem: String) -> DataError {
         if !self.skipped.is_empty() {
-            problem = format!("{problem}; skipped: {}", self.why_skipped());
+            let why = words::why_skipped(&self.skipped_by_kind(), &self.skipped);
+            problem = format!("{problem}; skipped: {why}");
         }
         DataError::format(path, problem)
     }
@@ -242,15 +202,35 @@ pub(crate) fn not_blank<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<Str
     texts.into_iter().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect()
 }
 
-fn count(number: usize, thing: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {thing}{plural}", thousands(number))
-}
+/// A digest of samples in their order.
+#[derive(Debug, Default)]
+struct Digest(blake3::Hasher);
 
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
-    groups.collect::<Vec<_>>().join(",")
+impl Digest {
+    fn add(&mut self, sample: &Sample) {
+        let mut add = |bytes: &[u8]| {
+            // The length before the bytes: otherwise the boundary between two texts could move.
+            self.0.update(&(bytes.len() as u64).to_le_bytes());
+            self.0.update(bytes);
+        };
+        add(&sample.image.identity());
+        for texts in [&sample.captions, &sample.negatives] {
+            add(&(texts.len() as u64).to_le_bytes());
+            for text in texts {
+                add(text.as_bytes());
+            }
+        }
+        let fields = sample.fields.iter();
+        let fields: Vec<u8> = fields.flat_map(|field| field.to_le_bytes()).collect();
+        // Without fields the digest is the one of earlier versions.
+        if !fields.is_empty() {
+            add(&fields);
+        }
+    }
+
+    fn finish(&self) -> String {
+        self.0.finalize().to_hex().to_string()
+    }
 }
 
 #[cfg(test)]
@@ -266,13 +246,6 @@ mod tests {
             place: format!("{image}.txt"),
             part: 0,
         }
-    }
-
-    #[test]
-    fn numbers_are_grouped_by_three() {
-        let numbers = [0, 7, 999, 1_000, 12_345, 123_456, 1_000_000];
-        let words = ["0", "7", "999", "1,000", "12,345", "123,456", "1,000,000"];
-        assert_eq!(numbers.map(thousands), words);
     }
 
     #[test]

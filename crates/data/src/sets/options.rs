@@ -34,6 +34,9 @@ pub struct Options<'a> {
     pub purpose: Purpose,
     /// Whether only captions are needed: rows without an image, or whose image isn't there, are read too.
     pub captions_only: bool,
+    /// Whether the cache keeps the index of a set that memory doesn't hold, so that the next opening finds it. It's made anew where the
+    /// set's files have another size or time, where it's damaged, and where an image is there that wasn't.
+    pub keep_index: bool,
 }
 
 impl<'a> Options<'a> {

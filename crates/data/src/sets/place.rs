@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::parquet::ImageColumn;
-use crate::fetch::Local;
-use crate::{DataError, read_image};
+use crate::fetch::{Local, file_name};
+use crate::{DataError, read_image, text};
 
 /// The place of an image's bytes: a file, a shard, or a table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -59,7 +59,10 @@ impl ImagePlace {
             Self::Cifar { file, offset } => {
                 read_at(file, *offset, Self::CIFAR_BYTES).map(|pixels| bmp(&pixels))
             }
-            // The reader of the shard has checked that it's not too large.
+            Self::Member { shard, size, .. } if *size > text::BUDGET => {
+                let problem = format!("{self}: larger than {} bytes", text::BUDGET);
+                Err(DataError::format(&shard.path, problem))
+            }
             Self::Member { shard, offset, size, .. } => read_at(&shard.path, *offset, *size),
         }
     }
@@ -95,8 +98,8 @@ impl ImagePlace {
 
     /// The image's name and size, for a digest of a set that may be in another folder by then. The size of a file that isn't there is 0.
     pub fn stamp(&self) -> Vec<u8> {
-        let name =
-            |path: &str| path.rsplit(['/', '\\']).next().unwrap_or_default().as_bytes().to_vec();
+        // Of an address without its query, which may be signed.
+        let name = |path: &str| file_name(path).as_bytes().to_vec();
         let (file, within, size) = match self {
             Self::File(path) => {
                 let size = fs::metadata(path).map_or(0, |metadata| metadata.len());
@@ -106,8 +109,7 @@ impl ImagePlace {
                 (name(&shard.name), member.as_bytes().to_vec(), *size)
             }
             Self::Row { column, row } => {
-                let (file, size) = column.identity();
-                (name(file), row.to_le_bytes().to_vec(), size)
+                (name(column.name()), row.to_le_bytes().to_vec(), column.identity().1)
             }
             Self::Cifar { file, offset } => {
                 (name(&file.to_string_lossy()), offset.to_le_bytes().to_vec(), Self::CIFAR_BYTES)
@@ -122,7 +124,8 @@ impl ImagePlace {
             Self::File(path) => path.as_os_str().as_encoded_bytes().to_vec(),
             // By the shard's name, not by the path of a copy.
             Self::Member { shard, name, size, .. } => {
-                [shard.name.as_bytes(), &[0], name.as_bytes(), &size.to_le_bytes()].concat()
+                let shard = shard.identity();
+                [shard.as_bytes(), &[0], name.as_bytes(), &size.to_le_bytes()].concat()
             }
             Self::Row { column, row } => {
                 let (file, size) = column.identity();

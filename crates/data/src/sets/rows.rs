@@ -224,7 +224,9 @@ impl<R: BufRead> Table<R> {
                     quotes = self.quotes(bytes, true);
                     row.push(b'\n');
                     row.extend(bytes);
-                    let is_whole = quotes != Quotes::Loose && row.len() <= LONGEST;
+                    // A line takes more memory than a short one's bytes.
+                    let held = row.len() + size_of::<Line>() * more.len();
+                    let is_whole = quotes != Quotes::Loose && held <= LONGEST;
                     !is_whole || self.is_swallowed(bytes, &quotes, open)
                 });
                 more.extend(next);
@@ -329,6 +331,11 @@ impl<R: BufRead> Table<R> {
     /// The text of a field.
     pub(crate) fn text(&self, column: usize) -> Result<&str, String> {
         utf8(self.field(column))
+    }
+
+    /// The bytes of the row's fields, for progress.
+    pub(crate) fn row_bytes(&self) -> u64 {
+        (self.bytes.len() + self.ends.len()) as u64
     }
 
     /// The reason for skipping the row, if it can't be used.

@@ -5,7 +5,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{ImagePlace, ImageTextSet, Sample};
+use super::{ImagePlace, ImageTextSet, IndexedSet, Sample};
+use crate::DataError;
 
 impl ImageTextSet {
     /// Merges the samples of the same image into the first of them, which gets all captions and negatives; returns how many were merged.
@@ -38,18 +39,25 @@ impl ImageTextSet {
 }
 
 /// The number of images of `held_out` that are in `training` too, by their places.
-pub fn overlap(training: &ImageTextSet, held_out: &ImageTextSet) -> usize {
+///
+/// # Errors
+/// [`DataError::Io`] if the samples of `training` can't be read.
+pub fn overlap(training: &IndexedSet, held_out: &ImageTextSet) -> Result<usize, DataError> {
     let mut resolved = Resolved::default();
     let images: HashSet<&ImagePlace> = held_out.samples.iter().map(|s| &s.image).collect();
     let names: HashSet<Option<&OsStr>> = images.iter().map(|image| name(image)).collect();
     let keys: HashSet<Vec<u8>> = images.into_iter().map(|image| resolved.key(image)).collect();
-    // Resolving takes a call of the system for each image: only those of the same name can be the same.
-    let training = training.samples.iter().filter(|sample| names.contains(&name(&sample.image)));
-    let both: HashSet<Vec<u8>> = training
-        .map(|sample| resolved.key(&sample.image))
-        .filter(|key| keys.contains(key))
-        .collect();
-    both.len()
+    let mut both: HashSet<Vec<u8>> = HashSet::new();
+    for samples in training.chunks() {
+        // Resolving takes a call of the system for each image: only those of the same name can be the same.
+        for sample in samples?.iter().filter(|sample| names.contains(&name(&sample.image))) {
+            let key = resolved.key(&sample.image);
+            if keys.contains(&key) {
+                both.insert(key);
+            }
+        }
+    }
+    Ok(both.len())
 }
 
 /// The name of an image's file; `None` for an image in another file.
@@ -57,15 +65,21 @@ fn name(image: &ImagePlace) -> Option<&OsStr> {
     image.path().map(|path| path.file_name().unwrap_or_default())
 }
 
-/// The real paths of files.
+/// The real paths of files that were asked for last.
 #[derive(Default)]
 struct Resolved(HashMap<PathBuf, PathBuf>);
+
+/// Paths that memory keeps.
+const RESOLVED: usize = 1 << 14;
 
 impl Resolved {
     /// The real path; for a file that isn't there the path itself.
     fn path(&mut self, path: &Path) -> &Path {
         if !self.0.contains_key(path) {
             let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+            if self.0.len() >= RESOLVED {
+                self.0.clear();
+            }
             self.0.insert(path.to_owned(), real);
         }
         self.0.get(path).map_or(Path::new(""), PathBuf::as_path)
@@ -73,10 +87,14 @@ impl Resolved {
 
     /// Bytes that are equal for places of the same image.
     fn key(&mut self, image: &ImagePlace) -> Vec<u8> {
+        let table;
         let file = match image {
             ImagePlace::File(path) => path,
             ImagePlace::Member { shard, .. } => &*shard.path,
-            ImagePlace::Row { column, .. } => Path::new(column.name()),
+            ImagePlace::Row { column, .. } => {
+                table = column.identity().0;
+                Path::new(&*table)
+            }
             ImagePlace::Cifar { file, .. } => file,
         };
         let file = self.path(file).as_os_str().as_encoded_bytes();
@@ -92,7 +110,7 @@ impl Resolved {
 }
 
 /// Adds a sample's texts to those of another with the same image.
-fn join(first: &mut Sample, other: Sample) {
+pub(super) fn join(first: &mut Sample, other: Sample) {
     // Another set's fields are others: its captions count as the first's first.
     let mut fields = other.fields.into_iter().filter(|_| other.part == first.part);
     for caption in other.captions {
@@ -141,9 +159,12 @@ mod tests {
         assert_eq!(found.samples[0].negatives, ["not a", "not b"]);
         assert_eq!(found.merge_same_images(), 0);
 
-        assert_eq!(overlap(&set(&files[1..]), &set(&files[..3])), 1);
-        assert_eq!(overlap(&set(&files), &set(&files)), 2);
-        assert_eq!(overlap(&set(&files[3..]), &set(&files[..3])), 0);
+        let overlap = |one: &[PathBuf], other: &[PathBuf]| {
+            overlap(&IndexedSet::of(set(one)).unwrap(), &set(other)).unwrap()
+        };
+        assert_eq!(overlap(&files[1..], &files[..3]), 1);
+        assert_eq!(overlap(&files, &files), 2);
+        assert_eq!(overlap(&files[3..], &files[..3]), 0);
         // A file that isn't there is itself.
         let gone = [dir.path("gone.jpg"), dir.path("gone.jpg")];
         assert_eq!(set(&gone).merge_same_images(), 1);
@@ -163,7 +184,7 @@ mod tests {
         let mut found = read();
         assert_eq!(found.merge_same_images(), 0);
         found.add(read(), 1);
-        assert_eq!(overlap(&found, &read()), 2);
+        assert_eq!(overlap(&IndexedSet::of(found.clone()).unwrap(), &read()).unwrap(), 2);
         assert_eq!(found.merge_same_images(), 2);
         assert_eq!(captions(&found), ["a", "b"]);
     }

@@ -4,10 +4,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::fields::{Captions, image_at};
-use super::{Found, ImageTextSet, Options, Purpose, thousands};
+use super::index::{Builder, Home, Source};
+use super::{Found, IndexedSet, Options, Purpose, thousands};
 use crate::DataError;
+use crate::fetch::Shown;
 
 const VALIDATION: &str = "validation";
 const TEST: &str = "test";
@@ -132,6 +135,7 @@ fn note(there: &Counts, read: &Counts, place: &str, thing: &str) -> Option<Strin
     let left_out = listed(there.iter().filter(|(split, _)| !read.contains_key(split)));
     let read = listed(read);
     (!left_out.is_empty()).then(|| {
+        let place = Shown(place);
         format!("{place}: reads the {thing} of {read}, not of {left_out}; `splits` names others")
     })
 }
@@ -172,63 +176,111 @@ impl<T> Chosen<T> {
     }
 }
 
+/// The split of what can't be read so far that it has one.
+const UNKNOWN: u32 = u32::MAX;
+
 /// A set that is read by rows, each of a split or of none.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Rows {
-    set: ImageTextSet,
-    /// Whether images needn't be there.
-    captions_only: bool,
-    /// For each sample and for what was skipped the index of its split.
-    samples: Vec<u32>,
-    skipped: Vec<u32>,
+    home: Arc<Home>,
+    built: Builder,
     splits: Vec<(Option<String>, usize)>,
     places: HashMap<Option<String>, u32>,
 }
 
+/// What a row has: for each of its images a sample, or why there is none.
+#[derive(Debug)]
+pub(super) struct Row {
+    split: Option<String>,
+    found: Vec<(Found, Missing)>,
+}
+
+/// The path of an image that isn't there.
+type Missing = Option<String>;
+
+impl Row {
+    /// Looks for the images of a row, of which each is a sample, in `dir`.
+    pub(super) fn of(
+        split: Option<&str>,
+        dir: &Path,
+        row: Result<(Vec<String>, Captions, Vec<String>), String>,
+        options: &Options<'_>,
+    ) -> Self {
+        let found = match row {
+            Err(why) => vec![(Err(why), None)],
+            Ok((paths, captions, negatives)) => {
+                let look = |path: String| {
+                    let image = if options.captions_only {
+                        Ok(dir.join(&path))
+                    } else {
+                        image_at(dir, &path)
+                    };
+                    match image {
+                        Ok(image) => {
+                            (Ok((image.into(), captions.clone(), negatives.clone())), None)
+                        }
+                        Err(why) => (Err(why), Some(path)),
+                    }
+                };
+                paths.into_iter().map(look).collect()
+            }
+        };
+        Self { split: split.map(str::to_owned), found }
+    }
+}
+
 impl Rows {
-    pub(super) fn new(options: &Options<'_>) -> Self {
-        Self { captions_only: options.captions_only, ..Self::default() }
+    pub(super) fn new(home: &Arc<Home>) -> Self {
+        let (built, home) = (Builder::new(home), Arc::clone(home));
+        Self { home, built, splits: Vec::new(), places: HashMap::new() }
+    }
+
+    /// Adds a file that images are in.
+    pub(super) fn source(&mut self, source: Source) {
+        self.built.source(source);
+    }
+
+    /// Tells a failed write.
+    pub(super) fn check(&mut self) -> Result<(), DataError> {
+        self.built.check()
     }
 
     /// Adds what was found at a place.
     pub(super) fn push(&mut self, place: String, split: Option<&str>, found: Found) {
+        let split = self.split(split);
+        self.built.push(place, found, split);
+    }
+
+    /// The number of a row's split. The row is counted.
+    fn split(&mut self, split: Option<&str>) -> u32 {
         let split = split.map(str::trim).filter(|split| !split.is_empty()).map(str::to_owned);
         let at = *self.places.entry(split).or_insert_with_key(|split| {
             self.splits.push((split.clone(), 0));
             self.splits.len() as u32 - 1
         });
         self.splits[at as usize].1 += 1;
-        let splits = if found.is_ok() { &mut self.samples } else { &mut self.skipped };
-        splits.push(at);
-        self.set.push(place, found);
+        at
     }
 
-    /// Adds a row with the paths of its images in `dir`, its captions and its negatives. Each image is a sample.
-    pub(super) fn push_row(
-        &mut self,
-        place: &str,
-        split: Option<&str>,
-        dir: &Path,
-        row: Result<(Vec<String>, Captions, Vec<String>), String>,
-    ) {
-        match row {
-            Err(why) => self.push(place.to_owned(), split, Err(why)),
-            Ok((paths, captions, negatives)) => {
-                for path in paths {
-                    let image =
-                        if self.captions_only { Ok(dir.join(path)) } else { image_at(dir, &path) };
-                    let found =
-                        image.map(|path| (path.into(), captions.clone(), negatives.clone()));
-                    self.push(place.to_owned(), split, found);
-                }
+    /// Adds a row whose images were looked for in `dir`.
+    pub(super) fn push_row(&mut self, place: &str, dir: &Path, row: Row) {
+        for (found, missing) in row.found {
+            let split = self.split(row.split.as_deref());
+            if let Some(path) = missing {
+                self.miss(dir, &path);
             }
+            self.built.push(place.to_owned(), found, split);
         }
     }
 
+    /// Notes an image that isn't there.
+    pub(super) fn miss(&mut self, dir: &Path, path: &str) {
+        self.built.miss(dir, path);
+    }
+
     /// Adds what can't be read so far that it has a split. It counts as skipped whatever splits are read.
-    pub(super) fn skip(&mut self, place: String, why: String) {
-        self.skipped.push(u32::MAX);
-        self.set.push(place, Err(why));
+    pub(super) fn skip(&mut self, place: &str, why: &str) {
+        self.built.skip(place, why, UNKNOWN);
     }
 
     /// The rows of the splits that are read; `place` names the set.
@@ -236,22 +288,22 @@ impl Rows {
         self,
         place: &Path,
         options: &Options<'_>,
-    ) -> Result<ImageTextSet, DataError> {
-        let Self { mut set, samples, skipped, splits, .. } = self;
+    ) -> Result<IndexedSet, DataError> {
+        let Self { home, built, splits, .. } = self;
+        let mut set = built.finish()?;
         let there: Counts = splits.iter().cloned().collect();
         let read = choose(&there, "rows", options);
         let read = read.map_err(|problem| DataError::format(place, problem))?;
-        if options.splits.is_empty() {
-            set.notes.extend(note(&there, &read, &place.display().to_string(), "rows"));
-        }
         let is_read = |split: u32| {
             let split = splits.get(split as usize);
             split.is_none_or(|(split, _)| read.contains_key(split))
         };
-        let mut samples = samples.into_iter();
-        set.samples.retain(|_| samples.next().is_none_or(is_read));
-        let mut skipped = skipped.into_iter();
-        set.skipped.retain(|_| skipped.next().is_none_or(is_read));
+        if read.len() < there.len() {
+            set = set.only(is_read, &home)?;
+        }
+        if options.splits.is_empty() {
+            set.notes.extend(note(&there, &read, &place.display().to_string(), "rows"));
+        }
         set.of_other_splits = there.values().sum::<usize>() - read.values().sum::<usize>();
         Ok(set)
     }
@@ -340,14 +392,16 @@ mod tests {
 
     #[test]
     fn rows_of_other_splits_are_counted_and_said_once() {
-        let mut rows = Rows::default();
+        let home = Arc::new(Home::scratch(None));
+        let mut rows = Rows::new(&home);
         for (number, split) in
             [Some("train"), Some("test"), Some(" "), Some("train")].iter().enumerate()
         {
             rows.push(format!("line {number}"), *split, Err("image not found: x".to_owned()));
         }
-        rows.skip("line 9".to_owned(), "not JSON: x".to_owned());
+        rows.skip("line 9", "not JSON: x");
         let set = rows.finish(Path::new("a.csv"), &Options::default()).unwrap();
+        let set = set.into_memory().unwrap();
         let places: Vec<&str> = set.skipped.iter().map(|(place, _)| place.as_str()).collect();
         assert_eq!(places, ["line 0", "line 2", "line 3", "line 9"]);
         assert_eq!(set.of_other_splits, 1);

@@ -4,12 +4,24 @@ use std::io::BufRead;
 use std::path::Path;
 
 use super::fields::{Captions, paths_in, texts_in, without_an_image};
-use super::files::by_rows;
+use super::files::Reader;
 use super::rows::Table;
-use super::{ImageTextSet, Options};
+use super::splits::Row;
+use super::{ImageTextSet, IndexedSet, Options};
+use crate::fetch::Cache;
 use crate::{DataError, text};
 
 impl ImageTextSet {
+    /// [`IndexedSet::table`] in memory.
+    ///
+    /// # Errors
+    /// Those of [`IndexedSet::table`].
+    pub fn table(path: &Path, options: &Options<'_>) -> Result<Self, DataError> {
+        IndexedSet::table(path, options, &Cache::silent(None))?.into_memory()
+    }
+}
+
+impl IndexedSet {
     /// The rows of tables, in their order: fields between commas, tabs, semicolons or bars, with a header that names the columns.
     ///
     /// `path` is a file, several by braces and stars, or a folder; a file may be packed with gzip, or in UTF-16 with its mark. Columns
@@ -19,10 +31,14 @@ impl ImageTextSet {
     ///
     /// # Errors
     /// [`DataError::Io`] for a missing file or folder of images; [`DataError::Format`] for missing columns, a quote that doesn't close, an
-    /// unknown split, and if no row can be used.
-    pub fn table(path: &Path, options: &Options<'_>) -> Result<Self, DataError> {
-        const ENDS: [&str; 4] = [".csv", ".tsv", ".csv.gz", ".tsv.gz"];
-        by_rows(path, &ENDS, options, "no usable line below the header", |file, images, rows| {
+    /// unknown split, and if no row can be used; [`DataError::Stopped`] where the cache's listener stops.
+    pub fn table(path: &Path, options: &Options<'_>, cache: &Cache<'_>) -> Result<Self, DataError> {
+        let reader = Reader {
+            kind: "table",
+            ends: &[".csv", ".tsv", ".csv.gz", ".tsv.gz"],
+            problem: "no usable line below the header",
+        };
+        reader.rows(path, options, cache, |file, images, rows, watch| {
             let input = text::open(file).map_err(|source| DataError::io(file, source))?;
             let Some(mut table) = Table::open(input, file, true, options)? else {
                 let problem = "it is empty; its first line should name the columns";
@@ -30,13 +46,16 @@ impl ImageTextSet {
             };
             while table.advance()? {
                 let place = format!("{} line {}", file.display(), table.line);
+                watch.read(table.row_bytes())?;
+                rows.check()?;
                 if let Err(why) = table.check() {
-                    rows.skip(place, why);
+                    rows.skip(&place, &why);
                     continue;
                 }
                 // A split that isn't UTF-8 is none.
                 let split = table.columns.split.and_then(|column| table.text(column).ok());
-                rows.push_row(&place, split, images, row(&table, options));
+                let row = row(&table, options);
+                rows.push_row(&place, images, Row::of(split, images, row, options));
             }
             Ok(())
         })

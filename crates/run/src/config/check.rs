@@ -80,7 +80,7 @@ pub(super) fn foreign_data(kind: Kind, copies: bool, name: &str) -> Option<&'sta
             Some("remove it; each of data.sets has its own")
         }
         _ if kind != Kind::Mixture && name == "sets" => Some("is for mixtures; remove data.kind"),
-        _ if name == "cache" && !copies => {
+        _ if name.starts_with("cache") && !copies => {
             Some("only for the kinds \"webdataset\" and \"parquet\"; others aren't copied")
         }
         _ => foreign(kind, name),
@@ -232,6 +232,7 @@ pub(super) fn values(config: &Config, document: &Document) -> Result<()> {
         "train.recoveries": train.recoveries <= 1_000, "must be at most 1000";
         "train.checkpoint_every": train.checkpoint_every >= 1, AT_LEAST_ONE;
         "train.keep": train.keep >= 1, AT_LEAST_ONE;
+        "data.cache_size": data.cache_size.is_none_or(positive), "must be a number of GiB above 0";
         "train.memory": train.memory.is_none_or(positive), "must be a number of GiB above 0";
         "lora.rank": lora.is_none_or(|lora| (1..=1_024).contains(&lora.rank)), "must be from 1 to 1024";
         "lora.towers": lora.is_none_or(|lora| !lora.towers.is_empty()),

@@ -91,6 +91,11 @@ tables! {
         // A property of the machine, not of the run.
         #[serde(skip_serializing)]
         cache: Option<PathBuf> = None => "\"/data/shards\"";
+        /// Most space of all copies in that folder, in GiB. The least recently used ones are removed to make room, those in use never.
+        /// Default: as much as leaves 1 GiB of the disk free.
+        // A property of the machine, not of the run.
+        #[serde(skip_serializing)]
+        cache_size: Option<f64> = None => "200.0";
         /// Scenes per epoch. Default: the number that the lab trains such a model on.
         scenes: Option<u64> = None => "60800";
         /// Repeat the same scenes in every epoch. Otherwise every epoch has new ones.
@@ -311,6 +316,8 @@ tables! {
         held_out_photos: Option<String> = None;
         /// BLAKE3 of the photos to classify, their classes and the prompts.
         classes: Option<String> = None;
+        /// Version of the rules that generate negatives from captions.
+        negatives: Option<u32> = None;
     }
 }
 

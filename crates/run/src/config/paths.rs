@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf, absolute};
 
+use clove_data::fetch::Shown;
+
 use super::Config;
 
 /// The keys of paths end like this.
@@ -11,6 +13,11 @@ pub(crate) const PATHS: [&str; 7] =
 impl Config {
     /// Every file and folder that the run reads, with its key. A path can name several files, by braces for example.
     pub(crate) fn paths(&mut self) -> Vec<(String, &mut PathBuf)> {
+        self.places().into_iter().filter(|(_, path)| !is_remote(path)).collect()
+    }
+
+    /// The same with addresses and names of the hub.
+    fn places(&mut self) -> Vec<(String, &mut PathBuf)> {
         let Self { model, data, validation, .. } = self;
         let is_file = |path: &&mut PathBuf| path.as_os_str() != "scenes";
         let mut found = vec![
@@ -34,8 +41,20 @@ impl Config {
                 found.push((format!("validation.{name}"), path.as_mut()));
             }
         }
-        let local = found.into_iter().filter_map(|(key, path)| Some((key, path?)));
-        local.filter(|(_, path)| !is_remote(path)).collect()
+        found.into_iter().filter_map(|(key, path)| Some((key, path?))).collect()
+    }
+
+    /// The same with addresses as they may be shown: without user names, passwords and the values of their queries.
+    #[must_use]
+    pub(crate) fn shown(&self) -> Self {
+        let mut config = self.clone();
+        for (_, path) in config.places() {
+            // A path that isn't UTF-8 is no address.
+            if let Some(shown) = path.to_str().map(|text| Shown(text).to_string()) {
+                *path = shown.into();
+            }
+        }
+        config
     }
 
     /// The same with absolute paths, so that it means the same in any working directory.
@@ -97,6 +116,24 @@ mod tests {
             let mut config = Config::from_toml("x.toml", &text).unwrap();
             assert!(config.paths().is_empty(), "{text}");
             assert_eq!(config.absolute(), config);
+            assert_eq!(config.shown(), config);
         }
+    }
+
+    #[test]
+    fn no_secret_of_an_address_is_written() {
+        let set = "[[data.sets]]\nkind = \"webdataset\"\npath = \"https://me:secret@host/{0..9}.tar?sig=secret\"\n";
+        let text = format!(
+            "[model]\nshape = \"scenes\"\n{set}{set}[validation]\nkind = \"webdataset\"\npath = \"https://secret@host/x.tar\"\n\
+             [train]\nsteps = 4\n"
+        );
+        let config = Config::from_toml("x.toml", &text).unwrap();
+        let written = config.to_toml().unwrap();
+        assert!(!written.contains("secret"), "{written}");
+        assert_eq!(written.matches("https://***@host/{0..9}.tar?sig=***").count(), 2, "{written}");
+        // What is written is read again, and names what is hidden.
+        let read = Config::from_toml("run.toml", &written).unwrap();
+        assert_eq!(read.shown(), read);
+        assert_eq!(read.to_toml().unwrap(), written);
     }
 }

@@ -3,6 +3,7 @@
 use clove::loss::{Loss, OwnNegatives};
 use clove::preprocess::RandomResizedCrop;
 use clove::train::{AdamWConfig, Compute, Locked, Lora, Schedule, TrainConfig};
+use clove_data::fetch::Copies;
 
 use super::{Config, Crops, Data, LossKind, Precision, Tower};
 use crate::Result;
@@ -11,6 +12,13 @@ impl Data {
     /// The default of `data.unreadable`.
     pub(super) const BEARABLE: f64 = 0.1;
 
+    /// Where packed and remote files are copied.
+    pub(crate) fn copies(&self) -> Copies<'_> {
+        let gib = f64::from(1 << 30);
+        let most = self.cache_size.map(|size| (size * gib) as u64);
+        Copies { folder: self.cache.as_deref(), most }
+    }
+
     /// The largest share of unreadable samples.
     pub(crate) fn bearable(&self) -> f64 {
         self.unreadable.unwrap_or(Self::BEARABLE)
@@ -18,12 +26,12 @@ impl Data {
 }
 
 impl Config {
-    /// The text of run.toml: every key with its value.
+    /// The text of run.toml: every key with its value, addresses without their secrets.
     ///
     /// # Errors
     /// If a path isn't UTF-8.
     pub fn to_toml(&self) -> Result<String> {
-        Ok(toml::to_string(self)?)
+        Ok(toml::to_string(&self.shown())?)
     }
 
     /// The trainer's settings.

@@ -72,6 +72,7 @@ held_out = 1
 held_out_digest = "a"
 held_out_photos = "a"
 classes = "a"
+negatives = 1
 "#;
 
 #[test]
@@ -80,7 +81,9 @@ fn the_keys_that_are_explained_are_those_of_the_tree() {
     let table = Table::try_from(full).unwrap();
     let mut found = keys(&table);
     // Properties of the machine or the input are read and not written.
-    for key in ["out", "data.cache", "data.crops", "train.memory", "train.epochs"] {
+    for key in
+        ["out", "data.cache", "data.cache_size", "data.crops", "train.memory", "train.epochs"]
+    {
         assert!(found.insert(key.to_owned()), "{key}");
     }
     // Held-out captions only have fields.

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use self::tune::{Job, Tuned};
 use crate::error::{Context as _, Error, Result};
 use crate::event::{Control, Event, Listener};
-use crate::{parallel, session};
+use crate::{parallel, places, session};
 
 /// Seed of the built-in pretrained model and of a pretraining from scratch.
 const PRETRAINING_SEED: u64 = 0;
@@ -347,6 +347,7 @@ fn save_models(
     for (name, model) in [("pretrained", pretrained), ("clove", clove), ("clove-patched", patched)]
     {
         let dir: PathBuf = work.out.join("models").join(name);
+        places::check_model(&dir)?;
         write_model_dir(&dir, model, &work.companions, Precision::F32)?;
     }
     // The two built-in files.

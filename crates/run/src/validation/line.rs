@@ -1,6 +1,7 @@
 //! The figures of a validation.
 
-use std::fs;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::path::Path;
 
 use clove::evaluate::Recall;
@@ -146,11 +147,12 @@ impl Line {
 /// If the file can't be read or a line can't be parsed.
 pub fn read_lines<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>> {
     let place = || file.display().to_string();
-    let text = match fs::read_to_string(file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.with_context(place)?,
+    let lines = match File::open(file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => BufReader::new(other.with_context(place)?).lines(),
     };
-    text.lines().map(|line| serde_json::from_str(line).with_context(place)).collect()
+    // One by one: there may be more than memory holds.
+    lines.map(|line| serde_json::from_str(&line.with_context(place)?).with_context(place)).collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clove::tokenizer::Tokenizer;
 use clove::weights::write_file;
+use clove_data::fetch::{Copies, Shown};
 use clove_data::sets::{Filtered, ImageTextSet};
 use clove_negatives::{Request, Style};
 use clove_report::Card;
@@ -118,11 +119,12 @@ fn open(args: &Inspect, interrupt: &Interrupt) -> Result<Task> {
             kind,
             path: path.to_owned(),
             images: args.images.clone(),
+            splits: args.splits.clone(),
             ..SetSettings::default()
         };
         return Ok(Task {
-            name: format!("{} ({})", path.display(), kind.name()),
-            set: open_set(&settings, None, hear)?,
+            name: format!("{} ({})", Shown::path(path), kind.name()),
+            set: open_set(&settings, Copies::default(), hear)?.into_memory()?,
             tokenizer,
             styles,
             per_caption: 1,
@@ -147,7 +149,7 @@ fn open(args: &Inspect, interrupt: &Interrupt) -> Result<Task> {
     }
     Ok(Task {
         name: file.display().to_string(),
-        set,
+        set: set.into_memory()?,
         tokenizer: parts.tokenizer,
         styles,
         per_caption: config.negatives.per_caption,

@@ -104,7 +104,7 @@ fn dry_run(
     }
     lines.push("first captions and negatives:".to_owned());
     for position in 0..SHOWN.min(config.train.batch as u64) {
-        let words = run.words_at(position);
+        let words = run.words_at(position)?;
         lines.push(format!("  {}: {:?}", words.place, words.caption));
         let negatives = words.negatives.iter();
         lines.extend(negatives.map(|negative| format!("    not {negative:?}")));
@@ -139,7 +139,7 @@ fn next(config: &Config) -> String {
 fn again_with(pretrained: &Path, finetuned: &Path, out: &Path) -> String {
     let converted = out.join("pretrained");
     let is_open_clip =
-        model::open(pretrained).is_ok_and(|source| source.layout() == Layout::OpenClip);
+        clove_run::open_model(pretrained).is_ok_and(|source| source.layout() == Layout::OpenClip);
     let (convert, pretrained) = if is_open_clip {
         let (from, to) = (output::word(pretrained), output::word(&converted));
         let convert = format!("clove convert --model {from} --to hugging-face --out {to} && ");
@@ -153,4 +153,34 @@ fn again_with(pretrained: &Path, finetuned: &Path, out: &Path) -> String {
         output::word(finetuned),
         output::word(&out.join("patched-0.8"))
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_clip_model_is_converted_before_a_run_of_it_is_patched_again() {
+        let again = |model: &str| {
+            let model = clove_tests::golden("tiny-clip").join(model);
+            let again = again_with(&model, Path::new("my run/model"), Path::new("my run"));
+            again.replace(&output::word(&model), "MODEL")
+        };
+        let patch = |pretrained: &str| {
+            format!(
+                "clove patch --pretrained {pretrained} --finetuned {} --alpha 0.8 --out {}",
+                output::word(Path::new("my run/model")),
+                output::word(Path::new("my run/patched-0.8"))
+            )
+        };
+        assert_eq!(again("hf"), format!("; to try another alpha: {}", patch("MODEL")));
+        let converted = output::word(Path::new("my run/pretrained"));
+        assert_eq!(
+            again("open_clip"),
+            format!(
+                "; to try another alpha: clove convert --model MODEL --to hugging-face --out {converted} && {}",
+                patch(&converted)
+            )
+        );
+    }
 }

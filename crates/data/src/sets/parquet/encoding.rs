@@ -38,7 +38,7 @@ pub(super) fn bits_for(most: u32) -> u32 {
 }
 
 /// LEB128.
-fn varint(bytes: &mut &[u8]) -> Result<u64, String> {
+pub(super) fn varint(bytes: &mut &[u8]) -> Result<u64, String> {
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {
         let byte = take(bytes, 1)?[0];
@@ -181,10 +181,16 @@ pub(super) fn delta_lengths(buffer: Vec<u8>, start: usize, count: usize) -> Resu
 }
 
 /// Byte strings as the length of the prefix shared with the one before, and the rest.
-pub(super) fn delta_strings(bytes: &[u8], count: usize, most: usize) -> Result<Values, String> {
-    let mut rest = bytes;
+pub(super) fn delta_strings(
+    page: Vec<u8>,
+    start: usize,
+    count: usize,
+    most: usize,
+) -> Result<Values, String> {
+    let mut rest = page.get(start..).ok_or(SHORT)?;
     let prefixes = deltas(&mut rest, count)?;
-    let suffixes = delta_lengths(rest.to_vec(), 0, count)?;
+    let start = page.len() - rest.len();
+    let suffixes = delta_lengths(page, start, count)?;
     if prefixes.len() != suffixes.ranges.len() {
         return Err("its prefixes and suffixes differ in number".to_owned());
     }

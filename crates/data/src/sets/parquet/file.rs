@@ -11,11 +11,21 @@ use polars_parquet_format::{
     ConvertedType, FieldRepetitionType, FileMetaData, LogicalType, RowGroup, SchemaElement, Type,
 };
 
+use super::cursor::Cursor;
+use super::footer;
 use super::pages::Chunk;
 
-const LONGEST_FOOTER: u64 = 1 << 30;
+const LONGEST_FOOTER: u64 = 64 << 20;
 /// Most levels of nested columns.
 const DEEPEST: usize = 64;
+/// Most bytes of the names of columns, each with those around it.
+const LONGEST_NAMES: usize = 16 << 20;
+/// Bytes of texts that any file may unpack to, and how many times its size a larger one may: a page of a few bytes can have millions of
+/// rows.
+const ANY_TEXTS: u64 = 128 << 20;
+const MOST_TIMES: u64 = 100;
+/// Bytes that a row counts beside its texts.
+const ROW: u64 = 64;
 
 /// A column with values.
 #[derive(Debug, Clone)]
@@ -62,6 +72,8 @@ pub(super) struct Table {
     pub(super) bytes: u64,
     pub(super) leaves: Vec<Leaf>,
     pub(super) groups: Vec<RowGroup>,
+    /// Bytes of the rows so far.
+    unpacked: u64,
 }
 
 impl Table {
@@ -87,12 +99,18 @@ impl Table {
             }
         }
         let length = u64::from(u32::from_le_bytes([a, b, c, d]));
-        if length > LONGEST_FOOTER || length > bytes - 12 {
+        if length > bytes - 12 {
             return Err("its footer is damaged: it is longer than the file".to_owned());
+        }
+        if length > LONGEST_FOOTER {
+            return Err(format!(
+                "its footer has {length} bytes; at most {LONGEST_FOOTER} are read; write it with larger groups of rows"
+            ));
         }
         file.seek(SeekFrom::Start(bytes - 8 - length)).map_err(words)?;
         let mut footer = Vec::new();
         file.by_ref().take(length).read_to_end(&mut footer).map_err(words)?;
+        footer::check(&footer)?;
         // Structures are larger in memory than in the file.
         let most = footer.len().saturating_mul(64).saturating_add(1 << 20);
         let mut protocol = TCompactInputProtocol::new(footer.as_slice(), most);
@@ -103,6 +121,7 @@ impl Table {
             bytes,
             leaves: leaves(&meta.schema).ok_or("its footer is damaged: invalid schema")?,
             groups: meta.row_groups,
+            unpacked: 0,
         })
     }
 
@@ -139,35 +158,20 @@ impl Table {
         leaf.max_definition == 0 || nulls == Some(0)
     }
 
-    /// Each row's byte strings in a column; empty for null.
-    pub(super) fn texts(&mut self, group: usize, leaf: &Leaf) -> Result<Vec<Vec<Vec<u8>>>, String> {
-        let expected = self.rows(group)?;
-        let chunk = self.chunk(group, leaf)?;
-        let dictionary = chunk.dictionary(&mut self.file)?;
-        let mut rows: Vec<Vec<Vec<u8>>> = Vec::new();
-        for at in 0..chunk.pages.len() {
-            let page = chunk.page(&mut self.file, at, dictionary.as_ref())?;
-            let mut value = 0;
-            for entry in 0..page.entries {
-                if page.repetition(entry) == 0 {
-                    rows.push(Vec::new());
-                }
-                if page.definition(entry) == leaf.max_definition {
-                    let bytes = page.values.get(value).ok_or("a page lacks values")?;
-                    let row = rows.last_mut().ok_or("its first row has no beginning")?;
-                    row.push(bytes.to_vec());
-                    value += 1;
-                }
-            }
-        }
-        if rows.len() != expected {
+    /// The texts of a column in a group of rows.
+    pub(super) fn cursor(&mut self, group: usize, leaf: &Leaf) -> Result<Cursor, String> {
+        Cursor::new(self.chunk(group, leaf)?, leaf, &mut self.file)
+    }
+
+    /// Counts a row with texts of so many bytes.
+    pub(super) fn count(&mut self, texts: usize) -> Result<(), String> {
+        self.unpacked += ROW + texts as u64;
+        if self.unpacked > ANY_TEXTS.max(MOST_TIMES.saturating_mul(self.bytes)) {
             return Err(format!(
-                "column {:?} has {} rows in a group of {expected}",
-                leaf.path.join("."),
-                rows.len()
+                "its rows unpack to more than {MOST_TIMES} times its size, and {ANY_TEXTS} bytes"
             ));
         }
-        Ok(rows)
+        Ok(())
     }
 }
 
@@ -184,7 +188,7 @@ struct Open<'a> {
 
 /// The columns with values, from the flattened tree of all columns.
 fn leaves(schema: &[SchemaElement]) -> Option<Vec<Leaf>> {
-    let mut leaves = Vec::new();
+    let (mut leaves, mut names) = (Vec::new(), 0);
     let mut elements = schema.iter();
     let children = elements.next()?.num_children?;
     let root =
@@ -223,6 +227,10 @@ fn leaves(schema: &[SchemaElement]) -> Option<Vec<Leaf>> {
         let mut path: Vec<String> =
             open.iter().filter_map(|group| group.name.map(str::to_owned)).collect();
         path.push(element.name.clone());
+        names += path.iter().map(String::len).sum::<usize>();
+        if names > LONGEST_NAMES {
+            return None;
+        }
         let is_text = matches!(element.logical_type, Some(LogicalType::STRING(_)))
             || element.converted_type == Some(ConvertedType::UTF8);
         leaves.push(Leaf {

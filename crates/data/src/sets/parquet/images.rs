@@ -1,5 +1,6 @@
 //! A column of images: the page of each row, and a cache of the pages read last.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
@@ -65,9 +66,9 @@ impl ImageColumn {
         &self.file.name
     }
 
-    /// The file's name, not the path of a copy.
-    pub(in super::super) fn identity(&self) -> (&str, u64) {
-        (&self.file.name, self.bytes)
+    /// The file's name, not the path of a copy, and its size.
+    pub(in super::super) fn identity(&self) -> (Cow<'_, str>, u64) {
+        (self.file.identity(), self.bytes)
     }
 
     /// The bytes of a row's image.
@@ -81,10 +82,10 @@ impl ImageColumn {
         let first = after.checked_sub(1).and_then(|at| self.pages.get(at));
         let first = first.ok_or("there is no such row")?;
         let Column { chunk, max_definition } = &self.chunks[first.chunk];
-        let packed = chunk.pages[first.page].size + chunk.dictionary.map_or(0, |place| place.size);
+        let memory = chunk.pages[first.page].memory();
+        let memory = memory + chunk.dictionary.map_or(0, |place| place.memory());
         let key = (self.id, first.chunk, first.page);
-        // The bytes read and the decompressed ones: images hardly shrink.
-        let page = PAGES.get(key, 2 * packed, || {
+        let page = PAGES.get(key, memory, || {
             let file = File::open(&self.file.path).map_err(|error| error.to_string())?;
             let mut file = BufReader::new(file);
             let dictionary = chunk.dictionary(&mut file)?;

@@ -2,8 +2,10 @@
 //!
 //! Texts are read at once and images on demand, with the page that they share with others. A cache holds the pages read last.
 
+mod cursor;
 mod encoding;
 mod file;
+mod footer;
 mod images;
 mod pages;
 
@@ -13,15 +15,17 @@ use std::sync::Arc;
 
 pub use self::images::ImageColumn;
 
+use self::cursor::{Cursor, Texts};
 use self::file::{Leaf, Table};
 use super::fields::{
     BYTES_KEYS, CAPTION_KEYS, Captions, NEGATIVE_KEYS, SPLIT_KEY, find, given, image_at,
     image_keys, texts_in,
 };
 use super::files::files;
+use super::index::{Opening, Source};
 use super::place::ImagePlace;
 use super::splits::Rows;
-use super::{Found, ImageTextSet, Options, not_blank, reason};
+use super::{Found, ImageTextSet, IndexedSet, Options, not_blank, reason};
 use crate::DataError;
 use crate::fetch::{Cache, Local};
 use crate::text::utf8;
@@ -33,6 +37,20 @@ const LISTED: usize = 24;
 pub(crate) const ENDS: [&str; 1] = [".parquet"];
 
 impl ImageTextSet {
+    /// [`IndexedSet::parquet`] in memory.
+    ///
+    /// # Errors
+    /// Those of [`IndexedSet::parquet`].
+    pub fn parquet(
+        pattern: &str,
+        options: &Options<'_>,
+        cache: &Cache<'_>,
+    ) -> Result<Self, DataError> {
+        IndexedSet::parquet(pattern, options, cache)?.into_memory()
+    }
+}
+
+impl IndexedSet {
     /// The rows of Parquet files, in their order, as Hugging Face's image-text sets have them.
     ///
     /// `pattern` names one file, several by braces (`train-{00000..00041}-of-00042.parquet`) or stars (`train-*.parquet`), or a
@@ -47,8 +65,8 @@ impl ImageTextSet {
     /// may be compressed with snappy, gzip or zstd. Remote files are copied to `cache` first.
     ///
     /// Images stay in the file. Reading one means reading and decompressing its page with all images in it, which is the cost of each
-    /// image in a random order. The pages read last stay in memory: about 512 MiB for all sets together, counted as twice the
-    /// compressed size, or a single larger page. From web dataset shards an image is read alone.
+    /// image in a random order. The pages read last stay in memory: 512 MiB for all sets together, with what
+    /// reading them takes, or a single larger page. From web dataset shards an image is read alone.
     ///
     /// # Errors
     /// [`DataError::Io`] for a file or folder that can't be read; [`DataError::Format`] for a damaged file, missing columns, another
@@ -61,15 +79,24 @@ impl ImageTextSet {
         // A given folder must be there before files are copied.
         options.images_dir(Path::new(pattern))?;
         let files = files(pattern, &ENDS, options)?;
-        let (mut rows, mut have_splits) = (Rows::default(), !files.have_splits);
-        for file in cache.local(&files.names)? {
-            let images_dir = options.images_dir(Path::new(&file.name))?;
-            have_splits |= read_file(&file, images_dir, options, &mut rows)
-                .map_err(|problem| DataError::format(&file.name, problem))?;
-        }
-        // Splits that are asked for by the names of files needn't be those of rows.
-        let splits = if have_splits { options.splits } else { &[] };
-        let mut set = rows.finish(Path::new(pattern), &Options { splits, ..*options })?;
+        let local = cache.local(&files.names)?;
+        let opening = Opening::of("parquet", &local, options, cache);
+        let mut set = if let Some(set) = opening.find(|| columns_of(&local, options))? {
+            set
+        } else {
+            let (mut rows, mut have_splits) = (Rows::new(opening.home()), !files.have_splits);
+            let mut watch = cache.watch(pattern, local.iter().map(Local::size).sum());
+            for file in &local {
+                let images_dir = options.images_dir(Path::new(&file.name))?;
+                have_splits |= read_file(file, images_dir, options, &mut rows)
+                    .map_err(|problem| DataError::format(&file.name, problem))?;
+                rows.check()?;
+                watch.read(file.size())?;
+            }
+            // Splits that are asked for by the names of files needn't be those of rows.
+            let splits = if have_splits { options.splits } else { &[] };
+            opening.keep(rows.finish(Path::new(pattern), &Options { splits, ..*options })?)?
+        };
         set.notes.extend(files.note);
         set.unless_empty(pattern, || "no usable row".to_owned())
     }
@@ -89,19 +116,43 @@ fn read_file(
         return Ok(false);
     }
     let columns = Columns::of(&table.leaves, true, options)?;
-    let mut column = ImageColumn::new(file, table.bytes);
-    let mut found = Vec::new();
+    let column = Arc::new(columns.images(file, &mut table, &groups)?);
+    rows.source(Source::Column(Arc::clone(&column)));
+    let mut number = 0;
     for group in groups {
-        let first = found.len() as u64;
-        found.extend(columns.group(&mut table, group, first, &mut column)?);
-    }
-    let column = Arc::new(column);
-    for (number, row) in (0..).zip(found) {
-        let place = format!("{} row {number}", file.name);
-        let split = row.split.as_ref().map(|split| String::from_utf8_lossy(split).into_owned());
-        rows.push(place, split.as_deref(), row.sample(&column, number, images_dir, options));
+        let mut group = columns.group(&mut table, group)?;
+        while let Some(row) = group.next(&mut table)? {
+            let place = format!("{} row {number}", file.name);
+            let split = row.split.as_ref().map(|split| String::from_utf8_lossy(split).into_owned());
+            let mut missing = None;
+            let found = row.sample(&column, number, images_dir, options, &mut missing);
+            if let Some(path) = missing {
+                rows.miss(images_dir, &path);
+            }
+            rows.push(place, split.as_deref(), found);
+            number += 1;
+        }
     }
     Ok(columns.split.is_some())
+}
+
+/// The columns of images of the files that have rows.
+fn columns_of(files: &[Local], options: &Options<'_>) -> Result<Vec<Source>, DataError> {
+    let mut columns = Vec::new();
+    for file in files {
+        let mut read = || -> Result<(), String> {
+            let mut table = Table::open(&file.path)?;
+            let groups = table.filled_groups()?;
+            if !groups.is_empty() {
+                let column = Columns::of(&table.leaves, true, options)?;
+                let column = Arc::new(column.images(file, &mut table, &groups)?);
+                columns.push(Source::Column(column));
+            }
+            Ok(())
+        };
+        read().map_err(|problem| DataError::format(&file.name, problem))?;
+    }
+    Ok(columns)
 }
 
 /// Gives the captions of each row of a file to `take`, with its number, until it stops; images aren't looked at.
@@ -119,10 +170,10 @@ pub(crate) fn captions(
     let columns = Columns::of(&table.leaves, false, options).map_err(wrong)?;
     let columns =
         Columns { bytes: None, path: None, negatives: Vec::new(), split: None, ..columns };
-    let mut images = ImageColumn::new(file, table.bytes);
     let mut number = 0;
     for group in groups {
-        for row in columns.group(&mut table, group, 0, &mut images).map_err(wrong)? {
+        let mut group = columns.group(&mut table, group).map_err(wrong)?;
+        while let Some(row) = group.next(&mut table).map_err(wrong)? {
             let captions = row.captions(options).map(|captions| captions.texts);
             if take(number, captions).is_break() {
                 return Ok(());
@@ -228,74 +279,137 @@ impl Columns {
         })
     }
 
-    /// Reads a group of rows, but for the images, which it adds to their column.
-    fn group(
+    /// The column of images of groups of rows.
+    fn images(
         &self,
+        file: &Local,
         table: &mut Table,
-        group: usize,
-        first: u64,
-        images: &mut ImageColumn,
-    ) -> Result<Vec<Row>, String> {
-        // Each column's values are as many as the footer says; an absurd number there is found before memory is taken for it.
-        let mut texts = |leaf: &Leaf| -> Result<Vec<Cell>, String> {
-            let texts = table.texts(group, leaf)?.into_iter();
-            Ok(texts.map(|texts| Cell { texts, is_list: !leaf.is_scalar() }).collect())
-        };
-        let mut rows: Vec<Row> = Vec::new();
-        for leaf in &self.captions {
-            let cells = texts(leaf)?;
-            rows.resize_with(cells.len(), Row::default);
-            rows.iter_mut().zip(cells).for_each(|(row, cell)| row.captions.push(cell));
-        }
-        for leaf in &self.negatives {
-            rows.iter_mut().zip(texts(leaf)?).for_each(|(row, cell)| row.negatives.push(cell));
-        }
-        if let Some(leaf) = &self.split {
-            rows.iter_mut().zip(texts(leaf)?).for_each(|(row, cell)| row.split = cell.first());
-        }
+        groups: &[usize],
+    ) -> Result<ImageColumn, String> {
+        let mut images = ImageColumn::new(file, table.bytes);
+        let mut first = 0;
         if let Some(leaf) = &self.bytes {
-            let chunk = table.chunk(group, leaf)?;
-            let has_bytes = if table.has_no_null(group, leaf) {
-                vec![true; chunk.pages.iter().map(|page| page.entries).sum()]
-            } else {
-                chunk.not_null(&mut table.file)?
-            };
-            if has_bytes.len() != rows.len() {
-                return Err("its column of images isn't as long as the others".to_owned());
-            }
-            images.add(first, chunk, leaf.max_definition);
-            rows.iter_mut().zip(has_bytes).for_each(|(row, has_bytes)| row.has_bytes = has_bytes);
-        }
-        let is_needed = rows.iter().any(|row| !row.has_bytes);
-        if let Some(leaf) = self.path.as_ref().filter(|_| is_needed) {
-            for (row, path) in rows.iter_mut().zip(table.texts(group, leaf)?) {
-                row.path = path.into_iter().next();
+            for &group in groups {
+                let (chunk, rows) = (table.chunk(group, leaf)?, table.rows(group)?);
+                if chunk.entries() != rows {
+                    return Err("its column of images isn't as long as the others".to_owned());
+                }
+                images.add(first, chunk, leaf.max_definition);
+                first += rows as u64;
             }
         }
-        Ok(rows)
+        Ok(images)
     }
+
+    /// A group of rows, to read one by one, but for the images.
+    fn group(&self, table: &mut Table, group: usize) -> Result<Group, String> {
+        let mut cursors = |leaves: &[Leaf]| -> Result<Vec<(Cursor, bool)>, String> {
+            let cursor = |leaf: &Leaf| -> Result<(Cursor, bool), String> {
+                Ok((table.cursor(group, leaf)?, !leaf.is_scalar()))
+            };
+            leaves.iter().map(cursor).collect()
+        };
+        let (captions, negatives) = (cursors(&self.captions)?, cursors(&self.negatives)?);
+        let split = self.split.as_ref().map(|leaf| table.cursor(group, leaf)).transpose()?;
+        // Where no value is null, the pages needn't be read.
+        let nullable = self.bytes.as_ref().filter(|leaf| !table.has_no_null(group, leaf));
+        let images = nullable.map(|leaf| table.cursor(group, leaf)).transpose()?;
+        Ok(Group {
+            number: group,
+            rows: table.rows(group)?,
+            at: 0,
+            captions,
+            negatives,
+            split,
+            has_images: self.bytes.is_some(),
+            images,
+            paths: self.path.clone(),
+            path: None,
+        })
+    }
+}
+
+/// A group of rows, standing at one of them.
+struct Group {
+    number: usize,
+    /// As many as the footer says, which may be any number.
+    rows: usize,
+    at: usize,
+    captions: Vec<(Cursor, bool)>,
+    negatives: Vec<(Cursor, bool)>,
+    split: Option<Cursor>,
+    has_images: bool,
+    /// If some may be null.
+    images: Option<Cursor>,
+    paths: Option<Leaf>,
+    /// Read where a row has no bytes.
+    path: Option<Cursor>,
+}
+
+impl Group {
+    /// The next row; `None` after the last.
+    fn next(&mut self, table: &mut Table) -> Result<Option<Row>, String> {
+        let (at, file) = (self.at, &mut table.file);
+        if at == self.rows {
+            let lists = self.captions.iter_mut().chain(&mut self.negatives);
+            let lists = lists.map(|(cursor, _)| cursor);
+            // The column of paths stands where it was needed last.
+            let others = self.split.iter_mut().chain(&mut self.images);
+            lists.chain(others).try_for_each(|cursor| cursor.end(file))?;
+            return Ok(None);
+        }
+        self.at += 1;
+        let mut cells = |cursors: &mut [(Cursor, bool)]| -> Result<Vec<Cell>, String> {
+            let cell = |(cursor, is_list): &mut (Cursor, bool)| -> Result<Cell, String> {
+                Ok(Cell { texts: cursor.texts(at, file)?, is_list: *is_list })
+            };
+            cursors.iter_mut().map(cell).collect()
+        };
+        let mut row = Row {
+            captions: cells(&mut self.captions)?,
+            negatives: cells(&mut self.negatives)?,
+            has_bytes: self.has_images,
+            ..Row::default()
+        };
+        if let Some(split) = &mut self.split {
+            row.split = first(split.texts(at, file)?);
+        }
+        if let Some(images) = &mut self.images {
+            row.has_bytes = images.is_there(at, file)?;
+        }
+        if let Some(leaf) = self.paths.as_ref().filter(|_| !row.has_bytes) {
+            let path = match &mut self.path {
+                Some(path) => path,
+                none => none.insert(table.cursor(self.number, leaf)?),
+            };
+            row.path = first(path.texts(at, &mut table.file)?);
+        }
+        table.count(row.bytes())?;
+        Ok(Some(row))
+    }
+}
+
+fn first(texts: Texts) -> Option<Vec<u8>> {
+    texts.ok()?.into_iter().next()
 }
 
 /// The texts of a row in a column.
 struct Cell {
-    texts: Vec<Vec<u8>>,
+    texts: Texts,
     is_list: bool,
 }
 
 impl Cell {
     /// Its texts. A text that isn't one of a list may be a list itself, as JSON and Python write it.
     fn texts(&self) -> Result<Vec<String>, String> {
-        let texts = self.texts.iter().map(|bytes| utf8(bytes));
+        let texts = self.texts.as_ref().map_err(Clone::clone)?;
+        let texts = texts.iter().map(|bytes| utf8(bytes));
         let texts = texts.collect::<Result<Vec<&str>, String>>()?;
         Ok(if self.is_list {
             not_blank(texts)
         } else {
             texts.into_iter().flat_map(texts_in).collect()
         })
-    }
-
-    fn first(self) -> Option<Vec<u8>> {
-        self.texts.into_iter().next()
     }
 }
 
@@ -311,16 +425,25 @@ struct Row {
 }
 
 impl Row {
+    /// Bytes of its texts.
+    fn bytes(&self) -> usize {
+        let cells = self.captions.iter().chain(&self.negatives);
+        let texts = cells.filter_map(|cell| cell.texts.as_ref().ok()).flatten();
+        texts.chain(&self.path).map(Vec::len).sum()
+    }
+
     fn captions(&self, options: &Options<'_>) -> Result<Captions, String> {
         Captions::of_columns(options.captions, self.captions.iter().map(Cell::texts))
     }
 
+    /// The sample; `missing` gets the path of an image that isn't there.
     fn sample(
         self,
         column: &Arc<ImageColumn>,
         row: u64,
         images_dir: &Path,
         options: &Options<'_>,
+        missing: &mut Option<String>,
     ) -> Found {
         let captions = self.captions(options)?;
         let image = if self.has_bytes {
@@ -331,7 +454,13 @@ impl Row {
             if path.trim().is_empty() {
                 return Err(reason("without an image", "it is null or blank"));
             }
-            image_at(images_dir, path)?.into()
+            match image_at(images_dir, path) {
+                Ok(image) => image.into(),
+                Err(why) => {
+                    *missing = Some(path.to_owned());
+                    return Err(why);
+                }
+            }
         };
         let negatives = self.negatives.iter().map(Cell::texts);
         let negatives = negatives.collect::<Result<Vec<_>, String>>()?;
@@ -339,5 +468,7 @@ impl Row {
     }
 }
 
+#[cfg(test)]
+mod bombs;
 #[cfg(test)]
 mod tests;

@@ -12,11 +12,18 @@ use super::encoding::{
     Values, bits_for, delta_lengths, delta_strings, hybrid, length, placed, plain, take,
 };
 use super::file::Leaf;
+use crate::text::BUDGET;
 
 /// Most bytes of a page's header, with the longest values in its statistics.
 const LONGEST_HEADER: usize = 16 << 20;
-/// Most bytes of a decompressed page.
-const LARGEST_PAGE: usize = 1 << 31;
+/// Most bytes of a decompressed page, and of the compressed one where both are held.
+const LARGEST_PAGE: usize = BUDGET as usize;
+/// Most values of a page. A run of any length takes a few bytes in the file, and each of its values [`ENTRY`] in memory.
+const MOST_ENTRIES: usize = 1 << 23;
+/// Bytes of memory of a page's value beside its text: two levels, an index and a range.
+const ENTRY: u64 = 28;
+/// Most pages of a column in a group of rows.
+const MOST_PAGES: usize = 1 << 20;
 
 /// A page's place in the file.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +31,17 @@ pub(super) struct Place {
     pub(super) offset: u64,
     /// Bytes with the header.
     pub(super) size: u64,
+    /// Bytes before compression.
+    unpacked: u64,
     /// Values, including nulls.
     pub(super) entries: usize,
+}
+
+impl Place {
+    /// Memory of the page while it's read.
+    pub(super) fn memory(&self) -> u64 {
+        self.size + self.unpacked + ENTRY * self.entries as u64
+    }
 }
 
 /// The pages of a column in a group of rows.
@@ -118,8 +134,15 @@ impl Chunk {
             let place = Place {
                 offset,
                 size: after - offset,
+                unpacked: size(found.uncompressed_page_size).map_err(of_column)? as u64,
                 entries: size(entries.unwrap_or(0)).map_err(of_column)?,
             };
+            if place.entries > MOST_ENTRIES || chunk.pages.len() == MOST_PAGES {
+                return Err(of_column(format!(
+                    "it has a page of {} values, or more than {MOST_PAGES} pages; at most {MOST_ENTRIES} values are read at once; write it with smaller groups of rows",
+                    place.entries
+                )));
+            }
             match found.type_ {
                 PageType::DICTIONARY_PAGE => chunk.dictionary = Some(place),
                 PageType::DATA_PAGE | PageType::DATA_PAGE_V2 => chunk.pages.push(place),
@@ -128,7 +151,7 @@ impl Chunk {
             file.seek_relative(body as i64).map_err(words)?;
             offset = after;
         }
-        let entries: usize = chunk.pages.iter().map(|page| page.entries).sum();
+        let entries = chunk.entries();
         if i64::try_from(entries) != Ok(meta.num_values) {
             return Err(of_column(format!(
                 "its pages have {entries} values, and the footer says {}",
@@ -138,17 +161,26 @@ impl Chunk {
         Ok(chunk)
     }
 
+    /// The number of its values, including nulls.
+    pub(super) fn entries(&self) -> usize {
+        self.pages.iter().map(|page| page.entries).sum()
+    }
+
     /// The dictionary of its pages.
     pub(super) fn dictionary(&self, file: &mut BufReader<File>) -> Result<Option<Values>, String> {
         let Some(place) = self.dictionary else {
             return Ok(None);
         };
-        let bytes = fetch(file, place)?;
-        let mut rest = bytes.as_slice();
-        let found = header(&mut rest)?;
+        let (found, mut body) = open(file, place)?;
         let count = found.dictionary_page_header.map_or(0, |header| header.num_values);
-        let page = self.unpack(rest, size(found.uncompressed_page_size)?)?;
-        plain(page, 0, size(count)?).map(Some)
+        let count = size(count)?;
+        if count > MOST_ENTRIES {
+            return Err(format!(
+                "a dictionary has {count} values; at most {MOST_ENTRIES} are read"
+            ));
+        }
+        let page = self.unpack(&mut body, size(found.uncompressed_page_size)?)?;
+        plain(page, 0, count).map(Some)
     }
 
     /// The content of a page.
@@ -159,16 +191,14 @@ impl Chunk {
         dictionary: Option<&Values>,
     ) -> Result<Page, String> {
         let place = self.pages[at];
-        let bytes = fetch(file, place)?;
-        let mut rest = bytes.as_slice();
-        let found = header(&mut rest)?;
+        let (found, mut body) = open(file, place)?;
         let unpacked = size(found.uncompressed_page_size)?;
         let entries = place.entries;
         let (repetitions, definitions, page, start, encoding);
         if let Some(header) = found.data_page_header_v2 {
             let mut levels = |length: i32, most: u32| {
-                let bytes = take(&mut rest, size(length)?)?;
-                read_levels(bytes, most, entries)
+                let bytes = raw(&mut body, Some(size(length)?))?;
+                read_levels(&bytes, most, entries)
             };
             repetitions = levels(header.repetition_levels_byte_length, self.max_repetition)?;
             definitions = levels(header.definition_levels_byte_length, self.max_definition)?;
@@ -176,14 +206,14 @@ impl Chunk {
                 + size(header.definition_levels_byte_length)?;
             let left = unpacked.checked_sub(levels).ok_or("a page is shorter than its levels")?;
             page = if header.is_compressed.unwrap_or(true) {
-                self.unpack(rest, left)?
+                self.unpack(&mut body, left)?
             } else {
-                rest.to_vec()
+                raw(&mut body, None)?
             };
             start = 0;
             encoding = header.encoding;
         } else if let Some(header) = found.data_page_header {
-            page = self.unpack(rest, unpacked)?;
+            page = self.unpack(&mut body, unpacked)?;
             let mut rest = page.as_slice();
             let mut levels = |most: u32, encoding: Encoding| {
                 if most == 0 {
@@ -215,7 +245,10 @@ impl Chunk {
                 placed(&page[start..], count, dictionary)?
             }
             Encoding::DELTA_LENGTH_BYTE_ARRAY => delta_lengths(page, start, count)?,
-            Encoding::DELTA_BYTE_ARRAY => delta_strings(&page[start..], count, LARGEST_PAGE)?,
+            Encoding::DELTA_BYTE_ARRAY => {
+                let most = LARGEST_PAGE.saturating_sub(page.len());
+                delta_strings(page, start, count, most)?
+            }
             other => {
                 return Err(format!("its encoding, number {}, is not for texts", other.0));
             }
@@ -226,44 +259,31 @@ impl Chunk {
         Ok(Page { entries, repetitions, definitions, values })
     }
 
-    /// Which of its values aren't null, by reading the pages.
-    pub(super) fn not_null(&self, file: &mut BufReader<File>) -> Result<Vec<bool>, String> {
-        let dictionary = self.dictionary(file)?;
-        let mut all = Vec::new();
-        for at in 0..self.pages.len() {
-            let page = self.page(file, at, dictionary.as_ref())?;
-            all.extend(
-                (0..page.entries).map(|entry| page.definition(entry) == self.max_definition),
-            );
-        }
-        Ok(all)
-    }
-
     /// The `expected` bytes of a page before compression.
-    fn unpack(&self, bytes: &[u8], expected: usize) -> Result<Vec<u8>, String> {
-        if expected > LARGEST_PAGE {
-            return Err(format!("a page has {expected} bytes; at most {LARGEST_PAGE} are read"));
+    fn unpack(&self, body: &mut Body<'_>, expected: usize) -> Result<Vec<u8>, String> {
+        // Snappy's block is held beside what it unpacks to; the others stream.
+        let packed = if self.codec == CompressionCodec::SNAPPY { body.limit() } else { 0 };
+        let needed = packed.saturating_add(expected as u64);
+        if needed > LARGEST_PAGE as u64 {
+            return Err(format!(
+                "a page takes {needed} bytes of memory; at most {LARGEST_PAGE} are read; write it with smaller groups of rows"
+            ));
         }
-        let read = |decoder: &mut dyn Read| {
-            let mut page = Vec::with_capacity(expected.min(1 << 26));
-            decoder.take(expected as u64 + 1).read_to_end(&mut page).map_err(words)?;
-            Ok::<_, String>(page)
-        };
         let page = match self.codec {
-            CompressionCodec::UNCOMPRESSED => bytes.to_vec(),
+            CompressionCodec::UNCOMPRESSED => raw(body, None)?,
             // An empty page may be compressed to nothing.
-            _ if bytes.is_empty() => Vec::new(),
+            _ if body.limit() == 0 => Vec::new(),
             CompressionCodec::SNAPPY => {
+                let bytes = raw(body, None)?;
                 // The decoder would trust the length at the beginning.
-                if snap::raw::decompress_len(bytes).map_err(words)? != expected {
+                if snap::raw::decompress_len(&bytes).map_err(words)? != expected {
                     return Err("a page is damaged: its length differs from its header".to_owned());
                 }
-                snap::raw::Decoder::new().decompress_vec(bytes).map_err(words)?
+                snap::raw::Decoder::new().decompress_vec(&bytes).map_err(words)?
             }
-            CompressionCodec::GZIP => read(&mut flate2::read::MultiGzDecoder::new(bytes))?,
+            CompressionCodec::GZIP => all(flate2::read::MultiGzDecoder::new(body), expected)?,
             CompressionCodec::ZSTD => {
-                let mut decoder = ruzstd::decoding::StreamingDecoder::new(bytes).map_err(words)?;
-                read(&mut decoder)?
+                all(ruzstd::decoding::StreamingDecoder::new(body).map_err(words)?, expected)?
             }
             other => {
                 let name = match other {
@@ -284,18 +304,44 @@ impl Chunk {
     }
 }
 
+/// The rest of a page in the file.
+type Body<'a> = std::io::Take<&'a mut BufReader<File>>;
+
+/// The header of a page, and what follows it.
+fn open(file: &mut BufReader<File>, place: Place) -> Result<(PageHeader, Body<'_>), String> {
+    file.seek(SeekFrom::Start(place.offset)).map_err(words)?;
+    let found = header(&mut *file)?;
+    // `Chunk::find` has checked the size against the file's.
+    let begins = file.stream_position().map_err(words)?;
+    let left = (place.offset + place.size).checked_sub(begins).ok_or("a page has changed")?;
+    Ok((found, file.take(left)))
+}
+
+/// The next bytes of a page, or all that are left.
+fn raw(body: &mut Body<'_>, length: Option<usize>) -> Result<Vec<u8>, String> {
+    let length = length.map_or(body.limit(), |length| length as u64);
+    if length > body.limit() {
+        return Err("its values end early".to_owned());
+    }
+    if length > LARGEST_PAGE as u64 {
+        return Err(format!("a page has {length} bytes; at most {LARGEST_PAGE} are read"));
+    }
+    let mut bytes = vec![0; length as usize];
+    body.read_exact(&mut bytes).map_err(words)?;
+    Ok(bytes)
+}
+
+/// What a decoder gives, but for a byte more than expected.
+fn all(decoder: impl Read, expected: usize) -> Result<Vec<u8>, String> {
+    let mut page = Vec::new();
+    page.try_reserve_exact(expected + 1).map_err(words)?;
+    decoder.take(expected as u64 + 1).read_to_end(&mut page).map_err(words)?;
+    Ok(page)
+}
+
 fn read_levels(bytes: &[u8], most: u32, entries: usize) -> Result<Vec<u32>, String> {
     if most == 0 {
         return Ok(Vec::new());
     }
     hybrid(bytes, bits_for(most), entries)
-}
-
-/// The bytes of a page, its header first.
-fn fetch(file: &mut BufReader<File>, place: Place) -> Result<Vec<u8>, String> {
-    file.seek(SeekFrom::Start(place.offset)).map_err(words)?;
-    // `Chunk::find` has checked the size against the file's.
-    let mut bytes = vec![0; usize::try_from(place.size).unwrap_or(usize::MAX)];
-    file.read_exact(&mut bytes).map_err(words)?;
-    Ok(bytes)
 }

@@ -8,11 +8,14 @@ use super::super::fields::{Captions, beside};
 use super::super::{Options, reason};
 use super::members::{LeftOut, Member, parts};
 use crate::photos::{self, EXTENSIONS};
+use crate::text;
 
-/// Bytes of a member with texts, far more than one has.
-const LONGEST_TEXT: u64 = 16 << 20;
-/// Bytes of an image, more than any photo has.
-const LARGEST_IMAGE: u64 = 512 << 20;
+/// Bytes of the texts of a sample, far more than they have.
+const LONGEST_TEXT: u64 = 4 << 20;
+/// Bytes of an image, more than any photo has: nothing would be left to decode it with.
+const LARGEST_IMAGE: u64 = text::BUDGET;
+/// Bytes of what is held of samples whose members stand apart.
+const MOST_HELD: usize = 256 << 20;
 
 /// Extensions of images beside those of their formats.
 const IMAGES: [&str; 1] = ["img"];
@@ -53,8 +56,9 @@ pub(crate) struct Part {
     pub(crate) kind: Kind,
     pub(super) offset: u64,
     pub(super) size: u64,
-    /// Of a text.
+    /// Of a text, unless the texts of its sample are too large.
     pub(crate) bytes: Vec<u8>,
+    is_too_large: bool,
 }
 
 impl Part {
@@ -65,7 +69,8 @@ impl Part {
         };
         let (key, stem) = (key.to_owned(), stem.len());
         let kind = Kind::of(&extension);
-        Ok((key, Self { name, stem, kind, offset, size, bytes: Vec::new() }))
+        let part = Self { name, stem, kind, offset, size, bytes: Vec::new(), is_too_large: false };
+        Ok((key, part))
     }
 
     fn stem(&self) -> &str {
@@ -101,6 +106,8 @@ pub(crate) fn take_texts(
 pub(crate) struct Group {
     pub(crate) key: String,
     parts: Vec<Part>,
+    /// Bytes of its texts.
+    texts: u64,
 }
 
 impl Group {
@@ -111,9 +118,32 @@ impl Group {
         // A key with dots behind it may have all members of a shard, of which the first are enough.
         let mut first = self.parts.iter().take(64);
         let is_other = key != self.key || first.any(|known| known.name == part.name);
-        let before = is_other.then(|| std::mem::replace(self, Self { key, parts: Vec::new() }));
+        let before = is_other.then(|| std::mem::replace(self, Self::of(key, Vec::new())));
+        self.texts += part.bytes.len() as u64;
         self.parts.push(part);
+        // A key may have any number of members, which in a packed file are next to nothing.
+        if self.texts > LONGEST_TEXT {
+            self.drop_texts();
+        }
         before.filter(|group| !group.is_empty())
+    }
+
+    fn of(key: String, parts: Vec<Part>) -> Self {
+        Self { key, parts, texts: 0 }
+    }
+
+    /// Frees the memory of its texts.
+    fn drop_texts(&mut self) {
+        self.texts = 0;
+        for part in self.parts.iter_mut().filter(|part| part.kind.is_text()) {
+            (part.bytes, part.is_too_large) = (Vec::new(), true);
+        }
+    }
+
+    /// About the memory that it takes.
+    fn held(&self) -> usize {
+        let part = |part: &Part| size_of::<Part>() + part.name.len() + part.bytes.len();
+        size_of::<Self>() + self.key.len() + self.parts.iter().map(part).sum::<usize>()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -139,7 +169,7 @@ impl Group {
         if self.parts.windows(2).all(|two| two[0].stem() == two[1].stem()) {
             return vec![self];
         }
-        let Self { key, parts } = self;
+        let Self { key, parts, .. } = self;
         let (mut whole, halves): (Vec<Self>, Vec<Self>) =
             by_stem(parts).into_iter().partition(Self::is_whole);
         let is_plain = |group: &Self| group.key == key;
@@ -149,7 +179,7 @@ impl Group {
         }
         if halves.iter().any(is_plain) {
             let parts = halves.into_iter().flat_map(|half| half.parts).collect();
-            whole.push(Self { key, parts });
+            whole.push(Self::of(key, parts));
         } else {
             whole.extend(halves);
         }
@@ -167,8 +197,10 @@ impl Group {
         options: &Options<'_>,
     ) -> Result<(Captions, Vec<String>), String> {
         let texts = self.parts.iter().filter(|part| part.kind.is_text());
-        if texts.clone().any(|part| part.bytes.len() as u64 > LONGEST_TEXT) {
-            let why = format_args!("its texts have more than {LONGEST_TEXT} bytes");
+        if texts.clone().any(|part| part.is_too_large) {
+            let why = format_args!(
+                "its texts have more than {LONGEST_TEXT} bytes, or stand apart from its image with more than {MOST_HELD} bytes of others"
+            );
             return Err(reason("too large", why));
         }
         let json = texts.clone().find(|part| part.kind == Kind::Json);
@@ -212,22 +244,84 @@ fn by_stem(parts: Vec<Part>) -> Vec<Group> {
         let at = *places.entry(part.stem().to_owned()).or_insert(groups.len());
         match groups.get_mut(at) {
             Some(group) => group.parts.push(part),
-            None => groups.push(Group { key: part.stem().to_owned(), parts: vec![part] }),
+            None => groups.push(Group::of(part.stem().to_owned(), vec![part])),
         }
     }
     groups
 }
 
-/// Groups of the same key joined, in the order of the first of each: their members stand apart in a tar file that was packed by type.
-pub(super) fn joined(groups: Vec<Group>) -> Vec<Group> {
-    let mut joined: Vec<Group> = Vec::new();
-    let mut places: HashMap<String, usize> = HashMap::new();
-    for group in groups {
-        let at = *places.entry(group.key.clone()).or_insert(joined.len());
-        match joined.get_mut(at) {
-            Some(earlier) => earlier.parts.extend(group.parts),
-            None => joined.push(group),
+/// Images whose texts may follow, and texts whose images may: their members stand apart in a tar file that was packed by type.
+#[derive(Debug, Default)]
+pub(super) struct Halves {
+    groups: Vec<Group>,
+    held: usize,
+}
+
+impl Halves {
+    /// Keeps a group. Its texts are too large if those that are kept are.
+    pub(super) fn push(&mut self, mut group: Group) {
+        if self.held + group.held() > MOST_HELD {
+            group.drop_texts();
         }
+        self.held += group.held();
+        self.groups.push(group);
     }
-    joined
+
+    /// Groups of the same key joined, in the order of the first of each.
+    pub(super) fn joined(self) -> Vec<Group> {
+        let mut joined: Vec<Group> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for group in self.groups {
+            let at = *places.entry(group.key.clone()).or_insert(joined.len());
+            match joined.get_mut(at) {
+                Some(earlier) => earlier.parts.extend(group.parts),
+                None => joined.push(group),
+            }
+        }
+        joined
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(name: &str, length: usize) -> Part {
+        let (_, mut part) = Part::of(name.to_owned(), 0, length as u64).unwrap();
+        part.bytes = vec![b'a'; length];
+        part
+    }
+
+    fn why(group: &Group) -> String {
+        group.all_captions(&Options::default()).unwrap_err()
+    }
+
+    #[test]
+    fn texts_of_one_key_are_held_up_to_a_limit() {
+        let mut group = Group::default();
+        for number in 0..150 {
+            let member = part(&format!("x.{number}.txt"), 1 << 20);
+            if let Some(before) = group.add("x".to_owned(), member) {
+                panic!("{}", before.key);
+            }
+            assert!(group.held() < 6 << 20, "{number}: {}", group.held());
+        }
+        assert!(why(&group).starts_with("too large: its texts have more than 4194304 bytes"));
+        // The next sample is none the worse.
+        let before = group.add("y".to_owned(), part("y.txt", 5)).unwrap();
+        assert_eq!(before.parts.len(), 150);
+        assert_eq!(group.all_captions(&Options::default()).unwrap(), ["aaaaa"]);
+    }
+
+    #[test]
+    fn texts_that_stand_apart_are_held_up_to_a_limit() {
+        let mut halves = Halves { groups: Vec::new(), held: MOST_HELD - (1 << 20) };
+        for (name, length) in [("a.txt", 1000), ("b.txt", 1 << 20), ("c.txt", 1000)] {
+            halves.push(Group::of(name.to_owned(), vec![part(name, length)]));
+        }
+        let captions = |group: &Group| group.all_captions(&Options::default());
+        let found: Vec<bool> =
+            halves.joined().iter().map(|group| captions(group).is_ok()).collect();
+        assert_eq!(found, [true, false, true]);
+    }
 }

@@ -13,12 +13,14 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use self::group::Halves;
 pub(crate) use self::group::{Group, Part, take_texts};
-use self::members::{Damage, LeftOut, Member};
+use self::members::{Damage, LeftOut, Member, Tar};
 use super::files::files;
+use super::index::{Builder, Opening, Source};
 use super::place::ImagePlace;
-use super::{Found, ImageTextSet, Options, reason};
-use crate::fetch::{Cache, Local};
+use super::{Found, ImageTextSet, IndexedSet, Options, reason};
+use crate::fetch::{Cache, Local, Watch};
 use crate::photos::EXTENSIONS;
 use crate::{DataError, text};
 
@@ -26,6 +28,20 @@ use crate::{DataError, text};
 pub(crate) const ENDS: [&str; 4] = [".tar", ".tar.gz", ".tgz", ".tar.zst"];
 
 impl ImageTextSet {
+    /// [`IndexedSet::shards`] in memory.
+    ///
+    /// # Errors
+    /// Those of [`IndexedSet::shards`].
+    pub fn shards(
+        pattern: &str,
+        options: &Options<'_>,
+        cache: &Cache<'_>,
+    ) -> Result<Self, DataError> {
+        IndexedSet::shards(pattern, options, cache)?.into_memory()
+    }
+}
+
+impl IndexedSet {
     /// The samples of a web dataset's shards, in their order: adjacent files of a tar file that share a name up to its first dot.
     ///
     /// `pattern` names one shard, or several by braces (`part-{00000..00099}.tar`, `{train,extra}.tar`), by stars (`train-*.tar`), or
@@ -47,11 +63,25 @@ impl ImageTextSet {
         cache: &Cache<'_>,
     ) -> Result<Self, DataError> {
         let files = files(pattern, &ENDS, options)?;
-        let mut set = Self { notes: files.note.into_iter().collect(), ..Self::default() };
+        let local = cache.local(&files.names)?;
+        let opening = Opening::of("shards", &local, options, cache);
+        let shards: Vec<Arc<Local>> = local.into_iter().map(Arc::new).collect();
+        let sources = || Ok(shards.iter().map(Arc::clone).map(Source::Shard).collect());
         let mut members = 0;
-        for shard in cache.local(&files.names)? {
-            members += read_shard(&Arc::new(shard), options, &mut set)?;
-        }
+        let mut set = if let Some(set) = opening.find(sources)? {
+            set
+        } else {
+            let mut built = Builder::new(opening.home());
+            for shard in &shards {
+                built.source(Source::Shard(Arc::clone(shard)));
+            }
+            let mut watch = cache.watch(pattern, shards.iter().map(|shard| shard.size()).sum());
+            for shard in &shards {
+                members += read_shard(shard, options, &mut watch, &mut built)?;
+            }
+            opening.keep(built.finish()?)?
+        };
+        set.notes.extend(files.note);
         set.unless_empty(pattern, || {
             format!(
                 "none of its {members} members is an image ({}) with a .json or .txt of the same key that has a caption",
@@ -65,17 +95,22 @@ impl ImageTextSet {
 fn read_shard(
     shard: &Arc<Local>,
     options: &Options<'_>,
-    set: &mut ImageTextSet,
+    watch: &mut Watch<'_, '_>,
+    set: &mut Builder,
 ) -> Result<usize, DataError> {
     let wrong = |source| DataError::io(&shard.path, source);
     let file = File::open(&shard.path).map_err(wrong)?;
     let length = file.metadata().map_err(wrong)?.len();
-    let mut archive = tar::Archive::new(file);
-    let entries = archive.entries_with_seek().map_err(wrong)?;
+    let mut tar = Tar::new(file);
     let mut members = 0;
-    let mut reading =
-        Reading { shard, options, set: &mut *set, group: Group::default(), halves: Vec::new() };
-    let read = members::each(entries, |found| {
+    let mut reading = Reading {
+        shard,
+        options,
+        set: &mut *set,
+        group: Group::default(),
+        halves: Halves::default(),
+    };
+    let read = tar.each_by_seeking(|found| {
         members += 1;
         // An image's bytes are read later: whether all of them are there is seen now.
         if found.as_ref().is_ok_and(|member| member.offset.saturating_add(member.size) > length) {
@@ -97,8 +132,10 @@ fn read_shard(
             .map(|why| ("the end".to_owned(), format!("{why}; a part may be missing"))),
     };
     if let Some((place, why)) = problem {
-        set.skipped.push((format!("{}: {place}", shard.name), reason("damaged shard", why)));
+        set.skip(&format!("{}: {place}", shard.name), &reason("damaged shard", why), 0);
     }
+    set.check()?;
+    watch.read(length)?;
     Ok(members)
 }
 
@@ -125,10 +162,9 @@ pub(crate) fn missing_end(shard: &Local) -> Result<Option<String>, DataError> {
 struct Reading<'a> {
     shard: &'a Arc<Local>,
     options: &'a Options<'a>,
-    set: &'a mut ImageTextSet,
+    set: &'a mut Builder,
     group: Group,
-    /// Images whose texts may follow, and texts whose images may.
-    halves: Vec<Group>,
+    halves: Halves,
 }
 
 impl Reading<'_> {
@@ -140,7 +176,7 @@ impl Reading<'_> {
                 }
             }
             Err((name, why)) => {
-                self.set.skipped.push((format!("{}: {name:?}", self.shard.name), why));
+                self.set.skip(&format!("{}: {name:?}", self.shard.name), &why, 0);
             }
         }
         Ok(())
@@ -157,7 +193,7 @@ impl Reading<'_> {
         if !group.is_empty() {
             self.finish(group);
         }
-        for group in group::joined(std::mem::take(&mut self.halves)) {
+        for group in std::mem::take(&mut self.halves).joined() {
             self.push(group);
         }
     }
@@ -167,7 +203,7 @@ impl Reading<'_> {
         // Escaped: a name out of a file may hold what a terminal would obey.
         let place = format!("{}: {:?}", self.shard.name, group.key);
         let found = self.sample(group);
-        self.set.push(place, found);
+        self.set.push(place, found, 0);
     }
 
     fn sample(&self, group: Group) -> Found {
