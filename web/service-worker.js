@@ -2,8 +2,11 @@
 //
 // Files with a content hash in their name or their folder's name never change, so they come from the cache. The rest, index.html,
 // comes from the network if it's available. The page registers this file with its build's hash, so each build has its own cache,
-// and older caches are deleted.
-const CACHE = `clove-${new URL(self.location.href).search.slice(1)}`;
+// and older caches are deleted: those of this deployment, because other ones on the same origin have theirs.
+const SCOPE = self.registration.scope;
+/// The names of this deployment's caches begin so. No URL has a space.
+const OWN = `clove ${SCOPE} `;
+const CACHE = OWN + new URL(self.location.href).search.slice(1);
 const HASHED = /-[0-9a-f]{16}(_bg)?(\.\w+$|\/)/;
 
 self.addEventListener("install", () => self.skipWaiting());
@@ -11,13 +14,18 @@ self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => {
   event.waitUntil(
     (async () => {
-      const names = await caches.keys();
-      const old = names.filter((name) => name.startsWith("clove-") && name !== CACHE);
-      await Promise.all(old.map((name) => caches.delete(name)));
+      for (const name of await caches.keys()) {
+        if (name !== CACHE && (name.startsWith(OWN) || (await isEarlier(name)))) await caches.delete(name);
+      }
       await self.clients.claim();
     })(),
   );
 });
+
+/// Whether a cache is of this deployment and of a version that didn't put the scope into the name: it has the page.
+async function isEarlier(name) {
+  return name.startsWith("clove-") && (await (await caches.open(name)).match(SCOPE)) !== undefined;
+}
 
 self.addEventListener("message", (event) => {
   // What the first visit fetched before this worker was there.

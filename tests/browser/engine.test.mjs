@@ -177,6 +177,45 @@ test("unusable models are refused, and the models in use stay", async () => {
   assert.equal((await load("tiny", "tuned.safetensors")).Loaded.finetuned, "tuned.safetensors");
 });
 
+test("a model with a shorter context is patched into one with a longer one", async () => {
+  const { ask } = engines["trainer-cpu"];
+  const [weights, config] = ["model.safetensors", "config.json"].map((name) => readFileSync(`${GOLDEN}/hf/${name}`));
+  const short = JSON.parse(config);
+  const before = short.text_config.max_position_embeddings;
+  short.text_config.max_position_embeddings = 24;
+  await ask({ Files: { place: "tiny" } }, { files: [["config.json", config], ["model.safetensors", weights]] });
+  const cut = cutRows(weights, "text_model.embeddings.position_embedding.weight", 24);
+  await ask({ Files: { place: "short" } }, { files: [["config.json", Buffer.from(JSON.stringify(short))], ["model.safetensors", cut]] });
+  for (const [pretrained, finetuned, context] of [["tiny", "short", before], ["short", "tiny", 24]]) {
+    const [{ Loaded }] = await ask({ Load: { pretrained: { Disk: pretrained }, finetuned: { Disk: finetuned } } });
+    assert.deepEqual([Loaded?.finetuned, Loaded?.context], [finetuned, context]);
+    await ask({ Image: { image: 1, on_device: false } }, { bytes: readFileSync(`${GOLDEN}/images/square-circle.png`) });
+    const [{ Curve }] = await ask({ Curve: { image: 1, captions: CAPTIONS, alphas: [0, 0.5, 1] } });
+    // All other weights are the same.
+    for (const similarities of Curve.similarities) assertClose(pretrained, similarities, Curve.similarities[0], 1e-6);
+  }
+});
+
+/// A safetensors file with the first rows of a tensor alone.
+function cutRows(bytes, name, rows) {
+  const size = Number(bytes.readBigUInt64LE(0));
+  const header = JSON.parse(bytes.subarray(8, 8 + size));
+  const parts = [];
+  let end = 0;
+  const entries = Object.entries(header).filter(([tensor]) => tensor !== "__metadata__");
+  for (const [tensor, entry] of entries.sort(([, one], [, other]) => one.data_offsets[0] - other.data_offsets[0])) {
+    const [start, stop] = entry.data_offsets.map((offset) => 8 + size + offset);
+    const length = tensor === name ? ((stop - start) / entry.shape[0]) * rows : stop - start;
+    if (tensor === name) entry.shape[0] = rows;
+    parts.push(bytes.subarray(start, start + length));
+    entry.data_offsets = [end, (end += length)];
+  }
+  const text = Buffer.from(JSON.stringify(header));
+  const prefix = Buffer.alloc(8);
+  prefix.writeBigUInt64LE(BigInt(text.length));
+  return Buffer.concat([prefix, text, ...parts]);
+}
+
 test("without WebGPU its engine reports that", async () => {
   const { open, close } = await engine(browsers["trainer-cpu"], site, "engine-gpu");
   assert.match((await open()).Failed.reason, /WebGPU/);

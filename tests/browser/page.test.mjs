@@ -184,6 +184,40 @@ test("a second visit works offline", async () => {
   await context.close();
 });
 
+test("the service worker deletes its own deployment's old caches and no other's", async () => {
+  const own = await serve(DIST);
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  // Any file of the site: the caches belong to the origin.
+  await page.goto(`${own.url}service-worker.js`);
+  const place = new URL(own.url);
+  const beside = new URL("../other/", place).href;
+  const below = new URL("below/", place).href;
+  // Each name with the page in its cache. Earlier versions had no scope in the name.
+  const old = [[`clove ${place.href} old`, place.href], ["clove-0123456789abcdef", place.href]];
+  const others = [
+    [`clove ${beside} new`, beside],
+    [`clove ${below} new`, below],
+    ["clove-fedcba9876543210", beside],
+    ["clove-of-another-program", below],
+    ["lab-runs", `${place.href}lab-run/1`],
+  ];
+  await page.evaluate(async (all) => {
+    for (const [name, url] of all) await (await caches.open(name)).put(url, new Response("old"));
+  }, [...old, ...others]);
+  await page.goto(own.url);
+  await judged(page);
+  await page.waitForFunction(async (gone) => {
+    const names = await caches.keys();
+    return names.some((name) => name.startsWith(`clove ${location.origin}/some/path/ `)) && !gone.some((name) => names.includes(name));
+  }, old.map(([name]) => name));
+  const names = await page.evaluate(() => caches.keys());
+  assert.deepEqual(others.map(([name]) => name).filter((name) => !names.includes(name)), []);
+  assert.equal(names.length, others.length + 1);
+  await context.close();
+  await own.close();
+});
+
 test("on WebGPU: preprocessing on the GPU gives the CPU's scores, and the engine survives a lost GPU", async (context) => {
   const gpu = await launch(...WEBGPU);
   context.after(() => gpu.close());

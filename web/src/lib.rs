@@ -3,7 +3,7 @@
 //! A page and an engine exchange the messages of [`protocol`]. The engine is a worker that holds the models. It is built as four
 //! programs: for WebGPU and for the CPU, with and without training. There are two pages: scoring, and the lab.
 //!
-//! [`verdict`], [`marks`], [`address`], [`hub`] and [`lab`] need no browser and are tested natively.
+//! [`verdict`], [`marks`], [`address`], [`hub`], [`stock`] and [`lab`] need no browser and are tested natively.
 
 pub mod address;
 pub mod hub;
@@ -11,6 +11,7 @@ pub mod lab;
 pub mod marks;
 mod percent;
 pub mod protocol;
+pub mod stock;
 pub mod verdict;
 
 #[cfg(all(target_family = "wasm", feature = "engine"))]

@@ -27,6 +27,10 @@ use self::images::Image;
 use self::models::Models;
 use self::worker::Enclosed;
 use crate::protocol::{Answer, Ask, Negative, Shape, Where};
+use crate::stock::Stock;
+
+/// Bytes of the images that the page sent, as the model takes them: some four hundred of 224 pixels.
+const IMAGES: usize = 256 << 20;
 
 /// A caption of typical length, for benchmarks.
 const CAPTION: &str = "a brown dog runs over the wet grass beside an old man";
@@ -41,7 +45,7 @@ struct Engine {
     scenes: (Vec<u8>, Vec<u8>),
     /// Models from the user's disk, by folder name.
     disk: HashMap<String, BrowserFiles>,
-    images: HashMap<u32, Image>,
+    images: Stock<u32, Image>,
     generator: Option<Generator>,
     #[cfg(feature = "trainer")]
     lab: Option<lab::Lab>,
@@ -88,7 +92,7 @@ impl Engine {
             models: None,
             scenes: Default::default(),
             disk: HashMap::new(),
-            images: HashMap::new(),
+            images: Stock::new(IMAGES),
             generator: None,
             #[cfg(feature = "trainer")]
             lab: None,
@@ -117,8 +121,8 @@ impl Engine {
                 let preprocess = self.models()?.scorer.preprocess();
                 let taken = Image::decode(&bytes, preprocess, device.as_ref()).await?;
                 let (width, height) = (taken.width, taken.height);
-                self.images.insert(image, taken);
-                Answer::Image { width, height, caption: None, wrong: None, pixels: false }
+                let dropped = self.keep(image, taken);
+                Answer::Image { width, height, caption: None, wrong: None, pixels: false, dropped }
             }
             Ask::Sample { image, number } => return self.sample(image, number),
             Ask::Score { image, .. }
@@ -280,12 +284,19 @@ impl Engine {
         }
     }
 
+    /// Keeps an image, and returns those that had to go.
+    fn keep(&mut self, image: u32, taken: Image) -> Vec<u32> {
+        let bytes = size_of_val(&*taken.pixels);
+        self.images.put(image, taken, bytes)
+    }
+
     fn sample(&mut self, image: u32, number: u32) -> Answered {
         let models = self.models()?;
         let (taken, [caption, wrong], picture) =
             Image::sample(number, models.scorer.preprocess(), models.are_scenes)?;
-        self.images.insert(image, taken);
+        let dropped = self.keep(image, taken);
         let answer = Answer::Image {
+            dropped,
             width: picture.size,
             height: picture.size,
             caption: Some(caption),

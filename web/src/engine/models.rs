@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use clove::device::OpenDevice;
 use clove::evaluate::Embeddings;
 use clove::model::{Clip, ClipConfig, RandomInit};
-use clove::patch::{Delta, differences};
+use clove::patch::{Delta, obstacles};
 use clove::preprocess::Preprocess;
 use clove::score::{Scorer, Scores, probabilities};
 use clove::weights::{Layout, ModelSource};
@@ -15,11 +15,17 @@ use super::Failure;
 use super::files::BrowserFiles;
 use super::images::Image;
 use crate::protocol::Model;
+use crate::stock::Stock;
 
-/// The most cached embeddings of captions, over all alphas.
-const TEXTS: usize = 4_000;
-/// The most cached embeddings of images.
-const IMAGES: usize = 1_000;
+/// Bytes of the cached embeddings of captions, over all alphas: some ten thousand.
+const TEXTS: usize = 32 << 20;
+/// Bytes of the cached embeddings of images.
+const IMAGES: usize = 8 << 20;
+/// Bytes of the cached scales, and of one.
+const SCALES: usize = 64 << 10;
+const SCALE: usize = 16;
+/// Bytes of an embedding's number.
+const NUMBER: usize = size_of::<f32>();
 
 /// OpenAI's ViT-B/32 in open_clip's terms (mlfoundations/open_clip: src/open_clip/model_configs/ViT-B-32-quickgelu.json).
 const VIT_B32: &str = r#"{"model_cfg": {
@@ -43,10 +49,10 @@ pub struct Models {
     /// The bits of the scorer's alpha.
     alpha: u64,
     /// Embeddings by the bits of alpha, and caption or image.
-    texts: HashMap<(u64, String), Vec<f32>>,
-    images: HashMap<(u64, u64), Embeddings>,
+    texts: Stock<(u64, String), Vec<f32>>,
+    images: Stock<(u64, u64), Embeddings>,
     /// Logit scales by the bits of alpha.
-    scales: HashMap<u64, f32>,
+    scales: Stock<u64, f32>,
 }
 
 impl Models {
@@ -80,7 +86,8 @@ impl Models {
         let finetuned = match other {
             Some(other) => {
                 let (before, after) = (source.weights()?, other.weights()?);
-                let delta = Delta::between(source.config(), before, after, &device.device)?;
+                let configs = [source.config(), other.config()];
+                let delta = Delta::between(configs, before, after, &device.device)?;
                 Some((other.place(), delta))
             }
             None => None,
@@ -103,9 +110,9 @@ impl Models {
             parameters,
             scorer,
             alpha: 0.0_f64.to_bits(),
-            texts: HashMap::new(),
-            images: HashMap::new(),
-            scales: HashMap::new(),
+            texts: Stock::new(TEXTS),
+            images: Stock::new(IMAGES),
+            scales: Stock::new(SCALES),
         }
     }
 
@@ -148,41 +155,43 @@ impl Models {
         // Without a fine-tuned model alpha has no effect.
         let alpha = if self.finetuned.is_some() { alpha } else { 0.0 };
         let bits = alpha.to_bits();
-        if self.texts.len() > TEXTS {
-            self.texts.clear();
+        // What a request needs is held until it's answered, whatever the caches' sizes.
+        let mut found: HashMap<&String, Vec<f32>> = HashMap::new();
+        for caption in captions {
+            if let Some(row) = self.texts.get(&(bits, caption.clone())) {
+                found.insert(caption, row.clone());
+            }
         }
-        if self.images.len() > IMAGES {
-            self.images.clear();
-        }
-        let mut new: Vec<&String> = captions
-            .iter()
-            .filter(|caption| !self.texts.contains_key(&(bits, (*caption).clone())))
-            .collect();
+        let mut new: Vec<&String> =
+            captions.iter().filter(|caption| !found.contains_key(caption)).collect();
         new.sort();
         new.dedup();
         let image_key = (bits, image.hash);
-        if !new.is_empty() || !self.images.contains_key(&image_key) {
+        let known = self.images.get(&image_key).cloned();
+        if !new.is_empty() || known.is_none() {
             self.patch(alpha).await?;
         }
-        if !self.images.contains_key(&image_key) {
-            let embedded = self.scorer.embed_pixels(image.pixels.clone()).await?;
-            self.images.insert(image_key, embedded);
-        }
+        let embedded = match known {
+            Some(embedded) => embedded,
+            None => {
+                let embedded = self.scorer.embed_pixels(image.pixels.clone()).await?;
+                let bytes = NUMBER * embedded.as_slice().len();
+                self.images.put(image_key, embedded.clone(), bytes);
+                embedded
+            }
+        };
         if !new.is_empty() {
-            let embedded = self.scorer.embed_texts(&new, &mut |_| ()).await?;
+            let texts = self.scorer.embed_texts(&new, &mut |_| ()).await?;
             for (row, text) in new.into_iter().enumerate() {
-                let known = (bits, text.clone());
-                self.texts.insert(known, embedded.row(row).to_vec());
+                let row = texts.row(row).to_vec();
+                let bytes = NUMBER * row.len() + text.len();
+                self.texts.put((bits, text.clone()), row.clone(), bytes);
+                found.insert(text, row);
             }
         }
-        let rows: Vec<f32> = captions
-            .iter()
-            .flat_map(|caption| &self.texts[&(bits, caption.clone())])
-            .copied()
-            .collect();
+        let rows: Vec<f32> = captions.iter().flat_map(|caption| &found[caption]).copied().collect();
         let width = self.scorer.config().embed_dim;
-        let texts = Embeddings::from_rows(width, rows)?;
-        Ok((self.images[&image_key].clone(), texts))
+        Ok((embedded, Embeddings::from_rows(width, rows)?))
     }
 
     /// Each word of a caption with its contribution to the similarity.
@@ -219,7 +228,7 @@ impl Models {
             self.scorer.set_clip(clip).await?;
             self.alpha = bits;
         }
-        self.scales.insert(bits, self.scorer.logit_scale());
+        self.scales.put(bits, self.scorer.logit_scale(), SCALE);
         Ok(())
     }
 }
@@ -256,7 +265,7 @@ pub fn contributions(words: Vec<String>, similarities: &[f32]) -> Vec<(String, f
     words.into_iter().zip(without).map(|(word, one)| (word, similarities[0] - one)).collect()
 }
 
-/// Opens a fine-tuned model of the pretrained model's shape: a whole model, or its weights.
+/// Opens a fine-tuned model of the pretrained model's shape, but for its context: a whole model, or its weights.
 fn fitting(
     pretrained: &ModelSource,
     rest: &BrowserFiles,
@@ -267,7 +276,7 @@ fn fitting(
         Layout::OpenClip => "open_clip_model.safetensors",
     };
     let source = ModelSource::open(Box::new(files.completed(rest, weights)))?;
-    let differ = differences(pretrained.config(), source.config());
+    let differ = obstacles(pretrained.config(), source.config());
     if differ.is_empty() {
         return Ok(source);
     }

@@ -92,6 +92,11 @@ pub fn select(state: State, id: u32) {
     if state.pristine.get_untracked() && !captions.is_empty() {
         state.set_captions(&captions);
     }
+    // An engine with many pictures drops those that were used longest ago.
+    let was_taken = |one: &Picture| one.id == id && one.size.is_some() && one.taken_by.is_none();
+    if state.pictures.with_untracked(|pictures| pictures.iter().any(was_taken)) {
+        spawn_local(hand(state, id));
+    }
 }
 
 /// Removes a picture and selects its neighbour.
@@ -138,7 +143,13 @@ async fn hand(state: State, id: u32) {
         return;
     };
     match ask(state, &engine, &picture).await {
-        Ok((Answer::Image { width, height, caption, wrong, .. }, pixels)) => {
+        Ok((Answer::Image { width, height, caption, wrong, dropped, .. }, pixels)) => {
+            for other in dropped {
+                state.change_picture(other, |picture| picture.taken_by = None);
+                if state.selected.get_untracked() == Some(other) {
+                    select(state, other);
+                }
+            }
             let drawn = pixels.and_then(|rgb| draw(&rgb.to_vec(), width, height));
             state.change_picture(id, |picture| {
                 picture.size = Some((width, height));

@@ -15,7 +15,8 @@ pub enum Answer {
     /// embeddings from the known ones, and the duration.
     Opened { backend: String, adapter: String, model: Model, difference: f32, milliseconds: f64 },
     /// To [`Ask::Image`] and [`Ask::Sample`]. A sample has a caption and a wrong one, its hard negative. With `pixels`, the bytes
-    /// hold the pixels of a sample, three bytes each.
+    /// hold the pixels of a sample, three bytes each. `dropped` are images for which there was no more room: the page must send them
+    /// again.
     Image {
         width: u32,
         height: u32,
@@ -23,6 +24,8 @@ pub enum Answer {
         #[serde(default)]
         wrong: Option<String>,
         pixels: bool,
+        #[serde(default)]
+        dropped: Vec<u32>,
     },
     /// To [`Ask::Score`]: the similarity of each caption, the softmax of the similarities times the model's scale, and the
     /// duration.
