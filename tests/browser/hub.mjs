@@ -4,58 +4,43 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
 
 /// Bytes of the fake model `golden/large`: more than a browser reserves for a file at once.
 const LARGE = 12_000_000;
 
-/// Git's hash of a file's content, which the hub tells of files outside LFS.
-const gitHash = (bytes) => createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
-
 function list(files) {
-  const listed = Object.entries(files).filter(([path]) => path !== "manifest.json");
-  return listed.map(([path, bytes]) => {
-    const entry = { type: "file", path, size: bytes.length, oid: gitHash(bytes) };
+  return Object.entries(files).map(([path, bytes]) => {
+    const entry = { type: "file", path, size: bytes.length, oid: "0" };
     const oid = createHash("sha256").update(bytes).digest("hex");
     return path.endsWith(".safetensors") ? { ...entry, lfs: { oid, size: bytes.length, pointerSize: 134 } } : entry;
   });
 }
 
-/// Serves `folder` as the model `golden/tiny`, with a manifest that is not in the hub's list, and as `golden/bare` without one; resolves to
-/// { url, requests, fault, replace, close }. `fault(name, range)` may return { cut: BYTES } to interrupt a response, { hold: PROMISE } to
-/// pause in the middle, { status }, { damage: true }, { undated: true } for no last-modified, or { gzip: true } to compress the whole file.
-/// `replace(model, name, bytes)` changes a file on the server.
+/// Serves `folder` as the model `golden/tiny`, with a manifest that is not in the hub's list; resolves to { url, requests, fault, close }.
+/// `fault(name, range)` may return { cut: BYTES } to interrupt a response, { hold: PROMISE } to pause in the middle, { status }, or
+/// { damage: true }.
 export function serveHub(folder, manifest) {
   const hub = { requests: [], fault: () => undefined };
-  const files = () => Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]));
-  const large = { "config.json": Buffer.from("{}"), "model.safetensors": Buffer.alloc(LARGE) };
-  const models = { tiny: { ...files(), "manifest.json": readFileSync(manifest) }, bare: files(), large };
-  const dates = {};
-  hub.replace = (model, name, bytes) => {
-    models[model][name] = bytes;
-    dates[`${model}/${name}`] = (dates[`${model}/${name}`] ?? 0) + 1;
-  };
+  const tiny = Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]));
+  const models = { tiny, large: { "config.json": Buffer.from("{}"), "model.safetensors": Buffer.alloc(LARGE) } };
+  const lists = Object.fromEntries(Object.entries(models).map(([model, files]) => [model, JSON.stringify(list(files))]));
+  tiny["manifest.json"] = readFileSync(manifest);
   const server = createServer(async (request, response) => {
     response.setHeader("access-control-allow-origin", "*");
     const { pathname } = new URL(request.url, "http://localhost");
     const range = request.headers.range ?? null;
     hub.requests.push({ pathname, range });
-    const listed = models[pathname.match(/^\/api\/models\/golden\/(\w+)\/tree\/main$/)?.[1]];
-    if (listed) return response.end(JSON.stringify(list(listed)));
+    const listed = lists[pathname.match(/^\/api\/models\/golden\/(\w+)\/tree\/main$/)?.[1]];
+    if (listed) return response.end(listed);
     const [, model, name] = pathname.match(/^\/golden\/(\w+)\/resolve\/main\/(.*)$/) ?? [];
     const whole = models[model]?.[name];
     if (!whole) return response.writeHead(404).end();
     const fault = hub.fault(name, range) ?? {};
     if (fault.status) return response.writeHead(fault.status).end();
-    if (!fault.undated) response.setHeader("last-modified", new Date(1e12 + 1e3 * (dates[`${model}/${name}`] ?? 0)).toUTCString());
+    if (request.method === "HEAD") return response.writeHead(200, { "content-length": whole.length }).end();
     const start = range ? Number(range.match(/^bytes=(\d+)-$/)[1]) : 0;
-    let bytes = Buffer.from(whole.subarray(start));
+    const bytes = Buffer.from(whole.subarray(start));
     if (fault.damage) bytes[bytes.length - 1] ^= 1;
-    if (fault.gzip && !range) {
-      bytes = gzipSync(bytes);
-      response.setHeader("content-encoding", "gzip");
-    }
-    if (request.method === "HEAD") return response.writeHead(200, { "content-length": bytes.length }).end();
     const headers = { "content-length": bytes.length, "accept-ranges": "bytes" };
     if (range) headers["content-range"] = `bytes ${start}-${whole.length - 1}/${whole.length}`;
     response.writeHead(range ? 206 : 200, headers);

@@ -129,45 +129,21 @@ fn in_path(revision: &str) -> String {
 /// The expected hash of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hash {
-    /// From a hub's list, for a file in Git LFS.
+    /// From a hub's list.
     Sha256(String),
-    /// From a hub's list, for a file in Git: SHA-1 of `blob SIZE`, a zero byte and the content.
-    Git(String),
     /// From a checkpoint's manifest.
     Blake3(String),
 }
 
 /// A file to download.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remote {
     /// The name in the model's folder.
     pub name: String,
-    /// Bytes, if known. Without a hash they are what the server announces, which is less than the file has where it's sent compressed.
+    /// Bytes, if known.
     pub size: Option<u64>,
     /// The expected hash, if known.
     pub hash: Option<Hash>,
-    /// What the server tells of the version, where no hash is known.
-    #[serde(default)]
-    pub version: Option<String>,
-}
-
-impl Remote {
-    /// Whether what is stored of a file that was described as `stored` is the beginning of this one. With a hash it's checked in the end.
-    pub fn continues(&self, stored: Option<&Self>) -> bool {
-        match &self.hash {
-            Some(hash) => {
-                stored.and_then(|stored| stored.hash.as_ref()).is_none_or(|old| old == hash)
-            }
-            None => self.version.is_some() && stored == Some(self),
-        }
-    }
-}
-
-/// What headers of a response tell of a file's version. Servers that compress mark the tag as weak.
-pub fn version(modified: Option<&str>, tag: Option<&str>) -> Option<String> {
-    let tag = tag.map(|tag| tag.trim_start_matches("W/"));
-    (modified.is_some() || tag.is_some())
-        .then(|| format!("{} {}", modified.unwrap_or_default(), tag.unwrap_or_default()))
 }
 
 /// Parses a hub's list of files.
@@ -179,8 +155,6 @@ pub fn listing(json: &str) -> Result<Vec<Remote>, String> {
     struct Entry {
         path: String,
         #[serde(default)]
-        oid: String,
-        #[serde(default)]
         size: u64,
         lfs: Option<Lfs>,
     }
@@ -191,16 +165,10 @@ pub fn listing(json: &str) -> Result<Vec<Remote>, String> {
     }
     let entries: Vec<Entry> = serde_json::from_str(json)
         .map_err(|error| format!("invalid list of files from the hub: {error}"))?;
-    // Repositories with hashes of another kind have longer ones.
-    let is_sha1 = |oid: &String| oid.len() == 40 && oid.chars().all(|one| one.is_ascii_hexdigit());
     let remote = |entry: Entry| Remote {
         name: entry.path,
         size: Some(entry.lfs.as_ref().map_or(entry.size, |lfs| lfs.size)),
-        hash: match entry.lfs {
-            Some(lfs) => Some(Hash::Sha256(lfs.oid.trim_start_matches("sha256:").to_owned())),
-            None => Some(entry.oid).filter(is_sha1).map(Hash::Git),
-        },
-        version: None,
+        hash: entry.lfs.map(|lfs| Hash::Sha256(lfs.oid.trim_start_matches("sha256:").to_owned())),
     };
     Ok(entries.into_iter().map(remote).collect())
 }
@@ -226,7 +194,6 @@ pub fn manifest(json: &str) -> Result<BTreeMap<String, Remote>, String> {
             name: name.clone(),
             size: Some(entry.bytes),
             hash: Some(Hash::Blake3(entry.blake3)),
-            version: None,
         };
         (name, remote)
     };
@@ -313,7 +280,7 @@ mod tests {
     fn a_hubs_list_gives_sizes_and_hashes() {
         let json = r#"[
             {"type":"directory","oid":"x","size":0,"path":"onnx"},
-            {"type":"file","oid":"ce013625030ba8dba906f756967f9e9ca394464a","size":4186,"path":"config.json"},
+            {"type":"file","oid":"x","size":4186,"path":"config.json"},
             {"type":"file","oid":"x","size":134,"path":"model.safetensors","lfs":{"oid":"abc","size":605,"pointerSize":134}},
             {"type":"file","oid":"x","size":9,"path":"pytorch_model.bin"},
             {"type":"file","oid":"x","size":7,"path":"tokenizer.json"}
@@ -322,11 +289,10 @@ mod tests {
         let told: Vec<_> =
             files.iter().map(|file| (file.name.as_str(), file.size, file.hash.clone())).collect();
         let sha = Hash::Sha256("abc".to_owned());
-        let git = Hash::Git("ce013625030ba8dba906f756967f9e9ca394464a".to_owned());
         assert_eq!(
             told,
             [
-                ("config.json", Some(4186), Some(git)),
+                ("config.json", Some(4186), None),
                 ("tokenizer.json", Some(7), None),
                 ("model.safetensors", Some(605), Some(sha)),
             ]
@@ -336,7 +302,7 @@ mod tests {
 
     #[test]
     fn one_set_of_weights_is_taken_with_its_configuration() {
-        let file = |name: &str| Remote { name: name.to_owned(), ..Remote::default() };
+        let file = |name: &str| Remote { name: name.to_owned(), size: None, hash: None };
         let names = |all: &[&str]| {
             let all: Vec<Remote> = all.iter().map(|name| file(name)).collect();
             needed(&all).map(|files| files.into_iter().map(|one| one.name).collect::<Vec<_>>())
@@ -364,10 +330,11 @@ mod tests {
     fn preprocessing_and_tokenizer_come_in_every_form_that_models_have() {
         let names = |all: &[&str]| {
             let weights = ["config.json", "model.safetensors"];
-            let all = weights
-                .iter()
-                .chain(all)
-                .map(|name| Remote { name: (*name).to_owned(), ..Remote::default() });
+            let all = weights.iter().chain(all).map(|name| Remote {
+                name: (*name).to_owned(),
+                size: None,
+                hash: None,
+            });
             let files = needed(&all.collect::<Vec<_>>()).unwrap();
             let small = files.into_iter().map(|file| file.name);
             small.filter(|name| !weights.contains(&name.as_str())).collect::<Vec<_>>()
@@ -387,37 +354,6 @@ mod tests {
         assert_eq!(file.hash, Some(Hash::Blake3("ab".to_owned())));
         assert_eq!(file.size, Some(5));
         assert!(manifest("[]").is_err());
-    }
-
-    #[test]
-    fn a_stored_part_is_continued_only_where_it_can_be_the_same_file() {
-        let file = |hash: Option<&str>, version: Option<&str>, size| Remote {
-            name: "model.safetensors".to_owned(),
-            size: Some(size),
-            hash: hash.map(|hash| Hash::Sha256(hash.to_owned())),
-            version: version.map(str::to_owned),
-        };
-        let hashed = file(Some("a"), None, 5);
-        assert!(hashed.continues(Some(&hashed)) && hashed.continues(None));
-        assert!(hashed.continues(Some(&file(None, Some("Mon"), 5))));
-        assert!(!hashed.continues(Some(&file(Some("b"), None, 5))));
-        let dated = file(None, Some("Mon"), 5);
-        assert!(dated.continues(Some(&dated)));
-        for other in [file(None, Some("Tue"), 5), file(None, Some("Mon"), 6), file(None, None, 5)] {
-            assert!(!dated.continues(Some(&other)) && !other.continues(Some(&dated)));
-        }
-        assert!(!dated.continues(None));
-        let unknown = file(None, None, 5);
-        assert!(!unknown.continues(Some(&unknown)));
-    }
-
-    #[test]
-    fn a_version_is_a_date_a_tag_or_both() {
-        assert_eq!(version(None, None), None);
-        assert_eq!(version(None, Some("W/\"a\"")), version(None, Some("\"a\"")));
-        assert_ne!(version(None, Some("\"a\"")), version(None, Some("\"b\"")));
-        assert_ne!(version(Some("Mon"), Some("\"a\"")), version(Some("Tue"), Some("\"a\"")));
-        assert_ne!(version(Some("Mon"), None), None);
     }
 
     #[test]

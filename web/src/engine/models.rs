@@ -171,14 +171,13 @@ impl Models {
         if !new.is_empty() || known.is_none() {
             self.patch(alpha).await?;
         }
-        let embedded = match known {
-            Some(embedded) => embedded,
-            None => {
-                let embedded = self.scorer.embed_pixels(image.pixels.clone()).await?;
-                let bytes = NUMBER * embedded.as_slice().len();
-                self.images.put(image_key, embedded.clone(), bytes);
-                embedded
-            }
+        let embedded = if let Some(embedded) = known {
+            embedded
+        } else {
+            let embedded = self.scorer.embed_pixels(image.pixels.clone()).await?;
+            let bytes = NUMBER * embedded.as_slice().len();
+            self.images.put(image_key, embedded.clone(), bytes);
+            embedded
         };
         if !new.is_empty() {
             let texts = self.scorer.embed_texts(&new, &mut |_| ()).await?;

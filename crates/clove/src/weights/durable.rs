@@ -263,8 +263,11 @@ impl AtomicFile {
         let Some(Temporary(written)) = &temporary else {
             return Ok(());
         };
-        sync_file(written, &file).map_err(failed)?;
-        drop(file);
+        {
+            // Closed before the rename: Windows renames no open file.
+            let complete = file;
+            sync_file(written, &complete).map_err(failed)?;
+        }
         rename(written, &path).map_err(failed)?;
         sync_folder(parent(&path))
     }

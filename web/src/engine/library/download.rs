@@ -1,12 +1,8 @@
 //! Downloads a model into the browser's storage, piece by piece: interrupted downloads resume, even on a later visit.
-//!
-//! Pieces of different versions are never joined: a file with a known hash is checked in the end, another one is resumed only while the
-//! server tells the same version.
 
 use blake3::Hasher as Blake3;
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Reflect, Uint8Array};
-use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -34,8 +30,6 @@ enum Broken {
     Network(String),
     /// Not worth a retry.
     Final(Failure),
-    /// The server has another version.
-    Changed,
 }
 
 impl From<Failure> for Broken {
@@ -101,8 +95,7 @@ async fn look_around(place: &Place, hub: &str) -> Result<Vec<Remote>, Failure> {
         let response = request(&place.file(hub, name), "HEAD", None, None).await?;
         if response.ok() {
             let size = header(&response, "content-length").and_then(|size| size.parse().ok());
-            let version = version(&response);
-            let unknown = Remote { name: name.to_owned(), size, hash: None, version };
+            let unknown = Remote { name: name.to_owned(), size, hash: None };
             found.push(known.get(name).cloned().unwrap_or(unknown));
         }
     }
@@ -113,54 +106,23 @@ fn header(response: &Response, name: &str) -> Option<String> {
     response.headers().get(name).ok().flatten()
 }
 
-/// The version of a response's file. Not every server lets other origins read the tag.
-fn version(response: &Response) -> Option<String> {
-    let [modified, tag] = ["last-modified", "etag"].map(|name| header(response, name));
-    hub::version(modified.as_deref(), tag.as_deref())
-}
-
-/// Downloads the missing files. One that changes on the server meanwhile is fetched anew, by a new list.
+/// Downloads the missing files.
 pub async fn fetch(
     place: &Place,
     hub: &str,
     stop: &AbortSignal,
     progress: Progress<'_>,
 ) -> Result<(), Failure> {
-    if fetch_listed(place, hub, stop, progress).await?.is_none() {
-        return Ok(());
-    }
-    match fetch_listed(place, hub, stop, progress).await? {
-        None => Ok(()),
-        Some(name) => {
-            let why = "is damaged, or keeps changing on the server; download it again";
-            Err(format!("{name} {why}").into())
-        }
-    }
-}
-
-/// Downloads the missing files as they're listed now. Ends at a file that isn't as listed, which is removed; returns its name.
-async fn fetch_listed(
-    place: &Place,
-    hub: &str,
-    stop: &AbortSignal,
-    progress: Progress<'_>,
-) -> Result<Option<String>, Failure> {
     let files = look(place, hub).await?;
     let name = place.name();
     let shelf = Shelf::open(&name, true).await?;
     let mut record = shelf.record().await;
     // A file that has changed on the server is incomplete.
     let old = std::mem::replace(&mut record.files, files.clone());
-    let stored = |name: &str| old.iter().find(|file| file.name == name);
     record.whole.retain(|name| {
-        let now = files.iter().find(|file| file.name == *name);
-        now.is_some_and(|now| stored(name) == Some(now) && now.continues(Some(now)))
+        let find = |all: &[Remote]| all.iter().find(|file| file.name == *name).cloned();
+        find(&old) == find(&files)
     });
-    for file in &files {
-        if !record.whole.contains(&file.name) && !file.continues(stored(&file.name)) {
-            shelf.write(&file.name).await?.truncate(0)?;
-        }
-    }
     record.place = name;
     let total: Option<u64> = files.iter().map(|file| file.size).sum();
     room(&shelf, &record).await?;
@@ -173,21 +135,17 @@ async fn fetch_listed(
                 file,
                 address: place.file(hub, &file.name),
                 stop,
-                // A compressing server announces less than it sends.
-                progress: &|part| {
-                    progress(done + part, total.filter(|total| done + part <= *total))
-                },
+                progress: &|part| progress(done + part, total),
             };
-            if !task.run().await? {
-                return Ok(Some(file.name.clone()));
-            }
+            task.run(&mut record).await?;
             record.whole.push(file.name.clone());
+            record.tag = None;
             shelf.keep_record(&record).await?;
         }
         done += file.size.unwrap_or(0);
         progress(done, total);
     }
-    Ok(None)
+    Ok(())
 }
 
 /// Checks that the missing files fit into the storage.
@@ -210,19 +168,14 @@ async fn room(shelf: &Shelf, record: &Record) -> Result<(), Failure> {
 
 enum Hashing {
     Sha256(Sha256),
-    Git(Sha1),
     Blake3(Box<Blake3>),
     Nothing,
 }
 
 impl Hashing {
-    fn new(file: &Remote) -> Self {
-        match &file.hash {
+    fn new(hash: Option<&Hash>) -> Self {
+        match hash {
             Some(Hash::Sha256(_)) => Self::Sha256(Sha256::new()),
-            Some(Hash::Git(_)) => {
-                let size = file.size.unwrap_or_default();
-                Self::Git(Sha1::new_with_prefix(format!("blob {size}\0")))
-            }
             Some(Hash::Blake3(_)) => Self::Blake3(Box::default()),
             None => Self::Nothing,
         }
@@ -231,7 +184,6 @@ impl Hashing {
     fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha256(hasher) => hasher.update(bytes),
-            Self::Git(hasher) => hasher.update(bytes),
             Self::Blake3(hasher) => {
                 hasher.update(bytes);
             }
@@ -242,7 +194,6 @@ impl Hashing {
     fn finish(self) -> Option<Hash> {
         match self {
             Self::Sha256(hasher) => Some(Hash::Sha256(format!("{:x}", hasher.finalize()))),
-            Self::Git(hasher) => Some(Hash::Git(format!("{:x}", hasher.finalize()))),
             Self::Blake3(hasher) => Some(Hash::Blake3(hasher.finalize().to_hex().to_string())),
             Self::Nothing => None,
         }
@@ -261,8 +212,9 @@ impl<'a> Partial<'a> {
     async fn open(shelf: &Shelf, file: &'a Remote) -> Result<Self, Failure> {
         let writing = shelf.write(&file.name).await?;
         let stored = writing.size()?;
-        let mut partial = Self { file, writing, size: 0, hashing: Hashing::new(file) };
-        if partial.known_size().is_some_and(|whole| stored > whole) {
+        let mut partial =
+            Self { file, writing, size: 0, hashing: Hashing::new(file.hash.as_ref()) };
+        if file.size.is_some_and(|whole| stored > whole) {
             partial.restart()?;
             return Ok(partial);
         }
@@ -278,21 +230,16 @@ impl<'a> Partial<'a> {
         Ok(partial)
     }
 
-    /// The file's size. What a server announces may be the size of a compressed copy.
-    fn known_size(&self) -> Option<u64> {
-        self.file.size.filter(|_| self.file.hash.is_some())
-    }
-
     fn restart(&mut self) -> Result<(), Failure> {
         self.writing.truncate(0)?;
         self.size = 0;
-        self.hashing = Hashing::new(self.file);
+        self.hashing = Hashing::new(self.file.hash.as_ref());
         Ok(())
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(), Broken> {
-        if self.known_size().is_some_and(|whole| self.size + bytes.len() as u64 > whole) {
-            return Err(Broken::Changed);
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        if self.file.size.is_some_and(|whole| self.size + bytes.len() as u64 > whole) {
+            return Err(format!("{} is longer than announced", self.file.name).into());
         }
         self.writing.append(self.size, bytes)?;
         self.hashing.update(bytes);
@@ -310,16 +257,14 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// Downloads the file; whether it's the listed one. Another one is removed.
-    async fn run(&self) -> Result<bool, Failure> {
+    async fn run(&self, record: &mut Record) -> Result<(), Failure> {
         let name = &self.file.name;
         let mut partial = Partial::open(self.shelf, self.file).await?;
         let mut tries = 0;
-        let is_listed = loop {
+        loop {
             let before = partial.size;
-            match self.piece(&mut partial).await {
-                Ok(()) => break true,
-                Err(Broken::Changed) => break false,
+            match self.piece(&mut partial, record).await {
+                Ok(()) => break,
                 Err(Broken::Final(why)) => return Err(why),
                 Err(Broken::Network(_)) if self.stop.aborted() => return Err(STOPPED.into()),
                 Err(Broken::Network(why)) => {
@@ -334,30 +279,30 @@ impl Task<'_> {
                     TimeoutFuture::new(PAUSE << tries.saturating_sub(1)).await;
                 }
             }
-        };
-        let is_listed = is_listed && partial.hashing.finish() == self.file.hash;
-        if !is_listed {
-            partial.writing.truncate(0)?;
         }
         partial.writing.flush()?;
-        Ok(is_listed)
+        if partial.hashing.finish() != self.file.hash {
+            partial.writing.truncate(0)?;
+            return Err(format!("{name} is damaged: wrong hash; download it again").into());
+        }
+        Ok(())
     }
 
     /// Receives one response.
-    async fn piece(&self, partial: &mut Partial<'_>) -> Result<(), Broken> {
+    async fn piece(&self, partial: &mut Partial<'_>, record: &mut Record) -> Result<(), Broken> {
         let address = &self.address;
-        if partial.size > 0 && partial.known_size() == Some(partial.size) {
+        let size = partial.size;
+        if size > 0 && self.file.size == Some(size) {
             return Ok(());
         }
-        if self.file.hash.is_none() && self.file.version.is_none() {
-            // Nothing could tell whether the rest belongs to the beginning.
-            partial.restart()?;
-        }
-        let size = partial.size;
         let range = (size > 0).then(|| format!("bytes={size}-"));
         let response = request(address, "GET", range.as_deref(), Some(self.stop))
             .await
             .map_err(Broken::Network)?;
+        // Weak tags don't identify a version. `if-range` isn't used: not every server allows it across origins.
+        let tag = header(&response, "etag").filter(|tag| tag.starts_with('"'));
+        let tag = tag.map(|tag| (self.file.name.clone(), tag));
+        let changed = record.tag.is_some() && tag.is_some() && record.tag != tag;
         match response.status() {
             206 => {
                 let start = header(&response, "content-range").and_then(|range| {
@@ -369,23 +314,25 @@ impl Task<'_> {
                     let why = format!("{address}: the server sent another part");
                     return Err(Broken::Final(why.into()));
                 }
-                // `if-range` isn't used: not every server allows it across origins.
-                if self.file.hash.is_none() && version(&response) != self.file.version {
-                    return Err(Broken::Changed);
+                if changed {
+                    partial.restart()?;
+                    record.tag = None;
+                    return Err(Broken::Network(format!("{address}: the file has changed")));
                 }
             }
-            // The stored part is as long as the file, or longer.
-            416 if size > 0 => {
-                partial.restart()?;
-                return Err(Broken::Network(format!("{address}: the file has changed")));
-            }
-            // The server ignores ranges: start over.
+            // The end of a file of unknown size.
+            416 if self.file.size.is_none() && size > 0 => return Ok(()),
+            // The server ignores ranges, or sends another version: start over.
             _ if response.ok() => partial.restart()?,
             status => {
                 let why = format!("{address}: the server responded with status {status}");
                 let passing = status >= 500 || matches!(status, 408 | 429);
                 return Err(if passing { Broken::Network(why) } else { Broken::Final(why.into()) });
             }
+        }
+        if record.tag != tag {
+            record.tag = tag;
+            self.shelf.keep_record(record).await?;
         }
         let empty = || Broken::Final(format!("{address}: empty response").into());
         let body = response.body().ok_or_else(empty)?;
@@ -405,7 +352,7 @@ impl Task<'_> {
             partial.append(&chunk.unchecked_into::<Uint8Array>().to_vec())?;
             (self.progress)(partial.size);
         }
-        match partial.known_size() {
+        match self.file.size {
             Some(whole) if partial.size < whole => {
                 Err(Broken::Network(format!("{address}: the connection broke off")))
             }

@@ -29,6 +29,8 @@ pub struct Record {
     pub files: Vec<Remote>,
     /// Names of the complete files.
     pub whole: Vec<String>,
+    /// The incomplete file and its server's tag, to resume with the same version.
+    pub tag: Option<(String, String)>,
 }
 
 impl Record {
